@@ -1,0 +1,366 @@
+#include "shim.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+
+// Physical addresses with this bit set belong to no zone. A faulting access is
+// sent there on purpose, once, to learn its exact address.
+static const uint64_t poison = 1ULL << 62;
+
+// arm64's top byte is ignored in data addresses, as Linux sets it up for
+// processes (Documentation/arch/arm64/tagged-pointers.rst); x86-64's is not.
+static uint64_t strip_tag(const em_engine *e, uint64_t addr) {
+    if (e->arch == UC_ARCH_ARM64 && !(addr & (1ULL << 55)))
+        return addr & 0x00ffffffffffffffULL;
+    return addr;
+}
+
+static void halt(em_engine *e, int why) {
+    e->stop = why;
+    uc_emu_stop(e->uc);
+}
+
+// Runs before every instruction; stopping here leaves it unexecuted.
+static void on_code(uc_engine *uc, uint64_t addr, uint32_t size, void *user) {
+    em_engine *e = user;
+    (void)uc;
+    (void)size;
+    if (__builtin_expect(addr - e->trap_lo < e->trap_hi - e->trap_lo, 0)) {
+        halt(e, EM_STOP_TRAP);
+        return;
+    }
+    if (__builtin_expect(e->left == 0, 0)) {
+        halt(e, EM_STOP_BUDGET);
+        return;
+    }
+    e->left--;
+    e->step++;
+    e->pc = addr;
+}
+
+// Runs before the access itself, so memory still holds the old value. Unicorn
+// may announce one access twice when the page is first touched.
+static void on_mem(uc_engine *uc, uc_mem_type type, uint64_t addr, int size,
+                   int64_t value, void *user) {
+    em_engine *e = user;
+    (void)uc;
+    if (!e->logging)
+        return;
+    uint8_t kind = type == UC_MEM_WRITE ? EM_WRITE : EM_READ;
+    if (e->log_len > 0) {
+        em_access *p = &e->log[e->log_len - 1];
+        if (p->step == e->step && p->addr == addr && p->size == size &&
+            p->kind == kind && p->thread == e->cur) {
+            if (kind == EM_WRITE)
+                p->value = (uint64_t)value;
+            return;
+        }
+    }
+    const uint8_t *host = em_host(e, addr, (uint64_t)size);
+    if (host == NULL || size > 8)
+        return;
+    em_access *a = em_log_next(e);
+    if (a == NULL) {
+        halt(e, EM_STOP_LOG);
+        return;
+    }
+    uint64_t old = 0;
+    memcpy(&old, host, (size_t)size);
+    uint64_t mask = size == 8 ? ~0ULL : (1ULL << (8 * size)) - 1;
+    a->step = e->step;
+    a->pc = e->pc;
+    a->addr = addr;
+    a->old = old;
+    a->value = kind == EM_WRITE ? (uint64_t)value & mask : old;
+    a->size = (uint8_t)size;
+    a->kind = kind;
+    a->thread = (uint16_t)e->cur;
+}
+
+// The page table walk. A refusal raises the fault precisely, with every
+// register as it was before the instruction.
+static bool on_tlb(uc_engine *uc, uint64_t vaddr, uc_mem_type type,
+                   uc_tlb_entry *result, void *user) {
+    em_engine *e = user;
+    (void)uc;
+    uint64_t clean = strip_tag(e, vaddr);
+    uint8_t bits = em_page(e, clean);
+    int need = type == UC_MEM_WRITE ? EM_W : type == UC_MEM_FETCH ? EM_X : EM_R;
+    if ((bits & EM_MAPPED) && (bits & need)) {
+        result->paddr = clean;
+        result->perms = bits & (EM_R | EM_W | EM_X);
+        return true;
+    }
+    e->fault.addr = vaddr;
+    e->fault.access = need;
+    e->fault.mapped = (bits & EM_MAPPED) != 0;
+    if (e->probing) {
+        result->paddr = poison | (vaddr & 0xffffffffffffULL);
+        result->perms = UC_PROT_ALL;
+        return true;
+    }
+    e->stop = EM_STOP_FAULT;
+    return false;
+}
+
+// Only reached in a probe: the poisoned page tells the offset of the access.
+static bool on_unmapped(uc_engine *uc, uc_mem_type type, uint64_t addr, int size,
+                        int64_t value, void *user) {
+    em_engine *e = user;
+    (void)uc;
+    (void)type;
+    (void)size;
+    (void)value;
+    if (e->probing && e->stop != EM_STOP_FAULT) {
+        e->fault.addr = (e->fault.addr & ~(uint64_t)(EM_PAGE - 1)) | (addr & (EM_PAGE - 1));
+        e->stop = EM_STOP_FAULT;
+    }
+    return false;
+}
+
+static void on_intr(uc_engine *uc, uint32_t intno, void *user) {
+    em_engine *e = user;
+    (void)uc;
+    e->intno = (int)intno;
+    // EXCP_SWI and EXCP_UDEF of QEMU's target/arm/cpu.h; vector 6 is x86's #UD.
+    if (e->arch == UC_ARCH_ARM64 && intno == 2)
+        halt(e, EM_STOP_SYSCALL);
+    else if (intno == (e->arch == UC_ARCH_ARM64 ? 1 : 6))
+        halt(e, EM_STOP_ILLEGAL);
+    else
+        halt(e, EM_STOP_EXCEPTION);
+}
+
+static void on_syscall(uc_engine *uc, void *user) {
+    (void)uc;
+    halt(user, EM_STOP_SYSCALL);
+}
+
+// The time stamp counter follows the instruction count: host time would make
+// two runs differ.
+static int on_rdtsc(uc_engine *uc, void *user) {
+    em_engine *e = user;
+    uint64_t lo = e->step & 0xffffffff, hi = e->step >> 32;
+    uc_reg_write(uc, UC_X86_REG_RAX, &lo);
+    uc_reg_write(uc, UC_X86_REG_RDX, &hi);
+    return 1;
+}
+
+// MRS of the generic timer's counters (op0 3, op1 3, CRn 14, CRm 0, op2 1, 2,
+// 5 and 6) and of the random number registers (CRn 2, CRm 4; RNDR, RNDRRS).
+static uint32_t on_mrs(uc_engine *uc, uc_arm64_reg reg, const uc_arm64_cp_reg *cp,
+                       void *user) {
+    em_engine *e = user;
+    bool counter = cp->op0 == 3 && cp->op1 == 3 && cp->crn == 14 && cp->crm == 0 &&
+                   cp->op2 != 0;
+    bool random = cp->op0 == 3 && cp->op1 == 3 && cp->crn == 2 && cp->crm == 4;
+    if (!counter && !random)
+        return 0;
+    uint64_t v = e->step;
+    uc_reg_write(uc, (int)reg, &v);
+    return 1;
+}
+
+static int add_hooks(em_engine *e) {
+    uc_hook h;
+    struct {
+        int type;
+        void *callback;
+        int insn;
+    } hooks[] = {
+        {UC_HOOK_CODE, (void *)on_code, 0},
+        {UC_HOOK_MEM_READ | UC_HOOK_MEM_WRITE, (void *)on_mem, 0},
+        {UC_HOOK_MEM_READ_UNMAPPED | UC_HOOK_MEM_WRITE_UNMAPPED, (void *)on_unmapped, 0},
+        {UC_HOOK_INTR, (void *)on_intr, 0},
+    };
+    for (size_t i = 0; i < sizeof hooks / sizeof *hooks; i++) {
+        int err = uc_hook_add(e->uc, &h, hooks[i].type, hooks[i].callback, e, 1, 0);
+        if (err)
+            return err;
+    }
+    if (e->arch == UC_ARCH_ARM64)
+        return uc_hook_add(e->uc, &h, UC_HOOK_INSN, (void *)on_mrs, e, 1, 0, UC_ARM64_INS_MRS);
+    int err = uc_hook_add(e->uc, &h, UC_HOOK_INSN, (void *)on_syscall, e, 1, 0,
+                          UC_X86_INS_SYSCALL);
+    if (!err)
+        err = uc_hook_add(e->uc, &h, UC_HOOK_INSN, (void *)on_rdtsc, e, 1, 0, UC_X86_INS_RDTSC);
+    if (!err)
+        err = uc_hook_add(e->uc, &h, UC_HOOK_INSN, (void *)on_rdtsc, e, 1, 0, UC_X86_INS_RDTSCP);
+    return err;
+}
+
+int em_init(em_engine *e, uc_engine *uc, int arch, bool hooks) {
+    memset(e, 0, sizeof *e);
+    e->uc = uc;
+    e->arch = arch;
+    e->cur = -1;
+    e->monitor_at = -1;
+    e->log_max = 1 << 24;
+    int err = uc_ctl_tlb_mode(uc, UC_TLB_VIRTUAL);
+    if (err)
+        return err;
+    uc_hook h;
+    err = uc_hook_add(uc, &h, UC_HOOK_TLB_FILL, (void *)on_tlb, e, 1, 0);
+    if (!err && hooks)
+        err = add_hooks(e);
+    if (err)
+        return err;
+    e->ctx_bytes = uc_context_size(uc);
+    if (arch == UC_ARCH_ARM64) {
+        uint64_t fp_on = 3 << 20; // CPACR_EL1.FPEN: no trap of FP and SIMD
+        err = uc_reg_write(uc, UC_ARM64_REG_CPACR_EL1, &fp_on);
+    }
+    return err;
+}
+
+int em_zone_add(em_engine *e, uint64_t base, uint64_t size) {
+    if (e->nzones == EM_MAX_ZONES || (base | size) & (EM_PAGE - 1))
+        return UC_ERR_ARG;
+    em_zone *z = &e->zones[e->nzones];
+    uint64_t n = size >> EM_PAGE_SHIFT;
+    // Read-only until a page is used: such a reservation costs no commit
+    // charge, and the hooks may read any byte of it without a fault. The page
+    // behind it lets them read eight bytes at the very end.
+    z->host = mmap(NULL, size + EM_PAGE, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    z->pages = mmap(NULL, n, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    z->used = mmap(NULL, n, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    z->base = base;
+    z->size = size;
+    e->nzones++;
+    if (z->host == MAP_FAILED || z->pages == MAP_FAILED || z->used == MAP_FAILED)
+        return UC_ERR_NOMEM;
+    return uc_mem_map_ptr(e->uc, base, size, UC_PROT_ALL, z->host);
+}
+
+// The exact address of the fault just taken: run the instruction once more
+// with the refused page replaced by the poisoned one, then put all back.
+static void probe(em_engine *e) {
+    if (e->fault.access == EM_X) {
+        e->fault.addr = e->fault.pc;
+        return;
+    }
+    if (em_park(e))
+        return;
+    em_fault fault = e->fault;
+    size_t log_len = e->log_len;
+    bool logging = e->logging;
+    uint64_t step = e->step;
+    e->logging = true;
+    e->probing = true;
+    e->stop = -1;
+    e->left = 1;
+    uc_emu_start(e->uc, e->fault.pc, 0, 0, 0);
+    e->probing = false;
+    if (e->stop == EM_STOP_FAULT && (e->fault.addr ^ fault.addr) < EM_PAGE)
+        fault.addr = e->fault.addr;
+    e->fault = fault;
+    em_undo(e, log_len, e->maps_len);
+    e->logging = logging;
+    e->step = step;
+    e->stop = EM_STOP_FAULT;
+    em_flush_tlb(e);
+    e->cur = -1; // the engine's registers are the probe's, not the thread's
+    e->dirty = false;
+}
+
+static void settle_fault(em_engine *e, int slot, int pc_reg) {
+    uc_reg_read(e->uc, pc_reg, &e->fault.pc);
+    if (e->fault.access != EM_X) {
+        // The instruction had begun but did not happen.
+        size_t n = e->log_len;
+        while (n > 0 && e->log[n - 1].step == e->step && e->log[n - 1].thread == slot &&
+               e->log[n - 1].kind != EM_KERNEL)
+            n--;
+        em_undo(e, n, e->maps_len);
+        e->step--;
+        e->left++;
+    } else if (e->left == 0) {
+        e->stop = EM_STOP_BUDGET; // the branch was the last instruction asked for
+        return;
+    }
+    uint64_t left = e->left;
+    probe(e);
+    e->left = left;
+}
+
+// Runs the thread for at most budget instructions; returns enum em_stop.
+int em_run(em_engine *e, int slot, uint64_t budget) {
+    int pc_reg = e->arch == UC_ARCH_ARM64 ? UC_ARM64_REG_PC : UC_X86_REG_RIP;
+    e->uc_error = em_load(e, slot);
+    if (e->uc_error)
+        return EM_STOP_ERROR;
+    if (budget == 0)
+        return EM_STOP_BUDGET;
+    uint64_t pc;
+    uc_reg_read(e->uc, pc_reg, &pc);
+    e->left = budget;
+    e->stop = -1;
+    e->dirty = true;
+    int err = uc_emu_start(e->uc, pc, 0, 0, 0);
+    if (e->stop == EM_STOP_FAULT) {
+        settle_fault(e, slot, pc_reg);
+    } else if (e->stop < 0 && err == UC_ERR_INSN_INVALID) {
+        e->stop = EM_STOP_ILLEGAL;
+    } else if (e->stop < 0 && err == UC_ERR_OK) {
+        // Unicorn ends silently at the address 0, its `until`.
+        uc_reg_read(e->uc, pc_reg, &pc);
+        e->stop = EM_STOP_ERROR;
+        if (pc == 0 && e->left > 0) {
+            e->stop = EM_STOP_FAULT;
+            e->fault = (em_fault){.access = EM_X};
+        } else if (pc == 0) {
+            e->stop = EM_STOP_BUDGET;
+        }
+    } else if (e->stop < 0) {
+        e->uc_error = err;
+        e->stop = EM_STOP_ERROR;
+    }
+    if (e->stop == EM_STOP_ILLEGAL || e->stop == EM_STOP_EXCEPTION) {
+        uc_reg_read(e->uc, pc_reg, &pc);
+        if (pc == e->pc) {
+            e->step--;
+            e->left++;
+        }
+    }
+    e->slots[slot].left_at = e->log_len;
+    e->slots[slot].log_gen = e->log_gen;
+    return e->stop;
+}
+
+int em_flush_tlb(em_engine *e) { return uc_ctl_flush_tlb(e->uc); }
+
+int em_remove_code(em_engine *e, uint64_t from, uint64_t to) {
+    return uc_ctl_remove_cache(e->uc, from, to);
+}
+
+// Contexts go before Unicorn, the zones' memory after it.
+void em_close_contexts(em_engine *e) {
+    for (int i = 0; i < EM_MAX_THREADS; i++)
+        em_thread_drop(e, i);
+    while (e->free_ctx != NULL) {
+        em_ctx *c = e->free_ctx;
+        e->free_ctx = c->next_free;
+        uc_context_free(c->uc);
+        free(c);
+    }
+}
+
+void em_close(em_engine *e) {
+    em_log_drop(e);
+    free(e->log);
+    free(e->maps);
+    e->log = NULL;
+    e->maps = NULL;
+    for (int i = 0; i < e->nzones; i++) {
+        em_zone *z = &e->zones[i];
+        uint64_t n = z->size >> EM_PAGE_SHIFT;
+        if (z->host != MAP_FAILED)
+            munmap(z->host, z->size + EM_PAGE);
+        if (z->pages != MAP_FAILED)
+            munmap(z->pages, n);
+        if (z->used != MAP_FAILED)
+            munmap(z->used, n);
+    }
+    e->nzones = 0;
+}

@@ -1,0 +1,225 @@
+#include "shim.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+
+static em_zone *zone_of(em_engine *e, uint64_t addr) {
+    em_zone *z = e->last_zone;
+    if (z != NULL && addr - z->base < z->size)
+        return z;
+    for (int i = 0; i < e->nzones; i++) {
+        z = &e->zones[i];
+        if (addr - z->base < z->size) {
+            e->last_zone = z;
+            return z;
+        }
+    }
+    return NULL;
+}
+
+// Host memory of [addr, addr+size), or NULL when that is not in one zone.
+uint8_t *em_host(em_engine *e, uint64_t addr, uint64_t size) {
+    em_zone *z = zone_of(e, addr);
+    if (z == NULL || size > z->size - (addr - z->base))
+        return NULL;
+    return z->host + (addr - z->base);
+}
+
+uint8_t em_page(em_engine *e, uint64_t addr) {
+    em_zone *z = zone_of(e, addr);
+    return z == NULL ? 0 : z->pages[(addr - z->base) >> EM_PAGE_SHIFT];
+}
+
+em_access *em_log_next(em_engine *e) {
+    if (e->log_len == e->log_cap) {
+        size_t cap = e->log_cap ? 2 * e->log_cap : 1 << 14;
+        if (cap > e->log_max)
+            cap = e->log_max;
+        if (cap == e->log_cap)
+            return NULL;
+        em_access *log = realloc(e->log, cap * sizeof *log);
+        if (log == NULL)
+            return NULL;
+        e->log = log;
+        e->log_cap = cap;
+    }
+    em_access *a = &e->log[e->log_len++];
+    a->pad = 0;
+    return a;
+}
+
+static em_mapundo *undo_next(em_engine *e) {
+    if (e->maps_len == e->maps_cap) {
+        size_t cap = e->maps_cap ? 2 * e->maps_cap : 64;
+        em_mapundo *maps = realloc(e->maps, cap * sizeof *maps);
+        if (maps == NULL)
+            return NULL;
+        e->maps = maps;
+        e->maps_cap = cap;
+    }
+    em_mapundo *u = &e->maps[e->maps_len++];
+    memset(u, 0, sizeof *u);
+    u->at = e->log_len;
+    return u;
+}
+
+// Makes the host pages of [addr, addr+size) writable, once.
+static int use(em_engine *e, uint64_t addr, uint64_t size) {
+    em_zone *z = zone_of(e, addr);
+    uint64_t i = (addr - z->base) >> EM_PAGE_SHIFT;
+    uint64_t end = (addr + size - z->base + EM_PAGE - 1) >> EM_PAGE_SHIFT;
+    while (i < end) {
+        if (z->used[i]) {
+            i++;
+            continue;
+        }
+        uint64_t j = i;
+        while (j < end && !z->used[j])
+            j++;
+        if (mprotect(z->host + (i << EM_PAGE_SHIFT), (j - i) << EM_PAGE_SHIFT,
+                     PROT_READ | PROT_WRITE))
+            return UC_ERR_NOMEM;
+        memset(z->used + i, 1, j - i);
+        i = j;
+    }
+    return UC_ERR_OK;
+}
+
+// Gives every page of the range the same page byte.
+int em_set_pages(em_engine *e, uint64_t addr, uint64_t size, uint8_t bits) {
+    if (size == 0 || ((addr | size) & (EM_PAGE - 1)) || em_host(e, addr, size) == NULL)
+        return UC_ERR_ARG;
+    if ((bits & (EM_R | EM_W | EM_X)) && use(e, addr, size))
+        return UC_ERR_NOMEM;
+    em_zone *z = zone_of(e, addr);
+    uint8_t *p = z->pages + ((addr - z->base) >> EM_PAGE_SHIFT);
+    uint64_t n = size >> EM_PAGE_SHIFT;
+    bool code = false;
+    for (uint64_t i = 0; i < n;) {
+        uint64_t j = i;
+        while (j < n && p[j] == p[i])
+            j++;
+        code = code || (p[i] & EM_X);
+        if (e->logging) {
+            em_mapundo *u = undo_next(e);
+            if (u == NULL)
+                return UC_ERR_NOMEM;
+            u->addr = addr + (i << EM_PAGE_SHIFT);
+            u->count = j - i;
+            u->old = p[i];
+        }
+        i = j;
+    }
+    memset(p, bits, n);
+    if (code)
+        em_remove_code(e, addr, addr + size);
+    return em_flush_tlb(e);
+}
+
+static bool all_zero(const uint8_t *p, size_t n) {
+    return p[0] == 0 && memcmp(p, p + 1, n - 1) == 0;
+}
+
+// Zeroes what the range holds, as the kernel hands out zeroed pages.
+int em_forget(em_engine *e, uint64_t addr, uint64_t size) {
+    if (((addr | size) & (EM_PAGE - 1)) || em_host(e, addr, size) == NULL)
+        return UC_ERR_ARG;
+    em_zone *z = zone_of(e, addr);
+    for (uint64_t a = addr; a < addr + size; a += EM_PAGE) {
+        uint8_t *host = z->host + (a - z->base);
+        if (!z->used[(a - z->base) >> EM_PAGE_SHIFT] || all_zero(host, EM_PAGE))
+            continue;
+        if (e->logging) {
+            uint8_t *copy = malloc(EM_PAGE);
+            em_mapundo *u = copy ? undo_next(e) : NULL;
+            if (u == NULL) {
+                free(copy);
+                return UC_ERR_NOMEM;
+            }
+            memcpy(copy, host, EM_PAGE);
+            u->addr = a;
+            u->count = EM_PAGE;
+            u->content = copy;
+        }
+        memset(host, 0, EM_PAGE);
+    }
+    return UC_ERR_OK;
+}
+
+// A write by the kernel on behalf of slot: no permission is asked.
+int em_store(em_engine *e, int slot, uint64_t addr, const uint8_t *from, uint64_t size) {
+    uint8_t *host = em_host(e, addr, size);
+    if (host == NULL)
+        return UC_ERR_ARG;
+    if (size == 0)
+        return UC_ERR_OK;
+    if (use(e, addr, size))
+        return UC_ERR_NOMEM;
+    if (e->logging) {
+        for (uint64_t i = 0; i < size; i += 8) {
+            uint8_t n = size - i < 8 ? (uint8_t)(size - i) : 8;
+            em_access *a = em_log_next(e);
+            if (a == NULL)
+                return UC_ERR_NOMEM;
+            *a = (em_access){.step = e->step, .pc = e->pc, .addr = addr + i, .size = n,
+                             .kind = EM_KERNEL, .thread = (uint16_t)slot};
+            memcpy(&a->old, host + i, n);
+            memcpy(&a->value, from + i, n);
+        }
+    }
+    memcpy(host, from, size);
+    uint64_t page = addr & ~(uint64_t)(EM_PAGE - 1);
+    for (; page < addr + size; page += EM_PAGE)
+        if (em_page(e, page) & EM_X)
+            em_remove_code(e, page, page + EM_PAGE);
+    return UC_ERR_OK;
+}
+
+static void undo_accesses(em_engine *e, size_t to) {
+    while (e->log_len > to) {
+        em_access *a = &e->log[--e->log_len];
+        if (a->kind == EM_READ)
+            continue;
+        uint8_t *host = em_host(e, a->addr, a->size);
+        // A write that the page refused is in the log too; its old bytes are
+        // what memory still holds, and the host page may be read-only.
+        if (memcmp(host, &a->old, a->size) == 0)
+            continue;
+        memcpy(host, &a->old, a->size);
+        if (em_page(e, a->addr) & EM_X)
+            em_remove_code(e, a->addr & ~(uint64_t)(EM_PAGE - 1),
+                           (a->addr | (EM_PAGE - 1)) + 1);
+    }
+}
+
+// Takes memory and page table back to when the logs had these lengths.
+void em_undo(em_engine *e, size_t log_len, size_t maps_len) {
+    bool flush = e->maps_len > maps_len;
+    while (e->maps_len > maps_len) {
+        em_mapundo *u = &e->maps[--e->maps_len];
+        undo_accesses(e, u->at);
+        if (u->content != NULL) {
+            memcpy(em_host(e, u->addr, u->count), u->content, u->count);
+            free(u->content);
+            continue;
+        }
+        em_zone *z = zone_of(e, u->addr);
+        uint8_t *p = z->pages + ((u->addr - z->base) >> EM_PAGE_SHIFT);
+        uint64_t end = u->addr + (u->count << EM_PAGE_SHIFT);
+        if (*p & EM_X)
+            em_remove_code(e, u->addr, end);
+        memset(p, u->old, u->count);
+    }
+    undo_accesses(e, log_len);
+    if (flush)
+        em_flush_tlb(e);
+}
+
+// Forgets the logs: nothing before this moment can be undone any more.
+void em_log_drop(em_engine *e) {
+    while (e->maps_len > 0)
+        free(e->maps[--e->maps_len].content);
+    e->log_len = 0;
+    e->log_gen++;
+}

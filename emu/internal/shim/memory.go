@@ -1,0 +1,148 @@
+package shim
+
+// #include "shim.h"
+import "C"
+
+import (
+	"fmt"
+	"unsafe"
+)
+
+// SetPages gives every page of the range the same permissions; without
+// [Mapped] there is no page. Bounds are multiples of [PageSize] inside a zone.
+func (e *Engine) SetPages(addr, size uint64, p Prot) error {
+	return e.memError("page table", addr, size, C.em_set_pages(e.c, C.uint64_t(addr), C.uint64_t(size), C.uint8_t(p)))
+}
+
+// Forget zeroes what the pages of the range hold.
+func (e *Engine) Forget(addr, size uint64) error {
+	return e.memError("zero", addr, size, C.em_forget(e.c, C.uint64_t(addr), C.uint64_t(size)))
+}
+
+func (e *Engine) memError(what string, addr, size uint64, err C.int) error {
+	if err == 0 {
+		return nil
+	}
+	return fmt.Errorf("%w at %#x, %#x bytes", ucError(what, err), addr, size)
+}
+
+// Page is what the page that holds addr allows.
+func (e *Engine) Page(addr uint64) Prot { return Prot(C.em_page(e.c, C.uint64_t(addr))) }
+
+// Allows tells whether every page of [addr, addr+size) is mapped with p.
+func (e *Engine) Allows(addr, size uint64, p Prot) bool {
+	if size == 0 {
+		return true
+	}
+	last := addr + size - 1
+	if last < addr {
+		return false
+	}
+	for page := addr &^ (PageSize - 1); ; page += PageSize {
+		if e.Page(page)&(p|Mapped) != p|Mapped {
+			return false
+		}
+		if last-page < PageSize {
+			return true
+		}
+	}
+}
+
+// Store writes as the kernel does, whatever the pages allow, on behalf of a
+// thread. It can be undone and is logged like any access.
+func (e *Engine) Store(thread int, addr uint64, b []byte) error {
+	if len(b) == 0 {
+		return nil
+	}
+	return e.memError("store", addr, uint64(len(b)),
+		C.em_store(e.c, C.int(thread), C.uint64_t(addr), (*C.uint8_t)(&b[0]), C.uint64_t(len(b))))
+}
+
+// View is the host memory of [addr, addr+size), whatever the pages allow, or
+// nil when the range is not inside one zone. It is for reading only and stays
+// valid until Close; what it shows changes as the machine runs.
+func (e *Engine) View(addr, size uint64) []byte {
+	if size == 0 {
+		return nil
+	}
+	p := C.em_host(e.c, C.uint64_t(addr), C.uint64_t(size))
+	if p == nil {
+		return nil
+	}
+	return unsafe.Slice((*byte)(p), size)
+}
+
+// Used tells, a byte a page, which pages of the range may hold anything but
+// zeros. The range must be inside one zone.
+func (e *Engine) Used(addr, size uint64) []byte {
+	for i := range int(e.c.nzones) {
+		z := &e.c.zones[i]
+		off := addr - uint64(z.base)
+		if off < uint64(z.size) && size <= uint64(z.size)-off {
+			used := unsafe.Slice((*byte)(z.used), uint64(z.size)/PageSize)
+			return used[off/PageSize : (off+size)/PageSize]
+		}
+	}
+	return nil
+}
+
+// AccessKind is what an access did.
+type AccessKind uint8
+
+// The kinds. A kernel write is one that a system call made.
+const (
+	AccessRead   AccessKind = C.EM_READ
+	AccessWrite  AccessKind = C.EM_WRITE
+	AccessKernel AccessKind = C.EM_KERNEL
+)
+
+// Access is one entry of the access log: at most eight bytes that one
+// instruction read or wrote. Wider accesses are several entries of the same
+// Step. Its layout is that of em_access in shim.h.
+type Access struct {
+	Step   uint64 // number of the instruction, counted from 1
+	PC     uint64
+	Addr   uint64
+	Old    uint64 // the bytes before, little-endian
+	Value  uint64 // the bytes read or written, little-endian
+	Size   uint8  // 1 to 8
+	Kind   AccessKind
+	Thread uint16
+	_      uint32
+}
+
+// The log is handed out as it lies in C memory; this fails to compile when the
+// two layouts have different sizes.
+var _ [unsafe.Sizeof(Access{}) - C.sizeof_em_access]byte
+var _ [C.sizeof_em_access - unsafe.Sizeof(Access{})]byte
+
+// Log is every access since logging began, oldest first. It is valid until
+// the machine runs, rewinds or closes.
+func (e *Engine) Log() []Access {
+	if e.c.log_len == 0 {
+		return nil
+	}
+	return unsafe.Slice((*Access)(unsafe.Pointer(e.c.log)), int(e.c.log_len))
+}
+
+// LogLen is the number of entries of [Engine.Log].
+func (e *Engine) LogLen() int { return int(e.c.log_len) }
+
+// SetLogLimit bounds the log to n entries of 48 bytes.
+func (e *Engine) SetLogLimit(n int) { e.c.log_max = C.size_t(n) }
+
+// SetLogging turns the log on or off; it is on by itself from the first mark
+// on. Turning it off forgets the log and may only be done without marks.
+func (e *Engine) SetLogging(on bool) error {
+	if !on && e.c.marks > 0 {
+		return fmt.Errorf("engine: the log is needed by %d marks", int(e.c.marks))
+	}
+	if !on {
+		C.em_log_drop(e.c)
+	}
+	e.c.logging = C.bool(on)
+	return nil
+}
+
+// FlushTLB drops the translated addresses, for benchmarks and tests.
+func (e *Engine) FlushTLB() error { return ucError("flush tlb", C.em_flush_tlb(e.c)) }

@@ -1,0 +1,194 @@
+package shim
+
+/*
+#cgo CFLAGS: -I${SRCDIR}/../../../build/unicorn/include -O2 -Wall
+#cgo LDFLAGS: -L${SRCDIR}/../../../build/unicorn -lunicorn -lpthread -lm -latomic
+#if !__has_include("../../../build/unicorn/emurace-unicorn.h")
+#error "libunicorn is not built yet. Run: make setup"
+#endif
+#include <stdlib.h>
+#include "shim.h"
+*/
+import "C"
+
+import (
+	"fmt"
+	"unsafe"
+
+	"github.com/unicorn-engine/unicorn/bindings/go/unicorn"
+
+	"emurace/loader"
+)
+
+// PageSize is the guest's page size in bytes, on both architectures.
+const PageSize = 1 << C.EM_PAGE_SHIFT
+
+// MaxThreads is how many threads one engine holds at a time.
+const MaxThreads = C.EM_MAX_THREADS
+
+// Prot is what a page allows, and whether there is one.
+type Prot uint8
+
+// The bits of a page.
+const (
+	Read   Prot = C.EM_R
+	Write  Prot = C.EM_W
+	Exec   Prot = C.EM_X
+	Mapped Prot = C.EM_MAPPED
+)
+
+// Zone is a range of guest addresses that mappings may lie in.
+type Zone struct{ Base, Size uint64 }
+
+// StopReason says why [Engine.Run] came back.
+type StopReason int
+
+// The reasons. At a trap, a spent budget or a fault the instruction at pc has
+// not run; a system call instruction has, and pc is behind it.
+const (
+	StopBudget    StopReason = C.EM_STOP_BUDGET
+	StopTrap      StopReason = C.EM_STOP_TRAP
+	StopSyscall   StopReason = C.EM_STOP_SYSCALL
+	StopFault     StopReason = C.EM_STOP_FAULT
+	StopException StopReason = C.EM_STOP_EXCEPTION
+	StopIllegal   StopReason = C.EM_STOP_ILLEGAL
+	StopLogFull   StopReason = C.EM_STOP_LOG
+	StopError     StopReason = C.EM_STOP_ERROR
+)
+
+// Fault is an access that the page table refused.
+type Fault struct {
+	Addr   uint64 // exact first byte that could not be accessed
+	PC     uint64 // the instruction; for a fetch, the address it went to
+	Access Prot   // Read, Write or Exec
+	Mapped bool   // the page exists but does not allow the access
+}
+
+// Stop is how a run ended.
+type Stop struct {
+	Reason StopReason
+	Ran    uint64 // instructions completed
+	Fault  Fault  // for StopFault
+	Vector int    // Unicorn's exception number, for StopException
+}
+
+// Engine is one emulated processor with its memory and threads. It is not
+// safe for concurrent use; engines are independent of each other.
+type Engine struct {
+	c    *C.em_engine
+	uc   unicorn.Unicorn
+	arch loader.Arch
+}
+
+// Open makes an engine with nothing mapped. The zones bound where mappings can
+// lie; they cost address space on the host, not memory. Without hooks the
+// engine counts and logs nothing and cannot stop by itself: that serves only
+// to measure what the hooks cost.
+func Open(arch loader.Arch, zones []Zone, hooks bool) (*Engine, error) {
+	var ucArch, mode int
+	switch arch {
+	case loader.ARM64:
+		ucArch, mode = unicorn.ARCH_ARM64, unicorn.MODE_ARM
+	case loader.AMD64:
+		ucArch, mode = unicorn.ARCH_X86, unicorn.MODE_64
+	default:
+		return nil, fmt.Errorf("engine: no such architecture: %v", arch)
+	}
+	uc, err := unicorn.NewUnicorn(ucArch, mode)
+	if err != nil {
+		return nil, fmt.Errorf("engine: %w", err)
+	}
+	if arch == loader.ARM64 {
+		// The model with every extension Unicorn has; what programs use of
+		// it is decided by AT_HWCAP.
+		if err := uc.SetCPUModel(unicorn.CPU_ARM64_MAX); err != nil {
+			return nil, fmt.Errorf("engine: cpu model: %w", err)
+		}
+	}
+	e := &Engine{uc: uc, arch: arch, c: (*C.em_engine)(C.calloc(1, C.sizeof_em_engine))}
+	handle := (*C.uc_engine)(unsafe.Pointer(uc.Handle()))
+	if err := ucError("hooks", C.em_init(e.c, handle, C.int(ucArch), C.bool(hooks))); err != nil {
+		e.Close()
+		return nil, err
+	}
+	for _, z := range zones {
+		if err := ucError("reserve address space", C.em_zone_add(e.c, C.uint64_t(z.Base), C.uint64_t(z.Size))); err != nil {
+			e.Close()
+			return nil, fmt.Errorf("%w (%d GiB at %#x; does a limit on address space apply?)", err, z.Size>>30, z.Base)
+		}
+	}
+	return e, nil
+}
+
+// Close frees everything. The engine must not be used afterwards.
+func (e *Engine) Close() {
+	if e.c == nil {
+		return
+	}
+	// Unicorn lets go of the zones first, then their memory is returned.
+	uc := e.uc
+	c := e.c
+	e.c, e.uc = nil, nil
+	C.em_close_contexts(c)
+	_ = uc.Close() // freeing cannot fail in a way that anyone could act on
+	C.em_close(c)
+	C.free(unsafe.Pointer(c))
+}
+
+func ucError(what string, err C.int) error {
+	if err == 0 {
+		return nil
+	}
+	return fmt.Errorf("engine: %s: %w", what, unicorn.UcError(err))
+}
+
+// SetTrap makes the range [lo, hi) one that stops any thread whose pc enters
+// it, before it runs anything there.
+func (e *Engine) SetTrap(lo, hi uint64) {
+	e.c.trap_lo, e.c.trap_hi = C.uint64_t(lo), C.uint64_t(hi)
+}
+
+// Run runs the thread for at most budget instructions, exactly that many
+// unless something else stops it first.
+func (e *Engine) Run(thread int, budget uint64) (Stop, error) {
+	before := e.c.step
+	r := StopReason(C.em_run(e.c, C.int(thread), C.uint64_t(budget)))
+	s := Stop{Reason: r, Ran: uint64(e.c.step - before)}
+	switch r {
+	case StopFault:
+		f := &e.c.fault
+		s.Fault = Fault{Addr: uint64(f.addr), PC: uint64(f.pc), Access: Prot(f.access), Mapped: f.mapped != 0}
+	case StopException:
+		s.Vector = int(e.c.intno)
+	case StopError:
+		return s, ucError(fmt.Sprintf("run thread %d", thread), e.c.uc_error)
+	}
+	return s, nil
+}
+
+// Steps is how many instructions have completed since the engine was made, on
+// all threads together, less those that were rewound.
+func (e *Engine) Steps() uint64 { return uint64(e.c.step) }
+
+// AddThread makes a thread in an empty slot, its registers a copy of parent's,
+// or the processor's initial ones when parent is negative.
+func (e *Engine) AddThread(slot, parent int) error {
+	return ucError("add thread", C.em_thread_add(e.c, C.int(slot), C.int(parent)))
+}
+
+// DropThread empties a slot.
+func (e *Engine) DropThread(slot int) { C.em_thread_drop(e.c, C.int(slot)) }
+
+// FindMonitor learns where Unicorn keeps arm64's exclusive monitor, so that a
+// store by another thread can clear it. page must be mapped readable and
+// executable and hold the instruction `ldxr x0, [x1]`; it is to be called
+// before the first thread is added.
+func (e *Engine) FindMonitor(page uint64) error {
+	return ucError("find the exclusive monitor", C.em_monitor_find(e.c, C.uint64_t(page)))
+}
+
+// Monitor is the address the thread's exclusive monitor watches.
+func (e *Engine) Monitor(thread int) (addr uint64, armed bool) {
+	addr = uint64(C.em_monitor(e.c, C.int(thread)))
+	return addr, addr != ^uint64(0)
+}

@@ -1,0 +1,167 @@
+// The C side of the emulated machine: one Unicorn engine with the instruction
+// budget, the access log, the page table and the undo log beside it, so that
+// no Go callback runs per instruction or per memory access.
+//
+// Guest memory lives in a few large zones. A zone is one host reservation and
+// one Unicorn region at the same guest address, so host = zone + offset and
+// guest mmap/mprotect/munmap never touch Unicorn's region list: what a page
+// allows is decided by our own page table through Unicorn's virtual TLB.
+#ifndef EMURACE_SHIM_H
+#define EMURACE_SHIM_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <unicorn/unicorn.h>
+
+enum { EM_PAGE_SHIFT = 12, EM_PAGE = 1 << EM_PAGE_SHIFT };
+
+// One byte of page table per guest page.
+enum {
+    EM_R = 1,
+    EM_W = 2,
+    EM_X = 4,
+    EM_MAPPED = 8, // some guest mapping covers the page
+};
+
+enum { EM_MAX_ZONES = 8, EM_MAX_THREADS = 64 };
+
+// Why em_run came back.
+enum em_stop {
+    EM_STOP_BUDGET = 0, // the budget is spent; pc is the next instruction
+    EM_STOP_TRAP,       // pc entered the trap range; nothing of it has run
+    EM_STOP_SYSCALL,    // a system call instruction ran; pc is behind it
+    EM_STOP_FAULT,      // a memory access or fetch faulted; pc is the culprit
+    EM_STOP_EXCEPTION,  // any other CPU exception; see intno
+    EM_STOP_ILLEGAL,    // an instruction the CPU does not know
+    EM_STOP_LOG,        // the access log reached its limit
+    EM_STOP_ERROR,      // Unicorn failed; see uc_error
+};
+
+enum em_kind { EM_READ = 0, EM_WRITE = 1, EM_KERNEL = 2 };
+
+// One access as the log keeps it. A wide access is several entries of at most
+// eight bytes; all entries of one instruction carry the same step.
+typedef struct em_access {
+    uint64_t step;   // how many instructions the machine had begun, counted from 1
+    uint64_t pc;     // of the instruction; of the svc/syscall for EM_KERNEL
+    uint64_t addr;   // first byte
+    uint64_t old;    // what memory held before, little-endian, zero-extended
+    uint64_t value;  // EM_READ: the same as old; otherwise what was stored
+    uint8_t size;    // 1..8 bytes
+    uint8_t kind;    // enum em_kind
+    uint16_t thread; // slot
+    uint32_t pad;
+} em_access;
+
+typedef struct em_zone {
+    uint64_t base, size;
+    uint8_t *host;
+    uint8_t *pages; // the page table's bytes for this zone
+    uint8_t *used;  // 1 where host memory was ever made writable
+} em_zone;
+
+// Registers of a thread that is not running. Marks share them by count.
+typedef struct em_ctx {
+    int refs;
+    struct em_ctx *next_free;
+    uc_context *uc;
+} em_ctx;
+
+typedef struct em_slot {
+    em_ctx *ctx;      // NULL: no such thread
+    size_t left_at;   // length of the log when the thread last stopped
+    uint64_t log_gen; // generation of the log at that time
+} em_slot;
+
+// How to undo one change of the page table or of a whole run of bytes.
+typedef struct em_mapundo {
+    size_t at;      // length of the access log when it happened
+    uint64_t addr;  // first byte
+    uint64_t count; // pages, or bytes with content
+    uint8_t old;    // page byte, when content is NULL
+    uint8_t *content;
+} em_mapundo;
+
+typedef struct em_fault {
+    uint64_t addr, pc;
+    int access; // EM_R, EM_W or EM_X
+    int mapped; // 1: the page exists but does not allow it
+} em_fault;
+
+typedef struct em_engine {
+    uc_engine *uc;
+    int arch; // uc_arch
+    em_zone zones[EM_MAX_ZONES];
+    int nzones;
+    em_zone *last_zone;
+
+    // The hot counters.
+    uint64_t left, step, pc;
+    uint64_t trap_lo, trap_hi;
+    int cur; // slot whose registers the engine holds, -1 for none
+    bool dirty; // the engine's registers are newer than the slot's context
+    bool logging; // every access is logged, every change can be undone
+    bool probing; // finding out a fault's exact address
+    int stop;
+    int intno;
+    int uc_error;
+    em_fault fault;
+
+    em_access *log;
+    size_t log_len, log_cap, log_max;
+    uint64_t log_gen; // grows whenever entries are forgotten other than by rewind
+    em_mapundo *maps;
+    size_t maps_len, maps_cap;
+
+    em_slot slots[EM_MAX_THREADS];
+    em_ctx *free_ctx;
+    size_t ctx_bytes;
+    ptrdiff_t monitor_at; // offset of exclusive_addr in a context, -1 for none
+    int marks;
+} em_engine;
+
+// A moment to go back to.
+typedef struct em_mark {
+    size_t log_len, maps_len;
+    uint64_t step, log_gen;
+    em_slot slots[EM_MAX_THREADS];
+} em_mark;
+
+// engine.c
+int em_init(em_engine *e, uc_engine *uc, int arch, bool hooks);
+void em_close_contexts(em_engine *e);
+void em_close(em_engine *e);
+int em_zone_add(em_engine *e, uint64_t base, uint64_t size);
+int em_run(em_engine *e, int slot, uint64_t budget);
+
+// memory.c
+uint8_t *em_host(em_engine *e, uint64_t addr, uint64_t size);
+uint8_t em_page(em_engine *e, uint64_t addr);
+int em_set_pages(em_engine *e, uint64_t addr, uint64_t size, uint8_t bits);
+int em_forget(em_engine *e, uint64_t addr, uint64_t size);
+int em_store(em_engine *e, int slot, uint64_t addr, const uint8_t *from, uint64_t size);
+em_access *em_log_next(em_engine *e);
+void em_undo(em_engine *e, size_t log_len, size_t maps_len);
+void em_log_drop(em_engine *e);
+
+// thread.c
+int em_thread_add(em_engine *e, int slot, int parent);
+void em_thread_drop(em_engine *e, int slot);
+int em_load(em_engine *e, int slot);
+int em_park(em_engine *e);
+int em_reg_read(em_engine *e, int slot, int reg, void *value);
+int em_reg_write(em_engine *e, int slot, int reg, const void *value);
+int em_regs_read(em_engine *e, int slot, int *regs, void **values, int n);
+int em_mark_set(em_engine *e, em_mark *m);
+int em_mark_rewind(em_engine *e, em_mark *m);
+void em_mark_drop(em_engine *e, em_mark *m);
+int em_monitor_find(em_engine *e, uint64_t scratch);
+uint64_t em_monitor(em_engine *e, int slot);
+
+// Unicorn's control calls are variadic macros, which cgo cannot call.
+int em_flush_tlb(em_engine *e);
+int em_remove_code(em_engine *e, uint64_t from, uint64_t to);
+
+#endif

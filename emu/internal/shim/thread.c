@@ -1,0 +1,253 @@
+#include "shim.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static em_ctx *ctx_new(em_engine *e) {
+    em_ctx *c = e->free_ctx;
+    if (c != NULL) {
+        e->free_ctx = c->next_free;
+    } else {
+        c = calloc(1, sizeof *c);
+        if (c == NULL || uc_context_alloc(e->uc, &c->uc)) {
+            free(c);
+            return NULL;
+        }
+    }
+    c->refs = 1;
+    c->next_free = NULL;
+    return c;
+}
+
+static void ctx_drop(em_engine *e, em_ctx *c) {
+    if (c == NULL || --c->refs > 0)
+        return;
+    c->next_free = e->free_ctx;
+    e->free_ctx = c;
+}
+
+// A context of the slot's own, which may be written.
+static em_ctx *ctx_own(em_engine *e, em_slot *s) {
+    if (s->ctx != NULL && s->ctx->refs == 1)
+        return s->ctx;
+    em_ctx *c = ctx_new(e);
+    if (c == NULL)
+        return NULL;
+    if (s->ctx != NULL) {
+        memcpy(c->uc, s->ctx->uc, e->ctx_bytes);
+        ctx_drop(e, s->ctx);
+    }
+    s->ctx = c;
+    return c;
+}
+
+// Saves the running thread's registers, if newer than its context.
+int em_park(em_engine *e) {
+    if (e->cur < 0 || !e->dirty)
+        return UC_ERR_OK;
+    em_slot *s = &e->slots[e->cur];
+    if (s->ctx == NULL || s->ctx->refs > 1) {
+        em_ctx *c = ctx_new(e);
+        if (c == NULL)
+            return UC_ERR_NOMEM;
+        ctx_drop(e, s->ctx);
+        s->ctx = c;
+    }
+    int err = uc_context_save(e->uc, s->ctx->uc);
+    if (!err)
+        e->dirty = false;
+    return err;
+}
+
+static uint64_t *monitor_word(em_engine *e, em_ctx *c) {
+    return (uint64_t *)((char *)c->uc + e->monitor_at);
+}
+
+// The address that the thread's exclusive monitor watches, ~0 when open.
+uint64_t em_monitor(em_engine *e, int slot) {
+    if (e->monitor_at < 0 || em_park(e) || e->slots[slot].ctx == NULL)
+        return ~0ULL;
+    uint64_t v;
+    memcpy(&v, monitor_word(e, e->slots[slot].ctx), sizeof v);
+    return v;
+}
+
+// Unicorn's STXR compares values, so a store that puts the old value back
+// would go unnoticed; the architecture's monitor is cleared by any store to
+// the watched bytes (Arm ARM, B2.9). LDXP watches sixteen.
+static int check_monitor(em_engine *e, int slot) {
+    em_slot *s = &e->slots[slot];
+    if (e->monitor_at < 0)
+        return UC_ERR_OK;
+    uint64_t watched;
+    memcpy(&watched, monitor_word(e, s->ctx), sizeof watched);
+    if (watched == ~0ULL)
+        return UC_ERR_OK;
+    bool hit = s->log_gen != e->log_gen || !e->logging;
+    for (size_t i = s->left_at; i < e->log_len && !hit; i++) {
+        em_access *a = &e->log[i];
+        hit = a->kind != EM_READ && a->thread != slot && a->addr < watched + 16 &&
+              watched < a->addr + a->size;
+    }
+    if (!hit)
+        return UC_ERR_OK;
+    em_ctx *c = ctx_own(e, s);
+    if (c == NULL)
+        return UC_ERR_NOMEM;
+    watched = ~0ULL;
+    memcpy(monitor_word(e, c), &watched, sizeof watched);
+    return UC_ERR_OK;
+}
+
+// Puts the thread's registers into the engine.
+int em_load(em_engine *e, int slot) {
+    if (slot < 0 || slot >= EM_MAX_THREADS || e->slots[slot].ctx == NULL)
+        return UC_ERR_ARG;
+    if (e->cur == slot)
+        return UC_ERR_OK;
+    int err = em_park(e);
+    if (!err)
+        err = check_monitor(e, slot);
+    if (!err)
+        err = uc_context_restore(e->uc, e->slots[slot].ctx->uc);
+    e->cur = err ? -1 : slot;
+    e->dirty = false;
+    return err;
+}
+
+// A new thread with a copy of parent's registers; parent -1: the engine's.
+int em_thread_add(em_engine *e, int slot, int parent) {
+    if (slot < 0 || slot >= EM_MAX_THREADS || e->slots[slot].ctx != NULL)
+        return UC_ERR_ARG;
+    em_slot *s = &e->slots[slot];
+    int err = em_park(e);
+    if (err)
+        return err;
+    em_ctx *c = ctx_new(e);
+    if (c == NULL)
+        return UC_ERR_NOMEM;
+    if (parent >= 0)
+        memcpy(c->uc, e->slots[parent].ctx->uc, e->ctx_bytes);
+    else
+        err = uc_context_save(e->uc, c->uc);
+    s->ctx = c;
+    s->left_at = e->log_len;
+    s->log_gen = e->log_gen - 1; // a new thread's monitor is open
+    return err;
+}
+
+void em_thread_drop(em_engine *e, int slot) {
+    em_slot *s = &e->slots[slot];
+    if (s->ctx == NULL)
+        return;
+    if (e->cur == slot) {
+        e->cur = -1;
+        e->dirty = false;
+    }
+    ctx_drop(e, s->ctx);
+    s->ctx = NULL;
+}
+
+int em_reg_read(em_engine *e, int slot, int reg, void *value) {
+    if (e->cur == slot)
+        return uc_reg_read(e->uc, reg, value);
+    if (slot < 0 || slot >= EM_MAX_THREADS || e->slots[slot].ctx == NULL)
+        return UC_ERR_ARG;
+    return uc_context_reg_read(e->slots[slot].ctx->uc, reg, value);
+}
+
+int em_reg_write(em_engine *e, int slot, int reg, const void *value) {
+    int err = em_load(e, slot);
+    if (err)
+        return err;
+    e->dirty = true;
+    return uc_reg_write(e->uc, reg, value);
+}
+
+// Reads n registers in one crossing; values points at each one's bytes.
+int em_regs_read(em_engine *e, int slot, int *regs, void **values, int n) {
+    int err = em_load(e, slot);
+    if (err)
+        return err;
+    return uc_reg_read_batch(e->uc, regs, values, n);
+}
+
+int em_mark_set(em_engine *e, em_mark *m) {
+    int err = em_park(e);
+    if (err)
+        return err;
+    e->logging = true;
+    e->marks++;
+    m->log_len = e->log_len;
+    m->maps_len = e->maps_len;
+    m->step = e->step;
+    m->log_gen = e->log_gen;
+    memcpy(m->slots, e->slots, sizeof m->slots);
+    for (int i = 0; i < EM_MAX_THREADS; i++)
+        if (m->slots[i].ctx != NULL)
+            m->slots[i].ctx->refs++;
+    return UC_ERR_OK;
+}
+
+int em_mark_rewind(em_engine *e, em_mark *m) {
+    if (m->log_gen != e->log_gen || m->log_len > e->log_len || m->maps_len > e->maps_len)
+        return UC_ERR_ARG;
+    em_undo(e, m->log_len, m->maps_len);
+    if (e->cur >= 0 && (e->dirty || e->slots[e->cur].ctx != m->slots[e->cur].ctx)) {
+        e->cur = -1;
+        e->dirty = false;
+    }
+    for (int i = 0; i < EM_MAX_THREADS; i++) {
+        em_ctx *old = e->slots[i].ctx;
+        e->slots[i] = m->slots[i];
+        if (e->slots[i].ctx != NULL)
+            e->slots[i].ctx->refs++;
+        ctx_drop(e, old);
+    }
+    e->step = m->step;
+    return UC_ERR_OK;
+}
+
+void em_mark_drop(em_engine *e, em_mark *m) {
+    for (int i = 0; i < EM_MAX_THREADS; i++) {
+        ctx_drop(e, m->slots[i].ctx);
+        m->slots[i].ctx = NULL;
+    }
+    e->marks--;
+}
+
+// Finds where a saved context keeps exclusive_addr, which Unicorn gives no
+// name: the word that turns from ~0 into the address of an LDXR just run.
+// scratch is a readable, executable page that holds `ldxr x0, [x1]`.
+int em_monitor_find(em_engine *e, uint64_t scratch) {
+    uc_context *before = NULL, *after = NULL;
+    uint64_t watched = scratch + 0xf80;
+    int err = uc_context_alloc(e->uc, &before);
+    if (!err)
+        err = uc_context_alloc(e->uc, &after);
+    if (!err)
+        err = uc_reg_write(e->uc, UC_ARM64_REG_X1, &watched);
+    if (!err)
+        err = uc_context_save(e->uc, before);
+    if (!err) {
+        e->left = 1;
+        err = uc_emu_start(e->uc, scratch, 0, 0, 0);
+    }
+    if (!err)
+        err = uc_context_save(e->uc, after);
+    for (size_t at = 0; !err && at + 8 <= e->ctx_bytes; at += 8) {
+        uint64_t was, is;
+        memcpy(&was, (char *)before + at, 8);
+        memcpy(&is, (char *)after + at, 8);
+        if (was == ~0ULL && is == watched)
+            e->monitor_at = (ptrdiff_t)at;
+    }
+    if (!err)
+        err = uc_context_restore(e->uc, before);
+    uc_context_free(before);
+    uc_context_free(after);
+    e->step = 0;
+    if (!err && e->monitor_at < 0)
+        err = UC_ERR_RESOURCE;
+    return err;
+}
