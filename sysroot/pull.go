@@ -1,0 +1,221 @@
+package sysroot
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+)
+
+// entryWork is the name of the entry inside the folder that a pull works in.
+const entryWork = "entry"
+
+// aptEtc is where the machine's own apt sources are.
+const aptEtc = "/etc/apt"
+
+// PullRequest says which sysroot to make.
+type PullRequest struct {
+	Suite string // one of Suites
+	Arch  string // one of Arches
+	// Packages are Debian packages to have beside libc6 and libc6-dbg. What
+	// they depend on does not come with them: name it too.
+	Packages []string
+	// Mirror is the URL of a Debian archive, the folder with dists/ and pool/;
+	// "" takes what the machine's apt sources name.
+	Mirror string
+	// Keyring is the file of the keys that must have signed the archive; ""
+	// takes what the machine's apt sources name, else Debian's own.
+	Keyring string
+	// Progress, if not nil, is called with a line for each step.
+	Progress func(string)
+}
+
+// check refuses what no pull could do.
+func (r *PullRequest) check() (suite, error) {
+	s, known := findSuite(r.Suite)
+	if !known {
+		return suite{}, &Error{
+			what: fmt.Sprintf("suite %q", r.Suite),
+			why:  "not supported",
+			hint: "use one of " + strings.Join(Suites(), ", "),
+			kind: ErrInvalid,
+		}
+	}
+	if err := checkArch(r.Arch); err != nil {
+		return suite{}, err
+	}
+	for _, name := range r.Packages {
+		if err := checkPackageName(name); err != nil {
+			return suite{}, err
+		}
+	}
+	return s, nil
+}
+
+// Pull makes a sysroot of the cache: libc6, its debug files and the packages
+// named, fetched by the machine's apt with its signature checks. An entry that
+// has all of them is left as it is, without a look at the network. One that
+// lacks some gets these added and keeps the rest, so that its libc stays the
+// one that was tested; remove its folder to have it made anew.
+//
+// The entry appears, or changes, in one step at the end. When ctx ends or the
+// process dies before, nothing of the pull is to be seen, and the next Pull
+// removes what it left.
+func (c *Cache) Pull(ctx context.Context, req PullRequest) (entry Entry, err error) {
+	s, err := req.check()
+	if err != nil {
+		return Entry{}, err
+	}
+	if err := checkCachePath(c.dir); err != nil {
+		return Entry{}, err
+	}
+	if req.Progress == nil {
+		req.Progress = func(string) {}
+	}
+	if _, done := c.pulled(&req); done {
+		return c.entry(req.Suite, req.Arch)
+	}
+
+	unlock, err := c.lockStore(ctx, func() { req.Progress("waiting for another pull to end") })
+	if err != nil {
+		return Entry{}, err
+	}
+	defer func() { err = errors.Join(err, unlock()) }()
+	if err := c.removeLeftovers(); err != nil {
+		return Entry{}, cacheError(err)
+	}
+	old, done := c.pulled(&req) // the pull that was waited for may have done it
+	if !done {
+		if err := c.pull(ctx, &req, s, old); err != nil {
+			return Entry{}, err
+		}
+	}
+	return c.entry(req.Suite, req.Arch)
+}
+
+// pulled returns the manifest of the entry, nil if there is none that is valid,
+// and whether it has all that is asked for.
+func (c *Cache) pulled(req *PullRequest) (*manifest, bool) {
+	m, err := readManifest(c.entryPath(req.Suite, req.Arch), req.Suite, req.Arch)
+	if err != nil {
+		return nil, false // Whatever is wrong with it, it is to be made anew.
+	}
+	return m, m.has(req.Packages)
+}
+
+// pull does the work of Pull under the lock. old is the manifest of the entry
+// to extend, or nil.
+func (c *Cache) pull(ctx context.Context, req *PullRequest, s suite, old *manifest) (err error) {
+	work, err := os.MkdirTemp(c.store(), tmpPrefix)
+	if err != nil {
+		return cacheError(err)
+	}
+	defer func() { err = errors.Join(err, removeTree(work)) }()
+
+	wanted := slices.Concat(basePackages, req.Packages)
+	if old != nil {
+		wanted = slices.DeleteFunc(wanted, func(name string) bool { return old.has([]string{name}) })
+	}
+	slices.Sort(wanted)
+	debs, err := fetch(ctx, req, work, slices.Compact(wanted))
+	if err != nil {
+		return err
+	}
+
+	m := manifest{Format: manifestFormat, Spec: "debian:" + req.Suite, Arch: req.Arch}
+	root := filepath.Join(work, entryWork, rootName)
+	if err := os.Mkdir(filepath.Dir(root), 0o755); err != nil {
+		return err
+	}
+	if old == nil {
+		err = makeRoot(root, s)
+	} else {
+		m.Packages = old.Packages
+		err = linkTree(ctx, filepath.Join(c.entryPath(req.Suite, req.Arch), rootName), root)
+	}
+	if err != nil {
+		return err
+	}
+	for _, d := range debs {
+		req.Progress(fmt.Sprintf("unpacking %s %s", d.Name, d.Version))
+		if err := unpack(ctx, d.path, root); err != nil {
+			return err
+		}
+		m.Packages = append(m.Packages, d.Package)
+	}
+	if err := relativeLinks(root); err != nil {
+		return err
+	}
+	if err := m.complete(root); err != nil {
+		return err
+	}
+	data, err := m.encode()
+	if err != nil {
+		return err
+	}
+	if err := os.WriteFile(filepath.Join(work, entryWork, manifestName), data, 0o644); err != nil {
+		return err
+	}
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	return c.install(work, entryName(req.Suite, req.Arch))
+}
+
+// fetch has apt download the packages named into the folder work.
+func fetch(ctx context.Context, req *PullRequest, work string, names []string) ([]deb, error) {
+	from, err := chooseArchive(aptEtc, req.Mirror, req.Keyring)
+	if err != nil {
+		return nil, err
+	}
+	apt, err := newApt(filepath.Join(work, "apt"), from, req.Suite, req.Arch)
+	if err != nil {
+		return nil, err
+	}
+	req.Progress(fmt.Sprintf("reading the package lists of debian:%s for %s", req.Suite, req.Arch))
+	if err := apt.update(ctx); err != nil {
+		return nil, req.fetchError(ctx, err)
+	}
+	req.Progress("downloading " + strings.Join(names, ", "))
+	debs, err := apt.download(ctx, names)
+	if err != nil {
+		return nil, req.fetchError(ctx, err)
+	}
+	return debs, nil
+}
+
+// fetchError names the request that a failure of apt belongs to, unless the
+// failure already says what to do.
+func (r *PullRequest) fetchError(ctx context.Context, err error) error {
+	var known *Error
+	if ctx.Err() != nil || errors.As(err, &known) {
+		return err
+	}
+	return &Error{
+		what:  fmt.Sprintf("debian:%s for %s", r.Suite, r.Arch),
+		cause: err,
+		hint:  "check the network and apt's sources, give another archive with --mirror URL, or use --sysroot host or --sysroot DIR",
+	}
+}
+
+// complete fills in what the manifest says of the libc, and sorts the packages.
+func (m *manifest) complete(root string) error {
+	slices.SortFunc(m.Packages, func(a, b Package) int { return strings.Compare(a.Name, b.Name) })
+	i := slices.IndexFunc(m.Packages, func(p Package) bool { return p.Name == "libc6" })
+	if i < 0 {
+		return fmt.Errorf("%s: packages: libc6 is not among them", manifestName)
+	}
+	var err error
+	if m.Libc, err = upstreamVersion(m.Packages[i].Version); err != nil {
+		return fmt.Errorf("package libc6: %w", err)
+	}
+	libc, err := findLibc("package libc6", root, m.Arch)
+	if err != nil {
+		return err
+	}
+	m.BuildID, err = buildID(root, libc)
+	return err
+}
