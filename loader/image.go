@@ -44,11 +44,16 @@ type Image struct {
 	Needed    []string  // DT_NEEDED in order
 	BuildID   string    // lower-case hex of the NT_GNU_BUILD_ID note, "" without
 
-	data  []byte
-	dyn   dynamic
-	ehHdr *Segment // PT_GNU_EH_FRAME
-	hash  func() string
-	mu    sync.Mutex
+	data     []byte
+	dyn      dynamic
+	ehHdr    *Segment // PT_GNU_EH_FRAME
+	hash     func() string
+	sections func() []section // nil when the file has none that are valid
+
+	mu      sync.Mutex   // guards what follows
+	debug   *debugFile   // nil until attached
+	symbols *symbolTable // nil until asked for; dropped when debug changes
+	lines   *lineIndex   // likewise
 }
 
 // LoadImage reads, through the sysroot, the file that the guest path name

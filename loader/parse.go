@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"strconv"
 	"strings"
+	"sync"
 )
 
 // Sizes from the ELF-64 object file format.
@@ -40,6 +41,7 @@ var le = binary.LittleEndian
 // later finds them broken treats them as missing.
 func Parse(name string, data []byte) (*Image, error) {
 	im := &Image{Name: name, data: data, hash: hashOf(data)}
+	im.sections = sync.OnceValue(func() []section { return readSections(data) })
 	if err := im.parseHeader(); err != nil {
 		return nil, err
 	}
