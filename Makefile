@@ -1,0 +1,71 @@
+# emurace: everything from a bare clone. `make help` lists the targets.
+#
+# Each set-up step looks first whether its work is done, so that any target can
+# be made again at once, without the network.
+
+GO    ?= go
+CC    ?= cc
+BENCH ?= .
+
+# A user's flags or workspace must not change what is built here. An empty
+# GOFLAGS would let the one of `go env -w` through; this is Go's own default.
+export GOFLAGS     := -mod=readonly
+export GOWORK      := off
+export CGO_ENABLED := 1
+
+UNICORN := github.com/unicorn-engine/unicorn
+SUITES  := bullseye bookworm trixie forky
+
+.PHONY: explore test setup build lint bench clean help packages unicorn sysroot-explore sysroots
+
+# The demonstration: emurace exits with 1 when it has found a failing schedule,
+# and here that is success.
+explore: sysroot-explore ## find the getenv/setenv crash on a real arm64 glibc
+	@code=0; bin/emurace explore || code=$$?; \
+	case $$code in \
+	1) ;; \
+	0) echo "make: emurace explore found no failing schedule, but there is one" >&2; exit 1 ;; \
+	*) exit $$code ;; \
+	esac
+
+test: setup ## set up, then run all tests
+	$(GO) test -timeout 15m ./...
+
+setup: sysroots ## all that building and testing needs
+
+build: unicorn ## build bin/emurace
+	@build-aux/step build/emurace.log "building bin/emurace" $(GO) build -o bin/emurace ./cmd/emurace
+
+lint: unicorn ## check form and common mistakes, of Go and C
+	@unformatted=$$("$$($(GO) env GOROOT)/bin/gofmt" -l .) && if [ -n "$$unformatted" ]; then \
+		echo "make: not formatted with gofmt:" >&2; echo "$$unformatted" >&2; exit 1; fi
+	$(GO) vet ./...
+	$(GO) tool staticcheck ./...
+	$(CC) -std=gnu17 -Wall -Wextra -Werror -fsyntax-only -isystem build/unicorn/include emu/internal/shim/*.c
+
+bench: setup ## run the benchmarks whose names match: make bench BENCH=regexp
+	$(GO) test -timeout 15m -run '^$$' -bench '$(BENCH)' ./...
+
+clean: ## remove what was built; pulled sysroots stay in the cache
+	rm -rf bin build
+
+help: ## show the targets
+	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' Makefile | sort | while IFS="$$(printf '\t')" read -r name text; do \
+		printf '  make %-8s %s\n' "$$name" "$$text"; done
+
+# The steps of the set-up, each after the one that it needs.
+
+packages:
+	@if ! command -v $(GO) >/dev/null; then \
+		echo "make: there is no Go here ($(GO)); install Go 1.26 or newer" >&2; exit 1; fi
+	@build-aux/packages $(CC):gcc cmake:cmake ninja:ninja-build pkg-config:pkg-config
+
+unicorn: packages
+	@$(GO) mod download $(UNICORN)
+	@build-aux/unicorn $$($(GO) list -m -f '{{.Dir}} {{.Version}}' $(UNICORN))
+
+sysroot-explore: build
+	@build-aux/sysroots arm64 bookworm
+
+sysroots: build
+	@build-aux/sysroots arm64,amd64 $(SUITES)
