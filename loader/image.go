@@ -10,7 +10,7 @@ import (
 
 // MaxFile is the size in bytes of the largest file that LoadImage and
 // LoadDebug read.
-const MaxFile = 1 << 30
+const MaxFile = 256 << 20
 
 // Segment is one program header. Vaddr is as in the file, before a load bias
 // is added; Memsz and Filesz are in bytes.
