@@ -1,0 +1,158 @@
+package loader
+
+import (
+	"bytes"
+	"debug/elf"
+	"errors"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+func TestStubRoundTrip(t *testing.T) {
+	for _, arch := range []Arch{ARM64, AMD64} {
+		for _, tc := range []StubSpec{
+			{Arch: arch, Code: []byte{1}},
+			{Arch: arch, Code: bytes.Repeat([]byte{0xc3}, 3*PageSize), Needed: []string{"libc.so.6"}},
+			{Arch: arch, Code: []byte("code"), Needed: []string{"libpthread.so.0", "libc.so.6", "libz.so.1"}, DataSize: 1},
+			{Arch: arch, Code: []byte("code"), Needed: []string{"libc.so"}, Interp: "/lib/ld-musl.so.1", DataSize: maxStubData},
+		} {
+			data, layout, err := Stub(tc)
+			if err != nil {
+				t.Fatal(err)
+			}
+			im := mustParse(t, "stub", data)
+			wantInterp := tc.Interp
+			if wantInterp == "" {
+				wantInterp = arch.Interp()
+			}
+			if im.Arch != arch || im.Type != elf.ET_DYN || im.Interp != wantInterp || im.ExecStack || im.PhdrVaddr != ehdrSize {
+				t.Errorf("%v: %+v", arch, im)
+			}
+			if diff := cmp.Diff(tc.Needed, im.Needed); diff != "" {
+				t.Errorf("needed (-want +got):\n%s", diff)
+			}
+			if im.Entry != layout.CodeVaddr || layout.CodeVaddr%64 != 0 {
+				t.Errorf("entry %#x, code at %#x", im.Entry, layout.CodeVaddr)
+			}
+			if got, ok := im.fileRange(layout.CodeVaddr, uint64(len(tc.Code))); !ok || !bytes.Equal(got, tc.Code) {
+				t.Errorf("the code at %#x is %q", layout.CodeVaddr, got)
+			}
+			if s, ok := im.segmentAt(layout.CodeVaddr); !ok || s.Flags != elf.PF_R|elf.PF_X {
+				t.Errorf("the code is in %+v", s)
+			}
+			checkStubData(t, im, layout, tc.DataSize)
+			if n := len(im.Symbols()); n != 0 {
+				t.Errorf("%d symbols", n)
+			}
+			if n := im.dynamicCount(); n != 1 {
+				t.Errorf("%d dynamic symbols, want the null one", n)
+			}
+		}
+	}
+}
+
+func checkStubData(t *testing.T, im *Image, layout StubLayout, size uint64) {
+	t.Helper()
+	if size == 0 {
+		if layout.DataVaddr != 0 {
+			t.Errorf("data at %#x, but none was asked for", layout.DataVaddr)
+		}
+		return
+	}
+	s, ok := im.segmentAt(layout.DataVaddr)
+	if !ok || s.Flags != elf.PF_R|elf.PF_W || s.End() != layout.DataVaddr+size || layout.DataVaddr%PageSize != 0 {
+		t.Errorf("data at %#x, %#x bytes, in %+v", layout.DataVaddr, size, s)
+	}
+	if got := im.fileAt(layout.DataVaddr); len(got) != 0 {
+		t.Errorf("the data has %d bytes in the file", len(got))
+	}
+}
+
+func TestStubErrors(t *testing.T) {
+	for _, tc := range []struct {
+		spec StubSpec
+		want string
+	}{
+		{StubSpec{Code: []byte{1}}, "arch:"},
+		{StubSpec{Arch: ARM64}, "code: 0 bytes"},
+		{StubSpec{Arch: ARM64, Code: make([]byte, maxStubCode+1)}, "code: 1048577 bytes"},
+		{StubSpec{Arch: ARM64, Code: []byte{1}, DataSize: maxStubData + 1}, "data: 0x20000001 bytes"},
+		{StubSpec{Arch: ARM64, Code: []byte{1}, Needed: make([]string, 257)}, "needed: 257 libraries"},
+		{StubSpec{Arch: ARM64, Code: []byte{1}, Needed: []string{"a", ""}}, "needed[1]: empty"},
+		{StubSpec{Arch: ARM64, Code: []byte{1}, Needed: []string{"a\x00b"}}, "needed[0]: contains NUL"},
+		{StubSpec{Arch: ARM64, Code: []byte{1}, Interp: strings.Repeat("/", maxPath)}, "interp: 4096 bytes"},
+	} {
+		_, _, err := Stub(tc.spec)
+		checkError(t, err, "stub", tc.want)
+	}
+}
+
+// readelf is the second opinion on the file's form.
+func TestStubReadelf(t *testing.T) {
+	for _, arch := range []Arch{ARM64, AMD64} {
+		data, _ := mustStub(t, arch)
+		file := filepath.Join(t.TempDir(), "stub")
+		if err := os.WriteFile(file, data, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		cmd := exec.Command("readelf", "--all", "--wide", file)
+		cmd.Env = append(os.Environ(), "LC_ALL=C")
+		var stderr strings.Builder
+		cmd.Stderr = &stderr
+		out, err := cmd.Output()
+		if err != nil {
+			t.Fatalf("readelf of binutils is needed: %v\n%s", err, &stderr)
+		}
+		if stderr.Len() > 0 || bytes.Contains(bytes.ToLower(out), []byte("warning")) {
+			t.Errorf("%v: readelf complains: %s\n%s", arch, &stderr, out)
+		}
+		for _, want := range []string{"Shared library: [libpthread.so.0]", "Shared library: [libc.so.6]", arch.Interp()} {
+			if !bytes.Contains(out, []byte(want)) {
+				t.Errorf("%v: readelf does not show %q:\n%s", arch, want, out)
+			}
+		}
+	}
+}
+
+// exitCode7 is code for Linux that ends the process with status 7.
+var exitCode7 = map[string]StubSpec{
+	"arm64": {Arch: ARM64, Code: []byte{
+		0xe0, 0x00, 0x80, 0xd2, // mov x0, #7
+		0xa8, 0x0b, 0x80, 0xd2, // mov x8, #93
+		0x01, 0x00, 0x00, 0xd4, // svc #0
+	}},
+	"amd64": {Arch: AMD64, Code: []byte{
+		0xb8, 60, 0, 0, 0, // mov $60, %eax
+		0xbf, 7, 0, 0, 0, // mov $7, %edi
+		0x0f, 0x05, // syscall
+	}},
+}
+
+// The host's own kernel and ld.so run the stub: they load libc for it and then
+// enter its code.
+func TestStubRuns(t *testing.T) {
+	spec, ok := exitCode7[runtime.GOARCH]
+	if !ok {
+		t.Fatalf("no code for %s", runtime.GOARCH)
+	}
+	spec.Needed = []string{"libc.so.6"}
+	spec.DataSize = 100
+	data, _, err := Stub(spec)
+	if err != nil {
+		t.Fatal(err)
+	}
+	file := filepath.Join(t.TempDir(), "stub")
+	if err := os.WriteFile(file, data, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	var exit *exec.ExitError
+	if out, err := exec.Command(file).CombinedOutput(); !errors.As(err, &exit) || exit.ExitCode() != 7 {
+		t.Errorf("the stub ended with %v instead of status 7: %s", err, out)
+	}
+}
