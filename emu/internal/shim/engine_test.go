@@ -327,4 +327,3 @@ func BenchmarkAlternate(b *testing.B) {
 		})
 	}
 }
-

@@ -1,0 +1,91 @@
+package emu
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"hash"
+	"unsafe"
+
+	"emurace/emu/internal/shim"
+)
+
+// LogEntry is one entry of the access log.
+type LogEntry = shim.Access
+
+// Kinds of log entries.
+const (
+	LogRead   = shim.AccessRead
+	LogWrite  = shim.AccessWrite
+	LogKernel = shim.AccessKernel
+)
+
+// Log is every memory access since logging began with the first mark, oldest
+// first. It is valid until the machine runs, rewinds or closes.
+func (m *Machine) Log() []LogEntry { return m.eng.Log() }
+
+var zeroPage [shim.PageSize]byte
+
+// Digest is the SHA-256, in hex, of everything that a run can have changed:
+// each thread's status and registers, SIMD ones included, each mapping and
+// every byte in it, what was printed, and the access log from entry `from` on.
+// Pages of zeros count by their absence, so it does not matter which of them
+// the host has touched.
+func (m *Machine) Digest(from int) (string, error) {
+	h := sha256.New()
+	word := func(vs ...uint64) {
+		var b []byte
+		for _, v := range vs {
+			b = le.AppendUint64(b, v)
+		}
+		h.Write(b) // a hash never fails to write
+	}
+	s := m.kernel.State()
+	word(m.Steps(), s.Brk, s.Sleep, s.Random, uint64(len(m.st.threads)))
+	for t := range m.st.threads {
+		task := s.Tasks[t]
+		word(uint64(task.TID), uint64(task.Status), task.ClearTID, task.SigMask)
+		if !m.hasRegisters(t) {
+			continue
+		}
+		regs, err := m.eng.ReadRegs(t)
+		if err != nil {
+			return "", err
+		}
+		h.Write(regs)
+	}
+	for _, w := range s.Waiters {
+		word(uint64(w.Thread), w.Addr, uint64(w.Mask), w.Deadline)
+	}
+	for _, v := range s.VMAs {
+		word(v.Start, v.End, uint64(v.Prot), v.Offset, uint64(len(v.Path)))
+		h.Write([]byte(v.Path))
+		m.hashPages(h, v.Start, v.End-v.Start)
+	}
+	for _, o := range s.Output {
+		word(uint64(o.FD), uint64(o.Thread), uint64(len(o.Data)))
+		h.Write(o.Data)
+	}
+	if log := m.Log(); from < len(log) {
+		part := log[from:]
+		h.Write(unsafe.Slice((*byte)(unsafe.Pointer(&part[0])), len(part)*int(unsafe.Sizeof(part[0]))))
+	}
+	return "sha256:" + hex.EncodeToString(h.Sum(nil)), nil
+}
+
+func (m *Machine) hashPages(h hash.Hash, start, size uint64) {
+	used := m.eng.Used(start, size)
+	for i, u := range used {
+		if u == 0 {
+			continue
+		}
+		addr := start + uint64(i)*shim.PageSize
+		page := m.eng.View(addr, shim.PageSize)
+		if string(page) == string(zeroPage[:]) {
+			continue
+		}
+		var b [8]byte
+		le.PutUint64(b[:], addr)
+		h.Write(b[:])
+		h.Write(page)
+	}
+}

@@ -1,0 +1,141 @@
+package emu
+
+import (
+	"crypto/sha256"
+	"fmt"
+	"slices"
+
+	"emurace/emu/internal/linux"
+	"emurace/loader"
+)
+
+// programPath is what the made-up program is called in the guest.
+const programPath = "/emurace-program"
+
+// trapSize is the distance of the program's traps from each other.
+const trapSize = 16
+
+// exec does the kernel's part of execve: it maps the program and its
+// interpreter and lays out the first stack. ld.so does the rest.
+func (m *Machine) exec(o Options) error {
+	libs, err := m.neededLibs(o.Libs)
+	if err != nil {
+		return err
+	}
+	m.libs = libs
+	// Three traps: the entry, where calls return to, where threads start.
+	var code []byte
+	for range 3 {
+		code = append(code, m.arch.trap...)
+		code = append(code, make([]byte, trapSize-len(m.arch.trap))...)
+	}
+	data, layout, err := loader.Stub(loader.StubSpec{Arch: m.arch.id, Needed: libs, Code: code, DataSize: dataSize})
+	if err != nil {
+		return err
+	}
+	program, err := loader.Parse(programPath, data)
+	if err != nil {
+		return err
+	}
+	m.entry = programBase + layout.CodeVaddr
+	m.ret = m.entry + trapSize
+	m.start = m.ret + trapSize
+	m.eng.SetTrap(m.entry, m.start+trapSize)
+	m.dataStart = programBase + layout.DataVaddr
+	m.dataEnd = m.dataStart + dataSize
+	m.st.data = m.dataStart
+
+	interp, err := m.sys.Image(program.Interp)
+	if err != nil {
+		return err
+	}
+	if err := m.mapImage(program, programBase, programPath); err != nil {
+		return err
+	}
+	_, end := program.Span()
+	m.kernel.SetBrk(programBase+end, programBase+end+brkRoom)
+	lo, hi := interp.Span()
+	interpBase := uint64(mmapTop) - (hi - lo) - lo
+	if err := m.mapImage(interp, interpBase, interp.Name); err != nil {
+		return err
+	}
+	return m.startStack(o, program, interp, interpBase)
+}
+
+// neededLibs is libc and, where it does not hold the threads itself (before
+// glibc 2.34), libpthread; then what was asked for.
+func (m *Machine) neededLibs(more []string) ([]string, error) {
+	libs := []string{"libc.so.6"}
+	libc, err := m.sys.Image("/lib/" + m.arch.id.Triplet() + "/libc.so.6")
+	if err != nil {
+		return nil, err
+	}
+	if _, ok := libc.Symbol("pthread_create"); !ok {
+		libs = append(libs, "libpthread.so.0")
+	}
+	for _, l := range more {
+		if !slices.Contains(libs, l) {
+			libs = append(libs, l)
+		}
+	}
+	return libs, nil
+}
+
+func (m *Machine) mapImage(im *loader.Image, base uint64, path string) error {
+	plan, err := im.Plan(base)
+	if err != nil {
+		return err
+	}
+	for _, p := range plan {
+		v := linux.VMA{Start: p.Addr, End: p.Addr + p.Size, Prot: p.Prot}
+		var content []byte
+		if p.FileSize > 0 {
+			v.Path, v.Offset = path, p.FileOffset
+			content = im.Data()[p.FileOffset : p.FileOffset+p.FileSize]
+		}
+		if err := m.kernel.Map(0, v, content); err != nil {
+			return fmt.Errorf("%s: %w", path, err)
+		}
+	}
+	return nil
+}
+
+func (m *Machine) startStack(o Options, program, interp *loader.Image, interpBase uint64) error {
+	spec := loader.StackSpec{
+		Arch: m.arch.id, Argv: []string{programPath}, Envp: o.Env, Top: stackTop - 16,
+		Aux: []loader.AuxEntry{
+			{Type: loader.AT_HWCAP, Value: m.arch.hwcap},
+			{Type: loader.AT_PAGESZ, Value: loader.PageSize},
+			{Type: loader.AT_CLKTCK, Value: 100},
+			{Type: loader.AT_PHDR, Value: programBase + program.PhdrVaddr},
+			{Type: loader.AT_PHENT, Value: uint64(program.Phentsize)},
+			{Type: loader.AT_PHNUM, Value: uint64(program.Phnum)},
+			{Type: loader.AT_BASE, Value: interpBase},
+			{Type: loader.AT_FLAGS, Value: 0},
+			{Type: loader.AT_ENTRY, Value: m.entry},
+			{Type: loader.AT_UID, Value: linux.UserID},
+			{Type: loader.AT_EUID, Value: linux.UserID},
+			{Type: loader.AT_GID, Value: linux.UserID},
+			{Type: loader.AT_EGID, Value: linux.UserID},
+			{Type: loader.AT_SECURE, Value: 0},
+			{Type: loader.AT_HWCAP2, Value: 0},
+		},
+	}
+	sum := sha256.Sum256(le.AppendUint64([]byte("AT_RANDOM"), o.Seed))
+	spec.Random = [16]byte(sum[:16])
+	image, sp, err := loader.BuildStack(spec)
+	if err != nil {
+		return err
+	}
+	stack := linux.VMA{Start: stackTop - stackSize, End: stackTop, Prot: loader.ProtRead | loader.ProtWrite, Path: "[stack]"}
+	if err := m.kernel.Map(0, stack, nil); err != nil {
+		return err
+	}
+	if err := m.eng.Store(0, sp, image); err != nil {
+		return err
+	}
+	if err := m.eng.WriteReg(0, m.arch.sp, sp); err != nil {
+		return err
+	}
+	return m.eng.WriteReg(0, m.arch.pc, interpBase+interp.Entry)
+}

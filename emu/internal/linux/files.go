@@ -1,0 +1,517 @@
+package linux
+
+import (
+	"errors"
+	"hash/fnv"
+	"io/fs"
+	"path"
+
+	"emurace/loader"
+)
+
+// FD is an open file descriptor.
+type FD struct {
+	Kind   fdKind
+	Path   string // guest path, absolute
+	Offset int64
+	Flags  uint64
+}
+
+type fdKind uint8
+
+const (
+	fdClosed fdKind = iota
+	fdInput         // standard input: at its end
+	fdOutput        // standard output
+	fdError         // standard error
+	fdFile          // a regular file, for reading
+	fdDir           // a folder
+)
+
+// Flags of open and the *at calls, include/uapi/asm-generic/fcntl.h and
+// include/uapi/linux/fcntl.h.
+const (
+	oAccmode   = 3
+	oCreat     = 0o100
+	oCloexec   = 0o2000000
+	atFdcwd    = -100
+	atEmpty    = 0x1000
+	atNofollow = 0x100
+)
+
+func (s *State) fd(n int) (FD, bool) {
+	if n < 0 || n >= len(s.FDs) || s.FDs[n].Kind == fdClosed {
+		return FD{}, false
+	}
+	return s.FDs[n], true
+}
+
+// fsErrno turns an error of the file source into the number Linux would give.
+func fsErrno(err error) Errno {
+	switch {
+	case errors.Is(err, fs.ErrPermission):
+		return EACCES
+	case errors.Is(err, fs.ErrInvalid):
+		return EINVAL
+	}
+	return ENOENT
+}
+
+// path resolves a path argument of an *at call to an absolute guest path.
+func (k *Kernel) path(dirfd int, addr uint64) (string, Errno) {
+	name, errno := k.cstring(addr)
+	if errno != 0 {
+		return "", errno
+	}
+	if name == "" {
+		return "", ENOENT
+	}
+	if name[0] == '/' {
+		return path.Clean(name), 0
+	}
+	if dirfd == atFdcwd {
+		return path.Join("/", name), 0
+	}
+	f, ok := k.s.fd(dirfd)
+	if !ok {
+		return "", EBADF
+	}
+	if f.Kind != fdDir {
+		return "", ENOTDIR
+	}
+	return path.Join(f.Path, name), 0
+}
+
+func sysOpenat(k *Kernel, c *Call, _ *Result) (uint64, error) {
+	return k.open(int(int32(c.Args[0])), c.Args[1], c.Args[2])
+}
+
+func sysOpen(k *Kernel, c *Call, _ *Result) (uint64, error) {
+	return k.open(atFdcwd, c.Args[0], c.Args[1])
+}
+
+func (k *Kernel) open(dirfd int, name, flags uint64) (uint64, error) {
+	p, errno := k.path(dirfd, name)
+	if errno != 0 {
+		return fail(errno)
+	}
+	info, err := k.Files.Info(p, true)
+	if err != nil {
+		if flags&oCreat != 0 {
+			return fail(EROFS)
+		}
+		return fail(fsErrno(err))
+	}
+	if flags&oAccmode != 0 {
+		return fail(EROFS)
+	}
+	kind := fdFile
+	if info.Dir {
+		kind = fdDir
+	} else if flags&k.directoryFlag() != 0 {
+		return fail(ENOTDIR)
+	} else if _, err := k.Files.File(p); err != nil {
+		return fail(fsErrno(err))
+	}
+	return k.install(FD{Kind: kind, Path: p, Flags: flags})
+}
+
+// directoryFlag is O_DIRECTORY: arm64 swaps two flags of the generic set
+// (arch/arm64/include/uapi/asm/fcntl.h).
+func (k *Kernel) directoryFlag() uint64 {
+	if k.Arch == loader.ARM64 {
+		return 0o40000
+	}
+	return 0o200000
+}
+
+func (k *Kernel) install(f FD) (uint64, error) {
+	s := k.mut()
+	for i := range s.FDs {
+		if s.FDs[i].Kind == fdClosed {
+			s.FDs[i] = f
+			return uint64(i), nil
+		}
+	}
+	if len(s.FDs) >= k.Limits.Files {
+		return fail(EMFILE)
+	}
+	s.FDs = append(s.FDs, f)
+	return uint64(len(s.FDs) - 1), nil
+}
+
+func sysClose(k *Kernel, c *Call, _ *Result) (uint64, error) {
+	n := int(int32(c.Args[0]))
+	if _, ok := k.s.fd(n); !ok {
+		return fail(EBADF)
+	}
+	k.mut().FDs[n] = FD{}
+	return 0, nil
+}
+
+func sysRead(k *Kernel, c *Call, _ *Result) (uint64, error) {
+	n := int(int32(c.Args[0]))
+	f, ok := k.s.fd(n)
+	if !ok {
+		return fail(EBADF)
+	}
+	v, err := k.readAt(c.Thread, f, c.Args[1], c.Args[2], f.Offset)
+	if err == nil && int64(v) > 0 {
+		k.mut().FDs[n].Offset += int64(v)
+	}
+	return v, err
+}
+
+func sysPread(k *Kernel, c *Call, _ *Result) (uint64, error) {
+	f, ok := k.s.fd(int(int32(c.Args[0])))
+	if !ok {
+		return fail(EBADF)
+	}
+	if int64(c.Args[3]) < 0 {
+		return fail(EINVAL)
+	}
+	return k.readAt(c.Thread, f, c.Args[1], c.Args[2], int64(c.Args[3]))
+}
+
+func (k *Kernel) readAt(thread int, f FD, addr, size uint64, at int64) (uint64, error) {
+	switch f.Kind {
+	case fdInput:
+		return 0, nil
+	case fdDir:
+		return fail(EISDIR)
+	case fdFile:
+	default:
+		return fail(EBADF)
+	}
+	data, err := k.Files.File(f.Path)
+	if err != nil {
+		return fail(fsErrno(err))
+	}
+	if at >= int64(len(data)) {
+		return 0, nil
+	}
+	data = data[at:]
+	data = data[:min(uint64(len(data)), size)]
+	ok, err := k.write(thread, addr, data)
+	if err != nil || ok {
+		return uint64(len(data)), err
+	}
+	return fail(EFAULT)
+}
+
+func sysLseek(k *Kernel, c *Call, _ *Result) (uint64, error) {
+	n := int(int32(c.Args[0]))
+	f, ok := k.s.fd(n)
+	if !ok {
+		return fail(EBADF)
+	}
+	if f.Kind != fdFile {
+		return fail(ESPIPE)
+	}
+	data, err := k.Files.File(f.Path)
+	if err != nil {
+		return fail(fsErrno(err))
+	}
+	var base int64
+	switch c.Args[2] { // SEEK_SET, SEEK_CUR, SEEK_END
+	case 0:
+	case 1:
+		base = f.Offset
+	case 2:
+		base = int64(len(data))
+	default:
+		return fail(EINVAL)
+	}
+	to := base + int64(c.Args[1])
+	if to < 0 {
+		return fail(EINVAL)
+	}
+	k.mut().FDs[n].Offset = to
+	return uint64(to), nil
+}
+
+func sysWrite(k *Kernel, c *Call, _ *Result) (uint64, error) {
+	return k.writeOut(c, int(int32(c.Args[0])), c.Args[1], c.Args[2])
+}
+
+// writeOut keeps what is written to standard output and error, up to the
+// limit; what is beyond is accepted and forgotten, as a terminal would.
+func (k *Kernel) writeOut(c *Call, n int, addr, size uint64) (uint64, error) {
+	f, ok := k.s.fd(n)
+	if !ok || f.Kind != fdOutput && f.Kind != fdError {
+		return fail(EBADF)
+	}
+	size = min(size, 0x7ffff000) // MAX_RW_COUNT
+	b, ok := k.read(addr, size)
+	if !ok {
+		return fail(EFAULT)
+	}
+	have := 0
+	for _, o := range k.s.Output {
+		have += len(o.Data)
+	}
+	if keep := min(len(b), k.Limits.Output-have); keep > 0 {
+		s := k.mut()
+		fd := 1
+		if f.Kind == fdError {
+			fd = 2
+		}
+		s.Output = append(s.Output, Chunk{FD: fd, Thread: c.Thread, Data: append([]byte(nil), b[:keep]...)})
+	}
+	return size, nil
+}
+
+// maxIov is UIO_MAXIOV of include/uapi/linux/uio.h.
+const maxIov = 1024
+
+func sysWritev(k *Kernel, c *Call, _ *Result) (uint64, error) {
+	count := c.Args[2]
+	if count > maxIov {
+		return fail(EINVAL)
+	}
+	total := uint64(0)
+	for i := range count {
+		iov, ok := k.read(c.Args[1]+16*i, 16)
+		if !ok {
+			return fail(EFAULT)
+		}
+		v, err := k.writeOut(c, int(int32(c.Args[0])), le.Uint64(iov), le.Uint64(iov[8:]))
+		if err != nil || int64(v) < 0 {
+			return v, err
+		}
+		total += v
+	}
+	return total, nil
+}
+
+func sysReadlinkat(k *Kernel, c *Call, _ *Result) (uint64, error) {
+	return k.readlink(c, int(int32(c.Args[0])), c.Args[1], c.Args[2], c.Args[3])
+}
+
+func sysReadlink(k *Kernel, c *Call, _ *Result) (uint64, error) {
+	return k.readlink(c, atFdcwd, c.Args[0], c.Args[1], c.Args[2])
+}
+
+func (k *Kernel) readlink(c *Call, dirfd int, name, buf, size uint64) (uint64, error) {
+	p, errno := k.path(dirfd, name)
+	if errno != 0 {
+		return fail(errno)
+	}
+	info, err := k.Files.Info(p, false)
+	if err != nil {
+		return fail(fsErrno(err))
+	}
+	if !info.Symlink || int64(size) <= 0 {
+		return fail(EINVAL)
+	}
+	target, err := k.Files.Readlink(p)
+	if err != nil {
+		return fail(fsErrno(err))
+	}
+	b := []byte(target)[:min(uint64(len(target)), size)]
+	ok, err := k.write(c.Thread, buf, b)
+	if err != nil || ok {
+		return uint64(len(b)), err
+	}
+	return fail(EFAULT)
+}
+
+func sysGetcwd(k *Kernel, c *Call, _ *Result) (uint64, error) {
+	if c.Args[1] < 2 {
+		return fail(ERANGE)
+	}
+	if v, err := k.put(c, c.Args[0], []byte("/\x00")); err != nil || v != 0 {
+		return v, err
+	}
+	return 2, nil
+}
+
+// stat describes a descriptor or a path.
+func (k *Kernel) stat(dirfd int, name, flags uint64) (FileInfo, string, Errno) {
+	if flags&atEmpty != 0 {
+		if s, errno := k.cstring(name); errno == 0 && s == "" {
+			f, ok := k.s.fd(dirfd)
+			switch {
+			case !ok:
+				return FileInfo{}, "", EBADF
+			case f.Kind == fdFile || f.Kind == fdDir:
+				info, err := k.Files.Info(f.Path, true)
+				if err != nil {
+					return FileInfo{}, "", fsErrno(err)
+				}
+				return info, f.Path, 0
+			}
+			return FileInfo{Size: -1}, "", 0
+		}
+	}
+	p, errno := k.path(dirfd, name)
+	if errno != 0 {
+		return FileInfo{}, "", errno
+	}
+	info, err := k.Files.Info(p, flags&atNofollow == 0)
+	if err != nil {
+		return FileInfo{}, "", fsErrno(err)
+	}
+	return info, p, 0
+}
+
+// Mode bits of include/uapi/linux/stat.h.
+const (
+	modeChar = 0o020620
+	modeDir  = 0o040755
+	modeFile = 0o100644
+	modeExec = 0o100755
+	modeLink = 0o120777
+)
+
+func mode(i FileInfo) uint32 {
+	switch {
+	case i.Size < 0:
+		return modeChar // a standard stream, shown as a terminal
+	case i.Dir:
+		return modeDir
+	case i.Symlink:
+		return modeLink
+	case i.Exec:
+		return modeExec
+	}
+	return modeFile
+}
+
+// inode numbers files by their path: ld.so compares device and inode to see
+// whether a library is loaded already.
+func inode(p string) uint64 {
+	h := fnv.New64a()
+	h.Write([]byte(p)) // a hash never fails to write
+	return h.Sum64() >> 1
+}
+
+const blockSize = 4096
+
+// statBytes is struct stat: arch/x86/include/uapi/asm/stat.h for amd64 (144
+// bytes), include/uapi/asm-generic/stat.h for arm64 (128 bytes).
+func (k *Kernel) statBytes(i FileInfo, p string) []byte {
+	size := uint64(max(i.Size, 0))
+	b := make([]byte, 144)
+	le.PutUint64(b, 1) // st_dev
+	le.PutUint64(b[8:], inode(p))
+	if k.Arch == loader.AMD64 {
+		le.PutUint64(b[16:], 1) // st_nlink
+		le.PutUint32(b[24:], mode(i))
+		le.PutUint64(b[48:], size)
+		le.PutUint64(b[56:], blockSize)
+		le.PutUint64(b[64:], (size+511)/512)
+		return b
+	}
+	le.PutUint32(b[16:], mode(i))
+	le.PutUint32(b[20:], 1) // st_nlink
+	le.PutUint64(b[48:], size)
+	le.PutUint32(b[56:], blockSize)
+	le.PutUint64(b[64:], (size+511)/512)
+	return b[:128]
+}
+
+func (k *Kernel) putStat(c *Call, dirfd int, name, buf, flags uint64) (uint64, error) {
+	info, p, errno := k.stat(dirfd, name, flags)
+	if errno != 0 {
+		return fail(errno)
+	}
+	return k.put(c, buf, k.statBytes(info, p))
+}
+
+func sysNewfstatat(k *Kernel, c *Call, _ *Result) (uint64, error) {
+	return k.putStat(c, int(int32(c.Args[0])), c.Args[1], c.Args[2], c.Args[3])
+}
+
+func sysStat(k *Kernel, c *Call, _ *Result) (uint64, error) {
+	return k.putStat(c, atFdcwd, c.Args[0], c.Args[1], 0)
+}
+
+func sysLstat(k *Kernel, c *Call, _ *Result) (uint64, error) {
+	return k.putStat(c, atFdcwd, c.Args[0], c.Args[1], atNofollow)
+}
+
+func sysFstat(k *Kernel, c *Call, _ *Result) (uint64, error) {
+	f, ok := k.s.fd(int(int32(c.Args[0])))
+	if !ok {
+		return fail(EBADF)
+	}
+	info := FileInfo{Size: -1}
+	if f.Kind == fdFile || f.Kind == fdDir {
+		var err error
+		if info, err = k.Files.Info(f.Path, true); err != nil {
+			return fail(fsErrno(err))
+		}
+	}
+	return k.put(c, c.Args[1], k.statBytes(info, f.Path))
+}
+
+// sysStatx fills struct statx of include/uapi/linux/stat.h (256 bytes).
+func sysStatx(k *Kernel, c *Call, _ *Result) (uint64, error) {
+	info, p, errno := k.stat(int(int32(c.Args[0])), c.Args[1], c.Args[2])
+	if errno != 0 {
+		return fail(errno)
+	}
+	size := uint64(max(info.Size, 0))
+	b := make([]byte, 256)
+	le.PutUint32(b, 0x7ff) // STATX_BASIC_STATS
+	le.PutUint32(b[4:], blockSize)
+	le.PutUint32(b[16:], 1) // stx_nlink
+	le.PutUint16(b[28:], uint16(mode(info)))
+	le.PutUint64(b[32:], inode(p))
+	le.PutUint64(b[40:], size)
+	le.PutUint64(b[48:], (size+511)/512)
+	le.PutUint32(b[140:], 1) // stx_dev_minor
+	return k.put(c, c.Args[4], b)
+}
+
+func sysFaccessat(k *Kernel, c *Call, _ *Result) (uint64, error) {
+	return k.access(int(int32(c.Args[0])), c.Args[1], c.Args[2])
+}
+
+func sysAccess(k *Kernel, c *Call, _ *Result) (uint64, error) {
+	return k.access(atFdcwd, c.Args[0], c.Args[1])
+}
+
+func (k *Kernel) access(dirfd int, name, want uint64) (uint64, error) {
+	info, _, errno := k.stat(dirfd, name, 0)
+	switch {
+	case errno != 0:
+		return fail(errno)
+	case want&2 != 0: // W_OK
+		return fail(EROFS)
+	case want&1 != 0 && !info.Exec && !info.Dir: // X_OK
+		return fail(EACCES)
+	}
+	return 0, nil
+}
+
+// sysFcntl serves F_GETFD, F_SETFD, F_GETFL and F_SETFL.
+func sysFcntl(k *Kernel, c *Call, _ *Result) (uint64, error) {
+	f, ok := k.s.fd(int(int32(c.Args[0])))
+	if !ok {
+		return fail(EBADF)
+	}
+	switch c.Args[1] {
+	case 1:
+		if f.Flags&oCloexec != 0 {
+			return 1, nil
+		}
+		return 0, nil
+	case 2, 4:
+		return 0, nil
+	case 3:
+		if f.Kind == fdOutput || f.Kind == fdError {
+			return 1, nil // O_WRONLY
+		}
+		return 0, nil
+	}
+	return fail(EINVAL)
+}
+
+func sysIoctl(k *Kernel, c *Call, _ *Result) (uint64, error) {
+	if _, ok := k.s.fd(int(int32(c.Args[0]))); !ok {
+		return fail(EBADF)
+	}
+	return fail(ENOTTY)
+}

@@ -1,0 +1,137 @@
+package linux
+
+import "slices"
+
+// Waiter is a thread that waits for a futex word.
+type Waiter struct {
+	Thread   int
+	Addr     uint64
+	Mask     uint32
+	Deadline uint64 // on the virtual clock in nanoseconds, 0 for none
+}
+
+// Operations of futex, include/uapi/linux/futex.h.
+const (
+	futexWait       = 0
+	futexWake       = 1
+	futexWaitBitset = 9
+	futexWakeBitset = 10
+	futexCmd        = 0x7f
+	futexRealtime   = 0x100
+	matchAny        = 0xffffffff
+)
+
+// sysFutex serves FUTEX_WAIT and FUTEX_WAKE and their BITSET forms; process
+// shared and private futexes are the same thing in one process.
+func sysFutex(k *Kernel, c *Call, r *Result) (uint64, error) {
+	addr, op, val := c.Args[0], c.Args[1], uint32(c.Args[2])
+	mask := uint32(matchAny)
+	if addr%4 != 0 {
+		return fail(EINVAL)
+	}
+	cmd := op & futexCmd
+	if cmd == futexWaitBitset || cmd == futexWakeBitset {
+		if mask = uint32(c.Args[5]); mask == 0 {
+			return fail(EINVAL)
+		}
+	}
+	switch cmd {
+	case futexWait, futexWaitBitset:
+		return k.wait(c, r, addr, val, mask, op)
+	case futexWake, futexWakeBitset:
+		n, err := k.wake(addr, int(int32(val)), mask)
+		return uint64(n), err
+	}
+	k.unknown["futex operation "+futexName(cmd)] = true
+	return fail(ENOSYS)
+}
+
+func futexName(cmd uint64) string {
+	names := []string{"WAIT", "WAKE", "FD", "REQUEUE", "CMP_REQUEUE", "WAKE_OP", "LOCK_PI", "UNLOCK_PI",
+		"TRYLOCK_PI", "WAIT_BITSET", "WAKE_BITSET", "WAIT_REQUEUE_PI", "CMP_REQUEUE_PI", "LOCK_PI2"}
+	if cmd < uint64(len(names)) {
+		return names[cmd]
+	}
+	return "unknown"
+}
+
+func (k *Kernel) wait(c *Call, r *Result, addr uint64, val, mask uint32, op uint64) (uint64, error) {
+	b, ok := k.read(addr, 4)
+	if !ok {
+		return fail(EFAULT)
+	}
+	if le.Uint32(b) != val {
+		return fail(EAGAIN)
+	}
+	w := Waiter{Thread: c.Thread, Addr: addr, Mask: mask}
+	if c.Args[3] != 0 {
+		t, errno := k.timespec(c.Args[3])
+		if errno != 0 {
+			return fail(errno)
+		}
+		// WAIT's timeout is relative, WAIT_BITSET's absolute on one of two
+		// clocks.
+		switch {
+		case op&futexCmd == futexWait:
+			w.Deadline = k.monotonic() + t
+		case op&futexRealtime != 0:
+			w.Deadline = t - min(t, bootTime)
+		default:
+			w.Deadline = t
+		}
+		if w.Deadline <= k.monotonic() {
+			return fail(ETIMEDOUT)
+		}
+	}
+	s := k.mut()
+	s.Tasks[c.Thread].Status = Blocked
+	s.Waiters = append(s.Waiters, w)
+	r.Effect = Blocks
+	return 0, nil
+}
+
+// wake makes at most n threads that wait at addr runnable, oldest first.
+func (k *Kernel) wake(addr uint64, n int, mask uint32) (int, error) {
+	woken := 0
+	for i := 0; i < len(k.s.Waiters) && woken < n; {
+		w := k.s.Waiters[i]
+		if w.Addr != addr || w.Mask&mask == 0 {
+			i++
+			continue
+		}
+		if err := k.rouse(i, 0); err != nil {
+			return woken, err
+		}
+		woken++
+	}
+	return woken, nil
+}
+
+// rouse ends one wait with the given result.
+func (k *Kernel) rouse(i int, value uint64) error {
+	s := k.mut()
+	t := s.Waiters[i].Thread
+	s.Waiters = slices.Delete(s.Waiters, i, i+1)
+	s.Tasks[t].Status = Runnable
+	return k.Threads.SetResult(t, value)
+}
+
+// Expire is for when every thread waits: the clock is moved on to the earliest
+// timeout and its thread woken. It returns that thread, or -1 when no wait has
+// a timeout, which is a deadlock.
+func (k *Kernel) Expire() (int, error) {
+	first := -1
+	for i, w := range k.s.Waiters {
+		if w.Deadline != 0 && (first < 0 || w.Deadline < k.s.Waiters[first].Deadline) {
+			first = i
+		}
+	}
+	if first < 0 {
+		return -1, nil
+	}
+	w := k.s.Waiters[first]
+	if now := k.monotonic(); w.Deadline > now {
+		k.mut().Sleep += w.Deadline - now
+	}
+	return w.Thread, k.rouse(first, negated(ETIMEDOUT))
+}

@@ -1,0 +1,289 @@
+package linux
+
+import (
+	"encoding/binary"
+	"fmt"
+	"slices"
+
+	"emurace/loader"
+)
+
+var le = binary.LittleEndian
+
+// Memory is the guest's memory as the kernel sees it.
+type Memory interface {
+	// View is the memory of [addr, addr+size) for reading, whatever the
+	// pages allow, or nil outside of all zones.
+	View(addr, size uint64) []byte
+	// Allows tells whether every page of the range is mapped with p.
+	Allows(addr, size uint64, p loader.Prot) bool
+	// Store writes on behalf of a thread, whatever the pages allow.
+	Store(thread int, addr uint64, b []byte) error
+	// Map gives the pages of the range the protection p and zeroes; they
+	// hold nothing before.
+	Map(addr, size uint64, p loader.Prot) error
+	// Protect changes the protection of mapped pages.
+	Protect(addr, size uint64, p loader.Prot) error
+	// Unmap removes pages and what they hold.
+	Unmap(addr, size uint64) error
+	// Steps is the number of instructions run so far; it drives the clock.
+	Steps() uint64
+}
+
+// Threads is what the kernel changes of the processor's threads.
+type Threads interface {
+	// Clone makes a thread in an empty slot whose registers are the parent's
+	// but for the stack pointer (0: the parent's), the thread pointer (when
+	// setTLS) and the result register, which is 0.
+	Clone(slot, parent int, stack, tls uint64, setTLS bool) error
+	// SetTLS sets a thread's thread pointer.
+	SetTLS(thread int, tls uint64) error
+	// SetResult sets the register a system call returns its value in.
+	SetResult(thread int, value uint64) error
+	// Drop ends a thread.
+	Drop(thread int)
+}
+
+// Files is where the guest's files come from.
+type Files interface {
+	// File returns the whole content of a regular file, following links. The
+	// bytes are shared and must not be written.
+	File(path string) ([]byte, error)
+	// Info describes what is at path.
+	Info(path string, follow bool) (FileInfo, error)
+	// Readlink returns the target of a symbolic link.
+	Readlink(path string) (string, error)
+}
+
+// FileInfo describes a file of the guest.
+type FileInfo struct {
+	Size    int64
+	Dir     bool
+	Symlink bool
+	Exec    bool
+}
+
+// Limits keeps a process from growing without bound.
+type Limits struct {
+	Threads int // at most this many threads at a time
+	Output  int // bytes of standard output and error kept, together
+	Files   int // open files
+}
+
+// Kernel serves the system calls of one process.
+type Kernel struct {
+	Arch    loader.Arch
+	Memory  Memory
+	Threads Threads
+	Files   Files
+	Seed    uint64
+	Limits  Limits
+
+	s       *State
+	shared  bool // s is held by a snapshot and must be copied before a change
+	unknown map[string]bool
+	table   map[uint64]*entry
+}
+
+// Layout says where the process may have its mappings.
+type Layout struct {
+	Brk     uint64 // start of the heap
+	BrkEnd  uint64 // it may grow up to here
+	MmapTop uint64 // mappings are placed downwards from here
+	MmapEnd uint64 // and not below this address
+	Top     uint64 // no address at or above this one
+}
+
+// New makes a kernel with one thread, in slot 0, and nothing mapped.
+func New(k Kernel, layout Layout) *Kernel {
+	k.table = tableFor(k.Arch)
+	k.unknown = map[string]bool{}
+	k.s = &State{Layout: layout, Brk: layout.Brk, NextTID: FirstTID + 1}
+	k.s.Tasks = make([]Task, k.Limits.Threads)
+	k.s.Tasks[0] = Task{TID: FirstTID, Status: Runnable}
+	k.s.FDs = []FD{{Kind: fdInput}, {Kind: fdOutput}, {Kind: fdError}}
+	return &k
+}
+
+// FirstTID is the process id and the main thread's id.
+const FirstTID = 1000
+
+// State is everything that a system call can change, apart from memory.
+type State struct {
+	Layout
+	Brk      uint64
+	VMAs     []VMA // ascending, not overlapping
+	Tasks    []Task
+	FDs      []FD
+	NextTID  int
+	Waiters  []Waiter // blocked threads, in the order they came
+	Sleep    uint64   // nanoseconds the clock has been advanced by sleeping
+	Random   uint64   // how many blocks of random bytes were handed out
+	Output   []Chunk
+	Handlers map[int]Handler
+	Exited   bool
+}
+
+// Chunk is one write to standard output (1) or error (2).
+type Chunk struct {
+	FD     int
+	Thread int
+	Data   []byte
+}
+
+func (s *State) clone() *State {
+	c := *s
+	c.VMAs = slices.Clone(s.VMAs)
+	c.Tasks = slices.Clone(s.Tasks)
+	c.FDs = slices.Clone(s.FDs)
+	c.Waiters = slices.Clone(s.Waiters)
+	c.Output = slices.Clip(s.Output)
+	if s.Handlers != nil {
+		c.Handlers = make(map[int]Handler, len(s.Handlers))
+		for sig, h := range s.Handlers {
+			c.Handlers[sig] = h
+		}
+	}
+	return &c
+}
+
+// State is the present state, for reading.
+func (k *Kernel) State() *State { return k.s }
+
+// Snapshot returns the present state, which no longer changes.
+func (k *Kernel) Snapshot() *State {
+	k.shared = true
+	return k.s
+}
+
+// Restore goes back to a snapshot.
+func (k *Kernel) Restore(s *State) {
+	k.s = s
+	k.shared = true
+}
+
+// mut is the state for writing.
+func (k *Kernel) mut() *State {
+	if k.shared {
+		k.s = k.s.clone()
+		k.shared = false
+	}
+	return k.s
+}
+
+// Unknown lists the system calls that the program made and that the kernel
+// does not have, by name or number, sorted. Rewinding does not shorten it.
+func (k *Kernel) Unknown() []string {
+	var names []string
+	for n := range k.unknown {
+		names = append(names, n)
+	}
+	slices.Sort(names)
+	return names
+}
+
+// Call is a system call as the thread made it.
+type Call struct {
+	Thread int
+	Number uint64
+	Args   [6]uint64
+}
+
+// Effect is what a system call did beside its result.
+type Effect int
+
+// The effects.
+const (
+	Returns    Effect = iota // the thread goes on
+	Blocks                   // the thread waits; its result comes with the wake-up
+	ThreadEnds               // the thread is gone
+	Exits                    // the process ended; Code is its status
+	Dies                     // the process was killed; Signal says by which signal
+)
+
+// Result is what became of a system call.
+type Result struct {
+	Effect Effect
+	Value  uint64 // for Returns: already in the thread's result register
+	Code   int
+	Signal int
+	Name   string
+}
+
+// Do carries out a system call. The error is the emulator's own, never the
+// guest's.
+func (k *Kernel) Do(c Call) (Result, error) {
+	e := k.table[c.Number]
+	if e == nil || e.do == nil {
+		name := fmt.Sprintf("syscall %d", c.Number)
+		if e != nil {
+			name = e.name
+		}
+		if e == nil || e.support == Unsupported {
+			k.unknown[name] = true
+		}
+		value := negated(ENOSYS)
+		return Result{Value: value, Name: name}, k.Threads.SetResult(c.Thread, value)
+	}
+	r := Result{Name: e.name}
+	v, err := e.do(k, &c, &r)
+	if err != nil {
+		return r, fmt.Errorf("%s: %w", e.name, err)
+	}
+	if r.Effect != Returns {
+		return r, nil
+	}
+	r.Value = v
+	return r, k.Threads.SetResult(c.Thread, v)
+}
+
+func negated(e Errno) uint64 { return uint64(-int64(e)) }
+
+// fail is the result of a call that the guest got wrong.
+func fail(e Errno) (uint64, error) { return negated(e), nil }
+
+// read returns a copy of guest memory, if the guest may read it.
+func (k *Kernel) read(addr, size uint64) ([]byte, bool) {
+	if !k.Memory.Allows(addr, size, loader.ProtRead) {
+		return nil, false
+	}
+	return k.Memory.View(addr, size), true
+}
+
+// write stores into guest memory, if the guest may write it; false is EFAULT.
+func (k *Kernel) write(thread int, addr uint64, b []byte) (bool, error) {
+	if !k.Memory.Allows(addr, uint64(len(b)), loader.ProtWrite) {
+		return false, nil
+	}
+	return true, k.Memory.Store(thread, addr, b)
+}
+
+// put stores a result structure and returns 0 or EFAULT.
+func (k *Kernel) put(c *Call, addr uint64, b []byte) (uint64, error) {
+	ok, err := k.write(c.Thread, addr, b)
+	if err != nil || ok {
+		return 0, err
+	}
+	return fail(EFAULT)
+}
+
+// pathMax is PATH_MAX of include/uapi/linux/limits.h, with its NUL.
+const pathMax = 4096
+
+// cstring reads a NUL-terminated string of at most pathMax bytes.
+func (k *Kernel) cstring(addr uint64) (string, Errno) {
+	var b []byte
+	for len(b) < pathMax {
+		n := loader.PageSize - addr%loader.PageSize
+		part, ok := k.read(addr, n)
+		if !ok {
+			return "", EFAULT
+		}
+		if i := slices.Index(part, 0); i >= 0 {
+			return string(append(b, part[:i]...)), 0
+		}
+		b = append(b, part...)
+		addr += n
+	}
+	return "", ERANGE
+}

@@ -1,0 +1,175 @@
+package linux
+
+import "emurace/loader"
+
+// Status is what a thread is doing.
+type Status uint8
+
+// The statuses.
+const (
+	None     Status = iota // no thread in this slot
+	Runnable               // can run
+	Blocked                // waits in the kernel
+	Ended                  // has exited; its slot is not used again
+)
+
+// Task is the kernel's side of a thread. Its index in State.Tasks is the slot
+// of the processor.
+type Task struct {
+	TID      int
+	Status   Status
+	ClearTID uint64 // word to zero and wake at exit, 0 for none
+	SigMask  uint64
+	AltStack [24]byte
+}
+
+// Flags of clone, include/uapi/linux/sched.h.
+const (
+	cloneVM            = 0x100
+	cloneFS            = 0x200
+	cloneFiles         = 0x400
+	cloneSighand       = 0x800
+	cloneThread        = 0x10000
+	cloneSettls        = 0x80000
+	cloneParentSettid  = 0x100000
+	cloneChildCleartid = 0x200000
+	cloneChildSettid   = 0x1000000
+	threadFlags        = cloneVM | cloneFS | cloneFiles | cloneSighand | cloneThread
+)
+
+type cloneArgs struct {
+	flags, stack, tls, parentTID, childTID uint64
+}
+
+// sysClone takes its arguments in the order that kernels with
+// CONFIG_CLONE_BACKWARDS (arm64) use, or in x86's.
+func sysClone(k *Kernel, c *Call, r *Result) (uint64, error) {
+	a := cloneArgs{flags: c.Args[0], stack: c.Args[1], parentTID: c.Args[2], tls: c.Args[3], childTID: c.Args[4]}
+	if k.Arch == loader.AMD64 {
+		a.childTID, a.tls = c.Args[3], c.Args[4]
+	}
+	return k.clone(c, a)
+}
+
+// sysClone3 reads struct clone_args of include/uapi/linux/sched.h.
+func sysClone3(k *Kernel, c *Call, r *Result) (uint64, error) {
+	const version0 = 64 // CLONE_ARGS_SIZE_VER0
+	if c.Args[1] < version0 {
+		return fail(EINVAL)
+	}
+	b, ok := k.read(c.Args[0], version0)
+	if !ok {
+		return fail(EFAULT)
+	}
+	word := func(i int) uint64 { return le.Uint64(b[8*i:]) }
+	return k.clone(c, cloneArgs{flags: word(0), childTID: word(2), parentTID: word(3), stack: word(5) + word(6), tls: word(7)})
+}
+
+func (k *Kernel) clone(c *Call, a cloneArgs) (uint64, error) {
+	// A second process has no place in one machine: only threads are made.
+	if a.flags&threadFlags != threadFlags {
+		return fail(ENOSYS)
+	}
+	slot := -1
+	for i, t := range k.s.Tasks {
+		if t.Status == None {
+			slot = i
+			break
+		}
+	}
+	if slot < 0 {
+		return fail(EAGAIN)
+	}
+	s := k.mut()
+	tid := s.NextTID
+	var word [4]byte
+	le.PutUint32(word[:], uint32(tid))
+	for _, w := range []struct{ flag, addr uint64 }{{cloneParentSettid, a.parentTID}, {cloneChildSettid, a.childTID}} {
+		if a.flags&w.flag == 0 {
+			continue
+		}
+		if v, err := k.put(c, w.addr, word[:]); err != nil || v != 0 {
+			return v, err
+		}
+	}
+	t := Task{TID: tid, Status: Runnable, SigMask: s.Tasks[c.Thread].SigMask}
+	if a.flags&cloneChildCleartid != 0 {
+		t.ClearTID = a.childTID
+	}
+	s.NextTID++
+	s.Tasks[slot] = t
+	return uint64(tid), k.Threads.Clone(slot, c.Thread, a.stack, a.tls, a.flags&cloneSettls != 0)
+}
+
+// sysExit ends one thread: its clear-tid word is zeroed and whoever waits
+// there, as pthread_join does, is woken. The last thread ends the process.
+func sysExit(k *Kernel, c *Call, r *Result) (uint64, error) {
+	s := k.mut()
+	t := &s.Tasks[c.Thread]
+	if t.ClearTID != 0 {
+		if _, err := k.write(c.Thread, t.ClearTID, make([]byte, 4)); err != nil {
+			return 0, err
+		}
+		if _, err := k.wake(t.ClearTID, 1, matchAny); err != nil {
+			return 0, err
+		}
+	}
+	t.Status = Ended
+	r.Effect = ThreadEnds
+	for _, o := range s.Tasks {
+		if o.Status == Runnable || o.Status == Blocked {
+			k.Threads.Drop(c.Thread)
+			return 0, nil
+		}
+	}
+	s.Exited = true
+	r.Effect, r.Code = Exits, int(c.Args[0]&0xff)
+	return 0, nil
+}
+
+func sysExitGroup(k *Kernel, c *Call, r *Result) (uint64, error) {
+	k.mut().Exited = true
+	r.Effect, r.Code = Exits, int(c.Args[0]&0xff)
+	return 0, nil
+}
+
+func sysSetTidAddress(k *Kernel, c *Call, _ *Result) (uint64, error) {
+	t := &k.mut().Tasks[c.Thread]
+	t.ClearTID = c.Args[0]
+	return uint64(t.TID), nil
+}
+
+func sysGettid(k *Kernel, c *Call, _ *Result) (uint64, error) {
+	return uint64(k.s.Tasks[c.Thread].TID), nil
+}
+
+func sysGetpid(*Kernel, *Call, *Result) (uint64, error)  { return FirstTID, nil }
+func sysGetppid(*Kernel, *Call, *Result) (uint64, error) { return 1, nil }
+
+// UserID is the identity of the process, an ordinary user.
+const UserID = 1000
+
+func sysGetuid(*Kernel, *Call, *Result) (uint64, error) { return UserID, nil }
+
+// sysArchPrctl serves ARCH_SET_FS and ARCH_GET_FS of
+// arch/x86/include/uapi/asm/prctl.h.
+func sysArchPrctl(k *Kernel, c *Call, _ *Result) (uint64, error) {
+	const setFS = 0x1002
+	if c.Args[0] != setFS {
+		return fail(EINVAL)
+	}
+	return 0, k.Threads.SetTLS(c.Thread, c.Args[1])
+}
+
+func sysSchedYield(*Kernel, *Call, *Result) (uint64, error) { return 0, nil }
+
+// sysSchedGetaffinity shows two processors, so that nothing optimises for one.
+func sysSchedGetaffinity(k *Kernel, c *Call, _ *Result) (uint64, error) {
+	if c.Args[1] < 8 {
+		return fail(EINVAL)
+	}
+	if v, err := k.put(c, c.Args[2], []byte{3, 0, 0, 0, 0, 0, 0, 0}); err != nil || v != 0 {
+		return v, err
+	}
+	return 8, nil
+}

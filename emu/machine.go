@@ -1,0 +1,142 @@
+package emu
+
+import (
+	"fmt"
+
+	"emurace/emu/internal/linux"
+	"emurace/emu/internal/shim"
+	"emurace/loader"
+)
+
+// Limits of one machine.
+const (
+	MaxThreads = shim.MaxThreads
+	maxOutput  = 1 << 20
+	maxFDs     = 256
+	dataSize   = 1 << 20
+	// bootBudget bounds everything that is run to its end rather than in
+	// slices: ld.so needs some 150,000 instructions.
+	bootBudget = 1 << 30
+)
+
+// Options say what process to make.
+type Options struct {
+	System *System
+	Env    []string // the process's environment, NAME=value
+	Libs   []string // libraries to load beside libc.so.6, by DT_NEEDED name
+	Seed   uint64   // of AT_RANDOM and getrandom
+}
+
+// Machine is one emulated process: a program that does nothing of its own, the
+// libraries the guest's ld.so loaded for it, and threads that make calls. It is
+// not safe for concurrent use; machines are independent of each other.
+type Machine struct {
+	sys    *System
+	arch   *arch
+	eng    *shim.Engine
+	kernel *linux.Kernel
+	libs   []string
+
+	entry, ret, start  uint64 // the traps of the program's code
+	dataStart, dataEnd uint64
+	st                 state
+	modules            []*Module
+	modulesOf          *linux.State
+}
+
+// state is what changes beside memory, registers and the kernel's own.
+type state struct {
+	threads []Thread
+	end     *End
+	data    uint64 // next free byte of static data
+}
+
+// New makes a process and runs it up to the program's entry: libraries loaded
+// and relocated, their constructors run, one idle thread called main.
+func New(o Options) (*Machine, error) {
+	m := &Machine{sys: o.System, arch: archOf(o.System.Arch)}
+	if err := m.boot(o); err != nil {
+		m.Close()
+		return nil, fmt.Errorf("boot %v from %s: %w", m.arch.id, o.System.Root.Dir(), err)
+	}
+	return m, nil
+}
+
+// Close frees the machine.
+func (m *Machine) Close() {
+	if m.eng != nil {
+		m.eng.Close()
+		m.eng = nil
+	}
+}
+
+// Arch is the guest's architecture.
+func (m *Machine) Arch() loader.Arch { return m.arch.id }
+
+// System is where the process's files come from.
+func (m *Machine) System() *System { return m.sys }
+
+// Steps is how many instructions have completed on all threads together.
+func (m *Machine) Steps() uint64 { return m.eng.Steps() }
+
+func (m *Machine) boot(o Options) error {
+	eng, err := shim.Open(m.arch.id, zones, true)
+	if err != nil {
+		return err
+	}
+	m.eng = eng
+	if m.arch.monitor != nil {
+		if err := m.findMonitor(); err != nil {
+			return err
+		}
+	}
+	if err := eng.AddThread(0, -1); err != nil {
+		return err
+	}
+	m.kernel = linux.New(linux.Kernel{
+		Arch: m.arch.id, Memory: memory{eng}, Threads: (*threads)(m), Files: systemFiles{m.sys}, Seed: o.Seed,
+		Limits: linux.Limits{Threads: MaxThreads, Output: maxOutput, Files: maxFDs},
+	}, linux.Layout{MmapTop: mmapTop, MmapEnd: mmapEnd, Top: stackTop})
+	m.st.threads = []Thread{{Name: "main"}}
+	if err := m.exec(o); err != nil {
+		return err
+	}
+	s, err := m.Run(0, bootBudget)
+	if err != nil {
+		return err
+	}
+	if pc, err := m.PC(0); s.Kind != Trapped || err != nil || pc != m.entry {
+		return fmt.Errorf("the program's entry was not reached: %v%s", s, m.lastOutput())
+	}
+	return m.makeIdle(0)
+}
+
+// findMonitor shows the engine where arm64's exclusive monitor is, on a page
+// that is gone afterwards.
+func (m *Machine) findMonitor() error {
+	const page = 0x10000
+	if err := m.eng.SetPages(page, shim.PageSize, shim.Read|shim.Exec|shim.Mapped); err != nil {
+		return err
+	}
+	if err := m.eng.Store(0, page, m.arch.monitor); err != nil {
+		return err
+	}
+	if err := m.eng.FindMonitor(page); err != nil {
+		return err
+	}
+	return memory{m.eng}.Unmap(page, shim.PageSize)
+}
+
+// lastOutput is what the process said last, for an error.
+func (m *Machine) lastOutput() string {
+	if out := m.Output(); len(out) > 0 {
+		return fmt.Sprintf("; it said: %s", out[len(out)-1].Data)
+	}
+	return ""
+}
+
+// Output is what the process wrote to standard output and error.
+func (m *Machine) Output() []linux.Chunk { return m.kernel.State().Output }
+
+// UnknownSyscalls names the system calls that were made and are not there.
+func (m *Machine) UnknownSyscalls() []string { return m.kernel.Unknown() }

@@ -1,0 +1,119 @@
+package emu
+
+import (
+	"bytes"
+	"encoding/binary"
+	"fmt"
+
+	"emurace/emu/internal/shim"
+	"emurace/loader"
+)
+
+var le = binary.LittleEndian
+
+// zones bound where the guest's mappings lie. They hold the addresses that a
+// 47-bit Linux without address randomisation uses, on both architectures:
+// fixed-address programs low, position-independent ones and the heap in the
+// middle, libraries and stacks on top.
+var zones = []shim.Zone{
+	{Base: 0x10000, Size: 4<<30 - 0x10000},
+	{Base: 0x5555_5555_0000, Size: 16 << 30},
+	{Base: 0x7ff0_0000_0000, Size: 64 << 30},
+}
+
+// Addresses of a process without randomisation.
+const (
+	programBase = 0x5555_5555_4000
+	mmapTop     = 0x7fff_f7ff_f000
+	mmapEnd     = 0x7ff0_0000_0000
+	stackTop    = 0x7fff_ffff_f000
+	stackSize   = 8 << 20
+	brkRoom     = 1 << 30
+)
+
+// memory is the engine as the kernel sees it.
+type memory struct{ *shim.Engine }
+
+func (m memory) Allows(addr, size uint64, p loader.Prot) bool {
+	return m.Engine.Allows(addr, size, shim.Prot(p))
+}
+
+func (m memory) Map(addr, size uint64, p loader.Prot) error {
+	return m.SetPages(addr, size, shim.Prot(p)|shim.Mapped)
+}
+
+func (m memory) Protect(addr, size uint64, p loader.Prot) error { return m.Map(addr, size, p) }
+
+func (m memory) Unmap(addr, size uint64) error {
+	if err := m.SetPages(addr, size, 0); err != nil {
+		return err
+	}
+	return m.Forget(addr, size)
+}
+
+// Read copies guest memory, whatever the pages allow short of being there.
+func (m *Machine) Read(addr, size uint64) ([]byte, bool) {
+	if size > 1<<32 || !m.eng.Allows(addr, size, 0) {
+		return nil, false
+	}
+	return bytes.Clone(m.eng.View(addr, size)), true
+}
+
+// Read64 reads a little-endian word.
+func (m *Machine) Read64(addr uint64) (uint64, bool) {
+	if !m.eng.Allows(addr, 8, 0) {
+		return 0, false
+	}
+	b := m.eng.View(addr, 8)
+	if b == nil {
+		return 0, false
+	}
+	return le.Uint64(b), true
+}
+
+// CString reads a string up to its NUL, at most limit bytes of it.
+func (m *Machine) CString(addr uint64, limit int) (s string, ok bool) {
+	var b []byte
+	for len(b) < limit {
+		n := min(uint64(limit-len(b)), loader.PageSize-addr%loader.PageSize)
+		if !m.eng.Allows(addr, n, 0) {
+			return string(b), false
+		}
+		part := m.eng.View(addr, n)
+		if i := bytes.IndexByte(part, 0); i >= 0 {
+			return string(append(b, part[:i]...)), true
+		}
+		b = append(b, part...)
+		addr += n
+	}
+	return string(b), false
+}
+
+// Alloc returns the address of fresh zeroed bytes outside of the guest's own
+// heap, 16-byte aligned: static data of the program, as it were.
+func (m *Machine) Alloc(size uint64) (uint64, error) {
+	addr := (m.st.data + 15) &^ 15
+	if size > m.dataEnd-addr || addr > m.dataEnd {
+		return 0, fmt.Errorf("alloc: %d bytes do not fit the program's %d of static data", size, m.dataEnd-m.dataStart)
+	}
+	m.st.data = addr + size
+	return addr, nil
+}
+
+// AllocString puts a string with its NUL into static data.
+func (m *Machine) AllocString(s string) (uint64, error) {
+	addr, err := m.Alloc(uint64(len(s)) + 1)
+	if err != nil {
+		return 0, err
+	}
+	return addr, m.eng.Store(0, addr, append([]byte(s), 0))
+}
+
+// Write stores into static data or any other mapped memory, as a debugger
+// would.
+func (m *Machine) Write(addr uint64, b []byte) error {
+	if !m.eng.Allows(addr, uint64(len(b)), 0) {
+		return fmt.Errorf("write: %#x: %d bytes there are not mapped", addr, len(b))
+	}
+	return m.eng.Store(0, addr, b)
+}

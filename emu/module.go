@@ -1,0 +1,122 @@
+package emu
+
+import (
+	"debug/elf"
+	"fmt"
+	"path"
+	"slices"
+
+	"emurace/loader"
+)
+
+// Module is an ELF image that is mapped in the process.
+type Module struct {
+	Path   string // in the guest
+	Image  *loader.Image
+	Base   uint64 // load bias: run-time address less the image's own
+	Lo, Hi uint64 // extent in memory
+}
+
+// Modules lists the mapped images in ascending order of address, the
+// made-up program left out.
+func (m *Machine) Modules() []*Module {
+	s := m.kernel.State()
+	if m.modulesOf == s {
+		return m.modules
+	}
+	var mods []*Module
+	for _, v := range s.VMAs {
+		if v.Path == "" || v.Path[0] != '/' || v.Path == programPath {
+			continue
+		}
+		if n := len(mods); n > 0 && mods[n-1].Path == v.Path {
+			mods[n-1].Hi = max(mods[n-1].Hi, v.End)
+			continue
+		}
+		im, err := m.sys.Image(v.Path)
+		if err != nil || v.Offset != 0 {
+			continue // a data file
+		}
+		lo, hi := im.Span()
+		mods = append(mods, &Module{Path: v.Path, Image: im, Base: v.Start - lo, Lo: v.Start, Hi: v.Start - lo + hi})
+	}
+	m.modules, m.modulesOf = mods, s
+	return mods
+}
+
+// Module returns the image that addr lies in.
+func (m *Machine) Module(addr uint64) (*Module, bool) {
+	for _, mod := range m.Modules() {
+		if addr >= mod.Lo && addr < mod.Hi {
+			return mod, true
+		}
+	}
+	return nil, false
+}
+
+// Symbol names the function that addr lies in, and the distance from its
+// start.
+func (m *Machine) Symbol(addr uint64) (name string, off uint64, ok bool) {
+	mod, ok := m.Module(addr)
+	if !ok {
+		return "", 0, false
+	}
+	sym, off, ok := mod.Image.SymbolAt(addr - mod.Base)
+	return sym.Name, off, ok
+}
+
+// Libc is the C library's image.
+func (m *Machine) Libc() (*Module, bool) {
+	for _, mod := range m.Modules() {
+		if mod.Image.Soname == "libc.so.6" {
+			return mod, true
+		}
+	}
+	return nil, false
+}
+
+// Lookup finds the address of a function or object that a library exports, as
+// a program that links with it would get it: the default version, from the
+// first library that has it, an IFUNC resolved by its own resolver.
+func (m *Machine) Lookup(name string) (uint64, error) {
+	mods := slices.Clone(m.Modules())
+	rank := func(mod *Module) int {
+		if i := slices.Index(m.libs, mod.Image.Soname); i >= 0 {
+			return i
+		}
+		if i := slices.Index(m.libs, path.Base(mod.Path)); i >= 0 {
+			return i
+		}
+		return len(m.libs)
+	}
+	slices.SortStableFunc(mods, func(a, b *Module) int { return rank(a) - rank(b) })
+	for _, mod := range mods {
+		sym, ok := mod.Image.Symbol(name)
+		if !ok {
+			continue
+		}
+		addr := mod.Base + sym.Addr
+		if sym.Type == elf.STT_GNU_IFUNC {
+			return m.resolve(name, addr)
+		}
+		return addr, nil
+	}
+	return 0, fmt.Errorf("no library of the process exports %q", name)
+}
+
+// resolve runs an IFUNC resolver on the idle main thread and takes back all
+// that it did.
+func (m *Machine) resolve(name string, resolver uint64) (uint64, error) {
+	mark, err := m.Mark()
+	if err != nil {
+		return 0, err
+	}
+	defer mark.Drop()
+	// arm64's resolvers get AT_HWCAP (sysdeps/aarch64/dl-irel.h); x86's ask
+	// the processor.
+	addr, err := m.Call(0, resolver, name+" resolver", m.arch.hwcap)
+	if err != nil {
+		return 0, err
+	}
+	return addr, mark.Rewind()
+}

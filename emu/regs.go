@@ -1,0 +1,53 @@
+package emu
+
+import (
+	"emurace/emu/internal/linux"
+	"emurace/emu/internal/shim"
+)
+
+// Register is one register's name and its bytes, little-endian.
+type Register struct {
+	Name  string
+	Value []byte // 2 to 16 bytes
+}
+
+// Uint64 is the value of a register of at most eight bytes, and the low eight
+// of a longer one.
+func (r Register) Uint64() uint64 {
+	var b [8]byte
+	copy(b[:], r.Value)
+	return le.Uint64(b[:])
+}
+
+func (m *Machine) hasRegisters(t int) bool {
+	return m.kernel.State().Tasks[t].Status != linux.Ended
+}
+
+// Registers reads every register of a thread: general, pc, flags, thread
+// pointer, floating point, SIMD, in the architecture's usual order.
+func (m *Machine) Registers(t int) ([]Register, error) {
+	if !m.hasRegisters(t) {
+		return nil, nil
+	}
+	block, err := m.eng.ReadRegs(t)
+	if err != nil {
+		return nil, err
+	}
+	var out []Register
+	for _, r := range shim.Regs(m.arch.id) {
+		out = append(out, Register{Name: r.Name, Value: block[:r.Size:r.Size]})
+		block = block[r.Size:]
+	}
+	return out, nil
+}
+
+// Register reads one register of at most eight bytes by its name.
+func (m *Machine) Register(t int, name string) (uint64, bool) {
+	for _, r := range shim.Regs(m.arch.id) {
+		if r.Name == name && r.Size <= 8 && m.hasRegisters(t) {
+			v, err := m.eng.ReadReg(t, r)
+			return v, err == nil
+		}
+	}
+	return 0, false
+}

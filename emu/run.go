@@ -1,0 +1,229 @@
+package emu
+
+import (
+	"fmt"
+
+	"emurace/emu/internal/linux"
+	"emurace/emu/internal/shim"
+)
+
+// StopKind says why Run came back.
+type StopKind uint8
+
+// The kinds.
+const (
+	Budget   StopKind = iota // all instructions asked for have run
+	Returned                 // the call returned; the thread is idle
+	Trapped                  // the thread reached the program's entry or start routine
+	Waits                    // the thread waits in the kernel
+	Gone                     // the thread ended
+	Ended                    // the process ended; see Machine.End
+	Unready                  // the thread was idle, waiting or gone before
+)
+
+// Stop is how a run ended.
+type Stop struct {
+	Kind StopKind
+	Ran  uint64 // instructions completed
+	End  *End   // for Ended
+}
+
+// String says it in words.
+func (s Stop) String() string {
+	if s.Kind == Ended {
+		return s.End.String()
+	}
+	words := [...]string{"still running", "returned", "reached the program", "waits", "ended", "", "was not ready"}
+	return fmt.Sprintf("%s after %d instructions", words[s.Kind], s.Ran)
+}
+
+// EndKind says how a process ended.
+type EndKind uint8
+
+// The kinds.
+const (
+	EndExit        EndKind = iota + 1 // exit or exit_group
+	EndSignal                         // a signal it sent itself, as abort() does
+	EndFault                          // a memory access that its pages refuse
+	EndIllegal                        // an instruction the processor does not have
+	EndException                      // another processor exception
+	EndUnsupported                    // the emulator cannot go on
+)
+
+// Access is what a faulting instruction tried.
+type Access uint8
+
+// The accesses.
+const (
+	AccessRead  Access = 1
+	AccessWrite Access = 2
+	AccessExec  Access = 4
+)
+
+// String is the word for it.
+func (a Access) String() string {
+	switch a {
+	case AccessRead:
+		return "read"
+	case AccessWrite:
+		return "write"
+	}
+	return "execute"
+}
+
+// End is how and where a process ended. For a fault, pc is the instruction
+// that has not happened and every register is as it was before it.
+type End struct {
+	Kind   EndKind
+	Thread int
+	PC     uint64
+	Code   int    // exit status, for EndExit
+	Signal int    // for EndSignal
+	Addr   uint64 // for EndFault
+	Access Access // for EndFault
+	Mapped bool   // for EndFault: there is a page, but it forbids the access
+	Detail string // for EndException and EndUnsupported
+}
+
+// String says it in words.
+func (e *End) String() string {
+	switch e.Kind {
+	case EndExit:
+		return fmt.Sprintf("exit with status %d", e.Code)
+	case EndSignal:
+		return fmt.Sprintf("killed by signal %d", e.Signal)
+	case EndFault:
+		why := "nothing is mapped there"
+		if e.Mapped {
+			why = "the page forbids it"
+		}
+		return fmt.Sprintf("%s at %#x faults: %s (pc %#x)", e.Access, e.Addr, why, e.PC)
+	case EndIllegal:
+		return fmt.Sprintf("illegal instruction at %#x", e.PC)
+	}
+	return fmt.Sprintf("%s at %#x", e.Detail, e.PC)
+}
+
+// End is how the process ended, nil while it goes on.
+func (m *Machine) End() *End { return m.st.end }
+
+// Run runs a thread for n instructions, exactly that many unless its call
+// returns, it waits, or it or the process ends before.
+func (m *Machine) Run(t int, n uint64) (Stop, error) {
+	stop := Stop{}
+	if !m.Runnable(t) {
+		stop.Kind = Unready
+		if m.st.end != nil {
+			stop.Kind, stop.End = Ended, m.st.end
+		}
+		return stop, nil
+	}
+	for {
+		s, err := m.eng.Run(t, n-stop.Ran)
+		if err != nil {
+			return stop, err
+		}
+		stop.Ran += s.Ran
+		switch s.Reason {
+		case shim.StopBudget:
+			return stop, nil
+		case shim.StopTrap:
+			return m.trapped(t, stop)
+		case shim.StopSyscall:
+			kind, err := m.syscall(t)
+			if err != nil || kind != Budget {
+				stop.Kind, stop.End = kind, m.st.end
+				return stop, err
+			}
+			if stop.Ran == n {
+				return stop, nil
+			}
+		default:
+			return m.crash(t, stop, s)
+		}
+	}
+}
+
+// trapped sorts out which of the program's traps the thread has reached.
+func (m *Machine) trapped(t int, stop Stop) (Stop, error) {
+	pc, err := m.PC(t)
+	if err != nil {
+		return stop, err
+	}
+	stop.Kind = Trapped
+	if pc == m.ret {
+		th := &m.st.threads[t]
+		th.Idle = true
+		stop.Kind = Returned
+	}
+	return stop, nil
+}
+
+func (m *Machine) syscall(t int) (StopKind, error) {
+	c := linux.Call{Thread: t}
+	var err error
+	if c.Number, err = m.eng.ReadReg(t, m.arch.number); err != nil {
+		return Budget, err
+	}
+	for i, r := range m.arch.sysArgs {
+		if c.Args[i], err = m.eng.ReadReg(t, r); err != nil {
+			return Budget, err
+		}
+	}
+	pc, err := m.PC(t)
+	if err != nil {
+		return Budget, err
+	}
+	r, err := m.kernel.Do(c)
+	if err != nil {
+		return Budget, err
+	}
+	switch r.Effect {
+	case linux.Blocks:
+		return Waits, nil
+	case linux.ThreadEnds:
+		return Gone, nil
+	case linux.Exits:
+		m.st.end = &End{Kind: EndExit, Thread: t, PC: pc, Code: r.Code}
+		return Ended, nil
+	case linux.Dies:
+		m.st.end = &End{Kind: EndSignal, Thread: t, PC: pc, Signal: r.Signal}
+		return Ended, nil
+	}
+	return Budget, nil
+}
+
+// crash ends the process the way the kernel would with an unhandled signal.
+func (m *Machine) crash(t int, stop Stop, s shim.Stop) (Stop, error) {
+	pc, err := m.PC(t)
+	if err != nil {
+		return stop, err
+	}
+	end := &End{Thread: t, PC: pc}
+	switch s.Reason {
+	case shim.StopFault:
+		end.Kind = EndFault
+		end.Addr, end.Access, end.Mapped = s.Fault.Addr, Access(s.Fault.Access), s.Fault.Mapped
+	case shim.StopIllegal:
+		end.Kind = EndIllegal
+	case shim.StopException:
+		end.Kind, end.Detail = EndException, fmt.Sprintf("processor exception %d", s.Vector)
+	case shim.StopLogFull:
+		end.Kind, end.Detail = EndUnsupported, "the access log is full"
+	default:
+		return stop, fmt.Errorf("run thread %d: unexpected stop %d", t, s.Reason)
+	}
+	m.st.end = end
+	stop.Kind, stop.End = Ended, end
+	return stop, nil
+}
+
+// Expire is for when every thread waits: the virtual clock moves on to the
+// earliest timeout. It returns false when there is none: a deadlock.
+func (m *Machine) Expire() (bool, error) {
+	t, err := m.kernel.Expire()
+	return t >= 0, err
+}
+
+// PC is the address of the thread's next instruction.
+func (m *Machine) PC(t int) (uint64, error) { return m.eng.ReadReg(t, m.arch.pc) }

@@ -1,0 +1,112 @@
+package emu
+
+import (
+	"fmt"
+	"io/fs"
+	"sync"
+
+	"emurace/emu/internal/linux"
+	"emurace/loader"
+)
+
+// System is a sysroot with what was read from it, for any number of machines
+// at the same time.
+type System struct {
+	Root *loader.Sysroot
+	Arch loader.Arch
+
+	mu     sync.Mutex
+	files  map[string][]byte
+	images map[string]*loader.Image
+}
+
+// maxFile bounds what is read of one file of the sysroot: far more than any
+// library, and little enough not to hurt.
+const maxFile = 256 << 20
+
+// OpenSystem opens a folder that holds a dynamic linker and a C library for
+// the architecture.
+func OpenSystem(dir string, arch loader.Arch) (*System, error) {
+	root, err := loader.OpenSysroot(dir)
+	if err != nil {
+		return nil, err
+	}
+	s := &System{Root: root, Arch: arch, files: map[string][]byte{}, images: map[string]*loader.Image{}}
+	if _, err := s.Image(arch.Interp()); err != nil {
+		_ = root.Close() // the error that matters is the first one
+		return nil, fmt.Errorf("sysroot %s: no dynamic linker for %v: %w", dir, arch, err)
+	}
+	return s, nil
+}
+
+// Close lets go of the folder.
+func (s *System) Close() error { return s.Root.Close() }
+
+// File returns the content of a regular file; it must not be written.
+func (s *System) File(path string) ([]byte, error) {
+	real, err := s.Root.Resolve(path)
+	if err != nil {
+		return nil, err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if b, ok := s.files[real]; ok {
+		return b, nil
+	}
+	b, err := s.Root.ReadFile(real, maxFile)
+	if err != nil {
+		return nil, err
+	}
+	s.files[real] = b
+	return b, nil
+}
+
+// Image returns the ELF file at a guest path, parsed once, with its separate
+// debug file where the sysroot has it.
+func (s *System) Image(path string) (*loader.Image, error) {
+	real, err := s.Root.Resolve(path)
+	if err != nil {
+		return nil, err
+	}
+	data, err := s.File(real)
+	if err != nil {
+		return nil, err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if im, ok := s.images[real]; ok {
+		return im, nil
+	}
+	im, err := loader.Parse(real, data)
+	if err != nil {
+		return nil, err
+	}
+	if im.Arch != s.Arch {
+		return nil, fmt.Errorf("%s: e_machine: %v, not %v", real, im.Arch, s.Arch)
+	}
+	s.images[real] = im
+	return im, nil
+}
+
+// systemFiles is the System as the kernel sees it.
+type systemFiles struct{ *System }
+
+// Info describes what is at a guest path.
+func (s systemFiles) Info(path string, follow bool) (linux.FileInfo, error) {
+	stat := s.Root.Lstat
+	if follow {
+		stat = s.Root.Stat
+	}
+	fi, err := stat(path)
+	if err != nil {
+		return linux.FileInfo{}, err
+	}
+	m := fi.Mode()
+	if !m.IsRegular() && !m.IsDir() && m&fs.ModeSymlink == 0 {
+		return linux.FileInfo{}, fs.ErrPermission
+	}
+	return linux.FileInfo{Size: fi.Size(), Dir: m.IsDir(), Symlink: m&fs.ModeSymlink != 0, Exec: m&0o111 != 0}, nil
+}
+
+// Readlink returns the target of a link.
+func (s systemFiles) Readlink(path string) (string, error) { return s.Root.Readlink(path) }

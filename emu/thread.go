@@ -1,0 +1,186 @@
+package emu
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"emurace/emu/internal/linux"
+	"emurace/emu/internal/shim"
+)
+
+// Thread is the machine's view of one guest thread; its number is its index.
+type Thread struct {
+	Name string
+	Idle bool   // waits for a call to make
+	Call string // the call in progress, as in `setenv("A", "1", 1)`, or the last one
+	home uint64 // stack pointer while idle
+}
+
+// Threads lists the threads, main first. A thread's index stays its number.
+func (m *Machine) Threads() []Thread { return slices.Clone(m.st.threads) }
+
+// Runnable tells whether Run would run the thread: it exists, has a call to
+// make and does not wait in the kernel.
+func (m *Machine) Runnable(t int) bool {
+	return m.st.end == nil && t >= 0 && t < len(m.st.threads) && !m.st.threads[t].Idle &&
+		m.kernel.State().Tasks[t].Status == linux.Runnable
+}
+
+// Waiting tells whether the thread is in a call and waits in the kernel.
+func (m *Machine) Waiting(t int) bool {
+	return t >= 0 && t < len(m.st.threads) && m.kernel.State().Tasks[t].Status == linux.Blocked
+}
+
+// Idle tells whether the thread has finished its call.
+func (m *Machine) Idle(t int) bool {
+	return t >= 0 && t < len(m.st.threads) && m.st.threads[t].Idle
+}
+
+// makeIdle notes that the thread has reached a trap where it can be given a
+// call, and where its stack is then.
+func (m *Machine) makeIdle(t int) error {
+	sp, err := m.eng.ReadReg(t, m.arch.sp)
+	if err != nil {
+		return err
+	}
+	m.st.threads[t].Idle = true
+	m.st.threads[t].home = sp
+	return nil
+}
+
+// redZone is left alone below an idle thread's stack pointer (System V ABI,
+// AMD64 supplement, 3.2.2).
+const redZone = 128
+
+// Begin lets an idle thread call the function at fn: registers and return
+// address are set, nothing runs yet. The text is what the call is shown as.
+func (m *Machine) Begin(t int, fn uint64, text string, args ...uint64) error {
+	if !m.Idle(t) {
+		return fmt.Errorf("call %s: thread %d is not idle", text, t)
+	}
+	if len(args) > len(m.arch.args) {
+		return fmt.Errorf("call %s: %d arguments, at most %d are passed in registers", text, len(args), len(m.arch.args))
+	}
+	th := &m.st.threads[t]
+	sp := (th.home - redZone) &^ 15
+	if m.arch.link == nil {
+		sp -= 8
+		if err := m.eng.Store(t, sp, le.AppendUint64(nil, m.ret)); err != nil {
+			return err
+		}
+	} else if err := m.eng.WriteReg(t, *m.arch.link, m.ret); err != nil {
+		return err
+	}
+	for i, a := range args {
+		if err := m.eng.WriteReg(t, m.arch.args[i], a); err != nil {
+			return err
+		}
+	}
+	if m.arch.link == nil {
+		// A variadic callee reads the number of vector registers from al.
+		if err := m.eng.WriteReg(t, m.arch.result, 0); err != nil {
+			return err
+		}
+	}
+	if err := m.eng.WriteReg(t, m.arch.sp, sp); err != nil {
+		return err
+	}
+	if err := m.eng.WriteReg(t, m.arch.pc, fn); err != nil {
+		return err
+	}
+	th.Idle, th.Call = false, text
+	return nil
+}
+
+// Result is what the thread's last call returned.
+func (m *Machine) Result(t int) (uint64, error) { return m.eng.ReadReg(t, m.arch.result) }
+
+// Call makes a call on an idle thread and runs it, and no other thread, to its
+// end.
+func (m *Machine) Call(t int, fn uint64, text string, args ...uint64) (uint64, error) {
+	if err := m.Begin(t, fn, text, args...); err != nil {
+		return 0, err
+	}
+	s, err := m.Run(t, bootBudget)
+	if err != nil {
+		return 0, err
+	}
+	if s.Kind != Returned {
+		return 0, fmt.Errorf("call %s on %s: %v%s", text, m.st.threads[t].Name, s, m.lastOutput())
+	}
+	return m.Result(t)
+}
+
+// Spawn makes a thread with the guest's own pthread_create, called by the idle
+// thread main, and runs it until it is idle too.
+func (m *Machine) Spawn(name string) (int, error) {
+	create, err := m.Lookup("pthread_create")
+	if err != nil {
+		return 0, err
+	}
+	handle, err := m.Alloc(8)
+	if err != nil {
+		return 0, err
+	}
+	before := len(m.st.threads)
+	rc, err := m.Call(0, create, "pthread_create", handle, 0, m.start, 0)
+	if err != nil {
+		return 0, err
+	}
+	if rc != 0 || len(m.st.threads) != before+1 {
+		return 0, fmt.Errorf("thread %s: pthread_create returned %d", name, int32(rc))
+	}
+	t := before
+	m.st.threads[t].Name = name
+	s, err := m.Run(t, bootBudget)
+	if err != nil {
+		return 0, err
+	}
+	if pc, err := m.PC(t); s.Kind != Trapped || err != nil || pc != m.start {
+		return 0, fmt.Errorf("thread %s: its start routine was not reached: %v%s", name, s, m.lastOutput())
+	}
+	return t, m.makeIdle(t)
+}
+
+// threads is the machine as the kernel changes its processor's threads.
+type threads Machine
+
+// Clone makes a thread; see linux.Threads.
+func (m *threads) Clone(slot, parent int, stack, tls uint64, setTLS bool) error {
+	if slot != len(m.st.threads) {
+		return fmt.Errorf("thread slot %d, expected %d", slot, len(m.st.threads))
+	}
+	if err := m.eng.AddThread(slot, parent); err != nil {
+		return err
+	}
+	m.st.threads = append(m.st.threads, Thread{Name: fmt.Sprintf("thread %d", slot)})
+	set := []struct {
+		reg   shim.Reg
+		value uint64
+		do    bool
+	}{{m.arch.sp, stack, stack != 0}, {m.arch.tls, tls, setTLS}, {m.arch.result, 0, true}}
+	for _, s := range set {
+		if !s.do {
+			continue
+		}
+		if err := m.eng.WriteReg(slot, s.reg, s.value); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// SetTLS sets the thread pointer.
+func (m *threads) SetTLS(t int, tls uint64) error { return m.eng.WriteReg(t, m.arch.tls, tls) }
+
+// SetResult sets what a system call returns.
+func (m *threads) SetResult(t int, v uint64) error { return m.eng.WriteReg(t, m.arch.result, v) }
+
+// Drop ends a thread.
+func (m *threads) Drop(t int) { m.eng.DropThread(t) }
+
+// FormatCall writes a call as in C.
+func FormatCall(name string, args ...string) string {
+	return name + "(" + strings.Join(args, ", ") + ")"
+}
