@@ -64,3 +64,81 @@ func checkError(t *testing.T, err error, name, want string) {
 		t.Errorf("error %q, want one line with %q that starts with %q", text, want, name+": ")
 	}
 }
+
+// testSection is a section for withSections. link is an index into the list
+// plus one, for the null section that comes first.
+type testSection struct {
+	name  string
+	kind  elf.SectionType
+	flags elf.SectionFlag
+	addr  uint64
+	data  []byte
+	link  uint32
+}
+
+// withSections appends sections and their headers to a file.
+func withSections(file []byte, list []testSection) []byte {
+	names := []byte{0}
+	list = append(list, testSection{name: ".shstrtab", kind: elf.SHT_STRTAB})
+	headers := make([]byte, (len(list)+1)*shdrSize)
+	for i, s := range list {
+		h := headers[(i+1)*shdrSize:]
+		le.PutUint32(h, uint32(len(names)))
+		names = append(append(names, s.name...), 0)
+		if i == len(list)-1 {
+			s.data = names
+		}
+		file = alignTo(file, 8)
+		le.PutUint32(h[4:], uint32(s.kind))
+		le.PutUint64(h[8:], uint64(s.flags))
+		le.PutUint64(h[16:], s.addr)
+		le.PutUint64(h[24:], uint64(len(file)))
+		le.PutUint64(h[32:], uint64(len(s.data)))
+		le.PutUint32(h[40:], s.link)
+		le.PutUint64(h[48:], 1) // alignment
+		if s.kind == elf.SHT_SYMTAB {
+			le.PutUint64(h[56:], symSize)
+		}
+		file = append(file, s.data...)
+	}
+	file = alignTo(file, 8)
+	le.PutUint64(file[40:], uint64(len(file)))
+	le.PutUint16(file[60:], uint16(len(list)+1))
+	le.PutUint16(file[62:], uint16(len(list)))
+	return append(file, headers...)
+}
+
+// testSymbol is an entry for symbolSections.
+type testSymbol struct {
+	name       string
+	addr, size uint64
+	kind       elf.SymType
+	bind       elf.SymBind
+	shndx      elf.SectionIndex // 1 when 0
+}
+
+// symbolSections encodes symbols as .symtab and .strtab, the first two
+// sections of a file.
+func symbolSections(list []testSymbol) []testSection {
+	table, names := make([]byte, symSize), []byte{0}
+	for _, s := range list {
+		table = le.AppendUint32(table, uint32(len(names)))
+		names = append(append(names, s.name...), 0)
+		table = append(table, byte(s.bind)<<4|byte(s.kind), 0)
+		table = le.AppendUint16(table, uint16(max(s.shndx, 1)))
+		table = le.AppendUint64(table, s.addr)
+		table = le.AppendUint64(table, s.size)
+	}
+	return []testSection{
+		{name: ".symtab", kind: elf.SHT_SYMTAB, data: table, link: 2},
+		{name: ".strtab", kind: elf.SHT_STRTAB, data: names},
+	}
+}
+
+// textImage is a file with code at 0x1000-0x3000 and data at 0x4000-0x5000.
+func textImage(arch Arch) []byte {
+	return buildELF(arch, elf.ET_DYN, []phdr{
+		load(0x1000, 0x2000, 0, 0x2000, elf.PF_R|elf.PF_X),
+		load(0x4000, 0x1000, 0, 0x10, elf.PF_R|elf.PF_W),
+	}, make([]byte, 0x2000))
+}
