@@ -100,20 +100,11 @@ func (m *Machine) Alloc(size uint64) (uint64, error) {
 	return addr, nil
 }
 
-// AllocString puts a string with its NUL into static data.
-func (m *Machine) AllocString(s string) (uint64, error) {
-	addr, err := m.Alloc(uint64(len(s)) + 1)
-	if err != nil {
-		return 0, err
-	}
-	return addr, m.eng.Store(0, addr, append([]byte(s), 0))
-}
-
-// Write stores into static data or any other mapped memory, as a debugger
-// would.
-func (m *Machine) Write(addr uint64, b []byte) error {
+// Write stores into mapped memory on behalf of a thread, whatever the pages
+// allow.
+func (m *Machine) Write(t int, addr uint64, b []byte) error {
 	if !m.eng.Allows(addr, uint64(len(b)), 0) {
 		return fmt.Errorf("write: %#x: %d bytes there are not mapped", addr, len(b))
 	}
-	return m.eng.Store(0, addr, b)
+	return m.eng.Store(t, addr, b)
 }

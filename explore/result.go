@@ -1,0 +1,83 @@
+package explore
+
+import (
+	"emurace/emu"
+	"emurace/scenario"
+)
+
+// Verdict is what a search has shown.
+type Verdict string
+
+// The verdicts. Clean is only said of a complete search.
+const (
+	Failing   Verdict = "failing"
+	Clean     Verdict = "clean"
+	Undecided Verdict = "undecided"
+)
+
+// Result is what a search has found, also when it was cut short.
+type Result struct {
+	Verdict      Verdict
+	Complete     bool // every schedule within the stated bound was run
+	Preemptions  int  // the bound that was completed, -1 for none
+	Unbounded    bool // no schedule has more preemptions than the bound
+	Schedules    uint64
+	Failing      uint64
+	Instructions uint64 // run in all, those of rewound prefixes once
+	Findings     []Finding
+}
+
+// Finding is a way to fail, with the first schedule that does so.
+type Finding struct {
+	Outcome     scenario.Outcome
+	Schedule    scenario.Schedule
+	Preemptions int
+	Number      uint64 // of the schedule, counted from 1
+	Count       uint64 // how many schedules failed in this way
+}
+
+// maxFindings bounds the kinds of failure that are kept apart. Beyond it
+// failures are only counted.
+const maxFindings = 256
+
+// site tells kinds of failure apart: the same end at the same instruction.
+type site struct {
+	kind   scenario.Kind
+	thread int
+	end    emu.End
+}
+
+func siteOf(o scenario.Outcome) site {
+	s := site{kind: o.Kind, thread: o.Thread}
+	if o.End != nil {
+		s.end = *o.End
+	}
+	return s
+}
+
+// add counts a failure, numbered within what the result holds so far.
+func (r *Result) add(f Finding) {
+	r.Failing += f.Count
+	for i := range r.Findings {
+		if siteOf(r.Findings[i].Outcome) == siteOf(f.Outcome) {
+			r.Findings[i].Count += f.Count
+			return
+		}
+	}
+	if len(r.Findings) < maxFindings {
+		r.Findings = append(r.Findings, f)
+	}
+}
+
+// merge appends the result of the work that comes next.
+func (r *Result) merge(next *Result) {
+	for _, f := range next.Findings {
+		f.Number += r.Schedules
+		failing := r.Failing
+		r.add(f)
+		r.Failing = failing
+	}
+	r.Failing += next.Failing
+	r.Schedules += next.Schedules
+	r.Instructions += next.Instructions
+}

@@ -1,0 +1,60 @@
+package scenario
+
+import (
+	"fmt"
+
+	"emurace/emu"
+)
+
+// Kind says how a run came out. The texts are part of the result object.
+type Kind string
+
+// The kinds of outcome.
+const (
+	OK       Kind = "ok"       // every thread made all its calls
+	Segv     Kind = "segv"     // a memory access faulted
+	Illegal  Kind = "illegal"  // an illegal instruction or other exception
+	Abort    Kind = "abort"    // SIGABRT, as from abort()
+	Signal   Kind = "signal"   // another signal
+	Exit     Kind = "exit"     // the process exited in the middle
+	Deadlock Kind = "deadlock" // every thread that is left waits
+	Livelock Kind = "livelock" // the instruction limit was reached
+)
+
+// Outcome is how a run came out. Two runs with equal outcomes ended in the same
+// way at the same instruction.
+type Outcome struct {
+	Kind   Kind
+	Thread int      // index of the thread it happened on; -1 for OK, Deadlock, Livelock
+	End    *emu.End // how the process ended; nil for OK, Deadlock, Livelock
+}
+
+// Failed tells whether the outcome is one to report.
+func (o Outcome) Failed() bool { return o.Kind != OK }
+
+// String says it in words.
+func (o Outcome) String() string {
+	if o.End != nil {
+		return fmt.Sprintf("%s: %v", o.Kind, o.End)
+	}
+	return string(o.Kind)
+}
+
+// outcomeOf classifies the end of the process.
+func outcomeOf(end *emu.End, thread int) Outcome {
+	o := Outcome{Thread: thread, End: end}
+	const sigabrt = 6
+	switch {
+	case end.Kind == emu.EndFault:
+		o.Kind = Segv
+	case end.Kind == emu.EndSignal && end.Signal == sigabrt:
+		o.Kind = Abort
+	case end.Kind == emu.EndSignal:
+		o.Kind = Signal
+	case end.Kind == emu.EndExit:
+		o.Kind = Exit
+	default:
+		o.Kind = Illegal
+	}
+	return o
+}

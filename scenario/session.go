@@ -1,0 +1,360 @@
+package scenario
+
+import (
+	"fmt"
+	"slices"
+
+	"emurace/emu"
+)
+
+// DefaultLimit bounds one run of a race, in instructions. A race that needs
+// more is called a livelock.
+const DefaultLimit = 20_000_000
+
+// Session is a plan on a real machine, from the moment the race begins.
+type Session struct {
+	M     *emu.Machine
+	Plan  *Plan
+	Limit uint64 // instructions of one run
+
+	libc    LibcID
+	threads []racer
+	fns     map[string]uint64 // addresses of functions
+	start   *Mark
+	base    uint64 // the machine's steps at the start
+}
+
+// racer is one thread of the race.
+type racer struct {
+	machine       int // the thread's number on the machine
+	done          bool
+	results       []uint64
+	text, textEnd uint64 // what is left of the static data for its strings
+}
+
+// textArea is how many bytes of static data a thread has for its strings. Each
+// has its own, so that addresses do not depend on who came first.
+const textArea = 32 << 10
+
+// LibcID says which C library a session runs.
+type LibcID struct {
+	Version string // what gnu_get_libc_version returns, "" without that function
+	BuildID string // hex
+	SHA256  string // hex, of the file
+	Path    string // in the guest
+}
+
+// Start boots a machine, sets the stage and begins the race: every racing
+// thread stands before the first instruction of its first call.
+func Start(sys *emu.System, plan *Plan, seed uint64) (*Session, error) {
+	if err := plan.check(); err != nil {
+		return nil, err
+	}
+	m, err := emu.New(emu.Options{System: sys, Env: plan.Env, Libs: plan.Libs, Seed: seed})
+	if err != nil {
+		return nil, err
+	}
+	s := &Session{M: m, Plan: plan, Limit: DefaultLimit, fns: map[string]uint64{}}
+	if err := s.setUp(); err != nil {
+		s.Close()
+		return nil, err
+	}
+	return s, nil
+}
+
+func (p *Plan) check() error {
+	if len(p.Threads) == 0 {
+		return fmt.Errorf("scenario: no threads race")
+	}
+	for i, t := range p.Threads {
+		if t.Name == "" || slices.ContainsFunc(p.Threads[:i], func(o Thread) bool { return o.Name == t.Name }) {
+			return fmt.Errorf("scenario: thread %d: the name %q is empty or taken", i, t.Name)
+		}
+	}
+	return nil
+}
+
+// Close frees the machine.
+func (s *Session) Close() { s.M.Close() }
+
+func (s *Session) setUp() error {
+	if err := s.identify(); err != nil {
+		return err
+	}
+	for _, t := range s.Plan.Threads {
+		n := 0
+		if t.Name != Main {
+			var err error
+			if n, err = s.M.Spawn(t.Name); err != nil {
+				return err
+			}
+		}
+		area, err := s.M.Alloc(textArea)
+		if err != nil {
+			return err
+		}
+		s.threads = append(s.threads, racer{machine: n, text: area, textEnd: area + textArea})
+	}
+	if s.Plan.Setup != nil {
+		if err := s.Plan.Setup(&Setup{s: s}); err != nil {
+			return fmt.Errorf("setup: %w", err)
+		}
+	}
+	for i := range s.threads {
+		if err := s.advance(i); err != nil {
+			return err
+		}
+	}
+	s.base = s.M.Steps()
+	var err error
+	s.start, err = s.Mark()
+	return err
+}
+
+// identify finds out which libc this is, by asking it.
+func (s *Session) identify() error {
+	mod, ok := s.M.Libc()
+	if !ok {
+		return fmt.Errorf("no libc.so.6 was loaded")
+	}
+	s.libc = LibcID{BuildID: mod.Image.BuildID, SHA256: mod.Image.SHA256(), Path: mod.Path}
+	fn, err := s.M.Lookup("gnu_get_libc_version")
+	if err != nil {
+		return nil // not glibc
+	}
+	addr, err := s.M.Call(0, fn, "gnu_get_libc_version()")
+	if err != nil {
+		return err
+	}
+	s.libc.Version, _ = s.M.CString(addr, 64)
+	return nil
+}
+
+// Libc is the C library that the process runs.
+func (s *Session) Libc() LibcID { return s.libc }
+
+// Names are the racing threads' names; a thread's index is used everywhere.
+func (s *Session) Names() []string {
+	names := make([]string, len(s.Plan.Threads))
+	for i, t := range s.Plan.Threads {
+		names[i] = t.Name
+	}
+	return names
+}
+
+// MachineThread is a racing thread's number on the machine.
+func (s *Session) MachineThread(i int) int { return s.threads[i].machine }
+
+// RacingThread is the inverse of MachineThread, -1 when the thread does not race.
+func (s *Session) RacingThread(machine int) int {
+	return slices.IndexFunc(s.threads, func(r racer) bool { return r.machine == machine })
+}
+
+// Steps is how many instructions the race has run so far.
+func (s *Session) Steps() uint64 { return s.M.Steps() - s.base }
+
+// Runnable tells whether the thread can run now.
+func (s *Session) Runnable(i int) bool { return s.M.Runnable(s.threads[i].machine) }
+
+// Results are what the thread's calls have returned so far.
+func (s *Session) Results(i int) []uint64 { return s.threads[i].results }
+
+// Outcome is how the race came out, once it is over.
+func (s *Session) Outcome() (Outcome, bool) {
+	if end := s.M.End(); end != nil {
+		return outcomeOf(end, s.RacingThread(end.Thread)), true
+	}
+	left := false
+	for i, t := range s.threads {
+		if s.Runnable(i) {
+			if s.Steps() >= s.Limit {
+				return Outcome{Kind: Livelock, Thread: -1}, true
+			}
+			return Outcome{}, false
+		}
+		left = left || !t.done
+	}
+	if left {
+		return Outcome{Kind: Deadlock, Thread: -1}, true
+	}
+	return Outcome{Kind: OK, Thread: -1}, true
+}
+
+// advance gives an idle thread its next call, or marks it done.
+func (s *Session) advance(i int) error {
+	r := &s.threads[i]
+	call, more := s.Plan.Threads[i].Body.Next(r.results)
+	if !more {
+		r.done = true
+		return nil
+	}
+	return s.begin(i, call)
+}
+
+func (s *Session) begin(i int, call Call) error {
+	fn, args, err := s.prepare(i, call)
+	if err != nil {
+		return err
+	}
+	return s.M.Begin(s.threads[i].machine, fn, call.String(), args...)
+}
+
+// prepare finds the function and places the strings.
+func (s *Session) prepare(i int, call Call) (fn uint64, args []uint64, err error) {
+	fn, ok := s.fns[call.Func]
+	if !ok {
+		if fn, err = s.M.Lookup(call.Func); err != nil {
+			return 0, nil, err
+		}
+		s.fns[call.Func] = fn
+	}
+	r := &s.threads[i]
+	for _, a := range call.Args {
+		v := a.Value
+		if a.IsStr {
+			v = r.text
+			if uint64(len(a.Text)) >= r.textEnd-v {
+				return 0, nil, fmt.Errorf("call %s: the strings of %s take more than %d bytes", call.Func, s.Plan.Threads[i].Name, textArea)
+			}
+			if err := s.M.Write(r.machine, v, append([]byte(a.Text), 0)); err != nil {
+				return 0, nil, err
+			}
+			r.text += (uint64(len(a.Text)) + 16) &^ 15
+		}
+		args = append(args, v)
+	}
+	return fn, args, nil
+}
+
+// Run runs a thread for exactly n instructions, or fewer when it waits, comes
+// to the end of its calls, or the process ends; n 0 is no bound but the
+// session's limit. It returns how many ran. One call follows the other without
+// an instruction in between.
+func (s *Session) Run(i int, n uint64) (uint64, error) {
+	room := s.Limit - min(s.Limit, s.Steps())
+	if n == 0 || n > room {
+		n = room
+	}
+	ran := uint64(0)
+	r := &s.threads[i]
+	for ran < n && s.Runnable(i) {
+		stop, err := s.M.Run(r.machine, n-ran)
+		if err != nil {
+			return ran, err
+		}
+		ran += stop.Ran
+		switch stop.Kind {
+		case emu.Returned:
+			if err := s.finishCall(i); err != nil {
+				return ran, err
+			}
+		case emu.Waits, emu.Gone:
+			if err := s.unblock(); err != nil {
+				return ran, err
+			}
+		case emu.Trapped:
+			return ran, fmt.Errorf("thread %s reached the program's code", s.Plan.Threads[i].Name)
+		}
+	}
+	return ran, nil
+}
+
+func (s *Session) finishCall(i int) error {
+	r := &s.threads[i]
+	v, err := s.M.Result(r.machine)
+	if err != nil {
+		return err
+	}
+	r.results = append(slices.Clip(r.results), v)
+	return s.advance(i)
+}
+
+// unblock lets the earliest timeout pass when nothing else can happen.
+func (s *Session) unblock() error {
+	for i := range s.threads {
+		if s.Runnable(i) {
+			return nil
+		}
+	}
+	_, err := s.M.Expire()
+	return err
+}
+
+// Mark is a moment of a session.
+type Mark struct {
+	s       *Session
+	m       *emu.Mark
+	threads []racer
+}
+
+// Mark remembers the present moment.
+func (s *Session) Mark() (*Mark, error) {
+	m, err := s.M.Mark()
+	if err != nil {
+		return nil, err
+	}
+	return &Mark{s: s, m: m, threads: slices.Clone(s.threads)}, nil
+}
+
+// Rewind goes back to the mark.
+func (k *Mark) Rewind() error {
+	copy(k.s.threads, k.threads)
+	return k.m.Rewind()
+}
+
+// Drop frees the mark.
+func (k *Mark) Drop() { k.m.Drop() }
+
+// Restart goes back to the start of the race.
+func (s *Session) Restart() error { return s.start.Rewind() }
+
+// StartLog is the length of the access log at the start of the race.
+func (s *Session) StartLog() int { return s.start.m.LogLen() }
+
+// Base is the machine's step count at the start of the race: the log numbers
+// instructions from there on.
+func (s *Session) Base() uint64 { return s.base }
+
+// Play runs a schedule from the present moment on. It stops early when the race
+// is over. A slice that could not run as long as the schedule says is an error,
+// since the schedule then belongs to another race.
+func (s *Session) Play(schedule Schedule) error {
+	for i, sl := range schedule {
+		ran, err := s.Run(sl.Thread, sl.N)
+		if err != nil {
+			return err
+		}
+		if sl.N != 0 && ran != sl.N {
+			if _, over := s.Outcome(); over && i == len(schedule)-1 {
+				return nil
+			}
+			return fmt.Errorf("slice %d (%s): ran %d instructions", i+1, sl.Text(s.Names()), ran)
+		}
+	}
+	return nil
+}
+
+// Digest is the digest of the present moment, with the access log of the race.
+func (s *Session) Digest() (string, error) { return s.M.Digest(s.StartLog()) }
+
+// Setup is what a plan's Setup uses to set the stage.
+type Setup struct{ s *Session }
+
+// Call makes a call on a racing thread while every other thread stands still,
+// and returns its result.
+func (u *Setup) Call(thread string, fn string, args ...Arg) (uint64, error) {
+	s := u.s
+	i := slices.Index(s.Names(), thread)
+	if i < 0 {
+		return 0, fmt.Errorf("call %s: no thread %q", fn, thread)
+	}
+	call := Call{Func: fn, Args: args}
+	addr, values, err := s.prepare(i, call)
+	if err != nil {
+		return 0, err
+	}
+	return s.M.Call(s.threads[i].machine, addr, call.String(), values...)
+}
+
+// CString reads a string of the guest.
+func (u *Setup) CString(addr uint64) (string, bool) { return u.s.M.CString(addr, 1<<16) }

@@ -1,0 +1,2 @@
+// Package scripts holds the scenarios that ship with emurace.
+package scripts
