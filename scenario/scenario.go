@@ -64,9 +64,11 @@ func (c Calls) Next(results []uint64) (Call, bool) {
 	return c[len(results)], true
 }
 
-// Call is a call of a function that a loaded library exports.
+// Call is a call of a function that a loaded library exports, or of code at an
+// address.
 type Call struct {
-	Func string
+	Func string // what a library exports; with Addr only a name to show
+	Addr uint64 // where the code is; 0 looks Func up
 	Args []Arg
 }
 

@@ -201,8 +201,11 @@ func (s *Session) begin(i int, call Call) error {
 
 // prepare finds the function and places the strings.
 func (s *Session) prepare(i int, call Call) (fn uint64, args []uint64, err error) {
-	fn, ok := s.fns[call.Func]
-	if !ok {
+	fn = call.Addr
+	if fn == 0 {
+		fn = s.fns[call.Func]
+	}
+	if fn == 0 {
 		if fn, err = s.M.Lookup(call.Func); err != nil {
 			return 0, nil, err
 		}
@@ -354,6 +357,21 @@ func (u *Setup) Call(thread string, fn string, args ...Arg) (uint64, error) {
 		return 0, err
 	}
 	return s.M.Call(s.threads[i].machine, addr, call.String(), values...)
+}
+
+// Code places machine code into fresh memory that the guest's own mmap maps
+// readable, writable and executable, and returns its address. What follows the
+// code up to the end of size bytes is zero and may serve as its data.
+func (u *Setup) Code(code []byte, size uint64) (uint64, error) {
+	if size < uint64(len(code)) {
+		return 0, fmt.Errorf("code: %d bytes do not fit into %d", len(code), size)
+	}
+	const rwx, privateAnonymous = 7, 0x22
+	addr, err := u.Call(u.s.Plan.Threads[0].Name, "mmap", Int(0), Int(size), Int(rwx), Int(privateAnonymous), Int(^uint64(0)), Int(0))
+	if err != nil {
+		return 0, err
+	}
+	return addr, u.s.M.Write(0, addr, code)
 }
 
 // CString reads a string of the guest.
