@@ -92,6 +92,9 @@ func TestBuildStackLayout(t *testing.T) {
 	if got := s.text(t, s.Aux[AT_PLATFORM]); got != "aarch64" {
 		t.Errorf("AT_PLATFORM leads to %q", got)
 	}
+	if end := s.Aux[AT_PLATFORM] + uint64(len("aarch64")+1); end%16 != 0 {
+		t.Errorf("the platform's name ends at %#x, not where the strings' alignment starts", end)
+	}
 	if got := s.text(t, s.Aux[AT_EXECFN]); got != "/bin/prog" {
 		t.Errorf("AT_EXECFN leads to %q", got)
 	}
