@@ -8,6 +8,8 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+
+	"golang.org/x/sys/unix"
 )
 
 // entryWork is the name of the entry inside the folder that a pull works in.
@@ -90,6 +92,9 @@ func (c *Cache) Pull(ctx context.Context, req PullRequest) (entry Entry, err err
 	old, done := c.pulled(&req) // the pull that was waited for may have done it
 	if !done {
 		if err := c.pull(ctx, &req, s, old); err != nil {
+			if errors.Is(err, unix.ENOSPC) || errors.Is(err, unix.EDQUOT) {
+				err = cacheError(err)
+			}
 			return Entry{}, err
 		}
 	}
@@ -216,6 +221,6 @@ func (m *manifest) complete(root string) error {
 	if err != nil {
 		return err
 	}
-	m.BuildID, err = buildID(root, libc)
+	m.BuildID, err = buildIDOf(root, libc)
 	return err
 }

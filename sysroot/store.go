@@ -58,7 +58,7 @@ func (c *Cache) lockStore(ctx context.Context, wait func()) (unlock func() error
 
 // cacheError adds the remedy to a failure to write to the cache.
 func cacheError(err error) error {
-	return &Error{what: "cache folder", cause: err, hint: "set EMURACE_CACHE to a folder that can be written to"}
+	return &Error{what: "cache folder", cause: err, hint: "set EMURACE_CACHE to a folder that can be written to, on a disk with room"}
 }
 
 // removeLeftovers removes what dead pulls left. The caller holds the lock, so

@@ -73,7 +73,8 @@ func relativeLinks(root string) error {
 		}
 		// With merged-usr the folder of the link may itself be reached through a
 		// link, but WalkDir follows none, so path is where it really lies.
-		rel, err := filepath.Rel(filepath.Dir(path), filepath.Join(root, target))
+		// Clean keeps a `..` from leading above /, as the kernel would.
+		rel, err := filepath.Rel(filepath.Dir(path), filepath.Join(root, filepath.Clean(target)))
 		if err != nil {
 			return err
 		}

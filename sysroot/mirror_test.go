@@ -1,0 +1,145 @@
+package sysroot
+
+import (
+	"crypto/sha256"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"sync"
+	"testing"
+)
+
+// mirror is a small Debian archive on disk that the machine's real apt reads.
+// Its libc6 holds this machine's own libc, so its architecture is the host's.
+type mirror struct {
+	dir     string
+	keyring string
+	signer  *signer
+	suite   string
+	entries []string // stanzas of the Packages file
+}
+
+// testKey is the key of every mirror: making one takes long.
+var testKey struct {
+	sync.Once
+	signer *signer
+}
+
+// newMirror makes an archive of one suite with libc6, libc6-dbg and the small
+// packages tiny-a and tiny-b.
+func newMirror(t *testing.T, suite string) *mirror {
+	t.Helper()
+	testKey.Do(func() { testKey.signer = newSigner(t) })
+	m := &mirror{dir: publicDir(t), signer: testKey.signer, suite: suite}
+	m.keyring = filepath.Join(m.dir, "key.gpg")
+	write(t, m.keyring, m.signer.keyring(t))
+
+	lib := "lib/" + abis[runtime.GOARCH].triplet
+	links := map[string]string{"lib64/ld.so": "/" + lib + "/libc.so.6"}
+	if s, _ := findSuite(suite); s.mergedUsr {
+		lib = "usr/" + lib
+		links = map[string]string{"usr/lib64/ld.so": "../" + strings.TrimPrefix(lib, "usr/") + "/libc.so.6"}
+	}
+	m.add(t, "libc6", "2.36-9+test1", map[string][]byte{lib + "/libc.so.6": hostLibc(t)}, links)
+	m.add(t, "libc6-dbg", "2.36-9+test1", map[string][]byte{"usr/lib/debug/libc.debug": []byte("debug")}, nil)
+	m.add(t, "tiny-a", "1:1.0-1", map[string][]byte{"usr/share/a": []byte("a")}, nil)
+	m.add(t, "tiny-b", "2.0", map[string][]byte{"usr/share/b": []byte("b")}, nil)
+	m.publish(t)
+	return m
+}
+
+// publicDir is a temporary folder that any user may read.
+func publicDir(t *testing.T) string {
+	t.Helper()
+	dir := t.TempDir()
+	for _, d := range []string{filepath.Dir(dir), dir} {
+		if err := os.Chmod(d, 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return dir
+}
+
+// hostLibc returns the bytes of this machine's libc.
+func hostLibc(t *testing.T) []byte {
+	t.Helper()
+	place, err := findLibc("host", "/", runtime.GOARCH)
+	if err != nil {
+		t.Fatal(err)
+	}
+	data, err := os.ReadFile("/" + place)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return data
+}
+
+func write(t *testing.T, name string, data []byte) {
+	t.Helper()
+	if err := os.MkdirAll(filepath.Dir(name), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(name, data, 0o644); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// add builds a package with dpkg-deb and enters it into the lists.
+func (m *mirror) add(t *testing.T, name, version string, files map[string][]byte, links map[string]string) {
+	t.Helper()
+	tree := t.TempDir()
+	control := fmt.Sprintf("Package: %s\nVersion: %s\nArchitecture: %s\nMaintainer: nobody <nobody@example.org>\nDescription: test\n",
+		name, version, runtime.GOARCH)
+	write(t, filepath.Join(tree, "DEBIAN/control"), []byte(control))
+	for file, data := range files {
+		write(t, filepath.Join(tree, file), data)
+	}
+	for link, target := range links {
+		if err := os.MkdirAll(filepath.Join(tree, filepath.Dir(link)), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Symlink(target, filepath.Join(tree, link)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	deb := m.deb(name)
+	if err := os.MkdirAll(filepath.Dir(deb), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if out, err := exec.Command("dpkg-deb", "-Znone", "--root-owner-group", "--build", tree, deb).CombinedOutput(); err != nil {
+		t.Fatalf("dpkg-deb: %v: %s", err, out)
+	}
+	data, err := os.ReadFile(deb)
+	if err != nil {
+		t.Fatal(err)
+	}
+	m.entries = append(m.entries, fmt.Sprintf("%sFilename: pool/%s.deb\nSize: %d\nSHA256: %x\n",
+		control, name, len(data), sha256.Sum256(data)))
+}
+
+// deb is the path of a package's file.
+func (m *mirror) deb(name string) string { return filepath.Join(m.dir, "pool", name+".deb") }
+
+// release is the path of the suite's Release file.
+func (m *mirror) release() string { return filepath.Join(m.dir, "dists", m.suite, "Release") }
+
+// publish writes the lists and signs them.
+func (m *mirror) publish(t *testing.T) {
+	t.Helper()
+	lists := []byte(strings.Join(m.entries, "\n"))
+	name := "main/binary-" + runtime.GOARCH + "/Packages"
+	write(t, filepath.Join(filepath.Dir(m.release()), name), lists)
+	release := fmt.Appendf(nil, "Origin: Debian\nSuite: %s\nCodename: %s\nDate: Sun, 13 Sep 2020 12:26:40 UTC\n"+
+		"Architectures: %s\nComponents: main\nSHA256:\n %x %d %s\n",
+		m.suite, m.suite, runtime.GOARCH, sha256.Sum256(lists), len(lists), name)
+	write(t, m.release(), release)
+	write(t, m.release()+".gpg", m.signer.detached(t, release))
+}
+
+// request is a pull of the host's architecture from the mirror.
+func (m *mirror) request(packages ...string) PullRequest {
+	return PullRequest{Suite: m.suite, Arch: runtime.GOARCH, Packages: packages, Mirror: "file:" + m.dir, Keyring: m.keyring}
+}
