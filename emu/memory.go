@@ -108,3 +108,9 @@ func (m *Machine) Write(t int, addr uint64, b []byte) error {
 	}
 	return m.eng.Store(t, addr, b)
 }
+
+// MappingOf returns the bounds of the mapping that covers addr.
+func (m *Machine) MappingOf(addr uint64) (lo, hi uint64, ok bool) {
+	v, ok := m.kernel.State().VMA(addr)
+	return v.Start, v.End, ok
+}

@@ -51,3 +51,14 @@ func (m *Machine) Register(t int, name string) (uint64, bool) {
 	}
 	return 0, false
 }
+
+// StackPointer is a thread's stack pointer.
+func (m *Machine) StackPointer(t int) (uint64, bool) {
+	return m.Register(t, m.arch.sp.Name)
+}
+
+// StackPointerName is the name of the stack pointer.
+func (m *Machine) StackPointerName() string { return m.arch.sp.Name }
+
+// PCName is the name of the program counter.
+func (m *Machine) PCName() string { return m.arch.pc.Name }

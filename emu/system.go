@@ -61,8 +61,7 @@ func (s *System) File(path string) ([]byte, error) {
 	return b, nil
 }
 
-// Image returns the ELF file at a guest path, parsed once, with its separate
-// debug file where the sysroot has it.
+// Image returns the ELF file at a guest path, parsed once.
 func (s *System) Image(path string) (*loader.Image, error) {
 	real, err := s.Root.Resolve(path)
 	if err != nil {
@@ -110,3 +109,16 @@ func (s systemFiles) Info(path string, follow bool) (linux.FileInfo, error) {
 
 // Readlink returns the target of a link.
 func (s systemFiles) Readlink(path string) (string, error) { return s.Root.Readlink(path) }
+
+// LoadDebug attaches the separate debug files that the sysroot has, to all
+// images that machines have loaded so far. Without them names are poorer, and
+// nothing else changes; so a file that cannot be read is as good as none.
+func (s *System) LoadDebug() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, im := range s.images {
+		if !im.HasDebug() {
+			_, _ = im.LoadDebug(s.Root)
+		}
+	}
+}

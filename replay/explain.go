@@ -1,0 +1,236 @@
+package replay
+
+import (
+	"fmt"
+
+	"emurace/disasm"
+	"emurace/emu"
+	"emurace/scenario"
+)
+
+// Act is an instruction that a thread ran, or failed to run, with how it came
+// there.
+type Act struct {
+	Thread      string
+	Step        uint64 // number of the instruction since the race began, from 1
+	Location    Location
+	Instruction string
+	Call        string     // the call that the thread was in
+	Backtrace   []Location // innermost first, Location itself included
+}
+
+// Explanation is why a run failed, as far as the run itself tells.
+type Explanation struct {
+	Outcome scenario.Outcome
+	Names   []string // of the racing threads
+	At      *Act     // the failing instruction; nil for deadlock and livelock
+	Message string   // what the process printed last, for an abort
+
+	// Register is the one whose value made the address that faulted.
+	Register string
+	Value    uint64
+	// Hops is the way of that value into the register, latest first.
+	Hops []Hop
+	// Load is where the value came out of memory, LoadAddr the address and
+	// LoadSize the bytes.
+	Load     *Act
+	LoadAddr uint64
+	LoadSize int
+	// Writer is the last instruction in the race that wrote to those bytes,
+	// Written what it stored there; nil when they are older than the race.
+	Writer  *Act
+	Written uint64
+
+	Threads  []ThreadState
+	Schedule scenario.Schedule
+	Steps    uint64 // instructions of the race
+}
+
+// ThreadState is what a thread was doing at the end.
+type ThreadState struct {
+	Name      string
+	Status    string // running, waiting, done
+	Call      string // the call in progress or the last one
+	Backtrace []Location
+}
+
+// Explain finds out why a run ended as it did. The history's session is left at
+// the end of the run.
+func Explain(h *History) (*Explanation, error) {
+	s := h.s
+	s.M.System().LoadDebug()
+	o, over := s.Outcome()
+	if !over {
+		return nil, fmt.Errorf("explain: the run is not over")
+	}
+	x := &Explanation{Outcome: o, Names: s.Names(), Schedule: h.schedule, Steps: s.Steps()}
+	x.Threads = threadStates(s)
+	if o.Kind == scenario.Abort {
+		if out := s.M.Output(); len(out) > 0 {
+			x.Message = string(out[len(out)-1].Data)
+		}
+	}
+	if o.Thread < 0 || o.End == nil {
+		return x, nil
+	}
+	x.At = h.act(o.Thread, o.End.PC, s.M.Steps()+1)
+	if o.End.Kind != emu.EndFault {
+		return x, nil
+	}
+	h.cause(x)
+	if x.Load == nil {
+		return x, nil
+	}
+	if err := h.writer(x); err != nil {
+		return nil, err
+	}
+	return x, h.SeekEnd()
+}
+
+func threadStates(s *scenario.Session) []ThreadState {
+	var list []ThreadState
+	threads := s.M.Threads()
+	for i, name := range s.Names() {
+		m := s.MachineThread(i)
+		st := ThreadState{Name: name, Status: "running", Call: threads[m].Call}
+		switch {
+		case s.M.Waiting(m):
+			st.Status = "waiting"
+		case s.M.Idle(m):
+			st.Status = "done"
+		}
+		if st.Status != "done" {
+			st.Backtrace = Backtrace(s.M, m)
+		}
+		list = append(list, st)
+	}
+	return list
+}
+
+// act describes the thread's instruction at pc, with the machine at the moment
+// before it.
+func (h *History) act(thread int, pc, step uint64) *Act {
+	m, t := h.s.M, h.s.MachineThread(thread)
+	return &Act{
+		Thread: h.s.Names()[thread], Step: step - h.s.Base(), Location: Locate(m, pc, false),
+		Instruction: h.Inst(pc).Text, Call: m.Threads()[t].Call, Backtrace: Backtrace(m, t),
+	}
+}
+
+// cause finds the register behind a fault and follows its value back to memory.
+func (h *History) cause(x *Explanation) {
+	thread, end := x.Outcome.Thread, x.Outcome.End
+	now := h.s.M.Steps() + 1
+	if end.Access == emu.AccessExec {
+		h.causeOfJump(x, thread, now)
+		return
+	}
+	x.Register, x.Value = h.culprit(thread, end)
+	if x.Register == "" {
+		return
+	}
+	x.Hops = h.Origin(thread, x.Register, now)
+	h.takeLoad(x, thread)
+}
+
+// takeLoad notes the load at the end of the value's way. Its backtrace is the
+// end's until writer goes back to that moment.
+func (h *History) takeLoad(x *Explanation, thread int) {
+	if len(x.Hops) == 0 {
+		return
+	}
+	last := x.Hops[len(x.Hops)-1]
+	if last.Kind != HopLoad {
+		return
+	}
+	x.LoadAddr, x.LoadSize = last.Addr, last.Size
+	x.Load = h.act(thread, last.PC, last.Step)
+}
+
+// causeOfJump handles a fetch that faulted: the culprit is what the branch
+// before it went by, a register or a word of memory such as a return address.
+func (h *History) causeOfJump(x *Explanation, thread int, now uint64) {
+	list := h.byThread[thread]
+	if len(list) == 0 {
+		return
+	}
+	e := h.events[list[len(list)-1]]
+	in := h.Inst(e.PC)
+	x.Value = x.Outcome.End.Addr
+	for _, a := range h.Accesses(e.Step) {
+		if a.Kind == emu.LogRead && a.Size == 8 && a.Value == x.Value {
+			x.Register = h.s.M.PCName()
+			x.Hops = []Hop{{Event: e, Inst: in, Kind: HopLoad, Reg: x.Register, Addr: a.Addr, Size: 8}}
+			h.takeLoad(x, thread)
+			return
+		}
+	}
+	for _, r := range in.Src {
+		if v, ok := h.s.M.Register(h.s.MachineThread(thread), r); ok && v == x.Value {
+			x.Register = r
+			x.Hops = h.Origin(thread, r, e.Step)
+			h.takeLoad(x, thread)
+			return
+		}
+	}
+}
+
+// culprit is the register that formed the address that faulted: of the operand
+// that covers it, the one nearest to it in value.
+func (h *History) culprit(thread int, end *emu.End) (name string, value uint64) {
+	m, t := h.s.M, h.s.MachineThread(thread)
+	regs := func(name string) (uint64, bool) { return m.Register(t, name) }
+	best := ^uint64(0)
+	for _, op := range h.Inst(end.PC).Mem {
+		ea, ok := op.Address(regs)
+		if !ok || !covers(ea, op, end.Addr) {
+			continue
+		}
+		for _, r := range []string{op.Base, op.Index} {
+			v, ok := regs(r)
+			if r == "" || !ok {
+				continue
+			}
+			if d := distance(v, end.Addr); d < best || name == "" {
+				name, value, best = r, v, d
+			}
+		}
+	}
+	return name, value
+}
+
+// covers tells whether an operand at ea reaches the address. The top byte of an
+// arm64 address is a tag that the fault address may lack.
+func covers(ea uint64, op disasm.MemOperand, addr uint64) bool {
+	size := uint64(max(op.Size, 64)) // dc zva and xsave have no size of their own
+	if op.Size > 0 {
+		size = uint64(op.Size)
+	}
+	return addr-ea < size || (addr-ea)<<8>>8 < size
+}
+
+func distance(a, b uint64) uint64 { return min(a-b, b-a) }
+
+// writer finds who last wrote the bytes that the fatal value was loaded from,
+// and goes back to that moment for the backtraces of both.
+func (h *History) writer(x *Explanation) error {
+	load := x.Hops[len(x.Hops)-1]
+	if err := h.SeekTo(load.Step - 1 - h.s.Base()); err != nil {
+		return err
+	}
+	x.Load = h.act(load.Thread, load.PC, load.Step)
+	w, ok := h.lastWrite(load.Addr, uint64(load.Size), load.Step)
+	if !ok {
+		return nil
+	}
+	thread := h.s.RacingThread(int(w.Thread))
+	if thread < 0 {
+		return nil
+	}
+	if err := h.SeekTo(w.Step - 1 - h.s.Base()); err != nil {
+		return err
+	}
+	x.Writer = h.act(thread, w.PC, w.Step)
+	x.Written = w.Value
+	return nil
+}

@@ -1,0 +1,189 @@
+package replay
+
+import (
+	"fmt"
+	"sort"
+
+	"emurace/disasm"
+	"emurace/emu"
+	"emurace/scenario"
+)
+
+// maxHistory is how many instructions a history keeps: the last ones of a
+// longer run.
+const maxHistory = 1 << 20
+
+// Event is one instruction that a thread completed.
+type Event struct {
+	Step   uint64 // the instruction's number, as in the access log
+	Thread int    // index of the racing thread
+	PC     uint64
+}
+
+// History is a run instruction by instruction, with the log of its accesses.
+type History struct {
+	s        *scenario.Session
+	schedule scenario.Schedule
+	events   []Event
+	byThread [][]int // indices into events
+	log      []emu.LogEntry
+	insts    map[uint64]disasm.Inst
+	end      uint64 // race steps at the end
+}
+
+// NewHistory plays a schedule from the start of the race, noting every
+// instruction. The session is left at the end of the run.
+func NewHistory(s *scenario.Session, schedule scenario.Schedule) (*History, error) {
+	h := &History{s: s, schedule: schedule, insts: map[uint64]disasm.Inst{}}
+	h.byThread = make([][]int, len(s.Plan.Threads))
+	if _, _, err := run(s, schedule); err != nil {
+		return nil, err
+	}
+	h.end = s.Steps()
+	skip := uint64(0)
+	if h.end > maxHistory {
+		skip = h.end - maxHistory
+	}
+	if err := h.SeekTo(skip); err != nil {
+		return nil, err
+	}
+	if err := h.step(skip); err != nil {
+		return nil, err
+	}
+	h.log = append(h.log, s.M.Log()[s.StartLog():]...)
+	return h, nil
+}
+
+// step notes every instruction from the present moment, skip instructions into
+// the race, to the end.
+func (h *History) step(skip uint64) error {
+	at := uint64(0)
+	for i, sl := range h.schedule {
+		last := i == len(h.schedule)-1
+		for n := uint64(0); last || n < sl.N; n++ {
+			if at < skip {
+				at++
+				continue
+			}
+			if _, over := h.s.Outcome(); over {
+				return nil
+			}
+			m := h.s.MachineThread(sl.Thread)
+			pc, err := h.s.M.PC(m)
+			if err != nil {
+				return err
+			}
+			step := h.s.M.Steps() + 1
+			ran, err := h.s.Run(sl.Thread, 1)
+			if err != nil {
+				return err
+			}
+			if ran == 1 {
+				h.byThread[sl.Thread] = append(h.byThread[sl.Thread], len(h.events))
+				h.events = append(h.events, Event{Step: step, Thread: sl.Thread, PC: pc})
+				at++
+			}
+			if last && !h.s.Runnable(sl.Thread) {
+				break
+			}
+		}
+	}
+	return nil
+}
+
+// SeekTo takes the session to the moment when the race has run n instructions.
+func (h *History) SeekTo(n uint64) error {
+	if err := h.s.Restart(); err != nil {
+		return err
+	}
+	for _, sl := range h.schedule {
+		left := n - min(n, h.s.Steps())
+		if left == 0 {
+			return nil
+		}
+		if sl.N != 0 {
+			left = min(left, sl.N)
+		}
+		if _, err := h.s.Run(sl.Thread, left); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// SeekEnd takes the session to the end of the run.
+func (h *History) SeekEnd() error {
+	if err := h.s.Restart(); err != nil {
+		return err
+	}
+	return h.s.Play(h.schedule)
+}
+
+// Events are the instructions in the order in which they ran.
+func (h *History) Events() []Event { return h.events }
+
+// Session is the session that the history was taken of.
+func (h *History) Session() *scenario.Session { return h.s }
+
+// Accesses are the log entries of one instruction.
+func (h *History) Accesses(step uint64) []emu.LogEntry {
+	lo := sort.Search(len(h.log), func(i int) bool { return h.log[i].Step >= step })
+	hi := lo
+	for hi < len(h.log) && h.log[hi].Step == step {
+		hi++
+	}
+	return h.log[lo:hi]
+}
+
+// Inst decodes the instruction at pc, as the code is at the end of the run.
+func (h *History) Inst(pc uint64) disasm.Inst {
+	if in, ok := h.insts[pc]; ok {
+		return in
+	}
+	in := Disassemble(h.s.M, pc)
+	h.insts[pc] = in
+	return in
+}
+
+// maxInst is the longest instruction of both architectures, in bytes.
+const maxInst = 15
+
+// Disassemble decodes the instruction at pc in a machine's memory, with the names of
+// branch targets.
+func Disassemble(m *emu.Machine, pc uint64) disasm.Inst {
+	var code []byte
+	for n := uint64(maxInst); n > 0 && code == nil; n-- {
+		code, _ = m.Read(pc, n)
+	}
+	in, err := disasm.Decode(m.Arch(), code, pc, func(addr uint64) (string, uint64) {
+		name, off, ok := m.Symbol(addr)
+		if !ok {
+			return "", 0
+		}
+		return name, addr - off
+	})
+	if err != nil {
+		return disasm.Inst{Addr: pc, Len: 1, Text: fmt.Sprintf("(%v)", err), Undecoded: true}
+	}
+	return in
+}
+
+// lastWrite finds the last write to any of the bytes [addr, addr+size) by an
+// instruction before the given step.
+func (h *History) lastWrite(addr, size, before uint64) (emu.LogEntry, bool) {
+	i := sort.Search(len(h.log), func(i int) bool { return h.log[i].Step >= before })
+	for i--; i >= 0; i-- {
+		a := h.log[i]
+		if a.Kind != emu.LogRead && a.Addr < addr+size && addr < a.Addr+uint64(a.Size) {
+			return a, true
+		}
+	}
+	return emu.LogEntry{}, false
+}
+
+// indexOf is the position in a thread's events of the instruction of a step, or
+// of the first one after it.
+func (h *History) indexOf(thread int, step uint64) int {
+	list := h.byThread[thread]
+	return sort.Search(len(list), func(i int) bool { return h.events[list[i]].Step >= step })
+}

@@ -1,0 +1,147 @@
+package replay
+
+import (
+	"slices"
+
+	"emurace/disasm"
+	"emurace/emu"
+)
+
+// Hop is one instruction on the way that a value took into a register, the
+// latest first.
+type Hop struct {
+	Event
+	Inst disasm.Inst
+	Kind HopKind
+	Reg  string // the register that the instruction gave the value to
+	Addr uint64 // for HopLoad: where the value was
+	Size int    // for HopLoad: bytes
+}
+
+// HopKind is what an instruction on a value's way did.
+type HopKind uint8
+
+// The kinds.
+const (
+	HopCopy     HopKind = iota + 1 // from another register
+	HopLoad                        // from memory
+	HopConst                       // a constant of the program
+	HopComputed                    // computed from other values
+)
+
+// maxHops bounds the way that is followed.
+const maxHops = 256
+
+// Origin follows the value that a register of a thread holds before the given
+// step back to where it came from: through copies between registers and through
+// the thread's own stack, up to a load from other memory, a constant or a
+// computation. An empty result means that the register has had the value since
+// before the race.
+func (h *History) Origin(thread int, reg string, before uint64) []Hop {
+	var hops []Hop
+	list := h.byThread[thread]
+	i := h.indexOf(thread, before)
+	for len(hops) < maxHops {
+		for i--; i >= 0; i-- {
+			if slices.Contains(h.Inst(h.events[list[i]].PC).Dst, reg) {
+				break
+			}
+		}
+		if i < 0 {
+			return hops
+		}
+		e := h.events[list[i]]
+		in := h.Inst(e.PC)
+		hop := Hop{Event: e, Inst: in, Kind: HopComputed, Reg: reg}
+		k := slices.IndexFunc(in.Moves, func(m disasm.Move) bool { return m.Dst == reg })
+		if k < 0 || slices.Contains(in.Partial, reg) {
+			return append(hops, hop)
+		}
+		switch mv := in.Moves[k]; mv.Kind {
+		case disasm.Copy:
+			hop.Kind = HopCopy
+			reg = mv.Src
+		case disasm.Const:
+			hop.Kind = HopConst
+			return append(hops, hop)
+		case disasm.Load:
+			addr, ok := h.operandAddress(e, in, mv)
+			if !ok {
+				return append(hops, hop)
+			}
+			hop.Kind, hop.Addr, hop.Size = HopLoad, addr, mv.Size
+			src, at, ok := h.spilled(thread, hop)
+			if !ok {
+				return append(hops, hop)
+			}
+			reg, i = src, at
+		}
+		hops = append(hops, hop)
+	}
+	return hops
+}
+
+// operandAddress is where a move's memory operand was in this execution, taken
+// from the access log: the operands of one instruction are logged in order.
+func (h *History) operandAddress(e Event, in disasm.Inst, mv disasm.Move) (uint64, bool) {
+	reads := 0
+	for _, m := range in.Mem[:mv.Mem] {
+		if m.Read {
+			reads++
+		}
+	}
+	var starts []uint64
+	next := uint64(0)
+	for _, a := range h.Accesses(e.Step) {
+		if a.Kind != emu.LogRead {
+			continue
+		}
+		if len(starts) == 0 || a.Addr != next || len(in.Mem) > 1 {
+			starts = append(starts, a.Addr)
+		}
+		next = a.Addr + uint64(a.Size)
+	}
+	if reads >= len(starts) {
+		return 0, false
+	}
+	return starts[reads] + uint64(mv.Offset), true
+}
+
+// spilled tells whether a loaded value had been put on the thread's own stack
+// by the thread itself, and from which register, at which of its events.
+func (h *History) spilled(thread int, hop Hop) (reg string, at int, ok bool) {
+	w, found := h.lastWrite(hop.Addr, uint64(hop.Size), hop.Step)
+	m := h.s.MachineThread(thread)
+	if !found || int(w.Thread) != m || w.Kind != emu.LogWrite || !h.onStack(m, hop.Addr) {
+		return "", 0, false
+	}
+	at = h.indexOf(thread, w.Step)
+	list := h.byThread[thread]
+	if at >= len(list) || h.events[list[at]].Step != w.Step {
+		return "", 0, false
+	}
+	in := h.Inst(w.PC)
+	writes := uint64(0)
+	for _, a := range h.Accesses(w.Step) {
+		if a.Kind == emu.LogWrite {
+			writes = a.Addr
+			break
+		}
+	}
+	for _, mv := range in.Moves {
+		if mv.Kind == disasm.Store && mv.Src != "" && writes+uint64(mv.Offset) == hop.Addr && mv.Size == hop.Size {
+			return mv.Src, at, true
+		}
+	}
+	return "", 0, false
+}
+
+// onStack tells whether an address lies in the mapping of the thread's stack.
+func (h *History) onStack(machine int, addr uint64) bool {
+	sp, ok := h.s.M.StackPointer(machine)
+	if !ok {
+		return false
+	}
+	lo, hi, ok := h.s.M.MappingOf(sp)
+	return ok && addr >= lo && addr < hi
+}

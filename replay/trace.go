@@ -1,0 +1,257 @@
+package replay
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+
+	"emurace/emu"
+	"emurace/loader"
+	"emurace/scenario"
+)
+
+// FormatVersion is the version of the trace format that is written. A reader
+// refuses every other one.
+const FormatVersion = 1
+
+// maxTrace bounds the size of a trace file, in bytes.
+const maxTrace = 64 << 20
+
+// Trace is a run that can be repeated anywhere. Its file is JSON.
+type Trace struct {
+	Format   int      `json:"emurace_trace"`
+	Scenario string   `json:"scenario"`
+	Settings []string `json:"settings"` // NAME=VALUE, every parameter
+	Arch     string   `json:"arch"`
+	Libc     Libc     `json:"libc"`
+	Modules  []File   `json:"modules"` // every library in the process
+	Seed     uint64   `json:"seed"`
+	Schedule []string `json:"schedule"` // as scenario.Slice.Text writes it
+	Outcome  Outcome  `json:"outcome"`
+	Steps    uint64   `json:"steps"`  // instructions from the race's start
+	Digest   string   `json:"digest"` // of the final state; see emu.Machine.Digest
+}
+
+// Libc says which C library a trace belongs to.
+type Libc struct {
+	Version string `json:"version,omitempty"`
+	BuildID string `json:"build_id,omitempty"`
+	SHA256  string `json:"sha256"`
+	Source  string `json:"source"` // the sysroot as the user named it
+}
+
+// File is a library by its content.
+type File struct {
+	Path    string `json:"path"`
+	BuildID string `json:"build_id,omitempty"`
+	SHA256  string `json:"sha256"`
+}
+
+// Outcome is scenario.Outcome as text. Addresses are hexadecimal.
+type Outcome struct {
+	Kind    scenario.Kind `json:"kind"`
+	Thread  string        `json:"thread,omitempty"`
+	PC      string        `json:"pc,omitempty"`
+	Access  string        `json:"access,omitempty"`  // of a segv: read, write, execute
+	Address string        `json:"address,omitempty"` // of a segv
+	Signal  int           `json:"signal,omitempty"`
+	Code    *int          `json:"code,omitempty"` // of an exit
+	Detail  string        `json:"detail,omitempty"`
+}
+
+func hex(v uint64) string { return "0x" + strconv.FormatUint(v, 16) }
+
+// outcomeText writes an outcome with the names of its session.
+func outcomeText(o scenario.Outcome, names []string) Outcome {
+	t := Outcome{Kind: o.Kind}
+	if o.Thread >= 0 {
+		t.Thread = names[o.Thread]
+	}
+	if o.End == nil {
+		return t
+	}
+	t.PC = hex(o.End.PC)
+	switch o.End.Kind {
+	case emu.EndFault:
+		t.Access, t.Address = o.End.Access.String(), hex(o.End.Addr)
+	case emu.EndSignal:
+		t.Signal = o.End.Signal
+	case emu.EndExit:
+		t.Code = &o.End.Code
+	default:
+		t.Detail = o.End.Detail
+	}
+	return t
+}
+
+func (o Outcome) equal(p Outcome) bool {
+	a, errA := json.Marshal(o)
+	b, errB := json.Marshal(p)
+	return errA == nil && errB == nil && bytes.Equal(a, b)
+}
+
+// Recipe is what a trace keeps of how its session was made.
+type Recipe struct {
+	Scenario *scenario.Scenario
+	Values   scenario.Values
+	Arch     loader.Arch
+	Source   string // the sysroot as the user named it
+	Seed     uint64
+}
+
+// Record plays a schedule from the start of the race and makes a trace of it.
+// The session is left at the end of the run.
+func Record(s *scenario.Session, r Recipe, schedule scenario.Schedule) (*Trace, error) {
+	outcome, digest, err := run(s, schedule)
+	if err != nil {
+		return nil, err
+	}
+	t := &Trace{
+		Format: FormatVersion, Scenario: r.Scenario.Name, Settings: r.Scenario.Settings(r.Values),
+		Arch: r.Arch.String(), Seed: r.Seed, Schedule: schedule.Texts(s.Names()),
+		Outcome: outcomeText(outcome, s.Names()), Steps: s.Steps(), Digest: digest,
+		Modules: modules(s),
+	}
+	id := s.Libc()
+	t.Libc = Libc{Version: id.Version, BuildID: id.BuildID, SHA256: id.SHA256, Source: r.Source}
+	return t, nil
+}
+
+func modules(s *scenario.Session) []File {
+	var files []File
+	for _, m := range s.M.Modules() {
+		files = append(files, File{Path: m.Path, BuildID: m.Image.BuildID, SHA256: m.Image.SHA256()})
+	}
+	return files
+}
+
+// run plays a schedule from the start to the end of the race.
+func run(s *scenario.Session, schedule scenario.Schedule) (scenario.Outcome, string, error) {
+	if err := s.Restart(); err != nil {
+		return scenario.Outcome{}, "", err
+	}
+	if err := s.Play(schedule); err != nil {
+		return scenario.Outcome{}, "", err
+	}
+	o, over := s.Outcome()
+	if !over {
+		return o, "", errors.New("the schedule ends before the race is over")
+	}
+	digest, err := s.Digest()
+	return o, digest, err
+}
+
+// Encode writes the trace.
+func (t *Trace) Encode(w io.Writer) error {
+	e := json.NewEncoder(w)
+	e.SetIndent("", "  ")
+	e.SetEscapeHTML(false)
+	return e.Encode(t)
+}
+
+// ErrVersion is wrapped by the error about a trace of another format version.
+var ErrVersion = errors.New("trace of another format version")
+
+// ErrFormat is wrapped by errors about files that are no trace, or a damaged one.
+var ErrFormat = errors.New("not a readable trace")
+
+// Decode reads a trace and checks its form; whether the scenario and the libc
+// are at hand is not its concern.
+func Decode(r io.Reader) (*Trace, error) {
+	data, err := io.ReadAll(io.LimitReader(r, maxTrace+1))
+	if err != nil {
+		return nil, err
+	}
+	if len(data) > maxTrace {
+		return nil, fmt.Errorf("%w: larger than %d bytes", ErrFormat, maxTrace)
+	}
+	var head struct {
+		Format *int `json:"emurace_trace"`
+	}
+	if err := json.Unmarshal(data, &head); err != nil {
+		return nil, formatError(data, err)
+	}
+	if head.Format == nil {
+		return nil, fmt.Errorf("%w: no field emurace_trace", ErrFormat)
+	}
+	if *head.Format != FormatVersion {
+		return nil, fmt.Errorf("%w: %d, this emurace reads %d", ErrVersion, *head.Format, FormatVersion)
+	}
+	t := &Trace{}
+	d := json.NewDecoder(bytes.NewReader(data))
+	d.DisallowUnknownFields()
+	if err := d.Decode(t); err != nil {
+		return nil, formatError(data, err)
+	}
+	if _, err := d.Token(); err != io.EOF {
+		return nil, fmt.Errorf("%w: text after the end", ErrFormat)
+	}
+	return t, t.check()
+}
+
+func formatError(data []byte, err error) error {
+	var syntax *json.SyntaxError
+	if errors.Is(err, io.ErrUnexpectedEOF) || errors.As(err, &syntax) && syntax.Offset >= int64(len(data)) {
+		return fmt.Errorf("%w: it ends too early, after %d bytes", ErrFormat, len(data))
+	}
+	return fmt.Errorf("%w: %s", ErrFormat, strings.TrimPrefix(err.Error(), "json: "))
+}
+
+func (t *Trace) check() error {
+	missing := ""
+	switch {
+	case t.Scenario == "":
+		missing = "scenario"
+	case t.Arch == "":
+		missing = "arch"
+	case t.Libc.SHA256 == "":
+		missing = "libc.sha256"
+	case len(t.Schedule) == 0:
+		missing = "schedule"
+	case t.Outcome.Kind == "":
+		missing = "outcome.kind"
+	case t.Digest == "":
+		missing = "digest"
+	}
+	if missing != "" {
+		return fmt.Errorf("%w: field %s is missing", ErrFormat, missing)
+	}
+	return nil
+}
+
+// Write stores the trace in a file, completely or not at all.
+func (t *Trace) Write(name string) (err error) {
+	f, err := os.CreateTemp(filepath.Dir(name), ".emurace-*.trace")
+	if err != nil {
+		return err
+	}
+	defer func() {
+		if err != nil {
+			_ = os.Remove(f.Name()) // the first error is the one to report
+		}
+	}()
+	if err := errors.Join(t.Encode(f), f.Chmod(0o644), f.Sync(), f.Close()); err != nil {
+		return err
+	}
+	return os.Rename(f.Name(), name)
+}
+
+// Read reads a trace file.
+func Read(name string) (*Trace, error) {
+	f, err := os.Open(name)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	t, err := Decode(f)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", name, err)
+	}
+	return t, nil
+}

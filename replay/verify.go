@@ -1,0 +1,86 @@
+package replay
+
+import (
+	"errors"
+	"fmt"
+
+	"emurace/scenario"
+)
+
+// ErrOtherLibc is wrapped by the error about a session whose libraries are not
+// the trace's.
+var ErrOtherLibc = errors.New("the libraries are not those of the trace")
+
+// Verification is what came of running a trace again.
+type Verification struct {
+	Match    bool
+	Digest   string
+	Outcome  scenario.Outcome
+	Schedule scenario.Schedule
+	// Difference says what was not as in the trace, when Match is false.
+	Difference string
+}
+
+// CheckLibraries tells whether a session has the libraries of the trace,
+// content for content.
+func (t *Trace) CheckLibraries(s *scenario.Session) error {
+	if id := s.Libc(); id.SHA256 != t.Libc.SHA256 {
+		return fmt.Errorf("%w: the trace has glibc %s, build-id %s; here is %s, build-id %s",
+			ErrOtherLibc, t.Libc.Version, t.Libc.BuildID, id.Version, id.BuildID)
+	}
+	have := map[string]string{}
+	for _, f := range modules(s) {
+		have[f.Path] = f.SHA256
+	}
+	for _, f := range t.Modules {
+		if have[f.Path] != f.SHA256 {
+			return fmt.Errorf("%w: %s is another file", ErrOtherLibc, f.Path)
+		}
+	}
+	return nil
+}
+
+// Verify runs the trace's schedule on a session made for it and compares how
+// it ends with what the trace says. The session is left at the end of the run.
+func Verify(s *scenario.Session, t *Trace) (*Verification, error) {
+	if err := t.CheckLibraries(s); err != nil {
+		return nil, err
+	}
+	schedule, err := scenario.ParseSchedule(t.Schedule, s.Names())
+	if err != nil {
+		return nil, fmt.Errorf("%w: schedule: %w", ErrFormat, err)
+	}
+	v := &Verification{Schedule: schedule}
+	v.Outcome, v.Digest, err = run(s, schedule)
+	if err != nil {
+		v.Difference = err.Error()
+		return v, nil
+	}
+	got := outcomeText(v.Outcome, s.Names())
+	switch {
+	case !got.equal(t.Outcome):
+		v.Difference = fmt.Sprintf("it ended with %s, the trace with %s", got, t.Outcome)
+	case s.Steps() != t.Steps:
+		v.Difference = fmt.Sprintf("it took %d instructions, the trace %d", s.Steps(), t.Steps)
+	case v.Digest != t.Digest:
+		v.Difference = fmt.Sprintf("the digest is %s, the trace's %s", v.Digest, t.Digest)
+	default:
+		v.Match = true
+	}
+	return v, nil
+}
+
+// String says the outcome in a few words.
+func (o Outcome) String() string {
+	s := string(o.Kind)
+	if o.Thread != "" {
+		s += " of " + o.Thread
+	}
+	if o.Address != "" {
+		s += fmt.Sprintf(", %s of %s", o.Access, o.Address)
+	}
+	if o.PC != "" {
+		s += " at " + o.PC
+	}
+	return s
+}
