@@ -138,7 +138,7 @@ func symbolSections(list []testSymbol) []testSection {
 // textImage is a file with code at 0x1000-0x3000 and data at 0x4000-0x5000.
 func textImage(arch Arch) []byte {
 	return buildELF(arch, elf.ET_DYN, []phdr{
-		load(0x1000, 0x2000, 0, 0x2000, elf.PF_R|elf.PF_X),
+		load(0x1000, 0x2000, 0, 0x100, elf.PF_R|elf.PF_X),
 		load(0x4000, 0x1000, 0, 0x10, elf.PF_R|elf.PF_W),
-	}, make([]byte, 0x2000))
+	}, make([]byte, 0x100))
 }

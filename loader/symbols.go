@@ -84,8 +84,10 @@ func (im *Image) SymbolProblem() error { return im.table().problem }
 // underscores, so that getenv comes before __GI_getenv; then the shorter name;
 // then the alphabet.
 func compareSymbols(a, b Symbol) int {
+	if a.Addr != b.Addr { // the common case, and the names are slow
+		return cmp.Compare(a.Addr, b.Addr)
+	}
 	return cmp.Or(
-		cmp.Compare(a.Addr, b.Addr),
 		boolCompare(b.Function(), a.Function()),
 		boolCompare(b.public(), a.public()),
 		cmp.Compare(underscores(a.Name), underscores(b.Name)),

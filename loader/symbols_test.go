@@ -75,6 +75,7 @@ func TestSymbolAt(t *testing.T) {
 		{"outside", 0x9000, 8, fn, glob, 0},
 		{"file.c", 0, 0, elf.STT_FILE, 0, 0},
 		{"", 0x1700, 8, fn, 0, 0},
+		{"@V1", 0x1710, 8, fn, 0, 0}, // a version of nothing
 	})
 	list = append(list,
 		testSection{name: ".text", kind: elf.SHT_PROGBITS, flags: elf.SHF_ALLOC, addr: 0x1000, data: make([]byte, 0x260)},
@@ -111,6 +112,7 @@ func TestSymbolAt(t *testing.T) {
 		{0x1600, "", 0},
 		{0x1608, "", 0},
 		{0x1700, "", 0},
+		{0x1710, "", 0},
 		{0x2fff, "toolong", 0xf},
 		{0x3000, "", 0},
 		{0x401f, "table", 0x1f},

@@ -166,10 +166,12 @@ func staticSymbols(file string, data []byte, sections []section) ([]rawSymbol, e
 		if err != nil {
 			return nil, err
 		}
-		list := readSymtab(table, strtab)
-		for i := range list {
-			name, version, _ := strings.Cut(list[i].Name, "@")
-			list[i].Name, list[i].Version = name, strings.TrimPrefix(version, "@")
+		var list []rawSymbol
+		for _, sym := range readSymtab(table, strtab) {
+			name, version, _ := strings.Cut(sym.Name, "@")
+			if sym.Name, sym.Version = name, strings.TrimPrefix(version, "@"); name != "" {
+				list = append(list, sym)
+			}
 		}
 		return list, nil
 	}
