@@ -81,7 +81,7 @@ func TestSymbolAt(t *testing.T) {
 		testSection{name: ".text", kind: elf.SHT_PROGBITS, flags: elf.SHF_ALLOC, addr: 0x1000, data: make([]byte, 0x260)},
 	)
 	file := withSections(textImage(ARM64), list)
-	// The undefined symbol: a table cannot say index 0 in the helper above.
+	// symbolSections takes index 0 for 1; only here is an undefined symbol wanted.
 	table := findTestSection(t, file, ".symtab")
 	le.PutUint16(file[table.off+14*symSize+6:], uint16(elf.SHN_UNDEF))
 	im := mustParse(t, "x", file)
