@@ -20,5 +20,5 @@
 // register that the function did not save initially, which every epilogue of a
 // C library needs; a return address that is undefined, the mark of the
 // outermost frame, looks the same to it; and it does not know the signing of
-// return addresses on arm64. Tests compare the two where both apply.
+// return addresses on arm64.
 package unwind

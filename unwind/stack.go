@@ -181,6 +181,11 @@ func (u *Unwinder) module(addr uint64) *Module {
 
 // place fills in what follows from PC.
 func (u *Unwinder) place(f *Frame) {
+	if !u.arch.link {
+		// The return address column doubles as the program counter, which
+		// the expressions of linkage tables refer to.
+		f.set(u.arch.returnAddress, f.PC)
+	}
 	at := f.lookup()
 	if f.Module = u.module(at); f.Module == nil || f.Module.Image == nil {
 		return
