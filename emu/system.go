@@ -6,6 +6,7 @@ import (
 	"sync"
 
 	"emurace/emu/internal/linux"
+	"emurace/emu/internal/shim"
 	"emurace/loader"
 )
 
@@ -122,3 +123,6 @@ func (s *System) LoadDebug() {
 		}
 	}
 }
+
+// UnicornVersion is the version of the emulator library linked in.
+func UnicornVersion() string { return shim.UnicornVersion }

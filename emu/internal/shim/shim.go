@@ -3,9 +3,6 @@ package shim
 /*
 #cgo CFLAGS: -I${SRCDIR}/../../../build/unicorn/include -O2 -Wall
 #cgo LDFLAGS: -L${SRCDIR}/../../../build/unicorn -lunicorn -lpthread -lm -latomic
-#if !__has_include("../../../build/unicorn/emurace-unicorn.h")
-#error "libunicorn is not built yet. Run: make setup"
-#endif
 #include <stdlib.h>
 #include "shim.h"
 */
@@ -191,4 +188,12 @@ func (e *Engine) FindMonitor(page uint64) error {
 func (e *Engine) Monitor(thread int) (addr uint64, armed bool) {
 	addr = uint64(C.em_monitor(e.c, C.int(thread)))
 	return addr, addr != ^uint64(0)
+}
+
+// UnicornVersion is that of the library the program is linked with.
+var UnicornVersion = unicornVersion()
+
+func unicornVersion() string {
+	v := uint(C.uc_version(nil, nil))
+	return fmt.Sprintf("%d.%d.%d", v>>24, v>>16&0xff, v>>8&0xff)
 }

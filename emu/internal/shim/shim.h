@@ -13,6 +13,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#if !__has_include(<unicorn/unicorn.h>)
+#error "libunicorn is not built yet. Run: make setup"
+#endif
 #include <unicorn/unicorn.h>
 
 enum { EM_PAGE_SHIFT = 12, EM_PAGE = 1 << EM_PAGE_SHIFT };

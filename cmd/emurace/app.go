@@ -1,0 +1,147 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/urfave/cli/v2"
+)
+
+// newApp describes the command line.
+func newApp(stdout, stderr io.Writer) *cli.App {
+	app := &cli.App{
+		Name:  "emurace",
+		Usage: "find, replay and explain crashes that depend on how threads interleave",
+		Description: `emurace loads a real C library into an emulated processor, runs threads on it
+interleaved instruction by instruction, and searches the schedules for one that
+fails. What it finds it writes down as a trace that replays bit for bit.
+
+Examples:
+  emurace explore                             the getenv/setenv crash on arm64
+  emurace explore --arch amd64 --sysroot debian:bullseye
+  emurace explore --set tcache=on --json
+  emurace replay                              run the last trace again and dump it
+  emurace sysroot pull debian:trixie --arch arm64,amd64
+
+Exit codes: 0 nothing failed, or the replay matched; 1 a failing schedule was
+found; 2 wrong usage; 3 the surroundings (no sysroot, an unreadable file);
+4 a replay diverged; 130 interrupted.`,
+		Writer:          stdout,
+		ErrWriter:       stderr,
+		HideVersion:     true,
+		HideHelpCommand: true,
+		Commands:        []*cli.Command{exploreCommand(), replayCommand(), sysrootCommand(), versionCommand()},
+		// A value may hold commas.
+		DisableSliceFlagSeparator: true,
+		ExitErrHandler:            func(*cli.Context, error) {},
+		OnUsageError:              usageError,
+		Action: func(c *cli.Context) error {
+			if c.Args().Present() {
+				return usage(fmt.Errorf("no such command: %q", c.Args().First()), "emurace --help lists the commands")
+			}
+			return cli.ShowAppHelp(c)
+		},
+	}
+	for _, c := range app.Commands {
+		prepare(c)
+	}
+	return app
+}
+
+// prepare gives a command and its subcommands what they all have.
+func prepare(c *cli.Command) {
+	c.OnUsageError = usageError
+	c.HideHelpCommand = true
+	if action := c.Action; action != nil {
+		c.Action = func(ctx *cli.Context) error {
+			if err := applyConfig(ctx); err != nil {
+				return err
+			}
+			return action(ctx)
+		}
+	}
+	for _, sub := range c.Subcommands {
+		prepare(sub)
+	}
+	if len(c.Subcommands) > 0 {
+		c.Action = func(ctx *cli.Context) error {
+			if ctx.Args().Present() {
+				return usage(fmt.Errorf("%s: no such command: %q", ctx.Command.Name, ctx.Args().First()),
+					fmt.Sprintf("emurace %s --help lists the commands", ctx.Command.Name))
+			}
+			return cli.ShowSubcommandHelp(ctx)
+		}
+	}
+}
+
+func usageError(c *cli.Context, err error, _ bool) error {
+	hint := "emurace --help shows the usage"
+	if c.Command != nil && c.Command.Name != "" && c.Command.Name != "emurace" {
+		hint = fmt.Sprintf("emurace %s --help shows the usage", c.Command.FullName())
+	}
+	return usage(err, hint)
+}
+
+// flagsFirst moves a command's flags before its arguments, since the flag
+// package stops at the first argument. What follows "--" stays as it is.
+func flagsFirst(app *cli.App, args []string) []string {
+	if len(args) == 0 {
+		return args
+	}
+	commands := app.Commands
+	var names, flags, rest []string
+	var known []cli.Flag
+	for i := 1; i < len(args); i++ {
+		a := args[i]
+		switch {
+		case a == "--":
+			rest = append(rest, args[i:]...)
+			i = len(args)
+		case len(a) > 1 && a[0] == '-' && !isNumber(a):
+			flags = append(flags, a)
+			if takesValue(known, a) && i+1 < len(args) {
+				i++
+				flags = append(flags, args[i])
+			}
+		default:
+			if c := find(commands, a); c != nil && len(rest) == 0 {
+				names = append(names, a)
+				commands, known = c.Subcommands, c.Flags
+				continue
+			}
+			rest = append(rest, a)
+		}
+	}
+	out := append([]string{args[0]}, names...)
+	return append(append(out, flags...), rest...)
+}
+
+// isNumber tells a negative number from a flag.
+func isNumber(a string) bool { return strings.Trim(a[1:], "0123456789") == "" }
+
+func find(commands []*cli.Command, name string) *cli.Command {
+	for _, c := range commands {
+		if c.HasName(name) {
+			return c
+		}
+	}
+	return nil
+}
+
+// takesValue tells whether the word after the flag belongs to it.
+func takesValue(known []cli.Flag, arg string) bool {
+	if strings.Contains(arg, "=") {
+		return false
+	}
+	name := strings.TrimLeft(arg, "-")
+	for _, f := range known {
+		for _, n := range f.Names() {
+			if n == name {
+				_, isBool := f.(*cli.BoolFlag)
+				return !isBool
+			}
+		}
+	}
+	return false
+}

@@ -1,0 +1,50 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+
+	"github.com/BurntSushi/toml"
+	"github.com/urfave/cli/v2"
+)
+
+// applyConfig sets the flags that neither the command line nor the environment
+// has set from the user's config file: a TOML file with a table a command, keys
+// named as the flags.
+func applyConfig(c *cli.Context) error {
+	dir, err := os.UserConfigDir()
+	if err != nil {
+		return nil // without a home there is no config
+	}
+	name := filepath.Join(dir, "emurace", "config.toml")
+	var config map[string]map[string]any
+	if _, err := toml.DecodeFile(name, &config); errors.Is(err, fs.ErrNotExist) {
+		return nil
+	} else if err != nil {
+		return surroundings(fmt.Errorf("config file %s: %w", name, err), "see the section on configuration in README.md")
+	}
+	for key, value := range config[c.Command.Name] {
+		known := slices.ContainsFunc(c.Command.Flags, func(f cli.Flag) bool { return slices.Contains(f.Names(), key) })
+		if !known {
+			return surroundings(fmt.Errorf("config file %s: %s: no flag %q", name, c.Command.Name, key),
+				fmt.Sprintf("emurace %s --help lists the flags", c.Command.Name))
+		}
+		if c.IsSet(key) {
+			continue
+		}
+		values, isList := value.([]any)
+		if !isList {
+			values = []any{value}
+		}
+		for _, v := range values {
+			if err := c.Set(key, fmt.Sprint(v)); err != nil {
+				return surroundings(fmt.Errorf("config file %s: %s: %s: %w", name, c.Command.Name, key, err), "")
+			}
+		}
+	}
+	return nil
+}

@@ -1,0 +1,86 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+
+	"emurace/sysroot"
+)
+
+// The exit codes. They are a contract.
+const (
+	exitOK           = 0
+	exitFound        = 1
+	exitUsage        = 2
+	exitSurroundings = 3
+	exitDiverged     = 4
+	exitInterrupted  = 130
+)
+
+// failure is an error with its exit code and what to do about it. Without a
+// cause it is a result that has been shown already, such as a finding.
+type failure struct {
+	code  int
+	cause error
+	hint  string
+}
+
+// Error is the cause's text.
+func (f *failure) Error() string {
+	if f.cause == nil {
+		return ""
+	}
+	return f.cause.Error()
+}
+
+// Unwrap is the cause.
+func (f *failure) Unwrap() error { return f.cause }
+
+func usage(err error, hint string) error { return &failure{exitUsage, err, hint} }
+
+func surroundings(err error, hint string) error { return &failure{exitSurroundings, err, hint} }
+
+// exit ends the program with a code and no message.
+func exit(code int) error {
+	if code == exitOK {
+		return nil
+	}
+	return &failure{code: code}
+}
+
+// finish shows an error as `emurace: what: why` and its hint, and returns the
+// exit code. An error that nobody has classified comes from the surroundings.
+func finish(err error, stderr io.Writer) int {
+	if err == nil {
+		return exitOK
+	}
+	f := &failure{code: exitSurroundings, cause: err}
+	var known *failure
+	var pull *sysroot.Error
+	switch {
+	case errors.As(err, &known):
+		f = known
+	case errors.Is(err, context.Canceled):
+		f = &failure{code: exitInterrupted, cause: errors.New("interrupted")}
+	}
+	if errors.As(err, &pull) {
+		if f.hint == "" {
+			f.hint = pull.Hint()
+		}
+		if errors.Is(err, sysroot.ErrInvalid) {
+			f.code = exitUsage
+		}
+	}
+	if f.cause != nil {
+		text := strings.ReplaceAll(strings.TrimSpace(f.cause.Error()), "\n", " ")
+		// There is nothing left to do when even this cannot be written.
+		_, _ = fmt.Fprintf(stderr, "emurace: %s\n", text)
+		if f.hint != "" {
+			_, _ = fmt.Fprintf(stderr, "hint: %s\n", f.hint)
+		}
+	}
+	return f.code
+}

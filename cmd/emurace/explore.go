@@ -1,0 +1,232 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"runtime"
+	"time"
+
+	"github.com/urfave/cli/v2"
+
+	"emurace/emu"
+	"emurace/explore"
+	"emurace/loader"
+	"emurace/replay"
+	"emurace/scenario"
+	"emurace/scripts"
+	"emurace/sysroot"
+)
+
+const strategyBounded = "bounded"
+
+func exploreCommand() *cli.Command {
+	return &cli.Command{
+		Name:      "explore",
+		Usage:     "find a failing schedule of a scenario, or show that there is none",
+		ArgsUsage: "[SCENARIO]",
+		Description: `Runs every schedule of the scenario with 0 preemptions, then with 1, 2, ..., one
+machine instruction at a time, until one fails or the bound is reached. Without
+a bound it goes on until it is interrupted; Ctrl-C shows the result so far.
+
+Examples:
+  emurace explore
+  emurace explore --arch amd64 --sysroot host
+  emurace explore --sysroot debian:trixie --preemptions 1 --keep-going
+  emurace explore getenv-setenv --set entries=65 --set setenvs=1 --preemptions 1
+  emurace explore --list`,
+		Flags: []cli.Flag{
+			&cli.StringSliceFlag{Name: "arch", Usage: "arm64 or amd64; may be given several times (default: arm64)", EnvVars: []string{"EMURACE_ARCH"}},
+			&cli.StringSliceFlag{Name: "sysroot", Usage: "the libc: debian:`SUITE`, host or a folder; may be given several times (default: debian:bookworm, or what the machine has for host)", EnvVars: []string{"EMURACE_SYSROOT"}},
+			&cli.StringFlag{Name: "strategy", Value: strategyBounded, Usage: "how to search: bounded", EnvVars: []string{"EMURACE_STRATEGY"}},
+			&cli.IntFlag{Name: "preemptions", Value: -1, DefaultText: "no bound", Usage: "the highest `N` of preemptions to try", EnvVars: []string{"EMURACE_PREEMPTIONS"}},
+			&cli.Uint64Flag{Name: "schedules", Usage: "stop after about `N` schedules", DefaultText: "no limit", EnvVars: []string{"EMURACE_SCHEDULES"}},
+			&cli.DurationFlag{Name: "time", Usage: "stop after a time such as 30s", DefaultText: "no limit", EnvVars: []string{"EMURACE_TIME"}},
+			&cli.IntFlag{Name: "jobs", Aliases: []string{"j"}, Value: runtime.NumCPU(), Usage: "search with `N` machines side by side", EnvVars: []string{"EMURACE_JOBS"}},
+			&cli.Uint64Flag{Name: "seed", Value: 1, Usage: "of the random bytes that the process gets", EnvVars: []string{"EMURACE_SEED"}},
+			&cli.BoolFlag{Name: "keep-going", Usage: "count every failing schedule instead of stopping at the first", EnvVars: []string{"EMURACE_KEEP_GOING"}},
+			&cli.StringSliceFlag{Name: "set", Usage: "a parameter of the scenario, `NAME=VALUE`; may be given several times"},
+			&cli.StringFlag{Name: "output", Aliases: []string{"o"}, Usage: "write the trace to `FILE` (default: SCENARIO-ARCH-VERSION.trace)"},
+			&cli.BoolFlag{Name: "json", Usage: "print the result as a JSON object"},
+			&cli.BoolFlag{Name: "list", Usage: "list the scenarios and their parameters"},
+			cacheFlag(), colorFlag(),
+		},
+		Action: exploreAction,
+	}
+}
+
+// job is one search: a scenario on one libc for one architecture.
+type job struct {
+	recipe replay.Recipe
+	cache  *sysroot.Cache
+	spec   sysroot.Spec
+}
+
+func exploreAction(c *cli.Context) error {
+	p, err := printer(c)
+	if err != nil {
+		return err
+	}
+	if c.Bool("list") {
+		return listScenarios(p)
+	}
+	jobs, err := exploreJobs(c)
+	if err != nil {
+		return err
+	}
+	if c.String("output") != "" && len(jobs) > 1 {
+		return usage(errors.New("--output: there are several searches and one file"), "leave --output out: each trace gets a name of its own")
+	}
+	code := exitOK
+	for i, j := range jobs {
+		if i > 0 && !c.Bool("json") {
+			p.Printf("\n")
+		}
+		found, err := j.run(c, p)
+		if found {
+			code = exitFound
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return exit(code)
+}
+
+func listScenarios(p *replay.Printer) error {
+	for _, s := range scripts.All() {
+		p.Printf("%s  %s\n", p.Head(s.Name), s.Summary)
+		for _, param := range s.Params {
+			p.Printf("    --set %s=%s\n        %s\n", p.Name(param.Name), param.Default, param.Help)
+		}
+	}
+	return p.Err()
+}
+
+// exploreJobs checks everything about the command line that can be checked
+// before a machine is booted.
+func exploreJobs(c *cli.Context) ([]job, error) {
+	name := scripts.Default
+	switch c.NArg() {
+	case 0:
+	case 1:
+		name = c.Args().First()
+	default:
+		return nil, usage(fmt.Errorf("explore: unexpected argument %q", c.Args().Get(1)), "one scenario at a time")
+	}
+	sc, ok := scripts.Find(name)
+	if !ok {
+		return nil, usage(fmt.Errorf("explore: no such scenario: %q", name), "emurace explore --list shows them")
+	}
+	values, err := sc.Settle(c.StringSlice("set"))
+	if err != nil {
+		return nil, usage(fmt.Errorf("explore: %w", err), "emurace explore --list shows the parameters")
+	}
+	if s := c.String("strategy"); s != strategyBounded {
+		return nil, usage(fmt.Errorf("--strategy %q: there is only %s", s, strategyBounded), "")
+	}
+	if n := c.Int("preemptions"); n < 0 && c.IsSet("preemptions") {
+		return nil, usage(fmt.Errorf("--preemptions %d: not a number from 0 up", n), "leave the flag out for no bound")
+	}
+	if n := c.Int("jobs"); n < 1 || n > 256 {
+		return nil, usage(fmt.Errorf("--jobs %d: not a number from 1 to 256", n), "")
+	}
+	if d := c.Duration("time"); d < 0 || d == 0 && c.IsSet("time") {
+		return nil, usage(fmt.Errorf("--time %v: not a time above 0", d), "")
+	}
+	if c.Uint64("schedules") == 0 && c.IsSet("schedules") {
+		return nil, usage(errors.New("--schedules 0: not a number from 1 up"), "")
+	}
+	return exploreMachines(c, sc, values)
+}
+
+// exploreMachines crosses the sysroots with the architectures.
+func exploreMachines(c *cli.Context, sc *scenario.Scenario, values scenario.Values) ([]job, error) {
+	cache, err := sysroot.Open(c.String("cache"))
+	if err != nil {
+		return nil, err
+	}
+	specs := c.StringSlice("sysroot")
+	if len(specs) == 0 {
+		specs = []string{"debian:bookworm"}
+	}
+	var jobs []job
+	for _, text := range specs {
+		spec, err := sysroot.Parse(text)
+		if err != nil {
+			return nil, err
+		}
+		arches := c.StringSlice("arch")
+		if len(arches) == 0 {
+			arches = []string{"arm64"}
+			if spec.Kind == sysroot.Host {
+				arches = []string{runtime.GOARCH}
+			}
+		}
+		for _, name := range arches {
+			arch, err := loader.ParseArch(name)
+			if err != nil {
+				return nil, usage(err, "use --arch arm64 or --arch amd64")
+			}
+			jobs = append(jobs, job{
+				recipe: replay.Recipe{Scenario: sc, Values: values, Arch: arch, Source: spec.String(), Seed: c.Uint64("seed")},
+				cache:  cache, spec: spec,
+			})
+		}
+	}
+	return jobs, nil
+}
+
+// system opens the sysroot of a recipe.
+func system(cache *sysroot.Cache, spec sysroot.Spec, arch loader.Arch) (*emu.System, error) {
+	dir, err := cache.Dir(spec, arch.String())
+	if err != nil {
+		return nil, err
+	}
+	sys, err := emu.OpenSystem(dir, arch)
+	if err != nil {
+		return nil, surroundings(err, "use --sysroot debian:bookworm, or a folder that holds an ld.so and a libc for "+arch.String())
+	}
+	return sys, nil
+}
+
+// start makes a session of a recipe.
+func start(sys *emu.System, r replay.Recipe) (*scenario.Session, error) {
+	plan, err := r.Scenario.Build(r.Values)
+	if err != nil {
+		return nil, err
+	}
+	return scenario.Start(sys, plan, r.Seed)
+}
+
+func (j job) run(c *cli.Context, p *replay.Printer) (found bool, err error) {
+	began := time.Now()
+	sys, err := system(j.cache, j.spec, j.recipe.Arch)
+	if err != nil {
+		return false, err
+	}
+	defer sys.Close()
+	show := newProgress(c)
+	result, err := explore.Bounded(c.Context, func() (*scenario.Session, error) { return start(sys, j.recipe) }, explore.Options{
+		Preemptions: c.Int("preemptions"), KeepGoing: c.Bool("keep-going"), Jobs: c.Int("jobs"),
+		Schedules: c.Uint64("schedules"), Time: c.Duration("time"), Progress: show.update,
+	})
+	show.finish()
+	interrupted := errors.Is(err, context.Canceled)
+	if err != nil && !interrupted {
+		return false, err
+	}
+	o := &outcome{job: j, result: result, elapsed: time.Since(began), interrupted: interrupted}
+	if err := o.explain(sys, c.String("output")); err != nil {
+		return result.Failing > 0, err
+	}
+	if c.Bool("json") {
+		err = o.printJSON(c)
+	} else {
+		err = o.print(p)
+	}
+	if err == nil && interrupted {
+		err = exit(exitInterrupted)
+	}
+	return result.Failing > 0, err
+}

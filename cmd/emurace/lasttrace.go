@@ -1,0 +1,60 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+)
+
+// lastTraceFile is where the path of the last trace is kept: in the user's
+// state folder of the XDG base directory specification.
+func lastTraceFile() (string, error) {
+	dir := os.Getenv("XDG_STATE_HOME")
+	if dir == "" {
+		home, err := os.UserHomeDir()
+		if err != nil {
+			return "", err
+		}
+		dir = filepath.Join(home, ".local", "state")
+	}
+	return filepath.Join(dir, "emurace", "last-trace"), nil
+}
+
+// rememberTrace makes a trace the one that commands without an argument use.
+// The trace itself is written already; a home that cannot be written, as in a
+// container, costs only this convenience.
+func rememberTrace(name string) error {
+	abs, err := filepath.Abs(name)
+	if err != nil {
+		return err
+	}
+	file, err := lastTraceFile()
+	if err != nil {
+		return nil
+	}
+	if err := os.MkdirAll(filepath.Dir(file), 0o755); err != nil {
+		return nil
+	}
+	_ = os.WriteFile(file, []byte(abs+"\n"), 0o644)
+	return nil
+}
+
+// lastTrace is the trace that was written last.
+func lastTrace() (string, error) {
+	const hint = "name a trace, or make one with emurace explore"
+	file, err := lastTraceFile()
+	if err != nil {
+		return "", surroundings(err, hint)
+	}
+	b, err := os.ReadFile(file)
+	if errors.Is(err, fs.ErrNotExist) {
+		return "", surroundings(errors.New("no trace has been written yet"), hint)
+	}
+	if err != nil {
+		return "", surroundings(fmt.Errorf("last trace: %w", err), hint)
+	}
+	return strings.TrimSpace(string(b)), nil
+}

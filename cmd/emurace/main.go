@@ -1,0 +1,26 @@
+// Command emurace finds, replays and explains crashes that depend on how
+// threads are interleaved. See the package README for what it is for.
+package main
+
+import (
+	"context"
+	"io"
+	"os"
+	"os/signal"
+	"syscall"
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	code := doMain(ctx, os.Args, os.Stdout, os.Stderr)
+	stop()
+	os.Exit(code)
+}
+
+// doMain is the whole program, for tests to run it in their own process too. It
+// returns the exit code.
+func doMain(ctx context.Context, args []string, stdout, stderr io.Writer) int {
+	app := newApp(stdout, stderr)
+	err := app.RunContext(ctx, flagsFirst(app, args))
+	return finish(err, stderr)
+}

@@ -1,0 +1,240 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/urfave/cli/v2"
+
+	"emurace/emu"
+	"emurace/explore"
+	"emurace/replay"
+	"emurace/scenario"
+)
+
+// outcome is what one search has found, ready to be shown.
+type outcome struct {
+	job
+	result      *explore.Result
+	elapsed     time.Duration
+	interrupted bool
+
+	libc     scenario.LibcID
+	first    *replay.Explanation // of the first finding
+	findings []replay.Finding
+	trace    string
+	unknown  []string
+}
+
+// maxExplained bounds how many kinds of failure are explained. Any further
+// ones are listed without a cause.
+const maxExplained = 32
+
+// explain runs each finding again, writes the first one's trace, and finds out
+// why it failed.
+func (o *outcome) explain(sys *emu.System, output string) error {
+	s, err := start(sys, o.recipe)
+	if err != nil {
+		return err
+	}
+	defer s.Close()
+	o.libc = s.Libc()
+	for i, f := range o.result.Findings {
+		if i == 0 {
+			if err := o.writeTrace(s, f, output); err != nil {
+				return err
+			}
+		}
+		var x *replay.Explanation
+		found := replay.Finding{Kind: f.Outcome.Kind, Switches: f.Schedule.Switches(), Schedule: f.Schedule.Texts(s.Names())}
+		if i < maxExplained {
+			h, err := replay.NewHistory(s, f.Schedule)
+			if err != nil {
+				return err
+			}
+			if x, err = replay.Explain(h); err != nil {
+				return err
+			}
+			found = x.Finding()
+		}
+		if i == 0 {
+			o.first = x
+			found.Trace = o.trace
+		}
+		found.Preemptions, found.Count = &f.Preemptions, f.Count
+		o.findings = append(o.findings, found)
+	}
+	o.unknown = s.M.UnknownSyscalls()
+	return nil
+}
+
+func (o *outcome) writeTrace(s *scenario.Session, f explore.Finding, output string) error {
+	t, err := replay.Record(s, o.recipe, f.Schedule)
+	if err != nil {
+		return err
+	}
+	o.trace = output
+	if o.trace == "" {
+		o.trace = fmt.Sprintf("%s-%s-%s.trace", o.recipe.Scenario.Name, o.recipe.Arch, fileName(o.libcName()))
+	}
+	if err := t.Write(o.trace); err != nil {
+		return surroundings(fmt.Errorf("write the trace: %w", err), "name another file with --output FILE")
+	}
+	return rememberTrace(o.trace)
+}
+
+// libcName is the version of the libc, or what else names it.
+func (o *outcome) libcName() string {
+	if o.libc.Version != "" {
+		return o.libc.Version
+	}
+	return filepath.Base(o.libc.Path)
+}
+
+// fileName keeps of a text what is safe in a file's name.
+func fileName(s string) string {
+	return strings.Map(func(r rune) rune {
+		if r >= '0' && r <= '9' || r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r == '.' || r == '-' {
+			return r
+		}
+		return '_'
+	}, s)
+}
+
+// result object of --json; its schema is in docs/result.md.
+type resultObject struct {
+	Event                string           `json:"event"`
+	Schema               int              `json:"schema"`
+	Scenario             string           `json:"scenario"`
+	Settings             []string         `json:"settings"`
+	Arch                 string           `json:"arch"`
+	Libc                 replay.Libc      `json:"libc"`
+	Strategy             string           `json:"strategy"`
+	Seed                 uint64           `json:"seed"`
+	Preemptions          *int             `json:"preemptions"` // the bound asked for; null is none
+	PreemptionsCompleted *int             `json:"preemptions_completed,omitempty"`
+	Locks                string           `json:"locks"`
+	MemoryModel          string           `json:"memory_model"`
+	Verdict              explore.Verdict  `json:"verdict"`
+	Complete             bool             `json:"complete"`
+	Interrupted          bool             `json:"interrupted,omitempty"`
+	Schedules            uint64           `json:"schedules"`
+	Failing              uint64           `json:"failing"`
+	Blocked              uint64           `json:"blocked"`
+	Instructions         uint64           `json:"instructions"`
+	Elapsed              float64          `json:"elapsed_s"`
+	Rate                 float64          `json:"schedules_per_s"`
+	UnknownSyscalls      []string         `json:"unknown_syscalls,omitempty"`
+	Findings             []replay.Finding `json:"findings"`
+}
+
+func (o *outcome) object(c *cli.Context) resultObject {
+	r := resultObject{
+		Event: "result", Schema: 1, Scenario: o.recipe.Scenario.Name, Settings: o.recipe.Scenario.Settings(o.recipe.Values),
+		Arch: o.recipe.Arch.String(), Strategy: strategyBounded, Seed: o.recipe.Seed, Locks: "raw", MemoryModel: "sc",
+		Libc:    replay.Libc{Version: o.libc.Version, BuildID: o.libc.BuildID, SHA256: o.libc.SHA256, Source: o.recipe.Source},
+		Verdict: o.result.Verdict, Complete: o.result.Complete, Interrupted: o.interrupted,
+		Schedules: o.result.Schedules, Failing: o.result.Failing, Instructions: o.result.Instructions,
+		Elapsed: o.elapsed.Seconds(), Rate: float64(o.result.Schedules) / o.elapsed.Seconds(),
+		UnknownSyscalls: o.unknown, Findings: o.findings,
+	}
+	if n := c.Int("preemptions"); n >= 0 {
+		r.Preemptions = &n
+	}
+	if n := o.result.Preemptions; n >= 0 {
+		r.PreemptionsCompleted = &n
+	}
+	if r.Findings == nil {
+		r.Findings = []replay.Finding{}
+	}
+	return r
+}
+
+func (o *outcome) printJSON(c *cli.Context) error {
+	e := json.NewEncoder(c.App.Writer)
+	e.SetEscapeHTML(false)
+	return e.Encode(o.object(c))
+}
+
+// print writes the result for people.
+func (o *outcome) print(p *replay.Printer) error {
+	buildID := o.libc.BuildID
+	if len(buildID) > 8 {
+		buildID = buildID[:8] + ".."
+	}
+	p.Printf("%s on %v, glibc %s (%s, build-id %s)\n", p.Head(o.recipe.Scenario.Name), o.recipe.Arch, o.libcName(), o.recipe.Source, buildID)
+	seconds := fmt.Sprintf("%.1f s", o.elapsed.Seconds())
+	r := o.result
+	switch r.Verdict {
+	case explore.Failing:
+		o.printFailing(p, seconds)
+	case explore.Clean:
+		bound := fmt.Sprintf("with at most %d preemptions", r.Preemptions)
+		if r.Unbounded {
+			bound = "whatever the preemptions"
+		}
+		p.Printf("%s: none of %d schedules %s fails, %s\n", p.Good("CLEAN"), r.Schedules, bound, seconds)
+		p.Printf("%s\n", p.Faint("This assumes sequentially consistent memory and covers this libc, these calls and parameters."))
+	default:
+		done := "not even the schedules without preemption were finished"
+		if r.Preemptions >= 0 {
+			done = fmt.Sprintf("those with at most %d preemptions are finished", r.Preemptions)
+		}
+		p.Printf("%s: none of the first %d schedules fails; %s, %s\n", p.Head("UNDECIDED"), r.Schedules, done, seconds)
+	}
+	if len(o.unknown) > 0 {
+		p.Printf("note: the process made system calls that emurace does not have: %s\n", strings.Join(o.unknown, ", "))
+	}
+	if o.interrupted {
+		p.Printf("note: interrupted; this is the result so far\n")
+	}
+	return p.Err()
+}
+
+func (o *outcome) printFailing(p *replay.Printer, seconds string) {
+	f := o.result.Findings[0]
+	if o.result.Failing == 1 {
+		p.Printf("%s at schedule %d, %s: %s\n", p.Bad("FAILING"), f.Number, seconds, o.first.Headline())
+	} else {
+		p.Printf("%s: %d of %d schedules, %s; the first, number %d: %s\n", p.Bad("FAILING"),
+			o.result.Failing, o.result.Schedules, seconds, f.Number, o.first.Headline())
+	}
+	o.first.Tell(p)
+	fewer := "none with fewer fails"
+	if f.Preemptions == 0 {
+		fewer = "the threads just run one after the other"
+	}
+	noun := "preemptions"
+	if f.Preemptions == 1 {
+		noun = "preemption"
+	}
+	p.Printf("%s  %s; %d %s, and %s\n", p.Head("schedule"), o.first.Switching(), f.Preemptions, noun, fewer)
+	for i, other := range o.findings[1:] {
+		if i == 8 {
+			p.Printf("%s   and %d more kinds of failure; --json lists them\n", p.Head("also"), len(o.findings)-1-i)
+			break
+		}
+		p.Printf("%s      %s\n", p.Head("also"), alsoText(other))
+	}
+	p.Printf("%s     %s\n", p.Head("trace"), o.trace)
+	p.Printf("%s      emurace replay %s\n", p.Head("next"), o.trace)
+}
+
+// alsoText is one further kind of failure in a line.
+func alsoText(f replay.Finding) string {
+	s := fmt.Sprintf("%d times %s", f.Count, f.Kind)
+	if f.Function != "" {
+		s += fmt.Sprintf(" of %s at %s+%#x", f.Thread, f.Function, *f.Offset)
+	}
+	if f.Register != "" {
+		s += fmt.Sprintf(", %s = %s", f.Register, f.Value)
+	}
+	if f.Cause != nil && f.Cause.WrittenBy != nil {
+		w := f.Cause.WrittenBy
+		s += fmt.Sprintf(", written by %s at %s+%#x", w.Thread, w.Function, w.Offset)
+	}
+	return s
+}

@@ -1,0 +1,66 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"time"
+
+	"github.com/schollz/progressbar/v3"
+	"github.com/urfave/cli/v2"
+
+	"emurace/explore"
+)
+
+// lineEvery is the pause between two lines of progress where there is no
+// terminal.
+const lineEvery = 5 * time.Second
+
+// progress shows on standard error how far a search is: as a bar on a terminal,
+// as a line now and then elsewhere.
+type progress struct {
+	w        io.Writer
+	terminal bool
+	bar      *progressbar.ProgressBar
+	level    int
+	began    time.Time
+	lastLine time.Time
+}
+
+func newProgress(c *cli.Context) *progress {
+	now := time.Now()
+	return &progress{w: c.App.ErrWriter, terminal: isTerminal(c.App.ErrWriter), level: -1, began: now, lastLine: now}
+}
+
+func describe(u explore.Progress, since time.Time) string {
+	rate := float64(u.Schedules) / time.Since(since).Seconds()
+	return fmt.Sprintf("%d preemptions: %d schedules, %.0f/s", u.Preemptions, u.Schedules, rate)
+}
+
+// update is called by the search. What it prints is a courtesy: a standard
+// error that cannot be written does not stop the search.
+func (p *progress) update(u explore.Progress) {
+	if !p.terminal {
+		if time.Since(p.lastLine) >= lineEvery {
+			p.lastLine = time.Now()
+			_, _ = fmt.Fprintf(p.w, "emurace: %s, %d of %d parts done\n", describe(u, p.began), u.Done, u.Units)
+		}
+		return
+	}
+	if u.Preemptions != p.level {
+		p.finish()
+		p.level = u.Preemptions
+		p.bar = progressbar.NewOptions64(int64(u.Units),
+			progressbar.OptionSetWriter(p.w), progressbar.OptionSetWidth(24),
+			progressbar.OptionClearOnFinish(), progressbar.OptionSetPredictTime(true))
+	}
+	p.bar.Describe(describe(u, p.began))
+	_ = p.bar.Set64(int64(min(u.Done, u.Units)))
+}
+
+// finish removes the bar.
+func (p *progress) finish() {
+	if p.bar != nil {
+		_ = p.bar.Clear()
+		p.bar = nil
+	}
+}

@@ -1,0 +1,42 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"runtime"
+	"runtime/debug"
+
+	"github.com/urfave/cli/v2"
+
+	"emurace/emu"
+	"emurace/replay"
+)
+
+// version is that of the program; CHANGELOG.md has its history.
+const version = "0.1.0"
+
+func versionCommand() *cli.Command {
+	return &cli.Command{
+		Name:  "version",
+		Usage: "show the versions of emurace and of what it is made of",
+		Flags: []cli.Flag{&cli.BoolFlag{Name: "json", Usage: "print a JSON object"}},
+		Action: func(c *cli.Context) error {
+			v := map[string]any{
+				"event": "version", "emurace": version, "unicorn": emu.UnicornVersion(), "go": runtime.Version(),
+				"trace_format": replay.FormatVersion,
+			}
+			if info, ok := debug.ReadBuildInfo(); ok {
+				for _, s := range info.Settings {
+					if s.Key == "vcs.revision" {
+						v["revision"] = s.Value
+					}
+				}
+			}
+			if c.Bool("json") {
+				return json.NewEncoder(c.App.Writer).Encode(v)
+			}
+			_, err := fmt.Fprintf(c.App.Writer, "emurace %s (unicorn %s, %s, trace format %d)\n", version, emu.UnicornVersion(), runtime.Version(), replay.FormatVersion)
+			return err
+		},
+	}
+}

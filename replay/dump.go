@@ -1,0 +1,231 @@
+package replay
+
+import (
+	"fmt"
+	"strings"
+
+	"emurace/disasm"
+	"emurace/emu"
+	"emurace/scenario"
+)
+
+// DumpOptions say how much of a run is shown.
+type DumpOptions struct {
+	Last uint64 // instructions of the interleaving, from its end
+}
+
+// Dump shows the end of a run as a debugger would: what happened and why, every
+// thread's backtrace, the code around the failing instruction, all registers,
+// the memory that matters, the environment then and now, and the last
+// instructions of the interleaving. The history's session is left at the end.
+func Dump(p *Printer, h *History, x *Explanation, o DumpOptions) error {
+	p.Printf("%s\n", x.Headline())
+	x.Tell(p)
+	env, err := h.environments()
+	if err != nil {
+		return err
+	}
+	d := dumper{p, h, x}
+	d.backtraces()
+	d.disassembly()
+	if err := d.registers(); err != nil {
+		return err
+	}
+	d.memory()
+	d.environ(env)
+	d.interleaving(o.Last)
+	return p.Err()
+}
+
+type dumper struct {
+	*Printer
+	h *History
+	x *Explanation
+}
+
+func (d dumper) section(format string, args ...any) {
+	d.Printf("\n%s\n", d.Head(fmt.Sprintf(format, args...)))
+}
+
+func (d dumper) machine() *emu.Machine { return d.h.s.M }
+
+func (d dumper) backtraces() {
+	for _, t := range d.x.Threads {
+		if t.Status == "done" {
+			d.section("thread %s: done; its last call was %s", t.Name, t.Call)
+			continue
+		}
+		d.section("thread %s: %s in %s", t.Name, t.Status, t.Call)
+		for i, f := range t.Backtrace {
+			d.Printf("    #%-2d %s in %s %s\n", i, d.Faint(fmt.Sprintf("%#016x", f.PC)), d.Name(f.String()), d.Faint(f.Source()))
+		}
+	}
+}
+
+// Lines of disassembly shown before and after the failing instruction.
+const (
+	linesBefore = 10
+	linesAfter  = 6
+)
+
+func (d dumper) disassembly() {
+	if d.x.At == nil {
+		return
+	}
+	at := d.x.At.Location
+	d.section("code at %s", at)
+	insts := around(d.machine(), at)
+	for i, in := range insts {
+		if in.Addr != at.PC {
+			continue
+		}
+		for _, in := range insts[max(0, i-linesBefore):min(len(insts), i+linesAfter+1)] {
+			mark := "   "
+			text := in.Text
+			if in.Addr == at.PC {
+				mark, text = d.Bad("=> "), d.Head(in.Text)
+			}
+			d.Printf(" %s%s  %s  %s\n", mark, d.Faint(hex(in.Addr)), d.Name(pad(Locate(d.machine(), in.Addr, false).String(), 14)), text)
+		}
+	}
+}
+
+// around decodes from the start of the function to some way behind the place:
+// only from there are the bounds of amd64's instructions certain.
+func around(m *emu.Machine, at Location) []disasm.Inst {
+	pc := at.PC
+	if at.Function != "" {
+		pc -= at.Offset
+	}
+	var insts []disasm.Inst
+	for after := 0; after <= linesAfter; {
+		in := Disassemble(m, pc)
+		if in.Undecoded && pc > at.PC {
+			break
+		}
+		insts = append(insts, in)
+		if pc >= at.PC {
+			after++
+		}
+		pc += uint64(in.Len)
+	}
+	return insts
+}
+
+func (d dumper) registers() error {
+	thread := d.x.Outcome.Thread
+	if thread < 0 {
+		return nil
+	}
+	regs, err := d.machine().Registers(d.h.s.MachineThread(thread))
+	if err != nil {
+		return err
+	}
+	d.section("registers of %s", d.x.Names[thread])
+	col := 0
+	for _, r := range regs {
+		cell := fmt.Sprintf("%-9s %#-18x", r.Name, r.Uint64())
+		if len(r.Value) > 8 {
+			cell = fmt.Sprintf("%-9s 0x%s", r.Name, reversedHex(r.Value))
+		}
+		if r.Name == d.x.Register {
+			cell = d.Number(cell)
+		}
+		wide := len(r.Value) > 8
+		if col == 4 || wide && col == 2 {
+			d.Printf("\n")
+			col = 0
+		}
+		d.Printf("    %s", cell)
+		col++
+	}
+	d.Printf("\n")
+	return nil
+}
+
+// reversedHex writes little-endian bytes as one number.
+func reversedHex(b []byte) string {
+	var s strings.Builder
+	for i := len(b) - 1; i >= 0; i-- {
+		fmt.Fprintf(&s, "%02x", b[i])
+	}
+	return s.String()
+}
+
+// memory shows the words around where the fatal value was loaded from.
+func (d dumper) memory() {
+	if d.x.Load == nil {
+		return
+	}
+	const before, words = 12, 20
+	from := d.x.LoadAddr&^7 - 8*before
+	d.section("memory around %s, where %s was loaded from", hex(d.x.LoadAddr), d.x.Register)
+	for i := uint64(0); i < words; i += 2 {
+		addr := from + 8*i
+		d.Printf("    %s:", d.Faint(hex(addr)))
+		for _, a := range []uint64{addr, addr + 8} {
+			d.Printf("  %s", d.word(a))
+		}
+		d.Printf("\n")
+	}
+}
+
+func (d dumper) word(addr uint64) string {
+	v, ok := d.machine().Read64(addr)
+	if !ok {
+		return pad("(not mapped)", 18)
+	}
+	s := fmt.Sprintf("%#016x", v)
+	if addr == d.x.LoadAddr&^7 {
+		return d.Number(s)
+	}
+	return s
+}
+
+// interleaving shows the last instructions, thread by thread, with what each
+// read and wrote.
+func (d dumper) interleaving(last uint64) {
+	events := d.h.events
+	if last == 0 || len(events) == 0 {
+		return
+	}
+	if uint64(len(events)) > last {
+		events = events[uint64(len(events))-last:]
+	}
+	d.section("the last %s of %s", count(uint64(len(events)), "instruction"), grouped(d.x.Steps))
+	thread := -1
+	for _, e := range events {
+		if e.Thread != thread {
+			thread = e.Thread
+			d.Printf("  %s\n", d.Name(d.x.Names[thread]))
+		}
+		where := Locate(d.machine(), e.PC, false).String()
+		line := fmt.Sprintf("    %8d  %-24s %-36s", e.Step-d.h.s.Base(), where, d.h.Inst(e.PC).Text)
+		d.Printf("%s%s\n", strings.TrimRight(line, " "), d.Faint(accesses(d.h.Accesses(e.Step))))
+	}
+	if d.x.At != nil && d.x.Outcome.Kind == scenario.Segv {
+		d.Printf("    %s  %-24s %s\n", d.Bad("   fault"), d.x.At.Location, d.x.At.Instruction)
+	}
+}
+
+// accesses writes what one instruction did to memory.
+func accesses(list []emu.LogEntry) string {
+	const most = 4
+	var s strings.Builder
+	for i, a := range list {
+		if i == most {
+			fmt.Fprintf(&s, "  and %d more", len(list)-most)
+			break
+		}
+		switch a.Kind {
+		case emu.LogRead:
+			fmt.Fprintf(&s, "  [%#x] -> %#x", a.Addr, a.Value)
+		default:
+			fmt.Fprintf(&s, "  [%#x] <- %#x", a.Addr, a.Value)
+			if a.Value != a.Old {
+				fmt.Fprintf(&s, " (was %#x)", a.Old)
+			}
+		}
+	}
+	return s.String()
+}

@@ -1,0 +1,124 @@
+package replay
+
+import (
+	"emurace/emu"
+	"emurace/scenario"
+)
+
+// Finding is a failure as the result object has it. Its fields only grow;
+// addresses and values are hexadecimal strings, and what is not known is left
+// out.
+type Finding struct {
+	Kind         scenario.Kind  `json:"kind"`
+	Thread       string         `json:"thread,omitempty"`
+	Function     string         `json:"function,omitempty"`
+	Offset       *uint64        `json:"offset,omitempty"`
+	Source       string         `json:"source,omitempty"`
+	Instruction  string         `json:"instruction,omitempty"`
+	PC           string         `json:"pc,omitempty"`
+	Register     string         `json:"register,omitempty"`
+	Value        string         `json:"value,omitempty"`
+	FaultAddress string         `json:"fault_address,omitempty"`
+	Access       string         `json:"access,omitempty"`
+	Signal       int            `json:"signal,omitempty"`
+	Code         *int           `json:"code,omitempty"`
+	Message      string         `json:"message,omitempty"`
+	Backtrace    []Frame        `json:"backtrace,omitempty"`
+	Cause        *Cause         `json:"cause,omitempty"`
+	Threads      []ThreadReport `json:"threads,omitempty"`
+	Switches     int            `json:"switches"`
+	Schedule     []string       `json:"schedule,omitempty"`
+	Preemptions  *int           `json:"preemptions,omitempty"`
+	Count        uint64         `json:"count,omitempty"` // schedules that fail in this way
+	Trace        string         `json:"trace,omitempty"` // path of the trace file
+}
+
+// Cause is where the fatal value came from.
+type Cause struct {
+	Address   string  `json:"address"` // that the value was loaded from
+	LoadedBy  *Report `json:"loaded_by"`
+	WrittenBy *Report `json:"written_by,omitempty"` // absent when older than the race
+	Written   string  `json:"written,omitempty"`    // what that instruction stored
+}
+
+// Report is an instruction that a thread ran.
+type Report struct {
+	Thread      string  `json:"thread"`
+	Function    string  `json:"function,omitempty"`
+	Offset      uint64  `json:"offset"`
+	Source      string  `json:"source,omitempty"`
+	Instruction string  `json:"instruction"`
+	Step        uint64  `json:"step"` // its number since the race began
+	Call        string  `json:"call"`
+	Backtrace   []Frame `json:"backtrace"`
+}
+
+// Frame is one line of a backtrace.
+type Frame struct {
+	PC       string `json:"pc"`
+	Function string `json:"function,omitempty"`
+	Offset   uint64 `json:"offset"`
+	Module   string `json:"module,omitempty"`
+	Source   string `json:"source,omitempty"`
+}
+
+// ThreadReport is what a thread was doing at the end.
+type ThreadReport struct {
+	Name      string  `json:"name"`
+	Status    string  `json:"status"`
+	Call      string  `json:"call"`
+	Backtrace []Frame `json:"backtrace,omitempty"`
+}
+
+func frames(list []Location) []Frame {
+	out := make([]Frame, len(list))
+	for i, l := range list {
+		out[i] = Frame{PC: hex(l.PC), Function: l.Function, Offset: l.Offset, Module: l.Module, Source: l.Source()}
+	}
+	return out
+}
+
+func report(a *Act) *Report {
+	if a == nil {
+		return nil
+	}
+	return &Report{
+		Thread: a.Thread, Function: a.Location.Function, Offset: a.Location.Offset, Source: a.Location.Source(),
+		Instruction: a.Instruction, Step: a.Step, Call: a.Call, Backtrace: frames(a.Backtrace),
+	}
+}
+
+// Finding is the explanation as an object.
+func (x *Explanation) Finding() Finding {
+	f := Finding{
+		Kind: x.Outcome.Kind, Message: x.Message, Switches: x.Schedule.Switches(), Schedule: x.Schedule.Texts(x.Names),
+	}
+	for _, t := range x.Threads {
+		f.Threads = append(f.Threads, ThreadReport{Name: t.Name, Status: t.Status, Call: t.Call, Backtrace: frames(t.Backtrace)})
+	}
+	if x.At == nil {
+		return f
+	}
+	l := x.At.Location
+	f.Thread, f.Function, f.Offset, f.Source = x.At.Thread, l.Function, &l.Offset, l.Source()
+	f.Instruction, f.PC, f.Backtrace = x.At.Instruction, hex(l.PC), frames(x.At.Backtrace)
+	switch end := x.Outcome.End; end.Kind {
+	case emu.EndFault:
+		f.FaultAddress, f.Access = hex(end.Addr), end.Access.String()
+	case emu.EndSignal:
+		f.Signal = end.Signal
+	case emu.EndExit:
+		f.Code = &end.Code
+	}
+	if x.Register == "" {
+		return f
+	}
+	f.Register, f.Value = x.Register, hex(x.Value)
+	if x.Load != nil {
+		f.Cause = &Cause{Address: hex(x.LoadAddr), LoadedBy: report(x.Load), WrittenBy: report(x.Writer)}
+		if x.Writer != nil {
+			f.Cause.Written = hex(x.Written)
+		}
+	}
+	return f
+}

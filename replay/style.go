@@ -1,0 +1,90 @@
+package replay
+
+import (
+	"fmt"
+	"io"
+	"strings"
+)
+
+// Printer writes text for people, in colour or not. The first error of the
+// writer is kept and ends all output.
+type Printer struct {
+	w     io.Writer
+	color bool
+	err   error
+}
+
+// NewPrinter writes to w; color turns ANSI colours on.
+func NewPrinter(w io.Writer, color bool) *Printer { return &Printer{w: w, color: color} }
+
+// Err is the first error of the writer.
+func (p *Printer) Err() error { return p.err }
+
+// Printf writes formatted text.
+func (p *Printer) Printf(format string, args ...any) {
+	if p.err == nil {
+		_, p.err = fmt.Fprintf(p.w, format, args...)
+	}
+}
+
+// The roles that text is coloured by, as SGR parameters (ECMA-48, 8.3.117).
+const (
+	roleBad    = "1;31"
+	roleGood   = "1;32"
+	roleHead   = "1"
+	roleName   = "36"
+	roleNumber = "33"
+	roleFaint  = "2"
+)
+
+func (p *Printer) paint(role, text string) string {
+	if !p.color || text == "" {
+		return text
+	}
+	return "\x1b[" + role + "m" + text + "\x1b[0m"
+}
+
+// Bad colours a failure.
+func (p *Printer) Bad(s string) string { return p.paint(roleBad, s) }
+
+// Good colours what is well.
+func (p *Printer) Good(s string) string { return p.paint(roleGood, s) }
+
+// Head colours a heading.
+func (p *Printer) Head(s string) string { return p.paint(roleHead, s) }
+
+// Name colours a thread's or function's name.
+func (p *Printer) Name(s string) string { return p.paint(roleName, s) }
+
+// Number colours a value that matters.
+func (p *Printer) Number(s string) string { return p.paint(roleNumber, s) }
+
+// Faint colours what matters less.
+func (p *Printer) Faint(s string) string { return p.paint(roleFaint, s) }
+
+// pad fills a text with blanks on the right, not counting colour.
+func pad(s string, n int) string { return s + strings.Repeat(" ", max(0, n-len(s))) }
+
+// grouped writes a number in groups of three digits.
+func grouped(n uint64) string {
+	s := fmt.Sprint(n)
+	for i := len(s) - 3; i > 0; i -= 3 {
+		s = s[:i] + "," + s[i:]
+	}
+	return s
+}
+
+// count writes a number with its noun.
+func count(n uint64, noun string) string {
+	if n != 1 {
+		noun = plural(noun)
+	}
+	return grouped(n) + " " + noun
+}
+
+func plural(noun string) string {
+	if stem, ok := strings.CutSuffix(noun, "y"); ok {
+		return stem + "ies"
+	}
+	return noun + "s"
+}

@@ -1,0 +1,138 @@
+package replay
+
+import (
+	"fmt"
+	"strings"
+
+	"emurace/emu"
+	"emurace/scenario"
+)
+
+// Headline says in a few words what happened: "main dies in getenv".
+func (x *Explanation) Headline() string {
+	switch {
+	case x.Outcome.Kind == scenario.Deadlock:
+		return "every thread that is left waits for another: a deadlock"
+	case x.Outcome.Kind == scenario.Livelock:
+		return "no end is reached within the instruction limit"
+	case x.Outcome.Kind == scenario.OK:
+		return "nothing failed"
+	case x.At == nil:
+		return x.Outcome.String()
+	}
+	where := x.At.Location.Function
+	if where == "" {
+		where = x.At.Location.String()
+	}
+	switch x.Outcome.Kind {
+	case scenario.Abort:
+		return fmt.Sprintf("%s aborts in %s", x.At.Thread, where)
+	case scenario.Exit:
+		return fmt.Sprintf("%s exits with status %d", x.At.Thread, x.Outcome.End.Code)
+	}
+	return fmt.Sprintf("%s dies in %s", x.At.Thread, where)
+}
+
+// Tell writes the explanation: the failing instruction, and why.
+func (x *Explanation) Tell(p *Printer) {
+	if x.At != nil {
+		p.Printf("    %s  %s%s\n", p.Name(x.At.Location.String()), p.Head(x.At.Instruction), x.fault(p))
+	}
+	if x.Message != "" {
+		p.Printf("    it said: %s\n", strings.TrimSpace(x.Message))
+	}
+	for _, t := range x.Threads {
+		if t.Status == "waiting" {
+			p.Printf("    %s waits in %s: %s\n", p.Name(t.Name), t.Call, chain(t.Backtrace))
+		}
+	}
+	if lines := x.why(p); len(lines) > 0 {
+		p.Printf("%s\n", p.Head("why"))
+		for _, l := range lines {
+			p.Printf("    %s\n", l)
+		}
+	}
+}
+
+// fault is the second half of the failing instruction's line.
+func (x *Explanation) fault(p *Printer) string {
+	end := x.Outcome.End
+	if end.Kind != emu.EndFault {
+		return "      " + end.String()
+	}
+	what := "nothing is mapped there"
+	if end.Mapped {
+		what = fmt.Sprintf("its page forbids to %s", end.Access)
+	}
+	if x.Register == "" {
+		return fmt.Sprintf("      address %s, and %s", p.Number(hex(end.Addr)), what)
+	}
+	s := fmt.Sprintf("      %s = %s, and %s", x.Register, p.Number(hex(x.Value)), what)
+	if end.Addr != x.Value {
+		s = fmt.Sprintf("      %s = %s gives address %s, and %s", x.Register, p.Number(hex(x.Value)), hex(end.Addr), what)
+	}
+	return s
+}
+
+// why are the sentences that lead from the failing register to the write.
+func (x *Explanation) why(p *Printer) []string {
+	if x.Register == "" {
+		return nil
+	}
+	thread := p.Name(x.At.Thread)
+	if x.Load == nil {
+		return []string{x.whyNoLoad(thread)}
+	}
+	var lines []string
+	way := ""
+	if n := len(x.Hops) - 1; n > 0 {
+		way = fmt.Sprintf(", through %s,", count(uint64(n), "copy"))
+	}
+	lines = append(lines, fmt.Sprintf("%s loaded %s%s at %s (%s) from %s, in its call of %s.",
+		thread, x.Register, way, p.Name(x.Load.Location.String()), x.Load.Instruction, p.Number(hex(x.LoadAddr)), x.Load.Call))
+	if x.Writer == nil {
+		return append(lines, "Nothing has written there since the race began: the value is older.")
+	}
+	value := ""
+	if x.Written == x.Value {
+		value = " " + p.Number(hex(x.Value))
+	}
+	return append(lines,
+		fmt.Sprintf("%s had written%s there last, in its call of %s:", p.Name(x.Writer.Thread), value, x.Writer.Call),
+		fmt.Sprintf("  %s  %s", p.Name(x.Writer.Location.String()), x.Writer.Instruction),
+		"  "+chain(x.Writer.Backtrace))
+}
+
+func (x *Explanation) whyNoLoad(thread string) string {
+	if len(x.Hops) == 0 {
+		return fmt.Sprintf("%s has had that value in %s since before the race or as an argument of its call.", thread, x.Register)
+	}
+	last := x.Hops[len(x.Hops)-1]
+	verb := "computed"
+	if last.Kind == HopConst {
+		verb = "set"
+	}
+	return fmt.Sprintf("%s %s it at %#x (%s).", thread, verb, last.PC, last.Inst.Text)
+}
+
+// Switching writes the schedule in a line: "main 412 instructions, worker
+// 1,203, main".
+func (x *Explanation) Switching() string {
+	const most = 12
+	var parts []string
+	for i, sl := range x.Schedule {
+		if i == most {
+			parts = append(parts, fmt.Sprintf("and %d more slices", len(x.Schedule)-most))
+			break
+		}
+		switch {
+		case sl.N == 0:
+			parts = append(parts, x.Names[sl.Thread])
+		case i == 0:
+			parts = append(parts, x.Names[sl.Thread]+" "+count(sl.N, "instruction"))
+		default:
+			parts = append(parts, x.Names[sl.Thread]+" "+grouped(sl.N))
+		}
+	}
+	return strings.Join(parts, ", ")
+}
