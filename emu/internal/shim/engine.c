@@ -21,7 +21,9 @@ static void halt(em_engine *e, int why) {
     uc_emu_stop(e->uc);
 }
 
-// Runs before every instruction; stopping here leaves it unexecuted.
+// Runs before every instruction; stopping here leaves it unexecuted. Unicorn
+// has stored the pc before it calls, so it need not search its translated
+// blocks for it at every memory access and at a stop: pc_synced says so.
 static void on_code(uc_engine *uc, uint64_t addr, uint32_t size, void *user) {
     em_engine *e = user;
     (void)uc;
@@ -31,9 +33,10 @@ static void on_code(uc_engine *uc, uint64_t addr, uint32_t size, void *user) {
         return;
     }
     if (__builtin_expect(e->left == 0, 0)) {
-        halt(e, EM_STOP_BUDGET);
+        halt(e, e->log_full ? EM_STOP_LOG : EM_STOP_BUDGET);
         return;
     }
+    *e->pc_synced = true;
     e->left--;
     e->step++;
     e->pc = addr;
@@ -62,7 +65,9 @@ static void on_mem(uc_engine *uc, uc_mem_type type, uint64_t addr, int size,
         return;
     em_access *a = em_log_next(e);
     if (a == NULL) {
-        halt(e, EM_STOP_LOG);
+        // The instruction goes on unlogged; the next one does not begin.
+        e->log_full = true;
+        e->left = 0;
         return;
     }
     uint64_t old = 0;
@@ -197,6 +202,7 @@ int em_init(em_engine *e, uc_engine *uc, int arch, bool hooks) {
     e->cur = -1;
     e->monitor_at = -1;
     e->log_max = 1 << 24;
+    e->pc_synced = (bool *)((char *)uc + EMURACE_UC_SKIP_SYNC_PC);
     int err = uc_ctl_tlb_mode(uc, UC_TLB_VIRTUAL);
     if (err)
         return err;
@@ -296,6 +302,7 @@ int em_run(em_engine *e, int slot, uint64_t budget) {
     uc_reg_read(e->uc, pc_reg, &pc);
     e->left = budget;
     e->stop = -1;
+    e->log_full = false;
     e->dirty = true;
     int err = uc_emu_start(e->uc, pc, 0, 0, 0);
     if (e->stop == EM_STOP_FAULT) {

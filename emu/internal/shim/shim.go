@@ -1,7 +1,7 @@
 package shim
 
 /*
-#cgo CFLAGS: -I${SRCDIR}/../../../build/unicorn/include -O2 -Wall
+#cgo CFLAGS: -I${SRCDIR}/../../../build/unicorn -I${SRCDIR}/../../../build/unicorn/include -O2 -Wall
 #cgo LDFLAGS: -L${SRCDIR}/../../../build/unicorn -lunicorn -lpthread -lm -latomic
 #include <stdlib.h>
 #include "shim.h"

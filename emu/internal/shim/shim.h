@@ -18,6 +18,8 @@
 #endif
 #include <unicorn/unicorn.h>
 
+#include "emurace-unicorn.h"
+
 enum { EM_PAGE_SHIFT = 12, EM_PAGE = 1 << EM_PAGE_SHIFT };
 
 // One byte of page table per guest page.
@@ -107,6 +109,8 @@ typedef struct em_engine {
     bool dirty; // the engine's registers are newer than the slot's context
     bool logging; // every access is logged, every change can be undone
     bool probing; // finding out a fault's exact address
+    bool log_full;
+    bool *pc_synced; // Unicorn's skip_sync_pc_on_exit; see on_code
     int stop;
     int intno;
     int uc_error;
