@@ -42,47 +42,6 @@ static void on_code(uc_engine *uc, uint64_t addr, uint32_t size, void *user) {
     e->pc = addr;
 }
 
-// Runs before the access itself, so memory still holds the old value. Unicorn
-// may announce one access twice when the page is first touched.
-static void on_mem(uc_engine *uc, uc_mem_type type, uint64_t addr, int size,
-                   int64_t value, void *user) {
-    em_engine *e = user;
-    (void)uc;
-    if (!e->logging)
-        return;
-    uint8_t kind = type == UC_MEM_WRITE ? EM_WRITE : EM_READ;
-    if (e->log_len > 0) {
-        em_access *p = &e->log[e->log_len - 1];
-        if (p->step == e->step && p->addr == addr && p->size == size &&
-            p->kind == kind && p->thread == e->cur) {
-            if (kind == EM_WRITE)
-                p->value = (uint64_t)value;
-            return;
-        }
-    }
-    const uint8_t *host = em_host(e, addr, (uint64_t)size);
-    if (host == NULL || size > 8)
-        return;
-    em_access *a = em_log_next(e);
-    if (a == NULL) {
-        // The instruction goes on unlogged; the next one does not begin.
-        e->log_full = true;
-        e->left = 0;
-        return;
-    }
-    uint64_t old = 0;
-    memcpy(&old, host, (size_t)size);
-    uint64_t mask = size == 8 ? ~0ULL : (1ULL << (8 * size)) - 1;
-    a->step = e->step;
-    a->pc = e->pc;
-    a->addr = addr;
-    a->old = old;
-    a->value = kind == EM_WRITE ? (uint64_t)value & mask : old;
-    a->size = (uint8_t)size;
-    a->kind = kind;
-    a->thread = (uint16_t)e->cur;
-}
-
 // The page table walk. A refusal raises the fault precisely, with every
 // register as it was before the instruction.
 static bool on_tlb(uc_engine *uc, uint64_t vaddr, uc_mem_type type,
@@ -175,7 +134,7 @@ static int add_hooks(em_engine *e) {
         int insn;
     } hooks[] = {
         {UC_HOOK_CODE, (void *)on_code, 0},
-        {UC_HOOK_MEM_READ | UC_HOOK_MEM_WRITE, (void *)on_mem, 0},
+        {UC_HOOK_MEM_READ | UC_HOOK_MEM_WRITE, (void *)em_on_mem, 0},
         {UC_HOOK_MEM_READ_UNMAPPED | UC_HOOK_MEM_WRITE_UNMAPPED, (void *)on_unmapped, 0},
         {UC_HOOK_INTR, (void *)on_intr, 0},
     };

@@ -4,7 +4,7 @@
 #include <string.h>
 #include <sys/mman.h>
 
-static em_zone *zone_of(em_engine *e, uint64_t addr) {
+static inline em_zone *zone_of(em_engine *e, uint64_t addr) {
     em_zone *z = e->last_zone;
     if (z != NULL && addr - z->base < z->size)
         return z;
@@ -31,7 +31,7 @@ uint8_t em_page(em_engine *e, uint64_t addr) {
     return z == NULL ? 0 : z->pages[(addr - z->base) >> EM_PAGE_SHIFT];
 }
 
-em_access *em_log_next(em_engine *e) {
+static em_access *log_next(em_engine *e) {
     if (e->log_len == e->log_cap) {
         size_t cap = e->log_cap ? 2 * e->log_cap : 1 << 14;
         if (cap > e->log_max)
@@ -47,6 +47,47 @@ em_access *em_log_next(em_engine *e) {
     em_access *a = &e->log[e->log_len++];
     a->pad = 0;
     return a;
+}
+
+// Runs before the access itself, so memory still holds the old value. Unicorn
+// may announce one access twice when the page is first touched.
+void em_on_mem(uc_engine *uc, uc_mem_type type, uint64_t addr, int size, int64_t value,
+               void *user) {
+    em_engine *e = user;
+    (void)uc;
+    if (!e->logging)
+        return;
+    uint8_t kind = type == UC_MEM_WRITE ? EM_WRITE : EM_READ;
+    if (e->log_len > 0) {
+        em_access *p = &e->log[e->log_len - 1];
+        if (p->step == e->step && p->addr == addr && p->size == size &&
+            p->kind == kind && p->thread == e->cur) {
+            if (kind == EM_WRITE)
+                p->value = (uint64_t)value;
+            return;
+        }
+    }
+    const uint8_t *host = em_host(e, addr, (uint64_t)size);
+    if (host == NULL || size > 8)
+        return;
+    em_access *a = log_next(e);
+    if (a == NULL) {
+        // The instruction goes on unlogged; the next one does not begin.
+        e->log_full = true;
+        e->left = 0;
+        return;
+    }
+    uint64_t old = 0;
+    memcpy(&old, host, (size_t)size);
+    uint64_t mask = size == 8 ? ~0ULL : (1ULL << (8 * size)) - 1;
+    a->step = e->step;
+    a->pc = e->pc;
+    a->addr = addr;
+    a->old = old;
+    a->value = kind == EM_WRITE ? (uint64_t)value & mask : old;
+    a->size = (uint8_t)size;
+    a->kind = kind;
+    a->thread = (uint16_t)e->cur;
 }
 
 static em_mapundo *undo_next(em_engine *e) {
@@ -159,7 +200,7 @@ int em_store(em_engine *e, int slot, uint64_t addr, const uint8_t *from, uint64_
     if (e->logging) {
         for (uint64_t i = 0; i < size; i += 8) {
             uint8_t n = size - i < 8 ? (uint8_t)(size - i) : 8;
-            em_access *a = em_log_next(e);
+            em_access *a = log_next(e);
             if (a == NULL)
                 return UC_ERR_NOMEM;
             *a = (em_access){.step = e->step, .pc = e->pc, .addr = addr + i, .size = n,

@@ -149,7 +149,8 @@ uint8_t em_page(em_engine *e, uint64_t addr);
 int em_set_pages(em_engine *e, uint64_t addr, uint64_t size, uint8_t bits);
 int em_forget(em_engine *e, uint64_t addr, uint64_t size);
 int em_store(em_engine *e, int slot, uint64_t addr, const uint8_t *from, uint64_t size);
-em_access *em_log_next(em_engine *e);
+void em_on_mem(uc_engine *uc, uc_mem_type type, uint64_t addr, int size, int64_t value,
+               void *user);
 void em_undo(em_engine *e, size_t log_len, size_t maps_len);
 void em_log_drop(em_engine *e);
 
