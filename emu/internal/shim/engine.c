@@ -249,6 +249,35 @@ static void settle_fault(em_engine *e, int slot, int pc_reg) {
     e->left = left;
 }
 
+// Lets the processor run from the thread's pc on. arm64's WFI only ends
+// Unicorn's run; to a process it is an instruction like any other, since Linux
+// does not trap it.
+static int start(em_engine *e, int pc_reg) {
+    uint64_t pc;
+    int err;
+    uc_reg_read(e->uc, pc_reg, &pc);
+    do {
+        err = uc_emu_start(e->uc, pc, 0, 0, 0);
+        uc_reg_read(e->uc, pc_reg, &pc);
+    } while (!err && e->stop < 0 && e->arch == UC_ARCH_ARM64 && pc != 0 && e->left > 0);
+    return err;
+}
+
+// Says what it means that Unicorn ended without a word.
+static int settle_silence(em_engine *e, int pc_reg) {
+    uint64_t pc;
+    uc_reg_read(e->uc, pc_reg, &pc);
+    if (pc == 0 && e->left > 0) { // Unicorn's `until`
+        e->fault = (em_fault){.access = EM_X};
+        return EM_STOP_FAULT;
+    }
+    if (pc == 0 || e->arch == UC_ARCH_ARM64)
+        return EM_STOP_BUDGET; // the last one was a branch to 0, or WFI
+    // x86's HLT, which only a kernel may use.
+    uc_reg_write(e->uc, pc_reg, &e->pc);
+    return EM_STOP_ILLEGAL;
+}
+
 // Runs the thread for at most budget instructions; returns enum em_stop.
 int em_run(em_engine *e, int slot, uint64_t budget) {
     int pc_reg = e->arch == UC_ARCH_ARM64 ? UC_ARM64_REG_PC : UC_X86_REG_RIP;
@@ -257,32 +286,25 @@ int em_run(em_engine *e, int slot, uint64_t budget) {
         return EM_STOP_ERROR;
     if (budget == 0)
         return EM_STOP_BUDGET;
-    uint64_t pc;
-    uc_reg_read(e->uc, pc_reg, &pc);
+    if (e->logging && e->log_len >= e->log_max)
+        return EM_STOP_LOG;
     e->left = budget;
     e->stop = -1;
     e->log_full = false;
     e->dirty = true;
-    int err = uc_emu_start(e->uc, pc, 0, 0, 0);
+    int err = start(e, pc_reg);
     if (e->stop == EM_STOP_FAULT) {
         settle_fault(e, slot, pc_reg);
     } else if (e->stop < 0 && err == UC_ERR_INSN_INVALID) {
         e->stop = EM_STOP_ILLEGAL;
     } else if (e->stop < 0 && err == UC_ERR_OK) {
-        // Unicorn ends silently at the address 0, its `until`.
-        uc_reg_read(e->uc, pc_reg, &pc);
-        e->stop = EM_STOP_ERROR;
-        if (pc == 0 && e->left > 0) {
-            e->stop = EM_STOP_FAULT;
-            e->fault = (em_fault){.access = EM_X};
-        } else if (pc == 0) {
-            e->stop = EM_STOP_BUDGET;
-        }
+        e->stop = settle_silence(e, pc_reg);
     } else if (e->stop < 0) {
         e->uc_error = err;
         e->stop = EM_STOP_ERROR;
     }
     if (e->stop == EM_STOP_ILLEGAL || e->stop == EM_STOP_EXCEPTION) {
+        uint64_t pc;
         uc_reg_read(e->uc, pc_reg, &pc);
         if (pc == e->pc) {
             e->step--;

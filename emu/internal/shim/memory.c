@@ -31,12 +31,16 @@ uint8_t em_page(em_engine *e, uint64_t addr) {
     return z == NULL ? 0 : z->pages[(addr - z->base) >> EM_PAGE_SHIFT];
 }
 
+// Entries kept beyond the limit for the instruction that reaches it, so that
+// it can be undone: FXSAVE, the widest, has some 70.
+enum { LOG_SLACK = 1024 };
+
 static em_access *log_next(em_engine *e) {
     if (e->log_len == e->log_cap) {
         size_t cap = e->log_cap ? 2 * e->log_cap : 1 << 14;
-        if (cap > e->log_max)
-            cap = e->log_max;
-        if (cap == e->log_cap)
+        if (cap > e->log_max + LOG_SLACK)
+            cap = e->log_max + LOG_SLACK;
+        if (cap <= e->log_cap)
             return NULL;
         em_access *log = realloc(e->log, cap * sizeof *log);
         if (log == NULL)
@@ -71,11 +75,11 @@ void em_on_mem(uc_engine *uc, uc_mem_type type, uint64_t addr, int size, int64_t
     if (host == NULL || size > 8)
         return;
     em_access *a = log_next(e);
-    if (a == NULL) {
-        // The instruction goes on unlogged; the next one does not begin.
-        e->log_full = true;
+    if (__builtin_expect(a == NULL || e->log_len >= e->log_max, 0)) {
+        e->log_full = true; // the next instruction does not begin
         e->left = 0;
-        return;
+        if (a == NULL)
+            return; // no memory: this one goes on unlogged
     }
     uint64_t old = 0;
     memcpy(&old, host, (size_t)size);
@@ -136,12 +140,10 @@ int em_set_pages(em_engine *e, uint64_t addr, uint64_t size, uint8_t bits) {
     em_zone *z = zone_of(e, addr);
     uint8_t *p = z->pages + ((addr - z->base) >> EM_PAGE_SHIFT);
     uint64_t n = size >> EM_PAGE_SHIFT;
-    bool code = false;
     for (uint64_t i = 0; i < n;) {
         uint64_t j = i;
         while (j < n && p[j] == p[i])
             j++;
-        code = code || (p[i] & EM_X);
         if (e->logging) {
             em_mapundo *u = undo_next(e);
             if (u == NULL)
@@ -153,7 +155,9 @@ int em_set_pages(em_engine *e, uint64_t addr, uint64_t size, uint8_t bits) {
         i = j;
     }
     memset(p, bits, n);
-    if (code)
+    // Unicorn forgets code only where it may be run, so what is left of pages
+    // that lost the permission is forgotten when they get it.
+    if (bits & EM_X)
         em_remove_code(e, addr, addr + size);
     return em_flush_tlb(e);
 }
@@ -198,6 +202,8 @@ int em_store(em_engine *e, int slot, uint64_t addr, const uint8_t *from, uint64_
     if (use(e, addr, size))
         return UC_ERR_NOMEM;
     if (e->logging) {
+        if (e->log_len + size / 8 >= e->log_max)
+            return UC_ERR_NOMEM;
         for (uint64_t i = 0; i < size; i += 8) {
             uint8_t n = size - i < 8 ? (uint8_t)(size - i) : 8;
             em_access *a = log_next(e);
