@@ -95,12 +95,16 @@ func Open(arch loader.Arch, zones []Zone, hooks bool) (*Engine, error) {
 	if err != nil {
 		return nil, fmt.Errorf("engine: %w", err)
 	}
-	if arch == loader.ARM64 {
-		// The model with every extension Unicorn has; what programs use of
-		// it is decided by AT_HWCAP.
-		if err := uc.SetCPUModel(unicorn.CPU_ARM64_MAX); err != nil {
-			return nil, fmt.Errorf("engine: cpu model: %w", err)
-		}
+	// On arm64 the model with every extension Unicorn has; what programs use
+	// of it is decided by AT_HWCAP. On amd64 the newest without RDRAND, which
+	// Unicorn answers with random bytes of the host.
+	model := unicorn.CPU_ARM64_MAX
+	if arch == loader.AMD64 {
+		model = unicorn.CPU_X86_SANDYBRIDGE
+	}
+	if err := uc.SetCPUModel(model); err != nil {
+		_ = uc.Close() // the error that matters is the first one
+		return nil, fmt.Errorf("engine: cpu model: %w", err)
 	}
 	e := &Engine{uc: uc, arch: arch, c: (*C.em_engine)(C.calloc(1, C.sizeof_em_engine))}
 	handle := (*C.uc_engine)(unsafe.Pointer(uc.Handle()))
