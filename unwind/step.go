@@ -1,6 +1,11 @@
 package unwind
 
-import "fmt"
+import (
+	"encoding/binary"
+	"fmt"
+
+	"emurace/loader"
+)
 
 // caller returns the frame that called f, and f's own CFA, 0 if it is not
 // known. An endError says that the stack ends at f.
@@ -27,7 +32,22 @@ func (u *Unwinder) caller(f *Frame, mem Memory) (Frame, uint64, error) {
 		return Frame{}, 0, err
 	}
 	caller, err := u.restore(f, &r, entry.cie, cfa, mem)
+	if u.countsNoLinkage(&r) {
+		cfa += 16
+		caller.set(u.arch.sp, cfa)
+	}
 	return caller, cfa, err
+}
+
+// countsNoLinkage recognizes the information of _dl_runtime_resolve on arm64
+// (sysdeps/aarch64/dl-trampoline.S in glibc, up to 2.43 at least). A linkage
+// table's header enters it with x16 and x30 pushed. It says that x30 is there,
+// but counts its CFA from below the two: a return address saved above the
+// stack pointer of the caller, which no other code has. In the one instruction
+// before it says so, the caller's stack pointer is 16 too low.
+func (u *Unwinder) countsNoLinkage(r *row) bool {
+	ra := r.regs[u.arch.returnAddress]
+	return u.arch == &arm64 && r.cfaExpression == nil && r.cfaRegister == u.arch.sp && ra.kind == atOffset && ra.offset == 8
 }
 
 // cfa computes the canonical frame address.
@@ -162,6 +182,9 @@ func (u *Unwinder) callerAtEntry(f *Frame, mem Memory) (Frame, uint64, error) {
 	if !ok {
 		return Frame{}, 0, endError{NoInformation}
 	}
+	if u.inLinkageHeader(f) {
+		sp += 16
+	}
 	var pc uint64
 	if u.arch.link {
 		pc, ok = f.Get(u.arch.returnAddress)
@@ -182,6 +205,46 @@ func (u *Unwinder) callerAtEntry(f *Frame, mem Memory) (Frame, uint64, error) {
 	caller.set(u.arch.sp, sp)
 	caller, err := u.returnTo(caller, pc)
 	return caller, sp, err
+}
+
+// inLinkageHeader says whether f is in the first entry of an arm64 procedure
+// linkage table, after the instruction that pushes x16 and x30 for the dynamic
+// linker's resolver. Linkers give these tables no call frame information, but
+// there is only one form of them (small_plt0_entry in binutils'
+// bfd/elfnn-aarch64.c): the push, adrp, ldr, add, br.
+func (u *Unwinder) inLinkageHeader(f *Frame) bool {
+	if u.arch != &arm64 || f.Module == nil || f.Module.Image == nil {
+		return false
+	}
+	rest := [...]struct{ mask, value uint32 }{
+		{0x9f00001f, 0x90000010}, // adrp x16
+		{0xffc003ff, 0xf9400211}, // ldr x17, [x16, #n]
+		{0xff8003ff, 0x91000210}, // add x16, x16, #n
+		{0xffffffff, 0xd61f0220}, // br x17
+	}
+	for done := range rest {
+		push := f.PC - f.Module.Base - 4*uint64(done+1)
+		if w, ok := word(f.Module.Image, push); !ok || w != 0xa9bf7bf0 { // stp x16, x30, [sp, #-16]!
+			continue
+		}
+		for i, want := range rest {
+			if w, ok := word(f.Module.Image, push+4*uint64(i+1)); !ok || w&want.mask != want.value {
+				return false
+			}
+		}
+		return true
+	}
+	return false
+}
+
+// word returns an instruction of the image's file.
+func word(im *loader.Image, vaddr uint64) (uint32, bool) {
+	for _, s := range im.Load {
+		if vaddr >= s.Vaddr && s.Filesz >= 4 && vaddr-s.Vaddr <= s.Filesz-4 {
+			return binary.LittleEndian.Uint32(im.Data()[s.Offset+vaddr-s.Vaddr:]), true
+		}
+	}
+	return 0, false
 }
 
 // callerByChain follows the frame pointer: on both architectures it points at
