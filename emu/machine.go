@@ -1,6 +1,7 @@
 package emu
 
 import (
+	"bytes"
 	"fmt"
 
 	"emurace/emu/internal/linux"
@@ -36,12 +37,13 @@ type Machine struct {
 	eng    *shim.Engine
 	kernel *linux.Kernel
 	libs   []string
+	events bool // see WantEvents
 
 	entry, ret, start  uint64 // the traps of the program's code
 	dataStart, dataEnd uint64
 	st                 state
 	modules            []*Module
-	modulesOf          *linux.State
+	modulesOf          []linux.VMA
 }
 
 // state is what changes beside memory, registers and the kernel's own.
@@ -127,12 +129,17 @@ func (m *Machine) findMonitor() error {
 	return memory{m.eng}.Unmap(page, shim.PageSize)
 }
 
-// lastOutput is what the process said last, for an error.
+// lastOutput is the last line that the process printed, for an error.
 func (m *Machine) lastOutput() string {
-	if out := m.Output(); len(out) > 0 {
-		return fmt.Sprintf("; it said: %s", out[len(out)-1].Data)
+	var all []byte
+	for _, c := range m.Output() {
+		all = append(all, c.Data...)
 	}
-	return ""
+	all = bytes.TrimSpace(all)
+	if len(all) == 0 {
+		return ""
+	}
+	return fmt.Sprintf("; it said: %q", all[bytes.LastIndexByte(all, '\n')+1:])
 }
 
 // Output is what the process wrote to standard output and error.

@@ -26,7 +26,15 @@ type Stop struct {
 	Kind StopKind
 	Ran  uint64 // instructions completed
 	End  *End   // for Ended
+
+	// Event tells, when machine events are wanted, that the last instruction
+	// was one; Objects are the kernel's objects that it used.
+	Event   bool
+	Objects []Object
 }
+
+// Object is something of the kernel's that a system call used.
+type Object = linux.Object
 
 // String says it in words.
 func (s Stop) String() string {
@@ -108,7 +116,8 @@ func (e *End) String() string {
 func (m *Machine) End() *End { return m.st.end }
 
 // Run runs a thread for n instructions, exactly that many unless its call
-// returns, it waits, or it or the process ends before.
+// returns, it waits, or it or the process ends before, or it comes to an event
+// when those are wanted.
 func (m *Machine) Run(t int, n uint64) (Stop, error) {
 	stop := Stop{}
 	if !m.Runnable(t) {
@@ -124,18 +133,23 @@ func (m *Machine) Run(t int, n uint64) (Stop, error) {
 			return stop, err
 		}
 		stop.Ran += s.Ran
+		stop.Event = s.Event
 		switch s.Reason {
-		case shim.StopBudget:
+		case shim.StopBudget, shim.StopEvent:
 			return stop, nil
 		case shim.StopTrap:
 			return m.trapped(t, stop)
 		case shim.StopSyscall:
-			kind, err := m.syscall(t)
-			if err != nil || kind != Budget {
-				stop.Kind, stop.End = kind, m.st.end
+			r, err := m.syscall(t)
+			if err != nil {
 				return stop, err
 			}
-			if stop.Ran == n {
+			stop.Kind, stop.End = m.effect(r), m.st.end
+			if m.events {
+				stop.Objects = r.Objects
+				stop.Event = stop.Event || m.eng.TouchedShared() || len(r.Objects) > 0
+			}
+			if stop.Kind != Budget || stop.Event || stop.Ran == n {
 				return stop, nil
 			}
 		default:
@@ -143,6 +157,18 @@ func (m *Machine) Run(t int, n uint64) (Stop, error) {
 		}
 	}
 }
+
+// WantEvents makes Run stop after every instruction that touches memory that
+// two threads touch, at least one of them writing, or a kernel object. Which
+// bytes those are is learned while this is on; see SharedGrown.
+func (m *Machine) WantEvents(on bool) {
+	m.events = on
+	m.eng.SetSharing(on)
+}
+
+// SharedGrown is how often a byte was found to be shared. When it grows, events
+// were missed before. Rewinding does not undo it.
+func (m *Machine) SharedGrown() uint64 { return m.eng.SharedGrown() }
 
 // trapped sorts out which of the program's traps the thread has reached.
 func (m *Machine) trapped(t int, stop Stop) (Stop, error) {
@@ -159,38 +185,46 @@ func (m *Machine) trapped(t int, stop Stop) (Stop, error) {
 	return stop, nil
 }
 
-func (m *Machine) syscall(t int) (StopKind, error) {
+// syscall carries out the system call that the thread stands behind.
+func (m *Machine) syscall(t int) (linux.Result, error) {
 	c := linux.Call{Thread: t}
 	var err error
 	if c.Number, err = m.eng.ReadReg(t, m.arch.number); err != nil {
-		return Budget, err
+		return linux.Result{}, err
 	}
 	for i, r := range m.arch.sysArgs {
 		if c.Args[i], err = m.eng.ReadReg(t, r); err != nil {
-			return Budget, err
+			return linux.Result{}, err
 		}
 	}
 	pc, err := m.PC(t)
 	if err != nil {
-		return Budget, err
+		return linux.Result{}, err
 	}
 	r, err := m.kernel.Do(c)
 	if err != nil {
-		return Budget, err
+		return r, err
 	}
 	switch r.Effect {
-	case linux.Blocks:
-		return Waits, nil
-	case linux.ThreadEnds:
-		return Gone, nil
 	case linux.Exits:
 		m.st.end = &End{Kind: EndExit, Thread: t, PC: pc, Code: r.Code}
-		return Ended, nil
 	case linux.Dies:
 		m.st.end = &End{Kind: EndSignal, Thread: t, PC: pc, Signal: r.Signal}
-		return Ended, nil
 	}
-	return Budget, nil
+	return r, nil
+}
+
+// effect is what a system call means for the run of its thread.
+func (m *Machine) effect(r linux.Result) StopKind {
+	switch r.Effect {
+	case linux.Blocks:
+		return Waits
+	case linux.ThreadEnds:
+		return Gone
+	case linux.Exits, linux.Dies:
+		return Ended
+	}
+	return Budget
 }
 
 // crash ends the process the way the kernel would with an unhandled signal.

@@ -39,6 +39,7 @@ func sysFutex(k *Kernel, c *Call, r *Result) (uint64, error) {
 	case futexWait, futexWaitBitset:
 		return k.wait(c, r, addr, val, mask, op)
 	case futexWake, futexWakeBitset:
+		r.Objects = append(r.Objects, Object{Class: ObjectFutex, ID: addr, Write: true})
 		n, err := k.wake(addr, int(int32(val)), mask)
 		return uint64(n), err
 	}
@@ -59,6 +60,9 @@ func (k *Kernel) wait(c *Call, r *Result, addr uint64, val, mask uint32, op uint
 	b, ok := k.read(addr, 4)
 	if !ok {
 		return fail(EFAULT)
+	}
+	if err := k.touch(c.Thread, addr, 4); err != nil {
+		return 0, err
 	}
 	if le.Uint32(b) != val {
 		return fail(EAGAIN)
@@ -83,6 +87,7 @@ func (k *Kernel) wait(c *Call, r *Result, addr uint64, val, mask uint32, op uint
 			return fail(ETIMEDOUT)
 		}
 	}
+	r.Objects = append(r.Objects, Object{Class: ObjectFutex, ID: addr, Write: true})
 	s := k.mut()
 	s.Tasks[c.Thread].Status = Blocked
 	s.Waiters = append(s.Waiters, w)

@@ -208,6 +208,8 @@ type Result struct {
 	Code   int
 	Signal int
 	Name   string
+	// Objects are the kernel objects that the call used, memory apart.
+	Objects []Object
 }
 
 // Do carries out a system call. The error is the emulator's own, never the
@@ -226,6 +228,7 @@ func (k *Kernel) Do(c Call) (Result, error) {
 		return Result{Value: value, Name: name}, k.Threads.SetResult(c.Thread, value)
 	}
 	r := Result{Name: e.name}
+	r.note()
 	v, err := e.do(k, &c, &r)
 	if err != nil {
 		return r, fmt.Errorf("%s: %w", e.name, err)

@@ -110,6 +110,7 @@ func sysExit(k *Kernel, c *Call, r *Result) (uint64, error) {
 		if _, err := k.write(c.Thread, t.ClearTID, make([]byte, 4)); err != nil {
 			return 0, err
 		}
+		r.Objects = append(r.Objects, Object{Class: ObjectFutex, ID: t.ClearTID, Write: true})
 		if _, err := k.wake(t.ClearTID, 1, matchAny); err != nil {
 			return 0, err
 		}

@@ -33,7 +33,7 @@ static void on_code(uc_engine *uc, uint64_t addr, uint32_t size, void *user) {
         return;
     }
     if (__builtin_expect(e->left == 0, 0)) {
-        halt(e, e->log_full ? EM_STOP_LOG : EM_STOP_BUDGET);
+        halt(e, e->log_full ? EM_STOP_LOG : e->event ? EM_STOP_EVENT : EM_STOP_BUDGET);
         return;
     }
     *e->pc_synced = true;
@@ -211,7 +211,9 @@ static void probe(em_engine *e) {
     size_t log_len = e->log_len;
     bool logging = e->logging;
     uint64_t step = e->step;
+    bool sharing = e->sharing;
     e->logging = true;
+    e->sharing = false;
     e->probing = true;
     e->stop = -1;
     e->left = 1;
@@ -222,6 +224,7 @@ static void probe(em_engine *e) {
     e->fault = fault;
     em_undo(e, log_len, e->maps_len);
     e->logging = logging;
+    e->sharing = sharing;
     e->step = step;
     e->stop = EM_STOP_FAULT;
     em_flush_tlb(e);
@@ -291,6 +294,7 @@ int em_run(em_engine *e, int slot, uint64_t budget) {
     e->left = budget;
     e->stop = -1;
     e->log_full = false;
+    e->event = false;
     e->dirty = true;
     int err = start(e, pc_reg);
     if (e->stop == EM_STOP_FAULT) {
@@ -336,6 +340,7 @@ void em_close_contexts(em_engine *e) {
 
 void em_close(em_engine *e) {
     em_log_drop(e);
+    em_share_drop(e);
     free(e->log);
     free(e->maps);
     e->log = NULL;

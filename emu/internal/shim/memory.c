@@ -92,6 +92,10 @@ void em_on_mem(uc_engine *uc, uc_mem_type type, uint64_t addr, int size, int64_t
     a->size = (uint8_t)size;
     a->kind = kind;
     a->thread = (uint16_t)e->cur;
+    if (e->sharing && em_share_access(e, addr, (unsigned)size, kind == EM_WRITE, e->cur)) {
+        e->event = true;
+        e->left = 0;
+    }
 }
 
 static em_mapundo *undo_next(em_engine *e) {
@@ -213,6 +217,8 @@ int em_store(em_engine *e, int slot, uint64_t addr, const uint8_t *from, uint64_
                              .kind = EM_KERNEL, .thread = (uint16_t)slot};
             memcpy(&a->old, host + i, n);
             memcpy(&a->value, from + i, n);
+            if (e->sharing && em_share_access(e, addr + i, n, true, slot))
+                e->event = true;
         }
     }
     memcpy(host, from, size);
@@ -220,6 +226,25 @@ int em_store(em_engine *e, int slot, uint64_t addr, const uint8_t *from, uint64_
     for (; page < addr + size; page += EM_PAGE)
         if (em_page(e, page) & EM_X)
             em_remove_code(e, page, page + EM_PAGE);
+    return UC_ERR_OK;
+}
+
+// Logs a read by the kernel that matters to the order of threads.
+int em_touch(em_engine *e, int slot, uint64_t addr, uint8_t size) {
+    uint8_t *host = em_host(e, addr, size);
+    if (host == NULL || size > 8)
+        return UC_ERR_ARG;
+    if (!e->logging)
+        return UC_ERR_OK;
+    em_access *a = log_next(e);
+    if (a == NULL)
+        return UC_ERR_NOMEM;
+    *a = (em_access){.step = e->step, .pc = e->pc, .addr = addr, .size = size,
+                     .kind = EM_READ, .thread = (uint16_t)slot};
+    memcpy(&a->old, host, size);
+    a->value = a->old;
+    if (e->sharing && em_share_access(e, addr, size, false, slot))
+        e->event = true;
     return UC_ERR_OK;
 }
 

@@ -146,3 +146,27 @@ func (e *Engine) SetLogging(on bool) error {
 
 // FlushTLB drops the translated addresses, for benchmarks and tests.
 func (e *Engine) FlushTLB() error { return ucError("flush tlb", C.em_flush_tlb(e.c)) }
+
+// SetSharing makes Run stop after every instruction that touches a shared byte:
+// one that two threads have touched since this was first turned on, at least
+// one of them writing. What is known of the bytes stays when the machine
+// rewinds, and when this is turned off.
+func (e *Engine) SetSharing(on bool) { e.c.sharing = C.bool(on) }
+
+// SharedGrown is how often a byte was found to be shared. When it grows, stops
+// were missed before.
+func (e *Engine) SharedGrown() uint64 { return uint64(e.c.share.grown) }
+
+// SharedMask tells which of the eight bytes at addr&^7 are shared, lowest bit
+// first.
+func (e *Engine) SharedMask(addr uint64) uint8 {
+	return uint8(C.em_share_mask(e.c, C.uint64_t(addr)))
+}
+
+// TouchedShared tells whether a store since the last Run touched a shared byte.
+func (e *Engine) TouchedShared() bool { return bool(e.c.event) }
+
+// Touch logs a read by the kernel on behalf of a thread, of at most eight bytes.
+func (e *Engine) Touch(thread int, addr uint64, size uint8) error {
+	return e.memError("read", addr, uint64(size), C.em_touch(e.c, C.int(thread), C.uint64_t(addr), C.uint8_t(size)))
+}

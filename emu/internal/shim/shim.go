@@ -51,6 +51,7 @@ const (
 	StopIllegal   StopReason = C.EM_STOP_ILLEGAL
 	StopLogFull   StopReason = C.EM_STOP_LOG
 	StopError     StopReason = C.EM_STOP_ERROR
+	StopEvent     StopReason = C.EM_STOP_EVENT // see SetSharing
 )
 
 // Fault is an access that the page table refused.
@@ -67,6 +68,7 @@ type Stop struct {
 	Ran    uint64 // instructions completed
 	Fault  Fault  // for StopFault
 	Vector int    // Unicorn's exception number, for StopException
+	Event  bool   // the last instruction touched shared bytes; see SetSharing
 }
 
 // Engine is one emulated processor with its memory and threads. It is not
@@ -154,7 +156,7 @@ func (e *Engine) SetTrap(lo, hi uint64) {
 func (e *Engine) Run(thread int, budget uint64) (Stop, error) {
 	before := e.c.step
 	r := StopReason(C.em_run(e.c, C.int(thread), C.uint64_t(budget)))
-	s := Stop{Reason: r, Ran: uint64(e.c.step - before)}
+	s := Stop{Reason: r, Ran: uint64(e.c.step - before), Event: bool(e.c.event)}
 	switch r {
 	case StopFault:
 		f := &e.c.fault

@@ -42,6 +42,7 @@ enum em_stop {
     EM_STOP_ILLEGAL,    // an instruction the CPU does not know
     EM_STOP_LOG,        // the access log reached its limit
     EM_STOP_ERROR,      // Unicorn failed; see uc_error
+    EM_STOP_EVENT,      // the last instruction touched shared bytes
 };
 
 enum em_kind { EM_READ = 0, EM_WRITE = 1, EM_KERNEL = 2 };
@@ -95,6 +96,14 @@ typedef struct em_fault {
     int mapped; // 1: the page exists but does not allow it
 } em_fault;
 
+// What is known of the memory that threads share; see share.c.
+typedef struct em_share {
+    struct em_granule *table;
+    size_t len, cap;
+    int shift;
+    uint64_t grown; // how often a byte was found to be shared
+} em_share;
+
 typedef struct em_engine {
     uc_engine *uc;
     int arch; // uc_arch
@@ -110,6 +119,9 @@ typedef struct em_engine {
     bool logging; // every access is logged, every change can be undone
     bool probing; // finding out a fault's exact address
     bool log_full;
+    bool sharing; // stop after every instruction that touches shared bytes
+    bool event;   // the last instruction did
+    em_share share;
     bool *pc_synced; // Unicorn's skip_sync_pc_on_exit; see on_code
     int stop;
     int intno;
@@ -151,8 +163,14 @@ int em_forget(em_engine *e, uint64_t addr, uint64_t size);
 int em_store(em_engine *e, int slot, uint64_t addr, const uint8_t *from, uint64_t size);
 void em_on_mem(uc_engine *uc, uc_mem_type type, uint64_t addr, int size, int64_t value,
                void *user);
+int em_touch(em_engine *e, int slot, uint64_t addr, uint8_t size);
 void em_undo(em_engine *e, size_t log_len, size_t maps_len);
 void em_log_drop(em_engine *e);
+
+// share.c
+bool em_share_access(em_engine *e, uint64_t addr, unsigned size, bool write, int slot);
+uint8_t em_share_mask(em_engine *e, uint64_t addr);
+void em_share_drop(em_engine *e);
 
 // thread.c
 int em_thread_add(em_engine *e, int slot, int parent);

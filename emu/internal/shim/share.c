@@ -1,0 +1,97 @@
+#include "shim.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+// What the threads have done to eight bytes of memory. Masks have a bit a byte.
+// Beside the first thread that came, one more is told apart; any third counts
+// as in conflict with both, which can only make a byte shared that need not be.
+typedef struct em_granule {
+    uint64_t key; // address / 8 + 1; 0 for an empty place
+    uint8_t read[2], write[2];
+    uint8_t shared;
+    uint16_t thread[2]; // slot + 1; 0 for none
+} em_granule;
+
+static uint64_t place_of(const em_share *s, uint64_t key) {
+    return (key * 0x9e3779b97f4a7c15ULL) >> s->shift; // Fibonacci hashing
+}
+
+static em_granule *find(em_share *s, uint64_t key) {
+    uint64_t mask = s->cap - 1;
+    for (uint64_t i = place_of(s, key);; i++) {
+        em_granule *g = &s->table[i & mask];
+        if (g->key == key || g->key == 0)
+            return g;
+    }
+}
+
+static bool grow(em_share *s) {
+    em_share old = *s;
+    s->cap = old.cap ? 2 * old.cap : 1 << 12;
+    s->shift = 64 - __builtin_ctzll(s->cap);
+    s->table = calloc(s->cap, sizeof *s->table);
+    if (s->table == NULL) {
+        *s = old;
+        return false;
+    }
+    for (size_t i = 0; i < old.cap; i++)
+        if (old.table[i].key)
+            *find(s, old.table[i].key) = old.table[i];
+    free(old.table);
+    return true;
+}
+
+// Notes an access and returns which of its bytes are shared.
+static uint8_t note(em_engine *e, uint64_t key, uint8_t bytes, bool write, int slot) {
+    em_share *s = &e->share;
+    if (2 * s->len >= s->cap && !grow(s))
+        return bytes; // out of memory: shared is the safe answer
+    em_granule *g = find(s, key);
+    if (g->key == 0) {
+        g->key = key;
+        s->len++;
+    }
+    uint16_t id = (uint16_t)(slot + 1);
+    int who = g->thread[0] == 0 || g->thread[0] == id ? 0 : g->thread[1] == 0 || g->thread[1] == id ? 1 : 2;
+    uint8_t conflict;
+    if (who < 2) {
+        g->thread[who] = id;
+        if (write)
+            g->write[who] |= bytes;
+        else
+            g->read[who] |= bytes;
+        conflict = (g->write[0] & (g->read[1] | g->write[1])) | (g->read[0] & g->write[1]);
+    } else {
+        uint8_t any = g->write[0] | g->write[1] | (write ? g->read[0] | g->read[1] : 0);
+        conflict = bytes & any;
+    }
+    if (conflict & ~g->shared) {
+        g->shared |= conflict;
+        s->grown++;
+    }
+    return bytes & g->shared;
+}
+
+// Tells whether an access touches a byte that two threads touch, at least one
+// writing, as far as is known; and learns from it.
+bool em_share_access(em_engine *e, uint64_t addr, unsigned size, bool write, int slot) {
+    unsigned off = addr & 7;
+    unsigned bytes = (size >= 8 ? 0xff : (1u << size) - 1) << off;
+    uint8_t hit = note(e, addr / 8 + 1, (uint8_t)bytes, write, slot);
+    if (bytes > 0xff)
+        hit |= note(e, addr / 8 + 2, (uint8_t)(bytes >> 8), write, slot);
+    return hit != 0;
+}
+
+// The bytes of the eight at addr/8*8 that are shared, as a mask.
+uint8_t em_share_mask(em_engine *e, uint64_t addr) {
+    if (e->share.cap == 0)
+        return 0;
+    return find(&e->share, addr / 8 + 1)->shared;
+}
+
+void em_share_drop(em_engine *e) {
+    free(e->share.table);
+    memset(&e->share, 0, sizeof e->share);
+}
