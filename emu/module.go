@@ -20,12 +20,13 @@ type Module struct {
 // Modules lists the mapped images in ascending order of address, the
 // made-up program left out.
 func (m *Machine) Modules() []*Module {
-	s := m.kernel.State()
-	if m.modulesOf == s {
+	// The list is made anew only when the mappings are others than last time.
+	vmas := m.kernel.State().VMAs
+	if slices.Equal(m.modulesOf, vmas) {
 		return m.modules
 	}
 	var mods []*Module
-	for _, v := range s.VMAs {
+	for _, v := range vmas {
 		if v.Path == "" || v.Path[0] != '/' || v.Path == programPath {
 			continue
 		}
@@ -40,7 +41,7 @@ func (m *Machine) Modules() []*Module {
 		lo, hi := im.Span()
 		mods = append(mods, &Module{Path: v.Path, Image: im, Base: v.Start - lo, Lo: v.Start, Hi: v.Start - lo + hi})
 	}
-	m.modules, m.modulesOf = mods, s
+	m.modules, m.modulesOf = mods, slices.Clone(vmas)
 	return mods
 }
 
@@ -94,6 +95,9 @@ func (m *Machine) Lookup(name string) (uint64, error) {
 		sym, ok := mod.Image.Symbol(name)
 		if !ok {
 			continue
+		}
+		if sym.Type == elf.STT_TLS {
+			return 0, fmt.Errorf("%q is thread-local: it has an address in every thread", name)
 		}
 		addr := mod.Base + sym.Addr
 		if sym.Type == elf.STT_GNU_IFUNC {
