@@ -26,9 +26,11 @@ type Options struct {
 
 // Progress is where a search is.
 type Progress struct {
-	Preemptions int    // schedules with so many are being run
+	Preemptions int    // schedules with so many are being run; -1 for any number
 	Schedules   uint64 // run so far, all bounds together
 	Done, Units uint64 // parts of the present bound that are finished, and in all
+	Depth       int    // events of the present run, where those are counted
+	Restarts    int    // how often the search began anew with more shared bytes
 }
 
 // progressEvery is the pause between two calls of Options.Progress.

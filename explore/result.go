@@ -23,6 +23,8 @@ type Result struct {
 	Unbounded    bool // no schedule has more preemptions than the bound
 	Schedules    uint64
 	Failing      uint64
+	Blocked      uint64 // runs given up because what follows was covered already
+	Restarts     int    // searches begun anew because more bytes were shared than known
 	Instructions uint64 // run in all, those of rewound prefixes once
 	Findings     []Finding
 }

@@ -1,0 +1,127 @@
+package scenario
+
+import (
+	"emurace/emu"
+)
+
+// Event is what a thread did between two scheduling points: instructions that
+// concern no other thread, and then one that does, or the end of its calls.
+type Event struct {
+	Thread   int
+	Ran      uint64 // instructions, the one that matters last
+	Accesses []Access
+	Objects  []emu.Object // kernel objects that a system call used
+	Woke     []int        // threads that it let go on
+	// Ends tells that the process ended, by a crash or otherwise. Whatever
+	// another thread would have done next depends on it.
+	Ends bool
+}
+
+// Access is a range of bytes that an event read or wrote. An atomic instruction
+// that leaves the bytes as they were, such as a failed compare-and-swap, only
+// read them.
+type Access struct {
+	Addr  uint64
+	Size  uint8
+	Write bool
+}
+
+// Dependent tells whether two events of different threads may not change
+// places: they touch a byte that one of them writes, or use a kernel object
+// that one of them changes, or one of them ends the process.
+func (e *Event) Dependent(o *Event) bool {
+	if e.Thread == o.Thread || e.Ends || o.Ends {
+		return true
+	}
+	for _, a := range e.Accesses {
+		for _, b := range o.Accesses {
+			if (a.Write || b.Write) && a.Addr < b.Addr+uint64(b.Size) && b.Addr < a.Addr+uint64(a.Size) {
+				return true
+			}
+		}
+	}
+	for _, a := range e.Objects {
+		for _, b := range o.Objects {
+			if (a.Write || b.Write) && a.Class == b.Class && a.ID == b.ID {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// RunEvent runs a thread up to and over its next event, or to its end. The
+// machine must want events.
+func (s *Session) RunEvent(i int) (Event, error) {
+	e := Event{Thread: i}
+	waiting := s.waiting()
+	r := &s.threads[i]
+	for s.Runnable(i) && s.Steps() < s.Limit {
+		stop, err := s.M.Run(r.machine, s.Limit-s.Steps())
+		if err != nil {
+			return e, err
+		}
+		e.Ran += stop.Ran
+		if stop.Event {
+			e.Accesses, e.Objects = s.lastAccesses(), stop.Objects
+		}
+		switch stop.Kind {
+		case emu.Returned:
+			err = s.finishCall(i)
+		case emu.Waits, emu.Gone:
+			err = s.unblock()
+		case emu.Ended:
+			e.Ends = true
+		}
+		if err != nil {
+			return e, err
+		}
+		if stop.Event {
+			break
+		}
+	}
+	for _, t := range waiting {
+		if t != i && s.Runnable(t) {
+			e.Woke = append(e.Woke, t)
+		}
+	}
+	return e, nil
+}
+
+// waiting lists the threads that wait in the kernel.
+func (s *Session) waiting() []int {
+	var list []int
+	for i, r := range s.threads {
+		if s.M.Waiting(r.machine) {
+			list = append(list, i)
+		}
+	}
+	return list
+}
+
+// lastAccesses are those of the instruction that ran last.
+func (s *Session) lastAccesses() []Access {
+	log := s.M.Log()
+	from := len(log)
+	for from > 0 && log[from-1].Step == s.M.Steps() {
+		from--
+	}
+	var list []Access
+	for k, a := range log[from:] {
+		write := a.Kind != emu.LogRead
+		if a.Kind == emu.LogWrite && a.Old == a.Value && readBefore(log[from:from+k], a) {
+			write = false
+		}
+		list = append(list, Access{Addr: a.Addr, Size: a.Size, Write: write})
+	}
+	return list
+}
+
+func readBefore(list []emu.LogEntry, w emu.LogEntry) bool {
+	for _, a := range list {
+		if a.Kind == emu.LogRead && a.Addr == w.Addr && a.Size == w.Size {
+			return true
+		}
+	}
+	return false
+}
