@@ -54,14 +54,11 @@ func (s Schedule) Texts(names []string) []string {
 	return out
 }
 
-// ParseSchedule reads what [Schedule.Texts] writes.
+// ParseSchedule reads what [Schedule.Texts] writes, and nothing else.
 func ParseSchedule(lines, names []string) (Schedule, error) {
 	var s Schedule
 	for i, line := range lines {
-		name, count := line, ""
-		if k := strings.LastIndexByte(line, ' '); k >= 0 {
-			name, count = line[:k], line[k+1:]
-		}
+		name, count, counted := strings.Cut(line, " ")
 		thread := -1
 		for j, n := range names {
 			if n == name {
@@ -72,9 +69,9 @@ func ParseSchedule(lines, names []string) (Schedule, error) {
 			return nil, fmt.Errorf("slice %d: %q: no thread of this name, only %s", i+1, line, strings.Join(names, ", "))
 		}
 		sl := Slice{Thread: thread}
-		if count != "" {
+		if counted {
 			n, err := strconv.ParseUint(count, 10, 48)
-			if err != nil || n == 0 {
+			if err != nil || n == 0 || count != strconv.FormatUint(n, 10) {
 				return nil, fmt.Errorf("slice %d: %q: not a number of instructions", i+1, line)
 			}
 			sl.N = n
