@@ -65,15 +65,8 @@ func (s *Session) RunEvent(i int) (Event, error) {
 		if stop.Event {
 			e.Accesses, e.Objects = s.lastAccesses(), stop.Objects
 		}
-		switch stop.Kind {
-		case emu.Returned:
-			err = s.finishCall(i)
-		case emu.Waits, emu.Gone:
-			err = s.unblock()
-		case emu.Ended:
-			e.Ends = true
-		}
-		if err != nil {
+		e.Ends = stop.Kind == emu.Ended
+		if err := s.settle(i, stop.Kind); err != nil {
 			return e, err
 		}
 		if stop.Event {

@@ -3,6 +3,8 @@ package scenario
 import (
 	"fmt"
 	"slices"
+	"strings"
+	"unicode"
 
 	"emurace/emu"
 )
@@ -69,6 +71,10 @@ func (p *Plan) check() error {
 	for i, t := range p.Threads {
 		if t.Name == "" || slices.ContainsFunc(p.Threads[:i], func(o Thread) bool { return o.Name == t.Name }) {
 			return fmt.Errorf("scenario: thread %d: the name %q is empty or taken", i, t.Name)
+		}
+		// A schedule names its threads, one word each.
+		if strings.ContainsFunc(t.Name, func(c rune) bool { return unicode.IsSpace(c) || !unicode.IsPrint(c) }) {
+			return fmt.Errorf("scenario: thread %d: the name %q is not one printable word", i, t.Name)
 		}
 	}
 	return nil
@@ -246,20 +252,27 @@ func (s *Session) Run(i int, n uint64) (uint64, error) {
 			return ran, err
 		}
 		ran += stop.Ran
-		switch stop.Kind {
-		case emu.Returned:
-			if err := s.finishCall(i); err != nil {
-				return ran, err
-			}
-		case emu.Waits, emu.Gone:
-			if err := s.unblock(); err != nil {
-				return ran, err
-			}
-		case emu.Trapped:
-			return ran, fmt.Errorf("thread %s reached the program's code", s.Plan.Threads[i].Name)
+		if err := s.settle(i, stop.Kind); err != nil {
+			return ran, err
 		}
 	}
 	return ran, nil
+}
+
+// settle does what follows from the way in which a thread's run stopped.
+func (s *Session) settle(i int, kind emu.StopKind) error {
+	switch kind {
+	case emu.Returned:
+		if err := s.finishCall(i); err != nil {
+			return err
+		}
+	case emu.Gone:
+		s.threads[i].done = true // it ended itself: there is nobody to make more calls
+	case emu.Trapped:
+		return fmt.Errorf("thread %s reached the program's code", s.Plan.Threads[i].Name)
+	}
+	// The others may have waited for a thread that is now at its end.
+	return s.unblock()
 }
 
 func (s *Session) finishCall(i int) error {
@@ -274,6 +287,9 @@ func (s *Session) finishCall(i int) error {
 
 // unblock lets the earliest timeout pass when nothing else can happen.
 func (s *Session) unblock() error {
+	if s.M.End() != nil {
+		return nil
+	}
 	for i := range s.threads {
 		if s.Runnable(i) {
 			return nil
@@ -367,9 +383,13 @@ func (u *Setup) Code(code []byte, size uint64) (uint64, error) {
 		return 0, fmt.Errorf("code: %d bytes do not fit into %d", len(code), size)
 	}
 	const rwx, privateAnonymous = 7, 0x22
+	const failed = ^uint64(0) // MAP_FAILED
 	addr, err := u.Call(u.s.Plan.Threads[0].Name, "mmap", Int(0), Int(size), Int(rwx), Int(privateAnonymous), Int(^uint64(0)), Int(0))
 	if err != nil {
 		return 0, err
+	}
+	if addr == failed {
+		return 0, fmt.Errorf("code: mmap gives no %d bytes", size)
 	}
 	return addr, u.s.M.Write(0, addr, code)
 }
