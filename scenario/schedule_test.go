@@ -1,0 +1,122 @@
+package scenario
+
+import (
+	"slices"
+	"strings"
+	"testing"
+
+	"pgregory.net/rapid"
+)
+
+// maxSlice is the longest slice that can be written down.
+const maxSlice = 1<<48 - 1
+
+var racers = []string{"main", "worker", "a_third-1"}
+
+func TestScheduleAdd(t *testing.T) {
+	s := Schedule(nil).Add(0, 3).Add(0, 4).Add(1, 5).Add(0, 1).Add(0, 1)
+	if want := (Schedule{{0, 7}, {1, 5}, {0, 2}}); !slices.Equal(s, want) {
+		t.Errorf("%v, want %v", s, want)
+	}
+}
+
+// Adding slices loses no instruction, keeps their order, and leaves no two
+// neighbours of one thread.
+func TestScheduleAddProperty(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		slicesIn := rapid.SliceOf(rapid.Custom(func(t *rapid.T) Slice {
+			return Slice{rapid.IntRange(0, 2).Draw(t, "thread"), rapid.Uint64Range(1, 5).Draw(t, "n")}
+		})).Draw(t, "slices")
+		var s Schedule
+		for _, sl := range slicesIn {
+			s = s.Add(sl.Thread, sl.N)
+		}
+		if !slices.Equal(threadsOf(s), threadsOf(slicesIn)) {
+			t.Errorf("%v became %v", slicesIn, s)
+		}
+		if want := max(len(s)-1, 0); s.Switches() != want {
+			t.Errorf("%v: %d switches, want %d", s, s.Switches(), want)
+		}
+		if Schedule(slicesIn).Switches() != s.Switches() {
+			t.Errorf("%v has %d switches, %v %d", slicesIn, Schedule(slicesIn).Switches(), s, s.Switches())
+		}
+	})
+}
+
+// threadsOf is the thread of each single instruction.
+func threadsOf(s []Slice) []int {
+	var out []int
+	for _, sl := range s {
+		for range sl.N {
+			out = append(out, sl.Thread)
+		}
+	}
+	return out
+}
+
+func TestScheduleTexts(t *testing.T) {
+	s := Schedule{{0, 412}, {1, 0}, {0, maxSlice}, {2, 1}}
+	got := s.Texts(racers)
+	want := []string{"main 412", "worker", "main 281474976710655", "a_third-1 1"}
+	if !slices.Equal(got, want) {
+		t.Errorf("%q, want %q", got, want)
+	}
+}
+
+func TestScheduleRoundTrip(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		s := rapid.SliceOf(rapid.Custom(func(t *rapid.T) Slice {
+			return Slice{rapid.IntRange(0, len(racers)-1).Draw(t, "thread"), rapid.Uint64Range(0, maxSlice).Draw(t, "n")}
+		})).Draw(t, "schedule")
+		got, err := ParseSchedule(Schedule(s).Texts(racers), racers)
+		if err != nil || !slices.Equal(got, s) {
+			t.Errorf("%v came back as %v, %v", s, got, err)
+		}
+	})
+}
+
+func TestParseScheduleErrors(t *testing.T) {
+	for line, want := range map[string]string{
+		"":                          `slice 2: "": no thread of this name, only main, worker, a_third-1`,
+		"other 5":                   `slice 2: "other 5": no thread of this name, only main, worker, a_third-1`,
+		"Main":                      `slice 2: "Main": no thread`,
+		"main\t5":                   `slice 2: "main\t5": no thread`,
+		"main 0":                    `slice 2: "main 0": not a number of instructions`,
+		"main -1":                   `slice 2: "main -1": not a number of instructions`,
+		"main 1.5":                  `slice 2: "main 1.5": not a number of instructions`,
+		"main 0x10":                 `slice 2: "main 0x10": not a number of instructions`,
+		"main 1_000":                `slice 2: "main 1_000": not a number of instructions`,
+		"main 281474976710656":      `slice 2: "main 281474976710656": not a number of instructions`,
+		"main 99999999999999999999": `slice 2: "main 99999999999999999999": not a number of instructions`,
+		"main ":                     `slice 2: "main ": not a number of instructions`,
+		"main 07":                   `slice 2: "main 07": not a number of instructions`,
+		"main  7":                   `slice 2: "main  7": not a number`,
+	} {
+		s, err := ParseSchedule([]string{"main 3", line}, racers)
+		if err == nil || !strings.HasPrefix(err.Error(), want) || s != nil {
+			t.Errorf("%q: %v, %v; want %s", line, s, err, want)
+		}
+	}
+}
+
+// What can be read is written back the same, and what cannot is refused in one
+// line.
+func FuzzParseSchedule(f *testing.F) {
+	f.Add("main 412\nworker 1203\nmain")
+	f.Add("worker\na_third-1 1\nmain 281474976710655")
+	f.Add("main 00")
+	f.Add("main \n 5")
+	f.Fuzz(func(t *testing.T, text string) {
+		lines := strings.Split(text, "\n")
+		s, err := ParseSchedule(lines, racers)
+		if err != nil {
+			if s != nil || strings.Contains(err.Error(), "\n") {
+				t.Errorf("%v, %v", s, err)
+			}
+			return
+		}
+		if got := s.Texts(racers); !slices.Equal(got, lines) {
+			t.Errorf("%q is written back as %q", lines, got)
+		}
+	})
+}
