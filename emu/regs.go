@@ -20,11 +20,12 @@ func (r Register) Uint64() uint64 {
 }
 
 func (m *Machine) hasRegisters(t int) bool {
-	return m.kernel.State().Tasks[t].Status != linux.Ended
+	return t >= 0 && t < len(m.st.threads) && m.kernel.State().Tasks[t].Status != linux.Ended
 }
 
 // Registers reads every register of a thread: general, pc, flags, thread
-// pointer, floating point, SIMD, in the architecture's usual order.
+// pointer, floating point, SIMD, in the architecture's usual order. A thread
+// that is not there or has ended has none.
 func (m *Machine) Registers(t int) ([]Register, error) {
 	if !m.hasRegisters(t) {
 		return nil, nil

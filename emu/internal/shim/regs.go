@@ -96,6 +96,9 @@ func (e *Engine) ReadReg(thread int, r Reg) (uint64, error) {
 
 // WriteReg writes a register of at most eight bytes.
 func (e *Engine) WriteReg(thread int, r Reg, v uint64) error {
+	if r.Size > 8 {
+		return fmt.Errorf("engine: write %s: it has %d bytes", r.Name, r.Size)
+	}
 	return ucError("write "+r.Name, C.em_reg_write(e.c, C.int(thread), r.id, unsafe.Pointer(&v)))
 }
 

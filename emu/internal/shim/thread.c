@@ -149,10 +149,10 @@ void em_thread_drop(em_engine *e, int slot) {
 }
 
 int em_reg_read(em_engine *e, int slot, int reg, void *value) {
-    if (e->cur == slot)
-        return uc_reg_read(e->uc, reg, value);
     if (slot < 0 || slot >= EM_MAX_THREADS || e->slots[slot].ctx == NULL)
         return UC_ERR_ARG;
+    if (e->cur == slot)
+        return uc_reg_read(e->uc, reg, value);
     return uc_context_reg_read(e->slots[slot].ctx->uc, reg, value);
 }
 
