@@ -3,7 +3,6 @@ package explore
 import (
 	"context"
 	"errors"
-	"math/bits"
 
 	"emurace/scenario"
 )
@@ -35,7 +34,7 @@ func DPOR(ctx context.Context, start func() (*scenario.Session, error), o Option
 	defer r.close()
 	s.M.WantEvents(true)
 	defer s.M.WantEvents(false)
-	d := &dpor{Options: o, ctx: ctx, s: s, report: r}
+	d := &dpor{Options: o, ctx: ctx, s: s, report: r, order: order{threads: len(s.Plan.Threads)}}
 	for {
 		known := s.M.SharedGrown()
 		d.total = &Result{Preemptions: -1}
@@ -59,15 +58,6 @@ func DPOR(ctx context.Context, start func() (*scenario.Session, error), o Option
 // taken for private.
 var errGrown = errors.New("more bytes are shared than was known")
 
-// maxThreads is how many threads a set holds.
-const maxThreads = 64
-
-// set is a set of threads, a bit each.
-type set uint64
-
-func (s set) has(t int) bool { return s&(1<<t) != 0 }
-func (s set) first() int     { return bits.TrailingZeros64(uint64(s)) }
-
 // frame is a moment of the run and what is to be tried from there.
 type frame struct {
 	mark      *scenario.Mark
@@ -79,15 +69,6 @@ type frame struct {
 	event     *event // what was run from here last
 }
 
-// event is an event of the present run, with its place in its order.
-type event struct {
-	scenario.Event
-	lo, hi uint64 // bounds of the bytes accessed
-	// clock says of each thread which of the run's events, by number, is the
-	// last of its that happens before this one, or is this one; -1 for none.
-	clock []int
-}
-
 type dpor struct {
 	Options
 	ctx    context.Context
@@ -95,7 +76,8 @@ type dpor struct {
 	report *reporter
 	total  *Result
 
-	stack        []*frame // events run so far, and the present moment on top
+	stack        []*frame // a frame before each event of the present run, and one for the present moment
+	order        order    // the events of the present run
 	restarts     int
 	instructions uint64
 }
@@ -222,13 +204,11 @@ func (d *dpor) run(f *frame, thread int) (over bool, err error) {
 		return false, err
 	}
 	d.instructions += ev.Ran
-	e := &event{Event: ev, lo: ^uint64(0)}
-	for _, a := range ev.Accesses {
-		e.lo, e.hi = min(e.lo, a.Addr), max(e.hi, a.Addr+uint64(a.Size))
-	}
+	e := newEvent(ev)
 	f.event = e
-	for _, j := range d.order(e) {
-		d.reverse(j, e)
+	d.order.cut(len(d.stack) - 1)
+	for _, j := range d.order.add(e) {
+		d.reverse(j)
 	}
 	if ev.Ends {
 		// Nobody gets further after this: what the others would have done
@@ -251,77 +231,17 @@ func (d *dpor) run(f *frame, thread int) (over bool, err error) {
 	return false, d.push(sleep)
 }
 
-func (e *event) dependent(o *event) bool {
-	if len(e.Objects) == 0 && !e.Ends && !o.Ends && e.Thread != o.Thread && (e.hi <= o.lo || o.hi <= e.lo) {
-		return false
-	}
-	return e.Event.Dependent(&o.Event)
-}
-
-// order gives the newest event, which is on the top frame, its clock, and
-// returns the events that it is in an immediate race with: dependent ones of
-// other threads with nothing in between that orders them.
-func (d *dpor) order(e *event) []int {
-	n := len(d.stack) - 1
-	e.clock = make([]int, len(d.s.Plan.Threads))
-	for i := range e.clock {
-		e.clock[i] = -1
-	}
-	var races []int
-	for j := n - 1; j >= 0; j-- {
-		o := d.stack[j].event
-		if e.clock[o.Thread] >= j {
-			continue
-		}
-		woke := false
-		for _, t := range o.Woke {
-			woke = woke || t == e.Thread
-		}
-		if !woke && !o.dependent(e) {
-			continue
-		}
-		if o.Thread != e.Thread && !woke {
-			races = append(races, j)
-		}
-		for i, c := range o.clock {
-			e.clock[i] = max(e.clock[i], c)
-		}
-	}
-	e.clock[e.Thread] = n
-	return races
-}
-
-// reverse makes sure that event e is also tried before the event number j that
-// it races with: the events after j that do not need it, and then e, must have
-// a first thread among those tried at j.
-func (d *dpor) reverse(j int, e *event) {
-	first := d.stack[j].event
-	var v []int // numbers of the events of that sequence
-	n := len(d.stack) - 1
-	var seen, initials set
-	for k := j + 1; k <= n; k++ {
-		o := d.stack[k].event
-		if k < n && o.clock[first.Thread] >= j {
-			continue
-		}
-		if !seen.has(o.Thread) {
-			free := true
-			for _, i := range v {
-				free = free && o.clock[d.stack[i].event.Thread] < i
-			}
-			if free {
-				initials |= 1 << o.Thread
-			}
-		}
-		seen |= 1 << o.Thread
-		v = append(v, k)
-	}
+// reverse makes sure that the newest event is also tried before event j, with
+// which it races.
+func (d *dpor) reverse(j int) {
+	_, initials := d.order.reversal(j)
 	f := d.stack[j]
 	if initials&(f.backtrack|f.done) != 0 || initials == 0 {
 		return
 	}
-	if initials.has(e.Thread) {
-		f.backtrack |= 1 << e.Thread
+	last := d.order.events[len(d.order.events)-1].Thread
+	if initials.has(last) {
+		f.backtrack |= 1 << last
 	} else {
 		f.backtrack |= 1 << initials.first()
 	}
