@@ -81,7 +81,8 @@ func (m *Machine) System() *System { return m.sys }
 // Steps is how many instructions have completed on all threads together.
 func (m *Machine) Steps() uint64 { return m.eng.Steps() }
 
-func (m *Machine) boot(o Options) error {
+// load makes the process as execve does; nothing of it has run.
+func (m *Machine) load(o Options) error {
 	eng, err := shim.Open(m.arch.id, zones, true)
 	if err != nil {
 		return err
@@ -100,7 +101,11 @@ func (m *Machine) boot(o Options) error {
 		Limits: linux.Limits{Threads: MaxThreads, Output: maxOutput, Files: maxFDs},
 	}, linux.Layout{MmapTop: mmapTop, MmapEnd: mmapEnd, Top: stackTop})
 	m.st.threads = []Thread{{Name: "main"}}
-	if err := m.exec(o); err != nil {
+	return m.exec(o)
+}
+
+func (m *Machine) boot(o Options) error {
+	if err := m.load(o); err != nil {
 		return err
 	}
 	s, err := m.Run(0, bootBudget)
