@@ -29,7 +29,7 @@ const amd64Conditions = "o no b ae e ne be a s ns p np l ge le g"
 var amd64Effects = effectTable(
 	effectRow{"mov movzx movsx movsxd movbe movnti", "wr", "", ""},
 	effectRow{"lea", "wa", "", ""},
-	effectRow{"nop endbr64 endbr32 pause hlt ud1 ud2 int int3 prefetcht0 prefetcht1 prefetcht2 prefetchnta prefetchw clflush", "---", "", ""},
+	effectRow{"nop endbr64 endbr32 pause hlt ud1 ud2 int int3 ud0 prefetcht0 prefetcht1 prefetcht2 prefetchnta prefetchw clflush", "---", "", ""},
 	effectRow{"lfence mfence sfence emms vzeroupper vzeroall fwait xend xabort", "---", "", ""},
 
 	effectRow{"add sub and or xor shl shr sar rol ror shld shrd bts btr btc", "xr", "", "eflags"},
@@ -75,7 +75,10 @@ var amd64Effects = effectTable(
 	effectRow{"scas", "rr", "rdi eflags", "rdi eflags"},
 	effectRow{"xlat", "r", "rax rbx", ""},
 
-	effectRow{"cld std clc stc sahf", "", "", "eflags"},
+	effectRow{"cld std clc stc", "", "", "eflags"},
+	effectRow{"sahf", "", "rax", "eflags"},
+	effectRow{"in", "wr", "", ""},
+	effectRow{"out", "rr", "", ""},
 	effectRow{"cmc", "", "eflags", "eflags"},
 	effectRow{"lahf", "", "eflags", ""},
 	effectRow{"cpuid", "", "rax rcx", "rax rbx rcx rdx"},
@@ -102,7 +105,7 @@ var amd64Effects = effectTable(
 	effectRow{"fld fild fbld", "r", "", "st0"},
 	effectRow{"fld1 fldz fldpi fldl2e fldl2t fldlg2 fldln2", "", "", "st0"},
 	effectRow{"fst fstp fist fistp fisttp fbstp", "w", "st0", ""},
-	effectRow{"fxch", "xx", "", ""},
+	effectRow{"fxch", "x", "st0", "st0"},
 	effectRow{"fcomi fcomip fucomi fucomip", "rr", "", "eflags"},
 	effectRow{"fcom fcomp fucom fucomp ficom ficomp", "rr", "st0", ""},
 
@@ -112,6 +115,7 @@ var amd64Effects = effectTable(
 	effectRow{"pmovsxbw pmovsxbd pmovsxbq pmovsxwd pmovsxwq pmovsxdq pmovzxbw pmovzxbd pmovzxbq pmovzxwd pmovzxwq pmovzxdq", "wr", "", ""},
 	effectRow{"cvtss2si cvtsd2si cvttss2si cvttsd2si cvtdq2ps cvtdq2pd cvtps2dq cvttps2dq cvtps2pd cvtpd2ps cvtpd2dq cvttpd2dq", "wr", "", ""},
 	effectRow{"sqrtps sqrtpd rcpps rsqrtps roundps roundpd aesimc aeskeygenassist phminposuw", "wr", "", ""},
+	effectRow{"movss movsd", "mr", "", ""}, // from memory they write the whole register
 	effectRow{"movlps movhps movlpd movhpd movhlps movlhps pinsrb pinsrw pinsrd pinsrq insertps", "mr", "", ""},
 	effectRow{"sqrtss sqrtsd rcpss rsqrtss roundss roundsd cvtsi2ss cvtsi2sd cvtss2sd cvtsd2ss", "mr", "", ""},
 	effectRow{"comiss comisd ucomiss ucomisd ptest", "rr", "", "eflags"},

@@ -12,6 +12,7 @@ var wholeMoves = map[string]bool{
 	"vmovaps": false, "vmovups": false, "vmovapd": false, "vmovupd": false, "vmovdqa": false, "vmovdqu": false,
 	"vmovdqa32": false, "vmovdqa64": false, "vmovdqu8": false, "vmovdqu16": false, "vmovdqu32": false, "vmovdqu64": false,
 	"vmovd": false, "vmovq": false, "vlddqu": false, "vmovntps": false, "vmovntpd": false, "vmovntdq": false,
+	"movss": false, "movsd": false, "vmovss": false, "vmovsd": false,
 	"movs": false, "stos": false, "lods": false,
 }
 
@@ -50,6 +51,9 @@ func plainRegister(r x86asm.Reg) bool {
 // move records that operand src goes to operand dst.
 func move(in *Inst, asm x86asm.Inst, memory [6]int, dst, src int, sign bool) {
 	size := operandWidth(asm, asm.Args[src])
+	if name := nameAMD64(asm.Op); name == "movss" || name == "movsd" {
+		size = min(size, map[string]int{"movss": 4, "movsd": 8}[name])
+	}
 	if n := operandWidth(asm, asm.Args[dst]); size == 0 || (n != 0 && n < size) {
 		size = n
 	}

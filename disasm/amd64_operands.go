@@ -1,6 +1,7 @@
 package disasm
 
 import (
+	"fmt"
 	"strings"
 
 	"golang.org/x/arch/x86/x86asm"
@@ -15,13 +16,19 @@ func operandsAMD64(in *Inst, asm x86asm.Inst, code []byte) {
 		in.Repeat = hasRepeat(asm)
 	}
 	e := effectAMD64(name)
-	if idiomZero(asm, name) {
-		e.args = "w-----"
-	}
-	if name == "imul" {
-		e = imulEffect(asm)
-	}
 	mask := maskOperand(asm)
+	switch _, fromMemory := asm.Args[1].(x86asm.Mem); {
+	case idiomZero(asm, name):
+		e.args = "w-----"
+	case name == "imul":
+		e = imulEffect(asm)
+	case fromMemory && (name == "movss" || name == "movsd"):
+		e.args = "wr"
+	case name[0] == 'f' && e.args == "xr" && asm.Args[1] == nil:
+		e.args = "r" // x87 arithmetic on st0 with a number in memory
+	case isGather(name) && mask < 0:
+		e.args = "xrx" // the mask, a vector, is cleared along the way
+	}
 	args := e.args
 	var memory [6]int // index into in.Mem by operand, -1 for none
 	operand := 0      // position without the mask
@@ -46,21 +53,28 @@ func operandsAMD64(in *Inst, asm x86asm.Inst, code []byte) {
 			memory[i] = useMemory(in, asm, a, use)
 		}
 	}
+	if len(e.out) == 3 && operandWidth(asm, asm.Args[0]) == 1 && (name == "mul" || name == "imul" || name == "div" || name == "idiv") {
+		// With bytes, ax alone holds the operand of double width.
+		e.in, e.out = []string{"rax"}, []string{"eflags"}
+		in.merges("rax")
+	}
 	in.reads(e.in...)
+	if mask >= 0 && isGather(name) {
+		in.writes(registerAMD64(asm.Args[mask].(x86asm.Reg)))
+	}
 	switch name {
-	case "mul", "div", "idiv":
-		// With bytes, ax alone holds the double-width operand.
-		if operandWidth(asm, asm.Args[0]) == 1 {
-			in.Src = without(in.Src, "rdx")
-			in.merges("rax")
-			e.out = []string{"eflags"}
-		}
 	case "cwd":
 		in.merges("rdx")
 	case "cbw", "lahf", "xlat":
 		in.merges("rax")
 	case "cwde", "cdqe":
 		in.writes("rax")
+	case "xsave", "xsave64", "xsavec", "xsavec64", "xsaveopt", "xsaveopt64", "fxsave", "fxsave64":
+		in.reads(savedState...)
+	case "xrstor", "xrstor64", "fxrstor", "fxrstor64":
+		in.merges(savedState...) // rdx:rax chooses which
+	case "vzeroall":
+		in.writes(savedState[8:]...)
 	}
 	in.writes(e.out...)
 	if in.Repeat {
@@ -72,15 +86,17 @@ func operandsAMD64(in *Inst, asm x86asm.Inst, code []byte) {
 	movesAMD64(in, asm, name, memory)
 }
 
-func without(list []string, name string) []string {
-	var out []string
-	for _, s := range list {
-		if s != name {
-			out = append(out, s)
-		}
+// savedState are the registers that xsave saves and xrstor restores: the x87
+// stack and the vector registers.
+var savedState = func() (names []string) {
+	for n := range 8 {
+		names = append(names, fmt.Sprint("st", n))
 	}
-	return out
-}
+	for n := range 16 {
+		names = append(names, fmt.Sprint("xmm", n))
+	}
+	return names
+}()
 
 func hasRepeat(asm x86asm.Inst) bool {
 	for _, p := range asm.Prefix {
@@ -109,12 +125,14 @@ func idiomZero(asm x86asm.Inst, name string) bool {
 	return ok && same && r == s
 }
 
+func isGather(name string) bool {
+	return strings.HasPrefix(name, "vgather") || strings.HasPrefix(name, "vpgather")
+}
+
 // imulEffect: with one operand it is as mul, with two the first is a factor,
 // with three it is not.
 func imulEffect(asm x86asm.Inst) effect {
 	switch {
-	case asm.Args[1] == nil && operandWidth(asm, asm.Args[0]) == 1:
-		return effect{"r", []string{"rax"}, []string{"rax", "eflags"}}
 	case asm.Args[1] == nil:
 		return amd64Effects["mul"]
 	case asm.Args[2] == nil:
@@ -124,9 +142,13 @@ func imulEffect(asm x86asm.Inst) effect {
 }
 
 // maskedMerge says whether elements of the result keep their old value where
-// the mask says so.
+// the mask says so. The bits of a result that is a mask do not.
 func maskedMerge(asm x86asm.Inst, mask int) bool {
 	r, ok := asm.Args[mask].(x86asm.Reg)
+	to, vector := asm.Args[0].(x86asm.Reg)
+	if vector && to >= x86asm.K0 && to <= x86asm.K7 {
+		return false
+	}
 	return ok && r != x86asm.K0 && !asm.Zeroing
 }
 
@@ -181,6 +203,15 @@ func memoryOperand(in *Inst, asm x86asm.Inst, a x86asm.Mem) MemOperand {
 		m.Segment = registerText(a.Segment)
 	}
 	m.Addr32 = asm.AddrSize == 32
+	switch asm.Op {
+	case x86asm.XLATB:
+		m.Index, m.Scale, m.IndexBits = "rax", 1, 8
+	case x86asm.BT, x86asm.BTS, x86asm.BTR, x86asm.BTC:
+		// A bit number in a register reaches beyond the operand.
+		if _, ok := asm.Args[1].(x86asm.Reg); ok {
+			m.Size = 0
+		}
+	}
 	return m
 }
 
@@ -218,6 +249,8 @@ func stackAMD64(in *Inst, asm x86asm.Inst, name string, memory [6]int) {
 		}
 	case "pushf":
 		in.access(down)
+	case "enter":
+		in.store("rbp", in.access(down), 0, size)
 	case "call":
 		// Its return address is what a corrupted stack is missing.
 		i := in.access(down)
@@ -247,7 +280,7 @@ func flowAMD64(in *Inst, asm x86asm.Inst, name string) {
 		in.Branch, in.Ret = true, true
 	case name == "jmp":
 		in.Branch = true
-	case name[0] == 'j' || strings.HasPrefix(name, "loop"):
+	case name[0] == 'j' || strings.HasPrefix(name, "loop") || name == "xbegin":
 		in.Branch, in.CondBranch = true, true
 	default:
 		return

@@ -316,6 +316,17 @@ func memoryText(asm x86asm.Inst, m x86asm.Mem, code []byte) string {
 		}
 	case x86asm.XLATB:
 		text += "ds:"
+	case x86asm.CMPXCHG16B:
+		text = "oword ptr "
+	default:
+		// Of gathers and scatters GNU shows the size of one element.
+		if name := asm.Op.String(); strings.HasPrefix(name, "VPGATHER") || strings.HasPrefix(name, "VPSCATTER") ||
+			strings.HasPrefix(name, "VGATHER") || strings.HasPrefix(name, "VSCATTER") {
+			text = sizeNames[map[byte]int{'D': 4, 'S': 4, 'Q': 8}[name[len(name)-1]]]
+			if strings.HasSuffix(name, "PD") {
+				text = sizeNames[8]
+			}
+		}
 	case x86asm.PREFETCHT0, x86asm.PREFETCHT1, x86asm.PREFETCHT2, x86asm.PREFETCHNTA, x86asm.PREFETCHW:
 		text = "byte ptr "
 	}

@@ -17,7 +17,8 @@
 //
 // Registers go by the name of the whole register: x0 to x30, sp, v0 to v31 and
 // nzcv; rax to r15, xmm0 to xmm31 and eflags. xzr, which is no storage, never
-// appears. [Canonical] maps any other spelling to these names.
+// appears. The x87 stack is not followed: st0 is its top before the
+// instruction. [Canonical] maps any other spelling to these names.
 //
 // golang.org/x/arch does the table-driven part of the work. It keeps some
 // operands to itself (an arm64 offset, for one) and says nothing of implicit

@@ -64,7 +64,8 @@ type MemOperand struct {
 	Segment string
 
 	// IndexBits is 32 when only the low half of Index is used, extended by
-	// zeros or, with IndexSigned, by its sign. It is 64 otherwise.
+	// zeros or, with IndexSigned, by its sign; 8 for the lowest byte, as xlat
+	// has it. It is 64 otherwise, and 0 without an Index.
 	IndexBits   uint8
 	IndexSigned bool
 	// Addr32 marks amd64's 32-bit address size: the sum is cut to 32 bits
@@ -96,12 +97,13 @@ func (m MemOperand) Address(regs func(name string) (uint64, bool)) (uint64, bool
 			if !ok {
 				return 0, false
 			}
-			if m.IndexBits == 32 {
-				if m.IndexSigned {
-					v = uint64(int64(int32(v)))
-				} else {
-					v = uint64(uint32(v))
-				}
+			switch {
+			case m.IndexBits == 8:
+				v = uint64(uint8(v))
+			case m.IndexBits == 32 && m.IndexSigned:
+				v = uint64(int64(int32(v)))
+			case m.IndexBits == 32:
+				v = uint64(uint32(v))
 			}
 			addr += v * uint64(m.Scale)
 		}
@@ -163,6 +165,19 @@ type Move struct {
 	Size   int    // bytes moved
 	Signed bool   // the sign fills the rest of Dst, which zeros do otherwise
 	Value  uint64 // Const, and Store without Src
+}
+
+// Canonical returns the name of the whole register that a name, in lower case,
+// stands for: x3 for w3, v3 for q3, rax for al, xmm1 for ymm1. It returns ""
+// for what names no register, and for the zero register, which is none.
+func Canonical(arch loader.Arch, name string) string {
+	switch arch {
+	case loader.ARM64:
+		return canonicalARM64(name)
+	case loader.AMD64:
+		return canonicalAMD64(name)
+	}
+	return ""
 }
 
 // Symbolizer names an address: it returns the symbol that addr lies in and the
