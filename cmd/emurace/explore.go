@@ -18,28 +18,48 @@ import (
 	"emurace/sysroot"
 )
 
-const strategyBounded = "bounded"
+// The strategies. Without one, dpor is used, and bounded when a bound of
+// preemptions is given.
+const (
+	strategyBounded = "bounded"
+	strategyDPOR    = "dpor"
+)
+
+func strategy(c *cli.Context) string {
+	switch {
+	case c.IsSet("strategy"):
+		return c.String("strategy")
+	case c.IsSet("preemptions"):
+		return strategyBounded
+	}
+	return strategyDPOR
+}
 
 func exploreCommand() *cli.Command {
 	return &cli.Command{
 		Name:      "explore",
 		Usage:     "find a failing schedule of a scenario, or show that there is none",
 		ArgsUsage: "[SCENARIO]",
-		Description: `Runs every schedule of the scenario with 0 preemptions, then with 1, 2, ..., one
-machine instruction at a time, until one fails or the bound is reached. Without
-a bound it goes on until it is interrupted; Ctrl-C shows the result so far.
+		Description: `Strategies:
+  dpor     runs one schedule of each class of equivalent ones; when it ends, every
+           schedule is covered and the result is a proof. The default.
+  bounded  runs every schedule with 0 preemptions, then with 1, 2, ..., at every
+           machine instruction. The default with --preemptions.
+The search stops at the first failing schedule, or with --keep-going counts them
+all. Ctrl-C shows the result so far.
 
 Examples:
   emurace explore
   emurace explore --arch amd64 --sysroot host
+  emurace explore --sysroot debian:trixie --keep-going
   emurace explore --sysroot debian:trixie --preemptions 1 --keep-going
   emurace explore getenv-setenv --set entries=65 --set setenvs=1 --preemptions 1
   emurace explore --list`,
 		Flags: []cli.Flag{
 			&cli.StringSliceFlag{Name: "arch", Usage: "arm64 or amd64; may be given several times (default: arm64)", EnvVars: []string{"EMURACE_ARCH"}},
 			&cli.StringSliceFlag{Name: "sysroot", Usage: "the libc: debian:`SUITE`, host or a folder; may be given several times (default: debian:bookworm, or what the machine has for host)", EnvVars: []string{"EMURACE_SYSROOT"}},
-			&cli.StringFlag{Name: "strategy", Value: strategyBounded, Usage: "how to search: bounded", EnvVars: []string{"EMURACE_STRATEGY"}},
-			&cli.IntFlag{Name: "preemptions", Value: -1, DefaultText: "no bound", Usage: "the highest `N` of preemptions to try", EnvVars: []string{"EMURACE_PREEMPTIONS"}},
+			&cli.StringFlag{Name: "strategy", Usage: "how to search: dpor or bounded", DefaultText: "dpor, or bounded with --preemptions", EnvVars: []string{"EMURACE_STRATEGY"}},
+			&cli.IntFlag{Name: "preemptions", Value: -1, DefaultText: "no bound", Usage: "bounded: the highest `N` of preemptions to try", EnvVars: []string{"EMURACE_PREEMPTIONS"}},
 			&cli.Uint64Flag{Name: "schedules", Usage: "stop after about `N` schedules", DefaultText: "no limit", EnvVars: []string{"EMURACE_SCHEDULES"}},
 			&cli.DurationFlag{Name: "time", Usage: "stop after a time such as 30s", DefaultText: "no limit", EnvVars: []string{"EMURACE_TIME"}},
 			&cli.IntFlag{Name: "jobs", Aliases: []string{"j"}, Value: runtime.NumCPU(), Usage: "search with `N` machines side by side", EnvVars: []string{"EMURACE_JOBS"}},
@@ -122,8 +142,14 @@ func exploreJobs(c *cli.Context) ([]job, error) {
 	if err != nil {
 		return nil, usage(fmt.Errorf("explore: %w", err), "emurace explore --list shows the parameters")
 	}
-	if s := c.String("strategy"); s != strategyBounded {
-		return nil, usage(fmt.Errorf("--strategy %q: there is only %s", s, strategyBounded), "")
+	switch s := strategy(c); s {
+	case strategyBounded:
+	case strategyDPOR:
+		if c.IsSet("preemptions") {
+			return nil, usage(errors.New("--preemptions does not go with --strategy dpor: cutting its search short would make it miss schedules without telling"), "use --strategy bounded, or leave --preemptions out")
+		}
+	default:
+		return nil, usage(fmt.Errorf("--strategy %q: not dpor or bounded", s), "")
 	}
 	if n := c.Int("preemptions"); n < 0 && c.IsSet("preemptions") {
 		return nil, usage(fmt.Errorf("--preemptions %d: not a number from 0 up", n), "leave the flag out for no bound")
@@ -207,7 +233,11 @@ func (j job) run(c *cli.Context, p *replay.Printer) (found bool, err error) {
 	}
 	defer sys.Close()
 	show := newProgress(c)
-	result, err := explore.Bounded(c.Context, func() (*scenario.Session, error) { return start(sys, j.recipe) }, explore.Options{
+	search := explore.DPOR
+	if strategy(c) == strategyBounded {
+		search = explore.Bounded
+	}
+	result, err := search(c.Context, func() (*scenario.Session, error) { return start(sys, j.recipe) }, explore.Options{
 		Preemptions: c.Int("preemptions"), KeepGoing: c.Bool("keep-going"), Jobs: c.Int("jobs"),
 		Schedules: c.Uint64("schedules"), Time: c.Duration("time"), Progress: show.update,
 	})

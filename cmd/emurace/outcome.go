@@ -64,7 +64,10 @@ func (o *outcome) explain(sys *emu.System, output string) error {
 			o.first = x
 			found.Trace = o.trace
 		}
-		found.Preemptions, found.Count = &f.Preemptions, f.Count
+		if f.Preemptions >= 0 {
+			found.Preemptions = &f.Preemptions
+		}
+		found.Count = f.Count
 		o.findings = append(o.findings, found)
 	}
 	o.unknown = s.M.UnknownSyscalls()
@@ -134,10 +137,10 @@ type resultObject struct {
 func (o *outcome) object(c *cli.Context) resultObject {
 	r := resultObject{
 		Event: "result", Schema: 1, Scenario: o.recipe.Scenario.Name, Settings: o.recipe.Scenario.Settings(o.recipe.Values),
-		Arch: o.recipe.Arch.String(), Strategy: strategyBounded, Seed: o.recipe.Seed, Locks: "raw", MemoryModel: "sc",
+		Arch: o.recipe.Arch.String(), Strategy: strategy(c), Seed: o.recipe.Seed, Locks: "raw", MemoryModel: "sc",
 		Libc:    replay.Libc{Version: o.libc.Version, BuildID: o.libc.BuildID, SHA256: o.libc.SHA256, Source: o.recipe.Source},
 		Verdict: o.result.Verdict, Complete: o.result.Complete, Interrupted: o.interrupted,
-		Schedules: o.result.Schedules, Failing: o.result.Failing, Instructions: o.result.Instructions,
+		Schedules: o.result.Schedules, Failing: o.result.Failing, Blocked: o.result.Blocked, Instructions: o.result.Instructions,
 		Elapsed: o.elapsed.Seconds(), Rate: float64(o.result.Schedules) / o.elapsed.Seconds(),
 		UnknownSyscalls: o.unknown, Findings: o.findings,
 	}
@@ -172,14 +175,18 @@ func (o *outcome) print(p *replay.Printer) error {
 	case explore.Failing:
 		o.printFailing(p, seconds)
 	case explore.Clean:
-		bound := fmt.Sprintf("with at most %d preemptions", r.Preemptions)
-		if r.Unbounded {
-			bound = "whatever the preemptions"
+		if r.Preemptions < 0 {
+			p.Printf("%s: no schedule fails: %d interleavings stand for all of them, %s\n", p.Good("CLEAN"), r.Schedules, seconds)
+		} else {
+			bound := fmt.Sprintf("with at most %d preemptions", r.Preemptions)
+			if r.Unbounded {
+				bound = "whatever the preemptions"
+			}
+			p.Printf("%s: none of %d schedules %s fails, %s\n", p.Good("CLEAN"), r.Schedules, bound, seconds)
 		}
-		p.Printf("%s: none of %d schedules %s fails, %s\n", p.Good("CLEAN"), r.Schedules, bound, seconds)
-		p.Printf("%s\n", p.Faint("This assumes sequentially consistent memory and covers this libc, these calls and parameters."))
+		p.Printf("%s\n", p.Faint("This assumes sequentially consistent memory and locks as their instructions are (raw); it covers this libc, these calls and parameters."))
 	default:
-		done := "not even the schedules without preemption were finished"
+		done := "the search was cut short"
 		if r.Preemptions >= 0 {
 			done = fmt.Sprintf("those with at most %d preemptions are finished", r.Preemptions)
 		}
@@ -203,15 +210,7 @@ func (o *outcome) printFailing(p *replay.Printer, seconds string) {
 			o.result.Failing, o.result.Schedules, seconds, f.Number, o.first.Headline())
 	}
 	o.first.Tell(p)
-	fewer := "none with fewer fails"
-	if f.Preemptions == 0 {
-		fewer = "the threads just run one after the other"
-	}
-	noun := "preemptions"
-	if f.Preemptions == 1 {
-		noun = "preemption"
-	}
-	p.Printf("%s  %s; %d %s, and %s\n", p.Head("schedule"), o.first.Switching(), f.Preemptions, noun, fewer)
+	p.Printf("%s  %s%s\n", p.Head("schedule"), o.first.Switching(), preemptionText(f.Preemptions))
 	for i, other := range o.findings[1:] {
 		if i == 8 {
 			p.Printf("%s   and %d more kinds of failure; --json lists them\n", p.Head("also"), len(o.findings)-1-i)
@@ -221,6 +220,19 @@ func (o *outcome) printFailing(p *replay.Printer, seconds string) {
 	}
 	p.Printf("%s     %s\n", p.Head("trace"), o.trace)
 	p.Printf("%s      emurace replay %s\n", p.Head("next"), o.trace)
+}
+
+// preemptionText says what is known of the preemptions a failure needs.
+func preemptionText(n int) string {
+	switch {
+	case n < 0:
+		return ""
+	case n == 0:
+		return "; no preemption, the threads just run one after the other"
+	case n == 1:
+		return "; 1 preemption, and none with fewer fails"
+	}
+	return fmt.Sprintf("; %d preemptions, and none with fewer fails", n)
 }
 
 // alsoText is one further kind of failure in a line.

@@ -33,7 +33,10 @@ func newProgress(c *cli.Context) *progress {
 
 func describe(u explore.Progress, since time.Time) string {
 	rate := float64(u.Schedules) / time.Since(since).Seconds()
-	return fmt.Sprintf("%d preemptions: %d schedules, %.0f/s", u.Preemptions, u.Schedules, rate)
+	if u.Preemptions < 0 {
+		return fmt.Sprintf("%d interleavings, %.0f/s, %d events deep", u.Schedules, rate, u.Depth)
+	}
+	return fmt.Sprintf("%d preemptions: %d schedules, %.0f/s, %d of %d parts", u.Preemptions, u.Schedules, rate, u.Done, u.Units)
 }
 
 // update is called by the search. What it prints is a courtesy: a standard
@@ -42,18 +45,26 @@ func (p *progress) update(u explore.Progress) {
 	if !p.terminal {
 		if time.Since(p.lastLine) >= lineEvery {
 			p.lastLine = time.Now()
-			_, _ = fmt.Fprintf(p.w, "emurace: %s, %d of %d parts done\n", describe(u, p.began), u.Done, u.Units)
+			_, _ = fmt.Fprintf(p.w, "emurace: %s\n", describe(u, p.began))
 		}
 		return
 	}
-	if u.Preemptions != p.level {
+	if p.bar == nil || u.Preemptions != p.level {
 		p.finish()
 		p.level = u.Preemptions
-		p.bar = progressbar.NewOptions64(int64(u.Units),
+		units := int64(u.Units)
+		if units == 0 {
+			units = -1 // how many there will be is not known: a spinner
+		}
+		p.bar = progressbar.NewOptions64(units,
 			progressbar.OptionSetWriter(p.w), progressbar.OptionSetWidth(24),
 			progressbar.OptionClearOnFinish(), progressbar.OptionSetPredictTime(true))
 	}
 	p.bar.Describe(describe(u, p.began))
+	if u.Units == 0 {
+		_ = p.bar.Add(1)
+		return
+	}
 	_ = p.bar.Set64(int64(min(u.Done, u.Units)))
 }
 
