@@ -87,8 +87,7 @@ func move(in *Inst, asm x86asm.Inst, memory [6]int, dst, src int, sign bool) {
 	case x86asm.Mem:
 		m.Kind, m.Mem = Load, memory[src]
 		if !toReg {
-			memoryToMemory(in, m.Mem, memory[dst])
-			return
+			return // movs: both operands are in in.Mem, and no register holds the value
 		}
 	default:
 		return
@@ -97,15 +96,6 @@ func move(in *Inst, asm x86asm.Inst, memory [6]int, dst, src int, sign bool) {
 		return
 	}
 	in.Moves = append(in.Moves, m)
-}
-
-// memoryToMemory marks the target of movs. Its value passes through no
-// register, so there is no Move for it: both operands are in Inst.Mem, the one
-// read and the one written.
-func memoryToMemory(in *Inst, from, to int) {
-	if from >= 0 && to >= 0 {
-		in.Mem[from].Read, in.Mem[to].Write = true, true
-	}
 }
 
 func cutToSize(v uint64, size int) uint64 {

@@ -318,6 +318,8 @@ func memoryText(asm x86asm.Inst, m x86asm.Mem, code []byte) string {
 		text += "ds:"
 	case x86asm.CMPXCHG16B:
 		text = "oword ptr "
+	case x86asm.PREFETCHT0, x86asm.PREFETCHT1, x86asm.PREFETCHT2, x86asm.PREFETCHNTA, x86asm.PREFETCHW:
+		text = "byte ptr "
 	default:
 		// Of gathers and scatters GNU shows the size of one element.
 		if name := asm.Op.String(); strings.HasPrefix(name, "VPGATHER") || strings.HasPrefix(name, "VPSCATTER") ||
@@ -327,8 +329,6 @@ func memoryText(asm x86asm.Inst, m x86asm.Mem, code []byte) string {
 				text = sizeNames[8]
 			}
 		}
-	case x86asm.PREFETCHT0, x86asm.PREFETCHT1, x86asm.PREFETCHT2, x86asm.PREFETCHNTA, x86asm.PREFETCHW:
-		text = "byte ptr "
 	}
 	stringOp := stringOps[asm.Op] != ""
 	switch {

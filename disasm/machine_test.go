@@ -28,7 +28,7 @@ func TestAgainstMachine(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			m, err := emu.New(emu.Options{System: sys, Env: []string{"HOME=/root", "TZ=CET-1CEST"}, Seed: 1})
+			m, err := emu.New(emu.Options{System: sys, Env: []string{"HOME=/", "TZ=CET-1CEST"}, Seed: 1})
 			if err != nil {
 				t.Fatal(err)
 			}
