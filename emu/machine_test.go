@@ -1,7 +1,9 @@
 package emu
 
 import (
+	"flag"
 	"fmt"
+	"math/rand/v2"
 	"strings"
 	"sync"
 	"testing"
@@ -14,6 +16,20 @@ var (
 	arches = []loader.Arch{loader.ARM64, loader.AMD64}
 	suites = []string{"bullseye", "bookworm", "trixie", "forky"}
 )
+
+var seed = flag.Uint64("seed", 1, "seed of the random tests")
+
+// randomness is what a random test draws from; when it fails it says how to
+// repeat it.
+func randomness(t *testing.T) *rand.Rand {
+	t.Helper()
+	t.Cleanup(func() {
+		if t.Failed() {
+			t.Logf("repeat with: go test ./emu -run '^%s$' -seed %d", strings.ReplaceAll(t.Name(), "/", "$/^"), *seed)
+		}
+	})
+	return rand.New(rand.NewPCG(*seed, 0))
+}
 
 // systems are opened once for all tests: reading and parsing the libraries is
 // most of a boot's cost.
