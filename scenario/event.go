@@ -118,3 +118,25 @@ func readBefore(list []emu.LogEntry, w emu.LogEntry) bool {
 	}
 	return false
 }
+
+// RunEvents runs a thread for n instructions, or with n 0 to its end, and
+// returns the events in them. Instructions behind the last event are in none,
+// but for those that lead to the end of the thread or the process.
+func (s *Session) RunEvents(i int, n uint64) ([]Event, error) {
+	var list []Event
+	limit := s.Limit
+	if n != 0 {
+		s.Limit = min(limit, s.Steps()+n)
+	}
+	defer func() { s.Limit = limit }()
+	for s.Runnable(i) && s.Steps() < s.Limit {
+		e, err := s.RunEvent(i)
+		if err != nil {
+			return list, err
+		}
+		if len(e.Accesses) > 0 || len(e.Objects) > 0 || !s.Runnable(i) {
+			list = append(list, e)
+		}
+	}
+	return list, nil
+}

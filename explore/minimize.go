@@ -1,0 +1,427 @@
+package explore
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"time"
+
+	"emurace/scenario"
+)
+
+// Minimal is a failing schedule cut to what it needs.
+type Minimal struct {
+	Schedule scenario.Schedule
+	Outcome  scenario.Outcome
+	Switches int
+	// Preemptions is how often a thread that could go on is made to stop.
+	Preemptions int
+	// Certified tells that no schedule with fewer preemptions fails in any
+	// way, by having run them all.
+	Certified bool
+	// Essential are the races whose order the failure depends on: with the two
+	// accesses the other way round, the run passes.
+	Essential []Edge
+}
+
+// Edge is two events of the minimal run of which the first had to come first.
+type Edge struct{ First, Second Place }
+
+// Place is an event of a run by the number of its last instruction since the
+// race began.
+type Place struct {
+	Thread int
+	Step   uint64
+	Event  scenario.Event
+}
+
+// Minimize takes a failing schedule to one that fails in the same way with
+// fewer switches. It drops what the failure does not depend on, puts the rest
+// into an equivalent order with few switches, tries to leave out each of the
+// remaining stretches (so the result is 1-minimal in them), and looks whether
+// fewer preemptions would do, for at most the given time. Then it turns round
+// each race of the result and sees whether the run still fails.
+func Minimize(ctx context.Context, start func() (*scenario.Session, error), f Finding, certify time.Duration) (*Minimal, error) {
+	s, err := start()
+	if err != nil {
+		return nil, err
+	}
+	defer s.Close()
+	m := &minimizer{s: s, want: f.Outcome}
+	s.M.WantEvents(true)
+	min, err := m.minimize(f.Schedule)
+	if err != nil {
+		return nil, err
+	}
+	return min, m.certify(ctx, start, min, certify)
+}
+
+// minimize does it until no run shows another byte to be shared: with every
+// such byte there are more events, and a sequence of threads means another run.
+func (m *minimizer) minimize(schedule scenario.Schedule) (*Minimal, error) {
+	for {
+		known := m.s.M.SharedGrown()
+		min, err := m.attempt(schedule)
+		if m.s.M.SharedGrown() == known {
+			return min, err
+		}
+	}
+}
+
+func (m *minimizer) attempt(schedule scenario.Schedule) (*Minimal, error) {
+	best, err := m.learn(schedule)
+	if err != nil {
+		return nil, err
+	}
+	if causal := m.causal(); causal != nil {
+		ok, err := m.fails(causal)
+		if err != nil {
+			return nil, err
+		}
+		if ok {
+			best = causal
+		}
+	}
+	if best, err = m.leaveOut(best); err != nil {
+		return nil, err
+	}
+	min, err := m.result(best)
+	if err != nil {
+		return nil, err
+	}
+	longer, err := m.extend(min.Schedule)
+	if err != nil {
+		return nil, err
+	}
+	if best, err = m.learn(longer); err != nil {
+		return nil, err
+	}
+	if min, err = m.result(best); err != nil {
+		return nil, err
+	}
+	return min, m.flip(min)
+}
+
+// extend lets a thread that is preempted run on to its end where the failure
+// stays the same: as many switches, but a preemption less.
+func (m *minimizer) extend(schedule scenario.Schedule) (scenario.Schedule, error) {
+	for i := range schedule[:len(schedule)-1] {
+		longer := slices.Clone(schedule)
+		longer[i].N = 0
+		if err := m.s.Restart(); err != nil {
+			return nil, err
+		}
+		for k, sl := range longer {
+			ran, err := m.s.Run(sl.Thread, sl.N)
+			if err != nil {
+				return nil, err
+			}
+			if k < len(longer)-1 {
+				longer[k].N = ran
+			}
+		}
+		if m.same() && !slices.ContainsFunc(longer[:len(longer)-1], func(sl scenario.Slice) bool { return sl.N == 0 }) {
+			schedule = longer
+		}
+	}
+	return schedule, nil
+}
+
+// minimizer works with runs as sequences of threads: each stands for the
+// thread's next event.
+type minimizer struct {
+	s     *scenario.Session
+	want  scenario.Outcome
+	order order
+	ran   []uint64 // instructions of each event of order
+}
+
+// learn plays the schedule and returns the threads of its events.
+func (m *minimizer) learn(schedule scenario.Schedule) ([]int, error) {
+	if err := m.s.Restart(); err != nil {
+		return nil, err
+	}
+	var threads []int
+	for _, sl := range schedule {
+		events, err := m.s.RunEvents(sl.Thread, sl.N)
+		if err != nil {
+			return nil, err
+		}
+		for range events {
+			threads = append(threads, sl.Thread)
+		}
+	}
+	if !m.same() {
+		return nil, errors.New("minimize: the schedule does not fail as it did")
+	}
+	ok, err := m.fails(threads)
+	if err == nil && !ok {
+		err = errors.New("minimize: the schedule's events do not fail as it did")
+	}
+	return threads, err
+}
+
+// fails runs the threads' events in this order, and then the thread that is to
+// fail, and tells whether the run ends in the same way. The events are in
+// m.order afterwards.
+func (m *minimizer) fails(threads []int) (bool, error) {
+	m.order = order{threads: len(m.s.Plan.Threads)}
+	m.ran = nil
+	if err := m.s.Restart(); err != nil {
+		return false, err
+	}
+	for _, t := range threads {
+		if over, err := m.step(t); err != nil || over {
+			return m.same(), err
+		}
+	}
+	for m.want.Thread >= 0 && m.s.Runnable(m.want.Thread) {
+		if over, err := m.step(m.want.Thread); err != nil || over {
+			return m.same(), err
+		}
+	}
+	return m.same(), nil
+}
+
+// step runs a thread's next event, if it can run.
+func (m *minimizer) step(t int) (over bool, err error) {
+	if !m.s.Runnable(t) {
+		return false, nil
+	}
+	ev, err := m.s.RunEvent(t)
+	if err != nil {
+		return false, err
+	}
+	// That the process ends here concerns everyone, but what led to it need
+	// not: so its causes are those of an ordinary event.
+	ev.Ends = false
+	m.order.add(newEvent(ev))
+	m.ran = append(m.ran, ev.Ran)
+	_, over = m.s.Outcome()
+	return over, nil
+}
+
+func (m *minimizer) same() bool {
+	o, over := m.s.Outcome()
+	if !over || o.Kind != m.want.Kind || o.Thread != m.want.Thread {
+		return false
+	}
+	return o.End == nil || o.End.PC == m.want.End.PC
+}
+
+// causal is the run's events that happen before its last one, in an order with
+// few switches: each thread goes on as long as it can. For a run without a
+// failing thread, such as a deadlock, every event counts.
+func (m *minimizer) causal() []int {
+	n := len(m.order.events)
+	needed := make([]bool, n)
+	for i := range needed {
+		needed[i] = m.want.Thread < 0 || m.order.before(i, n-1)
+	}
+	var best []int
+	for first := range m.s.Plan.Threads {
+		if t := m.linear(needed, first); best == nil || switches(t) < switches(best) {
+			best = t
+		}
+	}
+	return best
+}
+
+// linear orders the needed events so that each comes after those that happen
+// before it, beginning with a thread if that can begin.
+func (m *minimizer) linear(needed []bool, first int) []int {
+	var out []int
+	done := make([]bool, len(needed))
+	next := func(t int) int {
+		for i, e := range m.order.events {
+			if e.Thread == t && needed[i] && !done[i] {
+				return i
+			}
+		}
+		return -1
+	}
+	ready := func(i int) bool {
+		for j := range i {
+			if needed[j] && !done[j] && m.order.before(j, i) {
+				return false
+			}
+		}
+		return true
+	}
+	for t := first; ; {
+		ran := false
+		for i := next(t); i >= 0 && ready(i); i = next(t) {
+			done[i] = true
+			out = append(out, t)
+			ran = true
+		}
+		t = (t + 1) % m.order.threads
+		if !ran && t == first && !m.anyReady(next, ready) {
+			return out
+		}
+	}
+}
+
+func (m *minimizer) anyReady(next func(int) int, ready func(int) bool) bool {
+	for t := range m.order.threads {
+		if i := next(t); i >= 0 && ready(i) {
+			return true
+		}
+	}
+	return false
+}
+
+func switches(threads []int) int {
+	n := 0
+	for i := 1; i < len(threads); i++ {
+		if threads[i] != threads[i-1] {
+			n++
+		}
+	}
+	return n
+}
+
+// leaveOut drops every stretch of one thread's events that the failure can do
+// without.
+func (m *minimizer) leaveOut(threads []int) ([]int, error) {
+	for from := 0; from < len(threads); {
+		to := from
+		for to < len(threads) && threads[to] == threads[from] {
+			to++
+		}
+		shorter := append(append([]int(nil), threads[:from]...), threads[to:]...)
+		ok, err := m.fails(shorter)
+		if err != nil {
+			return nil, err
+		}
+		if ok {
+			threads = shorter
+			from = 0
+			continue
+		}
+		from = to
+	}
+	return threads, nil
+}
+
+// result runs the final order once more and notes its schedule.
+func (m *minimizer) result(threads []int) (*Minimal, error) {
+	ok, err := m.fails(threads)
+	if err == nil && !ok {
+		err = errors.New("minimize: the result does not fail")
+	}
+	if err != nil {
+		return nil, err
+	}
+	o, _ := m.s.Outcome()
+	min := &Minimal{Outcome: o}
+	for i, e := range m.order.events {
+		min.Schedule = min.Schedule.Add(e.Thread, m.ran[i])
+	}
+	min.Schedule[len(min.Schedule)-1].N = 0
+	min.Switches = min.Schedule.Switches()
+	min.Preemptions, err = m.preemptions(min.Schedule)
+	return min, err
+}
+
+// preemptions counts the switches away from a thread that could go on.
+func (m *minimizer) preemptions(schedule scenario.Schedule) (int, error) {
+	if err := m.s.Restart(); err != nil {
+		return 0, err
+	}
+	n := 0
+	for i, sl := range schedule {
+		if _, err := m.s.Run(sl.Thread, sl.N); err != nil {
+			return 0, err
+		}
+		if i < len(schedule)-1 && m.s.Runnable(sl.Thread) {
+			n++
+		}
+	}
+	return n, nil
+}
+
+// flip turns round each race of the minimal run and notes those that matter.
+func (m *minimizer) flip(min *Minimal) error {
+	whole := m.order
+	ran := m.ran
+	steps := make([]uint64, len(ran))
+	at := uint64(0)
+	for i, n := range ran {
+		at += n
+		steps[i] = at
+	}
+	for k := range whole.events {
+		part := order{threads: whole.threads, events: append([]*event(nil), whole.events[:k]...)}
+		again := newEvent(whole.events[k].Event)
+		for _, j := range part.add(again) {
+			v, _ := part.reversal(j)
+			passes, err := m.passes(whole.events, j, v)
+			if err != nil {
+				return err
+			}
+			if passes {
+				place := func(i int) Place { return Place{whole.events[i].Thread, steps[i], whole.events[i].Event} }
+				min.Essential = append(min.Essential, Edge{place(j), place(k)})
+			}
+		}
+	}
+	m.order, m.ran = whole, ran
+	return nil
+}
+
+// passes runs the events before j, then those numbered v, then the rest in the
+// order in which they were, and at last every thread to its end, and tells
+// whether nothing fails.
+func (m *minimizer) passes(events []*event, j int, v []int) (bool, error) {
+	if err := m.s.Restart(); err != nil {
+		return false, err
+	}
+	var first, rest []int
+	for i, e := range events {
+		switch {
+		case i < j:
+			first = append(first, e.Thread)
+		case !slices.Contains(v, i):
+			rest = append(rest, e.Thread)
+		}
+	}
+	for _, i := range v {
+		first = append(first, events[i].Thread)
+	}
+	for _, t := range append(first, rest...) {
+		if !m.s.Runnable(t) {
+			continue
+		}
+		if _, err := m.s.RunEvent(t); err != nil {
+			return false, err
+		}
+	}
+	for {
+		if o, over := m.s.Outcome(); over {
+			return !o.Failed(), nil
+		}
+		for t := range m.s.Plan.Threads {
+			if m.s.Runnable(t) {
+				if _, err := m.s.Run(t, 0); err != nil {
+					return false, err
+				}
+			}
+		}
+	}
+}
+
+// certify runs every schedule with fewer preemptions than the minimal one has.
+// When one of them fails after all, it is no certificate.
+func (m *minimizer) certify(ctx context.Context, start func() (*scenario.Session, error), min *Minimal, limit time.Duration) error {
+	if min.Preemptions == 0 {
+		min.Certified = true
+		return nil
+	}
+	r, err := Bounded(ctx, start, Options{Preemptions: min.Preemptions - 1, Jobs: 1, Time: limit})
+	if err != nil {
+		return err
+	}
+	min.Certified = r.Complete && r.Failing == 0
+	return nil
+}
