@@ -41,6 +41,10 @@ type Explanation struct {
 	Writer  *Act
 	Written uint64
 
+	// Races are pairs of instructions without whose order the run would have
+	// passed, where somebody has found them out.
+	Races []Race
+
 	Threads  []ThreadState
 	Schedule scenario.Schedule
 	Steps    uint64 // instructions of the race

@@ -26,11 +26,15 @@ type Finding struct {
 	Backtrace    []Frame        `json:"backtrace,omitempty"`
 	Cause        *Cause         `json:"cause,omitempty"`
 	Threads      []ThreadReport `json:"threads,omitempty"`
-	Switches     int            `json:"switches"`
-	Schedule     []string       `json:"schedule,omitempty"`
-	Preemptions  *int           `json:"preemptions,omitempty"`
-	Count        uint64         `json:"count,omitempty"` // schedules that fail in this way
-	Trace        string         `json:"trace,omitempty"` // path of the trace file
+	// Races are pairs of accesses, the first one first; with the second one
+	// first the run passes.
+	Races       [][2]AccessReport `json:"races,omitempty"`
+	Minimal     bool              `json:"minimal,omitempty"` // nothing more could be left out of the schedule
+	Switches    int               `json:"switches"`
+	Schedule    []string          `json:"schedule,omitempty"`
+	Preemptions *int              `json:"preemptions,omitempty"`
+	Count       uint64            `json:"count,omitempty"` // schedules that fail in this way
+	Trace       string            `json:"trace,omitempty"` // path of the trace file
 }
 
 // Cause is where the fatal value came from.
@@ -95,6 +99,9 @@ func (x *Explanation) Finding() Finding {
 	}
 	for _, t := range x.Threads {
 		f.Threads = append(f.Threads, ThreadReport{Name: t.Name, Status: t.Status, Call: t.Call, Backtrace: frames(t.Backtrace)})
+	}
+	for _, r := range x.Races {
+		f.Races = append(f.Races, [2]AccessReport{r.First.report(), r.Second.report()})
 	}
 	if x.At == nil {
 		return f

@@ -52,6 +52,7 @@ func (x *Explanation) Tell(p *Printer) {
 			p.Printf("    %s\n", l)
 		}
 	}
+	x.tellRaces(p)
 }
 
 // fault is the second half of the failing instruction's line.

@@ -1,0 +1,97 @@
+package replay
+
+import (
+	"fmt"
+
+	"emurace/emu"
+)
+
+// Touch is an instruction and what it did to memory.
+type Touch struct {
+	Act
+	Accesses []emu.LogEntry
+}
+
+// Race is two instructions of different threads whose order decides how the run
+// comes out: in this run First came first.
+type Race struct{ First, Second Touch }
+
+// Point names an instruction of a run: the number Step, counted from the race's
+// start from 1, run by a racing thread.
+type Point struct {
+	Thread int
+	Step   uint64
+}
+
+// Races describes pairs of instructions by going to the moment before each. The
+// session is left at the end of the run.
+func (h *History) Races(pairs [][2]Point) ([]Race, error) {
+	var list []Race
+	for _, p := range pairs {
+		var r Race
+		for i, to := range []*Touch{&r.First, &r.Second} {
+			if err := h.SeekTo(p[i].Step - 1); err != nil {
+				return nil, err
+			}
+			pc, err := h.s.M.PC(h.s.MachineThread(p[i].Thread))
+			if err != nil {
+				return nil, err
+			}
+			step := p[i].Step + h.s.Base()
+			*to = Touch{Act: *h.act(p[i].Thread, pc, step), Accesses: h.Accesses(step)}
+		}
+		list = append(list, r)
+	}
+	return list, h.SeekEnd()
+}
+
+// tellRaces writes the races that matter.
+func (x *Explanation) tellRaces(p *Printer) {
+	if len(x.Races) == 0 {
+		return
+	}
+	p.Printf("%s\n", p.Head("what had to come first"))
+	const most = 6
+	for i, r := range x.Races {
+		if i == most {
+			p.Printf("    and %d more pairs\n", len(x.Races)-most)
+			break
+		}
+		first, second := r.First.tell(p), r.Second.tell(p)
+		if r.Second.Step > x.Steps {
+			second = fmt.Sprintf("the failure of %s", p.Name(r.Second.Thread))
+		}
+		p.Printf("    %s\n      before %s\n", first, second)
+	}
+}
+
+func (t *Touch) tell(p *Printer) string {
+	return fmt.Sprintf("%s at %s (%s)%s", p.Name(t.Thread), p.Name(t.Location.String()), t.Instruction, p.Faint(accesses(t.Accesses)))
+}
+
+// AccessReport is one access of a race in the result object.
+type AccessReport struct {
+	Report
+	Accesses []MemoryReport `json:"accesses"`
+}
+
+// MemoryReport is bytes that an instruction read or wrote.
+type MemoryReport struct {
+	Kind    string `json:"kind"` // read or write
+	Address string `json:"address"`
+	Size    uint8  `json:"size"`
+	Value   string `json:"value"`
+	Before  string `json:"before,omitempty"` // of a write
+}
+
+func (t *Touch) report() AccessReport {
+	r := AccessReport{Report: *report(&t.Act), Accesses: []MemoryReport{}}
+	for _, a := range t.Accesses {
+		m := MemoryReport{Kind: "read", Address: hex(a.Addr), Size: a.Size, Value: hex(a.Value)}
+		if a.Kind != emu.LogRead {
+			m.Kind, m.Before = "write", hex(a.Old)
+		}
+		r.Accesses = append(r.Accesses, m)
+	}
+	return r
+}
