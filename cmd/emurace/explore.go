@@ -65,6 +65,7 @@ Examples:
 			&cli.IntFlag{Name: "jobs", Aliases: []string{"j"}, Value: runtime.NumCPU(), Usage: "search with `N` machines side by side", EnvVars: []string{"EMURACE_JOBS"}},
 			&cli.Uint64Flag{Name: "seed", Value: 1, Usage: "of the random bytes that the process gets", EnvVars: []string{"EMURACE_SEED"}},
 			&cli.BoolFlag{Name: "keep-going", Usage: "count every failing schedule instead of stopping at the first", EnvVars: []string{"EMURACE_KEEP_GOING"}},
+			&cli.BoolFlag{Name: "minimize", Value: true, Usage: "cut the first failing schedule down to what the failure needs", EnvVars: []string{"EMURACE_MINIMIZE"}},
 			&cli.StringSliceFlag{Name: "set", Usage: "a parameter of the scenario, `NAME=VALUE`; may be given several times"},
 			&cli.StringFlag{Name: "output", Aliases: []string{"o"}, Usage: "write the trace to `FILE` (default: SCENARIO-ARCH-VERSION.trace)"},
 			&cli.BoolFlag{Name: "json", Usage: "print the result as a JSON object"},
@@ -246,7 +247,7 @@ func (j job) run(c *cli.Context, p *replay.Printer) (found bool, err error) {
 	if err != nil && !interrupted {
 		return false, err
 	}
-	o := &outcome{job: j, result: result, elapsed: time.Since(began), interrupted: interrupted}
+	o := &outcome{job: j, ctx: c.Context, result: result, elapsed: time.Since(began), interrupted: interrupted, minimizing: c.Bool("minimize")}
 	if err := o.explain(sys, c.String("output")); err != nil {
 		return result.Failing > 0, err
 	}

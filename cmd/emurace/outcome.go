@@ -1,7 +1,9 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"path/filepath"
 	"strings"
@@ -18,12 +20,15 @@ import (
 // outcome is what one search has found, ready to be shown.
 type outcome struct {
 	job
+	ctx         context.Context
 	result      *explore.Result
 	elapsed     time.Duration
 	interrupted bool
+	minimizing  bool
 
 	libc     scenario.LibcID
 	first    *replay.Explanation // of the first finding
+	minimal  *explore.Minimal    // of the first finding, nil without --minimize
 	findings []replay.Finding
 	trace    string
 	unknown  []string
@@ -36,6 +41,9 @@ const maxExplained = 32
 // explain runs each finding again, writes the first one's trace, and finds out
 // why it failed.
 func (o *outcome) explain(sys *emu.System, output string) error {
+	if err := o.minimize(sys); err != nil {
+		return err
+	}
 	s, err := start(sys, o.recipe)
 	if err != nil {
 		return err
@@ -58,11 +66,16 @@ func (o *outcome) explain(sys *emu.System, output string) error {
 			if x, err = replay.Explain(h); err != nil {
 				return err
 			}
+			if i == 0 && o.minimal != nil {
+				if x.Races, err = h.Races(racePoints(o.minimal)); err != nil {
+					return err
+				}
+			}
 			found = x.Finding()
 		}
 		if i == 0 {
 			o.first = x
-			found.Trace = o.trace
+			found.Trace, found.Minimal = o.trace, o.minimal != nil
 		}
 		if f.Preemptions >= 0 {
 			found.Preemptions = &f.Preemptions
@@ -72,6 +85,38 @@ func (o *outcome) explain(sys *emu.System, output string) error {
 	}
 	o.unknown = s.M.UnknownSyscalls()
 	return nil
+}
+
+// certifyFor bounds how long a minimal schedule is checked for one with fewer
+// preemptions.
+const certifyFor = 5 * time.Second
+
+// minimize replaces the first finding's schedule with one that has only what
+// the failure needs.
+func (o *outcome) minimize(sys *emu.System) error {
+	if !o.minimizing || len(o.result.Findings) == 0 {
+		return nil
+	}
+	f := &o.result.Findings[0]
+	m, err := explore.Minimize(o.ctx, func() (*scenario.Session, error) { return start(sys, o.recipe) }, *f, certifyFor)
+	if errors.Is(err, context.Canceled) {
+		return nil // the schedule that was found is as good, only longer
+	}
+	if err != nil {
+		return err
+	}
+	o.minimal = m
+	f.Schedule, f.Outcome, f.Preemptions = m.Schedule, m.Outcome, m.Preemptions
+	return nil
+}
+
+// racePoints names the essential races of a minimal schedule.
+func racePoints(m *explore.Minimal) [][2]replay.Point {
+	var pairs [][2]replay.Point
+	for _, e := range m.Essential {
+		pairs = append(pairs, [2]replay.Point{{Thread: e.First.Thread, Step: e.First.Step}, {Thread: e.Second.Thread, Step: e.Second.Step}})
+	}
+	return pairs
 }
 
 func (o *outcome) writeTrace(s *scenario.Session, f explore.Finding, output string) error {
@@ -210,7 +255,7 @@ func (o *outcome) printFailing(p *replay.Printer, seconds string) {
 			o.result.Failing, o.result.Schedules, seconds, f.Number, o.first.Headline())
 	}
 	o.first.Tell(p)
-	p.Printf("%s  %s%s\n", p.Head("schedule"), o.first.Switching(), preemptionText(f.Preemptions))
+	p.Printf("%s  %s%s\n", p.Head("schedule"), o.first.Switching(), o.preemptionText(f.Preemptions))
 	for i, other := range o.findings[1:] {
 		if i == 8 {
 			p.Printf("%s   and %d more kinds of failure; --json lists them\n", p.Head("also"), len(o.findings)-1-i)
@@ -223,16 +268,20 @@ func (o *outcome) printFailing(p *replay.Printer, seconds string) {
 }
 
 // preemptionText says what is known of the preemptions a failure needs.
-func preemptionText(n int) string {
+func (o *outcome) preemptionText(n int) string {
+	noun := "preemptions"
+	if n == 1 {
+		noun = "preemption"
+	}
 	switch {
 	case n < 0:
 		return ""
 	case n == 0:
 		return "; no preemption, the threads just run one after the other"
-	case n == 1:
-		return "; 1 preemption, and none with fewer fails"
+	case o.minimal != nil && !o.minimal.Certified:
+		return fmt.Sprintf("; %d %s", n, noun)
 	}
-	return fmt.Sprintf("; %d preemptions, and none with fewer fails", n)
+	return fmt.Sprintf("; %d %s, and none with fewer fails", n, noun)
 }
 
 // alsoText is one further kind of failure in a line.
