@@ -95,7 +95,7 @@ func (w *watcher) workload() {
 	w.call("setenv", text("NAME"), text("another value"), 1)
 	w.call("getenv", text("LANGUAGE"))
 	w.call("unsetenv", text("NAME"))
-	w.call("snprintf", buf, 4000, text("%d %5lx %s|%c %-10d|"), 12345, 0xabcdef)
+	w.call("snprintf", buf, 4000, text("%-10d %5lx %s|"), 12345, 0xabcdef, text("text"))
 	w.call("strtol", text(" -7654321x"), end, 0)
 	w.call("strtoull", text("18446744073709551615"), end, 10)
 	w.call("strtod", text("3.14159265358979323846e-100"), end)
