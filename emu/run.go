@@ -170,6 +170,13 @@ func (m *Machine) WantEvents(on bool) {
 // were missed before. Rewinding does not undo it.
 func (m *Machine) SharedGrown() uint64 { return m.eng.SharedGrown() }
 
+// SharedBytes lists the bytes known to be shared: by address, a multiple of
+// eight, which of the eight bytes there, as a mask with the lowest bit first.
+func (m *Machine) SharedBytes() map[uint64]uint8 { return m.eng.SharedBytes() }
+
+// AddShared takes over what another machine of the same process has learned.
+func (m *Machine) AddShared(bytes map[uint64]uint8) error { return m.eng.AddShared(bytes) }
+
 // trapped sorts out which of the program's traps the thread has reached.
 func (m *Machine) trapped(t int, stop Stop) (Stop, error) {
 	pc, err := m.PC(t)

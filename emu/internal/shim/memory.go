@@ -4,6 +4,7 @@ package shim
 import "C"
 
 import (
+	"errors"
 	"fmt"
 	"unsafe"
 )
@@ -169,4 +170,31 @@ func (e *Engine) TouchedShared() bool { return bool(e.c.event) }
 // Touch logs a read by the kernel on behalf of a thread, of at most eight bytes.
 func (e *Engine) Touch(thread int, addr uint64, size uint8) error {
 	return e.memError("read", addr, uint64(size), C.em_touch(e.c, C.int(thread), C.uint64_t(addr), C.uint8_t(size)))
+}
+
+// SharedBytes lists the shared bytes: by address, a multiple of eight, which of
+// the eight bytes there, as a mask.
+func (e *Engine) SharedBytes() map[uint64]uint8 {
+	n := C.em_share_list(e.c, nil, 0)
+	m := make(map[uint64]uint8, n)
+	if n == 0 {
+		return m
+	}
+	pairs := make([]C.uint64_t, 2*n)
+	C.em_share_list(e.c, &pairs[0], n)
+	for i := range int(n) {
+		m[uint64(pairs[2*i])] = uint8(pairs[2*i+1])
+	}
+	return m
+}
+
+// AddShared takes bytes for shared, as [Engine.SharedBytes] of another engine
+// lists them. SharedGrown does not count them.
+func (e *Engine) AddShared(m map[uint64]uint8) error {
+	for addr, mask := range m {
+		if !C.em_share_add(e.c, C.uint64_t(addr), C.uint8_t(mask)) {
+			return errors.New("engine: no memory for the shared bytes")
+		}
+	}
+	return nil
 }

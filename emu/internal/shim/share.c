@@ -95,3 +95,35 @@ void em_share_drop(em_engine *e) {
     free(e->share.table);
     memset(&e->share, 0, sizeof e->share);
 }
+
+// Writes what is known as pairs of address and mask; returns how many there are.
+size_t em_share_list(em_engine *e, uint64_t *pairs, size_t room) {
+    size_t n = 0;
+    for (size_t i = 0; i < e->share.cap; i++) {
+        em_granule *g = &e->share.table[i];
+        if (g->key == 0 || g->shared == 0)
+            continue;
+        if (n < room) {
+            pairs[2 * n] = (g->key - 1) * 8;
+            pairs[2 * n + 1] = g->shared;
+        }
+        n++;
+    }
+    return n;
+}
+
+// Takes bytes for shared from now on. That alone is not a reason to say that
+// more became known.
+bool em_share_add(em_engine *e, uint64_t addr, uint8_t mask) {
+    em_share *s = &e->share;
+    if (2 * s->len >= s->cap && !grow(s))
+        return false;
+    uint64_t key = addr / 8 + 1;
+    em_granule *g = find(s, key);
+    if (g->key == 0) {
+        g->key = key;
+        s->len++;
+    }
+    g->shared |= mask;
+    return true;
+}

@@ -144,7 +144,7 @@ typedef struct em_engine {
 // A moment to go back to.
 typedef struct em_mark {
     size_t log_len, maps_len;
-    uint64_t step, log_gen;
+    uint64_t step, pc, log_gen;
     em_slot slots[EM_MAX_THREADS];
 } em_mark;
 
@@ -170,6 +170,8 @@ void em_log_drop(em_engine *e);
 // share.c
 bool em_share_access(em_engine *e, uint64_t addr, unsigned size, bool write, int slot);
 uint8_t em_share_mask(em_engine *e, uint64_t addr);
+size_t em_share_list(em_engine *e, uint64_t *pairs, size_t room);
+bool em_share_add(em_engine *e, uint64_t addr, uint8_t mask);
 void em_share_drop(em_engine *e);
 
 // thread.c
