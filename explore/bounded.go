@@ -53,10 +53,18 @@ func Bounded(ctx context.Context, start func() (*scenario.Session, error), o Opt
 	err := b.search()
 	stop()
 	b.total.conclude(o)
-	if errors.Is(context.Cause(ctx), errBudget) || errors.Is(err, errBudget) || errors.Is(err, errFound) {
-		err = nil
+	return b.total, failure(ctx, err)
+}
+
+// failure is err unless it only says that the search ended where it was told
+// to: at the first failing schedule, or when its schedules or time were used
+// up.
+func failure(ctx context.Context, err error) error {
+	timeUp := errors.Is(context.Cause(ctx), errBudget) && errors.Is(err, context.DeadlineExceeded)
+	if timeUp || errors.Is(err, errBudget) || errors.Is(err, errFound) {
+		return nil
 	}
-	return b.total, err
+	return err
 }
 
 // errBudget ends a search whose schedules or time are used up.
@@ -177,7 +185,7 @@ func (b *bounded) levelZero() ([]uint64, error) {
 }
 
 func (b *bounded) walker(s *scenario.Session, level int) *walker {
-	return &walker{ctx: b.ctx, s: s, keepGoing: b.KeepGoing, count: &b.count, level: level}
+	return &walker{ctx: b.ctx, s: s, keepGoing: b.KeepGoing, count: &b.count, limit: b.Schedules, level: level}
 }
 
 // unit is a part of a level: a thread goes first and is preempted for the first
@@ -252,9 +260,6 @@ func (b *bounded) work(level int, alone []uint64, units []unit, results []*Resul
 		i := next.Add(1) - 1
 		if i >= limit.Load() {
 			return nil
-		}
-		if b.Schedules > 0 && b.count.Load() >= b.Schedules {
-			return errBudget
 		}
 		w := b.walker(s, level)
 		err := b.runUnit(w, units[i], alone)

@@ -48,10 +48,7 @@ func DPOR(ctx context.Context, start func() (*scenario.Session, error), o Option
 	d.total.Restarts = d.restarts
 	d.total.Instructions = d.instructions
 	d.total.conclude(o)
-	if errors.Is(context.Cause(ctx), errBudget) || errors.Is(err, errBudget) || errors.Is(err, errFound) {
-		err = nil
-	}
-	return d.total, err
+	return d.total, failure(ctx, err)
 }
 
 // errGrown ends a search in which bytes were found to be shared that it has

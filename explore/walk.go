@@ -18,7 +18,8 @@ type walker struct {
 	ctx       context.Context
 	s         *scenario.Session
 	keepGoing bool
-	count     *atomic.Uint64 // schedules run by all walkers, for the progress
+	count     *atomic.Uint64 // schedules run by all walkers
+	limit     uint64         // of count; 0 for none
 
 	level    int // preemptions of the schedules being run
 	schedule scenario.Schedule
@@ -79,6 +80,9 @@ func (w *walker) finish(thread int) error {
 // walk runs the thread and preempts it at every instruction, left times in all.
 func (w *walker) walk(thread, left int) error {
 	if left == 0 {
+		if w.limit > 0 && w.count.Load() >= w.limit {
+			return errBudget
+		}
 		return w.finish(thread)
 	}
 	for {
