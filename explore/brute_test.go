@@ -1,0 +1,171 @@
+package explore
+
+import (
+	"fmt"
+	"testing"
+
+	"emurace/emu"
+	"emurace/loader"
+	"emurace/scenario"
+)
+
+// brute is what an enumeration found that shares nothing with the engine: it
+// runs each schedule from the start of the race, one instruction at a time,
+// without marks.
+type brute struct {
+	schedules []uint64 // by number of preemptions
+	failing   map[site]uint64
+}
+
+// enumerate runs every schedule of at most max preemptions. A schedule is known
+// by the choices at which it differs from going on with the same thread, or
+// with the first one that can.
+func enumerate(t *testing.T, s *scenario.Session, max int) brute {
+	t.Helper()
+	b := brute{schedules: make([]uint64, max+1), failing: map[site]uint64{}}
+	pending := [][]int{nil}
+	for len(pending) > 0 {
+		prefix := pending[len(pending)-1]
+		pending = pending[:len(pending)-1]
+		must(t, s.Restart())
+		preemptions, last := 0, -1
+		var choices []int
+		for {
+			o, over := s.Outcome()
+			if over {
+				b.schedules[preemptions]++
+				if o.Failed() {
+					b.failing[siteOf(o)]++
+				}
+				break
+			}
+			could := last >= 0 && s.Runnable(last)
+			next := -1
+			for i := range s.Plan.Threads {
+				if s.Runnable(i) && (next < 0 || i == last) {
+					next = i
+				}
+			}
+			if k := len(choices); k < len(prefix) {
+				next = prefix[k]
+			} else {
+				for i := range s.Plan.Threads {
+					if i == next || !s.Runnable(i) || could && preemptions == max {
+						continue
+					}
+					pending = append(pending, append(append([]int(nil), choices...), i))
+				}
+			}
+			if could && next != last {
+				preemptions++
+			}
+			choices = append(choices, next)
+			last = next
+			_, err := s.Run(next, 1)
+			must(t, err)
+		}
+	}
+	return b
+}
+
+// The engine finds exactly the schedules, failures and places of failure that
+// there are, with threads that wait, wake each other, spin and crash.
+func TestBruteForce(t *testing.T) {
+	type program struct {
+		name  string
+		plan  func(loader.Arch) *scenario.Plan
+		bound int
+		fails bool // whether it can fail within the bound
+	}
+	code := func(name string, bound int, fails bool, routines ...routine) program {
+		return program{name, func(a loader.Arch) *scenario.Plan { return planOf(a, routines) }, bound, fails}
+	}
+	programs := []program{
+		code("readers", 4, true, readers...),
+		code("changing", 5, true, changing...),
+		code("three readers", 2, true, append(readers, readers[1])...),
+		code("deadlock", 2, true, crossed...),
+		code("lock", 3, false, guarded...),
+		code("three at a lock", 1, false, append(guarded, guarded[1])...),
+		code("spin", 1, true, spinning...),
+		{"glibc's mutexes", mutexes, 1, true},
+	}
+	eachArch(t, func(t *testing.T, sys *emu.System) {
+		for _, p := range programs {
+			start := starter(sys, p.plan)
+			s, err := start()
+			must(t, err)
+			defer s.Close()
+			fails := false
+			for bound := range p.bound + 1 {
+				want := enumerate(t, s, bound)
+				r, err := Bounded(t.Context(), start, Options{Preemptions: bound, KeepGoing: true, Jobs: 2})
+				must(t, err)
+				if err := compare(r, want); err != nil {
+					t.Errorf("%s with at most %d preemptions: %v", p.name, bound, err)
+				}
+				replayAll(t, start, r)
+				fails = r.Failing > 0
+			}
+			if fails != p.fails {
+				t.Errorf("%s fails: %v", p.name, fails)
+			}
+		}
+	})
+}
+
+func compare(r *Result, want brute) error {
+	schedules, failing := uint64(0), uint64(0)
+	for _, n := range want.schedules {
+		schedules += n
+	}
+	for _, n := range want.failing {
+		failing += n
+	}
+	verdict := Clean
+	if failing > 0 {
+		verdict = Failing
+	}
+	if r.Schedules != schedules || r.Failing != failing || r.Verdict != verdict || !r.Complete || r.Preemptions != len(want.schedules)-1 {
+		return fmt.Errorf("%+v, want %d schedules, %d failing", *r, schedules, failing)
+	}
+	if len(r.Findings) != len(want.failing) {
+		return fmt.Errorf("%d ways to fail, want %d", len(r.Findings), len(want.failing))
+	}
+	for _, f := range r.Findings {
+		if n := want.failing[siteOf(f.Outcome)]; n != f.Count {
+			return fmt.Errorf("%v: %d times, want %d", f.Outcome, f.Count, n)
+		}
+	}
+	return nil
+}
+
+// replayAll plays each finding's schedule on a session of its own: it must end
+// in the same way, with as many preemptions as the finding says.
+func replayAll(t *testing.T, start func() (*scenario.Session, error), r *Result) {
+	t.Helper()
+	if len(r.Findings) == 0 {
+		return
+	}
+	s, err := start()
+	must(t, err)
+	defer s.Close()
+	for _, f := range r.Findings {
+		must(t, s.Restart())
+		preemptions := 0
+		for i, sl := range f.Schedule {
+			// Leaving a thread that could go on is a preemption.
+			if i > 0 && s.Runnable(f.Schedule[i-1].Thread) {
+				preemptions++
+			}
+			must(t, s.Play(scenario.Schedule{sl}))
+		}
+		o, over := s.Outcome()
+		if !over || siteOf(o) != siteOf(f.Outcome) {
+			t.Errorf("%v ends as %v, not %v", f.Schedule.Texts(s.Names()), o, f.Outcome)
+		}
+		if preemptions != f.Preemptions {
+			t.Errorf("%v has %d preemptions, the finding says %d", f.Schedule.Texts(s.Names()), preemptions, f.Preemptions)
+		}
+	}
+}
