@@ -181,6 +181,7 @@ int em_mark_set(em_engine *e, em_mark *m) {
     m->log_len = e->log_len;
     m->maps_len = e->maps_len;
     m->step = e->step;
+    m->pc = e->pc;
     m->log_gen = e->log_gen;
     memcpy(m->slots, e->slots, sizeof m->slots);
     for (int i = 0; i < EM_MAX_THREADS; i++)
@@ -205,6 +206,7 @@ int em_mark_rewind(em_engine *e, em_mark *m) {
         ctx_drop(e, old);
     }
     e->step = m->step;
+    e->pc = m->pc; // a store by the kernel is logged with it
     return UC_ERR_OK;
 }
 
