@@ -20,6 +20,11 @@ type Options struct {
 	Jobs        int           // sessions that search side by side; at least 1
 	Schedules   uint64        // stop after about so many schedules; 0 for no limit
 	Time        time.Duration // stop after so long; 0 for no limit
+	// Resume is a search of DPOR's to go on with, nil for a new one.
+	Resume *State
+	// Save, if set, is given the state of a DPOR search now and then, and when
+	// the search is broken off. Its error ends the search.
+	Save func(*State) error
 	// Progress, if set, is told now and then from another goroutine.
 	Progress func(Progress)
 }
@@ -31,6 +36,9 @@ type Progress struct {
 	Done, Units uint64 // parts of the present bound that are finished, and in all
 	Depth       int    // events of the present run, where those are counted
 	Restarts    int    // how often the search began anew with more shared bytes
+	// Share guesses how much of the search is done, from 0 to 1, as if its
+	// parts were of equal size, which they are not.
+	Share float64
 }
 
 // progressEvery is the pause between two calls of Options.Progress.

@@ -1,59 +1,17 @@
 package explore
 
 import (
-	"context"
 	"errors"
 
 	"emurace/scenario"
 )
 
-// DPOR runs one schedule of every class of equivalent ones: source sets with
-// sleep sets (Abdulla, Aronis, Jonsson and Sagonas, POPL 2014). Two schedules
-// are equivalent when one becomes the other by swapping neighbouring events
-// that do not depend on each other (Mazurkiewicz traces). When the search ends
-// by itself, every schedule there is has been covered.
-//
-// Which instructions are events is learned by running: those that touch bytes
-// which two threads touch, at least one of them writing. When a run shows that
-// more bytes are shared than was known, the search begins anew with them.
-func DPOR(ctx context.Context, start func() (*scenario.Session, error), o Options) (*Result, error) {
-	if o.Time > 0 {
-		var cancel context.CancelFunc
-		ctx, cancel = context.WithTimeoutCause(ctx, o.Time, errBudget)
-		defer cancel()
-	}
-	s, err := start()
-	if err != nil {
-		return nil, err
-	}
-	defer s.Close()
-	if len(s.Plan.Threads) > maxThreads {
-		return nil, errors.New("more than 64 racing threads")
-	}
-	r := newReporter(o.Progress)
-	defer r.close()
-	s.M.WantEvents(true)
-	defer s.M.WantEvents(false)
-	d := &dpor{Options: o, ctx: ctx, s: s, report: r, order: order{threads: len(s.Plan.Threads)}}
-	for {
-		known := s.M.SharedGrown()
-		d.total = &Result{Preemptions: -1}
-		err = d.search(known)
-		if !errors.Is(err, errGrown) {
-			break
-		}
-		d.restarts++
-	}
-	d.total.Unbounded = err == nil
-	d.total.Restarts = d.restarts
-	d.total.Instructions = d.instructions
-	d.total.conclude(o)
-	return d.total, failure(ctx, err)
-}
-
 // errGrown ends a search in which bytes were found to be shared that it has
 // taken for private.
 var errGrown = errors.New("more bytes are shared than was known")
+
+// errSplit ends the search of a part that turns out to be large.
+var errSplit = errors.New("the part is large")
 
 // frame is a moment of the run and what is to be tried from there.
 type frame struct {
@@ -66,25 +24,35 @@ type frame struct {
 	event     *event // what was run from here last
 }
 
-type dpor struct {
-	Options
-	ctx    context.Context
-	s      *scenario.Session
-	report *reporter
-	total  *Result
+// subtree searches the runs that begin with given events: source sets with
+// sleep sets.
+type subtree struct {
+	s         *scenario.Session
+	keepGoing bool
+	known     uint64 // the session's SharedGrown when the search began
+	// tick is called after each run with the depth that it had; its error ends
+	// the search.
+	tick  func(depth int) error
+	total Result
 
-	stack        []*frame // a frame before each event of the present run, and one for the present moment
-	order        order    // the events of the present run
-	restarts     int
-	instructions uint64
+	prefix int      // events that every run begins with
+	stack  []*frame // a frame before each later event of the present run, and one for the present moment
+	order  order    // the events of the present run
 }
 
-func (d *dpor) search(known uint64) error {
+// search runs one schedule of each class below the part.
+func (d *subtree) search(p *part) error {
 	defer d.unwind(0)
-	if err := d.s.Restart(); err != nil {
+	d.order = order{threads: len(d.s.Plan.Threads)}
+	d.prefix = len(p.Threads)
+	sleep, err := d.enter(p)
+	if err != nil {
 		return err
 	}
-	if err := d.push(nil); err != nil {
+	if o, over := d.s.Outcome(); over {
+		return d.over(o)
+	}
+	if err := d.push(sleep); err != nil {
 		return err
 	}
 	for len(d.stack) > 0 {
@@ -106,12 +74,6 @@ func (d *dpor) search(known uint64) error {
 		if !over {
 			continue
 		}
-		if d.s.M.SharedGrown() != known {
-			return errGrown
-		}
-		if err := d.budget(); err != nil {
-			return err
-		}
 		if err := d.retire(f); err != nil {
 			return err
 		}
@@ -119,29 +81,57 @@ func (d *dpor) search(known uint64) error {
 	return nil
 }
 
-func (d *dpor) budget() error {
-	if err := d.ctx.Err(); err != nil {
-		return err
+// enter runs the part's first events and finds out what the threads that sleep
+// there would do next.
+func (d *subtree) enter(p *part) (sleep map[int]*event, err error) {
+	if err := d.s.Restart(); err != nil {
+		return nil, err
 	}
-	d.report.set(Progress{Preemptions: -1, Schedules: d.total.Schedules, Depth: len(d.stack), Restarts: d.restarts})
-	if d.Schedules > 0 && d.total.Schedules >= d.Schedules {
-		return errBudget
+	for _, t := range p.Threads {
+		ev, err := d.s.RunEvent(t)
+		if err != nil {
+			return nil, err
+		}
+		d.total.Instructions += ev.Ran
+		d.order.add(newEvent(ev))
 	}
-	return nil
+	for t := range d.s.Plan.Threads {
+		if !p.Asleep.has(t) {
+			continue
+		}
+		e, err := d.peek(t)
+		if err != nil {
+			return nil, err
+		}
+		if sleep == nil {
+			sleep = map[int]*event{}
+		}
+		sleep[t] = e
+	}
+	return sleep, nil
+}
+
+// peek is the thread's next event, without running it for good.
+func (d *subtree) peek(t int) (*event, error) {
+	mark, err := d.s.Mark()
+	if err != nil {
+		return nil, err
+	}
+	defer mark.Drop()
+	ev, err := d.s.RunEvent(t)
+	if err != nil {
+		return nil, err
+	}
+	return newEvent(ev), mark.Rewind()
 }
 
 // push makes the present moment the top of the stack.
-func (d *dpor) push(sleep map[int]*event) error {
+func (d *subtree) push(sleep map[int]*event) error {
 	mark, err := d.s.Mark()
 	if err != nil {
 		return err
 	}
-	f := &frame{mark: mark, sleep: sleep}
-	for i := range d.s.Plan.Threads {
-		if d.s.Runnable(i) {
-			f.enabled |= 1 << i
-		}
-	}
+	f := &frame{mark: mark, sleep: sleep, enabled: enabled(d.s)}
 	for t := range sleep {
 		f.asleep |= 1 << t
 	}
@@ -156,17 +146,27 @@ func (d *dpor) push(sleep map[int]*event) error {
 	return nil
 }
 
+func enabled(s *scenario.Session) set {
+	var e set
+	for i := range s.Plan.Threads {
+		if s.Runnable(i) {
+			e |= 1 << i
+		}
+	}
+	return e
+}
+
 // prefer goes on with the thread that ran last, which keeps switches few.
-func (d *dpor) prefer(free set) int {
-	if n := len(d.stack); n > 1 {
-		if e := d.stack[n-2].event; e != nil && free.has(e.Thread) {
-			return e.Thread
+func (d *subtree) prefer(free set) int {
+	if n := len(d.order.events); n > 0 {
+		if t := d.order.events[n-1].Thread; free.has(t) {
+			return t
 		}
 	}
 	return free.first()
 }
 
-func (d *dpor) pick(f *frame, next set) int {
+func (d *subtree) pick(f *frame, next set) int {
 	if f.event != nil && next.has(f.event.Thread) {
 		return f.event.Thread
 	}
@@ -174,16 +174,17 @@ func (d *dpor) pick(f *frame, next set) int {
 }
 
 // unwind drops all frames from n on.
-func (d *dpor) unwind(n int) {
+func (d *subtree) unwind(n int) {
 	for _, f := range d.stack[n:] {
 		f.mark.Drop()
 	}
 	d.stack = d.stack[:n]
+	d.order.cut(min(len(d.order.events), d.prefix+max(n-1, 0)))
 }
 
 // retire goes back to a frame whose last event has been explored: from here on
 // that thread sleeps, until something happens that its event depends on.
-func (d *dpor) retire(f *frame) error {
+func (d *subtree) retire(f *frame) error {
 	if f.sleep == nil {
 		f.sleep = map[int]*event{}
 	}
@@ -194,16 +195,16 @@ func (d *dpor) retire(f *frame) error {
 
 // run goes on from the top frame with a thread. It tells whether the run is
 // over; if not, there is a new frame on top.
-func (d *dpor) run(f *frame, thread int) (over bool, err error) {
+func (d *subtree) run(f *frame, thread int) (over bool, err error) {
 	f.done |= 1 << thread
 	ev, err := d.s.RunEvent(thread)
 	if err != nil {
 		return false, err
 	}
-	d.instructions += ev.Ran
+	d.total.Instructions += ev.Ran
 	e := newEvent(ev)
 	f.event = e
-	d.order.cut(len(d.stack) - 1)
+	d.order.cut(d.prefix + len(d.stack) - 1)
 	for _, j := range d.order.add(e) {
 		d.reverse(j)
 	}
@@ -213,7 +214,7 @@ func (d *dpor) run(f *frame, thread int) (over bool, err error) {
 		f.backtrack |= f.enabled
 	}
 	if o, over := d.s.Outcome(); over {
-		return true, d.leaf(o)
+		return true, d.over(o)
 	}
 	var sleep map[int]*event
 	for t, s := range f.sleep {
@@ -229,10 +230,13 @@ func (d *dpor) run(f *frame, thread int) (over bool, err error) {
 }
 
 // reverse makes sure that the newest event is also tried before event j, with
-// which it races.
-func (d *dpor) reverse(j int) {
+// which it races. Where j is one of the part's first events, other parts do it.
+func (d *subtree) reverse(j int) {
+	if j < d.prefix {
+		return
+	}
 	_, initials := d.order.reversal(j)
-	f := d.stack[j]
+	f := d.stack[j-d.prefix]
 	if initials&(f.backtrack|f.done) != 0 || initials == 0 {
 		return
 	}
@@ -244,20 +248,27 @@ func (d *dpor) reverse(j int) {
 	}
 }
 
-// leaf counts a finished run.
-func (d *dpor) leaf(o scenario.Outcome) error {
+// over counts a finished run.
+func (d *subtree) over(o scenario.Outcome) error {
+	if d.s.M.SharedGrown() != d.known {
+		return errGrown
+	}
 	d.total.Schedules++
-	if !o.Failed() {
-		return nil
+	found := error(nil)
+	if o.Failed() {
+		var schedule scenario.Schedule
+		for _, e := range d.order.events {
+			schedule = schedule.Add(e.Thread, e.Ran)
+		}
+		schedule[len(schedule)-1].N = 0
+		d.total.add(Finding{Outcome: o, Schedule: schedule, Preemptions: -1, Number: d.total.Schedules, Count: 1})
+		if !d.keepGoing {
+			found = errFound
+		}
 	}
-	var schedule scenario.Schedule
-	for _, f := range d.stack {
-		schedule = schedule.Add(f.event.Thread, f.event.Ran)
+	if err := d.tick(len(d.order.events)); err != nil && found == nil {
+		return err
 	}
-	schedule[len(schedule)-1].N = 0
-	d.total.add(Finding{Outcome: o, Schedule: schedule, Preemptions: -1, Number: d.total.Schedules, Count: 1})
-	if d.KeepGoing {
-		return nil
-	}
-	return errFound
+	return found
 }
+
