@@ -6,6 +6,7 @@ import (
 	"hash"
 	"unsafe"
 
+	"emurace/emu/internal/linux"
 	"emurace/emu/internal/shim"
 )
 
@@ -26,8 +27,9 @@ func (m *Machine) Log() []LogEntry { return m.eng.Log() }
 var zeroPage [shim.PageSize]byte
 
 // Digest is the SHA-256, in hex, of everything that a run can have changed:
-// each thread's status and registers, SIMD ones included, each mapping and
-// every byte in it, what was printed, and the access log from entry `from` on.
+// each thread's status and registers, SIMD ones included, the kernel's state,
+// each mapping and every byte in it, what was printed, and the access log from
+// entry `from` on.
 // Pages of zeros count by their absence, so it does not matter which of them
 // the host has touched.
 func (m *Machine) Digest(from int) (string, error) {
@@ -40,10 +42,11 @@ func (m *Machine) Digest(from int) (string, error) {
 		h.Write(b) // a hash never fails to write
 	}
 	s := m.kernel.State()
-	word(m.Steps(), s.Brk, s.Sleep, s.Random, uint64(len(m.st.threads)))
+	word(m.Steps(), s.Brk, s.Sleep, s.Random, uint64(s.NextTID), uint64(len(m.st.threads)))
 	for t := range m.st.threads {
 		task := s.Tasks[t]
 		word(uint64(task.TID), uint64(task.Status), task.ClearTID, task.SigMask)
+		h.Write(task.AltStack[:])
 		if !m.hasRegisters(t) {
 			continue
 		}
@@ -55,6 +58,16 @@ func (m *Machine) Digest(from int) (string, error) {
 	}
 	for _, w := range s.Waiters {
 		word(uint64(w.Thread), w.Addr, uint64(w.Mask), w.Deadline)
+	}
+	for _, f := range s.FDs {
+		word(uint64(f.Kind), uint64(f.Offset), f.Flags, uint64(len(f.Path)))
+		h.Write([]byte(f.Path))
+	}
+	for sig := range linux.MaxSignal + 1 {
+		if handler, ok := s.Handlers[sig]; ok {
+			word(uint64(sig))
+			h.Write(handler[:])
+		}
 	}
 	for _, v := range s.VMAs {
 		word(v.Start, v.End, uint64(v.Prot), v.Offset, uint64(len(v.Path)))
@@ -75,7 +88,7 @@ func (m *Machine) Digest(from int) (string, error) {
 func (m *Machine) hashPages(h hash.Hash, start, size uint64) {
 	used := m.eng.Used(start, size)
 	for i, u := range used {
-		if u == 0 {
+		if u != shim.Touched {
 			continue
 		}
 		addr := start + uint64(i)*shim.PageSize

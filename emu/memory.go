@@ -51,6 +51,11 @@ func (m memory) Unmap(addr, size uint64) error {
 	return m.Forget(addr, size)
 }
 
+func (m memory) Touched(addr uint64) bool {
+	used := m.Used(addr&^(shim.PageSize-1), shim.PageSize)
+	return len(used) == 1 && used[0] == shim.Touched
+}
+
 // Read copies guest memory, whatever the pages allow short of being there.
 func (m *Machine) Read(addr, size uint64) ([]byte, bool) {
 	if size > 1<<32 || !m.eng.Allows(addr, size, 0) {

@@ -52,8 +52,8 @@ func (p *process) copyPages(s *snapshot, v linux.VMA) {
 	defer func() { s.prot[v.Start] = prot }()
 	for a := v.Start; a < v.End; a += loader.PageSize {
 		prot = append(prot, p.eng.Page(a))
-		if used[(a-v.Start)/loader.PageSize] == 0 {
-			continue // never writable on the host either
+		if used[(a-v.Start)/loader.PageSize] != shim.Touched {
+			continue // all zeros, as checkPageTable makes sure of
 		}
 		if page := p.eng.View(a, loader.PageSize); !bytes.Equal(page, zeroPage[:]) {
 			s.pages[a] = bytes.Clone(page)
@@ -127,7 +127,11 @@ func (p *process) checkPageTable() {
 		if v.Start >= v.End || v.Start%loader.PageSize != 0 || v.End%loader.PageSize != 0 || i > 0 && vmas[i-1].End > v.Start {
 			p.t.Errorf("mapping %+v is out of order", v)
 		}
+		used := p.eng.Used(v.Start, v.End-v.Start)
 		for a := v.Start; a < v.End; a += loader.PageSize {
+			if used[(a-v.Start)/loader.PageSize] != shim.Touched && !bytes.Equal(p.eng.View(a, loader.PageSize), zeroPage[:]) {
+				p.t.Fatalf("page %#x holds something, though it was not touched", a)
+			}
 			if want := shim.Prot(v.Prot) | shim.Mapped; p.eng.Page(a) != want {
 				p.t.Fatalf("page %#x: permissions %d, the mapping says %d", a, p.eng.Page(a), want)
 			}

@@ -17,6 +17,8 @@ type Memory interface {
 	View(addr, size uint64) []byte
 	// Allows tells whether every page of the range is mapped with p.
 	Allows(addr, size uint64, p loader.Prot) bool
+	// Touched tells whether the page of addr may hold anything but zeros.
+	Touched(addr uint64) bool
 	// Store writes on behalf of a thread, whatever the pages allow.
 	Store(thread int, addr uint64, b []byte) error
 	// Map gives the pages of the range the protection p and zeroes; they

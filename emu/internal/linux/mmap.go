@@ -322,13 +322,20 @@ func sysMremap(k *Kernel, c *Call, _ *Result) (uint64, error) {
 	if flags&mremapMaymove == 0 || !found {
 		return fail(ENOMEM)
 	}
-	content := slices.Clone(k.Memory.View(addr, oldSize))
 	if v.fromFile() {
 		grown.Offset += addr - v.Start
 	}
 	grown.Start, grown.End = start, start+newSize
-	if err := k.Map(c.Thread, grown, content); err != nil {
+	if err := k.Map(c.Thread, grown, nil); err != nil {
 		return 0, err
+	}
+	for off := uint64(0); off < oldSize; off += loader.PageSize {
+		if !k.Memory.Touched(addr + off) {
+			continue
+		}
+		if err := k.Memory.Store(c.Thread, start+off, k.Memory.View(addr+off, loader.PageSize)); err != nil {
+			return 0, err
+		}
 	}
 	return start, k.unmap(addr, addr+oldSize)
 }

@@ -52,6 +52,8 @@ static bool on_tlb(uc_engine *uc, uint64_t vaddr, uc_mem_type type,
     uint8_t bits = em_page(e, clean);
     int need = type == UC_MEM_WRITE ? EM_W : type == UC_MEM_FETCH ? EM_X : EM_R;
     if ((bits & EM_MAPPED) && (bits & need)) {
+        if (bits & EM_W)
+            em_touch_page(e, clean); // writes may follow without another walk
         result->paddr = clean;
         result->perms = bits & (EM_R | EM_W | EM_X);
         return true;

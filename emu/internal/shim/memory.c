@@ -119,20 +119,26 @@ static int use(em_engine *e, uint64_t addr, uint64_t size) {
     uint64_t i = (addr - z->base) >> EM_PAGE_SHIFT;
     uint64_t end = (addr + size - z->base + EM_PAGE - 1) >> EM_PAGE_SHIFT;
     while (i < end) {
-        if (z->used[i]) {
+        if (z->used[i] != EM_UNUSED) {
             i++;
             continue;
         }
         uint64_t j = i;
-        while (j < end && !z->used[j])
+        while (j < end && z->used[j] == EM_UNUSED)
             j++;
         if (mprotect(z->host + (i << EM_PAGE_SHIFT), (j - i) << EM_PAGE_SHIFT,
                      PROT_READ | PROT_WRITE))
             return UC_ERR_NOMEM;
-        memset(z->used + i, 1, j - i);
+        memset(z->used + i, EM_WRITABLE, j - i);
         i = j;
     }
     return UC_ERR_OK;
+}
+
+// Notes that a page may hold something from now on.
+void em_touch_page(em_engine *e, uint64_t addr) {
+    em_zone *z = zone_of(e, addr);
+    z->used[(addr - z->base) >> EM_PAGE_SHIFT] = EM_TOUCHED;
 }
 
 // Gives every page of the range the same page byte.
@@ -177,7 +183,7 @@ int em_forget(em_engine *e, uint64_t addr, uint64_t size) {
     em_zone *z = zone_of(e, addr);
     for (uint64_t a = addr; a < addr + size; a += EM_PAGE) {
         uint8_t *host = z->host + (a - z->base);
-        if (!z->used[(a - z->base) >> EM_PAGE_SHIFT] || all_zero(host, EM_PAGE))
+        if (z->used[(a - z->base) >> EM_PAGE_SHIFT] != EM_TOUCHED || all_zero(host, EM_PAGE))
             continue;
         if (e->logging) {
             uint8_t *copy = malloc(EM_PAGE);
@@ -223,9 +229,11 @@ int em_store(em_engine *e, int slot, uint64_t addr, const uint8_t *from, uint64_
     }
     memcpy(host, from, size);
     uint64_t page = addr & ~(uint64_t)(EM_PAGE - 1);
-    for (; page < addr + size; page += EM_PAGE)
+    for (; page < addr + size; page += EM_PAGE) {
+        em_touch_page(e, page);
         if (em_page(e, page) & EM_X)
             em_remove_code(e, page, page + EM_PAGE);
+    }
     return UC_ERR_OK;
 }
 

@@ -73,8 +73,12 @@ func (e *Engine) View(addr, size uint64) []byte {
 	return unsafe.Slice((*byte)(p), size)
 }
 
+// Touched is the value of [Engine.Used] for a page that may hold something.
+const Touched = C.EM_TOUCHED
+
 // Used tells, a byte a page, which pages of the range may hold anything but
-// zeros. The range must be inside one zone.
+// zeros: those of the value [Touched]. It is nil when the range is not inside
+// one zone.
 func (e *Engine) Used(addr, size uint64) []byte {
 	for i := range int(e.c.nzones) {
 		z := &e.c.zones[i]

@@ -61,11 +61,15 @@ typedef struct em_access {
     uint32_t pad;
 } em_access;
 
+// What became of a page on the host. Only touched ones can hold anything but
+// zeros; telling them apart makes the cost of a mapping follow its use.
+enum em_used { EM_UNUSED = 0, EM_WRITABLE = 1, EM_TOUCHED = 2 };
+
 typedef struct em_zone {
     uint64_t base, size;
     uint8_t *host;
     uint8_t *pages; // the page table's bytes for this zone
-    uint8_t *used;  // 1 where host memory was ever made writable
+    uint8_t *used;  // enum em_used, of each page
 } em_zone;
 
 // Registers of a thread that is not running. Marks share them by count.
@@ -160,6 +164,7 @@ uint8_t *em_host(em_engine *e, uint64_t addr, uint64_t size);
 uint8_t em_page(em_engine *e, uint64_t addr);
 int em_set_pages(em_engine *e, uint64_t addr, uint64_t size, uint8_t bits);
 int em_forget(em_engine *e, uint64_t addr, uint64_t size);
+void em_touch_page(em_engine *e, uint64_t addr);
 int em_store(em_engine *e, int slot, uint64_t addr, const uint8_t *from, uint64_t size);
 void em_on_mem(uc_engine *uc, uc_mem_type type, uint64_t addr, int size, int64_t value,
                void *user);
