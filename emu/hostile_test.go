@@ -1,0 +1,196 @@
+package emu
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"emurace/emu/internal/linux"
+	"emurace/loader"
+)
+
+// syscallNumbers are all the calls of an architecture, and some it has not.
+func syscallNumbers(arch loader.Arch) []uint64 {
+	numbers := []uint64{9999, 1 << 40, ^uint64(0)}
+	for _, d := range linux.Table() {
+		n := d.AMD64
+		if arch == loader.ARM64 {
+			n = d.ARM64
+		}
+		if n >= 0 {
+			numbers = append(numbers, uint64(n))
+		}
+	}
+	return numbers
+}
+
+// TestHostileSyscalls lets the guest make system calls with senseless arguments
+// through libc's own syscall(), on the real machine: whatever comes, it is the
+// guest's problem, and a rewind still takes all of it back.
+func TestHostileSyscalls(t *testing.T) {
+	count := 3000
+	if testing.Short() {
+		count = 300
+	}
+	each(t, func(t *testing.T, p *process) {
+		r := randomness(t)
+		worker := p.spawn("worker")
+		syscall, numbers := p.fn("syscall"), syscallNumbers(p.Arch())
+		anywhere := p.call(0, "mmap", 0, 8*loader.PageSize, 7, 0x22, ^uint64(0), 0)
+		interesting := []uint64{0, 1, 2, 3, 8, 64, 4095, 4096, 1 << 12, 1 << 20, 1 << 31, 1<<32 - 1, 1 << 40, 1 << 46, 1 << 47, 1 << 63, ^uint64(0), ^uint64(4095),
+			anywhere, anywhere + loader.PageSize, anywhere + 8*loader.PageSize - 4, p.rodata(), stackTop - 8, p.sp(0), p.str("/etc/passwd"), p.str("../../../../etc/passwd"), 0x22, 0x32, 0x100022, 0x10f00}
+		base := p.mark()
+		was := p.snapshot()
+		slowest := time.Duration(0)
+		for i := range count {
+			args := []uint64{numbers[r.IntN(len(numbers))]}
+			for range 5 {
+				if r.IntN(8) == 0 {
+					args = append(args, r.Uint64())
+				} else {
+					args = append(args, interesting[r.IntN(len(interesting))])
+				}
+			}
+			n := r.IntN(2) * worker
+			if !p.Idle(n) || p.End() != nil {
+				p.rewind(base)
+			}
+			if err := p.Begin(n, syscall, "syscall", args...); err != nil {
+				t.Fatal(err)
+			}
+			begin := time.Now()
+			if _, err := p.Run(n, 1000); err != nil {
+				t.Fatalf("syscall %x: %v", args, err)
+			}
+			if d := time.Since(begin); d > slowest {
+				slowest = d
+				if d > 2*time.Second {
+					t.Errorf("syscall %x took %v", args, d)
+				}
+			}
+			if i%100 == 99 {
+				p.checkPageTable()
+				p.rewind(base)
+				for _, d := range was.differences(p.snapshot()) {
+					t.Fatalf("after %d calls, rewinding left: %s", i+1, d)
+				}
+			}
+		}
+		t.Logf("the slowest call took %v; not there: %v", slowest, p.UnknownSyscalls())
+	})
+}
+
+// TestHugeMappings: mappings of the greatest size cost what is used of them,
+// not what they claim.
+func TestHugeMappings(t *testing.T) {
+	each(t, func(t *testing.T, p *process) {
+		begin := time.Now()
+		const size = 40 << 30
+		start := p.mark()
+		addr := p.call(0, "mmap", 0, size, 3, 0x22, ^uint64(0), 0)
+		if int64(addr) < 0 {
+			t.Fatalf("mmap: %d", int64(addr))
+		}
+		p.call(0, "memset", addr+size-100, 0xaa, 100)
+		p.call(0, "memset", addr, 0xbb, 100)
+		moved := p.call(0, "mremap", addr, size/4, size/2, 1)
+		if v := p.word(addr + size - 8); v != 0xaaaaaaaaaaaaaaaa {
+			t.Errorf("the last word is %#x", v)
+		}
+		if int64(moved) > 0 && p.word(moved) != 0xbbbbbbbbbbbbbbbb {
+			t.Errorf("the first word moved to %#x is %#x", moved, p.word(moved))
+		}
+		if _, err := p.Digest(0); err != nil {
+			t.Fatal(err)
+		}
+		if rc := p.call(0, "munmap", addr, size); rc != 0 {
+			t.Errorf("munmap: %d", int64(rc))
+		}
+		p.rewind(start)
+		if d := time.Since(begin); d > 5*time.Second { // it takes a tenth of one
+			t.Errorf("it all took %v", d)
+		}
+	})
+}
+
+// TestNoHostFiles: whatever path the guest opens, it sees the sysroot only.
+func TestNoHostFiles(t *testing.T) {
+	secret := filepath.Join(t.TempDir(), "secret")
+	if err := os.WriteFile(secret, []byte("secret"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	each(t, func(t *testing.T, p *process) {
+		const createWrite = 0o101
+		made := filepath.Join(t.TempDir(), "made")
+		for _, name := range []string{secret, "/../../../../../.." + secret, "/proc/self/exe", "/dev/urandom", "/etc/passwd", strings.Repeat("../", 50) + secret[1:]} {
+			if fd := int32(p.call(0, "open", p.str(name), 0)); fd >= 0 {
+				t.Errorf("open %s: descriptor %d", name, fd)
+			}
+		}
+		if fd := int32(p.call(0, "open", p.str(made), createWrite, 0o644)); fd >= 0 {
+			t.Errorf("created %s as descriptor %d", made, fd)
+		}
+		if _, err := os.Lstat(made); err == nil {
+			t.Errorf("%s is on the host", made)
+		}
+		libc := p.str("/lib/" + p.Arch().Triplet() + "/libc.so.6")
+		if fd := int32(p.call(0, "open", libc, 0)); fd < 0 {
+			t.Errorf("open libc.so.6: %d", fd)
+		}
+		if fd := int32(p.call(0, "open", libc, 2)); fd >= 0 {
+			t.Error("opened libc.so.6 for writing")
+		}
+	})
+}
+
+// TestNonsenseCode runs random bytes as code: it ends somehow, or runs on, but
+// never takes the emulator with it, and a rewind takes all of it back.
+func TestNonsenseCode(t *testing.T) {
+	count := 1500
+	if testing.Short() {
+		count = 150
+	}
+	each(t, func(t *testing.T, p *process) {
+		r := randomness(t)
+		const size = 2 * loader.PageSize
+		area := p.call(0, "mmap", 0, size, 7, 0x22, ^uint64(0), 0)
+		libc, _ := p.Libc()
+		base := p.mark()
+		was := p.snapshot()
+		ends := map[StopKind]int{}
+		for i := range count {
+			code := make([]byte, 256)
+			for j := range code {
+				code[j] = byte(r.Uint32())
+			}
+			entry := area
+			if i%2 == 0 { // the middle of real instructions, where x86 decodes others
+				entry = libc.Lo + 0x30000 + r.Uint64N(0x80000)
+				if p.Arch() == loader.ARM64 {
+					entry &^= 3
+				}
+			}
+			if err := p.Write(0, area, code); err != nil {
+				t.Fatal(err)
+			}
+			args := []uint64{area + 512, r.Uint64(), area + size - 5, 1 << r.IntN(64)}
+			if err := p.Begin(0, entry, "nonsense", args...); err != nil {
+				t.Fatal(err)
+			}
+			s, err := p.Run(0, 2000)
+			if err != nil {
+				t.Fatalf("code % x: %v", code, err)
+			}
+			ends[s.Kind]++
+			p.rewind(base)
+			if i%50 == 49 {
+				for _, d := range was.differences(p.snapshot()) {
+					t.Fatalf("after %d runs, rewinding left: %s; the last code was % x", i+1, d, code)
+				}
+			}
+		}
+		t.Logf("stops %v", ends)
+	})
+}
