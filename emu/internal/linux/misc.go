@@ -178,14 +178,14 @@ func sysSysinfo(k *Kernel, c *Call, _ *Result) (uint64, error) {
 // as the kernel has it.
 type Handler [32]byte
 
-// Signals end at 64; 9 and 19 (SIGKILL, SIGSTOP) cannot be handled.
-const maxSignal = 64
+// MaxSignal is the highest signal number; 9 and 19 (SIGKILL, SIGSTOP) cannot be handled.
+const MaxSignal = 64
 
 func sysRtSigaction(k *Kernel, c *Call, _ *Result) (uint64, error) {
 	sig, act, old := c.Args[0], c.Args[1], c.Args[2]
 	// handler, flags, restorer, mask on amd64; arm64 has no restorer in
 	// between but the same layout, since its libc defines one.
-	if sig == 0 || sig > maxSignal || c.Args[3] != 8 {
+	if sig == 0 || sig > MaxSignal || c.Args[3] != 8 {
 		return fail(EINVAL)
 	}
 	if act != 0 && (sig == 9 || sig == 19) {
@@ -277,7 +277,7 @@ func (k *Kernel) kill(tid int, sig uint64, r *Result) (uint64, error) {
 	switch {
 	case !found:
 		return fail(ESRCH)
-	case sig > maxSignal:
+	case sig > MaxSignal:
 		return fail(EINVAL)
 	case sig == 0:
 		return 0, nil
