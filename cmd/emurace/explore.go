@@ -65,6 +65,7 @@ Examples:
 			&cli.IntFlag{Name: "jobs", Aliases: []string{"j"}, Value: runtime.NumCPU(), Usage: "search with `N` machines side by side", EnvVars: []string{"EMURACE_JOBS"}},
 			&cli.Uint64Flag{Name: "seed", Value: 1, Usage: "of the random bytes that the process gets", EnvVars: []string{"EMURACE_SEED"}},
 			&cli.BoolFlag{Name: "keep-going", Usage: "count every failing schedule instead of stopping at the first", EnvVars: []string{"EMURACE_KEEP_GOING"}},
+			&cli.StringFlag{Name: "resume", Usage: "dpor: keep the search's state in `FILE`, and go on from there if it exists"},
 			&cli.BoolFlag{Name: "minimize", Value: true, Usage: "cut the first failing schedule down to what the failure needs", EnvVars: []string{"EMURACE_MINIMIZE"}},
 			&cli.StringSliceFlag{Name: "set", Usage: "a parameter of the scenario, `NAME=VALUE`; may be given several times"},
 			&cli.StringFlag{Name: "output", Aliases: []string{"o"}, Usage: "write the trace to `FILE` (default: SCENARIO-ARCH-VERSION.trace)"},
@@ -98,16 +99,38 @@ func exploreAction(c *cli.Context) error {
 	if c.String("output") != "" && len(jobs) > 1 {
 		return usage(errors.New("--output: there are several searches and one file"), "leave --output out: each trace gets a name of its own")
 	}
+	if c.String("resume") != "" && len(jobs) > 1 {
+		return usage(errors.New("--resume: there are several searches and one file"), "resume them one by one")
+	}
 	code := exitOK
-	for i, j := range jobs {
-		if i > 0 && !c.Bool("json") {
-			p.Printf("\n")
+	var table []*outcome
+	for _, j := range jobs {
+		o, err := j.run(c)
+		if err != nil {
+			return err
 		}
-		found, err := j.run(c, p)
-		if found {
+		if o.result.Failing > 0 {
 			code = exitFound
 		}
+		if o.interrupted {
+			code = exitInterrupted
+		}
+		table = append(table, o)
+		switch {
+		case c.Bool("json"):
+			err = o.printJSON(c)
+		case len(jobs) == 1:
+			err = o.print(p)
+		}
 		if err != nil {
+			return err
+		}
+		if o.interrupted {
+			break
+		}
+	}
+	if len(jobs) > 1 && !c.Bool("json") {
+		if err := printTable(p, table); err != nil {
 			return err
 		}
 	}
@@ -151,6 +174,9 @@ func exploreJobs(c *cli.Context) ([]job, error) {
 		}
 	default:
 		return nil, usage(fmt.Errorf("--strategy %q: not dpor or bounded", s), "")
+	}
+	if c.String("resume") != "" && strategy(c) != strategyDPOR {
+		return nil, usage(fmt.Errorf("--resume does not go with --strategy %s", strategy(c)), "only a search with dpor can be gone on with")
 	}
 	if n := c.Int("preemptions"); n < 0 && c.IsSet("preemptions") {
 		return nil, usage(fmt.Errorf("--preemptions %d: not a number from 0 up", n), "leave the flag out for no bound")
@@ -226,11 +252,31 @@ func start(sys *emu.System, r replay.Recipe) (*scenario.Session, error) {
 	return scenario.Start(sys, plan, r.Seed)
 }
 
-func (j job) run(c *cli.Context, p *replay.Printer) (found bool, err error) {
+// resume makes a search go on from a state file, if there is one, and keep its
+// state there.
+func (j job) resume(sys *emu.System, name string, o *explore.Options) error {
+	s, err := start(sys, j.recipe)
+	if err != nil {
+		return err
+	}
+	search := describeSearch(j.recipe, s.Libc(), o.KeepGoing)
+	s.Close()
+	if o.Resume, err = readState(name, search); err != nil {
+		return err
+	}
+	o.Save = func(state *explore.State) error {
+		file := search
+		file.State = state
+		return writeState(name, file)
+	}
+	return nil
+}
+
+func (j job) run(c *cli.Context) (*outcome, error) {
 	began := time.Now()
 	sys, err := system(j.cache, j.spec, j.recipe.Arch)
 	if err != nil {
-		return false, err
+		return nil, err
 	}
 	defer sys.Close()
 	show := newProgress(c)
@@ -238,26 +284,21 @@ func (j job) run(c *cli.Context, p *replay.Printer) (found bool, err error) {
 	if strategy(c) == strategyBounded {
 		search = explore.Bounded
 	}
-	result, err := search(c.Context, func() (*scenario.Session, error) { return start(sys, j.recipe) }, explore.Options{
+	options := explore.Options{
 		Preemptions: c.Int("preemptions"), KeepGoing: c.Bool("keep-going"), Jobs: c.Int("jobs"),
 		Schedules: c.Uint64("schedules"), Time: c.Duration("time"), Progress: show.update,
-	})
+	}
+	if name := c.String("resume"); name != "" {
+		if err := j.resume(sys, name, &options); err != nil {
+			return nil, err
+		}
+	}
+	result, err := search(c.Context, func() (*scenario.Session, error) { return start(sys, j.recipe) }, options)
 	show.finish()
 	interrupted := errors.Is(err, context.Canceled)
 	if err != nil && !interrupted {
-		return false, err
+		return nil, err
 	}
 	o := &outcome{job: j, ctx: c.Context, result: result, elapsed: time.Since(began), interrupted: interrupted, minimizing: c.Bool("minimize")}
-	if err := o.explain(sys, c.String("output")); err != nil {
-		return result.Failing > 0, err
-	}
-	if c.Bool("json") {
-		err = o.printJSON(c)
-	} else {
-		err = o.print(p)
-	}
-	if err == nil && interrupted {
-		err = exit(exitInterrupted)
-	}
-	return result.Failing > 0, err
+	return o, o.explain(sys, c.String("output"))
 }

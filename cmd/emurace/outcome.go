@@ -221,21 +221,21 @@ func (o *outcome) print(p *replay.Printer) error {
 		o.printFailing(p, seconds)
 	case explore.Clean:
 		if r.Preemptions < 0 {
-			p.Printf("%s: no schedule fails: %d interleavings stand for all of them, %s\n", p.Good("CLEAN"), r.Schedules, seconds)
+			p.Printf("%s: no schedule fails: %s for all of them, %s\n", p.Good("CLEAN"), plural(r.Schedules, "interleaving stands", "interleavings stand"), seconds)
 		} else {
-			bound := fmt.Sprintf("with at most %d preemptions", r.Preemptions)
+			bound := "with at most " + plural(uint64(r.Preemptions), "preemption", "preemptions")
 			if r.Unbounded {
 				bound = "whatever the preemptions"
 			}
-			p.Printf("%s: none of %d schedules %s fails, %s\n", p.Good("CLEAN"), r.Schedules, bound, seconds)
+			p.Printf("%s: of %s %s none fails, %s\n", p.Good("CLEAN"), plural(r.Schedules, "schedule", "schedules"), bound, seconds)
 		}
 		p.Printf("%s\n", p.Faint("This assumes sequentially consistent memory and locks as their instructions are (raw); it covers this libc, these calls and parameters."))
 	default:
 		done := "the search was cut short"
 		if r.Preemptions >= 0 {
-			done = fmt.Sprintf("those with at most %d preemptions are finished", r.Preemptions)
+			done = "those with at most " + plural(uint64(r.Preemptions), "preemption", "preemptions") + " are finished"
 		}
-		p.Printf("%s: none of the first %d schedules fails; %s, %s\n", p.Head("UNDECIDED"), r.Schedules, done, seconds)
+		p.Printf("%s: of %s so far none fails; %s, %s\n", p.Head("UNDECIDED"), plural(r.Schedules, "schedule", "schedules"), done, seconds)
 	}
 	if len(o.unknown) > 0 {
 		p.Printf("note: the process made system calls that emurace does not have: %s\n", strings.Join(o.unknown, ", "))
@@ -267,21 +267,27 @@ func (o *outcome) printFailing(p *replay.Printer, seconds string) {
 	p.Printf("%s      emurace replay %s\n", p.Head("next"), o.trace)
 }
 
+// plural is a number with the word for it.
+func plural(n uint64, one, many string) string {
+	if n == 1 {
+		return "1 " + one
+	}
+	return fmt.Sprintf("%d %s", n, many)
+}
+
 // preemptionText says what is known of the preemptions a failure needs.
 func (o *outcome) preemptionText(n int) string {
-	noun := "preemptions"
-	if n == 1 {
-		noun = "preemption"
-	}
 	switch {
 	case n < 0:
 		return ""
 	case n == 0:
 		return "; no preemption, the threads just run one after the other"
-	case o.minimal != nil && !o.minimal.Certified:
-		return fmt.Sprintf("; %d %s", n, noun)
 	}
-	return fmt.Sprintf("; %d %s, and none with fewer fails", n, noun)
+	text := "; " + plural(uint64(n), "preemption", "preemptions")
+	if o.minimal == nil || o.minimal.Certified {
+		text += ", and none with fewer fails"
+	}
+	return text
 }
 
 // alsoText is one further kind of failure in a line.

@@ -1,0 +1,48 @@
+package main
+
+import (
+	"fmt"
+	"strings"
+	"text/tabwriter"
+
+	"emurace/replay"
+)
+
+// printTable writes several searches as a table, a line each.
+func printTable(p *replay.Printer, list []*outcome) error {
+	var text strings.Builder
+	w := tabwriter.NewWriter(&text, 0, 0, 2, ' ', 0)
+	// A strings.Builder takes everything.
+	_, _ = fmt.Fprintln(w, "GLIBC\tSYSROOT\tARCH\tVERDICT\tSCHEDULES\tFAILING\tCAUSE")
+	for _, o := range list {
+		verdict := string(o.result.Verdict)
+		if o.interrupted {
+			verdict += ", interrupted"
+		}
+		_, _ = fmt.Fprintf(w, "%s\t%s\t%v\t%s\t%d\t%d\t%s\n", o.libcName(), o.recipe.Source, o.recipe.Arch, verdict,
+			o.result.Schedules, o.result.Failing, o.causeText())
+	}
+	_ = w.Flush()
+	p.Printf("%s", text.String())
+	for _, o := range list {
+		if o.trace != "" {
+			p.Printf("%s  emurace replay %s\n", p.Head("next"), o.trace)
+		}
+	}
+	return p.Err()
+}
+
+// causeText is the first finding in a few words.
+func (o *outcome) causeText() string {
+	if o.first == nil {
+		return ""
+	}
+	s := o.first.Headline()
+	if o.first.Register != "" {
+		s += fmt.Sprintf(": %s = %#x", o.first.Register, o.first.Value)
+	}
+	if w := o.first.Writer; w != nil {
+		s += fmt.Sprintf(", written by %s in %s", w.Thread, w.Location.Function)
+	}
+	return s
+}
