@@ -12,6 +12,10 @@ import (
 	"github.com/urfave/cli/v2"
 )
 
+// configTables are the tables that a config file may have: the commands with
+// flags.
+var configTables = []string{"explore", "replay", "list", "pull", "version"}
+
 // applyConfig sets the flags that neither the command line nor the environment
 // has set from the user's config file: a TOML file with a table a command, keys
 // named as the flags.
@@ -21,11 +25,17 @@ func applyConfig(c *cli.Context) error {
 		return nil // without a home there is no config
 	}
 	name := filepath.Join(dir, "emurace", "config.toml")
+	const hint = "see the section on configuration in README.md"
 	var config map[string]map[string]any
 	if _, err := toml.DecodeFile(name, &config); errors.Is(err, fs.ErrNotExist) {
 		return nil
 	} else if err != nil {
-		return surroundings(fmt.Errorf("config file %s: %w", name, err), "see the section on configuration in README.md")
+		return surroundings(fmt.Errorf("config file %s: %w", name, err), hint)
+	}
+	for table := range config {
+		if !slices.Contains(configTables, table) {
+			return surroundings(fmt.Errorf("config file %s: no command %q", name, table), hint)
+		}
 	}
 	for key, value := range config[c.Command.Name] {
 		known := slices.ContainsFunc(c.Command.Flags, func(f cli.Flag) bool { return slices.Contains(f.Names(), key) })
@@ -42,7 +52,7 @@ func applyConfig(c *cli.Context) error {
 		}
 		for _, v := range values {
 			if err := c.Set(key, fmt.Sprint(v)); err != nil {
-				return surroundings(fmt.Errorf("config file %s: %s: %s: %w", name, c.Command.Name, key, err), "")
+				return surroundings(fmt.Errorf("config file %s: %s: %s: %w", name, c.Command.Name, key, err), hint)
 			}
 		}
 	}

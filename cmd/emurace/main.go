@@ -12,6 +12,8 @@ import (
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	// The first Ctrl-C asks for an orderly end; the second one kills.
+	context.AfterFunc(ctx, stop)
 	code := doMain(ctx, os.Args, os.Stdout, os.Stderr)
 	stop()
 	os.Exit(code)

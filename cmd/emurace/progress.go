@@ -34,7 +34,7 @@ func newProgress(c *cli.Context) *progress {
 func describe(u explore.Progress, since time.Time) string {
 	rate := float64(u.Schedules) / time.Since(since).Seconds()
 	if u.Preemptions < 0 {
-		return fmt.Sprintf("%d interleavings, %.0f/s, %d events deep", u.Schedules, rate, u.Depth)
+		return fmt.Sprintf("%d interleavings, %.0f/s, %d events deep, done perhaps %.0f%%", u.Schedules, rate, u.Depth, 100*u.Share)
 	}
 	return fmt.Sprintf("%d preemptions: %d schedules, %.0f/s, %d of %d parts", u.Preemptions, u.Schedules, rate, u.Done, u.Units)
 }
