@@ -58,6 +58,9 @@ func (s *Session) RunEvent(i int) (Event, error) {
 	r := &s.threads[i]
 	for s.Runnable(i) && s.Steps() < s.Limit {
 		stop, err := s.M.Run(r.machine, s.Limit-s.Steps())
+		if err == nil {
+			err = unsupported(stop)
+		}
 		if err != nil {
 			return e, err
 		}

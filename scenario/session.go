@@ -248,6 +248,9 @@ func (s *Session) Run(i int, n uint64) (uint64, error) {
 	r := &s.threads[i]
 	for ran < n && s.Runnable(i) {
 		stop, err := s.M.Run(r.machine, n-ran)
+		if err == nil {
+			err = unsupported(stop)
+		}
 		if err != nil {
 			return ran, err
 		}
@@ -273,6 +276,15 @@ func (s *Session) settle(i int, kind emu.StopKind) error {
 	}
 	// The others may have waited for a thread that is now at its end.
 	return s.unblock()
+}
+
+// unsupported is an error when the run ended because the emulator, not the
+// program, could not go on: that is no outcome of the race.
+func unsupported(stop emu.Stop) error {
+	if stop.Kind == emu.Ended && stop.End.Kind == emu.EndUnsupported {
+		return fmt.Errorf("the run cannot go on: %v", stop.End)
+	}
+	return nil
 }
 
 func (s *Session) finishCall(i int) error {
