@@ -5,11 +5,15 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 	"pgregory.net/rapid"
 
 	"emurace/emu"
 	"emurace/scenario"
 )
+
+// visible compares results by what their users see.
+var visible = cmpopts.IgnoreUnexported(Result{})
 
 func crash(pc uint64) scenario.Outcome {
 	return scenario.Outcome{Kind: scenario.Segv, End: &emu.End{Kind: emu.EndFault, PC: pc, Addr: 0x10}}
@@ -38,7 +42,7 @@ func TestMerge(t *testing.T) {
 			got.merge(run(rest[:n]))
 			rest = rest[n:]
 		}
-		if diff := cmp.Diff(want, got); diff != "" {
+		if diff := cmp.Diff(want, got, visible); diff != "" {
 			t.Errorf("-at once, +in parts:\n%s", diff)
 		}
 	})

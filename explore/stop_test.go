@@ -31,6 +31,10 @@ func TestSchedulesBudget(t *testing.T) {
 			{total - 1, total - 1, 1, false}, {total, total, 2, true}, {total + 1, total, 2, true}, {0, total, 2, true},
 		} {
 			for _, jobs := range []int{1, 3} {
+				// Of the last two schedules, two jobs may run one each.
+				if jobs > 1 && (testing.Short() || c.budget == total-1) {
+					continue
+				}
 				r, err := Bounded(t.Context(), start, Options{Preemptions: 2, Jobs: jobs, Schedules: c.budget})
 				must(t, err)
 				verdict := Undecided
