@@ -63,6 +63,9 @@ func (s *State) place(size uint64) (uint64, bool) {
 
 // cut removes [start, end) from the list, splitting what straddles a bound.
 func (s *State) cut(start, end uint64) {
+	if start >= end {
+		return // else it would split what lies there
+	}
 	var out []VMA
 	for _, v := range s.VMAs {
 		if v.End <= start || v.Start >= end {
@@ -227,11 +230,11 @@ func sysMprotect(k *Kernel, c *Call, _ *Result) (uint64, error) {
 	if addr%loader.PageSize != 0 || addr+size < addr {
 		return fail(EINVAL)
 	}
-	if size == 0 {
+	if c.Args[1] == 0 {
 		return 0, nil
 	}
 	s := k.s
-	if !s.covered(addr, addr+size) {
+	if size == 0 || !s.covered(addr, addr+size) { // 0: rounding up went past the end
 		return fail(ENOMEM)
 	}
 	s = k.mut()
@@ -311,7 +314,7 @@ func sysMremap(k *Kernel, c *Call, _ *Result) (uint64, error) {
 		return addr, k.unmap(addr+newSize, addr+oldSize)
 	}
 	grown := v
-	if k.s.free(addr+oldSize, addr+newSize) && v.End == addr+oldSize && k.Memory.View(addr, newSize) != nil {
+	if k.s.inLayout(addr, newSize) && k.s.free(addr+oldSize, addr+newSize) && v.End == addr+oldSize && k.Memory.View(addr, newSize) != nil {
 		grown.Start, grown.End = addr+oldSize, addr+newSize
 		if v.fromFile() {
 			grown.Offset += grown.Start - v.Start
@@ -345,7 +348,7 @@ const madvDontneed = 4
 
 func sysMadvise(k *Kernel, c *Call, _ *Result) (uint64, error) {
 	addr, size, advice := c.Args[0], pageUp(c.Args[1]), c.Args[2]
-	if addr%loader.PageSize != 0 || addr+size < addr {
+	if addr%loader.PageSize != 0 || addr+size < addr || size < c.Args[1] {
 		return fail(EINVAL)
 	}
 	if !k.s.covered(addr, addr+size) {
