@@ -16,7 +16,7 @@ export CGO_ENABLED := 1
 UNICORN := github.com/unicorn-engine/unicorn
 SUITES  := bullseye bookworm trixie forky
 
-.PHONY: explore test setup build lint bench clean help packages unicorn sysroot-explore sysroots
+.PHONY: explore test setup build lint bench clean help packages packages-test unicorn sysroot-explore sysroots
 
 # The demonstration: emurace exits with 1 when it has found a failing schedule,
 # and here that is success.
@@ -31,7 +31,7 @@ explore: sysroot-explore ## find the getenv/setenv crash on a real arm64 glibc
 test: setup ## set up, then run all tests
 	$(GO) test -timeout 15m ./...
 
-setup: sysroots ## all that building and testing needs
+setup: sysroots packages-test ## all that building and testing needs
 
 build: unicorn ## build bin/emurace
 	@build-aux/step build/emurace.log "building bin/emurace" $(GO) build -o bin/emurace ./cmd/emurace
@@ -59,6 +59,11 @@ packages:
 	@if ! command -v $(GO) >/dev/null; then \
 		echo "make: there is no Go here ($(GO)); install Go 1.26 or newer" >&2; exit 1; fi
 	@build-aux/packages $(CC):gcc cmake:cmake ninja:ninja-build pkg-config:pkg-config
+
+# Tests compile guest programs for both architectures; one of these compilers is
+# the machine's own gcc.
+packages-test: packages
+	@build-aux/packages aarch64-linux-gnu-gcc:gcc-aarch64-linux-gnu x86_64-linux-gnu-gcc:gcc-x86-64-linux-gnu
 
 unicorn: packages
 	@$(GO) mod download $(UNICORN)
