@@ -6,8 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
-	"path/filepath"
+	"reflect"
 	"strconv"
 	"strings"
 
@@ -162,19 +161,21 @@ var ErrVersion = errors.New("trace of another format version")
 var ErrFormat = errors.New("not a readable trace")
 
 // Decode reads a trace and checks its form; whether the scenario and the libc
-// are at hand is not its concern.
+// are at hand is not its concern. Its errors are one line and wrap ErrFormat or
+// ErrVersion, unless r itself fails.
 func Decode(r io.Reader) (*Trace, error) {
 	data, err := io.ReadAll(io.LimitReader(r, maxTrace+1))
 	if err != nil {
 		return nil, err
 	}
 	if len(data) > maxTrace {
-		return nil, fmt.Errorf("%w: larger than %d bytes", ErrFormat, maxTrace)
+		return nil, fmt.Errorf("%w: larger than %s", ErrFormat, count(maxTrace, "byte"))
 	}
+	// The version comes first: the fields of another one are not known here.
 	var head struct {
 		Format *int `json:"emurace_trace"`
 	}
-	if err := json.Unmarshal(data, &head); err != nil {
+	if err := json.NewDecoder(bytes.NewReader(data)).Decode(&head); err != nil {
 		return nil, formatError(data, err)
 	}
 	if head.Format == nil {
@@ -192,15 +193,38 @@ func Decode(r io.Reader) (*Trace, error) {
 	if _, err := d.Token(); err != io.EOF {
 		return nil, fmt.Errorf("%w: text after the end", ErrFormat)
 	}
-	return t, t.check()
+	if err := t.check(); err != nil {
+		return nil, err
+	}
+	return t, nil
 }
 
 func formatError(data []byte, err error) error {
-	var syntax *json.SyntaxError
-	if errors.Is(err, io.ErrUnexpectedEOF) || errors.As(err, &syntax) && syntax.Offset >= int64(len(data)) {
-		return fmt.Errorf("%w: it ends too early, after %d bytes", ErrFormat, len(data))
+	var wrong *json.UnmarshalTypeError
+	switch {
+	case errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF):
+		return fmt.Errorf("%w: it ends too early, after %s", ErrFormat, count(uint64(len(data)), "byte"))
+	case errors.As(err, &wrong) && wrong.Field == "":
+		return fmt.Errorf("%w: a JSON %s, not an object", ErrFormat, wrong.Value)
+	case errors.As(err, &wrong):
+		return fmt.Errorf("%w: field %s is a JSON %s, not %s", ErrFormat, wrong.Field, wrong.Value, kindName(wrong.Type.Kind()))
 	}
 	return fmt.Errorf("%w: %s", ErrFormat, strings.TrimPrefix(err.Error(), "json: "))
+}
+
+// kindName says what the format has where Go has a type of the kind.
+func kindName(k reflect.Kind) string {
+	switch k {
+	case reflect.String:
+		return "a string"
+	case reflect.Slice:
+		return "a list"
+	case reflect.Struct:
+		return "an object"
+	case reflect.Uint64:
+		return "a whole number from 0 to 2^64-1"
+	}
+	return "a whole number"
 }
 
 func (t *Trace) check() error {
@@ -223,35 +247,4 @@ func (t *Trace) check() error {
 		return fmt.Errorf("%w: field %s is missing", ErrFormat, missing)
 	}
 	return nil
-}
-
-// Write stores the trace in a file, completely or not at all.
-func (t *Trace) Write(name string) (err error) {
-	f, err := os.CreateTemp(filepath.Dir(name), ".emurace-*.trace")
-	if err != nil {
-		return err
-	}
-	defer func() {
-		if err != nil {
-			_ = os.Remove(f.Name()) // the first error is the one to report
-		}
-	}()
-	if err := errors.Join(t.Encode(f), f.Chmod(0o644), f.Sync(), f.Close()); err != nil {
-		return err
-	}
-	return os.Rename(f.Name(), name)
-}
-
-// Read reads a trace file.
-func Read(name string) (*Trace, error) {
-	f, err := os.Open(name)
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	t, err := Decode(f)
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", name, err)
-	}
-	return t, nil
 }

@@ -1,0 +1,90 @@
+package replay
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+)
+
+// Write stores the trace in a file, completely or not at all: what was there
+// before stays until the whole trace can take its place. What is no regular
+// file, such as a pipe or /dev/null, is written as it is.
+func (t *Trace) Write(name string) error {
+	if err := t.write(name); err != nil {
+		return fmt.Errorf("%s: %w", name, bare(err))
+	}
+	return nil
+}
+
+func (t *Trace) write(name string) error {
+	// A link stays a link; the file that it leads to is replaced.
+	if real, err := filepath.EvalSymlinks(name); err == nil {
+		name = real
+	}
+	if info, err := os.Stat(name); err == nil && info.IsDir() {
+		return errors.New("it is a folder")
+	} else if err == nil && !info.Mode().IsRegular() {
+		f, err := os.OpenFile(name, os.O_WRONLY, 0)
+		if err != nil {
+			return err
+		}
+		return errors.Join(t.Encode(f), f.Close())
+	}
+	return t.replace(name)
+}
+
+// replace writes a file beside the one that it then replaces.
+func (t *Trace) replace(name string) error {
+	f, err := os.CreateTemp(filepath.Dir(name), ".emurace-*.trace")
+	if err != nil {
+		return err
+	}
+	err = t.Encode(f)
+	if err == nil {
+		err = f.Chmod(0o644)
+	}
+	if err == nil {
+		err = f.Sync()
+	}
+	// The first error is the one to report.
+	if closed := f.Close(); err == nil {
+		err = closed
+	}
+	if err == nil {
+		err = os.Rename(f.Name(), name)
+	}
+	if err != nil {
+		_ = os.Remove(f.Name())
+	}
+	return err
+}
+
+// bare is an error of the file system without the name of the file, which may
+// be one that the user has never heard of.
+func bare(err error) error {
+	var path *fs.PathError
+	var link *os.LinkError
+	switch {
+	case errors.As(err, &path):
+		return path.Err
+	case errors.As(err, &link):
+		return link.Err
+	}
+	return err
+}
+
+// Read reads a trace file. Its errors name the file.
+func Read(name string) (*Trace, error) {
+	f, err := os.Open(name)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", name, bare(err))
+	}
+	defer f.Close()
+	t, err := Decode(f)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", name, bare(err))
+	}
+	return t, nil
+}
