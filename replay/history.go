@@ -40,35 +40,25 @@ func NewHistory(s *scenario.Session, schedule scenario.Schedule) (*History, erro
 		return nil, err
 	}
 	h.end = s.Steps()
-	skip := uint64(0)
-	if h.end > maxHistory {
-		skip = h.end - maxHistory
-	}
-	if err := h.SeekTo(skip); err != nil {
-		return nil, err
-	}
-	if err := h.step(skip); err != nil {
+	if err := h.step(h.end - min(h.end, maxHistory)); err != nil {
 		return nil, err
 	}
 	h.log = append(h.log, s.M.Log()[s.StartLog():]...)
 	return h, nil
 }
 
-// step notes every instruction from the present moment, skip instructions into
-// the race, to the end.
+// step notes every instruction from the moment after skip instructions on.
 func (h *History) step(skip uint64) error {
-	at := uint64(0)
-	for i, sl := range h.schedule {
-		last := i == len(h.schedule)-1
-		for n := uint64(0); last || n < sl.N; n++ {
-			if at < skip {
-				at++
-				continue
-			}
+	first, done, err := h.seek(skip)
+	if err != nil {
+		return err
+	}
+	for _, sl := range h.schedule[first:] {
+		m := h.s.MachineThread(sl.Thread)
+		for (sl.N == 0 || done < sl.N) && h.s.Runnable(sl.Thread) {
 			if _, over := h.s.Outcome(); over {
 				return nil
 			}
-			m := h.s.MachineThread(sl.Thread)
 			pc, err := h.s.M.PC(m)
 			if err != nil {
 				return err
@@ -78,37 +68,45 @@ func (h *History) step(skip uint64) error {
 			if err != nil {
 				return err
 			}
-			if ran == 1 {
-				h.byThread[sl.Thread] = append(h.byThread[sl.Thread], len(h.events))
-				h.events = append(h.events, Event{Step: step, Thread: sl.Thread, PC: pc})
-				at++
+			if ran == 0 {
+				break // the instruction failed, or there was none left
 			}
-			if last && !h.s.Runnable(sl.Thread) {
-				break
-			}
+			h.byThread[sl.Thread] = append(h.byThread[sl.Thread], len(h.events))
+			h.events = append(h.events, Event{Step: step, Thread: sl.Thread, PC: pc})
+			done++
 		}
+		done = 0
 	}
 	return nil
 }
 
-// SeekTo takes the session to the moment when the race has run n instructions.
+// SeekTo takes the session to the moment when the race has run n instructions,
+// or to its end if that comes first.
 func (h *History) SeekTo(n uint64) error {
+	_, _, err := h.seek(n)
+	return err
+}
+
+// seek is SeekTo. It tells which slice of the schedule the moment lies in and
+// how much of that slice has run.
+func (h *History) seek(n uint64) (slice int, done uint64, err error) {
 	if err := h.s.Restart(); err != nil {
-		return err
+		return 0, 0, err
 	}
-	for _, sl := range h.schedule {
+	for i, sl := range h.schedule {
 		left := n - min(n, h.s.Steps())
 		if left == 0 {
-			return nil
+			return slice, done, nil
 		}
 		if sl.N != 0 {
 			left = min(left, sl.N)
 		}
-		if _, err := h.s.Run(sl.Thread, left); err != nil {
-			return err
+		slice = i
+		if done, err = h.s.Run(sl.Thread, left); err != nil {
+			return 0, 0, err
 		}
 	}
-	return nil
+	return slice, done, nil
 }
 
 // SeekEnd takes the session to the end of the run.
@@ -154,6 +152,9 @@ func Disassemble(m *emu.Machine, pc uint64) disasm.Inst {
 	var code []byte
 	for n := uint64(maxInst); n > 0 && code == nil; n-- {
 		code, _ = m.Read(pc, n)
+	}
+	if code == nil {
+		return disasm.Inst{Addr: pc, Len: 1, Text: "(no code there)", Undecoded: true}
 	}
 	in, err := disasm.Decode(m.Arch(), code, pc, func(addr uint64) (string, uint64) {
 		name, off, ok := m.Symbol(addr)
