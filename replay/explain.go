@@ -179,12 +179,14 @@ func (h *History) causeOfJump(x *Explanation, thread int, now uint64) {
 	}
 }
 
-// culprit is the register that formed the address that faulted: of the operand
-// that covers it, the one nearest to it in value.
+// culprit is the register that formed the address that faulted. Where base and
+// index share the blame, it is the one that points to no memory: an index that
+// leads out of bounds has a good base, and a bad pointer may have any index. If
+// both or neither do, it is the one nearer to the address.
 func (h *History) culprit(thread int, end *emu.End) (name string, value uint64) {
 	m, t := h.s.M, h.s.MachineThread(thread)
 	regs := func(name string) (uint64, bool) { return m.Register(t, name) }
-	best := ^uint64(0)
+	bestGood, best := true, ^uint64(0)
 	for _, op := range h.Inst(end.PC).Mem {
 		ea, ok := op.Address(regs)
 		if !ok || !covers(ea, op, end.Addr) {
@@ -195,8 +197,10 @@ func (h *History) culprit(thread int, end *emu.End) (name string, value uint64) 
 			if r == "" || !ok {
 				continue
 			}
-			if d := distance(v, end.Addr); d < best || name == "" {
-				name, value, best = r, v, d
+			_, _, good := m.MappingOf(v)
+			d := distance(v, end.Addr)
+			if name == "" || bestGood && !good || good == bestGood && d < best {
+				name, value, bestGood, best = r, v, good, d
 			}
 		}
 	}
