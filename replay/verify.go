@@ -33,7 +33,11 @@ func (t *Trace) CheckLibraries(s *scenario.Session) error {
 		have[f.Path] = f.SHA256
 	}
 	for _, f := range t.Modules {
-		if have[f.Path] != f.SHA256 {
+		switch have[f.Path] {
+		case f.SHA256:
+		case "":
+			return fmt.Errorf("%w: %s is not among those here", ErrOtherLibc, f.Path)
+		default:
 			return fmt.Errorf("%w: %s is another file", ErrOtherLibc, f.Path)
 		}
 	}
@@ -82,5 +86,23 @@ func (o Outcome) String() string {
 	if o.PC != "" {
 		s += " at " + o.PC
 	}
+	for _, more := range o.more() {
+		s += " (" + more + ")"
+	}
 	return s
+}
+
+// more are the facts of the rarer outcomes.
+func (o Outcome) more() []string {
+	var list []string
+	if o.Signal != 0 {
+		list = append(list, fmt.Sprintf("signal %d", o.Signal))
+	}
+	if o.Code != nil {
+		list = append(list, fmt.Sprintf("status %d", *o.Code))
+	}
+	if o.Detail != "" {
+		list = append(list, o.Detail)
+	}
+	return list
 }
