@@ -122,25 +122,39 @@ func (d dumper) registers() error {
 		return err
 	}
 	d.section("registers of %s", d.x.Names[thread])
-	col := 0
+	var row []string
 	for _, r := range regs {
-		cell := fmt.Sprintf("%-9s %#-18x", r.Name, r.Uint64())
+		cell := fmt.Sprintf("%-9s %#x", r.Name, r.Uint64())
+		most := 4
 		if len(r.Value) > 8 {
 			cell = fmt.Sprintf("%-9s 0x%s", r.Name, reversedHex(r.Value))
+			most = 2
 		}
-		if r.Name == d.x.Register {
-			cell = d.Number(cell)
+		if len(row) >= most {
+			d.row(row)
+			row = nil
 		}
-		wide := len(r.Value) > 8
-		if col == 4 || wide && col == 2 {
-			d.Printf("\n")
-			col = 0
-		}
-		d.Printf("    %s", cell)
-		col++
+		row = append(row, cell)
 	}
-	d.Printf("\n")
+	d.row(row)
 	return nil
+}
+
+// row writes some registers in a line. The one that matters is highlighted.
+func (d dumper) row(cells []string) {
+	var line strings.Builder
+	for i, c := range cells {
+		width := 28
+		if i == len(cells)-1 {
+			width = 0 // no blanks at the end of a line
+		}
+		text := c
+		if name, _, _ := strings.Cut(c, " "); name == d.x.Register {
+			text = d.Number(c)
+		}
+		line.WriteString("    " + text + strings.Repeat(" ", max(0, width-len(c))))
+	}
+	d.Printf("%s\n", line.String())
 }
 
 // reversedHex writes little-endian bytes as one number.
@@ -201,7 +215,10 @@ func (d dumper) interleaving(last uint64) {
 		}
 		where := Locate(d.machine(), e.PC, false).String()
 		line := fmt.Sprintf("    %8d  %-24s %-36s", e.Step-d.h.s.Base(), where, d.h.Inst(e.PC).Text)
-		d.Printf("%s%s\n", strings.TrimRight(line, " "), d.Faint(accesses(d.h.Accesses(e.Step))))
+		if done := accesses(d.h.Accesses(e.Step)); done != "" {
+			line += d.Faint(done)
+		}
+		d.Printf("%s\n", strings.TrimRight(line, " "))
 	}
 	if d.x.At != nil && d.x.Outcome.Kind == scenario.Segv {
 		d.Printf("    %s  %-24s %s\n", d.Bad("   fault"), d.x.At.Location, d.x.At.Instruction)

@@ -76,7 +76,7 @@ func (d dumper) environ(list []environment) {
 
 // entry says what an entry of the array is: a string, the end, or neither.
 func (d dumper) entry(addr uint64, end bool) string {
-	const most = 48
+	const most = 64
 	m := d.machine()
 	v, ok := m.Read64(addr)
 	if !ok {

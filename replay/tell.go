@@ -20,17 +20,17 @@ func (x *Explanation) Headline() string {
 	case x.At == nil:
 		return x.Outcome.String()
 	}
-	where := x.At.Location.Function
-	if where == "" {
-		where = x.At.Location.String()
+	where := "in " + x.At.Location.Function
+	if x.At.Location.Function == "" {
+		where = "at " + x.At.Location.String()
 	}
 	switch x.Outcome.Kind {
 	case scenario.Abort:
-		return fmt.Sprintf("%s aborts in %s", x.At.Thread, where)
+		return fmt.Sprintf("%s aborts %s", x.At.Thread, where)
 	case scenario.Exit:
 		return fmt.Sprintf("%s exits with status %d", x.At.Thread, x.Outcome.End.Code)
 	}
-	return fmt.Sprintf("%s dies in %s", x.At.Thread, where)
+	return fmt.Sprintf("%s dies %s", x.At.Thread, where)
 }
 
 // Tell writes the explanation: the failing instruction, and why.
