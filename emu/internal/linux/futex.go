@@ -136,7 +136,7 @@ func (k *Kernel) Expire() (int, error) {
 	}
 	w := k.s.Waiters[first]
 	if now := k.monotonic(); w.Deadline > now {
-		k.mut().Sleep += w.Deadline - now
+		k.advance(w.Deadline - now)
 	}
 	return w.Thread, k.rouse(first, negated(ETIMEDOUT))
 }

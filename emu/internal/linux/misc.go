@@ -94,8 +94,16 @@ func (k *Kernel) sleep(addr uint64, absolute bool, clock uint64) (uint64, error)
 		}
 		t -= min(t, now)
 	}
-	k.mut().Sleep += t
+	k.advance(t)
 	return 0, nil
+}
+
+// advance moves the clock on, up to 146 years in all: with a timeout added, a
+// time still fits 64 bits.
+func (k *Kernel) advance(ns uint64) {
+	const most = 1 << 62
+	s := k.mut()
+	s.Sleep += min(ns, most-s.Sleep)
 }
 
 func sysNanosleep(k *Kernel, c *Call, _ *Result) (uint64, error) {
