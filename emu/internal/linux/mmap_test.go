@@ -46,29 +46,30 @@ func TestMmapPlacement(t *testing.T) {
 		if c := k.do("mmap", hint+page, page, rw, anon, minus1, 0); c == int64(hint+page) || c < 0 {
 			t.Errorf("taken hint: %#x", c)
 		}
-		for what, c := range map[string]struct {
+		for _, c := range []struct {
+			what string
 			args []uint64
 			want int64
 		}{
-			"fixed":                 {[]uint64{hint, page, rw, anonFixed, minus1, 0}, int64(hint)},
-			"fixed over another":    {[]uint64{hint + page, page, 1, anonFixed, minus1, 0}, int64(hint + page)},
-			"noreplace, taken":      {[]uint64{hint, page, rw, noreplace, minus1, 0}, errno(EEXIST)},
-			"noreplace, free":       {[]uint64{hint + 4*page, page, rw, noreplace, minus1, 0}, int64(hint + 4*page)},
-			"fixed, not aligned":    {[]uint64{hint + 1, page, rw, anonFixed, minus1, 0}, errno(EINVAL)},
-			"nothing":               {[]uint64{0, 0, rw, anon, minus1, 0}, errno(EINVAL)},
-			"too much":              {[]uint64{0, 1 << 62, rw, anon, minus1, 0}, errno(ENOMEM)},
-			"all there is":          {[]uint64{0, minus1, rw, anon, minus1, 0}, errno(ENOMEM)},
-			"more than there is":    {[]uint64{0, zoneSize, rw, anon, minus1, 0}, errno(ENOMEM)},
-			"fixed below the floor": {[]uint64{0, page, rw, anonFixed, minus1, 0}, errno(ENOMEM)},
-			"fixed at the end":      {[]uint64{hostileEnd, page, rw, anonFixed, minus1, 0}, errno(ENOMEM)},
-			"fixed above the top":   {[]uint64{topAddr, page, rw, anonFixed, minus1, 0}, errno(ENOMEM)},
-			"fixed between zones":   {[]uint64{1 << 40, page, rw, anonFixed, minus1, 0}, errno(ENOMEM)},
-			"no such descriptor":    {[]uint64{0, page, rw, 2, 77, 0}, errno(EBADF)},
-			"standard output":       {[]uint64{0, page, rw, 2, 1, 0}, errno(EBADF)},
-			"offset not aligned":    {[]uint64{0, page, rw, anon, minus1, 8}, errno(EINVAL)},
+			{"fixed", []uint64{hint, page, rw, anonFixed, minus1, 0}, int64(hint)},
+			{"fixed over another", []uint64{hint + page, page, 1, anonFixed, minus1, 0}, int64(hint + page)},
+			{"noreplace, taken", []uint64{hint, page, rw, noreplace, minus1, 0}, errno(EEXIST)},
+			{"noreplace, free", []uint64{hint + 4*page, page, rw, noreplace, minus1, 0}, int64(hint + 4*page)},
+			{"fixed, not aligned", []uint64{hint + 1, page, rw, anonFixed, minus1, 0}, errno(EINVAL)},
+			{"nothing", []uint64{0, 0, rw, anon, minus1, 0}, errno(EINVAL)},
+			{"too much", []uint64{0, 1 << 62, rw, anon, minus1, 0}, errno(ENOMEM)},
+			{"all there is", []uint64{0, minus1, rw, anon, minus1, 0}, errno(ENOMEM)},
+			{"more than there is", []uint64{0, zoneSize, rw, anon, minus1, 0}, errno(ENOMEM)},
+			{"fixed below the floor", []uint64{0, page, rw, anonFixed, minus1, 0}, errno(ENOMEM)},
+			{"fixed at the end", []uint64{hostileEnd, page, rw, anonFixed, minus1, 0}, errno(ENOMEM)},
+			{"fixed above the top", []uint64{topAddr, page, rw, anonFixed, minus1, 0}, errno(ENOMEM)},
+			{"fixed between zones", []uint64{1 << 40, page, rw, anonFixed, minus1, 0}, errno(ENOMEM)},
+			{"no such descriptor", []uint64{0, page, rw, 2, 77, 0}, errno(EBADF)},
+			{"standard output", []uint64{0, page, rw, 2, 1, 0}, errno(EBADF)},
+			{"offset not aligned", []uint64{0, page, rw, anon, minus1, 8}, errno(EINVAL)},
 		} {
 			if got := k.do("mmap", c.args...); got != c.want {
-				t.Errorf("%s: %#x, want %#x", what, got, c.want)
+				t.Errorf("%s: %#x, want %#x", c.what, got, c.want)
 			}
 		}
 		checkMappings(t, k)

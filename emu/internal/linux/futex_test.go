@@ -1,0 +1,283 @@
+package linux
+
+import (
+	"slices"
+	"testing"
+
+	"emurace/loader"
+)
+
+const (
+	private  = 0x80
+	realtime = 0x100
+)
+
+// spawn makes threads beside main, up to the limit of four.
+func (f *fixture) spawn(n int) {
+	f.t.Helper()
+	for range n {
+		if tid := f.do("clone", threadFlags, 0); tid <= FirstTID {
+			f.t.Fatalf("clone: %d", tid)
+		}
+	}
+}
+
+// statuses are those of the threads, in their order.
+func (f *fixture) statuses() []Status {
+	var s []Status
+	for _, t := range f.State().Tasks {
+		s = append(s, t.Status)
+	}
+	return s
+}
+
+func TestFutexArguments(t *testing.T) {
+	each(t, func(t *testing.T, k *fixture) {
+		word := k.put([]byte{7, 0, 0, 0, 7, 0, 0, 0})
+		late, negative, wrong := k.put(twoWords(0, 0)), k.put(twoWords(minus1, 0)), k.put(twoWords(0, second))
+		for what, c := range map[string]struct {
+			args []uint64
+			want int64
+		}{
+			"wait, other value":          {[]uint64{word, 0, 8}, errno(EAGAIN)},
+			"wait, other value, private": {[]uint64{word, private, 8}, errno(EAGAIN)},
+			"wait, misaligned":           {[]uint64{word + 2, 0, 7}, errno(EINVAL)},
+			"wait, unmapped":             {[]uint64{unmapped, 0, 7}, errno(EFAULT)},
+			"wait, at the very end":      {[]uint64{minus1 - 3, 0, 7}, errno(EFAULT)},
+			"wait, no bits":              {[]uint64{word, 9, 7, 0, 0, 0}, errno(EINVAL)},
+			"wait, timeout unmapped":     {[]uint64{word, 0, 7, unmapped}, errno(EFAULT)},
+			"wait, timeout negative":     {[]uint64{word, 0, 7, negative}, errno(EINVAL)},
+			"wait, timeout malformed":    {[]uint64{word, 0, 7, wrong}, errno(EINVAL)},
+			"wait, timeout of zero":      {[]uint64{word, 0, 7, late}, errno(ETIMEDOUT)},
+			"wait until the past":        {[]uint64{word, 9, 7, late, 0, 1}, errno(ETIMEDOUT)},
+			"wait until 1970":            {[]uint64{word, 9 | realtime, 7, late, 0, 1}, errno(ETIMEDOUT)},
+			"wake, nobody":               {[]uint64{word, 1, 100}, 0},
+			"wake, misaligned":           {[]uint64{word + 1, 1, 1}, errno(EINVAL)},
+			"wake, no bits":              {[]uint64{word, 10, 1, 0, 0, 0}, errno(EINVAL)},
+			"requeue":                    {[]uint64{word, 3, 1}, errno(ENOSYS)},
+			"no such operation":          {[]uint64{word, 99, 1}, errno(ENOSYS)},
+		} {
+			if got := k.do("futex", c.args...); got != c.want {
+				t.Errorf("%s: %d, want %d", what, got, c.want)
+			}
+		}
+		if len(k.State().Waiters) != 0 || k.State().Tasks[0].Status != Runnable {
+			t.Errorf("somebody waits: %+v", k.State().Waiters)
+		}
+		if got := k.Unknown(); !slices.Equal(got, []string{"futex operation REQUEUE", "futex operation unknown"}) {
+			t.Errorf("unknown: %v", got)
+		}
+		if got := k.mem.View(word, 8); got[0] != 7 || got[4] != 7 {
+			t.Errorf("the words changed: % x", got)
+		}
+	})
+}
+
+// wait lets a thread wait.
+func (f *fixture) wait(thread int, args ...uint64) {
+	f.t.Helper()
+	f.threads.result[thread] = 12345 // its result comes only when it is woken
+	if r := f.at(thread, "futex", args...); r.Effect != Blocks {
+		f.t.Fatalf("thread %d: wait: %+v", thread, r)
+	}
+	if f.State().Tasks[thread].Status != Blocked || f.threads.result[thread] != 12345 {
+		f.t.Fatalf("thread %d: it does not wait", thread)
+	}
+}
+
+func TestFutexWake(t *testing.T) {
+	each(t, func(t *testing.T, k *fixture) {
+		k.spawn(3)
+		a, b := k.room(4), k.room(4)
+		k.wait(2, a, 0, 0)
+		k.wait(1, a, private, 0)
+		k.wait(3, b, 0, 0)
+		for i, c := range []struct {
+			addr, n uint64
+			woken   int64
+			want    []Status
+		}{
+			{a + 4, 9, 0, []Status{Runnable, Blocked, Blocked, Blocked}},
+			{a, 0, 0, []Status{Runnable, Blocked, Blocked, Blocked}},
+			{a, 1, 1, []Status{Runnable, Blocked, Runnable, Blocked}}, // the one that came first
+			{a, 9, 1, []Status{Runnable, Runnable, Runnable, Blocked}},
+			{a, 9, 0, []Status{Runnable, Runnable, Runnable, Blocked}},
+			{b, 1<<32 + 1, 1, []Status{Runnable, Runnable, Runnable, Runnable}},
+		} {
+			if got := k.do("futex", c.addr, 1, c.n); got != c.woken || !slices.Equal(k.statuses(), c.want) {
+				t.Errorf("%d: woke %d, statuses %v; want %d, %v", i, got, k.statuses(), c.woken, c.want)
+			}
+		}
+		for n := 1; n <= 3; n++ {
+			if k.threads.result[n] != 0 {
+				t.Errorf("thread %d's wait returned %d", n, int64(k.threads.result[n]))
+			}
+		}
+	})
+}
+
+func TestFutexBitset(t *testing.T) {
+	each(t, func(t *testing.T, k *fixture) {
+		k.spawn(3)
+		a := k.room(4)
+		k.wait(1, a, 9, 0, 0, 0, 0b001)
+		k.wait(2, a, 9, 0, 0, 0, 0b110)
+		k.wait(3, a, 0, 0) // a plain wait matches any bit
+		wake := func(mask uint64) int64 { return k.do("futex", a, 10, 9, 0, 0, mask) }
+		if got := wake(0b1000); got != 1 || k.State().Tasks[3].Status != Runnable {
+			t.Errorf("woke %d: %v", got, k.statuses())
+		}
+		if got := wake(0b010); got != 1 || k.State().Tasks[2].Status != Runnable {
+			t.Errorf("woke %d: %v", got, k.statuses())
+		}
+		if got := k.do("futex", a, 1, 9); got != 1 { // a plain wake too
+			t.Errorf("woke %d: %v", got, k.statuses())
+		}
+	})
+}
+
+func TestFutexTimeouts(t *testing.T) {
+	each(t, func(t *testing.T, k *fixture) {
+		k.spawn(3)
+		a := k.room(4)
+		now := func() uint64 {
+			b := k.room(16)
+			k.do("clock_gettime", 1, b)
+			return k.word(b)*second + k.word(b+8)
+		}
+		at := func(ns uint64) uint64 { return k.put(twoWords(ns/second, ns%second)) }
+		start := now()
+		k.wait(1, a, 0, 0, at(50*second))                            // 50 s from now
+		k.wait(2, a, 9, 0, at(start+20*second), 0, 1)                // until now + 20 s
+		k.wait(3, a, 9|realtime, 0, at(bootTime+start+second), 0, 1) // until now + 1 s
+		for i, want := range []struct {
+			thread int
+			after  uint64
+		}{{3, second}, {2, 20 * second}, {1, 50 * second}} {
+			n, err := k.Expire()
+			if err != nil || n != want.thread {
+				t.Fatalf("%d: expired thread %d, %v; want %d", i, n, err, want.thread)
+			}
+			if k.threads.result[n] != negated(ETIMEDOUT) || k.State().Tasks[n].Status != Runnable {
+				t.Errorf("thread %d: result %d, status %v", n, int64(k.threads.result[n]), k.State().Tasks[n].Status)
+			}
+			if got := now() - start; got != want.after {
+				t.Errorf("thread %d: the clock moved by %d ns, want %d", n, got, want.after)
+			}
+		}
+		if n, err := k.Expire(); n != -1 || err != nil {
+			t.Errorf("expired thread %d, %v", n, err)
+		}
+		// Woken in time, it does not expire later; and time may have passed it.
+		k.wait(1, a, 0, 0, at(5))
+		k.do("futex", a, 1, 1)
+		k.wait(2, a, 0, 0, at(10))
+		k.mem.steps += 1000
+		before := now()
+		if n, _ := k.Expire(); n != 2 || now() != before {
+			t.Errorf("expired thread %d, the clock moved by %d", n, now()-before)
+		}
+		k.wait(3, a, 0, 0)
+		if n, _ := k.Expire(); n != -1 {
+			t.Errorf("thread %d has no timeout", n)
+		}
+	})
+}
+
+// TestClockGoesForward: however long threads sleep and wait, the clock does not
+// go back.
+func TestClockGoesForward(t *testing.T) {
+	each(t, func(t *testing.T, k *fixture) {
+		k.spawn(1)
+		forever := k.put(twoWords(1<<63-1, second-1))
+		last, b, a := uint64(0), k.room(16), k.room(4)
+		for i := range 20 {
+			switch i % 3 {
+			case 0:
+				k.do("nanosleep", forever, 0)
+			case 1:
+				k.do("clock_nanosleep", 0, 1, forever, 0)
+			case 2:
+				k.wait(1, a, 0, 0, forever)
+				if n, err := k.Expire(); n != 1 || err != nil {
+					t.Fatalf("expired %d, %v", n, err)
+				}
+			}
+			k.mem.steps++
+			k.do("clock_gettime", 1, b)
+			if sec := k.word(b); sec < last || k.word(b+8) >= second {
+				t.Fatalf("call %d: the clock shows %d.%09d s, before %d", i, sec, k.word(b+8), last)
+			}
+			last = k.word(b)
+		}
+	})
+}
+
+func TestThreadsComeAndGo(t *testing.T) {
+	each(t, func(t *testing.T, k *fixture) {
+		parentTID, childTID := k.room(8), k.room(8)
+		const flags = threadFlags | cloneSettls | cloneParentSettid | cloneChildSettid | cloneChildCleartid
+		args := []uint64{flags, 0x1000, parentTID, 0x77, childTID}
+		if k.Arch == loader.AMD64 {
+			args = []uint64{flags, 0x1000, parentTID, childTID, 0x77}
+		}
+		if tid := k.do("clone", args...); tid != FirstTID+1 || k.word32(parentTID) != FirstTID+1 || k.word32(childTID) != FirstTID+1 {
+			t.Errorf("clone: %d, told parent %d and child %d", tid, k.word32(parentTID), k.word32(childTID))
+		}
+		if k.threads.stack[1] != 0x1000 || k.threads.tls[1] != 0x77 || k.threads.result[1] != 0 {
+			t.Errorf("the thread: %+v", k.threads)
+		}
+		if v := k.at(1, "gettid").Value; v != FirstTID+1 {
+			t.Errorf("gettid: %d", v)
+		}
+		// clone3 takes the same from memory, with the stack's lower end.
+		block := make([]byte, 88)
+		for i, v := range []uint64{flags, 0, childTID, parentTID, 0, 0x2000, 0x800, 0x88} {
+			le.PutUint64(block[8*i:], v)
+		}
+		at := k.put(block)
+		if tid := k.do("clone3", at, 88); tid != FirstTID+2 || k.threads.stack[2] != 0x2800 || k.threads.tls[2] != 0x88 {
+			t.Errorf("clone3: %d, %+v", tid, k.threads)
+		}
+		for what, c := range map[string]struct {
+			name string
+			args []uint64
+			want int64
+		}{
+			"fork":                   {"clone", []uint64{17, 0, 0, 0, 0}, errno(ENOSYS)},
+			"clone, bad parent word": {"clone", []uint64{flags, 0, unmapped, unmapped, unmapped}, errno(EFAULT)},
+			"clone3, too short":      {"clone3", []uint64{at, 63}, errno(EINVAL)},
+			"clone3, unmapped":       {"clone3", []uint64{unmapped, 88}, errno(EFAULT)},
+		} {
+			if got := k.do(c.name, c.args...); got != c.want {
+				t.Errorf("%s: %d, want %d", what, got, c.want)
+			}
+		}
+		// Main waits for the first thread, as pthread_join does.
+		k.wait(0, childTID, 0, uint64(k.word32(childTID)))
+		r := k.at(2, "exit", 0)
+		if r.Effect != ThreadEnds || k.word32(childTID) != 0 || k.threads.alive[2] {
+			t.Errorf("exit: %+v, the word is %d", r, k.word32(childTID))
+		}
+		if !slices.Equal(k.statuses(), []Status{Runnable, Runnable, Ended, None}) {
+			t.Errorf("statuses %v", k.statuses())
+		}
+		// A slot is not used again.
+		if tid := k.do("clone", threadFlags, 0); tid != FirstTID+3 || !k.threads.alive[3] {
+			t.Errorf("clone: %d", tid)
+		}
+		if got := k.do("clone", threadFlags, 0); got != errno(EAGAIN) {
+			t.Errorf("one thread too many: %d", got)
+		}
+		// An unmapped clear-tid word does not stop a thread from ending.
+		k.at(1, "set_tid_address", unmapped)
+		for _, n := range []int{1, 3} {
+			if r := k.at(n, "exit", 9); r.Effect != ThreadEnds {
+				t.Errorf("exit of thread %d: %+v", n, r)
+			}
+		}
+		if r := k.at(0, "exit", 258); r.Effect != Exits || r.Code != 2 || !k.State().Exited {
+			t.Errorf("the last thread's exit: %+v", r)
+		}
+	})
+}
