@@ -6,25 +6,26 @@ type Errno int64
 // The error numbers used, from include/uapi/asm-generic/errno-base.h and
 // errno.h; both architectures share them.
 const (
-	EPERM     Errno = 1
-	ENOENT    Errno = 2
-	ESRCH     Errno = 3
-	EBADF     Errno = 9
-	EAGAIN    Errno = 11
-	ENOMEM    Errno = 12
-	EACCES    Errno = 13
-	EFAULT    Errno = 14
-	EEXIST    Errno = 17
-	ENOTDIR   Errno = 20
-	EISDIR    Errno = 21
-	EINVAL    Errno = 22
-	EMFILE    Errno = 24
-	ENOTTY    Errno = 25
-	ESPIPE    Errno = 29
-	EROFS     Errno = 30
-	ERANGE    Errno = 34
-	ENOSYS    Errno = 38
-	ELOOP     Errno = 40
-	EOVERFLOW Errno = 75
-	ETIMEDOUT Errno = 110
+	EPERM        Errno = 1
+	ENOENT       Errno = 2
+	ESRCH        Errno = 3
+	EBADF        Errno = 9
+	EAGAIN       Errno = 11
+	ENOMEM       Errno = 12
+	EACCES       Errno = 13
+	EFAULT       Errno = 14
+	EEXIST       Errno = 17
+	ENOTDIR      Errno = 20
+	EISDIR       Errno = 21
+	EINVAL       Errno = 22
+	EMFILE       Errno = 24
+	ENOTTY       Errno = 25
+	ESPIPE       Errno = 29
+	EROFS        Errno = 30
+	ERANGE       Errno = 34
+	ENAMETOOLONG Errno = 36
+	ENOSYS       Errno = 38
+	ELOOP        Errno = 40
+	EOVERFLOW    Errno = 75
+	ETIMEDOUT    Errno = 110
 )

@@ -277,6 +277,9 @@ func sysWritev(k *Kernel, c *Call, _ *Result) (uint64, error) {
 		}
 		v, err := k.writeOut(c, int(int32(c.Args[0])), le.Uint64(iov), le.Uint64(iov[8:]))
 		if err != nil || int64(v) < 0 {
+			if total > 0 && err == nil {
+				break // as far as it went
+			}
 			return v, err
 		}
 		total += v

@@ -279,7 +279,7 @@ const pathMax = 4096
 func (k *Kernel) cstring(addr uint64) (string, Errno) {
 	var b []byte
 	for len(b) < pathMax {
-		n := loader.PageSize - addr%loader.PageSize
+		n := min(loader.PageSize-addr%loader.PageSize, uint64(pathMax-len(b)))
 		part, ok := k.read(addr, n)
 		if !ok {
 			return "", EFAULT
@@ -290,5 +290,5 @@ func (k *Kernel) cstring(addr uint64) (string, Errno) {
 		b = append(b, part...)
 		addr += n
 	}
-	return "", ERANGE
+	return "", ENAMETOOLONG
 }
