@@ -17,12 +17,12 @@ import (
 const (
 	lowBase  = 0x10000
 	highBase = 0x7000_0000_0000
-	zoneSize = 8 << 20
-	heapBase = lowBase + 1<<20
-	heapEnd  = heapBase + 1<<20
+	zoneSize = 2 << 20
+	heapBase = lowBase + 256<<10
+	heapEnd  = heapBase + 256<<10
 	mmapEnd  = highBase
-	mmapTop  = highBase + 4<<20
-	topAddr  = highBase + 6<<20 // the zone goes on beyond
+	mmapTop  = highBase + 1<<20
+	topAddr  = highBase + 1536<<10 // the zone goes on beyond
 )
 
 type fakeZone struct {
@@ -240,7 +240,7 @@ type fixture struct {
 }
 
 const (
-	area     = lowBase + 4<<20
+	area     = lowBase + 1<<20
 	areaSize = 64 << 10
 )
 
@@ -325,7 +325,7 @@ func (f *fixture) word32(addr uint64) uint32 { return le.Uint32(f.mem.View(addr,
 // errno is how a system call returns an error.
 func errno(e Errno) int64 { return -int64(e) }
 
-const unmapped = lowBase + 7<<20 // in a zone, and nothing is there
+const unmapped = lowBase + 1536<<10 // in a zone, and nothing is there
 
 // minus1 is the descriptor of an anonymous mapping.
 const minus1 = ^uint64(0)

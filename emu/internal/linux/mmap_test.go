@@ -39,7 +39,7 @@ func TestMmapPlacement(t *testing.T) {
 			t.Errorf("1 page at %#x, the hole is at %#x", c, a)
 		}
 		// Hints.
-		hint := uint64(highBase + 1<<20)
+		hint := uint64(highBase + 256<<10)
 		if c := k.do("mmap", hint+5, page, rw, anon, minus1, 0); c != int64(hint+page) {
 			t.Errorf("hint: %#x", c)
 		}
