@@ -36,6 +36,10 @@ type Stop struct {
 // Object is something of the kernel's that a system call used.
 type Object = linux.Object
 
+// ObjectFutex is the class of the queues of futex words; an object's ID is the
+// word's address.
+const ObjectFutex = linux.ObjectFutex
+
 // String says it in words.
 func (s Stop) String() string {
 	if s.Kind == Ended {

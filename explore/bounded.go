@@ -20,6 +20,9 @@ type Options struct {
 	Jobs        int           // sessions that search side by side; at least 1
 	Schedules   uint64        // stop after about so many schedules; 0 for no limit
 	Time        time.Duration // stop after so long; 0 for no limit
+	// AbstractLocks makes DPOR take a lock as one thing; see
+	// scenario.Session.AbstractLocks.
+	AbstractLocks bool
 	// Resume is a search of DPOR's to go on with, nil for a new one.
 	Resume *State
 	// Save, if set, is given the state of a DPOR search now and then, and when

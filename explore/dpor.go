@@ -29,7 +29,7 @@ type frame struct {
 type subtree struct {
 	s         *scenario.Session
 	keepGoing bool
-	known     uint64 // the session's SharedGrown when the search began
+	known     uint64 // the session's Grown when the search began
 	// tick is called after each run with the depth that it had; its error ends
 	// the search.
 	tick  func(depth int) error
@@ -237,6 +237,7 @@ func (d *subtree) reverse(j int) {
 	}
 	_, initials := d.order.reversal(j)
 	f := d.stack[j-d.prefix]
+	initials &= f.enabled // a thread that waits for a lock comes no earlier
 	if initials&(f.backtrack|f.done) != 0 || initials == 0 {
 		return
 	}
@@ -250,7 +251,7 @@ func (d *subtree) reverse(j int) {
 
 // over counts a finished run.
 func (d *subtree) over(o scenario.Outcome) error {
-	if d.s.M.SharedGrown() != d.known {
+	if d.s.Grown() != d.known {
 		return errGrown
 	}
 	d.total.Schedules++
@@ -261,6 +262,12 @@ func (d *subtree) over(o scenario.Outcome) error {
 			schedule = schedule.Add(e.Thread, e.Ran)
 		}
 		schedule[len(schedule)-1].N = 0
+		if o.Kind == scenario.Deadlock {
+			// Threads that wait for an abstract lock have not tried it yet.
+			for t := range d.s.Plan.Threads {
+				schedule = append(schedule, scenario.Slice{Thread: t})
+			}
+		}
 		d.total.add(Finding{Outcome: o, Schedule: schedule, Preemptions: -1, Number: d.total.Schedules, Count: 1})
 		if !d.keepGoing {
 			found = errFound
@@ -271,4 +278,3 @@ func (d *subtree) over(o scenario.Outcome) error {
 	}
 	return found
 }
-

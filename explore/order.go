@@ -70,7 +70,9 @@ func (r *order) add(e *event) (races []int) {
 			continue
 		}
 		if o.Thread != e.Thread && !woke {
-			races = append(races, j)
+			if k := r.raceOf(j, e); k >= 0 {
+				races = append(races, k)
+			}
 		}
 		for i, c := range o.clock {
 			e.clock[i] = max(e.clock[i], c)
@@ -79,6 +81,26 @@ func (r *order) add(e *event) (races []int) {
 	e.clock[e.Thread] = len(r.events)
 	r.events = append(r.events, e)
 	return races
+}
+
+// raceOf is the event that e is in a race with, given that it depends on event
+// j: j itself, or, when e takes an abstract lock that j has let go, the event
+// that had taken it. Before j the lock was taken, so there is nothing to turn
+// round; which of the two took it first is. It is -1 where that is ordered too.
+func (r *order) raceOf(j int, e *event) int {
+	o := r.events[j]
+	if e.Acquire == 0 || o.Release != e.Acquire {
+		return j
+	}
+	for k := j - 1; k >= 0; k-- {
+		if a := r.events[k]; a.Thread == o.Thread && a.Acquire == e.Acquire {
+			if e.clock[o.Thread] >= k {
+				return -1
+			}
+			return k
+		}
+	}
+	return -1
 }
 
 // before tells whether event i happens before event k, or is it.

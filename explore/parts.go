@@ -86,12 +86,13 @@ type partition struct {
 	wake     *sync.Cond
 	sessions []*scenario.Session // idle ones
 	shared   map[uint64]uint8
+	locks    []uint64
 	restarts int
 	parts    []*part
 	stop     error       // ends all work
 	stopping atomic.Bool // stop is set
-	limit    int   // parts from here on are of no interest any more
-	busy     int   // parts being worked on
+	limit    int         // parts from here on are of no interest any more
+	busy     int         // parts being worked on
 	saved    time.Time
 }
 
@@ -114,6 +115,7 @@ func (w *partition) prepare() error {
 		return err
 	}
 	w.restarts = w.Resume.Restarts
+	w.locks = slices.Clone(w.Resume.Locks)
 	for _, b := range w.Resume.Shared {
 		w.shared[b.Addr] = b.Mask
 	}
@@ -174,7 +176,7 @@ func (w *partition) work() {
 		if p == nil {
 			return
 		}
-		known := s.M.SharedGrown()
+		known := s.Grown()
 		d := &subtree{s: s, keepGoing: w.KeepGoing, known: known, tick: w.tick(p)}
 		err := d.search(p)
 		var children []*part
@@ -256,9 +258,7 @@ func (w *partition) finish(p *part, r *Result, children []*part, err error, s *s
 	p.taken = false
 	switch {
 	case errors.Is(err, errGrown):
-		for addr, mask := range s.M.SharedBytes() {
-			w.shared[addr] |= mask
-		}
+		w.learn(s)
 		w.end(errGrown)
 	case errors.Is(err, errFound):
 		p.Result = r
@@ -326,6 +326,7 @@ func (w *partition) session() (*scenario.Session, error) {
 	for addr, mask := range w.shared {
 		shared[addr] = mask
 	}
+	locks := slices.Clone(w.locks)
 	w.mu.Unlock()
 	if s == nil {
 		var err error
@@ -337,7 +338,9 @@ func (w *partition) session() (*scenario.Session, error) {
 			return nil, fmt.Errorf("%d racing threads, at most %d", n, maxThreads)
 		}
 		s.M.WantEvents(true)
+		s.AbstractLocks(w.AbstractLocks)
 	}
+	s.AddLockWords(locks)
 	return s, s.M.AddShared(shared)
 }
 
@@ -347,10 +350,21 @@ func (w *partition) release(s *scenario.Session) {
 	// Bytes that this session knows and no run has reported yet are known to
 	// all from now on; without that, what is an event would depend on who ran
 	// which part.
+	w.learn(s)
+	w.sessions = append(w.sessions, s)
+}
+
+// learn takes over what a session has learned; the caller holds the lock.
+func (w *partition) learn(s *scenario.Session) {
 	for addr, mask := range s.M.SharedBytes() {
 		w.shared[addr] |= mask
 	}
-	w.sessions = append(w.sessions, s)
+	for _, addr := range s.LockWords() {
+		if !slices.Contains(w.locks, addr) {
+			w.locks = append(w.locks, addr)
+		}
+	}
+	slices.Sort(w.locks)
 }
 
 // split cuts a part: level by level, until there are enough, each run by each
@@ -416,7 +430,7 @@ func (w *partition) children(s *scenario.Session, p *part, known uint64) ([]*par
 			t = can.first()
 		}
 	}
-	if s.M.SharedGrown() != known {
+	if s.Grown() != known {
 		return nil, errGrown
 	}
 	for _, c := range parts {

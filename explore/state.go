@@ -9,6 +9,7 @@ import (
 // scenario with its parameters on one libc; who keeps it sees to that.
 type State struct {
 	Shared   []SharedBytes `json:"shared"`
+	Locks    []uint64      `json:"locks,omitempty"`
 	Restarts int           `json:"restarts"`
 	Parts    []*part       `json:"parts"` // in order; without a result they are still to be searched
 }
@@ -23,7 +24,7 @@ type SharedBytes struct {
 // state is what is to be kept of the search; the caller holds the lock or is
 // alone.
 func (w *partition) state() *State {
-	s := &State{Restarts: w.restarts}
+	s := &State{Restarts: w.restarts, Locks: w.locks}
 	for addr, mask := range w.shared {
 		s.Shared = append(s.Shared, SharedBytes{addr, mask})
 	}

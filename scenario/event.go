@@ -12,6 +12,9 @@ type Event struct {
 	Accesses []Access
 	Objects  []emu.Object // kernel objects that a system call used
 	Woke     []int        // threads that it let go on
+	// Acquire and Release are the lock that the event took or let go, 0 for
+	// none; only with abstract locks.
+	Acquire, Release uint64
 	// Ends tells that the process ended, by a crash or otherwise. Whatever
 	// another thread would have done next depends on it.
 	Ends bool
@@ -53,6 +56,15 @@ func (e *Event) Dependent(o *Event) bool {
 // RunEvent runs a thread up to and over its next event, or to its end. The
 // machine must want events.
 func (s *Session) RunEvent(i int) (Event, error) {
+	e, err := s.nextEvent(i)
+	if err != nil {
+		return e, err
+	}
+	s.lockUse(&e)
+	return e, s.findLockedOut()
+}
+
+func (s *Session) nextEvent(i int) (Event, error) {
 	e := Event{Thread: i}
 	waiting := s.waiting()
 	r := &s.threads[i]
@@ -67,6 +79,9 @@ func (s *Session) RunEvent(i int) (Event, error) {
 		e.Ran += stop.Ran
 		if stop.Event {
 			e.Accesses, e.Objects = s.lastAccesses(), stop.Objects
+		}
+		if stop.Kind == emu.Waits {
+			s.learnLock(r.machine, stop.Objects)
 		}
 		e.Ends = stop.Kind == emu.Ended
 		if err := s.settle(i, stop.Kind); err != nil {

@@ -21,6 +21,7 @@ type Session struct {
 
 	libc    LibcID
 	threads []racer
+	locks   lockTable
 	fns     map[string]uint64 // addresses of functions
 	start   *Mark
 	base    uint64 // the machine's steps at the start
@@ -31,6 +32,7 @@ type racer struct {
 	machine       int // the thread's number on the machine
 	done          bool
 	results       []uint64
+	lock          lockWait
 	text, textEnd uint64 // what is left of the static data for its strings
 }
 
@@ -160,7 +162,9 @@ func (s *Session) RacingThread(machine int) int {
 func (s *Session) Steps() uint64 { return s.M.Steps() - s.base }
 
 // Runnable tells whether the thread can run now.
-func (s *Session) Runnable(i int) bool { return s.M.Runnable(s.threads[i].machine) }
+func (s *Session) Runnable(i int) bool {
+	return s.M.Runnable(s.threads[i].machine) && !s.lockedOut(i)
+}
 
 // Results are what the thread's calls have returned so far.
 func (s *Session) Results(i int) []uint64 { return s.threads[i].results }

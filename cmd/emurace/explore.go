@@ -65,6 +65,7 @@ Examples:
 			&cli.IntFlag{Name: "jobs", Aliases: []string{"j"}, Value: runtime.NumCPU(), Usage: "search with `N` machines side by side", EnvVars: []string{"EMURACE_JOBS"}},
 			&cli.Uint64Flag{Name: "seed", Value: 1, Usage: "of the random bytes that the process gets", EnvVars: []string{"EMURACE_SEED"}},
 			&cli.BoolFlag{Name: "keep-going", Usage: "count every failing schedule instead of stopping at the first", EnvVars: []string{"EMURACE_KEEP_GOING"}},
+			&cli.StringFlag{Name: "locks", Value: "raw", Usage: "dpor: raw runs a lock's instructions like any others, abstract takes a lock as one thing", EnvVars: []string{"EMURACE_LOCKS"}},
 			&cli.StringFlag{Name: "resume", Usage: "dpor: keep the search's state in `FILE`, and go on from there if it exists"},
 			&cli.BoolFlag{Name: "minimize", Value: true, Usage: "cut the first failing schedule down to what the failure needs", EnvVars: []string{"EMURACE_MINIMIZE"}},
 			&cli.StringSliceFlag{Name: "set", Usage: "a parameter of the scenario, `NAME=VALUE`; may be given several times"},
@@ -175,6 +176,12 @@ func exploreJobs(c *cli.Context) ([]job, error) {
 	default:
 		return nil, usage(fmt.Errorf("--strategy %q: not dpor or bounded", s), "")
 	}
+	switch l := c.String("locks"); {
+	case l != "raw" && l != "abstract":
+		return nil, usage(fmt.Errorf("--locks %q: not raw or abstract", l), "")
+	case l == "abstract" && strategy(c) != strategyDPOR:
+		return nil, usage(fmt.Errorf("--locks abstract does not go with --strategy %s", strategy(c)), "only dpor knows abstract locks")
+	}
 	if c.String("resume") != "" && strategy(c) != strategyDPOR {
 		return nil, usage(fmt.Errorf("--resume does not go with --strategy %s", strategy(c)), "only a search with dpor can be gone on with")
 	}
@@ -259,7 +266,7 @@ func (j job) resume(sys *emu.System, name string, o *explore.Options) error {
 	if err != nil {
 		return err
 	}
-	search := describeSearch(j.recipe, s.Libc(), o.KeepGoing)
+	search := describeSearch(j.recipe, s.Libc(), o)
 	s.Close()
 	if o.Resume, err = readState(name, search); err != nil {
 		return err
@@ -287,6 +294,7 @@ func (j job) run(c *cli.Context) (*outcome, error) {
 	options := explore.Options{
 		Preemptions: c.Int("preemptions"), KeepGoing: c.Bool("keep-going"), Jobs: c.Int("jobs"),
 		Schedules: c.Uint64("schedules"), Time: c.Duration("time"), Progress: show.update,
+		AbstractLocks: c.String("locks") == "abstract",
 	}
 	if name := c.String("resume"); name != "" {
 		if err := j.resume(sys, name, &options); err != nil {
@@ -299,6 +307,6 @@ func (j job) run(c *cli.Context) (*outcome, error) {
 	if err != nil && !interrupted {
 		return nil, err
 	}
-	o := &outcome{job: j, ctx: c.Context, result: result, elapsed: time.Since(began), interrupted: interrupted, minimizing: c.Bool("minimize")}
+	o := &outcome{job: j, ctx: c.Context, result: result, elapsed: time.Since(began), interrupted: interrupted, minimizing: c.Bool("minimize"), locks: c.String("locks")}
 	return o, o.explain(sys, c.String("output"))
 }

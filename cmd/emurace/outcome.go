@@ -25,6 +25,7 @@ type outcome struct {
 	elapsed     time.Duration
 	interrupted bool
 	minimizing  bool
+	locks       string // raw or abstract
 
 	libc     scenario.LibcID
 	first    *replay.Explanation // of the first finding
@@ -182,7 +183,7 @@ type resultObject struct {
 func (o *outcome) object(c *cli.Context) resultObject {
 	r := resultObject{
 		Event: "result", Schema: 1, Scenario: o.recipe.Scenario.Name, Settings: o.recipe.Scenario.Settings(o.recipe.Values),
-		Arch: o.recipe.Arch.String(), Strategy: strategy(c), Seed: o.recipe.Seed, Locks: "raw", MemoryModel: "sc",
+		Arch: o.recipe.Arch.String(), Strategy: strategy(c), Seed: o.recipe.Seed, Locks: o.locks, MemoryModel: "sc",
 		Libc:    replay.Libc{Version: o.libc.Version, BuildID: o.libc.BuildID, SHA256: o.libc.SHA256, Source: o.recipe.Source},
 		Verdict: o.result.Verdict, Complete: o.result.Complete, Interrupted: o.interrupted,
 		Schedules: o.result.Schedules, Failing: o.result.Failing, Blocked: o.result.Blocked, Instructions: o.result.Instructions,
@@ -229,7 +230,11 @@ func (o *outcome) print(p *replay.Printer) error {
 			}
 			p.Printf("%s: of %s %s none fails, %s\n", p.Good("CLEAN"), plural(r.Schedules, "schedule", "schedules"), bound, seconds)
 		}
-		p.Printf("%s\n", p.Faint("This assumes sequentially consistent memory and locks as their instructions are (raw); it covers this libc, these calls and parameters."))
+		locks := "nothing of locks"
+		if o.locks == "abstract" {
+			locks = "that a failed try to take a lock changes nothing"
+		}
+		p.Printf("%s\n", p.Faint("This assumes sequentially consistent memory and "+locks+"; it covers this libc, these calls and parameters."))
 	default:
 		done := "the search was cut short"
 		if r.Preemptions >= 0 {

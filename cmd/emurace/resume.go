@@ -28,6 +28,7 @@ type stateFile struct {
 	LibcHash  string         `json:"libc_sha256"`
 	Seed      uint64         `json:"seed"`
 	KeepGoing bool           `json:"keep_going"`
+	Locks     string         `json:"locks"`
 	State     *explore.State `json:"state"`
 }
 
@@ -35,10 +36,14 @@ type stateFile struct {
 const maxState = 1 << 30
 
 // describeSearch is a state file for a search, without its state.
-func describeSearch(r replay.Recipe, libc scenario.LibcID, keepGoing bool) stateFile {
+func describeSearch(r replay.Recipe, libc scenario.LibcID, o *explore.Options) stateFile {
+	locks := "raw"
+	if o.AbstractLocks {
+		locks = "abstract"
+	}
 	return stateFile{
 		Version: stateVersion, Scenario: r.Scenario.Name, Settings: r.Scenario.Settings(r.Values),
-		Arch: r.Arch.String(), LibcHash: libc.SHA256, Seed: r.Seed, KeepGoing: keepGoing,
+		Arch: r.Arch.String(), LibcHash: libc.SHA256, Seed: r.Seed, KeepGoing: o.KeepGoing, Locks: locks,
 	}
 }
 
@@ -89,6 +94,8 @@ func (s *stateFile) differs(want stateFile) string {
 		return "libc is another file"
 	case s.Seed != want.Seed:
 		return fmt.Sprintf("seed is %d, not %d", s.Seed, want.Seed)
+	case s.Locks != want.Locks:
+		return fmt.Sprintf("--locks is %s, not %s", s.Locks, want.Locks)
 	case s.KeepGoing != want.KeepGoing:
 		return fmt.Sprintf("--keep-going is %v, not %v", s.KeepGoing, want.KeepGoing)
 	}
