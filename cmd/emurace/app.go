@@ -58,7 +58,7 @@ func prepare(c *cli.Command) {
 			if err := applyConfig(ctx); err != nil {
 				return err
 			}
-			return action(ctx)
+			return withHint(ctx, action(ctx))
 		}
 	}
 	for _, sub := range c.Subcommands {
@@ -76,11 +76,7 @@ func prepare(c *cli.Command) {
 }
 
 func usageError(c *cli.Context, err error, _ bool) error {
-	hint := "emurace --help shows the usage"
-	if c.Command != nil && c.Command.Name != "" && c.Command.Name != "emurace" {
-		hint = fmt.Sprintf("emurace %s --help shows the usage", c.Command.FullName())
-	}
-	return usage(err, hint)
+	return usage(flagError(c, err), helpHint(c))
 }
 
 // flagsFirst moves a command's flags before its arguments, since the flag

@@ -5,7 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
+	"os"
 	"strings"
+	"unicode"
 
 	"emurace/sysroot"
 )
@@ -64,7 +67,7 @@ func finish(err error, stderr io.Writer) int {
 	case errors.As(err, &known):
 		f = known
 	case errors.Is(err, context.Canceled):
-		f = &failure{code: exitInterrupted, cause: errors.New("interrupted")}
+		f = &failure{code: exitInterrupted, cause: errors.New("interrupted"), hint: "nothing was left half-done; run it again when there is time"}
 	}
 	if errors.As(err, &pull) {
 		if f.hint == "" {
@@ -75,12 +78,35 @@ func finish(err error, stderr io.Writer) int {
 		}
 	}
 	if f.cause != nil {
-		text := strings.ReplaceAll(strings.TrimSpace(f.cause.Error()), "\n", " ")
-		// There is nothing left to do when even this cannot be written.
-		_, _ = fmt.Fprintf(stderr, "emurace: %s\n", text)
-		if f.hint != "" {
-			_, _ = fmt.Fprintf(stderr, "hint: %s\n", f.hint)
+		hint := f.hint
+		if hint == "" {
+			hint = lastHint(f.cause)
 		}
+		// There is nothing left to do when even this cannot be written.
+		_, _ = fmt.Fprintf(stderr, "emurace: %s\nhint: %s\n", oneLine(f.cause.Error()), oneLine(hint))
 	}
 	return f.code
+}
+
+// lastHint is the hint of an error that nobody has given one.
+func lastHint(err error) string {
+	var path *fs.PathError
+	if errors.As(err, &path) && path.Path == os.Stdout.Name() {
+		return "direct standard output to a place that can be written"
+	}
+	return "if the files and limits of this machine are in order, it is a fault of emurace: please report it"
+}
+
+// oneLine takes line ends, and what else could upset a terminal, out of a text
+// that may come from a file.
+func oneLine(text string) string {
+	return strings.Map(func(r rune) rune {
+		switch {
+		case r == '\n' || r == '\t':
+			return ' '
+		case unicode.IsControl(r):
+			return '?'
+		}
+		return r
+	}, strings.TrimSpace(text))
 }
