@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -32,12 +33,15 @@ func applyConfig(c *cli.Context) error {
 	} else if err != nil {
 		return surroundings(fmt.Errorf("config file %s: %w", name, err), hint)
 	}
-	for table := range config {
+	// In the order of the names, so that of several errors the same is told.
+	for _, table := range slices.Sorted(maps.Keys(config)) {
 		if !slices.Contains(configTables, table) {
 			return surroundings(fmt.Errorf("config file %s: no command %q", name, table), hint)
 		}
 	}
-	for key, value := range config[c.Command.Name] {
+	settings := config[c.Command.Name]
+	for _, key := range slices.Sorted(maps.Keys(settings)) {
+		value := settings[key]
 		known := slices.ContainsFunc(c.Command.Flags, func(f cli.Flag) bool { return slices.Contains(f.Names(), key) })
 		if !known {
 			return surroundings(fmt.Errorf("config file %s: %s: no flag %q", name, c.Command.Name, key),
@@ -52,7 +56,7 @@ func applyConfig(c *cli.Context) error {
 		}
 		for _, v := range values {
 			if err := c.Set(key, fmt.Sprint(v)); err != nil {
-				return surroundings(fmt.Errorf("config file %s: %s: %s: %w", name, c.Command.Name, key, err), hint)
+				return surroundings(fmt.Errorf("config file %s: %s: %s %q: not %s", name, c.Command.Name, key, fmt.Sprint(v), wanted(c, key)), hint)
 			}
 		}
 	}
