@@ -47,7 +47,7 @@ func lastTrace() (string, error) {
 	const hint = "name a trace, or make one with emurace explore"
 	file, err := lastTraceFile()
 	if err != nil {
-		return "", surroundings(err, hint)
+		return "", surroundings(fmt.Errorf("last trace: %w", err), hint)
 	}
 	b, err := os.ReadFile(file)
 	if errors.Is(err, fs.ErrNotExist) {

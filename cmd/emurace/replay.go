@@ -113,10 +113,13 @@ func replayJSON(c *cli.Context, t *replay.Trace, v *replay.Verification, x *repl
 // openTrace reads the trace that the command line names.
 func openTrace(c *cli.Context) (*replay.Trace, error) {
 	if c.NArg() > 1 {
-		return nil, usage(fmt.Errorf("unexpected argument %q", c.Args().Get(1)), "one trace at a time")
+		return nil, usage(fmt.Errorf("replay: unexpected argument %q", c.Args().Get(1)), "one trace at a time")
 	}
 	name := c.Args().First()
 	if name == "" {
+		if c.NArg() > 0 {
+			return nil, usage(errors.New("replay: the name of the trace is empty"), "leave it out for the last trace")
+		}
 		var err error
 		if name, err = lastTrace(); err != nil {
 			return nil, err

@@ -114,6 +114,11 @@ func pullSysroot(c *cli.Context) error {
 		return err
 	}
 	arches := strings.Split(c.String("arch"), ",")
+	for _, arch := range arches {
+		if !slices.Contains(sysroot.Arches(), arch) {
+			return usage(fmt.Errorf("architecture %q: not supported", arch), "use "+strings.Join(sysroot.Arches(), " or "))
+		}
+	}
 	for i, arch := range arches {
 		if slices.Contains(arches[:i], arch) {
 			continue

@@ -21,6 +21,9 @@ func versionCommand() *cli.Command {
 		Usage: "show the versions of emurace and of what it is made of",
 		Flags: []cli.Flag{&cli.BoolFlag{Name: "json", Usage: "print a JSON object"}},
 		Action: func(c *cli.Context) error {
+			if c.Args().Present() {
+				return usage(fmt.Errorf("version: unexpected argument %q", c.Args().First()), "")
+			}
 			v := map[string]any{
 				"event": "version", "emurace": version, "unicorn": emu.UnicornVersion(), "go": runtime.Version(),
 				"trace_format": replay.FormatVersion,
