@@ -3,6 +3,8 @@ package replay
 import (
 	"errors"
 	"fmt"
+	"strings"
+	"unicode"
 
 	"emurace/scenario"
 )
@@ -89,7 +91,13 @@ func (o Outcome) String() string {
 	for _, more := range o.more() {
 		s += " (" + more + ")"
 	}
-	return s
+	// A trace's text may be anybody's.
+	return strings.Map(func(r rune) rune {
+		if unicode.IsControl(r) {
+			return '?'
+		}
+		return r
+	}, s)
 }
 
 // more are the facts of the rarer outcomes.
