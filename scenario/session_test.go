@@ -252,6 +252,29 @@ func TestResults(t *testing.T) {
 	})
 }
 
+// Results that were asked for stay what they were, whatever runs after a rewind.
+func TestResultsAreKept(t *testing.T) {
+	eachArch(t, func(t *testing.T, sys *emu.System) {
+		plan := work()
+		plan.Threads[0].Body = Calls{call("gettid"), call("gettid"), call("gettid"), call("getenv", Str("D"))}
+		s := begin(t, sys, plan)
+		for len(s.Results(0)) < 3 {
+			_, err := s.Run(0, 1)
+			must(t, err)
+		}
+		mark, err := s.Mark()
+		must(t, err)
+		defer mark.Drop()
+		must(t, s.Play(Schedule{{0, 0}}))
+		first := s.Results(0)
+		must(t, mark.Rewind())
+		must(t, s.Play(Schedule{{1, 0}, {0, 0}}))
+		if second := s.Results(0); len(first) != 4 || first[3] != 0 || len(second) != 4 || second[3] == 0 {
+			t.Errorf("main's calls returned %#x without worker, %#x after it", first, second)
+		}
+	})
+}
+
 // Two sessions of a plan are equal; other schedules, seeds or plans are not.
 func TestDigest(t *testing.T) {
 	eachArch(t, func(t *testing.T, sys *emu.System) {
