@@ -36,6 +36,13 @@ static void on_code(uc_engine *uc, uint64_t addr, uint32_t size, void *user) {
         halt(e, e->log_full ? EM_STOP_LOG : e->event ? EM_STOP_EVENT : EM_STOP_BUDGET);
         return;
     }
+    if (__builtin_expect(e->breaks.len != 0, 0)) {
+        if (!e->stepping_on && em_break_hit(e, addr)) {
+            halt(e, EM_STOP_BREAK);
+            return;
+        }
+        e->stepping_on = false;
+    }
     *e->pc_synced = true;
     e->left--;
     e->step++;
@@ -217,10 +224,12 @@ static void probe(em_engine *e) {
     e->logging = true;
     e->sharing = false;
     e->probing = true;
+    e->stepping_on = true;
     e->stop = -1;
     e->left = 1;
     uc_emu_start(e->uc, e->fault.pc, 0, 0, 0);
     e->probing = false;
+    e->stepping_on = false;
     if (e->stop == EM_STOP_FAULT && (e->fault.addr ^ fault.addr) < EM_PAGE)
         fault.addr = e->fault.addr;
     e->fault = fault;
@@ -283,7 +292,8 @@ static int settle_silence(em_engine *e, int pc_reg) {
     return EM_STOP_ILLEGAL;
 }
 
-// Runs the thread for at most budget instructions; returns enum em_stop.
+// Runs the thread for at most budget instructions; returns enum em_stop. After
+// EM_STOP_BREAK, stepping_on must be set for the thread to get any further.
 int em_run(em_engine *e, int slot, uint64_t budget) {
     int pc_reg = e->arch == UC_ARCH_ARM64 ? UC_ARM64_REG_PC : UC_X86_REG_RIP;
     e->uc_error = em_load(e, slot);
@@ -343,6 +353,7 @@ void em_close_contexts(em_engine *e) {
 void em_close(em_engine *e) {
     em_log_drop(e);
     em_share_drop(e);
+    em_break_drop(e);
     free(e->log);
     free(e->maps);
     e->log = NULL;

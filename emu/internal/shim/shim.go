@@ -52,6 +52,7 @@ const (
 	StopLogFull   StopReason = C.EM_STOP_LOG
 	StopError     StopReason = C.EM_STOP_ERROR
 	StopEvent     StopReason = C.EM_STOP_EVENT // see SetSharing
+	StopBreak     StopReason = C.EM_STOP_BREAK // see SetBreak
 )
 
 // Fault is an access that the page table refused.
@@ -156,6 +157,7 @@ func (e *Engine) SetTrap(lo, hi uint64) {
 func (e *Engine) Run(thread int, budget uint64) (Stop, error) {
 	before := e.c.step
 	r := StopReason(C.em_run(e.c, C.int(thread), C.uint64_t(budget)))
+	e.c.stepping_on = false
 	s := Stop{Reason: r, Ran: uint64(e.c.step - before), Event: bool(e.c.event)}
 	switch r {
 	case StopFault:

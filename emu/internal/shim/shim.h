@@ -43,6 +43,7 @@ enum em_stop {
     EM_STOP_LOG,        // the access log reached its limit
     EM_STOP_ERROR,      // Unicorn failed; see uc_error
     EM_STOP_EVENT,      // the last instruction touched shared bytes
+    EM_STOP_BREAK,      // pc is at a breakpoint; it has not run
 };
 
 enum em_kind { EM_READ = 0, EM_WRITE = 1, EM_KERNEL = 2 };
@@ -108,6 +109,15 @@ typedef struct em_share {
     uint64_t grown; // how often a byte was found to be shared
 } em_share;
 
+// Addresses to stop at; see breaks.c.
+enum { EM_BREAK_BITS = 12 };
+
+typedef struct em_breaks {
+    uint64_t *table;
+    size_t len, cap;
+    uint64_t filter[(1 << EM_BREAK_BITS) / 64];
+} em_breaks;
+
 typedef struct em_engine {
     uc_engine *uc;
     int arch; // uc_arch
@@ -126,6 +136,8 @@ typedef struct em_engine {
     bool sharing; // stop after every instruction that touches shared bytes
     bool event;   // the last instruction did
     em_share share;
+    bool stepping_on; // the next instruction runs, breakpoint or not
+    em_breaks breaks;
     bool *pc_synced; // Unicorn's skip_sync_pc_on_exit; see on_code
     int stop;
     int intno;
@@ -178,6 +190,11 @@ uint8_t em_share_mask(em_engine *e, uint64_t addr);
 size_t em_share_list(em_engine *e, uint64_t *pairs, size_t room);
 bool em_share_add(em_engine *e, uint64_t addr, uint8_t mask);
 void em_share_drop(em_engine *e);
+
+// breaks.c
+bool em_break_hit(em_engine *e, uint64_t addr);
+int em_break_add(em_engine *e, uint64_t addr);
+void em_break_drop(em_engine *e);
 
 // thread.c
 int em_thread_add(em_engine *e, int slot, int parent);
