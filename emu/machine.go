@@ -37,7 +37,8 @@ type Machine struct {
 	eng    *shim.Engine
 	kernel *linux.Kernel
 	libs   []string
-	events bool // see WantEvents
+	events bool         // see WantEvents
+	traces []*callTrace // see TraceCalls
 
 	entry, ret, start  uint64 // the traps of the program's code
 	dataStart, dataEnd uint64

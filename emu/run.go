@@ -141,7 +141,15 @@ func (m *Machine) Run(t int, n uint64) (Stop, error) {
 		switch s.Reason {
 		case shim.StopBudget, shim.StopEvent:
 			return stop, nil
+		case shim.StopBreak:
+			if err := m.atBreak(t); err != nil {
+				return stop, err
+			}
+			m.eng.StepOn()
 		case shim.StopTrap:
+			if err := m.atBreak(t); err != nil {
+				return stop, err
+			}
 			return m.trapped(t, stop)
 		case shim.StopSyscall:
 			r, err := m.syscall(t)

@@ -12,9 +12,10 @@ import (
 // Thread is the machine's view of one guest thread; its number is its index.
 type Thread struct {
 	Name string
-	Idle bool   // waits for a call to make
-	Call string // the call in progress, as in `setenv("A", "1", 1)`, or the last one
-	home uint64 // stack pointer while idle
+	Idle bool      // waits for a call to make
+	Call string    // the call in progress, as in `setenv("A", "1", 1)`, or the last one
+	home uint64    // stack pointer while idle
+	open *openCall // innermost traced call in progress
 }
 
 // Threads lists the threads, main first. A thread's index stays its number.
