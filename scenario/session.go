@@ -51,6 +51,13 @@ type LibcID struct {
 // Start boots a machine, sets the stage and begins the race: every racing
 // thread stands before the first instruction of its first call.
 func Start(sys *emu.System, plan *Plan, seed uint64) (*Session, error) {
+	return StartWith(sys, plan, seed, nil)
+}
+
+// StartWith is Start with a hand on the machine as soon as it has booted, before
+// any thread is made and before Setup runs: to trace calls from there on, say.
+// What prepare does must not change the process.
+func StartWith(sys *emu.System, plan *Plan, seed uint64, prepare func(*emu.Machine) error) (*Session, error) {
 	if err := plan.check(); err != nil {
 		return nil, err
 	}
@@ -59,6 +66,12 @@ func Start(sys *emu.System, plan *Plan, seed uint64) (*Session, error) {
 		return nil, err
 	}
 	s := &Session{M: m, Plan: plan, Limit: DefaultLimit, fns: map[string]uint64{}}
+	if prepare != nil {
+		if err := prepare(m); err != nil {
+			s.Close()
+			return nil, err
+		}
+	}
 	if err := s.setUp(); err != nil {
 		s.Close()
 		return nil, err
