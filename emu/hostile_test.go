@@ -145,6 +145,12 @@ func TestNoHostFiles(t *testing.T) {
 	})
 }
 
+// unicornAborts tells whether Unicorn's decoder takes the instruction for a
+// mistake of its own and ends the whole program: the Advanced SIMD two-register
+// miscellaneous half-precision class (Arm ARM, C4.1.96) with an unallocated
+// opcode. Nothing that runs inside the program can keep it from doing so.
+func unicornAborts(w uint32) bool { return w&0x8f7e0c00 == 0x0e780800 }
+
 // TestNonsenseCode runs random bytes as code: it ends somehow, or runs on, but
 // never takes the emulator with it, and a rewind takes all of it back.
 func TestNonsenseCode(t *testing.T) {
@@ -162,8 +168,12 @@ func TestNonsenseCode(t *testing.T) {
 		ends := map[StopKind]int{}
 		for i := range count {
 			code := make([]byte, 256)
-			for j := range code {
-				code[j] = byte(r.Uint32())
+			for j := 0; j < len(code); j += 4 {
+				w := r.Uint32()
+				for p.Arch() == loader.ARM64 && unicornAborts(w) {
+					w = r.Uint32()
+				}
+				le.PutUint32(code[j:], w)
 			}
 			entry := area
 			if i%2 == 0 { // the middle of real instructions, where x86 decodes others

@@ -108,9 +108,13 @@ func (m *Machine) Lookup(name string) (uint64, error) {
 	return 0, fmt.Errorf("no library of the process exports %q", name)
 }
 
-// resolve runs an IFUNC resolver on the idle main thread and takes back all
-// that it did.
+// resolve runs an IFUNC resolver on an idle thread and takes back all that it
+// did.
 func (m *Machine) resolve(name string, resolver uint64) (uint64, error) {
+	t := slices.IndexFunc(m.st.threads, func(t Thread) bool { return t.Idle })
+	if t < 0 {
+		return 0, fmt.Errorf("resolve %q: no thread is idle to run its resolver", name)
+	}
 	mark, err := m.Mark()
 	if err != nil {
 		return 0, err
@@ -118,7 +122,7 @@ func (m *Machine) resolve(name string, resolver uint64) (uint64, error) {
 	defer mark.Drop()
 	// arm64's resolvers get AT_HWCAP (sysdeps/aarch64/dl-irel.h); x86's ask
 	// the processor.
-	addr, err := m.Call(0, resolver, name+" resolver", m.arch.hwcap)
+	addr, err := m.Call(t, resolver, name+" resolver", m.arch.hwcap)
 	if err != nil {
 		return 0, err
 	}

@@ -36,6 +36,9 @@ type Stop struct {
 // Object is something of the kernel's that a system call used.
 type Object = linux.Object
 
+// ObjectClass is a kind of kernel object.
+type ObjectClass = linux.ObjectClass
+
 // ObjectFutex is the class of the queues of futex words; an object's ID is the
 // word's address.
 const ObjectFutex = linux.ObjectFutex

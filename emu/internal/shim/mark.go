@@ -1,13 +1,9 @@
 package shim
 
-// #include <stdlib.h>
 // #include "shim.h"
 import "C"
 
-import (
-	"errors"
-	"unsafe"
-)
+import "errors"
 
 // Mark is a moment of an engine to which it can go back, any number of times,
 // until the mark is dropped. Going back to an older mark leaves newer ones
@@ -20,12 +16,12 @@ type Mark struct {
 // Mark remembers the present moment. It costs one copy of the registers of
 // the running thread, whatever the size of memory.
 func (e *Engine) Mark() (*Mark, error) {
-	m := &Mark{e: e, c: (*C.em_mark)(C.calloc(1, C.sizeof_em_mark))}
-	if err := ucError("mark", C.em_mark_set(e.c, m.c)); err != nil {
-		C.free(unsafe.Pointer(m.c))
-		return nil, err
+	var err C.int
+	c := C.em_mark_set(e.c, &err)
+	if c == nil {
+		return nil, ucError("mark", err)
 	}
-	return m, nil
+	return &Mark{e: e, c: c}, nil
 }
 
 // Rewind takes memory, page table, registers, threads and the log back to the
@@ -46,6 +42,5 @@ func (m *Mark) Drop() {
 		return
 	}
 	C.em_mark_drop(m.e.c, m.c)
-	C.free(unsafe.Pointer(m.c))
 	m.c = nil
 }

@@ -151,6 +151,7 @@ typedef struct em_engine {
     size_t maps_len, maps_cap;
 
     em_slot slots[EM_MAX_THREADS];
+    int nslots; // slots from here on have never been used
     em_ctx *free_ctx;
     size_t ctx_bytes;
     ptrdiff_t monitor_at; // offset of exclusive_addr in a context, -1 for none
@@ -161,7 +162,8 @@ typedef struct em_engine {
 typedef struct em_mark {
     size_t log_len, maps_len;
     uint64_t step, pc, log_gen;
-    em_slot slots[EM_MAX_THREADS];
+    int nslots;
+    em_slot slots[]; // nslots of them
 } em_mark;
 
 // engine.c
@@ -204,7 +206,7 @@ int em_park(em_engine *e);
 int em_reg_read(em_engine *e, int slot, int reg, void *value);
 int em_reg_write(em_engine *e, int slot, int reg, const void *value);
 int em_regs_read(em_engine *e, int slot, int *regs, void **values, int n);
-int em_mark_set(em_engine *e, em_mark *m);
+em_mark *em_mark_set(em_engine *e, int *err);
 int em_mark_rewind(em_engine *e, em_mark *m);
 void em_mark_drop(em_engine *e, em_mark *m);
 int em_monitor_find(em_engine *e, uint64_t scratch);

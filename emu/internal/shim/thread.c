@@ -131,6 +131,8 @@ int em_thread_add(em_engine *e, int slot, int parent) {
     else
         err = uc_context_save(e->uc, c->uc);
     s->ctx = c;
+    if (e->nslots <= slot)
+        e->nslots = slot + 1;
     s->left_at = e->log_len;
     s->log_gen = e->log_gen - 1; // a new thread's monitor is open
     return err;
@@ -172,10 +174,16 @@ int em_regs_read(em_engine *e, int slot, int *regs, void **values, int n) {
     return uc_reg_read_batch(e->uc, regs, values, n);
 }
 
-int em_mark_set(em_engine *e, em_mark *m) {
-    int err = em_park(e);
-    if (err)
-        return err;
+// Remembers the moment; NULL and an error when that cannot be.
+em_mark *em_mark_set(em_engine *e, int *err) {
+    *err = em_park(e);
+    if (*err)
+        return NULL;
+    em_mark *m = malloc(sizeof *m + (size_t)e->nslots * sizeof *m->slots);
+    if (m == NULL) {
+        *err = UC_ERR_NOMEM;
+        return NULL;
+    }
     e->logging = true;
     e->marks++;
     m->log_len = e->log_len;
@@ -183,24 +191,27 @@ int em_mark_set(em_engine *e, em_mark *m) {
     m->step = e->step;
     m->pc = e->pc;
     m->log_gen = e->log_gen;
-    memcpy(m->slots, e->slots, sizeof m->slots);
-    for (int i = 0; i < EM_MAX_THREADS; i++)
+    m->nslots = e->nslots;
+    memcpy(m->slots, e->slots, (size_t)e->nslots * sizeof *m->slots);
+    for (int i = 0; i < m->nslots; i++)
         if (m->slots[i].ctx != NULL)
             m->slots[i].ctx->refs++;
-    return UC_ERR_OK;
+    return m;
 }
 
 int em_mark_rewind(em_engine *e, em_mark *m) {
     if (m->log_gen != e->log_gen || m->log_len > e->log_len || m->maps_len > e->maps_len)
         return UC_ERR_ARG;
     em_undo(e, m->log_len, m->maps_len);
-    if (e->cur >= 0 && (e->dirty || e->slots[e->cur].ctx != m->slots[e->cur].ctx)) {
+    em_ctx *now = e->cur >= 0 ? e->slots[e->cur].ctx : NULL;
+    em_ctx *then = e->cur >= 0 && e->cur < m->nslots ? m->slots[e->cur].ctx : NULL;
+    if (e->dirty || now != then) {
         e->cur = -1;
         e->dirty = false;
     }
-    for (int i = 0; i < EM_MAX_THREADS; i++) {
+    for (int i = 0; i < e->nslots; i++) {
         em_ctx *old = e->slots[i].ctx;
-        e->slots[i] = m->slots[i];
+        e->slots[i] = i < m->nslots ? m->slots[i] : (em_slot){0};
         if (e->slots[i].ctx != NULL)
             e->slots[i].ctx->refs++;
         ctx_drop(e, old);
@@ -211,11 +222,10 @@ int em_mark_rewind(em_engine *e, em_mark *m) {
 }
 
 void em_mark_drop(em_engine *e, em_mark *m) {
-    for (int i = 0; i < EM_MAX_THREADS; i++) {
+    for (int i = 0; i < m->nslots; i++)
         ctx_drop(e, m->slots[i].ctx);
-        m->slots[i].ctx = NULL;
-    }
     e->marks--;
+    free(m);
 }
 
 // Finds where a saved context keeps exclusive_addr, which Unicorn gives no
