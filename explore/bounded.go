@@ -210,12 +210,14 @@ type unit struct {
 // unitsOf cuts a level into parts of a few hundred schedules, in the order in
 // which a single walk would come to them.
 func unitsOf(level int, alone []uint64) []unit {
-	size := uint64(1)
+	least := uint64(1)
 	if level == 1 {
-		size = 32
+		least = 32
 	}
+	const most = 1 << 14 // units of a thread, however long it runs
 	var units []unit
 	for first, n := range alone {
+		size := max(least, n/most)
 		for from := uint64(1); from < n; from += size {
 			units = append(units, unit{first, from, min(from+size, n)})
 		}

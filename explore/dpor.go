@@ -43,7 +43,7 @@ type subtree struct {
 // search runs one schedule of each class below the part.
 func (d *subtree) search(p *part) error {
 	defer d.unwind(0)
-	d.order = order{threads: len(d.s.Plan.Threads)}
+	d.order = newOrder(len(d.s.Plan.Threads))
 	d.prefix = len(p.Threads)
 	sleep, err := d.enter(p)
 	if err != nil {

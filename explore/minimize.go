@@ -165,7 +165,7 @@ func (m *minimizer) learn(schedule scenario.Schedule) ([]int, error) {
 // fail, and tells whether the run ends in the same way. The events are in
 // m.order afterwards.
 func (m *minimizer) fails(threads []int) (bool, error) {
-	m.order = order{threads: len(m.s.Plan.Threads)}
+	m.order = newOrder(len(m.s.Plan.Threads))
 	m.ran = nil
 	if err := m.s.Restart(); err != nil {
 		return false, err
@@ -351,10 +351,9 @@ func (m *minimizer) flip(min *Minimal) error {
 		at += n
 		steps[i] = at
 	}
+	part := newOrder(whole.threads)
 	for k := range whole.events {
-		part := order{threads: whole.threads, events: append([]*event(nil), whole.events[:k]...)}
-		again := newEvent(whole.events[k].Event)
-		for _, j := range part.add(again) {
+		for _, j := range part.add(newEvent(whole.events[k].Event)) {
 			v, _ := part.reversal(j)
 			passes, err := m.passes(whole.events, j, v)
 			if err != nil {

@@ -4,6 +4,7 @@ import (
 	"math/bits"
 	"slices"
 
+	"emurace/emu"
 	"emurace/scenario"
 )
 
@@ -19,18 +20,61 @@ func (s set) first() int     { return bits.TrailingZeros64(uint64(s)) }
 // event is an event of a run, with its place in the run's order.
 type event struct {
 	scenario.Event
-	lo, hi uint64 // bounds of the bytes accessed
+	lo, hi  uint64 // bounds of the bytes accessed
+	touches []touch
 	// clock says of each thread which of the run's events, by number, is the
 	// last of its that happens before this one, or is this one; -1 for none.
 	clock []int
 }
 
+// touch is what an event does to eight bytes of memory, or to a kernel object.
+// Masks have a bit a byte.
+type touch struct {
+	place         place
+	reads, writes uint8
+}
+
+// place is an address divided by eight, or a kernel object.
+type place struct {
+	class emu.ObjectClass // 0 for memory
+	id    uint64
+}
+
+func (t touch) conflicts(o touch) bool {
+	return t.writes&(o.reads|o.writes)|t.reads&o.writes != 0
+}
+
+// hides tells whether whatever conflicts with t and came before o comes before
+// o by necessity: o wrote all that t touches.
+func (o touch) hides(t touch) bool { return (t.reads|t.writes)&^o.writes == 0 }
+
 func newEvent(ev scenario.Event) *event {
 	e := &event{Event: ev, lo: ^uint64(0)}
 	for _, a := range ev.Accesses {
 		e.lo, e.hi = min(e.lo, a.Addr), max(e.hi, a.Addr+uint64(a.Size))
+		bytes := uint16(1<<a.Size-1) << (a.Addr & 7)
+		e.touch(place{id: a.Addr / 8}, uint8(bytes), a.Write)
+		if high := uint8(bytes >> 8); high != 0 {
+			e.touch(place{id: a.Addr/8 + 1}, high, a.Write)
+		}
+	}
+	for _, o := range ev.Objects {
+		e.touch(place{o.Class, o.ID}, 1, o.Write)
 	}
 	return e
+}
+
+func (e *event) touch(p place, bytes uint8, write bool) {
+	i := slices.IndexFunc(e.touches, func(t touch) bool { return t.place == p })
+	if i < 0 {
+		i = len(e.touches)
+		e.touches = append(e.touches, touch{place: p})
+	}
+	if write {
+		e.touches[i].writes |= bytes
+	} else {
+		e.touches[i].reads |= bytes
+	}
 }
 
 // dependent is scenario.Event.Dependent, with a quick way out.
@@ -42,14 +86,40 @@ func (e *event) dependent(o *event) bool {
 }
 
 // order is the events of one run with what happens before what: a vector clock
-// an event.
+// an event. It keeps who touched which place, so that adding an event costs
+// what conflicts with it and not the length of the run.
 type order struct {
 	threads int
 	events  []*event
+	byPlace map[place][]toucher
+	own     [][]int // numbers of each thread's events
+	wakers  []int   // numbers of the events that woke a thread
+}
+
+type toucher struct {
+	number int
+	touch
+}
+
+func newOrder(threads int) order {
+	return order{threads: threads, byPlace: map[place][]toucher{}, own: make([][]int, threads)}
 }
 
 // cut forgets all events from number n on.
-func (r *order) cut(n int) { r.events = r.events[:n] }
+func (r *order) cut(n int) {
+	for len(r.events) > n {
+		e := r.events[len(r.events)-1]
+		r.events = r.events[:len(r.events)-1]
+		for _, t := range e.touches {
+			list := r.byPlace[t.place]
+			r.byPlace[t.place] = list[:len(list)-1]
+		}
+		r.own[e.Thread] = r.own[e.Thread][:len(r.own[e.Thread])-1]
+		if len(e.Woke) > 0 {
+			r.wakers = r.wakers[:len(r.wakers)-1]
+		}
+	}
+}
 
 // add appends an event and returns the numbers of those that it is in an
 // immediate race with: dependent events of other threads with nothing in
@@ -60,16 +130,12 @@ func (r *order) add(e *event) (races []int) {
 	for i := range e.clock {
 		e.clock[i] = -1
 	}
-	for j := len(r.events) - 1; j >= 0; j-- {
+	for _, j := range r.candidates(e) {
 		o := r.events[j]
 		if e.clock[o.Thread] >= j {
 			continue
 		}
-		woke := slices.Contains(o.Woke, e.Thread)
-		if !woke && !o.dependent(e) {
-			continue
-		}
-		if o.Thread != e.Thread && !woke {
+		if o.Thread != e.Thread && !slices.Contains(o.Woke, e.Thread) {
 			if k := r.raceOf(j, e); k >= 0 {
 				races = append(races, k)
 			}
@@ -78,9 +144,54 @@ func (r *order) add(e *event) (races []int) {
 			e.clock[i] = max(e.clock[i], c)
 		}
 	}
-	e.clock[e.Thread] = len(r.events)
+	n := len(r.events)
+	e.clock[e.Thread] = n
 	r.events = append(r.events, e)
+	for _, t := range e.touches {
+		r.byPlace[t.place] = append(r.byPlace[t.place], toucher{n, t})
+	}
+	r.own[e.Thread] = append(r.own[e.Thread], n)
+	if len(e.Woke) > 0 {
+		r.wakers = append(r.wakers, n)
+	}
 	return races
+}
+
+// candidates are the numbers of the events that a new one directly depends on,
+// latest first, without those that are sure to happen before one of them.
+func (r *order) candidates(e *event) []int {
+	if e.Ends {
+		all := make([]int, len(r.events))
+		for i := range all {
+			all[i] = len(all) - 1 - i
+		}
+		return all
+	}
+	var list []int
+	before := -1
+	if own := r.own[e.Thread]; len(own) > 0 {
+		before = own[len(own)-1]
+		list = append(list, before)
+	}
+	for i := len(r.wakers) - 1; i >= 0 && r.wakers[i] > before; i-- {
+		if slices.Contains(r.events[r.wakers[i]].Woke, e.Thread) {
+			list = append(list, r.wakers[i])
+		}
+	}
+	for _, t := range e.touches {
+		touchers := r.byPlace[t.place]
+		for i := len(touchers) - 1; i >= 0; i-- {
+			o := touchers[i]
+			if r.events[o.number].Thread != e.Thread && o.conflicts(t) {
+				list = append(list, o.number)
+			}
+			if o.hides(t) {
+				break
+			}
+		}
+	}
+	slices.SortFunc(list, func(a, b int) int { return b - a })
+	return slices.Compact(list)
 }
 
 // raceOf is the event that e is in a race with, given that it depends on event

@@ -397,7 +397,7 @@ func (w *partition) split(s *scenario.Session, p *part, known uint64) ([]*part, 
 // children are the parts one event further, nil when the part is one run or
 // none.
 func (w *partition) children(s *scenario.Session, p *part, known uint64) ([]*part, error) {
-	d := &subtree{s: s, known: known, order: order{threads: len(s.Plan.Threads)}, prefix: len(p.Threads)}
+	d := &subtree{s: s, known: known, order: newOrder(len(s.Plan.Threads)), prefix: len(p.Threads)}
 	sleep, err := d.enter(p)
 	if err != nil {
 		return nil, err
