@@ -103,6 +103,10 @@ func (m *Machine) Call(t int, fn uint64, text string, args ...uint64) (uint64, e
 	if err := m.Begin(t, fn, text, args...); err != nil {
 		return 0, err
 	}
+	// What is run in one go has no use for events, and teaches nothing of the
+	// race.
+	defer m.WantEvents(m.events)
+	m.WantEvents(false)
 	s, err := m.Run(t, bootBudget)
 	if err != nil {
 		return 0, err
