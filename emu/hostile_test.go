@@ -146,10 +146,12 @@ func TestNoHostFiles(t *testing.T) {
 }
 
 // unicornAborts tells whether Unicorn's decoder takes the instruction for a
-// mistake of its own and ends the whole program: the Advanced SIMD two-register
-// miscellaneous half-precision class (Arm ARM, C4.1.96) with an unallocated
-// opcode. Nothing that runs inside the program can keep it from doing so.
-func unicornAborts(w uint32) bool { return w&0x8f7e0c00 == 0x0e780800 }
+// mistake of its own and ends the whole program. It does so with unallocated
+// opcodes of the half-precision classes of Advanced SIMD, "two-register
+// miscellaneous" and "three same" (Arm ARM, C4.1.96).
+func unicornAborts(w uint32) bool {
+	return w&0x8f7e0c00 == 0x0e780800 || w&0x9f60c400 == 0x0e400400
+}
 
 // TestNonsenseCode runs random bytes as code: it ends somehow, or runs on, but
 // never takes the emulator with it, and a rewind takes all of it back.

@@ -281,3 +281,32 @@ func TestThreadsComeAndGo(t *testing.T) {
 		}
 	})
 }
+
+// TestWaitersInSnapshots: waking, waiting and expiring leave a snapshot alone.
+func TestWaitersInSnapshots(t *testing.T) {
+	each(t, func(t *testing.T, k *fixture) {
+		k.spawn(3)
+		a := k.room(4)
+		soon := k.put(twoWords(1, 0))
+		k.wait(1, a, 0, 0)
+		k.wait(2, a, 0, 0, soon)
+		s := k.Snapshot()
+		want := copyState(s)
+		for what, change := range map[string]func(){
+			"wake":   func() { k.do("futex", a, 1, 1) },
+			"expire": func() { _, _ = k.Expire() },
+			"wait":   func() { k.wait(3, a, 0, 0) },
+			"exit":   func() { k.at(3, "exit", 0) },
+		} {
+			change()
+			if copyState(k.State()) == want {
+				t.Errorf("%s changed nothing", what)
+			}
+			if got := copyState(s); got != want {
+				t.Errorf("%s changed the snapshot:\n%s\n%s", what, want, got)
+			}
+			k.Restore(s)
+			k.threads.alive[3] = true
+		}
+	})
+}
