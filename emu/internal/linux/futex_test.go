@@ -294,7 +294,11 @@ func TestWaitersInSnapshots(t *testing.T) {
 		want := copyState(s)
 		for what, change := range map[string]func(){
 			"wake":   func() { k.do("futex", a, 1, 1) },
-			"expire": func() { _, _ = k.Expire() },
+			"expire": func() {
+				if n, err := k.Expire(); n != 2 || err != nil {
+					t.Errorf("expired %d, %v", n, err)
+				}
+			},
 			"wait":   func() { k.wait(3, a, 0, 0) },
 			"exit":   func() { k.at(3, "exit", 0) },
 		} {
