@@ -293,14 +293,14 @@ func TestWaitersInSnapshots(t *testing.T) {
 		s := k.Snapshot()
 		want := copyState(s)
 		for what, change := range map[string]func(){
-			"wake":   func() { k.do("futex", a, 1, 1) },
+			"wake": func() { k.do("futex", a, 1, 1) },
 			"expire": func() {
 				if n, err := k.Expire(); n != 2 || err != nil {
 					t.Errorf("expired %d, %v", n, err)
 				}
 			},
-			"wait":   func() { k.wait(3, a, 0, 0) },
-			"exit":   func() { k.at(3, "exit", 0) },
+			"wait": func() { k.wait(3, a, 0, 0) },
+			"exit": func() { k.at(3, "exit", 0) },
 		} {
 			change()
 			if copyState(k.State()) == want {
