@@ -249,11 +249,28 @@ func (d *subtree) reverse(j int) {
 	}
 }
 
+// reverseLockedOut makes sure that threads which wait for an abstract lock at
+// the end of a run are also tried before who has it took it.
+func (d *subtree) reverseLockedOut() {
+	n := len(d.order.events)
+	for t := range d.s.Plan.Threads {
+		ev, out := d.s.LockedOut(t)
+		if !out {
+			continue
+		}
+		for _, j := range d.order.add(newEvent(ev)) {
+			d.reverse(j)
+		}
+		d.order.cut(n)
+	}
+}
+
 // over counts a finished run.
 func (d *subtree) over(o scenario.Outcome) error {
 	if d.s.Grown() != d.known {
 		return errGrown
 	}
+	d.reverseLockedOut()
 	d.total.Schedules++
 	found := error(nil)
 	if o.Failed() {

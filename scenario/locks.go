@@ -109,6 +109,16 @@ func (s *Session) lockedOut(i int) bool {
 	return w.addr != 0 && s.word(w.addr) == w.value
 }
 
+// LockedOut tells whether the thread cannot run because the next thing it does
+// is to take an abstract lock that is taken, and returns that as an event.
+func (s *Session) LockedOut(i int) (Event, bool) {
+	if !s.lockedOut(i) {
+		return Event{}, false
+	}
+	addr := s.threads[i].lock.addr
+	return Event{Thread: i, Acquire: addr, Accesses: []Access{{Addr: addr, Size: 4}, {Addr: addr, Size: 4, Write: true}}}, true
+}
+
 func (s *Session) word(addr uint64) uint32 {
 	b, ok := s.M.Read(addr, 4)
 	if !ok {

@@ -1,0 +1,123 @@
+package explore
+
+import (
+	"context"
+	"testing"
+	"time"
+
+	"emurace/emu"
+	"emurace/loader"
+	"emurace/scenario"
+	"emurace/scripts"
+)
+
+func minimized(t *testing.T, start func() (*scenario.Session, error), f Finding) *Minimal {
+	t.Helper()
+	m, err := Minimize(context.Background(), start, f, time.Minute)
+	must(t, err)
+	s, err := start()
+	must(t, err)
+	defer s.Close()
+	must(t, s.Play(m.Schedule))
+	o, over := s.Outcome()
+	if !over || o.Kind != f.Outcome.Kind || siteOf(o) != siteOf(m.Outcome) {
+		t.Fatalf("the minimal schedule %v ends with %v (over %v), not with %v", m.Schedule, o, over, m.Outcome)
+	}
+	return m
+}
+
+// The article's crash: one preemption of the worker, and one race that decides.
+// Found by whatever strategy, it is cut to the same.
+func TestMinimizeGetenv(t *testing.T) {
+	eachArch(t, func(t *testing.T, sys *emu.System) {
+		values, err := scripts.GetenvSetenv.Settle(nil)
+		must(t, err)
+		start := func() (*scenario.Session, error) {
+			plan, err := scripts.GetenvSetenv.Build(values)
+			must(t, err)
+			return scenario.Start(sys, plan, 1)
+		}
+		for name, search := range map[string]func(context.Context, func() (*scenario.Session, error), Options) (*Result, error){"dpor": DPOR, "bounded": Bounded} {
+			r, err := search(context.Background(), start, Options{Preemptions: 1, Jobs: 1})
+			must(t, err)
+			m := minimized(t, start, r.Findings[0])
+			if m.Switches != 1 || m.Preemptions != 1 || !m.Certified {
+				t.Errorf("%s: %d switches, %d preemptions, certified %v; want 1, 1, true: %v", name, m.Switches, m.Preemptions, m.Certified, m.Schedule)
+			}
+			if len(m.Essential) != 1 || m.Essential[0].First.Thread != 1 || m.Essential[0].Second.Thread != 0 {
+				t.Errorf("%s: essential races %+v", name, m.Essential)
+			}
+		}
+	})
+}
+
+// What a failure does not need is left out: a thread that has nothing to do
+// with it, and steps of the others.
+func TestMinimizeLeavesOut(t *testing.T) {
+	eachArch(t, func(t *testing.T, sys *emu.System) {
+		// The third thread touches the same bytes, but only reads them.
+		start := codeStarter(sys, changing[0], changing[1], straight(5))
+		r, err := Bounded(context.Background(), start, Options{Preemptions: -1, Jobs: 1, KeepGoing: true})
+		must(t, err)
+		longest := r.Findings[0]
+		for _, f := range r.Findings {
+			if f.Schedule.Switches() > longest.Schedule.Switches() {
+				longest = f
+			}
+		}
+		m := minimized(t, start, longest)
+		for _, sl := range m.Schedule {
+			if sl.Thread == 2 {
+				t.Errorf("the bystander is still in %v", m.Schedule)
+			}
+		}
+		// The reader looks, the writer spoils or heals, the reader looks again.
+		if m.Switches > 3 || m.Switches < 2 || !m.Certified {
+			t.Errorf("%d switches, certified %v: %v", m.Switches, m.Certified, m.Schedule)
+		}
+		if len(m.Essential) == 0 {
+			t.Error("no essential race")
+		}
+	})
+}
+
+// The longer schedules that a search with many preemptions finds come down to
+// one that needs as few as the search by bounds says.
+func TestMinimizeAgreesWithBounds(t *testing.T) {
+	sys := system(t, loader.ARM64)
+	for _, program := range [][]routine{readers, changing} {
+		start := codeStarter(sys, program...)
+		bounded, err := Bounded(context.Background(), start, Options{Preemptions: -1, Jobs: 1})
+		must(t, err)
+		fewest := bounded.Findings[0].Preemptions
+		r := dpor(t, start, Options{Jobs: 1})
+		for _, f := range r.Findings {
+			m := minimized(t, start, f)
+			if m.Preemptions < fewest || m.Certified != (m.Preemptions == fewest) {
+				t.Errorf("%d preemptions, certified %v; the fewest are %d: %v", m.Preemptions, m.Certified, fewest, m.Schedule)
+			}
+		}
+	}
+}
+
+// A deadlock has no failing thread, and is minimized all the same.
+func TestMinimizeDeadlock(t *testing.T) {
+	start := codeStarter(system(t, loader.ARM64), crossed...)
+	r, err := DPOR(context.Background(), start, Options{Jobs: 1})
+	must(t, err)
+	m := minimized(t, start, r.Findings[0])
+	if m.Outcome.Kind != scenario.Deadlock || m.Switches > 2 {
+		t.Errorf("%v: %v", m.Outcome, m.Schedule)
+	}
+}
+
+func TestMinimizeRefusesAnotherSchedule(t *testing.T) {
+	start := codeStarter(system(t, loader.ARM64), readers...)
+	r, err := DPOR(context.Background(), start, Options{Jobs: 1})
+	must(t, err)
+	f := r.Findings[0]
+	f.Schedule = scenario.Schedule{{Thread: 1}, {Thread: 0}}
+	if m, err := Minimize(context.Background(), start, f, time.Minute); err == nil {
+		t.Errorf("a schedule that passes was minimized to %v", m.Schedule)
+	}
+}
