@@ -8,6 +8,8 @@ import (
 	"path/filepath"
 )
 
+var errFolder = errors.New("it is a folder")
+
 // Write stores the trace in a file, completely or not at all: what was there
 // before stays until the whole trace can take its place. What is no regular
 // file, such as a pipe or /dev/null, is written as it is.
@@ -24,7 +26,7 @@ func (t *Trace) write(name string) error {
 		name = real
 	}
 	if info, err := os.Stat(name); err == nil && info.IsDir() {
-		return errors.New("it is a folder")
+		return errFolder
 	} else if err == nil && !info.Mode().IsRegular() {
 		f, err := os.OpenFile(name, os.O_WRONLY, 0)
 		if err != nil {
@@ -33,6 +35,32 @@ func (t *Trace) write(name string) error {
 		return errors.Join(t.Encode(f), f.Close())
 	}
 	return t.replace(name)
+}
+
+// CheckWritable tells early what would keep Write from writing a file of the
+// name, short of a full disk. It leaves nothing behind.
+func CheckWritable(name string) error {
+	if err := checkWritable(name); err != nil {
+		return fmt.Errorf("%s: %w", name, bare(err))
+	}
+	return nil
+}
+
+func checkWritable(name string) error {
+	if real, err := filepath.EvalSymlinks(name); err == nil {
+		name = real
+	}
+	if info, err := os.Stat(name); err == nil && !info.Mode().IsRegular() {
+		if info.IsDir() {
+			return errFolder
+		}
+		return nil // a pipe is not to be opened twice
+	}
+	f, err := os.CreateTemp(filepath.Dir(name), ".emurace-*.trace")
+	if err != nil {
+		return err
+	}
+	return errors.Join(f.Close(), os.Remove(f.Name()))
 }
 
 // replace writes a file beside the one that it then replaces.

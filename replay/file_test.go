@@ -182,3 +182,31 @@ func TestReadErrors(t *testing.T) {
 		t.Errorf("a read error: %v", err)
 	}
 }
+
+// TestCheckWritable: it says the same as Write, and leaves nothing behind.
+func TestCheckWritable(t *testing.T) {
+	dir := t.TempDir()
+	old := filepath.Join(dir, "old.trace")
+	must(t, os.WriteFile(old, []byte("old"), 0o644))
+	must(t, os.Mkdir(filepath.Join(dir, "folder"), 0o755))
+	must(t, os.Symlink("old.trace", filepath.Join(dir, "link")))
+	must(t, unix.Mkfifo(filepath.Join(dir, "pipe"), 0o600))
+	before := names(t, dir)
+	for _, name := range []string{old, filepath.Join(dir, "new"), filepath.Join(dir, "link"), filepath.Join(dir, "pipe"), "/dev/null"} {
+		if err := CheckWritable(name); err != nil {
+			t.Error(err)
+		}
+	}
+	for _, name := range []string{filepath.Join(dir, "folder"), filepath.Join(dir, "none", "x"), filepath.Join(old, "x"), "/proc/x"} {
+		early, late := CheckWritable(name), sample().Write(name)
+		if early == nil || late == nil || early.Error() != late.Error() {
+			t.Errorf("%s: early %v, late %v", name, early, late)
+		}
+	}
+	if d := cmp.Diff(before, names(t, dir)); d != "" {
+		t.Errorf("something was left behind: %s", d)
+	}
+	if b, err := os.ReadFile(old); err != nil || string(b) != "old" {
+		t.Errorf("the old file is now %q, %v", b, err)
+	}
+}
