@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"path/filepath"
 	"runtime"
 	"time"
 
@@ -62,7 +63,7 @@ Examples:
 			&cli.IntFlag{Name: "preemptions", Value: -1, DefaultText: "no bound", Usage: "bounded: the highest `N` of preemptions to try", EnvVars: []string{"EMURACE_PREEMPTIONS"}},
 			&cli.Uint64Flag{Name: "schedules", Usage: "stop after about `N` schedules", DefaultText: "no limit", EnvVars: []string{"EMURACE_SCHEDULES"}},
 			&cli.DurationFlag{Name: "time", Usage: "stop after a time such as 30s", DefaultText: "no limit", EnvVars: []string{"EMURACE_TIME"}},
-			&cli.IntFlag{Name: "jobs", Aliases: []string{"j"}, Value: runtime.NumCPU(), Usage: "search with `N` machines side by side", EnvVars: []string{"EMURACE_JOBS"}},
+			&cli.IntFlag{Name: "jobs", Aliases: []string{"j"}, Value: runtime.NumCPU(), DefaultText: "number of processors", Usage: "search with `N` machines side by side", EnvVars: []string{"EMURACE_JOBS"}},
 			&cli.Uint64Flag{Name: "seed", Value: 1, Usage: "of the random bytes that the process gets", EnvVars: []string{"EMURACE_SEED"}},
 			&cli.BoolFlag{Name: "keep-going", Usage: "count every failing schedule instead of stopping at the first", EnvVars: []string{"EMURACE_KEEP_GOING"}},
 			&cli.StringFlag{Name: "locks", Value: "raw", Usage: "dpor: raw runs a lock's instructions like any others, abstract takes a lock as one thing", EnvVars: []string{"EMURACE_LOCKS"}},
@@ -97,6 +98,12 @@ func exploreAction(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
+	if name := c.String("output"); name != "" {
+		// Better now than when a long search has found something.
+		if err := replay.CheckWritable(name); err != nil {
+			return traceError(err)
+		}
+	}
 	if c.String("output") != "" && len(jobs) > 1 {
 		return usage(errors.New("--output: there are several searches and one file"), "leave --output out: each trace gets a name of its own")
 	}
@@ -123,7 +130,7 @@ func exploreAction(c *cli.Context) error {
 		case len(jobs) == 1:
 			err = o.print(p)
 		}
-		if err != nil {
+		if err = errors.Join(err, o.traceErr); err != nil {
 			return err
 		}
 		if o.interrupted {
@@ -216,6 +223,13 @@ func exploreMachines(c *cli.Context, sc *scenario.Scenario, values scenario.Valu
 		if err != nil {
 			return nil, err
 		}
+		// The trace names the sysroot, and may be replayed from anywhere.
+		source := spec
+		if source.Kind == sysroot.Folder {
+			if source.Path, err = filepath.Abs(spec.Path); err != nil {
+				return nil, err
+			}
+		}
 		arches := c.StringSlice("arch")
 		if len(arches) == 0 {
 			arches = []string{"arm64"}
@@ -229,7 +243,7 @@ func exploreMachines(c *cli.Context, sc *scenario.Scenario, values scenario.Valu
 				return nil, usage(err, "use --arch arm64 or --arch amd64")
 			}
 			jobs = append(jobs, job{
-				recipe: replay.Recipe{Scenario: sc, Values: values, Arch: arch, Source: spec.String(), Seed: c.Uint64("seed")},
+				recipe: replay.Recipe{Scenario: sc, Values: values, Arch: arch, Source: source.String(), Seed: c.Uint64("seed")},
 				cache:  cache, spec: spec,
 			})
 		}
@@ -256,7 +270,11 @@ func start(sys *emu.System, r replay.Recipe) (*scenario.Session, error) {
 	if err != nil {
 		return nil, err
 	}
-	return scenario.Start(sys, plan, r.Seed)
+	s, err := scenario.Start(sys, plan, r.Seed)
+	if err != nil {
+		return nil, surroundings(err, "try --sysroot debian:bookworm or other values of --set; if that helps nothing, the machine may lack memory or limit address space")
+	}
+	return s, nil
 }
 
 // resume makes a search go on from a state file, if there is one, and keep its

@@ -32,6 +32,7 @@ type outcome struct {
 	minimal  *explore.Minimal    // of the first finding, nil without --minimize
 	findings []replay.Finding
 	trace    string
+	traceErr error // why there is none
 	unknown  []string
 }
 
@@ -53,9 +54,8 @@ func (o *outcome) explain(sys *emu.System, output string) error {
 	o.libc = s.Libc()
 	for i, f := range o.result.Findings {
 		if i == 0 {
-			if err := o.writeTrace(s, f, output); err != nil {
-				return err
-			}
+			// The finding is shown all the same: it may have cost hours.
+			o.traceErr = o.writeTrace(s, f, output)
 		}
 		var x *replay.Explanation
 		found := replay.Finding{Kind: f.Outcome.Kind, Switches: f.Schedule.Switches(), Schedule: f.Schedule.Texts(s.Names())}
@@ -130,9 +130,14 @@ func (o *outcome) writeTrace(s *scenario.Session, f explore.Finding, output stri
 		o.trace = fmt.Sprintf("%s-%s-%s.trace", o.recipe.Scenario.Name, o.recipe.Arch, fileName(o.libcName()))
 	}
 	if err := t.Write(o.trace); err != nil {
-		return surroundings(fmt.Errorf("write the trace: %w", err), "name another file with --output FILE")
+		o.trace = ""
+		return traceError(err)
 	}
 	return rememberTrace(o.trace)
+}
+
+func traceError(err error) error {
+	return surroundings(fmt.Errorf("write the trace: %w", err), "name another file with --output FILE")
 }
 
 // libcName is the version of the libc, or what else names it.
@@ -267,6 +272,9 @@ func (o *outcome) printFailing(p *replay.Printer, seconds string) {
 			break
 		}
 		p.Printf("%s      %s\n", p.Head("also"), alsoText(other))
+	}
+	if o.trace == "" {
+		return
 	}
 	p.Printf("%s     %s\n", p.Head("trace"), o.trace)
 	p.Printf("%s      emurace replay %s\n", p.Head("next"), o.trace)
