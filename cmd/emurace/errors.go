@@ -66,16 +66,13 @@ func finish(err error, stderr io.Writer) int {
 	switch {
 	case errors.As(err, &known):
 		f = known
+	case errors.Is(err, sysroot.ErrInvalid):
+		f.code = exitUsage
 	case errors.Is(err, context.Canceled):
 		f = &failure{code: exitInterrupted, cause: errors.New("interrupted"), hint: "nothing was left half-done; run it again when there is time"}
 	}
-	if errors.As(err, &pull) {
-		if f.hint == "" {
-			f.hint = pull.Hint()
-		}
-		if errors.Is(err, sysroot.ErrInvalid) {
-			f.code = exitUsage
-		}
+	if errors.As(err, &pull) && f.hint == "" {
+		f.hint = pull.Hint()
 	}
 	if f.cause != nil {
 		hint := f.hint

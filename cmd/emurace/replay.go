@@ -154,6 +154,9 @@ func traceSession(c *cli.Context, t *replay.Trace) (*scenario.Session, *emu.Syst
 		source = t.Libc.Source
 	}
 	spec, err := sysroot.Parse(source)
+	if err != nil && c.String("sysroot") == "" {
+		return nil, nil, surroundings(fmt.Errorf("the trace: %w", err), "the trace was changed; name a sysroot with --sysroot")
+	}
 	if err != nil {
 		return nil, nil, err
 	}
