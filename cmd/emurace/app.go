@@ -80,7 +80,8 @@ func usageError(c *cli.Context, err error, _ bool) error {
 }
 
 // flagsFirst moves a command's flags before its arguments, since the flag
-// package stops at the first argument. What follows "--" stays as it is.
+// package stops at the first argument. What follows "--" stays as it is. Asked
+// for help, it leaves the arguments out: the library would take them for topics.
 func flagsFirst(app *cli.App, args []string) []string {
 	if len(args) == 0 {
 		return args
@@ -88,6 +89,7 @@ func flagsFirst(app *cli.App, args []string) []string {
 	commands := app.Commands
 	var names, flags, rest []string
 	var known []cli.Flag
+	help := false
 	for i := 1; i < len(args); i++ {
 		a := args[i]
 		switch {
@@ -96,6 +98,7 @@ func flagsFirst(app *cli.App, args []string) []string {
 			i = len(args)
 		case len(a) > 1 && a[0] == '-' && !isNumber(a):
 			flags = append(flags, a)
+			help = help || a == "-h" || a == "--help"
 			if takesValue(known, a) && i+1 < len(args) {
 				i++
 				flags = append(flags, args[i])
@@ -108,6 +111,9 @@ func flagsFirst(app *cli.App, args []string) []string {
 			}
 			rest = append(rest, a)
 		}
+	}
+	if help && len(names) > 0 {
+		rest = nil
 	}
 	out := append([]string{args[0]}, names...)
 	return append(append(out, flags...), rest...)

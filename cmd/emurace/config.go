@@ -27,7 +27,7 @@ func applyConfig(c *cli.Context) error {
 	}
 	name := filepath.Join(dir, "emurace", "config.toml")
 	const hint = "see the section on configuration in README.md"
-	var config map[string]map[string]any
+	var config map[string]any
 	if _, err := toml.DecodeFile(name, &config); errors.Is(err, fs.ErrNotExist) {
 		return nil
 	} else if err != nil {
@@ -38,8 +38,11 @@ func applyConfig(c *cli.Context) error {
 		if !slices.Contains(configTables, table) {
 			return surroundings(fmt.Errorf("config file %s: no command %q", name, table), hint)
 		}
+		if _, ok := config[table].(map[string]any); !ok {
+			return surroundings(fmt.Errorf("config file %s: %s: not a table", name, table), hint)
+		}
 	}
-	settings := config[c.Command.Name]
+	settings, _ := config[c.Command.Name].(map[string]any) // nil without the table
 	for _, key := range slices.Sorted(maps.Keys(settings)) {
 		value := settings[key]
 		known := slices.ContainsFunc(c.Command.Flags, func(f cli.Flag) bool { return slices.Contains(f.Names(), key) })

@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"strings"
 	"syscall"
 )
 
@@ -22,7 +23,25 @@ func main() {
 // doMain is the whole program, for tests to run it in their own process too. It
 // returns the exit code.
 func doMain(ctx context.Context, args []string, stdout, stderr io.Writer) int {
+	if err := dropEmpty(os.Environ()); err != nil {
+		return finish(err, stderr)
+	}
 	app := newApp(stdout, stderr)
 	err := app.RunContext(ctx, flagsFirst(app, args))
 	return finish(err, stderr)
+}
+
+// dropEmpty unsets the variables of emurace that are empty: they count as if
+// they were not there, as NO_COLOR does.
+func dropEmpty(environ []string) error {
+	for _, v := range environ {
+		name, value, _ := strings.Cut(v, "=")
+		if !strings.HasPrefix(name, "EMURACE_") || value != "" {
+			continue
+		}
+		if err := os.Unsetenv(name); err != nil {
+			return err
+		}
+	}
+	return nil
 }
