@@ -78,6 +78,15 @@ func (r machineRegisters) Get(dwarf uint64) (uint64, bool) {
 // Backtrace is the call stack of a machine's thread, innermost first, up to
 // where the emulator called the outermost function.
 func Backtrace(m *emu.Machine, thread int) []Location {
+	var out []Location
+	for i, pc := range Stack(m, thread) {
+		out = append(out, Locate(m, pc, i > 0))
+	}
+	return out
+}
+
+// Stack is a Backtrace without names: the thread's pc and the return addresses.
+func Stack(m *emu.Machine, thread int) []uint64 {
 	var modules []unwind.Module
 	for _, mod := range m.Modules() {
 		modules = append(modules, unwind.Module{Lo: mod.Lo, Hi: mod.Hi, Base: mod.Base, Image: mod.Image})
@@ -87,12 +96,12 @@ func Backtrace(m *emu.Machine, thread int) []Location {
 		return nil
 	}
 	regs := machineRegisters{m, thread}
-	var out []Location
+	var out []uint64
 	for i, f := range unwind.Stack(m.Arch(), pc, regs, m, modules, maxFrames) {
 		if i > 0 && f.Module == nil {
 			break
 		}
-		out = append(out, Locate(m, f.PC, i > 0))
+		out = append(out, f.PC)
 	}
 	return out
 }

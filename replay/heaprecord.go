@@ -1,0 +1,214 @@
+package replay
+
+import (
+	"encoding/binary"
+	"maps"
+	"slices"
+
+	"emurace/emu"
+)
+
+// recorder makes blocks of calls as they happen.
+type recorder struct {
+	m      *emu.Machine
+	glibc  bool
+	blocks []*Block
+	calls  []*HeapCall
+	live   map[uint64]*Block // by address
+	open   []openHeapCall    // calls in progress, of all threads, inner ones later
+	stacks map[string][]uint64
+}
+
+// openHeapCall is a call in progress.
+type openHeapCall struct {
+	call  *HeapCall
+	takes *Block // that the call frees or resizes, nil for none
+}
+
+// begin turns on the trace.
+func (r *recorder) begin() error {
+	names := slices.Sorted(maps.Keys(allocators))
+	if err := r.m.TraceCalls(names, r.note); err != nil {
+		return err
+	}
+	libc, ok := r.m.Libc()
+	if !ok {
+		return nil
+	}
+	// Chunks are read only of the malloc that is known to have them: one that
+	// another library brings may keep its books elsewhere.
+	if _, err := r.m.Lookup("gnu_get_libc_version"); err == nil {
+		malloc, err := r.m.Lookup("malloc")
+		r.glibc = err == nil && malloc >= libc.Lo && malloc < libc.Hi
+	}
+	return nil
+}
+
+// snapshot is the recorder's lists at one moment.
+type snapshot struct {
+	blocks []Block
+	calls  []HeapCall
+}
+
+func (r *recorder) snapshot() snapshot {
+	var s snapshot
+	for _, b := range r.blocks {
+		s.blocks = append(s.blocks, *b)
+	}
+	for _, c := range r.calls {
+		s.calls = append(s.calls, *c)
+	}
+	return s
+}
+
+// restore goes back to a moment when no call was in progress. Nothing of the
+// lists is shared with those before.
+func (r *recorder) restore(s snapshot) {
+	r.blocks, r.calls, r.open, r.live = nil, nil, nil, map[uint64]*Block{}
+	byStep := map[uint64]*HeapCall{} // one call begins with one instruction
+	for _, c := range s.calls {
+		r.calls = append(r.calls, &c)
+		byStep[c.Step] = &c
+	}
+	for _, b := range s.blocks {
+		if b.Allocated != nil {
+			b.Allocated = byStep[b.Allocated.Step]
+		}
+		if b.Freed != nil {
+			b.Freed = byStep[b.Freed.Step]
+		}
+		r.blocks = append(r.blocks, &b)
+		if b.Freed == nil {
+			r.live[b.Addr] = &b
+		}
+	}
+}
+
+// note is what the trace calls.
+func (r *recorder) note(e emu.CallEvent) {
+	if e.Returned {
+		r.leave(e)
+		return
+	}
+	r.enter(e)
+}
+
+// enter begins a call. What it takes is no longer the caller's from here on:
+// another thread may be handed the block before the call returns.
+func (r *recorder) enter(e emu.CallEvent) {
+	r.abandon(e)
+	th := r.m.Threads()[e.Thread]
+	c := &HeapCall{
+		Thread: th.Name, Func: e.Func, Args: e.Args, Call: th.Call, Step: e.Step,
+		machine: e.Thread, stack: r.intern(Stack(r.m, e.Thread)),
+	}
+	r.calls = append(r.calls, c)
+	o := openHeapCall{call: c}
+	if p := e.Args[0]; allocators[e.Func].takes && p != 0 {
+		b := r.live[p]
+		if b == nil && !r.known(p) {
+			// It was there before the trace began.
+			b = &Block{Addr: p, ChunkSize: r.chunkSize(p)}
+			r.blocks = append(r.blocks, b)
+		}
+		if b != nil {
+			b.Freed = c
+			delete(r.live, p)
+			o.takes = b
+		}
+	}
+	r.open = append(r.open, o)
+}
+
+// known tells whether a block at the address has been seen.
+func (r *recorder) known(p uint64) bool {
+	return slices.ContainsFunc(r.blocks, func(b *Block) bool { return b.Addr == p })
+}
+
+// abandon ends the calls that the thread has left without a return: those that
+// the new one would be nested in, if it were not less deep.
+func (r *recorder) abandon(e emu.CallEvent) {
+	depth := 0
+	r.open = slices.DeleteFunc(r.open, func(o openHeapCall) bool {
+		if o.call.machine != e.Thread {
+			return false
+		}
+		depth++
+		if depth <= e.Depth {
+			return false
+		}
+		o.call.Done = e.Step - 1
+		return true
+	})
+}
+
+// leave ends a call.
+func (r *recorder) leave(e emu.CallEvent) {
+	i := slices.IndexFunc(r.open, func(o openHeapCall) bool { return o.call.machine == e.Thread && o.call.Step == e.Step })
+	if i < 0 {
+		return // it began before the trace did
+	}
+	o := r.open[i]
+	r.open = slices.Delete(r.open, i, i+1)
+	c := o.call
+	c.Done, c.Result = e.ReturnStep, e.Result
+	size := allocators[c.Func].size
+	if size == nil {
+		return
+	}
+	p, n := r.handedOut(c), size(c.Args)
+	if p == 0 {
+		// Of size 0 it was freed; otherwise there is no memory and the caller
+		// keeps what it had.
+		if o.takes != nil && n != 0 {
+			o.takes.Freed = nil
+			r.live[o.takes.Addr] = o.takes
+		}
+		return
+	}
+	if b := r.live[p]; b != nil && b.Allocated != nil && b.Allocated.machine == c.machine && b.Allocated.Step >= c.Step {
+		b.Allocated, b.Size = c, n // handed out by a call that this one made
+		return
+	}
+	b := &Block{Addr: p, Size: n, ChunkSize: r.chunkSize(p), Allocated: c}
+	r.blocks = append(r.blocks, b)
+	r.live[p] = b
+}
+
+// handedOut is the block that a call has returned, 0 for none.
+func (r *recorder) handedOut(c *HeapCall) uint64 {
+	if c.Func != "posix_memalign" {
+		return c.Result
+	}
+	if int32(c.Result) != 0 {
+		return 0
+	}
+	p, ok := r.m.Read64(c.Args[0])
+	if !ok {
+		return 0
+	}
+	return p
+}
+
+// chunkSize reads the size of a block's chunk, 0 when there is nothing that can
+// be one.
+func (r *recorder) chunkSize(p uint64) uint64 {
+	size, ok := r.m.Read64(p - chunkHeader/2)
+	if !r.glibc || !ok || size&^chunkFlags < minChunk {
+		return 0
+	}
+	return size &^ chunkFlags
+}
+
+// intern keeps one copy of equal stacks: a program allocates at few places.
+func (r *recorder) intern(stack []uint64) []uint64 {
+	var key []byte
+	for _, pc := range stack {
+		key = binary.LittleEndian.AppendUint64(key, pc)
+	}
+	if known, ok := r.stacks[string(key)]; ok {
+		return known
+	}
+	r.stacks[string(key)] = stack
+	return stack
+}
