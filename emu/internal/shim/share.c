@@ -4,14 +4,21 @@
 #include <string.h>
 
 // What the threads have done to eight bytes of memory. Masks have a bit a byte.
-// Beside the first thread that came, one more is told apart; any third counts
-// as in conflict with both, which can only make a byte shared that need not be.
+// A byte is shared when more than one thread has touched it and any of them has
+// written: then one of two threads wrote what the other touched.
 typedef struct em_granule {
     uint64_t key; // address / 8 + 1; 0 for an empty place
-    uint8_t read[2], write[2];
-    uint8_t shared;
-    uint16_t thread[2]; // slot + 1; 0 for none
+    uint64_t first; // of each byte, the slot + 1 of the thread that came first; 0 for none
+    uint8_t many, written, shared;
 } em_granule;
+
+_Static_assert(EM_MAX_THREADS < 256, "first has a byte for slot + 1");
+
+// A byte of ones for each bit of the mask.
+static uint64_t lanes(uint8_t mask) {
+    uint64_t bits = mask * 0x0101010101010101ULL & 0x8040201008040201ULL;
+    return ((bits + 0x7f7f7f7f7f7f7f7fULL) >> 7 & 0x0101010101010101ULL) * 0xff;
+}
 
 static uint64_t place_of(const em_share *s, uint64_t key) {
     return (key * 0x9e3779b97f4a7c15ULL) >> s->shift; // Fibonacci hashing
@@ -52,20 +59,20 @@ static uint8_t note(em_engine *e, uint64_t key, uint8_t bytes, bool write, int s
         g->key = key;
         s->len++;
     }
-    uint16_t id = (uint16_t)(slot + 1);
-    int who = g->thread[0] == 0 || g->thread[0] == id ? 0 : g->thread[1] == 0 || g->thread[1] == id ? 1 : 2;
-    uint8_t conflict;
-    if (who < 2) {
-        g->thread[who] = id;
-        if (write)
-            g->write[who] |= bytes;
-        else
-            g->read[who] |= bytes;
-        conflict = (g->write[0] & (g->read[1] | g->write[1])) | (g->read[0] & g->write[1]);
-    } else {
-        uint8_t any = g->write[0] | g->write[1] | (write ? g->read[0] | g->read[1] : 0);
-        conflict = bytes & any;
+    uint64_t reach = lanes(bytes);
+    uint64_t mine = reach & (uint64_t)(slot + 1) * 0x0101010101010101ULL;
+    if ((g->first & reach) != mine) {
+        for (int i = 0; i < 8; i++) {
+            uint64_t byte = reach & 0xffULL << 8 * i;
+            if ((g->first & byte) == 0)
+                g->first |= mine & byte;
+            else if ((g->first & byte) != (mine & byte))
+                g->many |= (uint8_t)(1 << i);
+        }
     }
+    if (write)
+        g->written |= bytes;
+    uint8_t conflict = g->many & g->written;
     if (conflict & ~g->shared) {
         g->shared |= conflict;
         s->grown++;
