@@ -36,7 +36,7 @@ func describe(u explore.Progress, since time.Time) string {
 	if u.Preemptions < 0 {
 		return fmt.Sprintf("%d interleavings, %.0f/s, %d events deep, done perhaps %.0f%%", u.Schedules, rate, u.Depth, 100*u.Share)
 	}
-	return fmt.Sprintf("%d preemptions: %d schedules, %.0f/s, %d of %d parts", u.Preemptions, u.Schedules, rate, u.Done, u.Units)
+	return fmt.Sprintf("%s: %d schedules, %.0f/s, %d of %d parts", plural(uint64(u.Preemptions), "preemption", "preemptions"), u.Schedules, rate, u.Done, u.Units)
 }
 
 // update is called by the search. What it prints is a courtesy: a standard
