@@ -1,0 +1,231 @@
+package main
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/rogpeppe/go-internal/testscript"
+
+	"emurace/internal/testroot"
+)
+
+func TestMain(m *testing.M) {
+	testscript.Main(m, map[string]func(){"emurace": main})
+}
+
+// TestScript runs testdata/script/*.txtar, each in a folder and a home of its
+// own, with the sysroots of the user's cache. Beside testscript's own commands
+// there are
+//
+//	code N COMMAND ARG...   runs a command, which must exit with N
+//	fails N COMMAND ARG...  the same; it must print nothing but an error with its hint
+//	[!] json PATH [VALUE]   looks into the last line of standard output, a JSON object
+//	setjson FILE PATH VALUE changes a JSON file; the value - takes the field out
+//	untimed FILE            takes the durations out of a result in a file
+//	cut FILE N              leaves the first N bytes of a file
+//	libraries SPEC ARCH DIR copies the shared libraries of a sysroot
+func TestScript(t *testing.T) {
+	cache := testroot.Cache(t).Path()
+	testroot.Dir(t, "debian:bookworm", "arm64") // says what to do when it is not there
+	testscript.Run(t, testscript.Params{
+		Dir: filepath.Join("testdata", "script"),
+		Setup: func(e *testscript.Env) error {
+			e.Setenv("HOME", filepath.Join(e.WorkDir, "home"))
+			e.Setenv("XDG_CONFIG_HOME", filepath.Join(e.WorkDir, "config"))
+			e.Setenv("XDG_STATE_HOME", filepath.Join(e.WorkDir, "state"))
+			e.Setenv("XDG_CACHE_HOME", filepath.Join(e.WorkDir, "cache"))
+			e.Setenv("EMURACE_CACHE", cache)
+			e.Setenv("TERM", "xterm")
+			return nil
+		},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){
+			"code": codeCommand, "fails": failsCommand, "json": jsonCommand, "setjson": setJSONCommand,
+			"untimed": untimedCommand, "cut": cutCommand, "libraries": librariesCommand,
+		},
+		RequireExplicitExec: true,
+		RequireUniqueNames:  true,
+	})
+}
+
+// runCode runs a command and checks its exit code.
+func runCode(ts *testscript.TestScript, args []string) {
+	if len(args) < 2 {
+		ts.Fatalf("usage: N COMMAND ARG...")
+	}
+	want, err := strconv.Atoi(args[0])
+	ts.Check(err)
+	got := 0
+	var exit *exec.ExitError
+	if err := ts.Exec(args[1], args[2:]...); errors.As(err, &exit) {
+		got = exit.ExitCode()
+	} else {
+		ts.Check(err)
+	}
+	if got != want {
+		ts.Fatalf("exit code %d, want %d", got, want)
+	}
+}
+
+func codeCommand(ts *testscript.TestScript, neg bool, args []string) {
+	if neg {
+		ts.Fatalf("unsupported: ! code")
+	}
+	runCode(ts, args)
+}
+
+var errorForm = regexp.MustCompile(`^emurace: [^\n]+\nhint: [^\n]+\n$`)
+
+func failsCommand(ts *testscript.TestScript, neg bool, args []string) {
+	if neg {
+		ts.Fatalf("unsupported: ! fails")
+	}
+	runCode(ts, args)
+	if out := ts.ReadFile("stdout"); out != "" {
+		ts.Fatalf("there is something on standard output: %q", out)
+	}
+	if text := ts.ReadFile("stderr"); !errorForm.MatchString(text) {
+		ts.Fatalf("not of the form \"emurace: what: why\", \"hint: ...\": %q", text)
+	}
+}
+
+// lookup walks into a JSON value by names and indices with dots in between.
+func lookup(v any, path string) (any, bool) {
+	for _, name := range strings.Split(path, ".") {
+		switch at := v.(type) {
+		case map[string]any:
+			next, ok := at[name]
+			if !ok {
+				return nil, false
+			}
+			v = next
+		case []any:
+			i, err := strconv.Atoi(name)
+			if err != nil || i < 0 || i >= len(at) {
+				return nil, false
+			}
+			v = at[i]
+		default:
+			return nil, false
+		}
+	}
+	return v, true
+}
+
+func jsonCommand(ts *testscript.TestScript, neg bool, args []string) {
+	if len(args) != 1 && len(args) != 2 {
+		ts.Fatalf("usage: [!] json PATH [VALUE]")
+	}
+	lines := strings.Split(strings.TrimSuffix(ts.ReadFile("stdout"), "\n"), "\n")
+	var object map[string]any
+	for _, line := range lines {
+		object = nil
+		d := json.NewDecoder(strings.NewReader(line))
+		d.UseNumber()
+		if err := d.Decode(&object); err != nil || d.More() {
+			ts.Fatalf("a line is no JSON object: %q: %v", line, err)
+		}
+	}
+	v, ok := lookup(object, args[0])
+	text := fmt.Sprint(v)
+	switch v.(type) {
+	case nil, map[string]any, []any:
+		b, err := json.Marshal(v)
+		ts.Check(err)
+		text = string(b)
+	}
+	holds := ok && (len(args) == 1 || text == args[1])
+	if holds == neg {
+		ts.Fatalf("%s is %s, there: %v", args[0], text, ok)
+	}
+}
+
+func setJSONCommand(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 3 {
+		ts.Fatalf("usage: setjson FILE PATH VALUE")
+	}
+	var object map[string]any
+	d := json.NewDecoder(strings.NewReader(ts.ReadFile(args[0])))
+	d.UseNumber()
+	ts.Check(d.Decode(&object))
+	inner, name := object, args[1]
+	if i := strings.LastIndexByte(name, '.'); i >= 0 {
+		at, _ := lookup(object, name[:i])
+		if inner, _ = at.(map[string]any); inner == nil {
+			ts.Fatalf("no object %s", name[:i])
+		}
+		name = name[i+1:]
+	}
+	var value any
+	switch {
+	case args[2] == "-":
+		delete(inner, name)
+	case json.Unmarshal([]byte(args[2]), &value) == nil:
+		inner[name] = value
+	default:
+		inner[name] = args[2]
+	}
+	b, err := json.MarshalIndent(object, "", "  ")
+	ts.Check(err)
+	ts.Check(os.WriteFile(ts.MkAbs(args[0]), append(b, '\n'), 0o644))
+}
+
+// times are what differs from one run of a search to the next, as text and in
+// an object.
+var times = regexp.MustCompile(`\b\d+\.\d s\b|"elapsed_s":[0-9.e+-]+,|"schedules_per_s":[0-9.e+-]+,`)
+
+func untimedCommand(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 1 {
+		ts.Fatalf("usage: untimed FILE")
+	}
+	text := ts.ReadFile(args[0])
+	if !times.MatchString(text) {
+		ts.Fatalf("no duration in %q", text)
+	}
+	ts.Check(os.WriteFile(ts.MkAbs(args[0]), times.ReplaceAll([]byte(text), nil), 0o644))
+}
+
+func cutCommand(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 2 {
+		ts.Fatalf("usage: cut FILE N")
+	}
+	n, err := strconv.ParseInt(args[1], 10, 64)
+	ts.Check(err)
+	ts.Check(os.Truncate(ts.MkAbs(args[0]), n))
+}
+
+func librariesCommand(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 3 {
+		ts.Fatalf("usage: libraries SPEC ARCH DIR")
+	}
+	cached := filepath.Join(ts.Getenv("EMURACE_CACHE"), "sysroot", strings.ReplaceAll(args[0], ":", "-")+"-"+args[1], "root", "lib")
+	to := ts.MkAbs(args[2])
+	ts.Check(os.MkdirAll(to, 0o755))
+	ts.Check(os.CopyFS(filepath.Join(to, "lib"), os.DirFS(cached)))
+}
+
+// TestLookup: what the scripts look into objects with.
+func TestLookup(t *testing.T) {
+	var v any
+	if err := json.Unmarshal([]byte(`{"a":[{"b":"c"},null]}`), &v); err != nil {
+		t.Fatal(err)
+	}
+	for path, want := range map[string]any{"a.0.b": "c", "a.1": nil} {
+		if got, ok := lookup(v, path); !ok || !cmp.Equal(got, want) {
+			t.Errorf("%s: %v, %v", path, got, ok)
+		}
+	}
+	for _, path := range []string{"b", "a.2", "a.-1", "a.x", "a.0.b.c", ""} {
+		if got, ok := lookup(v, path); ok {
+			t.Errorf("%s: %v", path, got)
+		}
+	}
+}
