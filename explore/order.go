@@ -44,9 +44,9 @@ func (t touch) conflicts(o touch) bool {
 	return t.writes&(o.reads|o.writes)|t.reads&o.writes != 0
 }
 
-// hides tells whether whatever conflicts with t and came before o comes before
-// o by necessity: o wrote all that t touches.
-func (o touch) hides(t touch) bool { return (t.reads|t.writes)&^o.writes == 0 }
+// hides tells whether whatever conflicts with o and came before t comes before
+// t by necessity: t wrote all that o touches.
+func (t touch) hides(o touch) bool { return (o.reads|o.writes)&^t.writes == 0 }
 
 func newEvent(ev scenario.Event) *event {
 	e := &event{Event: ev, lo: ^uint64(0)}
