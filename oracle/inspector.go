@@ -1,0 +1,233 @@
+package oracle
+
+import (
+	"fmt"
+	"path"
+	"slices"
+	"strings"
+
+	"emurace/emu"
+	"emurace/loader"
+	"emurace/replay"
+	"emurace/scenario"
+)
+
+// Kinds lists what can be asked for.
+func Kinds() []scenario.Kind { return []scenario.Kind{UseAfterFree, OutOfBounds, DataRace} }
+
+// ParseKind reads the name of a kind.
+func ParseKind(name string) (scenario.Kind, error) {
+	if k := scenario.Kind(name); slices.Contains(Kinds(), k) {
+		return k, nil
+	}
+	var names []string
+	for _, k := range Kinds() {
+		names = append(names, string(k))
+	}
+	return "", fmt.Errorf("detect %q: not one of %s", name, strings.Join(names, ", "))
+}
+
+// Inspector repeats finished runs on a session of its own and looks for what was
+// wrong with them. It is not safe for concurrent use.
+type Inspector struct {
+	s       *scenario.Session
+	detect  []scenario.Kind
+	explain bool
+	heap    *heap // when the race begins
+
+	calls  []emu.CallEvent
+	origin map[origin]*Call // of calls, when they are to be explained
+
+	orders  map[uint64]ordering
+	strings map[uint64]bool
+}
+
+// origin names a call by its first instruction.
+type origin struct {
+	thread int
+	step   uint64
+}
+
+// Problem is something wrong with a run. Equal problems of different runs, and
+// on different sessions of the same scenario, have the same kind and site.
+type Problem struct {
+	Kind  scenario.Kind
+	Site  string // threads and instructions, as in main@0x7ffff7c4f2a4
+	Count uint64 // how often it happened in the run
+}
+
+// Starter makes a new session of a scenario, with [scenario.StartWith].
+type Starter func(prepare func(*emu.Machine) error) (*scenario.Session, error)
+
+// New makes an inspector that looks for problems of the given kinds.
+func New(start Starter, detect ...scenario.Kind) (*Inspector, error) {
+	return newInspector(start, false, detect)
+}
+
+func newInspector(start Starter, explain bool, detect []scenario.Kind) (*Inspector, error) {
+	p := &Inspector{
+		detect: detect, explain: explain,
+		origin: map[origin]*Call{}, orders: map[uint64]ordering{}, strings: map[uint64]bool{},
+	}
+	s, err := start(func(m *emu.Machine) error {
+		m.System().LoadDebug() // for the names of functions
+		return m.TraceCalls(allocators, func(c emu.CallEvent) { p.note(m, c) })
+	})
+	if err != nil {
+		return nil, err
+	}
+	p.s = s
+	s.M.WantEvents(true) // to be told who wakes whom
+	p.heap = newHeap()
+	for i := range p.calls {
+		if p.calls[i].Depth == 0 {
+			p.heap.apply(&p.calls[i])
+		}
+	}
+	return p, nil
+}
+
+// Close frees the session.
+func (p *Inspector) Close() { p.s.Close() }
+
+// note takes down a call of the allocator's.
+func (p *Inspector) note(m *emu.Machine, c emu.CallEvent) {
+	if c.Returned && c.Func == "posix_memalign" {
+		// What it hands out lies where its first argument points to.
+		given, ok := m.Read64(c.Args[0])
+		if !ok || int32(c.Result) != 0 {
+			given = 0
+		}
+		c.Result = given
+	}
+	p.calls = append(p.calls, c)
+	if at := (origin{c.Thread, c.Step}); p.explain && !c.Returned && c.Depth == 0 && p.origin[at] == nil {
+		p.origin[at] = callOf(m, &c)
+	}
+}
+
+// run repeats a run up to where the schedule leads.
+func (p *Inspector) run(schedule scenario.Schedule) (*run, error) {
+	s := p.s
+	if err := s.Restart(); err != nil {
+		return nil, err
+	}
+	p.calls = nil
+	r := &run{arch: s.M.Arch(), threads: len(s.M.Threads()), order: p.order, text: p.readsStrings}
+	for i, sl := range schedule {
+		if sl.Thread < 0 || sl.Thread >= len(s.Plan.Threads) {
+			return nil, fmt.Errorf("inspect: slice %d: no thread %d", i+1, sl.Thread)
+		}
+		step := s.M.Steps()
+		events, err := s.RunEvents(sl.Thread, sl.N)
+		if err != nil {
+			return nil, fmt.Errorf("inspect: %w", err)
+		}
+		for _, e := range events {
+			step += e.Ran
+			if s.M.Waiting(s.MachineThread(e.Thread)) && step == s.M.Steps() {
+				continue // time went by until a wait ended; nobody has woken anybody
+			}
+			for _, t := range e.Woke {
+				r.wakes = append(r.wakes, wake{step: step, from: s.MachineThread(e.Thread), to: s.MachineThread(t)})
+			}
+		}
+	}
+	for t := range r.threads {
+		name := "tpidr_el0"
+		if r.arch == loader.AMD64 {
+			name = "fs_base"
+		}
+		v, _ := s.M.Register(t, name) // of a thread that is gone, none
+		r.pointer = append(r.pointer, v)
+	}
+	r.log, r.calls = s.M.Log()[s.StartLog():], p.calls
+	return r, nil
+}
+
+// found is everything that is wrong with a run.
+type found struct {
+	misuses []*misuse
+	races   []*race
+}
+
+func (p *Inspector) look(schedule scenario.Schedule) (found, error) {
+	var f found
+	r, err := p.run(schedule)
+	if err != nil {
+		return f, err
+	}
+	if p.wants(UseAfterFree) || p.wants(OutOfBounds) {
+		for _, m := range findMisuses(r, p.heap.clone()) {
+			if p.wants(m.kind) {
+				f.misuses = append(f.misuses, m)
+			}
+		}
+	}
+	if p.wants(DataRace) {
+		f.races = findRaces(r, p.heap)
+	}
+	return f, nil
+}
+
+func (p *Inspector) wants(k scenario.Kind) bool { return slices.Contains(p.detect, k) }
+
+// Inspect repeats a run and returns what is wrong with it, in the order in which
+// it happened, first the uses of memory and then the races. How the run ended is
+// no matter.
+func (p *Inspector) Inspect(schedule scenario.Schedule) ([]Problem, error) {
+	f, err := p.look(schedule)
+	if err != nil {
+		return nil, err
+	}
+	var list []Problem
+	for _, m := range f.misuses {
+		list = append(list, Problem{m.kind, p.siteOf(m.access), m.count})
+	}
+	for _, r := range f.races {
+		list = append(list, Problem{DataRace, p.sitesOf(r), r.count})
+	}
+	return list, nil
+}
+
+// siteOf names an instruction of a thread.
+func (p *Inspector) siteOf(a access) string {
+	return fmt.Sprintf("%s@%#x", p.s.M.Threads()[a.thread].Name, a.pc)
+}
+
+// sitesOf names both instructions of a race, the same whichever came first.
+func (p *Inspector) sitesOf(r *race) string {
+	sites := []string{p.siteOf(r.a), p.siteOf(r.b)}
+	slices.Sort(sites)
+	return strings.Join(sites, " ")
+}
+
+// order classifies the instruction at pc.
+func (p *Inspector) order(pc uint64) ordering {
+	o, ok := p.orders[pc]
+	if !ok {
+		o = orderingOf(p.s.M.Arch(), replay.Disassemble(p.s.M, pc))
+		mod, found := p.s.M.Module(pc)
+		o.linker = found && mod.Image.Soname == path.Base(p.s.M.Arch().Interp())
+		p.orders[pc] = o
+	}
+	return o
+}
+
+// readers are beginnings of the names of functions that look for the end of a
+// string, or for a byte, more than one at a time.
+var readers = []string{"str", "stp", "wcs", "memchr", "memrchr", "memcmp", "rawmemchr", "wmemchr", "wmemcmp", "index", "rindex"}
+
+func (p *Inspector) readsStrings(pc uint64) bool {
+	is, ok := p.strings[pc]
+	if !ok {
+		name, _, named := p.s.M.Symbol(pc)
+		name = strings.TrimLeft(name, "_")
+		mod, found := p.s.M.Module(pc)
+		libc, _ := p.s.M.Libc()
+		// Without debug files a libc's own variants of them have no names.
+		is = !named && found && mod == libc || slices.ContainsFunc(readers, func(r string) bool { return strings.HasPrefix(name, r) })
+		p.strings[pc] = is
+	}
+	return is
+}

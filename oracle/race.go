@@ -1,0 +1,351 @@
+package oracle
+
+import (
+	"slices"
+
+	"emurace/emu"
+	"emurace/loader"
+)
+
+// race is two accesses that nothing orders, in the order in which they happened
+// in this run.
+type race struct {
+	a, b         access
+	aFree, bFree *emu.CallEvent // set when the access is a call that frees the memory
+	count        uint64         // races of these two instructions in the run
+}
+
+// word is eight bytes of memory, by address divided by eight.
+type word uint64
+
+// use is who touches a word.
+type use struct {
+	thread int
+	shared bool // by several threads
+	write  bool
+}
+
+// owner is what a word is set to.
+type owner struct {
+	// identity: only to zero, and to an address that lies at the same distance
+	// before the thread pointer of each thread that writes it.
+	identity bool
+	named    bool   // to such an address once at least
+	distance uint64 // of it
+}
+
+// threadArea bounds the distance of a thread's descriptor, by which glibc knows
+// it, from the thread pointer. On amd64 it is 0; on arm64 the descriptor ends at
+// the thread pointer (sysdeps/aarch64/nptl/tls.h).
+const threadArea = 16 << 10
+
+// set takes in that a thread with the given thread pointer writes the word.
+func (o *owner) set(e *emu.LogEntry, pointer uint64) {
+	if e.Addr%8 != 0 || e.Size != 8 {
+		o.identity = false
+	}
+	if e.Value == 0 || !o.identity {
+		return
+	}
+	distance := pointer - e.Value
+	o.identity = distance < threadArea && (!o.named || distance == o.distance)
+	o.named, o.distance = true, distance
+}
+
+// survey learns what a run is about before races are looked for: which words
+// several threads use, which are atomic variables, which name the owner of a
+// lock.
+type survey struct {
+	*walker
+	heap   *heap
+	words  map[word]use
+	atomic map[word]uint8 // a bit a byte, lowest first
+	owners map[word]owner
+	freed  []piece
+	by     []int // the threads that freed them
+}
+
+func newSurvey(r *run, h *heap) *survey {
+	s := &survey{
+		walker: newWalker(r), heap: h,
+		words: map[word]use{}, atomic: map[word]uint8{}, owners: map[word]owner{},
+	}
+	s.walk(s)
+	for i, p := range s.freed {
+		for w := range s.words {
+			if uint64(w)*8 < p.hi && p.lo < uint64(w)*8+8 {
+				s.use(w, s.by[i], true)
+			}
+		}
+	}
+	return s
+}
+
+func (s *survey) woke(wake) {}
+
+func (s *survey) called(c *emu.CallEvent) {
+	if ch := s.heap.apply(c); ch.freed != nil {
+		s.freed, s.by = append(s.freed, *ch.freed), append(s.by, c.Thread)
+	}
+}
+
+func (s *survey) use(w word, thread int, write bool) {
+	u, ok := s.words[w]
+	if !ok {
+		u.thread = thread
+	}
+	u.shared = u.shared || u.thread != thread
+	u.write = u.write || write
+	s.words[w] = u
+}
+
+func (s *survey) access(_ int, e *emu.LogEntry) {
+	write := e.Kind != emu.LogRead
+	o := s.order(e.PC)
+	for w, mask := range wordsOf(e.Addr, e.Size) {
+		if !o.linker {
+			s.use(w, int(e.Thread), write)
+		}
+		if o.atomic || o.kernel && !write {
+			s.atomic[w] |= mask
+		}
+		if !write {
+			continue
+		}
+		own, ok := s.owners[w]
+		if !ok {
+			own.identity = true
+		}
+		own.set(e, s.pointer[e.Thread])
+		s.owners[w] = own
+	}
+}
+
+// ownerWord tells whether a word is the owner field behind a lock: see the
+// package comment.
+func (s *survey) ownerWord(w word) bool {
+	o := s.owners[w]
+	return o.identity && o.named && s.atomic[w-1] != 0
+}
+
+// wordsOf are the words that an access touches, with the bytes of each.
+func wordsOf(addr uint64, size uint8) func(yield func(word, uint8) bool) {
+	return func(yield func(word, uint8) bool) {
+		bytes := (uint32(1)<<size - 1) << (addr & 7)
+		if !yield(word(addr/8), uint8(bytes)) || bytes>>8 == 0 {
+			return
+		}
+		yield(word(addr/8)+1, uint8(bytes>>8))
+	}
+}
+
+// past is an access that a later one may race with.
+type past struct {
+	access
+	mask   uint8  // bytes of the word
+	clock  uint32 // the thread's moment
+	atomic bool
+	free   *emu.CallEvent
+}
+
+// races finds the pairs of accesses of a run that race.
+type races struct {
+	*walker
+	survey  *survey
+	heap    *heap
+	shared  []word // that several threads use and one writes, ascending
+	clocks  []clock
+	syncs   map[uint64]clock // of atomic variables, by address in units of four bytes
+	history map[word][]past
+
+	found []*race
+	known map[raceKey]*race
+}
+
+type raceKey struct {
+	pc     [2]uint64
+	thread [2]int
+}
+
+// findRaces goes through a run that began with the given heap.
+func findRaces(r *run, h *heap) []*race {
+	s := newSurvey(r, h.clone())
+	d := &races{
+		walker: newWalker(r), survey: s, heap: h.clone(),
+		syncs: map[uint64]clock{}, history: map[word][]past{}, known: map[raceKey]*race{},
+	}
+	for w, u := range s.words {
+		if u.shared && u.write && !s.ownerWord(w) {
+			d.shared = append(d.shared, w)
+		}
+	}
+	slices.Sort(d.shared)
+	for t := range r.threads {
+		c := make(clock, r.threads)
+		c[t] = 1
+		d.clocks = append(d.clocks, c)
+	}
+	d.walk(d)
+	return d.found
+}
+
+// woke orders the waker before the woken.
+func (d *races) woke(w wake) {
+	d.clocks[w.to].join(d.clocks[w.from])
+	d.clocks[w.from][w.from]++
+}
+
+// called lets freeing count as a write and forgets what was in a new block.
+func (d *races) called(c *emu.CallEvent) {
+	ch := d.heap.apply(c)
+	if ch.freed != nil {
+		for _, w := range d.sharedIn(ch.freed.lo, ch.freed.hi) {
+			d.touch(w, past{
+				access: access{thread: c.Thread, step: c.Step, pc: c.Caller, addr: max(uint64(w)*8, ch.freed.lo), size: 1, write: true},
+				mask:   maskIn(w, ch.freed.lo, ch.freed.hi), free: c,
+			})
+		}
+	}
+	if ch.made != nil {
+		for _, w := range d.sharedIn(ch.made.lo, ch.made.hi) {
+			mask := maskIn(w, ch.made.lo, ch.made.hi)
+			list := d.history[w][:0]
+			for _, p := range d.history[w] {
+				if p.mask &^= mask; p.mask != 0 {
+					list = append(list, p)
+				}
+			}
+			d.history[w] = list
+		}
+	}
+}
+
+// sharedIn are the shared words with bytes in [lo, hi).
+func (d *races) sharedIn(lo, hi uint64) []word {
+	i, _ := slices.BinarySearch(d.shared, word(lo/8))
+	j := i
+	for j < len(d.shared) && uint64(d.shared[j])*8 < hi {
+		j++
+	}
+	return d.shared[i:j]
+}
+
+// maskIn are the bytes of a word that lie in [lo, hi).
+func maskIn(w word, lo, hi uint64) (mask uint8) {
+	for i := range uint64(8) {
+		if at := uint64(w)*8 + i; at >= lo && at < hi {
+			mask |= 1 << i
+		}
+	}
+	return mask
+}
+
+func (d *races) access(_ int, e *emu.LogEntry) {
+	o := d.order(e.PC)
+	write := e.Kind != emu.LogRead
+	atomic := o.atomic || o.kernel && !write
+	if !atomic && !o.plainRMW && d.isAtomic(e) {
+		atomic = true
+		if d.arch == loader.AMD64 {
+			o.acquire, o.release = true, true
+		}
+	}
+	if atomic && !write && o.acquire {
+		d.acquire(e)
+	}
+	for w, mask := range wordsOf(e.Addr, e.Size) {
+		if _, ok := slices.BinarySearch(d.shared, w); ok && !o.linker {
+			d.touch(w, past{access: accessOf(e), mask: mask, atomic: atomic})
+		}
+	}
+	if atomic && write && !(o.compares && e.Old == e.Value) {
+		d.store(e, o)
+	}
+}
+
+// isAtomic tells whether all bytes of an access are of atomic variables. One
+// that is not aligned is never atomic.
+func (d *races) isAtomic(e *emu.LogEntry) bool {
+	if e.Addr%uint64(e.Size) != 0 {
+		return false
+	}
+	for w, mask := range wordsOf(e.Addr, e.Size) {
+		if d.survey.atomic[w]&mask != mask {
+			return false
+		}
+	}
+	return true
+}
+
+// parts are the addresses of an access in units of four bytes.
+func parts(e *emu.LogEntry) (first, last uint64) {
+	return e.Addr / 4, (e.Addr + uint64(e.Size) - 1) / 4
+}
+
+func (d *races) acquire(e *emu.LogEntry) {
+	first, last := parts(e)
+	for p := first; p <= last; p++ {
+		d.clocks[e.Thread].join(d.syncs[p])
+	}
+}
+
+// store is an atomic one. With release it hands on all that the thread knows. A
+// store that also reads keeps what was handed on before, any other one replaces
+// it (the release sequences of C11).
+func (d *races) store(e *emu.LogEntry, o ordering) {
+	first, last := parts(e)
+	for p := first; p <= last; p++ {
+		if !o.rmw {
+			delete(d.syncs, p)
+		}
+		if !o.release {
+			continue
+		}
+		if d.syncs[p] == nil {
+			d.syncs[p] = make(clock, d.threads)
+		}
+		d.syncs[p].join(d.clocks[e.Thread])
+	}
+	if o.release {
+		d.clocks[e.Thread][e.Thread]++
+	}
+}
+
+// touch compares an access with the earlier ones of other threads and takes its
+// place among them.
+func (d *races) touch(w word, now past) {
+	c := d.clocks[now.thread]
+	now.clock = c[now.thread]
+	list := d.history[w]
+	kept := list[:0]
+	for _, p := range list {
+		both := p.mask & now.mask
+		if both != 0 && p.thread != now.thread && (p.write || now.write) && !(p.atomic && now.atomic) && p.clock > c[p.thread] {
+			d.add(&p, &now)
+		}
+		// What comes after the earlier access and is not harder to race with
+		// stands in for it: a write for anything, a plain access for an atomic one.
+		ordered := p.thread == now.thread || p.clock <= c[p.thread]
+		if ordered && (now.write || !p.write) && (!now.atomic || p.atomic) && (p.thread == now.thread || now.write) {
+			p.mask &^= now.mask
+		}
+		if p.mask != 0 {
+			kept = append(kept, p)
+		}
+	}
+	d.history[w] = append(kept, now)
+}
+
+func (d *races) add(a, b *past) {
+	key := raceKey{pc: [2]uint64{a.pc, b.pc}, thread: [2]int{a.thread, b.thread}}
+	if b.pc < a.pc || b.pc == a.pc && b.thread < a.thread {
+		key = raceKey{pc: [2]uint64{b.pc, a.pc}, thread: [2]int{b.thread, a.thread}}
+	}
+	if known := d.known[key]; known != nil {
+		known.count++
+		return
+	}
+	r := &race{a: a.access, b: b.access, aFree: a.free, bFree: b.free, count: 1}
+	d.known[key] = r
+	d.found = append(d.found, r)
+}

@@ -1,0 +1,137 @@
+package oracle
+
+import (
+	"fmt"
+
+	"emurace/emu"
+	"emurace/replay"
+	"emurace/scenario"
+)
+
+// Report is a problem with all that the run tells about it. Addresses are
+// hexadecimal strings, as everywhere in the result object.
+type Report struct {
+	Problem  `json:"-"`
+	Accesses []Access `json:"accesses"` // one, or both of a race in the order of the run
+	Block    *Block   `json:"block,omitempty"`
+}
+
+// Access is an access to memory, or a call that frees it.
+type Access struct {
+	replay.Report
+	Access  string `json:"access"` // read, write or free
+	Address string `json:"address"`
+	Size    uint8  `json:"size,omitempty"` // in bytes
+}
+
+// Block is the block of memory that an access went to, or missed.
+type Block struct {
+	Address   string `json:"address"`
+	Size      uint64 `json:"size"` // bytes asked for
+	Allocated *Call  `json:"allocated_by,omitempty"`
+	Freed     *Call  `json:"freed_by,omitempty"`
+}
+
+// Call is a call of a function that allocates or frees.
+type Call struct {
+	Thread    string         `json:"thread"`
+	Function  string         `json:"function"`
+	Call      string         `json:"call"` // what the thread was doing: the call that the scenario made
+	Backtrace []replay.Frame `json:"backtrace"`
+}
+
+// Explain repeats a run on a new session and describes each problem of the given
+// kinds that it has.
+func Explain(start Starter, schedule scenario.Schedule, detect ...scenario.Kind) ([]Report, error) {
+	p, err := newInspector(start, true, detect)
+	if err != nil {
+		return nil, err
+	}
+	defer p.Close()
+	f, err := p.look(schedule)
+	if err != nil {
+		return nil, err
+	}
+	p.s.M.WantEvents(false) // a history stops at every instruction by itself
+	h, err := replay.NewHistory(p.s, schedule)
+	if err != nil {
+		return nil, err
+	}
+	var list []Report
+	for _, m := range f.misuses {
+		r := Report{Problem: Problem{m.kind, p.siteOf(m.access), m.count}, Block: p.block(m.block)}
+		if err := p.describe(h, &r, m.access, m.access, nil, nil); err != nil {
+			return nil, err
+		}
+		r.Accesses = r.Accesses[:1]
+		list = append(list, r)
+	}
+	for _, c := range f.races {
+		r := Report{Problem: Problem{DataRace, p.sitesOf(c), c.count}}
+		if err := p.describe(h, &r, c.a, c.b, c.aFree, c.bFree); err != nil {
+			return nil, err
+		}
+		list = append(list, r)
+	}
+	return list, nil
+}
+
+// describe adds two accesses to a report, by going to the moment before each.
+func (p *Inspector) describe(h *replay.History, r *Report, a, b access, aFree, bFree *emu.CallEvent) error {
+	point := func(x access) replay.Point {
+		return replay.Point{Thread: p.s.RacingThread(x.thread), Step: x.step - p.s.Base()}
+	}
+	races, err := h.Races([][2]replay.Point{{point(a), point(b)}})
+	if err != nil {
+		return fmt.Errorf("explain: %w", err)
+	}
+	r.Accesses = append(r.Accesses, accessReport(&races[0].First.Act, a, aFree), accessReport(&races[0].Second.Act, b, bFree))
+	return nil
+}
+
+func accessReport(act *replay.Act, a access, freed *emu.CallEvent) Access {
+	l := act.Location
+	out := Access{Access: "read", Address: hex(a.addr), Size: a.size, Report: replay.Report{
+		Thread: act.Thread, Function: l.Function, Offset: l.Offset, Source: l.Source(),
+		Instruction: act.Instruction, Step: act.Step, Call: act.Call, Backtrace: frames(act.Backtrace),
+	}}
+	switch {
+	case freed != nil:
+		out.Access, out.Size = "free", 0
+	case a.write:
+		out.Access = "write"
+	}
+	return out
+}
+
+func (p *Inspector) block(b *piece) *Block {
+	if b == nil {
+		return nil
+	}
+	out := &Block{Address: hex(b.addr), Size: b.size}
+	for _, c := range []struct {
+		event *emu.CallEvent
+		call  **Call
+	}{{b.alloc, &out.Allocated}, {b.freed, &out.Freed}} {
+		if c.event != nil {
+			*c.call = p.origin[origin{c.event.Thread, c.event.Step}]
+		}
+	}
+	return out
+}
+
+// callOf describes a call that is about to begin.
+func callOf(m *emu.Machine, c *emu.CallEvent) *Call {
+	t := m.Threads()[c.Thread]
+	return &Call{Thread: t.Name, Function: c.Func, Call: t.Call, Backtrace: frames(replay.Backtrace(m, c.Thread))}
+}
+
+func frames(list []replay.Location) []replay.Frame {
+	out := make([]replay.Frame, len(list))
+	for i, l := range list {
+		out[i] = replay.Frame{PC: hex(l.PC), Function: l.Function, Offset: l.Offset, Module: l.Module, Source: l.Source()}
+	}
+	return out
+}
+
+func hex(v uint64) string { return fmt.Sprintf("%#x", v) }

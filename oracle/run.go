@@ -1,0 +1,85 @@
+package oracle
+
+import (
+	"emurace/emu"
+	"emurace/loader"
+)
+
+// run is one finished run, in the order in which it happened.
+type run struct {
+	arch    loader.Arch
+	threads int
+	log     []emu.LogEntry
+	calls   []emu.CallEvent // of the allocating functions
+	wakes   []wake
+	pointer []uint64 // the threads' thread pointers
+	order   func(pc uint64) ordering
+	text    func(pc uint64) bool // whether the code is one of the string functions
+}
+
+// wake is a futex wake.
+type wake struct {
+	step     uint64 // of the system call
+	from, to int    // threads of the machine
+}
+
+// moment is the number of instructions that had completed when the event took
+// place.
+func moment(c *emu.CallEvent) uint64 {
+	if c.Returned {
+		return c.ReturnStep
+	}
+	return c.Step - 1
+}
+
+// walker goes through a run. It keeps track of which threads are inside the
+// allocator.
+type walker struct {
+	*run
+	inside []bool
+	open   []emu.CallEvent // of each thread, the outermost call that it is in
+
+	call, wake int
+}
+
+func newWalker(r *run) *walker {
+	return &walker{run: r, inside: make([]bool, r.threads), open: make([]emu.CallEvent, r.threads)}
+}
+
+// visitor is told what happens, in order.
+type visitor interface {
+	// access is an access of code that is not the allocator's, the entry number i.
+	access(i int, a *emu.LogEntry)
+	// called is a call of the allocator's that returns, or for one that never
+	// does, or that frees, its beginning.
+	called(c *emu.CallEvent)
+	woke(w wake)
+}
+
+// walk goes through all of the run.
+func (w *walker) walk(v visitor) {
+	for i := range w.log {
+		a := &w.log[i]
+		w.before(a.Step, v)
+		if !w.inside[a.Thread] {
+			v.access(i, a)
+		}
+	}
+	w.before(^uint64(0), v)
+}
+
+// before handles calls and wakes up to the instruction of a step. Calls and wakes
+// of one moment touch different things, so their order does not matter.
+func (w *walker) before(step uint64, v visitor) {
+	for ; w.call < len(w.calls) && moment(&w.calls[w.call]) < step; w.call++ {
+		c := &w.calls[w.call]
+		if c.Depth != 0 {
+			continue
+		}
+		w.inside[c.Thread] = !c.Returned
+		v.called(c)
+	}
+	for ; w.wake < len(w.wakes) && w.wakes[w.wake].step < step; w.wake++ {
+		v.woke(w.wakes[w.wake])
+	}
+}
