@@ -45,11 +45,18 @@ func (m *Machine) Modules() []*Module {
 	return mods
 }
 
-// Module returns the image that addr lies in.
+// Module returns the image that addr lies in. What the process has mapped into
+// a gap between an image's segments is not the image's.
 func (m *Machine) Module(addr uint64) (*Module, bool) {
 	for _, mod := range m.Modules() {
-		if addr >= mod.Lo && addr < mod.Hi {
-			return mod, true
+		if addr < mod.Lo || addr >= mod.Hi {
+			continue
+		}
+		page := (addr - mod.Base) &^ (loader.PageSize - 1)
+		for _, s := range mod.Image.Load {
+			if page+loader.PageSize > s.Vaddr && page < s.End() {
+				return mod, true
+			}
 		}
 	}
 	return nil, false
