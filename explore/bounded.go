@@ -28,6 +28,11 @@ type Options struct {
 	// Save, if set, is given the state of a DPOR search now and then, and when
 	// the search is broken off. Its error ends the search.
 	Save func(*State) error
+	// Inspect, if set, is given the schedule of every run that has come to an
+	// end, whether it failed or not, and says what else was wrong with it. It
+	// is called from several goroutines at once, and must say the same of equal
+	// schedules.
+	Inspect func(scenario.Schedule) ([]Problem, error)
 	// Progress, if set, is told now and then from another goroutine.
 	Progress func(Progress)
 }
@@ -196,7 +201,7 @@ func (b *bounded) levelZero() ([]uint64, error) {
 }
 
 func (b *bounded) walker(s *scenario.Session, level int) *walker {
-	return &walker{ctx: b.ctx, s: s, keepGoing: b.KeepGoing, count: &b.count, limit: b.Schedules, level: level}
+	return &walker{ctx: b.ctx, s: s, keepGoing: b.KeepGoing, inspect: b.Inspect, count: &b.count, limit: b.Schedules, level: level}
 }
 
 // unit is a part of a level: a thread goes first and is preempted for the first

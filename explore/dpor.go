@@ -29,6 +29,7 @@ type frame struct {
 type subtree struct {
 	s         *scenario.Session
 	keepGoing bool
+	inspect   func(scenario.Schedule) ([]Problem, error)
 	known     uint64 // the session's Grown when the search began
 	// tick is called after each run with the depth that it had; its error ends
 	// the search.
@@ -273,7 +274,7 @@ func (d *subtree) over(o scenario.Outcome) error {
 	d.reverseLockedOut()
 	d.total.Schedules++
 	found := error(nil)
-	if o.Failed() {
+	if o.Failed() || d.inspect != nil {
 		var schedule scenario.Schedule
 		for _, e := range d.order.events {
 			schedule = schedule.Add(e.Thread, e.Ran)
@@ -285,8 +286,11 @@ func (d *subtree) over(o scenario.Outcome) error {
 				schedule = append(schedule, scenario.Slice{Thread: t})
 			}
 		}
-		d.total.add(Finding{Outcome: o, Schedule: schedule, Preemptions: -1, Number: d.total.Schedules, Count: 1})
-		if !d.keepGoing {
+		failed, err := d.total.judge(o, schedule, -1, d.inspect)
+		if err != nil {
+			return err
+		}
+		if failed && !d.keepGoing {
 			found = errFound
 		}
 	}

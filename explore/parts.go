@@ -177,7 +177,7 @@ func (w *partition) work() {
 			return
 		}
 		known := s.Grown()
-		d := &subtree{s: s, keepGoing: w.KeepGoing, known: known, tick: w.tick(p)}
+		d := &subtree{s: s, keepGoing: w.KeepGoing, inspect: w.Inspect, known: known, tick: w.tick(p)}
 		err := d.search(p)
 		var children []*part
 		if errors.Is(err, errSplit) {

@@ -36,6 +36,9 @@ type Finding struct {
 	Preemptions int
 	Number      uint64 // of the schedule, counted from 1
 	Count       uint64 // how many schedules failed in this way
+	// Problem is the site of a problem that an inspection found, of the kind
+	// that Outcome says; "" when the run itself failed.
+	Problem string `json:",omitempty"`
 }
 
 // maxFindings bounds the kinds of failure that are kept apart. Beyond it
@@ -61,7 +64,7 @@ func siteOf(o scenario.Outcome) site {
 func (r *Result) add(f Finding) {
 	r.Failing += f.Count
 	for i := range r.Findings {
-		if siteOf(r.Findings[i].Outcome) == siteOf(f.Outcome) {
+		if g := &r.Findings[i]; g.Problem == f.Problem && siteOf(g.Outcome) == siteOf(f.Outcome) {
 			r.Findings[i].Count += f.Count
 			return
 		}

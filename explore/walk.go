@@ -18,6 +18,7 @@ type walker struct {
 	ctx       context.Context
 	s         *scenario.Session
 	keepGoing bool
+	inspect   func(scenario.Schedule) ([]Problem, error)
 	count     *atomic.Uint64 // schedules run by all walkers
 	limit     uint64         // of count; 0 for none
 
@@ -53,15 +54,15 @@ func (w *walker) within(f func() error) error {
 func (w *walker) leaf(o scenario.Outcome) error {
 	w.result.Schedules++
 	w.count.Add(1)
-	if !o.Failed() {
+	if !o.Failed() && w.inspect == nil {
 		return nil
 	}
 	schedule := append(scenario.Schedule(nil), w.schedule...)
-	// The last slice runs into the failure, however long that takes.
+	// The last slice runs into the failure, or to the end, however long that takes.
 	schedule[len(schedule)-1].N = 0
-	w.result.add(Finding{Outcome: o, Schedule: schedule, Preemptions: w.level, Number: w.result.Schedules, Count: 1})
-	if w.keepGoing {
-		return nil
+	failed, err := w.result.judge(o, schedule, w.level, w.inspect)
+	if err != nil || !failed || w.keepGoing {
+		return err
 	}
 	return errFound
 }

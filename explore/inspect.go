@@ -1,0 +1,35 @@
+package explore
+
+import "emurace/scenario"
+
+// Problem is something wrong with a run that need not have failed, such as a
+// data race.
+type Problem struct {
+	Kind scenario.Kind
+	Site string // where it is; problems of one kind and site are the same
+}
+
+// judge counts a finished run: how it failed, and what an inspection finds wrong
+// with it. A run with several problems is one failing schedule.
+func (r *Result) judge(o scenario.Outcome, schedule scenario.Schedule, preemptions int, inspect func(scenario.Schedule) ([]Problem, error)) (failed bool, err error) {
+	before := r.Failing
+	f := Finding{Outcome: o, Schedule: schedule, Preemptions: preemptions, Number: r.Schedules, Count: 1}
+	if o.Failed() {
+		r.add(f)
+	}
+	if inspect != nil {
+		problems, err := inspect(schedule)
+		if err != nil {
+			return false, err
+		}
+		for _, p := range problems {
+			f.Outcome, f.Problem = scenario.Outcome{Kind: p.Kind, Thread: -1}, p.Site
+			r.add(f)
+		}
+	}
+	if r.Failing > before {
+		r.Failing = before + 1
+		return true, nil
+	}
+	return false, nil
+}
