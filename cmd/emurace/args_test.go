@@ -69,6 +69,11 @@ func TestFlagsFirstProperty(t *testing.T) {
 		if d := cmp.Diff(a, b); d != "" {
 			t.Fatalf("%q became %q", args, got)
 		}
+		// Before the command is known, nobody knows which flags take a value;
+		// once it comes first, doing it again changes nothing.
+		if len(args) == 1 || args[1] != "explore" && args[1] != "replay" {
+			return
+		}
 		if again := flagsFirst(app, got); !slices.Equal(got, again) {
 			t.Fatalf("%q became %q and then %q", args, got, again)
 		}
