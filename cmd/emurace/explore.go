@@ -55,6 +55,7 @@ Examples:
   emurace explore --sysroot debian:trixie --keep-going
   emurace explore --sysroot debian:trixie --preemptions 1 --keep-going
   emurace explore getenv-setenv --set entries=65 --set setenvs=1 --preemptions 1
+  emurace explore --set name=EMURACE_060 --detect use-after-free --detect data-race
   emurace explore --list`,
 		Flags: []cli.Flag{
 			&cli.StringSliceFlag{Name: "arch", Usage: "arm64 or amd64; may be given several times (default: arm64)", EnvVars: []string{"EMURACE_ARCH"}},
@@ -69,6 +70,7 @@ Examples:
 			&cli.StringFlag{Name: "locks", Value: "raw", Usage: "dpor: raw runs a lock's instructions like any others, abstract takes a lock as one thing", EnvVars: []string{"EMURACE_LOCKS"}},
 			&cli.StringFlag{Name: "resume", Usage: "dpor: keep the search's state in `FILE`, and go on from there if it exists"},
 			&cli.BoolFlag{Name: "minimize", Value: true, Usage: "cut the first failing schedule down to what the failure needs", EnvVars: []string{"EMURACE_MINIMIZE"}},
+			detectFlag(),
 			&cli.StringSliceFlag{Name: "set", Usage: "a parameter of the scenario, `NAME=VALUE`; may be given several times"},
 			&cli.StringFlag{Name: "output", Aliases: []string{"o"}, Usage: "write the trace to `FILE` (default: SCENARIO-ARCH-VERSION.trace)"},
 			&cli.BoolFlag{Name: "json", Usage: "print the result as a JSON object"},
@@ -84,6 +86,7 @@ type job struct {
 	recipe replay.Recipe
 	cache  *sysroot.Cache
 	spec   sysroot.Spec
+	detect []scenario.Kind // problems to look for in every run
 }
 
 func exploreAction(c *cli.Context) error {
@@ -213,6 +216,10 @@ func exploreMachines(c *cli.Context, sc *scenario.Scenario, values scenario.Valu
 	if err != nil {
 		return nil, err
 	}
+	detect, err := detected(c)
+	if err != nil {
+		return nil, err
+	}
 	specs := c.StringSlice("sysroot")
 	if len(specs) == 0 {
 		specs = []string{"debian:bookworm"}
@@ -244,7 +251,7 @@ func exploreMachines(c *cli.Context, sc *scenario.Scenario, values scenario.Valu
 			}
 			jobs = append(jobs, job{
 				recipe: replay.Recipe{Scenario: sc, Values: values, Arch: arch, Source: source.String(), Seed: c.Uint64("seed")},
-				cache:  cache, spec: spec,
+				cache:  cache, spec: spec, detect: detect,
 			})
 		}
 	}
@@ -285,6 +292,7 @@ func (j job) resume(sys *emu.System, name string, o *explore.Options) error {
 		return err
 	}
 	search := describeSearch(j.recipe, s.Libc(), o)
+	search.Detect = j.detect
 	s.Close()
 	if o.Resume, err = readState(name, search); err != nil {
 		return err
@@ -313,6 +321,9 @@ func (j job) run(c *cli.Context) (*outcome, error) {
 		Preemptions: c.Int("preemptions"), KeepGoing: c.Bool("keep-going"), Jobs: c.Int("jobs"),
 		Schedules: c.Uint64("schedules"), Time: c.Duration("time"), Progress: show.update,
 		AbstractLocks: c.String("locks") == "abstract",
+	}
+	if pool := j.inspections(sys, &options); pool != nil {
+		defer pool.Close()
 	}
 	if name := c.String("resume"); name != "" {
 		if err := j.resume(sys, name, &options); err != nil {

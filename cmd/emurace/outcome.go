@@ -31,6 +31,8 @@ type outcome struct {
 	first    *replay.Explanation // of the first finding
 	minimal  *explore.Minimal    // of the first finding, nil without --minimize
 	findings []replay.Finding
+	objects  []findingObject
+	problems []problem // that inspections found, apart from the findings
 	trace    string
 	traceErr error // why there is none
 	unknown  []string
@@ -43,6 +45,7 @@ const maxExplained = 32
 // explain runs each finding again, writes the first one's trace, and finds out
 // why it failed.
 func (o *outcome) explain(sys *emu.System, output string) error {
+	o.setProblemsApart()
 	if err := o.minimize(sys); err != nil {
 		return err
 	}
@@ -84,6 +87,10 @@ func (o *outcome) explain(sys *emu.System, output string) error {
 		found.Count = f.Count
 		o.findings = append(o.findings, found)
 	}
+	if err := o.explainProblems(sys, s, output); err != nil {
+		return err
+	}
+	o.objects = o.findingObjects(s.Names())
 	o.unknown = s.M.UnknownSyscalls()
 	return nil
 }
@@ -160,29 +167,29 @@ func fileName(s string) string {
 
 // result object of --json; its schema is in docs/result.md.
 type resultObject struct {
-	Event                string           `json:"event"`
-	Schema               int              `json:"schema"`
-	Scenario             string           `json:"scenario"`
-	Settings             []string         `json:"settings"`
-	Arch                 string           `json:"arch"`
-	Libc                 replay.Libc      `json:"libc"`
-	Strategy             string           `json:"strategy"`
-	Seed                 uint64           `json:"seed"`
-	Preemptions          *int             `json:"preemptions"` // the bound asked for; null is none
-	PreemptionsCompleted *int             `json:"preemptions_completed,omitempty"`
-	Locks                string           `json:"locks"`
-	MemoryModel          string           `json:"memory_model"`
-	Verdict              explore.Verdict  `json:"verdict"`
-	Complete             bool             `json:"complete"`
-	Interrupted          bool             `json:"interrupted,omitempty"`
-	Schedules            uint64           `json:"schedules"`
-	Failing              uint64           `json:"failing"`
-	Blocked              uint64           `json:"blocked"`
-	Instructions         uint64           `json:"instructions"`
-	Elapsed              float64          `json:"elapsed_s"`
-	Rate                 float64          `json:"schedules_per_s"`
-	UnknownSyscalls      []string         `json:"unknown_syscalls,omitempty"`
-	Findings             []replay.Finding `json:"findings"`
+	Event                string          `json:"event"`
+	Schema               int             `json:"schema"`
+	Scenario             string          `json:"scenario"`
+	Settings             []string        `json:"settings"`
+	Arch                 string          `json:"arch"`
+	Libc                 replay.Libc     `json:"libc"`
+	Strategy             string          `json:"strategy"`
+	Seed                 uint64          `json:"seed"`
+	Preemptions          *int            `json:"preemptions"` // the bound asked for; null is none
+	PreemptionsCompleted *int            `json:"preemptions_completed,omitempty"`
+	Locks                string          `json:"locks"`
+	MemoryModel          string          `json:"memory_model"`
+	Verdict              explore.Verdict `json:"verdict"`
+	Complete             bool            `json:"complete"`
+	Interrupted          bool            `json:"interrupted,omitempty"`
+	Schedules            uint64          `json:"schedules"`
+	Failing              uint64          `json:"failing"`
+	Blocked              uint64          `json:"blocked"`
+	Instructions         uint64          `json:"instructions"`
+	Elapsed              float64         `json:"elapsed_s"`
+	Rate                 float64         `json:"schedules_per_s"`
+	UnknownSyscalls      []string        `json:"unknown_syscalls,omitempty"`
+	Findings             []findingObject `json:"findings"`
 }
 
 func (o *outcome) object(c *cli.Context) resultObject {
@@ -193,7 +200,7 @@ func (o *outcome) object(c *cli.Context) resultObject {
 		Verdict: o.result.Verdict, Complete: o.result.Complete, Interrupted: o.interrupted,
 		Schedules: o.result.Schedules, Failing: o.result.Failing, Blocked: o.result.Blocked, Instructions: o.result.Instructions,
 		Elapsed: o.elapsed.Seconds(), Rate: float64(o.result.Schedules) / o.elapsed.Seconds(),
-		UnknownSyscalls: o.unknown, Findings: o.findings,
+		UnknownSyscalls: o.unknown, Findings: o.objects,
 	}
 	if n := c.Int("preemptions"); n >= 0 {
 		r.Preemptions = &n
@@ -202,7 +209,7 @@ func (o *outcome) object(c *cli.Context) resultObject {
 		r.PreemptionsCompleted = &n
 	}
 	if r.Findings == nil {
-		r.Findings = []replay.Finding{}
+		r.Findings = []findingObject{}
 	}
 	return r
 }
@@ -257,6 +264,21 @@ func (o *outcome) print(p *replay.Printer) error {
 }
 
 func (o *outcome) printFailing(p *replay.Printer, seconds string) {
+	if len(o.result.Findings) == 0 {
+		p.Printf("%s: %d of %d schedules, %s: none crashes, but there are problems\n", p.Bad("FAILING"), o.result.Failing, o.result.Schedules, seconds)
+	} else {
+		o.printFailures(p, seconds)
+	}
+	o.printProblems(p)
+	if o.trace == "" {
+		return
+	}
+	p.Printf("%s     %s\n", p.Head("trace"), o.trace)
+	p.Printf("%s      emurace replay %s\n", p.Head("next"), o.trace)
+}
+
+// printFailures describes the first run that failed by itself, and lists others.
+func (o *outcome) printFailures(p *replay.Printer, seconds string) {
 	f := o.result.Findings[0]
 	if o.result.Failing == 1 {
 		p.Printf("%s at schedule %d, %s: %s\n", p.Bad("FAILING"), f.Number, seconds, o.first.Headline())
@@ -273,11 +295,6 @@ func (o *outcome) printFailing(p *replay.Printer, seconds string) {
 		}
 		p.Printf("%s      %s\n", p.Head("also"), alsoText(other))
 	}
-	if o.trace == "" {
-		return
-	}
-	p.Printf("%s     %s\n", p.Head("trace"), o.trace)
-	p.Printf("%s      emurace replay %s\n", p.Head("next"), o.trace)
 }
 
 // plural is a number with the word for it.

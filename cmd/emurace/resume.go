@@ -21,15 +21,16 @@ const stateVersion = 1
 
 // stateFile is a search that was broken off, and what it was a search of.
 type stateFile struct {
-	Version   int            `json:"emurace_state"`
-	Scenario  string         `json:"scenario"`
-	Settings  []string       `json:"settings"`
-	Arch      string         `json:"arch"`
-	LibcHash  string         `json:"libc_sha256"`
-	Seed      uint64         `json:"seed"`
-	KeepGoing bool           `json:"keep_going"`
-	Locks     string         `json:"locks"`
-	State     *explore.State `json:"state"`
+	Version   int             `json:"emurace_state"`
+	Scenario  string          `json:"scenario"`
+	Settings  []string        `json:"settings"`
+	Arch      string          `json:"arch"`
+	LibcHash  string          `json:"libc_sha256"`
+	Seed      uint64          `json:"seed"`
+	KeepGoing bool            `json:"keep_going"`
+	Locks     string          `json:"locks"`
+	Detect    []scenario.Kind `json:"detect,omitempty"`
+	State     *explore.State  `json:"state"`
 }
 
 // maxState bounds what is read of a state file.
@@ -96,6 +97,8 @@ func (s *stateFile) differs(want stateFile) string {
 		return fmt.Sprintf("seed is %d, not %d", s.Seed, want.Seed)
 	case s.Locks != want.Locks:
 		return fmt.Sprintf("--locks is %s, not %s", s.Locks, want.Locks)
+	case !slices.Equal(s.Detect, want.Detect):
+		return fmt.Sprintf("--detect is %q, not %q", s.Detect, want.Detect)
 	case s.KeepGoing != want.KeepGoing:
 		return fmt.Sprintf("--keep-going is %v, not %v", s.KeepGoing, want.KeepGoing)
 	}

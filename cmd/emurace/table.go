@@ -34,6 +34,9 @@ func printTable(p *replay.Printer, list []*outcome) error {
 
 // causeText is the first finding in a few words.
 func (o *outcome) causeText() string {
+	if o.first == nil && len(o.problems) > 0 {
+		return o.problems[0].head()
+	}
 	if o.first == nil {
 		return ""
 	}

@@ -1,0 +1,219 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/urfave/cli/v2"
+
+	"emurace/emu"
+	"emurace/explore"
+	"emurace/oracle"
+	"emurace/replay"
+	"emurace/scenario"
+)
+
+// detectFlag asks for more than failing runs.
+func detectFlag() cli.Flag {
+	var names []string
+	for _, k := range oracle.Kinds() {
+		names = append(names, string(k))
+	}
+	return &cli.StringSliceFlag{
+		Name: "detect", EnvVars: []string{"EMURACE_DETECT"},
+		Usage: "count a run as failing also when it has a `KIND` of problem: " + strings.Join(names, ", ") + "; may be given several times (default: none)",
+	}
+}
+
+// detected reads the flag, each kind once and in the oracle's order.
+func detected(c *cli.Context) ([]scenario.Kind, error) {
+	var asked, list []scenario.Kind
+	for _, name := range c.StringSlice("detect") {
+		k, err := oracle.ParseKind(name)
+		if err != nil {
+			return nil, usage(fmt.Errorf("--%w", err), "")
+		}
+		asked = append(asked, k)
+	}
+	for _, k := range oracle.Kinds() {
+		if slices.Contains(asked, k) {
+			list = append(list, k)
+		}
+	}
+	return list, nil
+}
+
+// inspections makes the search look for problems. The pool is nil when none were
+// asked for.
+func (j job) inspections(sys *emu.System, o *explore.Options) *oracle.Pool {
+	if len(j.detect) == 0 {
+		return nil
+	}
+	pool := oracle.NewPool(j.traced(sys), j.detect...)
+	o.Inspect = func(schedule scenario.Schedule) ([]explore.Problem, error) {
+		problems, err := pool.Inspect(schedule)
+		var list []explore.Problem
+		for _, p := range problems {
+			list = append(list, explore.Problem{Kind: p.Kind, Site: p.Site})
+		}
+		return list, err
+	}
+	return pool
+}
+
+// traced starts sessions as an oracle wants them.
+func (j job) traced(sys *emu.System) oracle.Starter {
+	return func(prepare func(*emu.Machine) error) (*scenario.Session, error) {
+		plan, err := j.recipe.Scenario.Build(j.recipe.Values)
+		if err != nil {
+			return nil, err
+		}
+		return scenario.StartWith(sys, plan, j.recipe.Seed, prepare)
+	}
+}
+
+// problem is a problem that the search has found, and what is known of it.
+type problem struct {
+	explore.Finding
+	report *oracle.Report // nil beyond the ones that are explained
+}
+
+// problemObject is what a problem has in the result object beside what every
+// finding has.
+type problemObject struct {
+	Accesses []oracle.Access `json:"accesses"`
+	Block    *oracle.Block   `json:"block,omitempty"`
+}
+
+// findingObject is a failure or a problem.
+type findingObject struct {
+	replay.Finding
+	*problemObject
+}
+
+// setProblemsApart takes what inspections found out of the findings, whose runs
+// failed by themselves.
+func (o *outcome) setProblemsApart() {
+	var failures []explore.Finding
+	for _, f := range o.result.Findings {
+		if f.Problem == "" {
+			failures = append(failures, f)
+		} else {
+			o.problems = append(o.problems, problem{Finding: f})
+		}
+	}
+	o.result.Findings = failures
+}
+
+// explainProblems runs the problems' schedules again. The first one's trace is
+// written when no failure has a trace.
+func (o *outcome) explainProblems(sys *emu.System, s *scenario.Session, output string) error {
+	reports := map[string][]oracle.Report{}
+	for i := range min(len(o.problems), maxExplained) {
+		p := &o.problems[i]
+		if i == 0 && len(o.result.Findings) == 0 {
+			o.traceErr = o.writeTrace(s, p.Finding, output)
+		}
+		key := strings.Join(p.Schedule.Texts(s.Names()), "\n")
+		if reports[key] == nil {
+			var err error
+			if reports[key], err = oracle.Explain(o.traced(sys), p.Schedule, o.detect...); err != nil {
+				return err
+			}
+		}
+		k := slices.IndexFunc(reports[key], func(r oracle.Report) bool {
+			return r.Kind == p.Outcome.Kind && r.Site == p.Problem
+		})
+		if k < 0 {
+			return errors.New("explain: the problem does not show when its run is repeated")
+		}
+		p.report = &reports[key][k]
+	}
+	return nil
+}
+
+// findingObjects are failures and problems as findings of the result object.
+func (o *outcome) findingObjects(names []string) []findingObject {
+	var list []findingObject
+	for _, f := range o.findings {
+		list = append(list, findingObject{Finding: f})
+	}
+	for i, p := range o.problems {
+		f := replay.Finding{Kind: p.Outcome.Kind, Switches: p.Schedule.Switches(), Schedule: p.Schedule.Texts(names), Count: p.Count}
+		if p.Preemptions >= 0 {
+			f.Preemptions = &p.Preemptions
+		}
+		if i == 0 && len(o.result.Findings) == 0 {
+			f.Trace = o.trace
+		}
+		out := findingObject{Finding: f}
+		if p.report != nil {
+			a := p.report.Accesses[0]
+			out.Thread, out.Function, out.Offset, out.Source = a.Thread, a.Function, &a.Offset, a.Source
+			out.Instruction, out.Access, out.Backtrace = a.Instruction, a.Access, a.Backtrace
+			out.problemObject = &problemObject{Accesses: p.report.Accesses, Block: p.report.Block}
+		}
+		list = append(list, out)
+	}
+	return list
+}
+
+// head is a problem in a line.
+func (p *problem) head() string {
+	if p.report == nil {
+		return fmt.Sprintf("%s at %s", p.Outcome.Kind, strings.ReplaceAll(p.Problem, " ", " and "))
+	}
+	var parts []string
+	for _, a := range p.report.Accesses {
+		parts = append(parts, fmt.Sprintf("%s in %s+%#x", a.Thread, a.Function, a.Offset))
+	}
+	return fmt.Sprintf("%s: %s", p.Outcome.Kind, strings.Join(parts, " and "))
+}
+
+// printProblems lists what inspections found.
+func (o *outcome) printProblems(p *replay.Printer) {
+	const most = 16
+	for i, x := range o.problems {
+		if i == most {
+			p.Printf("%s   %d more problems; --json lists them\n", p.Head("and"), len(o.problems)-most)
+			return
+		}
+		p.Printf("%s  %s, in %s\n", p.Head("problem"), p.Bad(x.head()), plural(x.Count, "schedule", "schedules"))
+		if x.report == nil {
+			continue
+		}
+		for _, a := range x.report.Accesses {
+			what := fmt.Sprintf("%ss %s: %s", a.Access, a.Address, a.Instruction)
+			if a.Access == "free" {
+				what = fmt.Sprintf("frees %s with %s", a.Address, a.Function)
+			}
+			p.Printf("    %s %s in %s\n      %s\n", p.Name(a.Thread), what, a.Call, p.Faint(way(a.Backtrace)))
+		}
+		if b := x.report.Block; b != nil {
+			p.Printf("    the block: %d bytes at %s\n", b.Size, b.Address)
+			for _, c := range []struct {
+				verb string
+				call *oracle.Call
+			}{{"allocated", b.Allocated}, {"freed", b.Freed}} {
+				if c.call != nil {
+					p.Printf("      %s by %s in %s\n        %s\n", c.verb, p.Name(c.call.Thread), c.call.Call, p.Faint(way(c.call.Backtrace)))
+				}
+			}
+		}
+	}
+}
+
+// way writes a backtrace in one line, innermost first.
+func way(list []replay.Frame) string {
+	var parts []string
+	for _, f := range list {
+		if f.Function == "" {
+			parts = append(parts, f.PC)
+			continue
+		}
+		parts = append(parts, fmt.Sprintf("%s+%#x", f.Function, f.Offset))
+	}
+	return strings.Join(parts, " < ")
+}
