@@ -50,10 +50,11 @@ type site struct {
 	kind   scenario.Kind
 	thread int
 	end    emu.End
+	said   string
 }
 
 func siteOf(o scenario.Outcome) site {
-	s := site{kind: o.Kind, thread: o.Thread}
+	s := site{kind: o.Kind, thread: o.Thread, said: o.Message}
 	if o.End != nil {
 		s.end = *o.End
 	}

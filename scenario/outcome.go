@@ -19,14 +19,17 @@ const (
 	Exit     Kind = "exit"     // the process exited in the middle
 	Deadlock Kind = "deadlock" // every thread that is left waits
 	Livelock Kind = "livelock" // the instruction limit was reached
+	Check    Kind = "check"    // every thread made all its calls, and the plan's check found fault with the results
 )
 
 // Outcome is how a run came out. Two runs with equal outcomes ended in the same
 // way at the same instruction.
 type Outcome struct {
 	Kind   Kind
-	Thread int      // index of the thread it happened on; -1 for OK, Deadlock, Livelock
-	End    *emu.End // how the process ended; nil for OK, Deadlock, Livelock
+	Thread int      // index of the thread it happened on; -1 for OK, Deadlock, Livelock, Check
+	End    *emu.End // how the process ended; nil for OK, Deadlock, Livelock, Check
+	// Message is what the plan's check found fault with, for Check.
+	Message string `json:",omitempty"`
 }
 
 // Failed tells whether the outcome is one to report.
@@ -36,6 +39,9 @@ func (o Outcome) Failed() bool { return o.Kind != OK }
 func (o Outcome) String() string {
 	if o.End != nil {
 		return fmt.Sprintf("%s: %v", o.Kind, o.End)
+	}
+	if o.Message != "" {
+		return fmt.Sprintf("%s: %s", o.Kind, o.Message)
 	}
 	return string(o.Kind)
 }

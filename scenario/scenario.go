@@ -33,6 +33,12 @@ type Plan struct {
 	Libs    []string // libraries beside libc
 	Setup   func(*Setup) error
 	Threads []Thread
+	// Check, if set, judges what the calls returned when every thread has made
+	// all of its own: results[i] are those of thread i, in order, and read
+	// returns the string of the guest at an address, false when there is none.
+	// An error makes the run fail with its message. It must be a pure function
+	// of what it is given.
+	Check func(results [][]uint64, read func(addr uint64) (string, bool)) error
 }
 
 // Thread is one racing thread. The thread called "main" is the process's first;

@@ -200,8 +200,28 @@ func (s *Session) Outcome() (Outcome, bool) {
 	if left {
 		return Outcome{Kind: Deadlock, Thread: -1}, true
 	}
-	return Outcome{Kind: OK, Thread: -1}, true
+	return s.checked(), true
 }
+
+// checked is the outcome of a race whose threads have made all their calls.
+func (s *Session) checked() Outcome {
+	o := Outcome{Kind: OK, Thread: -1}
+	if s.Plan.Check == nil {
+		return o
+	}
+	results := make([][]uint64, len(s.threads))
+	for i := range s.threads {
+		results[i] = slices.Clone(s.threads[i].results)
+	}
+	read := func(addr uint64) (string, bool) { return s.M.CString(addr, maxString) }
+	if err := s.Plan.Check(results, read); err != nil {
+		o.Kind, o.Message = Check, err.Error()
+	}
+	return o
+}
+
+// maxString bounds the strings that are read of the guest, in bytes.
+const maxString = 1 << 16
 
 // advance gives an idle thread its next call, or marks it done.
 func (s *Session) advance(i int) error {
@@ -423,5 +443,9 @@ func (u *Setup) Code(code []byte, size uint64) (uint64, error) {
 	return addr, u.s.M.Write(0, addr, code)
 }
 
+// Lookup is the address of a function that a loaded library exports, to hand to
+// code that calls it.
+func (u *Setup) Lookup(name string) (uint64, error) { return u.s.M.Lookup(name) }
+
 // CString reads a string of the guest.
-func (u *Setup) CString(addr uint64) (string, bool) { return u.s.M.CString(addr, 1<<16) }
+func (u *Setup) CString(addr uint64) (string, bool) { return u.s.M.CString(addr, maxString) }

@@ -3,7 +3,9 @@ package scripts
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
+	"strings"
 
 	"emurace/scenario"
 )
@@ -17,7 +19,7 @@ var GetenvSetenv = &scenario.Scenario{
 		{Name: "entries", Default: "66", Help: "variables in the environment when the race begins", Check: number(2, 4096)},
 		{Name: "tcache", Default: "off", Help: "malloc's thread cache: off, on, or full (the worker's bin for environ's size is filled)", Check: oneOf("off", "on", "full")},
 		{Name: "setenvs", Default: "2", Help: "how many variables the worker sets, 1 or 2", Check: oneOf("1", "2")},
-		{Name: "name", Default: "LANGUAGE", Help: "the variable that main asks for", Check: variable},
+		{Name: "name", Default: "LANGUAGE", Help: "the variable that main asks for; when it is set as the race begins, getenv must return its value", Check: variable},
 		{Name: "file", Default: "/etc/ssl/certs/ca-certificates.crt", Help: "what the worker sets SSL_CERT_FILE to"},
 		{Name: "dir", Default: "/etc/ssl/certs", Help: "what the worker then sets SSL_CERT_DIR to"},
 	},
@@ -45,13 +47,14 @@ func buildGetenvSetenv(v scenario.Values) (*scenario.Plan, error) {
 	}
 	const workerName = "worker"
 	return &scenario.Plan{
-		Env: env,
+		Env:   env,
+		Check: alwaysSet(v["name"], append(slices.Clone(env), last+"=1")),
 		Threads: []scenario.Thread{
 			{Name: scenario.Main, Body: scenario.Calls{{Func: "getenv", Args: []scenario.Arg{scenario.Str(v["name"])}}}},
 			{Name: workerName, Body: worker},
 		},
 		Setup: func(u *scenario.Setup) error {
-			if err := succeed(u, scenario.Main, "setenv", scenario.Str("EMURACE_LAST"), scenario.Str("1"), scenario.Int(1)); err != nil {
+			if err := succeed(u, scenario.Main, "setenv", scenario.Str(last), scenario.Str("1"), scenario.Int(1)); err != nil {
 				return err
 			}
 			// Something in use behind environ's block, as in any program that
@@ -69,6 +72,30 @@ func buildGetenvSetenv(v scenario.Values) (*scenario.Plan, error) {
 			return nil
 		},
 	}, nil
+}
+
+// last is the variable that moves environ to the heap.
+const last = "EMURACE_LAST"
+
+// alwaysSet is a check that getenv gave what is the value of a variable all the
+// time; nil when it has none when the race begins, or is one that the worker
+// sets.
+func alwaysSet(name string, env []string) func([][]uint64, func(uint64) (string, bool)) error {
+	i := slices.IndexFunc(env, func(e string) bool { return strings.HasPrefix(e, name+"=") })
+	if i < 0 {
+		return nil
+	}
+	want := env[i][len(name)+1:]
+	return func(results [][]uint64, read func(uint64) (string, bool)) error {
+		got := results[0][0]
+		if got == 0 {
+			return fmt.Errorf("getenv(%q) returned NULL, though it was %q all the time", name, want)
+		}
+		if value, ok := read(got); !ok || value != want {
+			return fmt.Errorf("getenv(%q) returned %q, though it was %q all the time", name, value, want)
+		}
+		return nil
+	}
 }
 
 // fillBin frees as many blocks of a size on a thread as its tcache bin holds
