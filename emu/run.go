@@ -192,6 +192,11 @@ func (m *Machine) SharedBytes() map[uint64]uint8 { return m.eng.SharedBytes() }
 // AddShared takes over what another machine of the same process has learned.
 func (m *Machine) AddShared(bytes map[uint64]uint8) error { return m.eng.AddShared(bytes) }
 
+// ForgetShared makes the machine know no other shared bytes than those that
+// AddShared was given. What a run learns from here on, and so what its events
+// are, then does not depend on what was run before.
+func (m *Machine) ForgetShared() { m.eng.ForgetShared() }
+
 // trapped sorts out which of the program's traps the thread has reached.
 func (m *Machine) trapped(t int, stop Stop) (Stop, error) {
 	pc, err := m.PC(t)

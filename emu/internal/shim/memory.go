@@ -202,3 +202,7 @@ func (e *Engine) AddShared(m map[uint64]uint8) error {
 	}
 	return nil
 }
+
+// ForgetShared forgets the accesses so far and what was learned from them. What
+// AddShared said stays. It costs the same whatever was learned.
+func (e *Engine) ForgetShared() { C.em_share_forget(e.c) }

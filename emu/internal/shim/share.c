@@ -10,6 +10,8 @@ typedef struct em_granule {
     uint64_t key; // address / 8 + 1; 0 for an empty place
     uint64_t first; // of each byte, the slot + 1 of the thread that came first; 0 for none
     uint8_t many, written, shared;
+    uint8_t told; // of shared, what em_share_add said
+    uint32_t age; // em_share.age when all but told was last of use
 } em_granule;
 
 _Static_assert(EM_MAX_THREADS < 256, "first has a byte for slot + 1");
@@ -49,6 +51,13 @@ static bool grow(em_share *s) {
     return true;
 }
 
+// Takes what was learned before em_share_forget out of a granule.
+static void renew(const em_share *s, em_granule *g) {
+    if (g->age == s->age)
+        return;
+    *g = (em_granule){.key = g->key, .shared = g->told, .told = g->told, .age = s->age};
+}
+
 // Notes an access and returns which of its bytes are shared.
 static uint8_t note(em_engine *e, uint64_t key, uint8_t bytes, bool write, int slot) {
     em_share *s = &e->share;
@@ -59,6 +68,7 @@ static uint8_t note(em_engine *e, uint64_t key, uint8_t bytes, bool write, int s
         g->key = key;
         s->len++;
     }
+    renew(s, g);
     uint64_t reach = lanes(bytes);
     uint64_t mine = reach & (uint64_t)(slot + 1) * 0x0101010101010101ULL;
     if ((g->first & reach) != mine) {
@@ -95,7 +105,8 @@ bool em_share_access(em_engine *e, uint64_t addr, unsigned size, bool write, int
 uint8_t em_share_mask(em_engine *e, uint64_t addr) {
     if (e->share.cap == 0)
         return 0;
-    return find(&e->share, addr / 8 + 1)->shared;
+    em_granule *g = find(&e->share, addr / 8 + 1);
+    return g->age == e->share.age ? g->shared : g->told;
 }
 
 void em_share_drop(em_engine *e) {
@@ -108,6 +119,8 @@ size_t em_share_list(em_engine *e, uint64_t *pairs, size_t room) {
     size_t n = 0;
     for (size_t i = 0; i < e->share.cap; i++) {
         em_granule *g = &e->share.table[i];
+        if (g->key)
+            renew(&e->share, g);
         if (g->key == 0 || g->shared == 0)
             continue;
         if (n < room) {
@@ -131,6 +144,20 @@ bool em_share_add(em_engine *e, uint64_t addr, uint8_t mask) {
         g->key = key;
         s->len++;
     }
+    renew(s, g);
     g->shared |= mask;
+    g->told |= mask;
     return true;
+}
+
+// Forgets the accesses so far, and with them all that was learned from them:
+// only what em_share_add said is known. Granules are renewed when they are next
+// looked at, so that this costs nothing however many there are.
+void em_share_forget(em_engine *e) {
+    em_share *s = &e->share;
+    if (++s->age == 0) // after 2^32 times, ages could be taken for new ones
+        for (size_t i = 0; i < s->cap; i++) {
+            s->table[i].age = 1;
+            renew(s, &s->table[i]);
+        }
 }

@@ -107,6 +107,7 @@ typedef struct em_share {
     size_t len, cap;
     int shift;
     uint64_t grown; // how often a byte was found to be shared
+    uint32_t age;   // how often what was learned was forgotten
 } em_share;
 
 // Addresses to stop at; see breaks.c.
@@ -191,6 +192,7 @@ bool em_share_access(em_engine *e, uint64_t addr, unsigned size, bool write, int
 uint8_t em_share_mask(em_engine *e, uint64_t addr);
 size_t em_share_list(em_engine *e, uint64_t *pairs, size_t room);
 bool em_share_add(em_engine *e, uint64_t addr, uint8_t mask);
+void em_share_forget(em_engine *e);
 void em_share_drop(em_engine *e);
 
 // breaks.c
