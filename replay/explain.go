@@ -41,6 +41,17 @@ type Explanation struct {
 	Writer  *Act
 	Written uint64
 
+	// What AddHeap finds out: the block of malloc's that those bytes belonged
+	// to, what the value means, and what the block had there while in use.
+	Allocation *Allocation
+	Meaning    Meaning
+	Correct    *Correct
+
+	// Waits is, for a deadlock, what each thread that is left waits for; the
+	// first Cycle of them wait for each other, each for the next.
+	Waits []Wait
+	Cycle int
+
 	// Races are pairs of instructions without whose order the run would have
 	// passed, where somebody has found them out.
 	Races []Race
@@ -48,6 +59,8 @@ type Explanation struct {
 	Threads  []ThreadState
 	Schedule scenario.Schedule
 	Steps    uint64 // instructions of the race
+
+	loader, writer int // the threads of Load and Writer, by the machine's numbers
 }
 
 // ThreadState is what a thread was doing at the end.
@@ -73,6 +86,9 @@ func Explain(h *History) (*Explanation, error) {
 		if out := s.M.Output(); len(out) > 0 {
 			x.Message = string(out[len(out)-1].Data)
 		}
+	}
+	if o.Kind == scenario.Deadlock {
+		return x, h.addWaits(x)
 	}
 	if o.Thread < 0 || o.End == nil {
 		return x, nil
@@ -227,6 +243,7 @@ func (h *History) writer(x *Explanation) error {
 		return err
 	}
 	x.Load = h.act(load.Thread, load.PC, load.Step)
+	x.loader = h.s.MachineThread(load.Thread)
 	w, ok := h.lastWrite(load.Addr, uint64(load.Size), load.Step)
 	if !ok {
 		return nil
@@ -239,6 +256,7 @@ func (h *History) writer(x *Explanation) error {
 		return err
 	}
 	x.Writer = h.act(thread, w.PC, w.Step)
+	x.writer = int(w.Thread)
 	x.Written = w.Value
 	return nil
 }

@@ -50,6 +50,7 @@ type Heap struct {
 	blocks []*Block    // in the order in which they were handed out
 	calls  []*HeapCall // in the order in which they began
 	glibc  bool        // the functions are glibc's own
+	minor  int         // of glibc 2.36: 36
 }
 
 // Blocks lists the blocks in the order in which they were handed out. Blocks
@@ -154,7 +155,7 @@ func (t *HeapTracer) Run(schedule scenario.Schedule) (*Heap, error) {
 	if err := t.s.Play(schedule); err != nil {
 		return nil, fmt.Errorf("trace malloc: %w", err)
 	}
-	h := &Heap{m: t.s.M, blocks: t.rec.blocks, calls: t.rec.calls, glibc: t.rec.glibc}
+	h := &Heap{m: t.s.M, blocks: t.rec.blocks, calls: t.rec.calls, glibc: t.rec.glibc, minor: minorVersion(t.s.Libc().Version)}
 	t.rec.restore(t.setup) // the next run gets lists of its own
 	return h, nil
 }

@@ -9,23 +9,27 @@ import (
 // addresses and values are hexadecimal strings, and what is not known is left
 // out.
 type Finding struct {
-	Kind         scenario.Kind  `json:"kind"`
-	Thread       string         `json:"thread,omitempty"`
-	Function     string         `json:"function,omitempty"`
-	Offset       *uint64        `json:"offset,omitempty"`
-	Source       string         `json:"source,omitempty"`
-	Instruction  string         `json:"instruction,omitempty"`
-	PC           string         `json:"pc,omitempty"`
-	Register     string         `json:"register,omitempty"`
-	Value        string         `json:"value,omitempty"`
-	FaultAddress string         `json:"fault_address,omitempty"`
-	Access       string         `json:"access,omitempty"`
-	Signal       int            `json:"signal,omitempty"`
-	Code         *int           `json:"code,omitempty"`
-	Message      string         `json:"message,omitempty"`
-	Backtrace    []Frame        `json:"backtrace,omitempty"`
-	Cause        *Cause         `json:"cause,omitempty"`
-	Threads      []ThreadReport `json:"threads,omitempty"`
+	Kind         scenario.Kind `json:"kind"`
+	Thread       string        `json:"thread,omitempty"`
+	Function     string        `json:"function,omitempty"`
+	Offset       *uint64       `json:"offset,omitempty"`
+	Source       string        `json:"source,omitempty"`
+	Instruction  string        `json:"instruction,omitempty"`
+	PC           string        `json:"pc,omitempty"`
+	Register     string        `json:"register,omitempty"`
+	Value        string        `json:"value,omitempty"`
+	FaultAddress string        `json:"fault_address,omitempty"`
+	Access       string        `json:"access,omitempty"`
+	Signal       int           `json:"signal,omitempty"`
+	Code         *int          `json:"code,omitempty"`
+	Message      string        `json:"message,omitempty"`
+	Backtrace    []Frame       `json:"backtrace,omitempty"`
+	Cause        *Cause        `json:"cause,omitempty"`
+	// Cycle are, for a deadlock, threads each of which waits for the next one,
+	// and the last for the first; Waits are all that wait, those first.
+	Cycle   []WaitReport   `json:"cycle,omitempty"`
+	Waits   []WaitReport   `json:"waits,omitempty"`
+	Threads []ThreadReport `json:"threads,omitempty"`
 	// Races are pairs of accesses, the first one first; with the second one
 	// first the run passes.
 	Races       [][2]AccessReport `json:"races,omitempty"`
@@ -39,10 +43,14 @@ type Finding struct {
 
 // Cause is where the fatal value came from.
 type Cause struct {
-	Address   string  `json:"address"` // that the value was loaded from
-	LoadedBy  *Report `json:"loaded_by"`
-	WrittenBy *Report `json:"written_by,omitempty"` // absent when older than the race
-	Written   string  `json:"written,omitempty"`    // what that instruction stored
+	Kind       CauseKind         `json:"kind,omitempty"` // what the value is; absent when the heap was not looked at
+	Address    string            `json:"address"`        // that the value was loaded from
+	LoadedBy   *Report           `json:"loaded_by"`
+	WrittenBy  *Report           `json:"written_by,omitempty"` // absent when older than the race
+	Written    string            `json:"written,omitempty"`    // what that instruction stored
+	Meaning    *MeaningReport    `json:"meaning,omitempty"`    // more about the kind
+	Allocation *AllocationReport `json:"allocation,omitempty"` // absent when the bytes were in no known block
+	Correct    *CorrectReport    `json:"correct,omitempty"`    // what the bytes held before the block was freed
 }
 
 // Report is an instruction that a thread ran.
@@ -103,6 +111,10 @@ func (x *Explanation) Finding() Finding {
 	for _, r := range x.Races {
 		f.Races = append(f.Races, [2]AccessReport{r.First.report(), r.Second.report()})
 	}
+	for _, w := range x.Waits {
+		f.Waits = append(f.Waits, w.report())
+	}
+	f.Cycle = f.Waits[:x.Cycle:x.Cycle]
 	if x.At == nil {
 		return f
 	}
@@ -126,6 +138,7 @@ func (x *Explanation) Finding() Finding {
 		if x.Writer != nil {
 			f.Cause.Written = hex(x.Written)
 		}
+		x.reportHeap(f.Cause)
 	}
 	return f
 }

@@ -77,6 +77,9 @@ func (x *Explanation) fault(p *Printer) string {
 
 // why are the sentences that lead from the failing register to the write.
 func (x *Explanation) why(p *Printer) []string {
+	if x.Outcome.Kind == scenario.Deadlock {
+		return x.whyDeadlock(p)
+	}
 	if x.Register == "" {
 		return nil
 	}
@@ -92,16 +95,18 @@ func (x *Explanation) why(p *Printer) []string {
 	lines = append(lines, fmt.Sprintf("%s loaded %s%s at %s (%s) from %s, in its call of %s.",
 		thread, x.Register, way, p.Name(x.Load.Location.String()), x.Load.Instruction, p.Number(hex(x.LoadAddr)), x.Load.Call))
 	if x.Writer == nil {
-		return append(lines, "Nothing has written there since the race began: the value is older.")
+		lines = append(lines, "Nothing has written there since the race began: the value is older.")
+		return append(lines, x.whyHeap(p)...)
 	}
 	value := ""
 	if x.Written == x.Value {
 		value = " " + p.Number(hex(x.Value))
 	}
-	return append(lines,
+	lines = append(lines,
 		fmt.Sprintf("%s had written%s there last, in its call of %s:", p.Name(x.Writer.Thread), value, x.Writer.Call),
 		fmt.Sprintf("  %s  %s", p.Name(x.Writer.Location.String()), x.Writer.Instruction),
 		"  "+chain(x.Writer.Backtrace))
+	return append(lines, x.whyHeap(p)...)
 }
 
 func (x *Explanation) whyNoLoad(thread string) string {

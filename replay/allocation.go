@@ -1,0 +1,199 @@
+package replay
+
+import (
+	"fmt"
+
+	"emurace/emu"
+)
+
+// Allocation is a block of malloc's with respect to bytes that were loaded from
+// it.
+type Allocation struct {
+	Block
+	Offset      int64 // of those bytes from the block's start; negative in its header
+	AllocatedBy *HeapAct
+	FreedBy     *HeapAct
+	// BeingFreed tells that the call that frees it was still in progress when
+	// the bytes were loaded.
+	BeingFreed bool
+	// Reused is the block that the same bytes belonged to when they were loaded,
+	// if they had been handed out again; its Offset is that in the other block.
+	Reused *Allocation
+}
+
+// HeapAct is a call that allocated or freed a block.
+type HeapAct struct {
+	Thread    string
+	Func      string
+	Call      string // what the thread was doing: the call that the scenario made
+	Step      uint64 // number of the call's first instruction since the race began; 0: before the race
+	Backtrace []Location
+}
+
+// Correct is what bytes held before they became malloc's again.
+type Correct struct {
+	Value uint64
+	Text  string // the string that Value points to
+	IsStr bool
+}
+
+// AddHeap completes an explanation with what a run's heap tells of the word that
+// the fatal value was loaded from: which block it belonged to, who allocated and
+// freed that, what the value is, and what was there before. The heap must be of
+// the history's schedule. The session is left at the end of the run.
+func (x *Explanation) AddHeap(h *History, heap *Heap) error {
+	if x.Load == nil {
+		return nil
+	}
+	base := h.s.Base()
+	load := x.Load.Step + base
+	w := word{addr: x.LoadAddr &^ 7, step: base, old: true}
+	if x.Writer != nil {
+		w.old = false
+		w.step = x.Writer.Step + base
+		w.call = heap.InCall(x.writer, w.step)
+	}
+	w.owner = heap.Owner(w.addr, w.step)
+	if w.old {
+		w.owner = heap.Owner(w.addr, load)
+	}
+	if err := x.addMeaning(h, heap, w, load); err != nil {
+		return err
+	}
+	freed := x.addAllocation(h, heap, load)
+	if freed != nil && freed.Freed.Step > base {
+		if err := x.addCorrect(h, freed.Freed.Step); err != nil {
+			return err
+		}
+	}
+	return h.SeekEnd()
+}
+
+// addMeaning looks at the word when it was loaded and, if malloc has changed what
+// is around it since it was written, just after that.
+func (x *Explanation) addMeaning(h *History, heap *Heap, w word, load uint64) error {
+	base := h.s.Base()
+	c := chunks{h.s.M, heap}
+	for _, step := range []uint64{load - 1, w.step} {
+		if err := h.SeekTo(step - base); err != nil {
+			return err
+		}
+		var ok bool
+		if w.value, ok = h.s.M.Read64(w.addr); !ok {
+			continue
+		}
+		if m := c.meaning(w); m.Kind != Data {
+			x.Meaning = m
+			return nil
+		}
+	}
+	x.Meaning = Meaning{Kind: Data}
+	if b := heap.Owner(x.Value, load); b != nil && b.FreedBy(load) {
+		x.Meaning = Meaning{Kind: StalePointer, Target: x.Value, Block: b}
+	}
+	return nil
+}
+
+// addAllocation finds the block that the reader took the word for a part of.
+// When the bytes have been handed out again since, that is the block before, if
+// the reader neither was handed the new one nor has come by an address in it: it
+// holds on to a stale pointer. The freed block is returned, if it is one.
+func (x *Explanation) addAllocation(h *History, heap *Heap, load uint64) *Block {
+	owners := heap.Owners(x.LoadAddr, load)
+	if len(owners) == 0 {
+		return nil
+	}
+	now := owners[0]
+	if now.FreedBy(load) {
+		x.Allocation = x.allocation(h, heap, now, load)
+		return now
+	}
+	x.Allocation = x.allocation(h, heap, now, load)
+	if now.Allocated == nil || now.Allocated.machine == x.loader || h.reads(x.loader, now.Addr, now.Addr+now.Size, now.Allocated.Step, load) {
+		return nil
+	}
+	for _, b := range owners[1:] {
+		if b.FreedBy(load) && b.Freed.Step > h.s.Base() && b.Freed.Result != b.Addr {
+			reused := x.Allocation
+			x.Allocation = x.allocation(h, heap, b, load)
+			x.Allocation.Reused = reused
+			return b
+		}
+	}
+	return nil
+}
+
+// reads tells whether a thread has read an address within [lo, hi] from memory
+// other than its own stack, by an instruction after one step and before another.
+func (h *History) reads(machine int, lo, hi, after, before uint64) bool {
+	for _, a := range h.log {
+		if a.Step > after && a.Step < before && int(a.Thread) == machine && a.Kind == emu.LogRead && a.Size == 8 &&
+			a.Value >= lo && a.Value <= hi && !h.onStack(machine, a.Addr) {
+			return true
+		}
+	}
+	return false
+}
+
+func (x *Explanation) allocation(h *History, heap *Heap, b *Block, load uint64) *Allocation {
+	a := &Allocation{Block: *b, Offset: int64(x.LoadAddr - b.Addr)}
+	act := func(c *HeapCall) *HeapAct {
+		if c == nil {
+			return nil
+		}
+		act := &HeapAct{Thread: c.Thread, Func: c.Func, Call: c.Call, Backtrace: heap.Backtrace(c)}
+		if base := h.s.Base(); c.Step > base {
+			act.Step = c.Step - base
+		}
+		return act
+	}
+	a.AllocatedBy = act(b.Allocated)
+	if b.FreedBy(load) {
+		a.FreedBy = act(b.Freed)
+		a.BeingFreed = b.Freed.Done == 0 || load <= b.Freed.Done
+	}
+	return a
+}
+
+// addCorrect reads the word as it was when the block was about to be freed.
+func (x *Explanation) addCorrect(h *History, freed uint64) error {
+	if err := h.SeekTo(freed - 1 - h.s.Base()); err != nil {
+		return err
+	}
+	m := h.s.M
+	b, ok := m.Read(x.LoadAddr, uint64(x.LoadSize))
+	if !ok || len(b) > 8 {
+		return nil
+	}
+	correct := &Correct{}
+	for i, v := range b {
+		correct.Value |= uint64(v) << (8 * i)
+	}
+	const most = 80
+	if s, ok := m.CString(correct.Value, most); ok && len(b) == 8 && printable(s) {
+		correct.Text, correct.IsStr = s, true
+	}
+	x.Correct = correct
+	return nil
+}
+
+// printable tells whether bytes look like a string that somebody wrote.
+func printable(s string) bool {
+	for _, c := range []byte(s) {
+		if c < ' ' || c == 0x7f {
+			return false
+		}
+	}
+	return s != ""
+}
+
+// String writes the value, and the string that it points to.
+func (c *Correct) String() string {
+	switch {
+	case c.IsStr:
+		return fmt.Sprintf("%s, %q", hex(c.Value), c.Text)
+	case c.Value == 0:
+		return "0 (NULL)"
+	}
+	return hex(c.Value)
+}

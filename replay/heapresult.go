@@ -1,0 +1,96 @@
+package replay
+
+// AllocationReport is a block of malloc's in the result object.
+type AllocationReport struct {
+	Address     string      `json:"address"`
+	Size        string      `json:"size,omitempty"`       // bytes asked for; absent for a block older than the scenario
+	ChunkSize   string      `json:"chunk_size,omitempty"` // bytes that glibc reserved, its header included
+	Offset      int64       `json:"offset"`               // of the bytes that were loaded, from Address
+	AllocatedBy *HeapReport `json:"allocated_by,omitempty"`
+	FreedBy     *HeapReport `json:"freed_by,omitempty"` // absent while it is in use
+	BeingFreed  bool        `json:"being_freed,omitempty"`
+	// Reused is the block that the bytes had been handed out for again.
+	Reused *AllocationReport `json:"reused,omitempty"`
+}
+
+// HeapReport is a call that allocated or freed.
+type HeapReport struct {
+	Thread    string  `json:"thread"`
+	Function  string  `json:"function"`       // of the malloc family
+	Call      string  `json:"call"`           // that the scenario made
+	Step      uint64  `json:"step,omitempty"` // absent before the race
+	Backtrace []Frame `json:"backtrace"`
+}
+
+// MeaningReport tells more of a value than its kind.
+type MeaningReport struct {
+	Chunk     string `json:"chunk,omitempty"`      // where the chunk starts
+	ChunkSize string `json:"chunk_size,omitempty"` // and its size
+	Target    string `json:"target,omitempty"`     // where a link or pointer leads, "0x0" at a list's end
+	Mangled   bool   `json:"mangled,omitempty"`    // the link is mangled with its own address
+}
+
+// CorrectReport is what bytes held while their block was in use.
+type CorrectReport struct {
+	Value  string `json:"value"`
+	String string `json:"string,omitempty"` // that the value points to
+}
+
+// WaitReport is a thread that waits, and what for.
+type WaitReport struct {
+	Thread   string  `json:"thread"`
+	WaitsFor string  `json:"waits_for"` // address of the futex word
+	What     string  `json:"what,omitempty"`
+	HeldBy   string  `json:"held_by,omitempty"`
+	TakenBy  *Report `json:"taken_by,omitempty"` // the instruction that took it, if that was in the race
+}
+
+func (w *Wait) report() WaitReport {
+	return WaitReport{Thread: w.Thread, WaitsFor: hex(w.Address), What: w.What, HeldBy: w.HeldBy, TakenBy: report(w.Taken)}
+}
+
+// reportHeap puts what AddHeap has found into the cause.
+func (x *Explanation) reportHeap(c *Cause) {
+	m := x.Meaning
+	c.Kind = m.Kind
+	c.Allocation = x.Allocation.report()
+	if x.Correct != nil {
+		c.Correct = &CorrectReport{Value: hex(x.Correct.Value), String: x.Correct.Text}
+	}
+	r := MeaningReport{Mangled: m.Mangled}
+	switch m.Kind {
+	case MallocLink, StalePointer:
+		r.Target = hex(m.Target)
+	case MallocSize, MallocKey:
+	default:
+		return
+	}
+	if m.ChunkSize != 0 {
+		r.Chunk, r.ChunkSize = hex(m.Chunk), hex(m.ChunkSize)
+	}
+	c.Meaning = &r
+}
+
+func (a *Allocation) report() *AllocationReport {
+	if a == nil {
+		return nil
+	}
+	r := &AllocationReport{
+		Address: hex(a.Addr), Offset: a.Offset, AllocatedBy: a.AllocatedBy.report(), FreedBy: a.FreedBy.report(),
+		BeingFreed: a.BeingFreed, Reused: a.Reused.report(),
+	}
+	if a.Block.Allocated != nil {
+		r.Size = hex(a.Size)
+	}
+	if a.ChunkSize != 0 {
+		r.ChunkSize = hex(a.ChunkSize)
+	}
+	return r
+}
+
+func (c *HeapAct) report() *HeapReport {
+	if c == nil {
+		return nil
+	}
+	return &HeapReport{Thread: c.Thread, Function: c.Func, Call: c.Call, Step: c.Step, Backtrace: frames(c.Backtrace)}
+}
