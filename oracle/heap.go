@@ -61,7 +61,16 @@ const large = 128 << 10
 // but the first are made of heaps of 64 MiB (HEAP_MAX_SIZE), aligned to that.
 const windowBits = 26
 
-// span is where blocks have been in one window.
+// A chunk of glibc's begins with a header and ends at a multiple of align, within
+// 16 bytes of the end of the block in it. There is always another one behind it
+// (malloc/malloc.c, struct malloc_chunk).
+const (
+	header = 16
+	align  = 16
+)
+
+// span is where blocks have been in one window, with their headers and that of
+// the chunk behind them.
 type span struct{ lo, hi uint64 }
 
 // heap is all blocks at one moment.
@@ -97,7 +106,11 @@ func (h *heap) apply(c *emu.CallEvent) change {
 	if resizes(c.Func) && (c.Result != 0 || size == 0) {
 		ch.freed = h.free(c.Args[0], c)
 		if ch.freed != nil && c.Result == c.Args[0] {
-			// It stays where it is, and so does what has happened to it.
+			// It stays where it is, and so does what has happened to it. What
+			// is cut off is out of its bounds.
+			if i := h.from(c.Result); i < len(h.pieces) && h.pieces[i].addr == c.Result {
+				h.pieces = slices.Delete(h.pieces, i, i+1)
+			}
 			h.insert(c.Result, size, c)
 			return change{}
 		}
@@ -165,11 +178,12 @@ func (h *heap) insert(addr, size uint64, c *emu.CallEvent) *piece {
 	}
 	h.pieces = slices.Replace(h.pieces, i, j, put...)
 	if size < large {
+		lo, hi := addr-header, (end+align+align-1)&^(align-1)+header
 		s, ok := h.spans[addr>>windowBits]
 		if !ok {
-			s = span{addr, end}
+			s = span{lo, hi}
 		}
-		h.spans[addr>>windowBits] = span{min(s.lo, addr), max(s.hi, end)}
+		h.spans[addr>>windowBits] = span{min(s.lo, lo), max(s.hi, hi)}
 	}
 	return &p
 }

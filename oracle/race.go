@@ -1,6 +1,7 @@
 package oracle
 
 import (
+	"maps"
 	"slices"
 
 	"emurace/emu"
@@ -71,11 +72,10 @@ func newSurvey(r *run, h *heap) *survey {
 		words: map[word]use{}, atomic: map[word]uint8{}, owners: map[word]owner{},
 	}
 	s.walk(s)
+	all := slices.Sorted(maps.Keys(s.words))
 	for i, p := range s.freed {
-		for w := range s.words {
-			if uint64(w)*8 < p.hi && p.lo < uint64(w)*8+8 {
-				s.use(w, s.by[i], true)
-			}
+		for _, w := range wordsIn(all, p.lo, p.hi) {
+			s.use(w, s.by[i], true)
 		}
 	}
 	return s
@@ -199,7 +199,7 @@ func (d *races) woke(w wake) {
 func (d *races) called(c *emu.CallEvent) {
 	ch := d.heap.apply(c)
 	if ch.freed != nil {
-		for _, w := range d.sharedIn(ch.freed.lo, ch.freed.hi) {
+		for _, w := range wordsIn(d.shared, ch.freed.lo, ch.freed.hi) {
 			d.touch(w, past{
 				access: access{thread: c.Thread, step: c.Step, pc: c.Caller, addr: max(uint64(w)*8, ch.freed.lo), size: 1, write: true},
 				mask:   maskIn(w, ch.freed.lo, ch.freed.hi), free: c,
@@ -207,7 +207,7 @@ func (d *races) called(c *emu.CallEvent) {
 		}
 	}
 	if ch.made != nil {
-		for _, w := range d.sharedIn(ch.made.lo, ch.made.hi) {
+		for _, w := range wordsIn(d.shared, ch.made.lo, ch.made.hi) {
 			mask := maskIn(w, ch.made.lo, ch.made.hi)
 			list := d.history[w][:0]
 			for _, p := range d.history[w] {
@@ -220,14 +220,14 @@ func (d *races) called(c *emu.CallEvent) {
 	}
 }
 
-// sharedIn are the shared words with bytes in [lo, hi).
-func (d *races) sharedIn(lo, hi uint64) []word {
-	i, _ := slices.BinarySearch(d.shared, word(lo/8))
+// wordsIn are those words of an ascending list that have bytes in [lo, hi).
+func wordsIn(list []word, lo, hi uint64) []word {
+	i, _ := slices.BinarySearch(list, word(lo/8))
 	j := i
-	for j < len(d.shared) && uint64(d.shared[j])*8 < hi {
+	for j < len(list) && uint64(list[j])*8 < hi {
 		j++
 	}
-	return d.shared[i:j]
+	return list[i:j]
 }
 
 // maskIn are the bytes of a word that lie in [lo, hi).
