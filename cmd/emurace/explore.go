@@ -273,11 +273,16 @@ func system(cache *sysroot.Cache, spec sysroot.Spec, arch loader.Arch) (*emu.Sys
 
 // start makes a session of a recipe.
 func start(sys *emu.System, r replay.Recipe) (*scenario.Session, error) {
+	return startWith(sys, r, nil)
+}
+
+// startWith is start with a hand on the machine when it has booted.
+func startWith(sys *emu.System, r replay.Recipe, prepare func(*emu.Machine) error) (*scenario.Session, error) {
 	plan, err := r.Scenario.Build(r.Values)
 	if err != nil {
 		return nil, err
 	}
-	s, err := scenario.Start(sys, plan, r.Seed)
+	s, err := scenario.StartWith(sys, plan, r.Seed, prepare)
 	if err != nil {
 		return nil, surroundings(err, "try --sysroot debian:bookworm or other values of --set; if that helps nothing, the machine may lack memory or limit address space")
 	}

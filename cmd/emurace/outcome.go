@@ -55,6 +55,8 @@ func (o *outcome) explain(sys *emu.System, output string) error {
 	}
 	defer s.Close()
 	o.libc = s.Libc()
+	heaps := &heaps{sys: sys, recipe: o.recipe}
+	defer heaps.close()
 	for i, f := range o.result.Findings {
 		if i == 0 {
 			// The finding is shown all the same: it may have cost hours.
@@ -67,7 +69,7 @@ func (o *outcome) explain(sys *emu.System, output string) error {
 			if err != nil {
 				return err
 			}
-			if x, err = replay.Explain(h); err != nil {
+			if x, err = heaps.explain(h, f.Schedule); err != nil {
 				return err
 			}
 			if i == 0 && o.minimal != nil {

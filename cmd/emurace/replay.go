@@ -45,7 +45,11 @@ func replayAction(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	s, sys, err := traceSession(c, t)
+	recipe, err := traceRecipe(c, t)
+	if err != nil {
+		return err
+	}
+	s, sys, err := traceSession(c, recipe)
 	if err != nil {
 		return err
 	}
@@ -66,7 +70,9 @@ func replayAction(c *cli.Context) error {
 		if h, err = replay.NewHistory(s, v.Schedule); err != nil {
 			return err
 		}
-		if x, err = replay.Explain(h); err != nil {
+		heaps := &heaps{sys: sys, recipe: recipe}
+		defer heaps.close()
+		if x, err = heaps.explain(h, v.Schedule); err != nil {
 			return err
 		}
 	}
@@ -135,25 +141,30 @@ func openTrace(c *cli.Context) (*replay.Trace, error) {
 	return t, nil
 }
 
-// traceSession boots the machine that a trace describes.
-func traceSession(c *cli.Context, t *replay.Trace) (*scenario.Session, *emu.System, error) {
+// traceRecipe is how the run of a trace is set up again.
+func traceRecipe(c *cli.Context, t *replay.Trace) (replay.Recipe, error) {
 	sc, ok := scripts.Find(t.Scenario)
 	if !ok {
-		return nil, nil, surroundings(fmt.Errorf("the trace's scenario %q is not known", t.Scenario), "emurace explore --list shows the scenarios")
+		return replay.Recipe{}, surroundings(fmt.Errorf("the trace's scenario %q is not known", t.Scenario), "emurace explore --list shows the scenarios")
 	}
 	values, err := sc.Settle(t.Settings)
 	if err != nil {
-		return nil, nil, surroundings(fmt.Errorf("the trace: %w", err), "the trace was changed or is of another version of the scenario")
+		return replay.Recipe{}, surroundings(fmt.Errorf("the trace: %w", err), "the trace was changed or is of another version of the scenario")
 	}
 	arch, err := loader.ParseArch(t.Arch)
 	if err != nil {
-		return nil, nil, surroundings(fmt.Errorf("the trace: %w", err), "the trace was changed")
+		return replay.Recipe{}, surroundings(fmt.Errorf("the trace: %w", err), "the trace was changed")
 	}
 	source := c.String("sysroot")
 	if source == "" {
 		source = t.Libc.Source
 	}
-	spec, err := sysroot.Parse(source)
+	return replay.Recipe{Scenario: sc, Values: values, Arch: arch, Source: source, Seed: t.Seed}, nil
+}
+
+// traceSession boots the machine of a trace's recipe.
+func traceSession(c *cli.Context, r replay.Recipe) (*scenario.Session, *emu.System, error) {
+	spec, err := sysroot.Parse(r.Source)
 	if err != nil && c.String("sysroot") == "" {
 		return nil, nil, surroundings(fmt.Errorf("the trace: %w", err), "the trace was changed; name a sysroot with --sysroot")
 	}
@@ -164,11 +175,11 @@ func traceSession(c *cli.Context, t *replay.Trace) (*scenario.Session, *emu.Syst
 	if err != nil {
 		return nil, nil, err
 	}
-	sys, err := system(cache, spec, arch)
+	sys, err := system(cache, spec, r.Arch)
 	if err != nil {
 		return nil, nil, err
 	}
-	s, err := start(sys, replay.Recipe{Scenario: sc, Values: values, Arch: arch, Source: source, Seed: t.Seed})
+	s, err := start(sys, r)
 	if err != nil {
 		return nil, nil, errors.Join(err, sys.Close())
 	}
