@@ -61,7 +61,8 @@ func FuzzFind(f *testing.F) {
 			if apart && x.aFree == nil && x.bFree == nil {
 				t.Fatalf("%+v and %+v have no byte in common", x.a, x.b)
 			}
-			if x.a.step > x.b.step {
+			// A realloc frees when it returns, and is named by its beginning.
+			if x.a.step > x.b.step && x.bFree == nil {
 				t.Fatalf("%+v comes before %+v", x.a, x.b)
 			}
 		}
