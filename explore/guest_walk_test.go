@@ -1,0 +1,211 @@
+package explore
+
+import (
+	"encoding/binary"
+	"errors"
+	"slices"
+	"testing"
+
+	"emurace/emu"
+	"emurace/loader"
+	"emurace/scenario"
+)
+
+// found is what a search over events has found.
+type found struct {
+	traces uint64 // complete runs
+	kinds  map[scenario.Kind]uint64
+	// ends and visible count how often the race came out in each way; see
+	// guest.end and guest.visible.
+	ends, visible map[string]uint64
+	// returned1 counts the runs in which the last thread's last call returned 1.
+	returned1 uint64
+}
+
+func newFound() *found {
+	return &found{kinds: map[scenario.Kind]uint64{}, ends: map[string]uint64{}, visible: map[string]uint64{}}
+}
+
+func (f *found) add(g *guest) {
+	o, _ := g.s.Outcome()
+	f.traces++
+	f.ends[g.end()]++
+	f.visible[g.visible()]++
+	f.kinds[o.Kind]++
+	results := g.s.Results(len(g.s.Plan.Threads) - 1)
+	if n := len(results); n > 0 && uint32(results[n-1]) == 1 {
+		f.returned1++
+	}
+}
+
+// settled repeats a search until it learns no more about what is an event.
+func settled(t *testing.T, g *guest, search func() *found) *found {
+	t.Helper()
+	for range 100 {
+		known := g.s.Grown()
+		must(t, g.s.Restart())
+		f := search()
+		if g.s.Grown() == known {
+			return f
+		}
+	}
+	t.Fatal("there is no end to what is learned")
+	return nil
+}
+
+// explored is the search under test, with a look at the end of every run.
+func explored(t *testing.T, g *guest) *found {
+	t.Helper()
+	return exploredEach(t, g, func() {})
+}
+
+// exploredEach calls a function at the end of every run, also of those runs that are
+// made again because more bytes turned out to be shared.
+func exploredEach(t *testing.T, g *guest, look func()) *found {
+	t.Helper()
+	return settled(t, g, func() *found {
+		f := newFound()
+		d := &subtree{s: g.s, keepGoing: true, known: g.s.Grown()}
+		d.tick = func(int) error { f.add(g); look(); return nil }
+		if err := d.search(&part{}); err != nil && !errors.Is(err, errGrown) {
+			t.Fatal(err)
+		}
+		if d.total.Schedules != f.traces {
+			t.Fatalf("%d schedules, but %d runs came to their end", d.total.Schedules, f.traces)
+		}
+		return f
+	})
+}
+
+// step is an event as the oracles see it: they take from the explorer where an
+// event ends, and find out from the machine's own log what it did.
+type step struct {
+	thread   int
+	number   int // of the thread's events, from 0
+	accesses []emu.LogEntry
+	objects  []emu.Object
+	ends     bool
+	writes   bool // counts as a write of all that it touched
+}
+
+// step runs a thread's next event.
+func (g *guest) step(t *testing.T, thread, number int) *step {
+	t.Helper()
+	e, err := g.s.RunEvent(thread)
+	must(t, err)
+	st := &step{thread: thread, number: number, objects: e.Objects, ends: g.s.M.End() != nil}
+	log := g.s.M.Log()
+	for i := len(log) - 1; i >= 0 && log[i].Step == g.s.M.Steps(); i-- {
+		st.accesses = append(st.accesses, log[i])
+	}
+	st.writes = g.exchangesWrite && len(st.accesses) > 0 && g.isExchange(st.accesses[0].PC)
+	return st
+}
+
+// isExchange tells whether the instruction at pc is an atomic exchange: SWP of
+// arm64, XCHG with memory of amd64.
+func (g *guest) isExchange(pc uint64) bool {
+	b, ok := g.s.M.Read(pc, 4)
+	if !ok {
+		return false
+	}
+	if g.arch == loader.ARM64 {
+		return binary.LittleEndian.Uint32(b)&0x3f20fc00 == 0x38208000
+	}
+	if b[0]&0xf0 == 0x40 { // REX
+		b = b[1:]
+	}
+	return b[0] == 0x87
+}
+
+// changes tells whether an access is a store, other than one by which an atomic
+// instruction puts back what it has read.
+func (s *step) changes(a emu.LogEntry) bool {
+	if a.Kind == emu.LogRead {
+		return false
+	}
+	if s.writes {
+		return true
+	}
+	putsBack := a.Kind == emu.LogWrite && a.Old == a.Value && slices.ContainsFunc(s.accesses, func(b emu.LogEntry) bool {
+		return b.Kind == emu.LogRead && b.Addr == a.Addr && b.Size == a.Size
+	})
+	return !putsBack
+}
+
+// conflicts tells whether the order of two events matters.
+func (s *step) conflicts(o *step) bool {
+	if s.thread == o.thread || s.ends || o.ends {
+		return true
+	}
+	for _, a := range s.accesses {
+		for _, b := range o.accesses {
+			apart := a.Addr+uint64(a.Size) <= b.Addr || b.Addr+uint64(b.Size) <= a.Addr
+			if !apart && (s.changes(a) || o.changes(b)) {
+				return true
+			}
+		}
+	}
+	return slices.ContainsFunc(s.objects, func(a emu.Object) bool {
+		return slices.ContainsFunc(o.objects, func(b emu.Object) bool {
+			return a.Class == b.Class && a.ID == b.ID && (a.Write || b.Write)
+		})
+	})
+}
+
+// sleepSets is the oracle: every thread that can go on is tried everywhere, but
+// not when its next event was tried before and nothing has happened since that
+// it conflicts with (Godefroid, LNCS 1032). That runs one schedule of each
+// trace to its end, without any notion of a race.
+func sleepSets(t *testing.T, g *guest) *found {
+	t.Helper()
+	return settled(t, g, func() *found {
+		f := newFound()
+		var walk func(asleep map[int]*step)
+		walk = func(asleep map[int]*step) {
+			if _, over := g.s.Outcome(); over {
+				f.add(g)
+				return
+			}
+			g.branch(t, func(thread int) bool { return asleep[thread] == nil }, func(thread int) {
+				st := g.step(t, thread, 0)
+				still := map[int]*step{}
+				for i, s := range asleep {
+					if !s.conflicts(st) {
+						still[i] = s
+					}
+				}
+				walk(still)
+				asleep[thread] = st
+			})
+		}
+		walk(map[int]*step{})
+		return f
+	})
+}
+
+// branch goes on with each thread that can run and is wanted, from the present
+// moment each time.
+func (g *guest) branch(t *testing.T, wanted func(thread int) bool, goOn func(thread int)) {
+	t.Helper()
+	mark, err := g.s.Mark()
+	must(t, err)
+	defer mark.Drop()
+	for thread := range g.s.Plan.Threads {
+		if !g.s.Runnable(thread) || !wanted(thread) {
+			continue
+		}
+		goOn(thread)
+		must(t, mark.Rewind())
+	}
+}
+
+// sameWays tells whether two searches found the same ways to come out.
+func sameWays(a, b map[string]uint64) bool {
+	for k := range a {
+		if b[k] == 0 {
+			return false
+		}
+	}
+	return len(a) == len(b)
+}
