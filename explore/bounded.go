@@ -20,6 +20,8 @@ type Options struct {
 	Jobs        int           // sessions that search side by side; at least 1
 	Schedules   uint64        // stop after about so many schedules; 0 for no limit
 	Time        time.Duration // stop after so long; 0 for no limit
+	Seed        uint64        // of the random strategies; see Sample
+	Depth       int           // of PCT, the d of its paper; 0 for 3
 	// AbstractLocks makes DPOR take a lock as one thing; see
 	// scenario.Session.AbstractLocks.
 	AbstractLocks bool

@@ -1,0 +1,50 @@
+package explore
+
+import "emurace/scenario"
+
+// pos gives the next event of every thread a priority of its own, drawn at
+// random, and runs the highest. When it has run, the events that race with it
+// get new priorities: without that, an event that lost against one would be
+// likely to lose against all that follow, and some orders would come almost
+// never.
+//
+// Source: Yuan, Yang and Gu, Partial Order Aware Concurrency Sampling, CAV 2018
+// (the algorithm POS there).
+//
+// What a thread's next event is, is found by running it and taking it back. That
+// is remembered until an event runs that it depends on: the instructions before
+// it touch nothing that others change, so it stays what it was.
+func pos(r *run) error {
+	priority := make([]uint64, len(r.s.Plan.Threads))
+	for t := range priority {
+		priority[t] = r.rand.Uint64()
+	}
+	pending := make([]*event, len(priority))
+	for !r.over() {
+		can := r.enabled()
+		t := highest(priority, can)
+		others := can &^ (1 << t)
+		for u := range pending {
+			if !others.has(u) || pending[u] != nil {
+				continue
+			}
+			e, err := r.try(u, func(*scenario.Event) bool { return false })
+			if err != nil {
+				return err
+			}
+			pending[u] = newEvent(e)
+		}
+		ran, err := r.step(t)
+		if err != nil {
+			return err
+		}
+		pending[t], priority[t] = nil, r.rand.Uint64()
+		e := newEvent(ran)
+		for u := range pending {
+			if others.has(u) && pending[u].dependent(e) {
+				pending[u], priority[u] = nil, r.rand.Uint64()
+			}
+		}
+	}
+	return nil
+}

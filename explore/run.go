@@ -1,0 +1,91 @@
+package explore
+
+import (
+	"context"
+	"math/bits"
+	"math/rand/v2"
+
+	"emurace/scenario"
+)
+
+// run is one schedule while it is being drawn and run.
+type run struct {
+	ctx     context.Context
+	s       *scenario.Session
+	rand    *rand.Rand
+	profile *profile
+
+	events       uint64
+	schedule     scenario.Schedule
+	instructions uint64 // those that were taken back not counted
+}
+
+// begin goes to the start of the race.
+func (r *run) begin() error { return r.s.Restart() }
+
+// over tells whether the race is over.
+func (r *run) over() bool {
+	_, over := r.s.Outcome()
+	return over
+}
+
+// enabled is the threads that can run now. As long as the race is not over there
+// is one.
+func (r *run) enabled() set { return enabled(r.s) }
+
+// step runs a thread's next event.
+func (r *run) step(t int) (scenario.Event, error) {
+	e, err := r.next(t)
+	if err == nil {
+		r.keep(e)
+	}
+	return e, err
+}
+
+// next runs a thread's next event, which is then either kept or rewound.
+func (r *run) next(t int) (scenario.Event, error) {
+	const often = 256 // events; asking the context takes a lock
+	if r.events%often == 0 {
+		if err := r.ctx.Err(); err != nil {
+			return scenario.Event{}, err
+		}
+	}
+	return r.s.RunEvent(t)
+}
+
+// keep makes an event part of the schedule.
+func (r *run) keep(e scenario.Event) {
+	r.events++
+	r.instructions += e.Ran
+	r.schedule = r.schedule.Add(e.Thread, e.Ran)
+}
+
+// try runs a thread's next event, keeps it when it is wanted, and takes it back
+// otherwise.
+func (r *run) try(t int, wanted func(*scenario.Event) bool) (scenario.Event, error) {
+	mark, err := r.s.Mark()
+	if err != nil {
+		return scenario.Event{}, err
+	}
+	defer mark.Drop()
+	e, err := r.next(t)
+	if err != nil {
+		return e, err
+	}
+	if wanted(&e) {
+		r.keep(e)
+		return e, nil
+	}
+	return e, mark.Rewind()
+}
+
+// pick is a thread of a set that is not empty, each with equal chance.
+func (r *run) pick(threads set) int {
+	for n := r.rand.IntN(threads.len()); n > 0; n-- {
+		threads &= threads - 1
+	}
+	return threads.first()
+}
+
+func (s set) len() int  { return bits.OnesCount64(uint64(s)) }
+func (s set) last() int { return 63 - bits.LeadingZeros64(uint64(s)) }

@@ -1,0 +1,373 @@
+package explore
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"sync"
+	"sync/atomic"
+
+	"emurace/scenario"
+)
+
+// Strategy is a way to draw schedules at random.
+type Strategy string
+
+// The strategies. Their sources are named where they are implemented.
+const (
+	Random Strategy = "random" // any thread that can run, each with equal chance
+	PCT    Strategy = "pct"    // priorities that change at a few random places
+	POS    Strategy = "pos"    // a priority an event, drawn again after a race
+	SURW   Strategy = "surw"   // uniform over the orders of the accesses to one place
+)
+
+// Strategies lists them, the best first.
+func Strategies() []Strategy { return []Strategy{SURW, POS, PCT, Random} }
+
+// defaultDepth is the d of PCT: most published bugs need no more than two
+// ordering constraints beside the order in which threads begin.
+const defaultDepth = 3
+
+// walk of a strategy runs one schedule to its end.
+type walk func(*run) error
+
+func (o Options) walkOf(s Strategy) (walk, error) {
+	depth := o.Depth
+	if depth == 0 {
+		depth = defaultDepth
+	}
+	if depth < 0 {
+		return nil, fmt.Errorf("depth %d: less than 1", depth)
+	}
+	switch s {
+	case Random:
+		return randomWalk, nil
+	case PCT:
+		return func(r *run) error { return pct(r, depth) }, nil
+	case POS:
+		return pos, nil
+	case SURW:
+		return surw, nil
+	}
+	return nil, fmt.Errorf("strategy %q: not surw, pos, pct or random", s)
+}
+
+// Sample runs schedules that a strategy draws at random, until one fails (with
+// KeepGoing, every failure is counted), o.Schedules have run, o.Time has passed
+// or the context ends; without any of these it goes on for ever. A sample shows
+// no scenario free of failures: what does not fail is Undecided. Sessions are
+// made by start, one for each job; they must be equal.
+//
+// A thread is switched away from at events only: at instructions that touch
+// bytes which threads share, at system calls, and where its calls end; see
+// [scenario.Session.RunEvent].
+//
+// The first two schedules are no matter of chance. They run the threads one
+// after the other, in their order and in the reverse, so that each pair of
+// threads is seen in both orders. Running them shows which bytes are shared, how
+// many events there are and where; see profile.
+//
+// The result depends on the scenario, the strategy, the seed and the depth, and
+// not on Jobs. Chance for schedule number i comes from a generator made of the
+// seed and i. What else a schedule depends on is which bytes are known to be
+// shared, since that decides what an event is, and threads that come to new code
+// can share more. So a session forgets before each schedule what it has learned
+// from those before, and starts from a common set of shared bytes. The schedules
+// run in batches whose sizes are fixed; only between two of them is the common
+// set added to, by what the schedules of the batch have learned, and the profile
+// then taken anew. Of a batch in which one fails, those with lower numbers are
+// still finished, so that the failure is the one with the lowest number.
+func Sample(ctx context.Context, start func() (*scenario.Session, error), strategy Strategy, o Options) (*Result, error) {
+	walk, err := o.walkOf(strategy)
+	if err != nil {
+		return nil, err
+	}
+	if o.AbstractLocks || o.Resume != nil || o.Save != nil {
+		return nil, fmt.Errorf("strategy %s: abstract locks and resuming are for dpor only", strategy)
+	}
+	if o.Time > 0 {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeoutCause(ctx, o.Time, errBudget)
+		defer cancel()
+	}
+	p := &sampler{Options: o, ctx: ctx, start: start, walk: walk, report: newReporter(o.Progress), total: &Result{Preemptions: -1}}
+	defer p.report.close()
+	defer p.close()
+	err = p.search()
+	p.total.conclude(Options{Preemptions: -1})
+	return p.total, failure(ctx, err)
+}
+
+// Sizes of batches, in schedules: small at first and whenever more bytes turned
+// out to be shared, because then what follows is worth more than what is
+// running; and never so large that a profile gets stale.
+const (
+	firstBatch = 8
+	mostBatch  = 256
+)
+
+// sampler is a search at random.
+type sampler struct {
+	Options
+	ctx    context.Context
+	start  func() (*scenario.Session, error)
+	walk   walk
+	report *reporter
+	total  *Result
+
+	sessions []*scenario.Session // one a job, made when first needed
+	shared   map[uint64]uint8    // known to all sessions
+	profile  *profile
+	last     uint64        // number of the last schedule of the batches so far
+	ran      atomic.Uint64 // schedules, for Progress
+}
+
+func (p *sampler) close() {
+	for _, s := range p.sessions {
+		if s != nil {
+			s.Close()
+		}
+	}
+}
+
+func (p *sampler) search() error {
+	p.sessions = make([]*scenario.Session, max(p.Jobs, 1))
+	if err := p.inOrder(); err != nil {
+		return err
+	}
+	for size := uint64(firstBatch); ; {
+		if p.Schedules > 0 {
+			if p.last >= p.Schedules {
+				return errBudget
+			}
+			size = min(size, p.Schedules-p.last)
+		}
+		grown, err := p.batch(size)
+		if err != nil {
+			return err
+		}
+		size = min(2*size, mostBatch)
+		if grown {
+			size = firstBatch
+			if err := p.learn(nil); err != nil {
+				return err
+			}
+		}
+	}
+}
+
+// inOrder runs the schedules that are not drawn, and learns from them.
+func (p *sampler) inOrder() error {
+	var firsts []*Result
+	err := p.learn(func(r *run) error {
+		result, err := p.judge(r)
+		firsts = append(firsts, result)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	for _, r := range firsts {
+		if p.Schedules > 0 && p.last >= p.Schedules {
+			break
+		}
+		p.last++
+		p.ran.Add(1)
+		p.take(p.last, r)
+		if r.Failing > 0 && !p.KeepGoing {
+			return errFound
+		}
+	}
+	return nil
+}
+
+// learn takes the profile and, with it, adds to the bytes known to be shared.
+// Each schedule that it runs is given to seen once, unless that is nil.
+func (p *sampler) learn(seen func(*run) error) error {
+	s, err := p.session(0)
+	if err != nil {
+		return err
+	}
+	s.M.ForgetShared()
+	for {
+		known := s.Grown()
+		p.profile = newProfile(len(s.Plan.Threads))
+		for _, reverse := range []bool{false, true} {
+			r := &run{ctx: p.ctx, s: s}
+			if err := r.begin(); err != nil {
+				return err
+			}
+			if err := p.profile.record(r, reverse); err != nil {
+				return err
+			}
+			if seen != nil {
+				if err := seen(r); err != nil {
+					return err
+				}
+			}
+		}
+		seen = nil
+		if s.Grown() == known {
+			break
+		}
+	}
+	p.shared = s.M.SharedBytes()
+	p.profile.finish()
+	return nil
+}
+
+// session is the session of a job, which knows what all know.
+func (p *sampler) session(job int) (*scenario.Session, error) {
+	s := p.sessions[job]
+	if s == nil {
+		var err error
+		if s, err = p.start(); err != nil {
+			return nil, err
+		}
+		if n := len(s.Plan.Threads); n > maxThreads {
+			s.Close()
+			return nil, fmt.Errorf("%d racing threads, at most %d", n, maxThreads)
+		}
+		s.M.WantEvents(true)
+		p.sessions[job] = s
+	}
+	return s, s.M.AddShared(p.shared)
+}
+
+// drawn is what became of one schedule.
+type drawn struct {
+	result  *Result
+	learned map[uint64]uint8 // shared bytes; nil when no more than was known
+	err     error            // it could not be run
+}
+
+// batch runs the next n schedules on all sessions, and tells whether more bytes
+// turned out to be shared.
+func (p *sampler) batch(n uint64) (grown bool, err error) {
+	results := make([]drawn, n)
+	var next, limit atomic.Uint64 // limit: the first that need not be run
+	limit.Store(n)
+	errs := make([]error, min(uint64(len(p.sessions)), n))
+	var wg sync.WaitGroup
+	for job := range errs {
+		wg.Go(func() { errs[job] = p.work(job, results, &next, &limit) })
+	}
+	wg.Wait()
+	for i, d := range results[:limit.Load()] {
+		if d.err != nil {
+			return grown, d.err
+		}
+		if d.result == nil {
+			continue // the search was broken off
+		}
+		p.take(p.last+uint64(i)+1, d.result)
+		for addr, mask := range d.learned {
+			p.shared[addr] |= mask
+			grown = true
+		}
+	}
+	p.last += n
+	for _, err := range errs {
+		if err != nil {
+			return grown, err
+		}
+	}
+	if !p.KeepGoing && p.total.Failing > 0 {
+		return grown, errFound
+	}
+	return grown, nil
+}
+
+// work runs schedules of a batch until none is left. After one that fails or
+// cannot be run, those with higher numbers are of no interest.
+func (p *sampler) work(job int, results []drawn, next, limit *atomic.Uint64) error {
+	s, err := p.session(job)
+	if err != nil {
+		return err
+	}
+	for {
+		i := next.Add(1) - 1
+		if i >= limit.Load() {
+			return nil
+		}
+		d := p.draw(s, p.last+i+1)
+		if err := p.ctx.Err(); err != nil && errors.Is(d.err, err) {
+			return err
+		}
+		results[i] = d
+		n := p.ran.Add(1)
+		if p.Progress != nil && n%16 == 1 {
+			p.report.set(Progress{Preemptions: -1, Schedules: n})
+		}
+		if d.err == nil && (p.KeepGoing || d.result.Failing == 0) {
+			continue
+		}
+		for {
+			old := limit.Load()
+			if old <= i+1 || limit.CompareAndSwap(old, i+1) {
+				break
+			}
+		}
+	}
+}
+
+// draw runs one schedule.
+func (p *sampler) draw(s *scenario.Session, number uint64) drawn {
+	s.M.ForgetShared()
+	known := s.Grown()
+	r := &run{ctx: p.ctx, s: s, rand: generator(p.Seed, number), profile: p.profile}
+	if err := r.begin(); err != nil {
+		return drawn{err: err}
+	}
+	if err := p.walk(r); err != nil {
+		return drawn{err: err}
+	}
+	result, err := p.judge(r)
+	d := drawn{result: result, err: err}
+	if s.Grown() != known {
+		d.learned = s.M.SharedBytes()
+	}
+	return d
+}
+
+// generator is the source of chance for one schedule. ChaCha8 keeps those of
+// neighbouring numbers apart, which generators with a smaller state need not.
+func generator(seed, number uint64) *rand.Rand {
+	var key [32]byte
+	binary.LittleEndian.PutUint64(key[0:], seed)
+	binary.LittleEndian.PutUint64(key[8:], number)
+	return rand.New(rand.NewChaCha8(key))
+}
+
+// judge is the result of a run that is over, as of a search of one schedule.
+func (p *sampler) judge(r *run) (*Result, error) {
+	o, over := r.s.Outcome()
+	if !over {
+		return nil, errors.New("sample: a schedule has ended before the race")
+	}
+	result := &Result{Schedules: 1, Instructions: r.instructions}
+	if !o.Failed() && p.Inspect == nil {
+		return result, nil
+	}
+	schedule := slices.Clone(r.schedule)
+	if n := len(schedule); n > 0 {
+		// The last slice runs into the failure, or to the end, however long
+		// that takes.
+		schedule[n-1].N = 0
+	}
+	_, err := result.judge(o, schedule, -1, p.Inspect)
+	return result, err
+}
+
+// take adds the result of the schedule of a number to that of the search.
+func (p *sampler) take(number uint64, r *Result) {
+	for i := range r.Findings {
+		// merge adds what is there. Schedules that were given up when the
+		// search was broken off have numbers too.
+		r.Findings[i].Number = number - p.total.Schedules
+	}
+	p.total.merge(r)
+}

@@ -1,0 +1,117 @@
+package explore
+
+import "emurace/scenario"
+
+// surw makes every order of the interesting events about equally likely. These
+// are the accesses to one place of the profile, drawn anew for each schedule with
+// a chance that follows how often it is accessed; without any such place, every
+// event is interesting. The thread that is to do the next interesting event is
+// intended beforehand, with a chance that follows how many it has left; each of
+// the others may do what is not interesting, and is held when it comes to what
+// is. Who of those that are not held goes next is drawn with equal chances.
+//
+// If threads did not wait for each other and their counts were exact, the orders
+// of the interesting events would be uniform: a thread with n of the N events
+// left is the next in n/N of all orders. Where the intended thread cannot get on
+// because those that it waits for are held, all are let go and the intention is
+// dropped; a thread that has more interesting events than the profile says keeps
+// one as long as it comes to another.
+//
+// Source: Zhao, Wolff, Mathur and Roychoudhury, Selectively Uniform Concurrency
+// Testing, ASPLOS 2025 (SURW); the choice of the place follows the tool that the
+// authors published with it.
+func surw(r *run) error {
+	w := &uniform{run: r, place: r.profile.choose(r.rand), intended: -1}
+	w.left = r.profile.count(w.place)
+	held := set(0)
+	for !r.over() {
+		can := r.enabled()
+		free := can &^ held
+		if free == 0 {
+			held, w.intended = 0, w.draw(can)
+			continue
+		}
+		t := r.pick(free)
+		moved, interesting, err := w.move(t, can)
+		if err != nil {
+			return err
+		}
+		switch {
+		case !moved:
+			held |= 1 << t
+		case interesting:
+			held = 0
+		}
+	}
+	return nil
+}
+
+// uniform is the state of one schedule of surw.
+type uniform struct {
+	*run
+	place    *location // nil for any
+	left     []uint64  // interesting events of each thread, as far as is known
+	intended int       // the thread to do the next one, -1 when that is not drawn yet
+}
+
+// move runs a thread's next event, unless that is interesting and another thread
+// is to do the next such event. can is the threads that can run.
+func (w *uniform) move(t int, can set) (moved, interesting bool, err error) {
+	if can == 1<<t || t == w.intended {
+		// There is nobody to be held for.
+		e, err := w.step(t)
+		interesting = w.place.touchedBy(&e)
+		if interesting {
+			w.done(t)
+		}
+		return true, interesting, err
+	}
+	_, err = w.try(t, func(e *scenario.Event) bool {
+		interesting = w.place.touchedBy(e)
+		if !interesting {
+			moved = true
+			return true
+		}
+		w.left[t] = max(w.left[t], 1)
+		if w.intended < 0 {
+			w.intended = w.draw(everyone)
+		}
+		moved = w.intended == t
+		return moved
+	})
+	if moved && interesting {
+		w.done(t)
+	}
+	return moved, interesting, err
+}
+
+// done counts an interesting event of a thread's.
+func (w *uniform) done(t int) {
+	w.left[t] -= min(w.left[t], 1)
+	w.intended = -1
+}
+
+// everyone is all threads: one that waits now may be let go in time.
+const everyone = ^set(0)
+
+// draw is a thread of the set, with a chance that follows what it has left. One
+// of them has something left.
+func (w *uniform) draw(threads set) int {
+	total := uint64(0)
+	for t, n := range w.left {
+		if threads.has(t) {
+			total += n
+		}
+	}
+	n := w.rand.Uint64N(total)
+	for t, left := range w.left {
+		if !threads.has(t) {
+			continue
+		}
+		if n < left {
+			return t
+		}
+		n -= left
+	}
+	return threads.first()
+}
