@@ -43,7 +43,8 @@ type Options struct {
 type Progress struct {
 	Preemptions int    // schedules with so many are being run; -1 for any number
 	Schedules   uint64 // run so far, all bounds together
-	Done, Units uint64 // parts of the present bound that are finished, and in all
+	Failing     uint64 // of schedules drawn at random
+	Done, Units uint64 // parts of the present bound that are finished, and in all; or schedules
 	Depth       int    // events of the present run, where those are counted
 	Restarts    int    // how often the search began anew with more shared bytes
 	// Share guesses how much of the search is done, from 0 to 1, as if its

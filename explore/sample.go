@@ -27,9 +27,9 @@ const (
 // Strategies lists them, the best first.
 func Strategies() []Strategy { return []Strategy{SURW, POS, PCT, Random} }
 
-// defaultDepth is the d of PCT: most published bugs need no more than two
+// DefaultDepth is the d of PCT: most published bugs need no more than two
 // ordering constraints beside the order in which threads begin.
-const defaultDepth = 3
+const DefaultDepth = 3
 
 // walk of a strategy runs one schedule to its end.
 type walk func(*run) error
@@ -37,7 +37,7 @@ type walk func(*run) error
 func (o Options) walkOf(s Strategy) (walk, error) {
 	depth := o.Depth
 	if depth == 0 {
-		depth = defaultDepth
+		depth = DefaultDepth
 	}
 	if depth < 0 {
 		return nil, fmt.Errorf("depth %d: less than 1", depth)
@@ -123,6 +123,7 @@ type sampler struct {
 	profile  *profile
 	last     uint64        // number of the last schedule of the batches so far
 	ran      atomic.Uint64 // schedules, for Progress
+	failing  atomic.Uint64 // of them
 }
 
 func (p *sampler) close() {
@@ -176,6 +177,7 @@ func (p *sampler) inOrder() error {
 		}
 		p.last++
 		p.ran.Add(1)
+		p.failing.Add(r.Failing)
 		p.take(p.last, r)
 		if r.Failing > 0 && !p.KeepGoing {
 			return errFound
@@ -299,8 +301,11 @@ func (p *sampler) work(job int, results []drawn, next, limit *atomic.Uint64) err
 		}
 		results[i] = d
 		n := p.ran.Add(1)
+		if d.err == nil {
+			p.failing.Add(d.result.Failing)
+		}
 		if p.Progress != nil && n%16 == 1 {
-			p.report.set(Progress{Preemptions: -1, Schedules: n})
+			p.report.set(Progress{Preemptions: -1, Schedules: n, Failing: p.failing.Load(), Done: min(n, p.Schedules), Units: p.Schedules})
 		}
 		if d.err == nil && (p.KeepGoing || d.result.Failing == 0) {
 			continue

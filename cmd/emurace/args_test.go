@@ -134,6 +134,18 @@ func TestProgress(t *testing.T) {
 	if got := b.String(); !strings.Contains(got, "2 preemptions: 7 schedules") || strings.Contains(got, "\n") {
 		t.Errorf("%q", got)
 	}
+	b.Reset()
+	drawn := &progress{w: &b, level: -1, drawn: true}
+	drawn.update(explore.Progress{Preemptions: -1, Schedules: 5, Failing: 2})
+	if got := b.String(); !strings.HasPrefix(got, "emurace: 5 schedules, ") || !strings.HasSuffix(got, "/s, 2 of them failing\n") {
+		t.Errorf("%q", got)
+	}
+	b.Reset()
+	drawn = &progress{w: &b, level: -1, drawn: true}
+	drawn.update(explore.Progress{Preemptions: -1, Schedules: 5, Done: 5, Units: 30})
+	if got := b.String(); !strings.HasPrefix(got, "emurace: 5 of 30 schedules, ") {
+		t.Errorf("%q", got)
+	}
 	none := &progress{w: closed{}, level: -1, terminal: true}
 	none.update(explore.Progress{Preemptions: -1, Schedules: 7, Units: 0})
 	none.finish()

@@ -19,23 +19,6 @@ import (
 	"emurace/sysroot"
 )
 
-// The strategies. Without one, dpor is used, and bounded when a bound of
-// preemptions is given.
-const (
-	strategyBounded = "bounded"
-	strategyDPOR    = "dpor"
-)
-
-func strategy(c *cli.Context) string {
-	switch {
-	case c.IsSet("strategy"):
-		return c.String("strategy")
-	case c.IsSet("preemptions"):
-		return strategyBounded
-	}
-	return strategyDPOR
-}
-
 func exploreCommand() *cli.Command {
 	return &cli.Command{
 		Name:      "explore",
@@ -46,6 +29,15 @@ func exploreCommand() *cli.Command {
            schedule is covered and the result is a proof. The default.
   bounded  runs every schedule with 0 preemptions, then with 1, 2, ..., at every
            machine instruction. The default with --preemptions.
+  surw     draws schedules at random, so that the orders of the accesses to one
+           place are about equally likely; which place is drawn for each schedule.
+           The default with --schedules or --time.
+  pct      draws priorities for the threads, and --depth less one places at which
+           the thread that runs gets the lowest. The default with --depth.
+  pos      draws a priority for every access that other threads care about.
+  random   draws the next thread, again and again.
+What a strategy at random finds depends on --seed, and not on --jobs; without a
+limit it goes on until something fails.
 The search stops at the first failing schedule, or with --keep-going counts them
 all. Ctrl-C shows the result so far.
 
@@ -54,18 +46,21 @@ Examples:
   emurace explore --arch amd64 --sysroot host
   emurace explore --sysroot debian:trixie --keep-going
   emurace explore --sysroot debian:trixie --preemptions 1 --keep-going
+  emurace explore --schedules 1000 --seed 7
+  emurace explore --strategy pct --depth 4 --time 1m --keep-going
   emurace explore getenv-setenv --set entries=65 --set setenvs=1 --preemptions 1
   emurace explore --set name=EMURACE_060 --detect use-after-free --detect data-race
   emurace explore --list`,
 		Flags: []cli.Flag{
 			&cli.StringSliceFlag{Name: "arch", Usage: "arm64 or amd64; may be given several times (default: arm64)", EnvVars: []string{"EMURACE_ARCH"}},
 			&cli.StringSliceFlag{Name: "sysroot", Usage: "the libc: debian:`SUITE`, host or a folder; may be given several times (default: debian:bookworm, or what the machine has for host)", EnvVars: []string{"EMURACE_SYSROOT"}},
-			&cli.StringFlag{Name: "strategy", Usage: "how to search: dpor or bounded", DefaultText: "dpor, or bounded with --preemptions", EnvVars: []string{"EMURACE_STRATEGY"}},
+			&cli.StringFlag{Name: "strategy", Usage: "how to search: " + oneOf(strategies()), DefaultText: "see above", EnvVars: []string{"EMURACE_STRATEGY"}},
 			&cli.IntFlag{Name: "preemptions", Value: -1, DefaultText: "no bound", Usage: "bounded: the highest `N` of preemptions to try", EnvVars: []string{"EMURACE_PREEMPTIONS"}},
+			&cli.IntFlag{Name: "depth", Value: explore.DefaultDepth, Usage: "pct: find failures that take `N` ordering constraints", EnvVars: []string{"EMURACE_DEPTH"}},
 			&cli.Uint64Flag{Name: "schedules", Usage: "stop after about `N` schedules", DefaultText: "no limit", EnvVars: []string{"EMURACE_SCHEDULES"}},
 			&cli.DurationFlag{Name: "time", Usage: "stop after a time such as 30s", DefaultText: "no limit", EnvVars: []string{"EMURACE_TIME"}},
 			&cli.IntFlag{Name: "jobs", Aliases: []string{"j"}, Value: runtime.NumCPU(), DefaultText: "number of processors", Usage: "search with `N` machines side by side", EnvVars: []string{"EMURACE_JOBS"}},
-			&cli.Uint64Flag{Name: "seed", Value: 1, Usage: "of the random bytes that the process gets", EnvVars: []string{"EMURACE_SEED"}},
+			&cli.Uint64Flag{Name: "seed", Value: 1, Usage: "of the random bytes that the process gets, and of what surw, pct, pos and random draw", EnvVars: []string{"EMURACE_SEED"}},
 			&cli.BoolFlag{Name: "keep-going", Usage: "count every failing schedule instead of stopping at the first", EnvVars: []string{"EMURACE_KEEP_GOING"}},
 			&cli.StringFlag{Name: "locks", Value: "raw", Usage: "dpor: raw runs a lock's instructions like any others, abstract takes a lock as one thing", EnvVars: []string{"EMURACE_LOCKS"}},
 			&cli.StringFlag{Name: "resume", Usage: "dpor: keep the search's state in `FILE`, and go on from there if it exists"},
@@ -177,35 +172,14 @@ func exploreJobs(c *cli.Context) ([]job, error) {
 	if err != nil {
 		return nil, usage(fmt.Errorf("explore: %w", err), "emurace explore --list shows the parameters")
 	}
-	switch s := strategy(c); s {
-	case strategyBounded:
-	case strategyDPOR:
-		if c.IsSet("preemptions") {
-			return nil, usage(errors.New("--preemptions does not go with --strategy dpor: cutting its search short would make it miss schedules without telling"), "use --strategy bounded, or leave --preemptions out")
-		}
-	default:
-		return nil, usage(fmt.Errorf("--strategy %q: not dpor or bounded", s), "")
-	}
-	switch l := c.String("locks"); {
-	case l != "raw" && l != "abstract":
-		return nil, usage(fmt.Errorf("--locks %q: not raw or abstract", l), "")
-	case l == "abstract" && strategy(c) != strategyDPOR:
-		return nil, usage(fmt.Errorf("--locks abstract does not go with --strategy %s", strategy(c)), "only dpor knows abstract locks")
+	if err := checkStrategy(c); err != nil {
+		return nil, err
 	}
 	if c.String("resume") != "" && strategy(c) != strategyDPOR {
 		return nil, usage(fmt.Errorf("--resume does not go with --strategy %s", strategy(c)), "only a search with dpor can be gone on with")
 	}
-	if n := c.Int("preemptions"); n < 0 && c.IsSet("preemptions") {
-		return nil, usage(fmt.Errorf("--preemptions %d: not a number from 0 up", n), "leave the flag out for no bound")
-	}
 	if n := c.Int("jobs"); n < 1 || n > 256 {
 		return nil, usage(fmt.Errorf("--jobs %d: not a number from 1 to 256", n), "")
-	}
-	if d := c.Duration("time"); d < 0 || d == 0 && c.IsSet("time") {
-		return nil, usage(fmt.Errorf("--time %v: not a time above 0", d), "")
-	}
-	if c.Uint64("schedules") == 0 && c.IsSet("schedules") {
-		return nil, usage(errors.New("--schedules 0: not a number from 1 up"), "")
 	}
 	return exploreMachines(c, sc, values)
 }
@@ -318,14 +292,10 @@ func (j job) run(c *cli.Context) (*outcome, error) {
 	}
 	defer sys.Close()
 	show := newProgress(c)
-	search := explore.DPOR
-	if strategy(c) == strategyBounded {
-		search = explore.Bounded
-	}
 	options := explore.Options{
 		Preemptions: c.Int("preemptions"), KeepGoing: c.Bool("keep-going"), Jobs: c.Int("jobs"),
 		Schedules: c.Uint64("schedules"), Time: c.Duration("time"), Progress: show.update,
-		AbstractLocks: c.String("locks") == "abstract",
+		AbstractLocks: c.String("locks") == "abstract", Seed: j.recipe.Seed, Depth: c.Int("depth"),
 	}
 	if pool := j.inspections(sys, &options); pool != nil {
 		defer pool.Close()
@@ -335,12 +305,12 @@ func (j job) run(c *cli.Context) (*outcome, error) {
 			return nil, err
 		}
 	}
-	result, err := search(c.Context, func() (*scenario.Session, error) { return start(sys, j.recipe) }, options)
+	result, err := search(c.Context, strategy(c), func() (*scenario.Session, error) { return start(sys, j.recipe) }, options)
 	show.finish()
 	interrupted := errors.Is(err, context.Canceled)
 	if err != nil && !interrupted {
 		return nil, err
 	}
-	o := &outcome{job: j, ctx: c.Context, result: result, elapsed: time.Since(began), interrupted: interrupted, minimizing: c.Bool("minimize"), locks: c.String("locks")}
+	o := &outcome{job: j, ctx: c.Context, result: result, elapsed: time.Since(began), interrupted: interrupted, minimizing: c.Bool("minimize"), strategy: strategy(c), locks: c.String("locks")}
 	return o, o.explain(sys, c.String("output"))
 }

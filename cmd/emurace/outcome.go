@@ -25,6 +25,7 @@ type outcome struct {
 	elapsed     time.Duration
 	interrupted bool
 	minimizing  bool
+	strategy    string
 	locks       string // raw or abstract
 
 	libc     scenario.LibcID
@@ -176,6 +177,7 @@ type resultObject struct {
 	Arch                 string          `json:"arch"`
 	Libc                 replay.Libc     `json:"libc"`
 	Strategy             string          `json:"strategy"`
+	Depth                int             `json:"depth,omitempty"` // of pct
 	Seed                 uint64          `json:"seed"`
 	Preemptions          *int            `json:"preemptions"` // the bound asked for; null is none
 	PreemptionsCompleted *int            `json:"preemptions_completed,omitempty"`
@@ -197,7 +199,7 @@ type resultObject struct {
 func (o *outcome) object(c *cli.Context) resultObject {
 	r := resultObject{
 		Event: "result", Schema: 1, Scenario: o.recipe.Scenario.Name, Settings: o.recipe.Scenario.Settings(o.recipe.Values),
-		Arch: o.recipe.Arch.String(), Strategy: strategy(c), Seed: o.recipe.Seed, Locks: o.locks, MemoryModel: "sc",
+		Arch: o.recipe.Arch.String(), Strategy: o.strategy, Seed: o.recipe.Seed, Locks: o.locks, MemoryModel: "sc",
 		Libc:    replay.Libc{Version: o.libc.Version, BuildID: o.libc.BuildID, SHA256: o.libc.SHA256, Source: o.recipe.Source},
 		Verdict: o.result.Verdict, Complete: o.result.Complete, Interrupted: o.interrupted,
 		Schedules: o.result.Schedules, Failing: o.result.Failing, Blocked: o.result.Blocked, Instructions: o.result.Instructions,
@@ -206,6 +208,9 @@ func (o *outcome) object(c *cli.Context) resultObject {
 	}
 	if n := c.Int("preemptions"); n >= 0 {
 		r.Preemptions = &n
+	}
+	if o.strategy == string(explore.PCT) {
+		r.Depth = c.Int("depth")
 	}
 	if n := o.result.Preemptions; n >= 0 {
 		r.PreemptionsCompleted = &n
@@ -254,7 +259,10 @@ func (o *outcome) print(p *replay.Printer) error {
 		p.Printf("%s\n", p.Faint("This assumes sequentially consistent memory and "+locks+"; it covers this libc, these calls and parameters."))
 	default:
 		done := "the search was cut short"
-		if r.Preemptions >= 0 {
+		switch {
+		case drawn(o.strategy):
+			done = "they were drawn at random and say nothing of others"
+		case r.Preemptions >= 0:
 			done = "those with at most " + plural(uint64(r.Preemptions), "preemption", "preemptions") + " are finished"
 		}
 		p.Printf("%s: of %s so far none fails; %s, %s\n", p.Head("UNDECIDED"), plural(r.Schedules, "schedule", "schedules"), done, seconds)

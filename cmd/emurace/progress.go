@@ -20,6 +20,7 @@ const lineEvery = 5 * time.Second
 type progress struct {
 	w        io.Writer
 	terminal bool
+	drawn    bool // schedules are drawn at random, so nothing is known of how many there are
 	bar      *progressbar.ProgressBar
 	level    int
 	began    time.Time
@@ -28,11 +29,18 @@ type progress struct {
 
 func newProgress(c *cli.Context) *progress {
 	now := time.Now()
-	return &progress{w: c.App.ErrWriter, terminal: isTerminal(c.App.ErrWriter), level: -1, began: now, lastLine: now}
+	return &progress{w: c.App.ErrWriter, terminal: isTerminal(c.App.ErrWriter), drawn: drawn(strategy(c)), level: -1, began: now, lastLine: now}
 }
 
-func describe(u explore.Progress, since time.Time) string {
-	rate := float64(u.Schedules) / time.Since(since).Seconds()
+func (p *progress) describe(u explore.Progress) string {
+	rate := float64(u.Schedules) / time.Since(p.began).Seconds()
+	if p.drawn {
+		of := ""
+		if u.Units > 0 {
+			of = fmt.Sprintf(" of %d", u.Units)
+		}
+		return fmt.Sprintf("%d%s schedules, %.0f/s, %d of them failing", u.Schedules, of, rate, u.Failing)
+	}
 	if u.Preemptions < 0 {
 		return fmt.Sprintf("%d interleavings, %.0f/s, %d events deep, done perhaps %.0f%%", u.Schedules, rate, u.Depth, 100*u.Share)
 	}
@@ -45,7 +53,7 @@ func (p *progress) update(u explore.Progress) {
 	if !p.terminal {
 		if time.Since(p.lastLine) >= lineEvery {
 			p.lastLine = time.Now()
-			_, _ = fmt.Fprintf(p.w, "emurace: %s\n", describe(u, p.began))
+			_, _ = fmt.Fprintf(p.w, "emurace: %s\n", p.describe(u))
 		}
 		return
 	}
@@ -60,7 +68,7 @@ func (p *progress) update(u explore.Progress) {
 			progressbar.OptionSetWriter(p.w), progressbar.OptionSetWidth(24),
 			progressbar.OptionClearOnFinish(), progressbar.OptionSetPredictTime(true))
 	}
-	p.bar.Describe(describe(u, p.began))
+	p.bar.Describe(p.describe(u))
 	if u.Units == 0 {
 		_ = p.bar.Add(1)
 		return

@@ -1,0 +1,111 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/urfave/cli/v2"
+
+	"emurace/explore"
+	"emurace/scenario"
+)
+
+// The strategies that are no matter of chance. Those that are, are
+// explore.Strategies.
+const (
+	strategyDPOR    = "dpor"
+	strategyBounded = "bounded"
+)
+
+func strategies() []string {
+	list := []string{strategyDPOR, strategyBounded}
+	for _, s := range explore.Strategies() {
+		list = append(list, string(s))
+	}
+	return list
+}
+
+// strategy is the one asked for, or the one that goes with the other flags: a
+// limit of preemptions is bounded's and a depth pct's, abstract locks are dpor's.
+// Within a budget, schedules drawn at random find more than the first of a
+// systematic search, which all begin alike. Without any of these it is dpor,
+// whose search ends with a proof.
+func strategy(c *cli.Context) string {
+	switch {
+	case c.IsSet("strategy"):
+		return c.String("strategy")
+	case c.IsSet("preemptions"):
+		return strategyBounded
+	case c.IsSet("depth"):
+		return string(explore.PCT)
+	case c.String("locks") == "abstract":
+		return strategyDPOR
+	case c.IsSet("schedules") || c.IsSet("time"):
+		return string(explore.SURW)
+	}
+	return strategyDPOR
+}
+
+// drawn tells whether a strategy draws its schedules at random.
+func drawn(s string) bool { return slices.Contains(explore.Strategies(), explore.Strategy(s)) }
+
+// checkStrategy refuses flags that do not go together.
+func checkStrategy(c *cli.Context) error {
+	s := strategy(c)
+	if !slices.Contains(strategies(), s) {
+		return usage(fmt.Errorf("--strategy %q: not %s", s, oneOf(strategies())), "emurace explore --help says what each of them does")
+	}
+	if c.IsSet("preemptions") && s != strategyBounded {
+		why := "only bounded counts preemptions"
+		if s == strategyDPOR {
+			why = "cutting its search short would make it miss schedules without telling"
+		}
+		return usage(fmt.Errorf("--preemptions does not go with --strategy %s: %s", s, why), "use --strategy bounded, or leave --preemptions out")
+	}
+	if n := c.Int("preemptions"); n < 0 && c.IsSet("preemptions") {
+		return usage(fmt.Errorf("--preemptions %d: not a number from 0 up", n), "leave the flag out for no bound")
+	}
+	if c.IsSet("depth") && s != string(explore.PCT) {
+		return usage(fmt.Errorf("--depth does not go with --strategy %s", s), "only pct has a depth")
+	}
+	if n := c.Int("depth"); n < 1 || n > maxDepth {
+		return usage(fmt.Errorf("--depth %d: not a number from 1 to %d", n, maxDepth), "pct finds most failures with 3; every further one makes its schedules rarer")
+	}
+	switch l := c.String("locks"); {
+	case l != "raw" && l != "abstract":
+		return usage(fmt.Errorf("--locks %q: not raw or abstract", l), "")
+	case l == "abstract" && s != strategyDPOR:
+		return usage(fmt.Errorf("--locks abstract does not go with --strategy %s", s), "only dpor knows abstract locks")
+	}
+	if d := c.Duration("time"); d < 0 || d == 0 && c.IsSet("time") {
+		return usage(fmt.Errorf("--time %v: not a time above 0", d), "leave the flag out for no limit")
+	}
+	if c.Uint64("schedules") == 0 && c.IsSet("schedules") {
+		return usage(errors.New("--schedules 0: not a number from 1 up"), "leave the flag out for no limit")
+	}
+	return nil
+}
+
+// maxDepth bounds what --depth takes: the chance of any one schedule falls with
+// the events of a run to the power of the depth.
+const maxDepth = 1000
+
+// oneOf lists words as a choice.
+func oneOf(words []string) string {
+	n := len(words) - 1
+	return strings.Join(words[:n], ", ") + " or " + words[n]
+}
+
+// search runs the strategy.
+func search(ctx context.Context, name string, start func() (*scenario.Session, error), o explore.Options) (*explore.Result, error) {
+	switch name {
+	case strategyDPOR:
+		return explore.DPOR(ctx, start, o)
+	case strategyBounded:
+		return explore.Bounded(ctx, start, o)
+	}
+	return explore.Sample(ctx, start, explore.Strategy(name), o)
+}
