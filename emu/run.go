@@ -173,6 +173,11 @@ func (m *Machine) Run(t int, n uint64) (Stop, error) {
 	}
 }
 
+// RunNaively makes Run start Unicorn anew for each instruction, with its own count
+// and an address to end at, which is how a program that steps threads is first
+// written. It changes nothing but how long runs take, and is there to be measured.
+func (m *Machine) RunNaively(on bool) { m.eng.SetNaive(on) }
+
 // WantEvents makes Run stop after every instruction that touches memory that
 // two threads touch, at least one of them writing, or a kernel object. Which
 // bytes those are is learned while this is on; see SharedGrown.

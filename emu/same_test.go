@@ -29,6 +29,11 @@ func randomSchedule(r *rand.Rand, slices int) []slice {
 // environment by the schedule, and returns the digest at its end and one in the
 // middle. It is safe to run beside others.
 func play(sys *System, schedule []slice) (digests []string, err error) {
+	return playOn(sys, schedule, false)
+}
+
+// playOn is play, stepped by the engine's own counting or by Unicorn's.
+func playOn(sys *System, schedule []slice, naively bool) (digests []string, err error) {
 	m, err := New(Options{System: sys, Env: []string{"ONE=1", "TWO=2"}, Seed: 7})
 	if err != nil {
 		return nil, err
@@ -66,6 +71,7 @@ func play(sys *System, schedule []slice) (digests []string, err error) {
 	if _, err := m.Mark(); err != nil { // begins the log
 		return nil, err
 	}
+	m.RunNaively(naively)
 	made := 0
 	for i, s := range schedule {
 		if m.Idle(s.thread) {
@@ -256,5 +262,23 @@ func (p *process) write(addr uint64, b byte) {
 	p.t.Helper()
 	if err := p.Write(0, addr, []byte{b}); err != nil {
 		p.t.Fatal(err)
+	}
+}
+
+// TestNaive: stepping by Unicorn's own count of one and an end address, which the
+// engine does not use, comes to the same state after the same instructions.
+func TestNaive(t *testing.T) {
+	for _, arch := range arches {
+		t.Run(arch.String(), func(t *testing.T) {
+			schedule := randomSchedule(randomness(t), 100)
+			sys := system(t, "bookworm", arch)
+			want, err := play(sys, schedule)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got, err := playOn(sys, schedule, true); err != nil || fmt.Sprint(got) != fmt.Sprint(want) {
+				t.Errorf("%v, %v; want %v", got, err, want)
+			}
+		})
 	}
 }

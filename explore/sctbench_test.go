@@ -2,18 +2,21 @@ package explore
 
 import (
 	"fmt"
+	"math"
+	"slices"
 	"testing"
 
 	"emurace/emu"
 	"emurace/internal/guestcode"
+	"emurace/loader"
 	"emurace/scenario"
 )
 
 // Two programs that studies of concurrency testing use, written afresh: reorder
 // and twostage of SCTBench (Thomson, Donaldson and Betts, Concurrency Testing
-// Using Controlled Schedulers, TOPC 2016). The published ones have a main thread
-// that creates the others one after the other. Here all stand at the start when
-// the race begins; with a gate each, main lets them go one by one.
+// Using Controlled Schedulers, TOPC 2016). In the published ones a main thread
+// creates the others one after the other. Here all stand at the start when the
+// race begins, and main lets them go one by one, through a gate each.
 const benchSource = `
 typedef int lock_fn(void *);
 typedef long syscall_fn(long, ...);
@@ -31,9 +34,8 @@ enum { FUTEX_WAIT = 0, FUTEX_WAKE = 1 };
 
 static void await(long n, syscall_fn *sys)
 {
-	if (n)
-		while (!__atomic_load_n(&gate[n], __ATOMIC_RELAXED))
-			sys(SYS_futex, &gate[n], FUTEX_WAIT, 0, 0);
+	while (!__atomic_load_n(&gate[n], __ATOMIC_RELAXED))
+		sys(SYS_futex, &gate[n], FUTEX_WAIT, 0, 0);
 }
 
 void open_gates(long n, syscall_fn *sys)
@@ -90,7 +92,10 @@ void compare(int *nowhere, long n, syscall_fn *sys, lock_fn *lock, lock_fn *unlo
 type bench struct {
 	name  string
 	funcs []string // what each thread runs
-	gated bool
+	// everything makes each access of the programs an event, of local variables
+	// too, and compiles without optimisation, which keeps those in memory. That
+	// is what the studies counted, who did not know which accesses matter.
+	everything bool
 }
 
 // reorderOf is n-1 threads that set and one that checks.
@@ -112,17 +117,34 @@ func twostageOf(n int) bench {
 	return b
 }
 
-// behindGates is the same with a main thread that lets the others go.
-func (b bench) behindGates() bench {
-	b.name += "/gated"
-	b.gated = true
+// asPublished is the same with every access an event.
+func (b bench) asPublished() bench {
+	b.name += ", every access"
+	b.everything = true
 	return b
 }
 
 // starter makes sessions of the program.
 func (b bench) starter(t testing.TB, sys *emu.System) func() (*scenario.Session, error) {
-	code := guestcode.Build(t, sys.Arch, benchSource)
-	return func() (*scenario.Session, error) { return scenario.Start(sys, b.plan(code), 1) }
+	source := benchSource
+	if b.everything {
+		source = "#pragma GCC optimize(\"O0\")\n" + source
+	}
+	code := guestcode.Build(t, sys.Arch, source)
+	return func() (*scenario.Session, error) {
+		s, err := scenario.Start(sys, b.plan(code), 1)
+		if err != nil || !b.everything {
+			return s, err
+		}
+		stacks := map[uint64]uint8{}
+		for i := range s.Plan.Threads {
+			sp, _ := s.M.StackPointer(s.MachineThread(i))
+			for at := (sp - 1024) &^ 7; at < sp; at += 8 {
+				stacks[at] = 0xff
+			}
+		}
+		return s, s.M.AddShared(stacks)
+	}
 }
 
 func (b bench) plan(code guestcode.Code) *scenario.Plan {
@@ -150,18 +172,87 @@ func (b bench) plan(code guestcode.Code) *scenario.Plan {
 			return scenario.Calls{call}
 		})})
 	}
-	if b.gated {
-		add("open_gates", func() []uint64 { return []uint64{uint64(len(b.funcs)), libc["syscall"]} })
-	}
+	add("open_gates", func() []uint64 { return []uint64{uint64(len(b.funcs)), libc["syscall"]} })
 	for i, fn := range b.funcs {
-		gate := uint64(0)
-		if b.gated {
-			gate = uint64(i + 1)
-		}
 		const nowhere = 8
 		add(fn, func() []uint64 {
-			return []uint64{nowhere, gate, libc["syscall"], libc["pthread_mutex_lock"], libc["pthread_mutex_unlock"]}
+			return []uint64{nowhere, uint64(i + 1), libc["syscall"], libc["pthread_mutex_lock"], libc["pthread_mutex_unlock"]}
 		})
 	}
 	return plan
+}
+
+// trials are how many schedules a strategy needs until one fails, for each seed
+// from 0 on, at most so many; sorted.
+func (b bench) trials(t *testing.T, sys *emu.System, st Strategy, seeds, most int) []uint64 {
+	t.Helper()
+	start := b.starter(t, sys)
+	var list []uint64
+	for seed := range uint64(seeds) {
+		r := sampled(t, start, st, Options{Seed: seed, Schedules: uint64(most), Jobs: 2})
+		n := uint64(most)
+		if r.Failing > 0 {
+			n = r.Findings[0].Number
+		}
+		list = append(list, n)
+	}
+	slices.Sort(list)
+	t.Logf("%s, %v: %s: %v", b.name, sys.Arch, st, list)
+	return list
+}
+
+// SURW finds in a few schedules what others find in hundreds or not at all.
+func TestSURWFinds(t *testing.T) {
+	eachArch(t, func(t *testing.T, sys *emu.System) {
+		for _, c := range []struct {
+			bench
+			under uint64 // on the median
+		}{{reorderOf(3), 100}, {reorderOf(10), 100}, {twostageOf(20), 20}} {
+			const seeds = 20
+			list := c.trials(t, sys, SURW, seeds, 1000)
+			if median := (list[seeds/2-1] + list[seeds/2]) / 2; median >= c.under {
+				t.Errorf("%s: SURW needs %d schedules on the median, want fewer than %d", c.name, median, c.under)
+			}
+		}
+	})
+}
+
+// Where every access is an event, as it was in the studies, PCT and POS need as
+// many schedules as published for SURW's evaluation (ASPLOS 2025, raw data: means
+// of 20 trials), within a factor of two, and the random walk finds nothing. How
+// often one has to draw is distributed geometrically, so that each of the two means
+// scatters by one part in the root of 20.
+func TestPublishedMeans(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes a minute")
+	}
+	sys := system(t, loader.ARM64)
+	for _, c := range []struct {
+		bench
+		strategy  Strategy
+		published float64 // 0 for never
+	}{
+		{reorderOf(3), PCT, 184}, {reorderOf(3), POS, 85}, {reorderOf(3), Random, 0},
+		{reorderOf(10), POS, 0}, {reorderOf(10), Random, 0},
+		{twostageOf(20), PCT, 158}, {twostageOf(20), POS, 156}, {twostageOf(20), Random, 0},
+	} {
+		b := c.asPublished()
+		if c.published == 0 {
+			const most = 1000
+			list := b.trials(t, sys, c.strategy, 3, most)
+			if list[0] < most {
+				t.Errorf("%s: %s finds the failure after %d schedules, want never", b.name, c.strategy, list[0])
+			}
+			continue
+		}
+		list := b.trials(t, sys, c.strategy, 20, 4000)
+		sum := uint64(0)
+		for _, n := range list {
+			sum += n
+		}
+		mean := float64(sum) / float64(len(list))
+		if scatter := 1 + math.Sqrt(2.0/20); mean < c.published/2/scatter || mean > c.published*2*scatter {
+			t.Errorf("%s: %s needs %.1f schedules on average, published are %.0f", b.name, c.strategy, mean, c.published)
+		}
+	}
 }

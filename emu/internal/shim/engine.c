@@ -265,15 +265,17 @@ static void settle_fault(em_engine *e, int slot, int pc_reg) {
 
 // Lets the processor run from the thread's pc on. arm64's WFI only ends
 // Unicorn's run; to a process it is an instruction like any other, since Linux
-// does not trap it.
+// does not trap it. A naive engine leaves the counting to Unicorn, one instruction
+// at a time up to an address that is never reached, in the page that runs.
 static int start(em_engine *e, int pc_reg) {
     uint64_t pc;
     int err;
     uc_reg_read(e->uc, pc_reg, &pc);
     do {
-        err = uc_emu_start(e->uc, pc, 0, 0, 0);
+        uint64_t until = e->naive ? (pc ^ EM_PAGE / 2) | 1 : 0;
+        err = uc_emu_start(e->uc, pc, until, 0, e->naive);
         uc_reg_read(e->uc, pc_reg, &pc);
-    } while (!err && e->stop < 0 && e->arch == UC_ARCH_ARM64 && pc != 0 && e->left > 0);
+    } while (!err && e->stop < 0 && (e->naive || e->arch == UC_ARCH_ARM64) && pc != 0 && e->left > 0);
     return err;
 }
 
@@ -285,8 +287,8 @@ static int settle_silence(em_engine *e, int pc_reg) {
         e->fault = (em_fault){.access = EM_X};
         return EM_STOP_FAULT;
     }
-    if (pc == 0 || e->arch == UC_ARCH_ARM64)
-        return EM_STOP_BUDGET; // the last one was a branch to 0, or WFI
+    if (pc == 0 || e->arch == UC_ARCH_ARM64 || e->naive)
+        return e->event ? EM_STOP_EVENT : EM_STOP_BUDGET; // the last one was a branch to 0, or WFI
     // x86's HLT, which only a kernel may use.
     uc_reg_write(e->uc, pc_reg, &e->pc);
     return EM_STOP_ILLEGAL;

@@ -137,6 +137,7 @@ typedef struct em_engine {
     bool sharing; // stop after every instruction that touches shared bytes
     bool event;   // the last instruction did
     em_share share;
+    bool naive;   // Unicorn counts instructions, one a start; see start
     bool stepping_on; // the next instruction runs, breakpoint or not
     em_breaks breaks;
     bool *pc_synced; // Unicorn's skip_sync_pc_on_exit; see on_code
