@@ -1,0 +1,299 @@
+package timeline
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"sort"
+
+	"emurace/emu"
+	"emurace/scenario"
+)
+
+// Moment counts the instructions that the race has completed.
+type Moment = uint64
+
+// MaxLen bounds the instructions of a run that a timeline is made of: each takes
+// sixteen bytes of memory, and about a microsecond to record.
+const MaxLen = 1 << 24
+
+// ErrTooLong is wrapped by the error about a run of more than MaxLen instructions.
+var ErrTooLong = errors.New("the run is too long to be gone through")
+
+// every is the distance of checkpoints, in instructions.
+const every = 8192
+
+// Timeline is a run that can be stood in at any moment. It moves its session,
+// which nobody else may move as long as the timeline is used; reading from the
+// session's machine is what it is for.
+type Timeline struct {
+	s        *scenario.Session
+	at       Moment
+	slices   []slice  // of the instructions recorded
+	pcs, sps []uint64 // of each instruction, before it
+	log      []emu.LogEntry
+	end      scenario.Outcome
+	over     bool // the recorded run comes to an end
+
+	recorded scenario.Schedule // as it was when the timeline was made
+	marks    []checkpoint      // ascending, none after at
+	syscalls map[uint64]bool   // by pc: whether the instruction there is a system call
+}
+
+// slice is a thread running without a break.
+type slice struct {
+	thread int
+	from   Moment
+}
+
+// checkpoint is a moment that can be rewound to.
+type checkpoint struct {
+	at   Moment
+	mark *scenario.Mark
+}
+
+// New records a run by playing its schedule from the start of the race. The
+// schedule may end before the race does. The session is left at the end.
+func New(s *scenario.Session, schedule scenario.Schedule) (*Timeline, error) {
+	t := &Timeline{s: s, recorded: slices.Clone(schedule), syscalls: map[uint64]bool{}}
+	return t, t.Reset()
+}
+
+// Reset goes back to the recorded run after it was left, and to its end.
+func (t *Timeline) Reset() error {
+	t.dropMarks(0)
+	t.forget(0)
+	if err := t.s.Restart(); err != nil {
+		return err
+	}
+	for i, sl := range t.recorded {
+		if sl.Thread < 0 || sl.Thread >= len(t.s.Plan.Threads) {
+			return fmt.Errorf("timeline: slice %d: no thread %d", i+1, sl.Thread)
+		}
+		ran, err := t.record(sl.Thread, sl.N)
+		if err != nil {
+			return err
+		}
+		if sl.N != 0 && ran != sl.N && !(i == len(t.recorded)-1 && t.over) {
+			return fmt.Errorf("timeline: slice %d (%s): ran %d instructions", i+1, sl.Text(t.s.Names()), ran)
+		}
+	}
+	return nil
+}
+
+// Close lets go of the checkpoints. The session stays where it is.
+func (t *Timeline) Close() { t.dropMarks(0) }
+
+// record runs a thread for n instructions from the end of what is recorded, with
+// n 0 for as long as it can, one by one.
+func (t *Timeline) record(thread int, n uint64) (ran uint64, err error) {
+	logged := len(t.s.M.Log())
+	for !t.over && (n == 0 || ran < n) && t.s.Runnable(thread) {
+		if t.at >= MaxLen {
+			return ran, fmt.Errorf("timeline: %w: more than %d instructions", ErrTooLong, MaxLen)
+		}
+		if err := t.checkpoint(); err != nil {
+			return ran, err
+		}
+		pc, sp, err := t.place(thread)
+		if err != nil {
+			return ran, err
+		}
+		one, err := t.s.Run(thread, 1)
+		if err != nil {
+			return ran, err
+		}
+		if one > 0 {
+			if k := len(t.slices); k == 0 || t.slices[k-1].thread != thread {
+				t.slices = append(t.slices, slice{thread, t.at})
+			}
+			t.pcs, t.sps = append(t.pcs, pc), append(t.sps, sp)
+			t.at++
+			ran++
+		}
+		t.end, t.over = t.s.Outcome()
+		if one == 0 {
+			break
+		}
+	}
+	t.log = append(t.log, t.s.M.Log()[logged:]...)
+	return ran, nil
+}
+
+func (t *Timeline) place(thread int) (pc, sp uint64, err error) {
+	m := t.s.MachineThread(thread)
+	if pc, err = t.s.M.PC(m); err != nil {
+		return 0, 0, err
+	}
+	sp, _ = t.s.M.StackPointer(m)
+	return pc, sp, nil
+}
+
+// forget drops what is recorded from a moment on.
+func (t *Timeline) forget(n Moment) {
+	k := sort.Search(len(t.slices), func(i int) bool { return t.slices[i].from >= n })
+	t.slices = t.slices[:k]
+	t.pcs, t.sps = t.pcs[:n], t.sps[:n]
+	t.log = t.log[:t.logAt(n)]
+	t.at = min(t.at, n)
+	t.end, t.over = scenario.Outcome{}, false
+}
+
+// checkpoint marks the present moment when the last mark is far behind.
+func (t *Timeline) checkpoint() error {
+	last := Moment(0) // the start of the race, which the session has a mark of
+	if k := len(t.marks); k > 0 {
+		last = t.marks[k-1].at
+	}
+	if t.at-last < every {
+		return nil
+	}
+	m, err := t.s.Mark()
+	if err != nil {
+		return err
+	}
+	t.marks = append(t.marks, checkpoint{t.at, m})
+	return nil
+}
+
+// dropMarks lets go of all checkpoints but the first n.
+func (t *Timeline) dropMarks(n int) {
+	for _, c := range t.marks[n:] {
+		c.mark.Drop()
+	}
+	t.marks = t.marks[:n]
+}
+
+// Seek goes to a moment; beyond the end is the end.
+func (t *Timeline) Seek(n Moment) error {
+	n = min(n, t.Len())
+	if n < t.at {
+		if err := t.rewind(n); err != nil {
+			return err
+		}
+	}
+	for t.at < n {
+		thread := t.Thread(t.at)
+		step := min(t.sliceEnd(t.at), n, t.nextCheckpoint()) - t.at
+		ran, err := t.s.Run(thread, step)
+		t.at += ran
+		if err != nil {
+			return err
+		}
+		if ran != step {
+			return fmt.Errorf("timeline: the run is another one than before: %s stopped after instruction %d", t.s.Names()[thread], t.at)
+		}
+		if err := t.checkpoint(); err != nil {
+			return err
+		}
+	}
+	if t.at == t.Len() && t.over && !t.isOver() {
+		return t.fall()
+	}
+	return nil
+}
+
+// fall comes to the end behind the last instruction: one more fails, without
+// having run.
+func (t *Timeline) fall() error {
+	if t.end.Thread < 0 {
+		return errors.New("timeline: the run does not come to its end again")
+	}
+	ran, err := t.s.Run(t.end.Thread, 1)
+	if err == nil && (ran != 0 || !t.isOver()) {
+		err = errors.New("timeline: the run does not come to its end again")
+	}
+	return err
+}
+
+func (t *Timeline) isOver() bool {
+	_, over := t.s.Outcome()
+	return over
+}
+
+// rewind goes back to the latest checkpoint that is not after a moment.
+func (t *Timeline) rewind(n Moment) error {
+	k := sort.Search(len(t.marks), func(i int) bool { return t.marks[i].at > n })
+	t.dropMarks(k)
+	if k == 0 {
+		t.at = 0
+		return t.s.Restart()
+	}
+	t.at = t.marks[k-1].at
+	return t.marks[k-1].mark.Rewind()
+}
+
+// nextCheckpoint is the moment at which the next one is due.
+func (t *Timeline) nextCheckpoint() Moment {
+	if k := len(t.marks); k > 0 {
+		return t.marks[k-1].at + every
+	}
+	return every
+}
+
+// StepThread lets a thread run n instructions from the present moment, and tells
+// how many it ran: fewer when it comes to its end, waits, or the process ends.
+// Where that is not what the recorded run does next, the rest of that is forgotten
+// and the timeline ends after the step; see Reset.
+func (t *Timeline) StepThread(thread int, n uint64) (ran uint64, err error) {
+	if thread < 0 || thread >= len(t.s.Plan.Threads) {
+		return 0, fmt.Errorf("timeline: no thread %d", thread)
+	}
+	if t.isOver() || !t.s.Runnable(thread) {
+		return 0, nil
+	}
+	same := Moment(0)
+	if t.at < t.Len() && t.Thread(t.at) == thread {
+		same = min(t.sliceEnd(t.at)-t.at, n)
+	}
+	from := t.at
+	if err := t.Seek(from + same); err != nil || same == n {
+		return t.at - from, err
+	}
+	if t.at < t.Len() {
+		t.forget(t.at)
+	}
+	ran, err = t.record(thread, n-same)
+	return same + ran, err
+}
+
+// RunOut lets the threads run from the present moment to the end of the race, the
+// given one first, each for as long as it can; what is recorded from here on is
+// forgotten.
+func (t *Timeline) RunOut(thread int) error {
+	if thread < 0 || thread >= len(t.s.Plan.Threads) {
+		return fmt.Errorf("timeline: no thread %d", thread)
+	}
+	if t.isOver() {
+		return nil
+	}
+	t.forget(t.at)
+	for next := thread; !t.over; next = (next + 1) % len(t.s.Plan.Threads) {
+		if _, err := t.record(next, 0); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Schedule is what the timeline now consists of, from the start of the race. If
+// it comes to the race's end, the last slice runs into that.
+func (t *Timeline) Schedule() scenario.Schedule {
+	var out scenario.Schedule
+	for i, sl := range t.slices {
+		to := t.Len()
+		if i+1 < len(t.slices) {
+			to = t.slices[i+1].from
+		}
+		out = append(out, scenario.Slice{Thread: sl.thread, N: to - sl.from})
+	}
+	if !t.over {
+		return out
+	}
+	if k := len(out); t.end.Thread >= 0 && (k == 0 || out[k-1].Thread != t.end.Thread) {
+		out = append(out, scenario.Slice{Thread: t.end.Thread}) // its first instruction fails
+	} else if k > 0 {
+		out[k-1].N = 0
+	}
+	return out
+}
