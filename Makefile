@@ -61,9 +61,11 @@ packages:
 	@build-aux/packages $(CC):gcc cmake:cmake ninja:ninja-build pkg-config:pkg-config
 
 # Tests compile guest programs for both architectures; one of these compilers is
-# the machine's own gcc.
+# the machine's own gcc. What emurace shows is looked at with the programs that its
+# users have: gdb, readelf, a terminal, a browser.
 packages-test: packages
-	@build-aux/packages aarch64-linux-gnu-gcc:gcc-aarch64-linux-gnu x86_64-linux-gnu-gcc:gcc-x86-64-linux-gnu
+	@build-aux/packages aarch64-linux-gnu-gcc:gcc-aarch64-linux-gnu x86_64-linux-gnu-gcc:gcc-x86-64-linux-gnu \
+		gdb-multiarch:gdb-multiarch readelf:binutils eu-readelf:elfutils tmux:tmux chromium:chromium
 
 unicorn: packages
 	@$(GO) mod download $(UNICORN)
