@@ -15,6 +15,15 @@ type Scenario struct {
 	Params  []Param
 	// Build makes the plan for checked values.
 	Build func(Values) (*Plan, error)
+	// Notes are what there is to know of the scenario that no run of it shows,
+	// such as where it happened and what avoids it.
+	Notes []Note
+}
+
+// Note is something to know, with the sentences that tell it.
+type Note struct {
+	Title string
+	Text  []string
 }
 
 // Param is a parameter of a scenario, set with --set NAME=VALUE.

@@ -24,6 +24,20 @@ var GetenvSetenv = &scenario.Scenario{
 		{Name: "dir", Default: "/etc/ssl/certs", Help: "what the worker then sets SSL_CERT_DIR to"},
 	},
 	Build: buildGetenvSetenv,
+	Notes: []scenario.Note{
+		{Title: "Why it is rare", Text: []string{
+			"One thread has to be inside getenv while another one's setenv moves the array of the environment, in a window of some thousand instructions. " +
+				"The array moves only when it grows and there is no room behind it; and only with an even number of variables is its end overwritten by something that is no address.",
+			"On the server where it was found it took an input error, whose message was looked up in a catalogue, which asks getenv for LANGUAGE, just when a library for encrypted connections set SSL_CERT_FILE and SSL_CERT_DIR for the first time. " +
+				"It was seen on ARM64 only because that many things happened to meet there; the same crash can be shown on x86-64.",
+		}},
+		{Title: "What avoids it", Text: []string{
+			"Set the environment before the second thread is started, and leave it alone afterwards: POSIX lets setenv be unsafe while other threads read the environment.",
+			"Or let one lock protect every getenv and every setenv, also those in libraries, such as the getenv that strerror, localtime and setlocale call.",
+			"glibc 2.41 and newer never free an array of the environment once it was in use (commit 7a61e7f557): whoever walks an old one reads what was there. " +
+				"emurace explore --sysroot debian:trixie --keep-going shows that no schedule of this scenario fails with it.",
+		}},
+	},
 }
 
 func buildGetenvSetenv(v scenario.Values) (*scenario.Plan, error) {
