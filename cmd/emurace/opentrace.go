@@ -1,0 +1,170 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/urfave/cli/v2"
+
+	"emurace/emu"
+	"emurace/loader"
+	"emurace/replay"
+	"emurace/replay/timeline"
+	"emurace/scenario"
+	"emurace/scripts"
+	"emurace/sysroot"
+)
+
+// run is the run of a trace on a machine of its own. The session stands at the
+// run's end.
+type run struct {
+	trace        *replay.Trace
+	recipe       replay.Recipe
+	sys          *emu.System
+	session      *scenario.Session
+	verification *replay.Verification
+	heaps        *heaps
+}
+
+// traceSysrootFlag is --sysroot of every command that opens a trace.
+func traceSysrootFlag() cli.Flag {
+	return &cli.StringFlag{Name: "sysroot", Usage: "where the trace's libc is: debian:`SUITE`, host or a folder (default: what the trace names)", EnvVars: []string{"EMURACE_SYSROOT"}}
+}
+
+// openRun runs the trace that the command line names. Whether it is the same run
+// as in the trace is in the verification; see mustMatch.
+func openRun(c *cli.Context) (*run, error) {
+	t, err := openTrace(c)
+	if err != nil {
+		return nil, err
+	}
+	recipe, err := traceRecipe(c, t)
+	if err != nil {
+		return nil, err
+	}
+	s, sys, err := traceSession(c, recipe)
+	if err != nil {
+		return nil, err
+	}
+	r := &run{trace: t, recipe: recipe, sys: sys, session: s, heaps: &heaps{sys: sys, recipe: recipe}}
+	r.verification, err = replay.Verify(s, t)
+	if err == nil {
+		return r, nil
+	}
+	r.close()
+	switch {
+	case errors.Is(err, replay.ErrOtherLibc):
+		err = surroundings(err, "name a sysroot that has it with --sysroot, or find the failure again with emurace explore")
+	case errors.Is(err, replay.ErrFormat):
+		err = surroundings(err, "the trace was changed or belongs to another scenario")
+	}
+	return nil, err
+}
+
+// close frees the machines.
+func (r *run) close() {
+	r.heaps.close()
+	r.session.Close()
+	// The folder was only read; nothing can be lost.
+	_ = r.sys.Close()
+}
+
+// mustMatch is an error when the run is not that of the trace, for commands
+// that can show nothing else.
+func (r *run) mustMatch() error {
+	if r.verification.Match {
+		return nil
+	}
+	return &failure{exitDiverged, fmt.Errorf("the run diverged from the trace: %s", r.verification.Difference),
+		"emurace replay shows the same; find the failure again with emurace explore"}
+}
+
+// explain finds out why the run failed. The session is left at its end.
+func (r *run) explain() (*replay.Explanation, *replay.History, error) {
+	h, err := replay.NewHistory(r.session, r.verification.Schedule)
+	if err != nil {
+		return nil, nil, err
+	}
+	x, err := r.heaps.explain(h, r.verification.Schedule)
+	return x, h, err
+}
+
+// timeline makes the run one that can be gone through. It takes the session
+// over: nothing else may move it from here on.
+func (r *run) timeline() (*timeline.Timeline, error) {
+	t, err := timeline.New(r.session, r.verification.Schedule)
+	if errors.Is(err, timeline.ErrTooLong) {
+		return nil, surroundings(err, "emurace replay shows the end of a run of any length")
+	}
+	return t, err
+}
+
+// openTrace reads the trace that the command line names.
+func openTrace(c *cli.Context) (*replay.Trace, error) {
+	if c.NArg() > 1 {
+		return nil, usage(fmt.Errorf("%s: unexpected argument %q", c.Command.Name, c.Args().Get(1)), "one trace at a time")
+	}
+	name := c.Args().First()
+	if name == "" {
+		if c.NArg() > 0 {
+			return nil, usage(fmt.Errorf("%s: the name of the trace is empty", c.Command.Name), "leave it out for the last trace")
+		}
+		var err error
+		if name, err = lastTrace(); err != nil {
+			return nil, err
+		}
+	}
+	t, err := replay.Read(name)
+	switch {
+	case errors.Is(err, replay.ErrVersion):
+		return nil, surroundings(err, "use the version of emurace that wrote it, or find the failure again with emurace explore")
+	case err != nil:
+		return nil, surroundings(err, "a trace is what emurace explore writes")
+	}
+	return t, nil
+}
+
+// traceRecipe is how the run of a trace is set up again.
+func traceRecipe(c *cli.Context, t *replay.Trace) (replay.Recipe, error) {
+	sc, ok := scripts.Find(t.Scenario)
+	if !ok {
+		return replay.Recipe{}, surroundings(fmt.Errorf("the trace's scenario %q is not known", t.Scenario), "emurace explore --list shows the scenarios")
+	}
+	values, err := sc.Settle(t.Settings)
+	if err != nil {
+		return replay.Recipe{}, surroundings(fmt.Errorf("the trace: %w", err), "the trace was changed or is of another version of the scenario")
+	}
+	arch, err := loader.ParseArch(t.Arch)
+	if err != nil {
+		return replay.Recipe{}, surroundings(fmt.Errorf("the trace: %w", err), "the trace was changed")
+	}
+	source := c.String("sysroot")
+	if source == "" {
+		source = t.Libc.Source
+	}
+	return replay.Recipe{Scenario: sc, Values: values, Arch: arch, Source: source, Seed: t.Seed}, nil
+}
+
+// traceSession boots the machine of a trace's recipe.
+func traceSession(c *cli.Context, r replay.Recipe) (*scenario.Session, *emu.System, error) {
+	spec, err := sysroot.Parse(r.Source)
+	if err != nil && c.String("sysroot") == "" {
+		return nil, nil, surroundings(fmt.Errorf("the trace: %w", err), "the trace was changed; name a sysroot with --sysroot")
+	}
+	if err != nil {
+		return nil, nil, err
+	}
+	cache, err := sysroot.Open(c.String("cache"))
+	if err != nil {
+		return nil, nil, err
+	}
+	sys, err := system(cache, spec, r.Arch)
+	if err != nil {
+		return nil, nil, err
+	}
+	s, err := start(sys, r)
+	if err != nil {
+		return nil, nil, errors.Join(err, sys.Close())
+	}
+	return s, sys, nil
+}
