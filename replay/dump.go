@@ -6,7 +6,6 @@ import (
 
 	"emurace/disasm"
 	"emurace/emu"
-	"emurace/scenario"
 )
 
 // DumpOptions say how much of a run is shown.
@@ -207,20 +206,8 @@ func (d dumper) interleaving(last uint64) {
 		events = events[uint64(len(events))-last:]
 	}
 	d.section("the last %s of %s", count(uint64(len(events)), "instruction"), grouped(d.x.Steps))
-	thread := -1
-	for _, e := range events {
-		if e.Thread != thread {
-			thread = e.Thread
-			d.Printf("  %s\n", d.Name(d.x.Names[thread]))
-		}
-		where := Locate(d.machine(), e.PC, false).String()
-		line := fmt.Sprintf("    %8d  %-24s %-36s", e.Step-d.h.s.Base(), where, d.h.Inst(e.PC).Text)
-		if done := accesses(d.h.Accesses(e.Step)); done != "" {
-			line += d.Faint(done)
-		}
-		d.Printf("%s\n", strings.TrimRight(line, " "))
-	}
-	if d.x.At != nil && d.x.Outcome.Kind == scenario.Segv {
+	d.h.List(d.Printer, events)
+	if d.x.fails() {
 		d.Printf("    %s  %-24s %s\n", d.Bad("   fault"), d.x.At.Location, d.x.At.Instruction)
 	}
 }

@@ -85,13 +85,9 @@ type MemoryReport struct {
 }
 
 func (t *Touch) report() AccessReport {
-	r := AccessReport{Report: *report(&t.Act), Accesses: []MemoryReport{}}
-	for _, a := range t.Accesses {
-		m := MemoryReport{Kind: "read", Address: hex(a.Addr), Size: a.Size, Value: hex(a.Value)}
-		if a.Kind != emu.LogRead {
-			m.Kind, m.Before = "write", hex(a.Old)
-		}
-		r.Accesses = append(r.Accesses, m)
+	r := AccessReport{Report: *report(&t.Act), Accesses: memoryReports(t.Accesses)}
+	if r.Accesses == nil {
+		r.Accesses = []MemoryReport{}
 	}
 	return r
 }

@@ -15,17 +15,24 @@ func replayCommand() *cli.Command {
 		Usage:     "run a trace again, prove that it is the same run, and dump its end",
 		ArgsUsage: "[TRACE]",
 		Description: `Without a name the trace that was written last is used.
+Asked a question, by --from, --to, --thread, --memory, --follow or --diff, it
+prints the answer in place of the end.
 
 Examples:
   emurace replay
   emurace replay --last 200 getenv-setenv-arm64-2.36.trace
+  emurace replay --from 2480 --to 2500
+  emurace replay --memory environ
+  emurace replay --follow x19
+  emurace replay --diff passing.trace failing.trace
   emurace replay --json --sysroot ./my-sysroot crash.trace`,
-		Flags: []cli.Flag{
+		Flags: append([]cli.Flag{
 			traceSysrootFlag(),
 			&cli.Uint64Flag{Name: "last", Value: 40, Usage: "show the last `N` instructions of the interleaving", EnvVars: []string{"EMURACE_LAST"}},
-			&cli.BoolFlag{Name: "json", Usage: "print the result as a JSON object"},
+			&cli.BoolFlag{Name: "json", Usage: "print the result as a JSON object, an answer as one in each line before it"},
+			&cli.StringFlag{Name: "format", Value: "text", Usage: "text or json; json is the same as --json", EnvVars: []string{"EMURACE_FORMAT"}},
 			cacheFlag(), colorFlag(),
-		},
+		}, queryFlags()...),
 		Action: replayAction,
 	}
 }
@@ -33,6 +40,9 @@ Examples:
 func replayAction(c *cli.Context) error {
 	p, err := printer(c)
 	if err != nil {
+		return err
+	}
+	if err := checkQuery(c); err != nil {
 		return err
 	}
 	r, err := openRun(c)
@@ -47,7 +57,13 @@ func replayAction(c *cli.Context) error {
 			return err
 		}
 	}
-	if c.Bool("json") {
+	asJSON := c.Bool("json") || c.String("format") == "json"
+	if asks(c) && r.verification.Match {
+		if err := answer(c, p, r, x, h); err != nil || !asJSON {
+			return err
+		}
+	}
+	if asJSON {
 		return replayJSON(c, r.trace, r.verification, x)
 	}
 	if v := r.verification; !v.Match {

@@ -1,0 +1,237 @@
+package main
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"math"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/urfave/cli/v2"
+
+	"emurace/replay"
+)
+
+// queryFlags ask something of a run instead of having its end shown.
+func queryFlags() []cli.Flag {
+	return []cli.Flag{
+		&cli.Uint64Flag{Name: "from", Usage: "list the instructions from number `N` on; they count from 1, the start of the race", DefaultText: "the first"},
+		&cli.Uint64Flag{Name: "to", Usage: "list them up to number `N`; for --follow, the value before it", DefaultText: "the last"},
+		&cli.StringFlag{Name: "thread", Usage: "list those of one thread, by its `NAME`; for --follow, whose register"},
+		&cli.StringFlag{Name: "memory", Usage: "list those that touch `ADDRESS[,SIZE]`, such as environ+8 or 0x5555556565d0,16 (default size: 8)"},
+		&cli.StringFlag{Name: "follow", Usage: "who made the value in a `REGISTER` or at an ADDRESS, and who the one before that"},
+		&cli.StringFlag{Name: "diff", Usage: "compare with the run of another `TRACE` of the same scenario, thread by thread"},
+	}
+}
+
+// query is what the flags ask; nil when they ask nothing.
+type query struct {
+	c      *cli.Context
+	p      *replay.Printer
+	r      *run
+	h      *replay.History
+	x      *replay.Explanation
+	window replay.Window
+	json   *json.Encoder // nil for text
+}
+
+// asks tells whether the command line asks something of the run.
+func asks(c *cli.Context) bool {
+	return slices.ContainsFunc([]string{"from", "to", "thread", "memory", "follow", "diff"}, c.IsSet)
+}
+
+// checkQuery refuses what can be refused before anything is run.
+func checkQuery(c *cli.Context) error {
+	if f := c.String("format"); f != "text" && f != "json" {
+		return usage(fmt.Errorf("--format %q: not text or json", f), "")
+	}
+	from, to := c.Uint64("from"), c.Uint64("to")
+	if c.IsSet("from") && from == 0 || c.IsSet("to") && to == 0 {
+		return usage(errors.New("--from and --to: instructions count from 1"), "leave a flag out for the first or the last one")
+	}
+	if c.IsSet("from") && c.IsSet("to") && from > to {
+		return usage(fmt.Errorf("--from %d --to %d: nothing lies between", from, to), "")
+	}
+	if c.IsSet("diff") && slices.ContainsFunc([]string{"from", "to", "thread", "memory", "follow"}, c.IsSet) {
+		return usage(errors.New("--diff goes with no other question"), "ask one after the other")
+	}
+	if c.IsSet("follow") && c.IsSet("memory") {
+		return usage(errors.New("--follow and --memory are two questions"), "ask one after the other")
+	}
+	return nil
+}
+
+// answer answers the command line's question.
+func answer(c *cli.Context, p *replay.Printer, r *run, x *replay.Explanation, h *replay.History) error {
+	q := &query{c: c, p: p, r: r, h: h, x: x, window: replay.Window{From: 1, To: math.MaxUint64, Thread: -1}}
+	if c.Bool("json") || c.String("format") == "json" {
+		q.json = json.NewEncoder(c.App.Writer)
+		q.json.SetEscapeHTML(false)
+	}
+	if c.IsSet("from") {
+		q.window.From = c.Uint64("from")
+	}
+	if c.IsSet("to") {
+		q.window.To = c.Uint64("to")
+	}
+	if name := c.String("thread"); c.IsSet("thread") {
+		names := h.Session().Names()
+		q.window.Thread = slices.Index(names, name)
+		if q.window.Thread < 0 {
+			return usage(fmt.Errorf("--thread %q: no such thread, only %s", name, strings.Join(names, ", ")), "")
+		}
+	}
+	var err error
+	switch {
+	case c.IsSet("diff"):
+		err = q.diff()
+	case c.IsSet("follow"):
+		err = q.follow()
+	default:
+		err = q.list()
+	}
+	return errors.Join(err, p.Err())
+}
+
+// mostListed bounds what is listed as text when nobody has said how much.
+const mostListed = 10_000
+
+func (q *query) list() error {
+	list := q.h.In(q.window)
+	what := "instructions"
+	if q.c.IsSet("memory") {
+		addr, size, err := q.bytes(q.c.String("memory"))
+		if err != nil {
+			return err
+		}
+		list = q.h.Touching(list, addr, size)
+		what = fmt.Sprintf("instructions that touch [%#x, %#x)", addr, addr+size)
+	}
+	if q.json != nil {
+		for _, e := range list {
+			if err := q.json.Encode(q.h.Report(e)); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	q.p.Printf("%s\n", q.p.Head(fmt.Sprintf("%d %s", len(list), what)))
+	more := 0
+	if !q.c.IsSet("to") && len(list) > mostListed {
+		more = len(list) - mostListed
+		list = list[:mostListed]
+	}
+	q.h.List(q.p, list)
+	if more > 0 {
+		q.p.Printf("    and %d more; --from and --to choose\n", more)
+	}
+	return nil
+}
+
+// thread is whose registers a question means: the one named, or the one that
+// failed, or the first.
+func (q *query) thread() int {
+	switch {
+	case q.window.Thread >= 0:
+		return q.window.Thread
+	case q.x.Outcome.Thread >= 0:
+		return q.x.Outcome.Thread
+	}
+	return 0
+}
+
+// bytes reads ADDRESS[,SIZE]; registers are those at the end of the run.
+func (q *query) bytes(text string) (addr, size uint64, err error) {
+	size = 8
+	if address, number, found := strings.Cut(text, ","); found {
+		if size, err = strconv.ParseUint(number, 0, 32); err != nil || size == 0 {
+			return 0, 0, usage(fmt.Errorf("%q: %q is not a number of bytes from 1 up", text, number), "")
+		}
+		text = address
+	}
+	if addr, err = q.h.Evaluate(text, q.thread()); err != nil {
+		return 0, 0, usage(err, "for example 0x5555556565d0, environ+8 or x20-40")
+	}
+	return addr, size, nil
+}
+
+func (q *query) follow() error {
+	text := q.c.String("follow")
+	end := q.h.Session().Steps() + 1
+	before := min(q.window.To, end)
+	var links []replay.Link
+	var err error
+	if q.h.IsRegister(text, q.thread()) {
+		links, err = q.h.FollowRegister(q.thread(), text, before)
+	} else {
+		addr, size, bad := q.bytes(text)
+		if bad != nil {
+			return bad
+		}
+		links, err = q.h.FollowMemory(addr, size, before)
+	}
+	if err != nil {
+		return err
+	}
+	if q.json != nil {
+		for _, l := range links {
+			object := struct {
+				Event string `json:"event"`
+				replay.LinkReport
+			}{"link", l.Report()}
+			if err := q.json.Encode(object); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	q.p.Printf("%s\n", q.p.Head(fmt.Sprintf("where %s came from, the latest first", text)))
+	replay.TellLinks(q.p, links)
+	return nil
+}
+
+func (q *query) diff() error {
+	name := q.c.String("diff")
+	t, err := replay.Read(name)
+	if err != nil {
+		return surroundings(err, "a trace is what emurace explore writes")
+	}
+	mine := q.r.trace
+	if t.Scenario != mine.Scenario || !slices.Equal(t.Settings, mine.Settings) || t.Arch != mine.Arch || t.Libc.SHA256 != mine.Libc.SHA256 || t.Seed != mine.Seed {
+		return surroundings(fmt.Errorf("%s: of another scenario, libc, architecture or seed", name), "only runs that differ in nothing but their schedule can be compared")
+	}
+	s, err := start(q.r.sys, q.r.recipe)
+	if err != nil {
+		return err
+	}
+	defer s.Close()
+	v, err := replay.Verify(s, t)
+	if err == nil && !v.Match {
+		err = errors.New(v.Difference)
+	}
+	if err != nil {
+		return surroundings(fmt.Errorf("%s: %w", name, err), "find the run again with emurace explore")
+	}
+	other, err := replay.NewHistory(s, v.Schedule)
+	if err != nil {
+		return err
+	}
+	list, err := replay.Diff(q.h, other)
+	if err != nil {
+		return err
+	}
+	if q.json != nil {
+		for _, d := range list {
+			if err := q.json.Encode(replay.ReportDiff(q.h, other, d)); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	q.p.Printf("%s   %s; %s\n", q.p.Head("this run"), strings.Join(mine.Schedule, ", "), mine.Outcome)
+	q.p.Printf("%s  %s; %s\n", q.p.Head("the other"), strings.Join(t.Schedule, ", "), t.Outcome)
+	replay.TellDiff(q.p, q.h, other, list)
+	return nil
+}
