@@ -4,12 +4,14 @@ import (
 	"testing"
 
 	"emurace/emu"
+	"emurace/heap"
 	"emurace/loader"
 )
 
 // decode makes a run of arbitrary bytes, six an event: accesses of two threads,
 // now and then a call or a wake.
 func decode(data []byte) *run {
+	functions := heap.Functions()
 	r := &run{arch: loader.ARM64, threads: 2, pointer: []uint64{0x1000, 0x2000}}
 	r.order = func(pc uint64) ordering {
 		return ordering{atomic: pc&1 != 0, rmw: pc&2 != 0, acquire: pc&4 != 0, release: pc&8 != 0, compares: pc&16 != 0, plainRMW: pc&33 == 32}
@@ -25,7 +27,7 @@ func decode(data []byte) *run {
 		addr := 0x10000 + uint64(b[1])
 		switch b[0] >> 2 & 7 {
 		case 0:
-			r.calls = append(r.calls, emu.CallEvent{Thread: thread, Func: allocators[int(b[2])%len(allocators)], Args: [6]uint64{addr, uint64(b[3]), uint64(b[4])}, Step: step})
+			r.calls = append(r.calls, emu.CallEvent{Thread: thread, Func: functions[int(b[2])%len(functions)], Args: [6]uint64{addr, uint64(b[3]), uint64(b[4])}, Step: step})
 		case 1:
 			if n := len(r.calls); n > 0 {
 				c := r.calls[n-1]
@@ -52,7 +54,7 @@ func FuzzFind(f *testing.F) {
 	f.Add([]byte{1, 0, 1, 8, 0, 0, 13, 16, 1, 3, 1, 1, 14, 16, 2, 3, 1, 0, 15, 18, 2, 3, 1, 1})
 	f.Fuzz(func(t *testing.T, data []byte) {
 		r := decode(data)
-		found := findRaces(r, newHeap())
+		found := findRaces(r, heap.New())
 		for _, x := range found {
 			if x.a.thread == x.b.thread || !x.a.write && !x.b.write || x.count == 0 {
 				t.Fatalf("a race of %+v and %+v, %d times", x.a, x.b, x.count)
@@ -66,16 +68,16 @@ func FuzzFind(f *testing.F) {
 				t.Fatalf("%+v comes before %+v", x.a, x.b)
 			}
 		}
-		misused := findMisuses(r, newHeap())
+		misused := findMisuses(r, heap.New())
 		for _, m := range misused {
-			if m.count == 0 || m.kind == UseAfterFree && (m.block == nil || m.block.freed == nil) {
+			if m.count == 0 || m.kind == UseAfterFree && (m.block == nil || m.block.Freed == nil) {
 				t.Fatalf("%+v", m)
 			}
 		}
-		if again := findRaces(r, newHeap()); len(again) != len(found) {
+		if again := findRaces(r, heap.New()); len(again) != len(found) {
 			t.Fatalf("%d races, then %d", len(found), len(again))
 		}
-		if again := findMisuses(r, newHeap()); len(again) != len(misused) {
+		if again := findMisuses(r, heap.New()); len(again) != len(misused) {
 			t.Fatalf("%d misuses, then %d", len(misused), len(again))
 		}
 	})

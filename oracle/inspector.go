@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"emurace/emu"
+	"emurace/heap"
 	"emurace/loader"
 	"emurace/replay"
 	"emurace/scenario"
@@ -33,7 +34,7 @@ type Inspector struct {
 	s       *scenario.Session
 	detect  []scenario.Kind
 	explain bool
-	heap    *heap // when the race begins
+	heap    *heap.Heap // when the race begins
 
 	calls  []emu.CallEvent
 	origin map[origin]*Call // of calls, when they are to be explained
@@ -71,17 +72,17 @@ func newInspector(start Starter, explain bool, detect []scenario.Kind) (*Inspect
 	}
 	s, err := start(func(m *emu.Machine) error {
 		m.System().LoadDebug() // for the names of functions
-		return m.TraceCalls(allocators, func(c emu.CallEvent) { p.note(m, c) })
+		return heap.Trace(m, func(c emu.CallEvent) { p.note(m, c) })
 	})
 	if err != nil {
 		return nil, err
 	}
 	p.s = s
 	s.M.WantEvents(true) // to be told who wakes whom
-	p.heap = newHeap()
+	p.heap = heap.New()
 	for i := range p.calls {
 		if p.calls[i].Depth == 0 {
-			p.heap.apply(&p.calls[i])
+			p.heap.Apply(&p.calls[i])
 		}
 	}
 	return p, nil
@@ -92,14 +93,6 @@ func (p *Inspector) Close() { p.s.Close() }
 
 // note takes down a call of the allocator's.
 func (p *Inspector) note(m *emu.Machine, c emu.CallEvent) {
-	if c.Returned && c.Func == "posix_memalign" {
-		// What it hands out lies where its first argument points to.
-		given, ok := m.Read64(c.Args[0])
-		if !ok || int32(c.Result) != 0 {
-			given = 0
-		}
-		c.Result = given
-	}
 	p.calls = append(p.calls, c)
 	if at := (origin{c.Thread, c.Step}); p.explain && !c.Returned && c.Depth == 0 && p.origin[at] == nil {
 		p.origin[at] = callOf(m, &c)
@@ -158,7 +151,7 @@ func (p *Inspector) look(schedule scenario.Schedule) (found, error) {
 		return f, err
 	}
 	if p.wants(UseAfterFree) || p.wants(OutOfBounds) {
-		for _, m := range findMisuses(r, p.heap.clone()) {
+		for _, m := range findMisuses(r, p.heap.Clone()) {
 			if p.wants(m.kind) {
 				f.misuses = append(f.misuses, m)
 			}

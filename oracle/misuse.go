@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"emurace/emu"
+	"emurace/heap"
 	"emurace/scenario"
 )
 
@@ -33,8 +34,8 @@ func accessOf(e *emu.LogEntry) access {
 type misuse struct {
 	kind scenario.Kind
 	access
-	block *piece // the freed one, or the one that the access missed; nil when there is none near
-	count uint64 // accesses of this instruction
+	block *heap.Piece // the freed one, or the one that the access missed; nil when there is none near
+	count uint64      // accesses of this instruction
 }
 
 // How far string functions read beyond a block: they take up to four vectors of
@@ -46,14 +47,14 @@ const (
 
 // visit is a thread's stay in the string functions.
 type visit struct {
-	read    []piece   // blocks in use that were read
-	pending []*misuse // reads elsewhere, to be judged at the end
+	read    []heap.Piece // blocks in use that were read
+	pending []*misuse    // reads elsewhere, to be judged at the end
 }
 
 // misuses finds the accesses of a run to memory that is not in use.
 type misuses struct {
 	*walker
-	heap   *heap
+	heap   *heap.Heap
 	visits []visit // of each thread
 	found  []*misuse
 	known  map[misuseKey]*misuse
@@ -67,7 +68,7 @@ type misuseKey struct {
 
 // findMisuses goes through a run that began with the given heap, which it
 // changes.
-func findMisuses(r *run, h *heap) []*misuse {
+func findMisuses(r *run, h *heap.Heap) []*misuse {
 	m := &misuses{walker: newWalker(r), heap: h, visits: make([]visit, r.threads), known: map[misuseKey]*misuse{}}
 	m.walk(m)
 	for t := range m.visits {
@@ -77,7 +78,7 @@ func findMisuses(r *run, h *heap) []*misuse {
 	return m.found
 }
 
-func (m *misuses) called(c *emu.CallEvent) { m.heap.apply(c) }
+func (m *misuses) called(c *emu.CallEvent) { m.heap.Apply(c) }
 
 func (m *misuses) woke(wake) {}
 
@@ -100,20 +101,20 @@ func (m *misuses) access(_ int, e *emu.LogEntry) {
 }
 
 // judge says what is wrong with an access, and which block in use it touches.
-func (m *misuses) judge(e *emu.LogEntry) (f *misuse, used *piece) {
+func (m *misuses) judge(e *emu.LogEntry) (f *misuse, used *heap.Piece) {
 	end := e.Addr + uint64(e.Size)
 	for at := e.Addr; at < end; {
-		p, ok := m.heap.at(at)
-		if ok && p.freed == nil {
+		p, ok := m.heap.At(at)
+		if ok && p.Freed == nil {
 			used = &p
-			at = p.hi
+			at = p.Hi
 			continue
 		}
-		if f == nil && (ok || m.heap.within(at)) {
+		if f == nil && (ok || m.heap.Within(at)) {
 			f = &misuse{kind: UseAfterFree, access: accessOf(e), block: &p}
 			if !ok {
 				f.kind, f.block = OutOfBounds, nil
-				if n, ok := m.heap.nearest(at); ok {
+				if n, ok := m.heap.Nearest(at); ok {
 					f.block = &n
 				}
 			}
@@ -127,8 +128,8 @@ func (m *misuses) judge(e *emu.LogEntry) (f *misuse, used *piece) {
 // read during the stay is no more than reading ahead.
 func (m *misuses) leave(v *visit) {
 	for _, f := range v.pending {
-		ahead := slices.ContainsFunc(v.read, func(p piece) bool {
-			return f.addr+underread >= p.lo && f.addr < p.hi+overread
+		ahead := slices.ContainsFunc(v.read, func(p heap.Piece) bool {
+			return f.addr+underread >= p.Lo && f.addr < p.Hi+overread
 		})
 		if !ahead {
 			m.add(f)

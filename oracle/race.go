@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"emurace/emu"
+	"emurace/heap"
 	"emurace/loader"
 )
 
@@ -58,15 +59,15 @@ func (o *owner) set(e *emu.LogEntry, pointer uint64) {
 // lock.
 type survey struct {
 	*walker
-	heap   *heap
+	heap   *heap.Heap
 	words  map[word]use
 	atomic map[word]uint8 // a bit a byte, lowest first
 	owners map[word]owner
-	freed  []piece
+	freed  []heap.Piece
 	by     []int // the threads that freed them
 }
 
-func newSurvey(r *run, h *heap) *survey {
+func newSurvey(r *run, h *heap.Heap) *survey {
 	s := &survey{
 		walker: newWalker(r), heap: h,
 		words: map[word]use{}, atomic: map[word]uint8{}, owners: map[word]owner{},
@@ -74,7 +75,7 @@ func newSurvey(r *run, h *heap) *survey {
 	s.walk(s)
 	all := slices.Sorted(maps.Keys(s.words))
 	for i, p := range s.freed {
-		for _, w := range wordsIn(all, p.lo, p.hi) {
+		for _, w := range wordsIn(all, p.Lo, p.Hi) {
 			s.use(w, s.by[i], true)
 		}
 	}
@@ -84,8 +85,8 @@ func newSurvey(r *run, h *heap) *survey {
 func (s *survey) woke(wake) {}
 
 func (s *survey) called(c *emu.CallEvent) {
-	if ch := s.heap.apply(c); ch.freed != nil {
-		s.freed, s.by = append(s.freed, *ch.freed), append(s.by, c.Thread)
+	if ch := s.heap.Apply(c); ch.Freed != nil {
+		s.freed, s.by = append(s.freed, *ch.Freed), append(s.by, c.Thread)
 	}
 }
 
@@ -152,7 +153,7 @@ type past struct {
 type races struct {
 	*walker
 	survey  *survey
-	heap    *heap
+	heap    *heap.Heap
 	shared  []word // that several threads use and one writes, ascending
 	clocks  []clock
 	syncs   map[uint64]clock // of atomic variables, by address in units of four bytes
@@ -168,10 +169,10 @@ type raceKey struct {
 }
 
 // findRaces goes through a run that began with the given heap.
-func findRaces(r *run, h *heap) []*race {
-	s := newSurvey(r, h.clone())
+func findRaces(r *run, h *heap.Heap) []*race {
+	s := newSurvey(r, h.Clone())
 	d := &races{
-		walker: newWalker(r), survey: s, heap: h.clone(),
+		walker: newWalker(r), survey: s, heap: h.Clone(),
 		syncs: map[uint64]clock{}, history: map[word][]past{}, known: map[raceKey]*race{},
 	}
 	for w, u := range s.words {
@@ -197,18 +198,18 @@ func (d *races) woke(w wake) {
 
 // called lets freeing count as a write and forgets what was in a new block.
 func (d *races) called(c *emu.CallEvent) {
-	ch := d.heap.apply(c)
-	if ch.freed != nil {
-		for _, w := range wordsIn(d.shared, ch.freed.lo, ch.freed.hi) {
+	ch := d.heap.Apply(c)
+	if ch.Freed != nil {
+		for _, w := range wordsIn(d.shared, ch.Freed.Lo, ch.Freed.Hi) {
 			d.touch(w, past{
-				access: access{thread: c.Thread, step: c.Step, pc: c.Caller, addr: max(uint64(w)*8, ch.freed.lo), size: 1, write: true},
-				mask:   maskIn(w, ch.freed.lo, ch.freed.hi), free: c,
+				access: access{thread: c.Thread, step: c.Step, pc: c.Caller, addr: max(uint64(w)*8, ch.Freed.Lo), size: 1, write: true},
+				mask:   maskIn(w, ch.Freed.Lo, ch.Freed.Hi), free: c,
 			})
 		}
 	}
-	if ch.made != nil {
-		for _, w := range wordsIn(d.shared, ch.made.lo, ch.made.hi) {
-			mask := maskIn(w, ch.made.lo, ch.made.hi)
+	if ch.Made != nil {
+		for _, w := range wordsIn(d.shared, ch.Made.Lo, ch.Made.Hi) {
+			mask := maskIn(w, ch.Made.Lo, ch.Made.Hi)
 			list := d.history[w][:0]
 			for _, p := range d.history[w] {
 				if p.mask &^= mask; p.mask != 0 {

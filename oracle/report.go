@@ -4,6 +4,7 @@ import (
 	"fmt"
 
 	"emurace/emu"
+	"emurace/heap"
 	"emurace/replay"
 	"emurace/scenario"
 )
@@ -104,15 +105,15 @@ func accessReport(act *replay.Act, a access, freed *emu.CallEvent) Access {
 	return out
 }
 
-func (p *Inspector) block(b *piece) *Block {
+func (p *Inspector) block(b *heap.Piece) *Block {
 	if b == nil {
 		return nil
 	}
-	out := &Block{Address: hex(b.addr), Size: b.size}
+	out := &Block{Address: hex(b.Addr), Size: b.Size}
 	for _, c := range []struct {
 		event *emu.CallEvent
 		call  **Call
-	}{{b.alloc, &out.Allocated}, {b.freed, &out.Freed}} {
+	}{{b.Alloc, &out.Allocated}, {b.Freed, &out.Freed}} {
 		if c.event != nil {
 			*c.call = p.origin[origin{c.event.Thread, c.event.Step}]
 		}

@@ -2,7 +2,6 @@ package replay
 
 import (
 	"fmt"
-	"math"
 	"slices"
 
 	"emurace/emu"
@@ -158,38 +157,4 @@ func (t *HeapTracer) Run(schedule scenario.Schedule) (*Heap, error) {
 	h := &Heap{m: t.s.M, blocks: t.rec.blocks, calls: t.rec.calls, glibc: t.rec.glibc, minor: minorVersion(t.s.Libc().Version)}
 	t.rec.restore(t.setup) // the next run gets lists of its own
 	return h, nil
-}
-
-// mulSize is a product of sizes; one that does not fit is refused by the callee
-// anyway.
-func mulSize(a, b uint64) uint64 {
-	if a != 0 && b > math.MaxUint64/a {
-		return math.MaxUint64
-	}
-	return a * b
-}
-
-// allocator is one function of the family.
-type allocator struct {
-	takes bool // the first argument is a block that it frees or resizes
-	// size is how many bytes the arguments ask for; nil for one that only frees.
-	size func(args [6]uint64) uint64
-}
-
-// allocators are the functions that hand out blocks or take them back: C's own,
-// POSIX's and glibc's.
-var allocators = map[string]allocator{
-	"malloc":             {size: func(a [6]uint64) uint64 { return a[0] }},
-	"calloc":             {size: func(a [6]uint64) uint64 { return mulSize(a[0], a[1]) }},
-	"realloc":            {takes: true, size: func(a [6]uint64) uint64 { return a[1] }},
-	"reallocarray":       {takes: true, size: func(a [6]uint64) uint64 { return mulSize(a[1], a[2]) }},
-	"aligned_alloc":      {size: func(a [6]uint64) uint64 { return a[1] }},
-	"memalign":           {size: func(a [6]uint64) uint64 { return a[1] }},
-	"posix_memalign":     {size: func(a [6]uint64) uint64 { return a[2] }},
-	"valloc":             {size: func(a [6]uint64) uint64 { return a[0] }},
-	"pvalloc":            {size: func(a [6]uint64) uint64 { return a[0] }},
-	"free":               {takes: true},
-	"cfree":              {takes: true},
-	"free_sized":         {takes: true},
-	"free_aligned_sized": {takes: true},
 }

@@ -2,10 +2,10 @@ package replay
 
 import (
 	"encoding/binary"
-	"maps"
 	"slices"
 
 	"emurace/emu"
+	"emurace/heap"
 )
 
 // recorder makes blocks of calls as they happen.
@@ -27,7 +27,10 @@ type openHeapCall struct {
 
 // begin turns on the trace.
 func (r *recorder) begin() error {
-	names := slices.Sorted(maps.Keys(allocators))
+	names := slices.DeleteFunc(heap.Functions(), func(name string) bool {
+		_, gives := heap.Gives(name, [6]uint64{})
+		return !gives && !heap.Takes(name)
+	})
 	if err := r.m.TraceCalls(names, r.note); err != nil {
 		return err
 	}
@@ -104,7 +107,7 @@ func (r *recorder) enter(e emu.CallEvent) {
 	}
 	r.calls = append(r.calls, c)
 	o := openHeapCall{call: c}
-	if p := e.Args[0]; allocators[e.Func].takes && p != 0 {
+	if p := e.Args[0]; heap.Takes(e.Func) && p != 0 {
 		b := r.live[p]
 		if b == nil && !r.known(p) {
 			// It was there before the trace began.
@@ -152,11 +155,11 @@ func (r *recorder) leave(e emu.CallEvent) {
 	r.open = slices.Delete(r.open, i, i+1)
 	c := o.call
 	c.Done, c.Result = e.ReturnStep, e.Result
-	size := allocators[c.Func].size
-	if size == nil {
+	n, gives := heap.Gives(c.Func, c.Args)
+	if !gives {
 		return
 	}
-	p, n := r.handedOut(c), size(c.Args)
+	p := heap.Given(r.m, c.Func, c.Args, c.Result)
 	if p == 0 {
 		// Of size 0 it was freed; otherwise there is no memory and the caller
 		// keeps what it had.
@@ -173,21 +176,6 @@ func (r *recorder) leave(e emu.CallEvent) {
 	b := &Block{Addr: p, Size: n, ChunkSize: r.chunkSize(p), Allocated: c}
 	r.blocks = append(r.blocks, b)
 	r.live[p] = b
-}
-
-// handedOut is the block that a call has returned, 0 for none.
-func (r *recorder) handedOut(c *HeapCall) uint64 {
-	if c.Func != "posix_memalign" {
-		return c.Result
-	}
-	if int32(c.Result) != 0 {
-		return 0
-	}
-	p, ok := r.m.Read64(c.Args[0])
-	if !ok {
-		return 0
-	}
-	return p
 }
 
 // chunkSize reads the size of a block's chunk, 0 when there is nothing that can

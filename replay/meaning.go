@@ -1,5 +1,7 @@
 package replay
 
+import "emurace/heap"
+
 // CauseKind says what the value behind a failure is.
 type CauseKind string
 
@@ -98,8 +100,7 @@ func (c chunks) meaning(w word) Meaning {
 // hands out: calloc's zeros or realloc's copy. The block may not be handed out
 // yet, or have been by a call that realloc made.
 func (c chunks) fills(w word) bool {
-	size := allocators[w.call.Func].size
-	if size == nil || w.call.Func == "malloc" {
+	if _, gives := heap.Gives(w.call.Func, w.call.Args); !gives || w.call.Func == "malloc" {
 		return false
 	}
 	for _, b := range c.heap.blocks {

@@ -1,4 +1,4 @@
-package oracle
+package heap
 
 import (
 	"testing"
@@ -17,7 +17,7 @@ func TestHeapProperty(t *testing.T) {
 		freed bool
 	}
 	rapid.Check(t, func(t *rapid.T) {
-		h := newHeap()
+		h := New()
 		var bytes [room + 64]state
 		type block struct {
 			addr, size uint64
@@ -36,9 +36,9 @@ func TestHeapProperty(t *testing.T) {
 			}
 			if len(live) > 0 && rapid.Bool().Draw(t, "free") {
 				b := &blocks[live[rapid.IntRange(0, len(live)-1).Draw(t, "which")]]
-				ch := h.apply(&emu.CallEvent{Func: "free", Args: [6]uint64{b.addr}, Step: step})
-				if ch.freed == nil || ch.freed.addr != b.addr || ch.freed.size != b.size {
-					t.Fatalf("free %#x: %+v", b.addr, ch.freed)
+				ch := h.Apply(&emu.CallEvent{Func: "free", Args: [6]uint64{b.addr}, Step: step})
+				if ch.Freed == nil || ch.Freed.Addr != b.addr || ch.Freed.Size != b.size {
+					t.Fatalf("free %#x: %+v", b.addr, ch.Freed)
 				}
 				b.live = false
 				for i := range bytes {
@@ -46,8 +46,8 @@ func TestHeapProperty(t *testing.T) {
 						bytes[i].freed = true
 					}
 				}
-				if again := h.apply(&emu.CallEvent{Func: "free", Args: [6]uint64{b.addr}, Step: step + 1}); again.freed != nil {
-					t.Fatalf("free %#x twice: %+v", b.addr, again.freed)
+				if again := h.Apply(&emu.CallEvent{Func: "free", Args: [6]uint64{b.addr}, Step: step + 1}); again.Freed != nil {
+					t.Fatalf("free %#x twice: %+v", b.addr, again.Freed)
 				}
 				continue
 			}
@@ -61,19 +61,19 @@ func TestHeapProperty(t *testing.T) {
 			if taken {
 				continue // malloc would not
 			}
-			h.apply(&emu.CallEvent{Func: "malloc", Args: [6]uint64{size}, Step: step, Returned: true, ReturnStep: step + 5, Result: addr})
+			h.Apply(&emu.CallEvent{Func: "malloc", Args: [6]uint64{size}, Step: step, Returned: true, ReturnStep: step + 5, Result: addr})
 			blocks = append(blocks, block{addr, size, n + 1, true})
 			for i := range size {
 				bytes[addr-base+i] = state{block: n + 1}
 			}
 		}
 		for i, want := range bytes {
-			p, ok := h.at(base + uint64(i))
-			if ok != (want.block != 0) || ok && (p.freed != nil) != want.freed {
+			p, ok := h.At(base + uint64(i))
+			if ok != (want.block != 0) || ok && (p.Freed != nil) != want.freed {
 				t.Fatalf("byte %d: %+v, %v, want %+v", i, p, ok, want)
 			}
-			if ok && p.alloc.Step != 1+10*uint64(want.block) {
-				t.Fatalf("byte %d: of the block given at %d, want number %d", i, p.alloc.Step, want.block)
+			if ok && p.Alloc.Step != 1+10*uint64(want.block) {
+				t.Fatalf("byte %d: of the block given at %d, want number %d", i, p.Alloc.Step, want.block)
 			}
 		}
 	})
@@ -82,14 +82,14 @@ func TestHeapProperty(t *testing.T) {
 // What realloc freed in the middle of its call may be another's block when it
 // returns.
 func TestReallocOvertaken(t *testing.T) {
-	h := newHeap()
-	h.apply(&emu.CallEvent{Func: "malloc", Args: [6]uint64{32}, Step: 1, Returned: true, ReturnStep: 5, Result: 0x1000})
-	h.apply(&emu.CallEvent{Func: "malloc", Args: [6]uint64{32}, Thread: 1, Step: 12, Returned: true, ReturnStep: 20, Result: 0x1000})
-	ch := h.apply(&emu.CallEvent{Func: "realloc", Args: [6]uint64{0x1000, 64}, Step: 10, Returned: true, ReturnStep: 30, Result: 0x2000})
-	if p, ok := h.at(0x1000); !ok || p.freed != nil || p.alloc.Thread != 1 {
+	h := New()
+	h.Apply(&emu.CallEvent{Func: "malloc", Args: [6]uint64{32}, Step: 1, Returned: true, ReturnStep: 5, Result: 0x1000})
+	h.Apply(&emu.CallEvent{Func: "malloc", Args: [6]uint64{32}, Thread: 1, Step: 12, Returned: true, ReturnStep: 20, Result: 0x1000})
+	ch := h.Apply(&emu.CallEvent{Func: "realloc", Args: [6]uint64{0x1000, 64}, Step: 10, Returned: true, ReturnStep: 30, Result: 0x2000})
+	if p, ok := h.At(0x1000); !ok || p.Freed != nil || p.Alloc.Thread != 1 {
 		t.Errorf("the block is %+v, %v", p, ok)
 	}
-	if ch.freed != nil || ch.made == nil || ch.made.addr != 0x2000 {
+	if ch.Freed != nil || ch.Made == nil || ch.Made.Addr != 0x2000 {
 		t.Errorf("realloc did %+v", ch)
 	}
 }

@@ -1,0 +1,84 @@
+package heap
+
+import (
+	"math"
+	"slices"
+
+	"emurace/emu"
+)
+
+// functions are those whose calls tell what is in the heap: C's own, POSIX's and
+// glibc's. The last line's neither give nor take a block, but look at the heap
+// all the same.
+var functions = []string{
+	"malloc", "free", "calloc", "realloc", "reallocarray", "aligned_alloc", "memalign", "posix_memalign",
+	"valloc", "pvalloc", "cfree", "free_sized", "free_aligned_sized",
+	"malloc_usable_size", "malloc_trim", "mallopt", "mallinfo", "mallinfo2", "malloc_stats", "malloc_info",
+}
+
+// Functions lists the functions of allocators by name.
+func Functions() []string { return slices.Clone(functions) }
+
+// Gives tells how many bytes a call with these arguments asks for, false when
+// the function hands out no blocks.
+func Gives(name string, a [6]uint64) (size uint64, gives bool) {
+	switch name {
+	case "malloc", "valloc", "pvalloc":
+		return a[0], true
+	case "calloc":
+		return product(a[0], a[1]), true
+	case "realloc", "aligned_alloc", "memalign":
+		return a[1], true
+	case "reallocarray":
+		return product(a[1], a[2]), true
+	case "posix_memalign":
+		return a[2], true
+	}
+	return 0, false
+}
+
+// product is one of sizes; one that does not fit is refused by the callee anyway.
+func product(a, b uint64) uint64 {
+	if a != 0 && b > math.MaxUint64/a {
+		return math.MaxUint64
+	}
+	return a * b
+}
+
+// Takes tells whether the function's first argument is a block that it frees or
+// resizes.
+func Takes(name string) bool { return frees(name) || resizes(name) }
+
+func frees(name string) bool {
+	switch name {
+	case "free", "cfree", "free_sized", "free_aligned_sized":
+		return true
+	}
+	return false
+}
+
+func resizes(name string) bool { return name == "realloc" || name == "reallocarray" }
+
+// Given is the block that a call has returned, 0 for none.
+func Given(m *emu.Machine, name string, args [6]uint64, result uint64) uint64 {
+	if name != "posix_memalign" {
+		return result
+	}
+	// What it hands out lies where its first argument points to.
+	given, ok := m.Read64(args[0])
+	if !ok || int32(result) != 0 {
+		return 0
+	}
+	return given
+}
+
+// Trace lets f know of every call of an allocator, as [emu.Machine.TraceCalls]
+// does. The result of one that has returned is the block that it gives.
+func Trace(m *emu.Machine, f func(emu.CallEvent)) error {
+	return m.TraceCalls(functions, func(c emu.CallEvent) {
+		if c.Returned {
+			c.Result = Given(m, c.Func, c.Args, c.Result)
+		}
+		f(c)
+	})
+}
