@@ -101,6 +101,16 @@ typedef struct em_fault {
     int mapped; // 1: the page exists but does not allow it
 } em_fault;
 
+// Ranges of bytes in order, apart from each other; see blocks.c.
+typedef struct em_range {
+    uint64_t lo, hi;
+} em_range;
+
+typedef struct em_ranges {
+    em_range *at;
+    size_t len, cap;
+} em_ranges;
+
 // What is known of the memory that threads share; see share.c.
 typedef struct em_share {
     struct em_granule *table;
@@ -108,6 +118,7 @@ typedef struct em_share {
     int shift;
     uint64_t grown; // how often a byte was found to be shared
     uint32_t age;   // how often what was learned was forgotten
+    em_ranges blocks[EM_MAX_THREADS]; // what each thread wrote as whole blocks
 } em_share;
 
 // Addresses to stop at; see breaks.c.
@@ -190,11 +201,17 @@ void em_log_drop(em_engine *e);
 
 // share.c
 bool em_share_access(em_engine *e, uint64_t addr, unsigned size, bool write, int slot);
+int64_t em_share_block(em_engine *e, uint64_t lo, uint64_t hi, int slot, uint64_t *pairs,
+                       size_t room);
 uint8_t em_share_mask(em_engine *e, uint64_t addr);
 size_t em_share_list(em_engine *e, uint64_t *pairs, size_t room);
 bool em_share_add(em_engine *e, uint64_t addr, uint8_t mask);
 void em_share_forget(em_engine *e);
 void em_share_drop(em_engine *e);
+
+// blocks.c
+bool em_ranges_add(em_ranges *r, uint64_t lo, uint64_t hi);
+uint8_t em_ranges_mask(const em_ranges *r, uint64_t addr);
 
 // breaks.c
 bool em_break_hit(em_engine *e, uint64_t addr);
