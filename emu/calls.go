@@ -92,6 +92,7 @@ func (m *Machine) exports(name string) bool {
 // return to: calls that have just returned, and then one that begins. Both can
 // be, when code returns to the first instruction of a function.
 func (m *Machine) atBreak(t int) error {
+	m.counted = nil
 	if len(m.traces) == 0 {
 		return nil
 	}
@@ -113,7 +114,7 @@ func (m *Machine) atBreak(t int) error {
 			}
 		}
 	}
-	return nil
+	return m.countErr
 }
 
 // returned tells of the calls that end here. A tail call ends together with the

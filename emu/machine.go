@@ -40,6 +40,9 @@ type Machine struct {
 	events bool         // see WantEvents
 	traces []*callTrace // see TraceCalls
 
+	counted  []Counted // by traces at the present breakpoint; see CountWrite
+	countErr error
+
 	entry, ret, start  uint64 // the traps of the program's code
 	dataStart, dataEnd uint64
 	st                 state

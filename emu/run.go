@@ -28,9 +28,11 @@ type Stop struct {
 	End  *End   // for Ended
 
 	// Event tells, when machine events are wanted, that the last instruction
-	// was one; Objects are the kernel's objects that it used.
+	// was one; Objects are the kernel's objects that it used, and Counted the
+	// shared bytes that a trace has counted with it.
 	Event   bool
 	Objects []Object
+	Counted []Counted
 }
 
 // Object is something of the kernel's that a system call used.
@@ -135,12 +137,16 @@ func (m *Machine) Run(t int, n uint64) (Stop, error) {
 		return stop, nil
 	}
 	for {
-		s, err := m.eng.Run(t, n-stop.Ran)
+		budget := n - stop.Ran
+		if len(stop.Counted) > 0 {
+			budget = 1 // the event
+		}
+		s, err := m.eng.Run(t, budget)
 		if err != nil {
 			return stop, err
 		}
 		stop.Ran += s.Ran
-		stop.Event = s.Event
+		stop.Event = s.Event || len(stop.Counted) > 0
 		switch s.Reason {
 		case shim.StopBudget, shim.StopEvent:
 			return stop, nil
@@ -148,11 +154,14 @@ func (m *Machine) Run(t int, n uint64) (Stop, error) {
 			if err := m.atBreak(t); err != nil {
 				return stop, err
 			}
+			stop.Counted = m.counted
 			m.eng.StepOn()
 		case shim.StopTrap:
 			if err := m.atBreak(t); err != nil {
 				return stop, err
 			}
+			stop.Counted = append(stop.Counted, m.counted...)
+			stop.Event = stop.Event || len(m.counted) > 0
 			return m.trapped(t, stop)
 		case shim.StopSyscall:
 			r, err := m.syscall(t)
@@ -168,6 +177,7 @@ func (m *Machine) Run(t int, n uint64) (Stop, error) {
 				return stop, nil
 			}
 		default:
+			stop.Event = s.Event // it has not happened
 			return m.crash(t, stop, s)
 		}
 	}

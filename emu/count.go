@@ -1,0 +1,30 @@
+package emu
+
+// Counted is a range of shared bytes that a trace has counted as touched.
+type Counted struct {
+	Addr, Size uint64
+	Write      bool
+}
+
+// CountWrite takes the thread to write size bytes at the moment that a trace is
+// being told of: malloc that hands out a block, say. Memory is left alone. When
+// events are wanted and any of the bytes are shared, the instruction that the
+// thread runs next is an event, or where a call of Begin's returns the one that
+// it ran last: no other thread can run in between. Only the function of a
+// TraceCalls may call it.
+func (m *Machine) CountWrite(t int, addr, size uint64) {
+	list, err := m.eng.NoteBlock(t, addr, size)
+	if err != nil {
+		m.countErr = err
+	}
+	for _, b := range list {
+		m.counted = append(m.counted, Counted{b.Addr, b.Size, true})
+	}
+}
+
+// CountRead is CountWrite for one byte that is read.
+func (m *Machine) CountRead(t int, addr uint64) {
+	if m.eng.NoteRead(t, addr) {
+		m.counted = append(m.counted, Counted{addr, 1, false})
+	}
+}
