@@ -1,6 +1,7 @@
 package explore
 
 import (
+	"cmp"
 	"math/bits"
 	"slices"
 
@@ -51,30 +52,51 @@ func (t touch) hides(o touch) bool { return (o.reads|o.writes)&^t.writes == 0 }
 func newEvent(ev scenario.Event) *event {
 	e := &event{Event: ev, lo: ^uint64(0)}
 	for _, a := range ev.Accesses {
-		e.lo, e.hi = min(e.lo, a.Addr), max(e.hi, a.Addr+uint64(a.Size))
-		bytes := uint16(1<<a.Size-1) << (a.Addr & 7)
-		e.touch(place{id: a.Addr / 8}, uint8(bytes), a.Write)
-		if high := uint8(bytes >> 8); high != 0 {
-			e.touch(place{id: a.Addr/8 + 1}, high, a.Write)
+		end := a.Addr + a.Size
+		e.lo, e.hi = min(e.lo, a.Addr), max(e.hi, end)
+		for id := a.Addr / 8; id*8 < end; id++ {
+			bytes := uint8(0xff)
+			if id*8 < a.Addr {
+				bytes &= 0xff << (a.Addr & 7)
+			}
+			if end-id*8 < 8 {
+				bytes &= 0xff >> (8 - end&7)
+			}
+			e.touch(place{id: id}, bytes, a.Write)
 		}
 	}
 	for _, o := range ev.Objects {
 		e.touch(place{o.Class, o.ID}, 1, o.Write)
 	}
+	e.join()
 	return e
 }
 
 func (e *event) touch(p place, bytes uint8, write bool) {
-	i := slices.IndexFunc(e.touches, func(t touch) bool { return t.place == p })
-	if i < 0 {
-		i = len(e.touches)
-		e.touches = append(e.touches, touch{place: p})
-	}
+	t := touch{place: p}
 	if write {
-		e.touches[i].writes |= bytes
+		t.writes = bytes
 	} else {
-		e.touches[i].reads |= bytes
+		t.reads = bytes
 	}
+	e.touches = append(e.touches, t)
+}
+
+// join makes one touch of those of the same place.
+func (e *event) join() {
+	slices.SortFunc(e.touches, func(a, b touch) int {
+		return cmp.Or(cmp.Compare(a.place.class, b.place.class), cmp.Compare(a.place.id, b.place.id))
+	})
+	joined := e.touches[:0]
+	for _, t := range e.touches {
+		if n := len(joined); n > 0 && joined[n-1].place == t.place {
+			joined[n-1].reads |= t.reads
+			joined[n-1].writes |= t.writes
+		} else {
+			joined = append(joined, t)
+		}
+	}
+	e.touches = joined
 }
 
 // dependent is scenario.Event.Dependent, with a quick way out.

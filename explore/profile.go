@@ -91,7 +91,7 @@ func spans(e *scenario.Event) []span {
 		}
 	}
 	for _, a := range e.Accesses {
-		add(span{0, a.Addr, a.Addr + uint64(a.Size)})
+		add(span{0, a.Addr, a.Addr + a.Size})
 	}
 	for _, o := range e.Objects {
 		add(span{o.Class, o.ID, o.ID + 1})
@@ -165,7 +165,7 @@ func (l *location) touchedBy(e *scenario.Event) bool {
 		return true
 	}
 	for _, a := range e.Accesses {
-		if l.class == 0 && a.Addr < l.hi && l.lo < a.Addr+uint64(a.Size) {
+		if l.class == 0 && a.Addr < l.hi && l.lo < a.Addr+a.Size {
 			return true
 		}
 	}

@@ -23,10 +23,12 @@ type Event struct {
 // Access is a range of bytes that an event read or wrote. An atomic instruction
 // that leaves the bytes as they were, such as a failed compare-and-swap, only
 // read them.
+//
+// Of a block that is freed or handed out it is bytes that threads share, a range
+// of neighbours each; see StartHeap.
 type Access struct {
-	Addr  uint64
-	Size  uint8
-	Write bool
+	Addr, Size uint64
+	Write      bool
 }
 
 // Dependent tells whether two events of different threads may not change
@@ -38,7 +40,7 @@ func (e *Event) Dependent(o *Event) bool {
 	}
 	for _, a := range e.Accesses {
 		for _, b := range o.Accesses {
-			if (a.Write || b.Write) && a.Addr < b.Addr+uint64(b.Size) && b.Addr < a.Addr+uint64(a.Size) {
+			if (a.Write || b.Write) && a.Addr < b.Addr+b.Size && b.Addr < a.Addr+a.Size {
 				return true
 			}
 		}
@@ -79,6 +81,9 @@ func (s *Session) nextEvent(i int) (Event, error) {
 		e.Ran += stop.Ran
 		if stop.Event {
 			e.Accesses, e.Objects = s.lastAccesses(), stop.Objects
+			for _, c := range stop.Counted {
+				e.Accesses = append(e.Accesses, Access(c))
+			}
 		}
 		if stop.Kind == emu.Waits {
 			s.learnLock(r.machine, stop.Objects)
@@ -123,7 +128,7 @@ func (s *Session) lastAccesses() []Access {
 		if a.Kind == emu.LogWrite && a.Old == a.Value && readBefore(log[from:from+k], a) {
 			write = false
 		}
-		list = append(list, Access{Addr: a.Addr, Size: a.Size, Write: write})
+		list = append(list, Access{Addr: a.Addr, Size: uint64(a.Size), Write: write})
 	}
 	return list
 }

@@ -7,6 +7,7 @@ import (
 	"unicode"
 
 	"emurace/emu"
+	"emurace/heap"
 )
 
 // DefaultLimit bounds one run of a race, in instructions. A race that needs
@@ -22,6 +23,7 @@ type Session struct {
 	libc    LibcID
 	threads []racer
 	locks   lockTable
+	heap    *heap.Heap        // nil but for StartHeap
 	fns     map[string]uint64 // addresses of functions
 	start   *Mark
 	base    uint64 // the machine's steps at the start
@@ -58,6 +60,10 @@ func Start(sys *emu.System, plan *Plan, seed uint64) (*Session, error) {
 // any thread is made and before Setup runs: to trace calls from there on, say.
 // What prepare does must not change the process.
 func StartWith(sys *emu.System, plan *Plan, seed uint64, prepare func(*emu.Machine) error) (*Session, error) {
+	return new(Session).startOn(sys, plan, seed, prepare)
+}
+
+func (s *Session) startOn(sys *emu.System, plan *Plan, seed uint64, prepare func(*emu.Machine) error) (*Session, error) {
 	if err := plan.check(); err != nil {
 		return nil, err
 	}
@@ -65,7 +71,7 @@ func StartWith(sys *emu.System, plan *Plan, seed uint64, prepare func(*emu.Machi
 	if err != nil {
 		return nil, err
 	}
-	s := &Session{M: m, Plan: plan, Limit: DefaultLimit, fns: map[string]uint64{}}
+	s.M, s.Plan, s.Limit, s.fns = m, plan, DefaultLimit, map[string]uint64{}
 	if prepare != nil {
 		if err := prepare(m); err != nil {
 			s.Close()
@@ -353,6 +359,7 @@ type Mark struct {
 	s       *Session
 	m       *emu.Mark
 	threads []racer
+	heap    *heap.Heap
 }
 
 // Mark remembers the present moment.
@@ -361,12 +368,13 @@ func (s *Session) Mark() (*Mark, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Mark{s: s, m: m, threads: slices.Clone(s.threads)}, nil
+	return &Mark{s: s, m: m, threads: slices.Clone(s.threads), heap: s.heap}, nil
 }
 
 // Rewind goes back to the mark.
 func (k *Mark) Rewind() error {
 	copy(k.s.threads, k.threads)
+	k.s.heap = k.heap
 	return k.m.Rewind()
 }
 
