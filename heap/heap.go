@@ -150,7 +150,7 @@ func (h *Heap) insert(addr, size uint64, c *emu.CallEvent, ch *Change) {
 	for ; j < len(h.pieces) && h.pieces[j].Lo < end; j++ {
 		old := h.pieces[j]
 		if old.Freed == nil {
-			ch.Writes = append(ch.Writes, Range{old.Lo, old.Hi})
+			ch.Writes = append(ch.Writes, Range{old.Lo, max(old.Hi, old.Lo+1)})
 		}
 		if old.Lo < addr {
 			left := old

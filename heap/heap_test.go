@@ -1,6 +1,7 @@
 package heap
 
 import (
+	"slices"
 	"testing"
 
 	"pgregory.net/rapid"
@@ -91,5 +92,105 @@ func TestReallocOvertaken(t *testing.T) {
 	}
 	if ch.Freed != nil || ch.Made == nil || ch.Made.Addr != 0x2000 {
 		t.Errorf("realloc did %+v", ch)
+	}
+}
+
+// Of every byte that a call does not say to have written, the heap says the same
+// before and after: whether it is in a block, in which, whether that is freed,
+// and whether it is between blocks.
+func TestChangeIsAll(t *testing.T) {
+	const base, room = 1<<windowBits - 512, 1024 // in two windows
+	functions := Functions()
+	type fact struct {
+		ok, freed, within   bool
+		block, size, handed uint64
+	}
+	facts := func(h *Heap) (list [room + 256]fact) {
+		for i := range list {
+			addr := base - 128 + uint64(i)
+			p, ok := h.At(addr)
+			list[i] = fact{ok: ok, freed: p.Freed != nil, within: h.Within(addr), block: p.Addr, size: p.Size}
+			if ok {
+				list[i].handed = p.Alloc.Step
+			}
+		}
+		return list
+	}
+	rapid.Check(t, func(t *rapid.T) {
+		h := New()
+		open := map[uint64]emu.CallEvent{}
+		for step := uint64(10); step < 400; step += 10 {
+			addr := func(label string) uint64 {
+				return base + 16*uint64(rapid.IntRange(0, room/16-1).Draw(t, label))
+			}
+			c := emu.CallEvent{Func: rapid.SampledFrom(functions).Draw(t, "function"), Step: step}
+			size := uint64(rapid.IntRange(0, 200).Draw(t, "size"))
+			c.Args = [6]uint64{size, size, 3}
+			if Takes(c.Func) {
+				c.Args[0] = addr("argument")
+			}
+			if began, ok := open[step-30]; ok && rapid.Bool().Draw(t, "returns") {
+				c = began
+				c.Returned, c.ReturnStep = true, step
+				if rapid.IntRange(0, 4).Draw(t, "given") > 0 {
+					c.Result = addr("result")
+				}
+				if resizes(c.Func) && rapid.Bool().Draw(t, "stays") {
+					c.Result = c.Args[0]
+				}
+			} else {
+				open[step] = c
+			}
+			before := facts(h)
+			ch := h.Apply(&c)
+			for i, now := range facts(h) {
+				at := base - 128 + uint64(i)
+				written := slices.ContainsFunc(ch.Writes, func(r Range) bool { return r.Lo <= at && at < r.Hi })
+				if now != before[i] && !written {
+					t.Fatalf("%+v: of byte %#x, %+v has become %+v; written are %x", c, at, before[i], now, ch.Writes)
+				}
+			}
+			for _, r := range ch.Writes {
+				if r.Lo >= r.Hi {
+					t.Fatalf("%+v writes %+v", c, r)
+				}
+			}
+			for _, p := range []*Piece{ch.Freed, ch.Made} {
+				if p != nil && !slices.ContainsFunc(ch.Writes, func(r Range) bool { return r.Lo <= p.Addr && r.Hi >= p.Hi }) {
+					t.Fatalf("%+v: the block %+v is not written as a whole: %x", c, p, ch.Writes)
+				}
+			}
+		}
+	})
+}
+
+// What a call that frees or resizes does depends on the block also where it has
+// no effect.
+func TestReads(t *testing.T) {
+	malloc := emu.CallEvent{Func: "malloc", Args: [6]uint64{32}, Step: 1, Returned: true, ReturnStep: 5, Result: 0x1000}
+	for _, c := range []struct {
+		name  string
+		call  emu.CallEvent
+		reads []uint64
+		freed bool
+	}{
+		{"free", emu.CallEvent{Func: "free", Args: [6]uint64{0x1000}, Step: 10}, nil, true},
+		{"free of another", emu.CallEvent{Func: "free", Args: [6]uint64{0x1010}, Step: 10}, []uint64{0x1010}, false},
+		{"free of none", emu.CallEvent{Func: "free", Step: 10}, nil, false},
+		{"free that returns", emu.CallEvent{Func: "free", Args: [6]uint64{0x1000}, Step: 10, Returned: true, ReturnStep: 20}, nil, false},
+		{"realloc begins", emu.CallEvent{Func: "realloc", Args: [6]uint64{0x1000, 64}, Step: 10}, []uint64{0x1000}, false},
+		{"realloc of none begins", emu.CallEvent{Func: "realloc", Args: [6]uint64{0, 64}, Step: 10}, nil, false},
+		{"realloc fails", emu.CallEvent{Func: "realloc", Args: [6]uint64{0x1000, 64}, Step: 10, Returned: true, ReturnStep: 20}, nil, false},
+		{"realloc moves", emu.CallEvent{Func: "realloc", Args: [6]uint64{0x1000, 64}, Step: 10, Returned: true, ReturnStep: 20, Result: 0x2000}, nil, true},
+		{"realloc frees", emu.CallEvent{Func: "realloc", Args: [6]uint64{0x1000}, Step: 10, Returned: true, ReturnStep: 20}, nil, true},
+		{"reallocarray is refused", emu.CallEvent{Func: "reallocarray", Args: [6]uint64{0x1000, 1 << 63, 2}, Step: 10, Returned: true, ReturnStep: 20}, nil, false},
+		{"malloc begins", emu.CallEvent{Func: "malloc", Args: [6]uint64{0x1000}, Step: 10}, nil, false},
+	} {
+		h := New()
+		h.Apply(&malloc)
+		ch := h.Apply(&c.call)
+		if !slices.Equal(ch.Reads, c.reads) || (ch.Freed != nil) != c.freed {
+			t.Errorf("%s: reads %x, freed %v; want %x, %v", c.name, ch.Reads, ch.Freed, c.reads, c.freed)
+		}
 	}
 }

@@ -2,6 +2,7 @@ package shim
 
 import (
 	"maps"
+	"slices"
 	"testing"
 
 	"pgregory.net/rapid"
@@ -15,22 +16,52 @@ type sharing struct {
 	written map[uint64]bool
 	learned map[uint64]bool
 	told    map[uint64]bool
+	seen    map[uint64]bool // by eight bytes, where there was an access
 	grown   uint64
 }
 
 func (s *sharing) forget() {
 	s.touched, s.written, s.learned = map[uint64]map[int]bool{}, map[uint64]bool{}, map[uint64]bool{}
+	s.seen = map[uint64]bool{}
+	for b := range s.told {
+		s.seen[b/8] = true
+	}
 }
 
 func (s *sharing) access(thread int, addr uint64, size uint8, write bool) {
-	grew := map[uint64]bool{} // by eight bytes
 	for b := addr; b < addr+uint64(size); b++ {
+		s.seen[b/8] = true
+	}
+	s.note(thread, addr, uint64(size), write)
+}
+
+// block is a write of a whole block: of what no access has been to, only the
+// first byte counts at once.
+func (s *sharing) block(thread int, addr, size uint64) (shared []Bytes) {
+	s.seen[addr/8] = true
+	s.note(thread, addr, size, true)
+	for b := addr; b < addr+size; b++ {
+		if !s.learned[b] && !s.told[b] {
+			continue
+		}
+		if n := len(shared); n > 0 && shared[n-1].Addr+shared[n-1].Size == b {
+			shared[n-1].Size++
+		} else {
+			shared = append(shared, Bytes{b, 1})
+		}
+	}
+	return shared
+}
+
+func (s *sharing) note(thread int, addr, size uint64, write bool) {
+	grew := map[uint64]bool{} // by eight bytes
+	for b := addr; b < addr+size; b++ {
 		if s.touched[b] == nil {
 			s.touched[b] = map[int]bool{}
 		}
 		s.touched[b][thread] = true
 		s.written[b] = s.written[b] || write
-		if len(s.touched[b]) > 1 && s.written[b] && !s.learned[b] {
+		if len(s.touched[b]) > 1 && s.written[b] && !s.learned[b] && s.seen[b/8] {
 			s.learned[b] = true
 			grew[b/8] = grew[b/8] || !s.told[b]
 		}
@@ -72,10 +103,20 @@ func TestSharing(t *testing.T) {
 				addr := dataAt + 8*rapid.Uint64Range(0, 3).Draw(r, "granule")
 				mask := rapid.Uint8().Draw(r, "mask")
 				must(t, e.AddShared(map[uint64]uint8{addr: mask}))
+				want.seen[addr/8] = true
 				for i := range uint64(8) {
 					if mask&(1<<i) != 0 {
 						want.told[addr+i] = true
 					}
+				}
+			case 2, 3, 4:
+				thread := rapid.IntRange(0, 2).Draw(r, "thread")
+				addr := dataAt + rapid.Uint64Range(0, 30).Draw(r, "block")
+				size := rapid.Uint64Range(1, 40).Draw(r, "bytes")
+				got, err := e.NoteBlock(thread, addr, size)
+				must(t, err)
+				if shared := want.block(thread, addr, size); !slices.Equal(got, shared) {
+					r.Fatalf("of the %d bytes at %#x, %v are shared, want %v", size, addr, got, shared)
 				}
 			default:
 				thread := rapid.IntRange(0, 2).Draw(r, "thread")
@@ -90,7 +131,7 @@ func TestSharing(t *testing.T) {
 				want.access(thread, addr, size, write)
 			}
 			got, known := e.SharedBytes(), want.bytes()
-			for addr := uint64(dataAt); addr < dataAt+40; addr += 8 {
+			for addr := uint64(dataAt); addr < dataAt+72; addr += 8 {
 				if m := e.SharedMask(addr + 3); m != known[addr] {
 					r.Fatalf("of the bytes at %#x, %08b are shared, want %08b", addr, m, known[addr])
 				}
@@ -105,4 +146,49 @@ func TestSharing(t *testing.T) {
 			}
 		}
 	})
+}
+
+// A block may be larger than anything that could be kept byte by byte, and
+// reach up to the end of the address space.
+func TestHugeBlock(t *testing.T) {
+	const thread, other = 0, 1
+	for _, size := range []uint64{1 << 44, ^uint64(0)} {
+		e := newEngine(t, loader.ARM64, loops[loader.ARM64], 2, true)
+		must(t, e.SetLogging(true))
+		e.SetSharing(true)
+		must(t, e.Touch(other, dataAt+16, 4))
+		must(t, e.Touch(thread, dataAt+24, 8))
+		got, err := e.NoteBlock(thread, dataAt+3, size)
+		must(t, err)
+		if want := []Bytes{{dataAt + 16, 4}}; !slices.Equal(got, want) {
+			t.Errorf("a block of %#x bytes shares %v, want %v", size, got, want)
+		}
+		// What comes later meets it too.
+		must(t, e.Touch(other, dataAt+100, 1))
+		if m := e.SharedMask(dataAt + 100); m != 1<<4 {
+			t.Errorf("a block of %#x bytes and a later read share %08b", size, m)
+		}
+		e.Close()
+	}
+}
+
+// Blocks are noted, and bytes read, only while sharing is on.
+func TestBlockWithoutSharing(t *testing.T) {
+	e := newEngine(t, loader.ARM64, loops[loader.ARM64], 2, true)
+	defer e.Close()
+	must(t, e.SetLogging(true))
+	for thread := range 2 {
+		got, err := e.NoteBlock(thread, dataAt, 64)
+		must(t, err)
+		if got != nil || e.NoteRead(thread, dataAt) || e.SharedGrown() != 0 {
+			t.Errorf("thread %d: shares %v", thread, got)
+		}
+	}
+	e.SetSharing(true)
+	if e.NoteRead(0, dataAt) || e.NoteRead(1, dataAt) {
+		t.Error("two reads share the byte")
+	}
+	if _, err := e.NoteBlock(0, dataAt, 1); err != nil || !e.NoteRead(1, dataAt) || e.NoteRead(1, dataAt+1) {
+		t.Errorf("a block and a read share nothing (%v), or too much", err)
+	}
 }
