@@ -110,7 +110,9 @@ func (m *misuses) judge(e *emu.LogEntry) (f *misuse, used *heap.Piece) {
 			at = p.Hi
 			continue
 		}
-		if f == nil && (ok || m.heap.Within(at)) {
+		// A freed byte says more than one that is in no block, wherever the two
+		// are in the access.
+		if (f == nil || f.kind == OutOfBounds) && ok || f == nil && m.heap.Within(at) {
 			f = &misuse{kind: UseAfterFree, access: accessOf(e), block: &p}
 			if !ok {
 				f.kind, f.block = OutOfBounds, nil

@@ -51,6 +51,7 @@ func TestMisuses(t *testing.T) {
 		"one byte before":      {[]func([]uint64) scenario.Call{malloc(40), malloc(40), fill(1, ^uint64(0), 1)}, OutOfBounds},
 		"an empty block":       {[]func([]uint64) scenario.Call{malloc(8), malloc(0), fill(1, 0, 1)}, OutOfBounds},
 		"a freed block":        {[]func([]uint64) scenario.Call{malloc(100), on("free", 0, 0), fill(0, 50, 1)}, UseAfterFree},
+		"a freed block's edge": {[]func([]uint64) scenario.Call{malloc(40), malloc(40), on("free", 1, 0), on("memcpy", 1, ^uint64(3), scenario.Str("12345678"), scenario.Int(8))}, UseAfterFree},
 		"a freed string":       {[]func([]uint64) scenario.Call{malloc(100), fill(0, 0, 99), on("free", 0, 0), on("atoi", 0, 20)}, UseAfterFree},
 		"freed and given":      {[]func([]uint64) scenario.Call{malloc(100), on("free", 0, 0), malloc(100), fill(2, 0, 100)}, ""},
 		"all of calloc's":      {[]func([]uint64) scenario.Call{first("calloc", 7, 9), fill(0, 0, 63)}, ""},
