@@ -53,6 +53,9 @@ type guest struct {
 	// exchangesWrite makes the oracles count an atomic exchange as a write also
 	// when it puts back what it has read.
 	exchangesWrite bool
+	// blocks are those that calls have freed or handed out since the event
+	// began, first and last byte; see heapProgram.
+	blocks [][2]uint64
 }
 
 // plan compiles the program. The machine's address for its code is put into g.

@@ -85,15 +85,17 @@ type step struct {
 	accesses []emu.LogEntry
 	objects  []emu.Object
 	ends     bool
-	writes   bool // counts as a write of all that it touched
+	writes   bool        // counts as a write of all that it touched
+	blocks   [][2]uint64 // that were freed or handed out, first and last byte
 }
 
 // step runs a thread's next event.
 func (g *guest) step(t *testing.T, thread, number int) *step {
 	t.Helper()
+	g.blocks = nil
 	e, err := g.s.RunEvent(thread)
 	must(t, err)
-	st := &step{thread: thread, number: number, objects: e.Objects, ends: g.s.M.End() != nil}
+	st := &step{thread: thread, number: number, objects: e.Objects, ends: g.s.M.End() != nil, blocks: g.blocks}
 	log := g.s.M.Log()
 	for i := len(log) - 1; i >= 0 && log[i].Step == g.s.M.Steps(); i-- {
 		st.accesses = append(st.accesses, log[i])
@@ -146,10 +148,21 @@ func (s *step) conflicts(o *step) bool {
 			}
 		}
 	}
+	if s.overlaps(o) || o.overlaps(s) {
+		return true
+	}
 	return slices.ContainsFunc(s.objects, func(a emu.Object) bool {
 		return slices.ContainsFunc(o.objects, func(b emu.Object) bool {
 			return a.Class == b.Class && a.ID == b.ID && (a.Write || b.Write)
 		})
+	})
+}
+
+// overlaps tells whether a block of s has bytes that o touches.
+func (s *step) overlaps(o *step) bool {
+	return slices.ContainsFunc(s.blocks, func(a [2]uint64) bool {
+		return slices.ContainsFunc(o.blocks, func(b [2]uint64) bool { return a[0] <= b[1] && b[0] <= a[1] }) ||
+			slices.ContainsFunc(o.accesses, func(b emu.LogEntry) bool { return a[0] < b.Addr+uint64(b.Size) && b.Addr <= a[1] })
 	})
 }
 

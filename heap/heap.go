@@ -55,11 +55,13 @@ func (h *Heap) Clone() *Heap {
 // Change is what a call did to the heap.
 type Change struct {
 	Freed, Made *Piece // the block that it freed, and the one that it handed out
-	// Writes are the bytes of which the heap now says something else than
-	// before, those of whole blocks and no less; they may overlap. Reads are
-	// bytes that the call asked about without effect.
+	// Writes are the bytes that are in a block, or in another one, or are freed
+	// with it, and were not before: those of whole blocks and no less; they may
+	// overlap. Reads are bytes that the call asked about without effect.
 	Writes []Range
 	Reads  []uint64
+	// Widens are the bytes that are between blocks now and were not before.
+	Widens []Range
 }
 
 // Apply carries out a call's beginning, or its end when it has returned. Calls
@@ -175,15 +177,15 @@ func (h *Heap) widen(chunk Range, ch *Change) {
 	s, ok := h.spans[window]
 	if !ok {
 		h.spans[window] = chunk
-		ch.Writes = append(ch.Writes, chunk)
+		ch.Widens = append(ch.Widens, chunk)
 		return
 	}
 	h.spans[window] = Range{min(s.Lo, chunk.Lo), max(s.Hi, chunk.Hi)}
 	if chunk.Lo < s.Lo {
-		ch.Writes = append(ch.Writes, Range{chunk.Lo, s.Lo})
+		ch.Widens = append(ch.Widens, Range{chunk.Lo, s.Lo})
 	}
 	if chunk.Hi > s.Hi {
-		ch.Writes = append(ch.Writes, Range{s.Hi, chunk.Hi})
+		ch.Widens = append(ch.Widens, Range{s.Hi, chunk.Hi})
 	}
 }
 

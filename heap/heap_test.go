@@ -95,7 +95,7 @@ func TestReallocOvertaken(t *testing.T) {
 	}
 }
 
-// Of every byte that a call does not say to have written, the heap says the same
+// Of every byte that a call does not say to have changed, the heap says the same
 // before and after: whether it is in a block, in which, whether that is freed,
 // and whether it is between blocks.
 func TestChangeIsAll(t *testing.T) {
@@ -145,14 +145,20 @@ func TestChangeIsAll(t *testing.T) {
 			ch := h.Apply(&c)
 			for i, now := range facts(h) {
 				at := base - 128 + uint64(i)
-				written := slices.ContainsFunc(ch.Writes, func(r Range) bool { return r.Lo <= at && at < r.Hi })
-				if now != before[i] && !written {
+				in := func(list []Range) bool {
+					return slices.ContainsFunc(list, func(r Range) bool { return r.Lo <= at && at < r.Hi })
+				}
+				if now.within != before[i].within && !in(ch.Widens) {
+					t.Fatalf("%+v: byte %#x is between blocks: %v, then %v; widened by %x", c, at, before[i].within, now.within, ch.Widens)
+				}
+				now.within = before[i].within
+				if now != before[i] && !in(ch.Writes) {
 					t.Fatalf("%+v: of byte %#x, %+v has become %+v; written are %x", c, at, before[i], now, ch.Writes)
 				}
 			}
-			for _, r := range ch.Writes {
+			for _, r := range slices.Concat(ch.Writes, ch.Widens) {
 				if r.Lo >= r.Hi {
-					t.Fatalf("%+v writes %+v", c, r)
+					t.Fatalf("%+v changes %+v", c, r)
 				}
 			}
 			for _, p := range []*Piece{ch.Freed, ch.Made} {

@@ -11,7 +11,12 @@ import (
 // hands out a block likewise, when it returns; package heap says which calls those
 // are, and which bytes. Where threads share any of these bytes that is part of an
 // event.
-func StartHeap(sys *emu.System, plan *Plan, seed uint64, prepare func(*emu.Machine) error) (*Session, error) {
+//
+// With bounds, a call that makes the heap larger also counts as a write of what
+// lies around its block, for a search that has to tell whether memory outside of
+// all blocks is of the heap. Malloc uses that memory itself, so there are more
+// orders to tell apart than for the blocks alone.
+func StartHeap(sys *emu.System, plan *Plan, seed uint64, bounds bool, prepare func(*emu.Machine) error) (*Session, error) {
 	s := &Session{heap: heap.New()}
 	return s.startOn(sys, plan, seed, func(m *emu.Machine) error {
 		if prepare != nil {
@@ -19,19 +24,23 @@ func StartHeap(sys *emu.System, plan *Plan, seed uint64, prepare func(*emu.Machi
 				return err
 			}
 		}
-		return heap.Trace(m, s.heapCall)
+		return heap.Trace(m, func(c emu.CallEvent) { s.heapCall(c, bounds) })
 	})
 }
 
 // heapCall follows a call of an allocating function. A heap that the session had
 // is never changed, so that marks may keep it.
-func (s *Session) heapCall(c emu.CallEvent) {
+func (s *Session) heapCall(c emu.CallEvent, bounds bool) {
 	if c.Depth != 0 {
 		return // made by another one, as the allocator sees fit
 	}
 	s.heap = s.heap.Clone()
 	change := s.heap.Apply(&c)
-	for _, r := range change.Writes {
+	writes := change.Writes
+	if bounds {
+		writes = append(writes, change.Widens...)
+	}
+	for _, r := range writes {
 		s.M.CountWrite(c.Thread, r.Lo, r.Hi-r.Lo)
 	}
 	for _, addr := range change.Reads {

@@ -30,7 +30,7 @@ func freed() *Plan {
 
 func beginHeap(t testing.TB, sys *emu.System, plan *Plan) *Session {
 	t.Helper()
-	s, err := StartHeap(sys, plan, 1, nil)
+	s, err := StartHeap(sys, plan, 1, true, nil)
 	must(t, err)
 	t.Cleanup(s.Close)
 	s.M.WantEvents(true)

@@ -1,0 +1,73 @@
+package explore
+
+import (
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"emurace/emu"
+	"emurace/internal/testroot"
+	"emurace/loader"
+	"emurace/oracle"
+	"emurace/scenario"
+	"emurace/scripts"
+)
+
+// getenv walks environ while setenv moves it. Where the search knows that moving
+// gives up the block, it runs every order of getenv's reads and that, also those
+// that getenv survives; what is found is then in so many of all traces.
+func TestHeapEnviron(t *testing.T) {
+	for _, c := range []struct {
+		suite, name    string
+		raw, traces    uint64 // without and with the heap's events
+		crashes, freed uint64 // runs that die, and that use freed memory
+		races          map[loader.Arch]uint64
+	}{
+		{"bookworm", "EMURACE_060", 5, 246, 0, 180, map[loader.Arch]uint64{loader.ARM64: 246, loader.AMD64: 246}},
+		// environ is published with a release store; on amd64 that is a store
+		// like any other, and the oracle cannot tell.
+		{"trixie", "EMURACE_060", 3, 3, 0, 0, map[loader.Arch]uint64{loader.AMD64: 3}},
+	} {
+		for _, arch := range []loader.Arch{loader.ARM64, loader.AMD64} {
+			if testing.Short() && arch != loader.ARM64 {
+				continue
+			}
+			t.Run(c.suite+"/"+c.name+"/"+arch.String(), func(t *testing.T) {
+				sys, err := emu.OpenSystem(testroot.Dir(t, "debian:"+c.suite, arch.String()), arch)
+				must(t, err)
+				t.Cleanup(func() { must(t, sys.Close()) })
+				values, err := scripts.GetenvSetenv.Settle([]string{"name=" + c.name})
+				must(t, err)
+				plan := func() *scenario.Plan {
+					p, err := scripts.GetenvSetenv.Build(values)
+					must(t, err)
+					return p
+				}
+				if r := searchHeap(t, sys, plan, false, false, 1); r.Schedules != c.raw {
+					t.Errorf("%d traces without the heap's events, want %d", r.Schedules, c.raw)
+				}
+				one, two := searchHeap(t, sys, plan, true, false, 1), searchHeap(t, sys, plan, true, false, 2)
+				one.Restarts, two.Restarts = 0, 0 // who learns first may differ
+				if diff := cmp.Diff(one, two); diff != "" {
+					t.Errorf("-1 job +2:\n%s", diff)
+				}
+				crashes := uint64(0)
+				for _, f := range one.Findings {
+					if f.Problem == "" {
+						crashes += f.Count
+					}
+				}
+				freed, races := runsWith(one, oracle.UseAfterFree), runsWith(one, oracle.DataRace)
+				if one.Schedules != c.traces || crashes != c.crashes || freed != c.freed || races != c.races[arch] {
+					t.Errorf("of %d traces %d crash, %d use freed memory, %d have a race; want %d, %d, %d, %d",
+						one.Schedules, crashes, freed, races, c.traces, c.crashes, c.freed, c.races[arch])
+				}
+				g := &guest{arch: arch}
+				g.startHeap(t, sys, plan())
+				if oracle := sleepSets(t, g); oracle.traces != c.traces {
+					t.Errorf("the oracle counts %d traces, want %d", oracle.traces, c.traces)
+				}
+			})
+		}
+	}
+}
