@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"time"
 
 	"github.com/urfave/cli/v2"
@@ -13,6 +14,7 @@ import (
 	"emurace/emu"
 	"emurace/explore"
 	"emurace/loader"
+	"emurace/oracle"
 	"emurace/replay"
 	"emurace/scenario"
 	"emurace/scripts"
@@ -252,11 +254,32 @@ func start(sys *emu.System, r replay.Recipe) (*scenario.Session, error) {
 
 // startWith is start with a hand on the machine when it has booted.
 func startWith(sys *emu.System, r replay.Recipe, prepare func(*emu.Machine) error) (*scenario.Session, error) {
+	return startPlan(r, func(plan *scenario.Plan) (*scenario.Session, error) {
+		return scenario.StartWith(sys, plan, r.Seed, prepare)
+	})
+}
+
+// starter makes sessions for a search. Problems with the heap depend on when
+// blocks are freed and handed out, so a search for them that goes by events
+// needs events there.
+func (j job) starter(sys *emu.System, strategy string) func() (*scenario.Session, error) {
+	if len(j.detect) == 0 || strategy == strategyBounded {
+		return func() (*scenario.Session, error) { return start(sys, j.recipe) }
+	}
+	return func() (*scenario.Session, error) {
+		return startPlan(j.recipe, func(plan *scenario.Plan) (*scenario.Session, error) {
+			return scenario.StartHeap(sys, plan, j.recipe.Seed, slices.Contains(j.detect, oracle.OutOfBounds), nil)
+		})
+	}
+}
+
+// startPlan makes a session of a recipe's plan.
+func startPlan(r replay.Recipe, begin func(*scenario.Plan) (*scenario.Session, error)) (*scenario.Session, error) {
 	plan, err := r.Scenario.Build(r.Values)
 	if err != nil {
 		return nil, err
 	}
-	s, err := scenario.StartWith(sys, plan, r.Seed, prepare)
+	s, err := begin(plan)
 	if err != nil {
 		return nil, surroundings(err, "try --sysroot debian:bookworm or other values of --set; if that helps nothing, the machine may lack memory or limit address space")
 	}
@@ -305,7 +328,7 @@ func (j job) run(c *cli.Context) (*outcome, error) {
 			return nil, err
 		}
 	}
-	result, err := search(c.Context, strategy(c), func() (*scenario.Session, error) { return start(sys, j.recipe) }, options)
+	result, err := search(c.Context, strategy(c), j.starter(sys, strategy(c)), options)
 	show.finish()
 	interrupted := errors.Is(err, context.Canceled)
 	if err != nil && !interrupted {

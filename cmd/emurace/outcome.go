@@ -253,9 +253,6 @@ func (o *outcome) print(p *replay.Printer) error {
 		if o.locks == "abstract" {
 			locks = "that a failed try to take a lock changes nothing"
 		}
-		if len(o.detect) > 0 && r.Preemptions < 0 {
-			p.Printf("%s\n", p.Faint("What --detect looks for was looked for in these interleavings; for that they do not stand for all others."))
-		}
 		p.Printf("%s\n", p.Faint("This assumes sequentially consistent memory and "+locks+"; it covers this libc, these calls and parameters."))
 	default:
 		done := "the search was cut short"
