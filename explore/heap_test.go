@@ -164,16 +164,18 @@ func (g *guest) startHeap(t testing.TB, sys *emu.System, plan *scenario.Plan) {
 	g.s.M.WantEvents(true)
 }
 
-// problemsOf makes a search look for problems, each kind once a run. The pool is
-// to be closed after it.
+// problemsOf makes a search look for problems, each once a run, and each kind
+// once more. The pool is to be closed after it.
 func problemsOf(start oracle.Starter, o *Options) *oracle.Pool {
 	pool := oracle.NewPool(start, oracle.Kinds()...)
 	o.Inspect = func(schedule scenario.Schedule) ([]Problem, error) {
 		problems, err := pool.Inspect(schedule)
 		var list []Problem
 		for _, x := range problems {
-			if p := (Problem{Kind: x.Kind, Site: "somewhere"}); !slices.Contains(list, p) {
-				list = append(list, p)
+			for _, site := range []string{anywhere, x.Site} {
+				if p := (Problem{Kind: x.Kind, Site: site}); !slices.Contains(list, p) {
+					list = append(list, p)
+				}
 			}
 		}
 		return list, err
@@ -181,10 +183,12 @@ func problemsOf(start oracle.Starter, o *Options) *oracle.Pool {
 	return pool
 }
 
+const anywhere = "anywhere"
+
 // runsWith is in how many runs a search for problemsOf found one of a kind.
 func runsWith(r *Result, kind scenario.Kind) uint64 {
 	for _, f := range r.Findings {
-		if f.Problem != "" && f.Outcome.Kind == kind {
+		if f.Problem == anywhere && f.Outcome.Kind == kind {
 			return f.Count
 		}
 	}
@@ -199,21 +203,28 @@ func (p heapProgram) search(t *testing.T, sys *emu.System, code guestcode.Code, 
 
 func searchHeap(t *testing.T, sys *emu.System, plan func() *scenario.Plan, heap, bounds bool, jobs int) *Result {
 	t.Helper()
-	o := Options{KeepGoing: true, Jobs: jobs}
-	pool := problemsOf(func(prepare func(*emu.Machine) error) (*scenario.Session, error) {
-		return scenario.StartWith(sys, plan(), 1, prepare)
-	}, &o)
-	defer pool.Close()
-	r, err := DPOR(t.Context(), func() (*scenario.Session, error) {
+	r := searchProblems(t, sys, plan, Options{Jobs: jobs}, DPOR, func() (*scenario.Session, error) {
 		if heap {
 			return scenario.StartHeap(sys, plan(), 1, bounds, nil)
 		}
 		return scenario.Start(sys, plan(), 1)
-	}, o)
-	must(t, err)
+	})
 	if !r.Complete {
 		t.Errorf("not complete: %+v", r)
 	}
+	return r
+}
+
+// searchProblems lets a search look for problems.
+func searchProblems(t *testing.T, sys *emu.System, plan func() *scenario.Plan, o Options, search search, start func() (*scenario.Session, error)) *Result {
+	t.Helper()
+	o.KeepGoing = true
+	pool := problemsOf(func(prepare func(*emu.Machine) error) (*scenario.Session, error) {
+		return scenario.StartWith(sys, plan(), 1, prepare)
+	}, &o)
+	defer pool.Close()
+	r, err := search(t.Context(), start, o)
+	must(t, err)
 	return r
 }
 
@@ -282,6 +293,58 @@ func TestHeapBounds(t *testing.T) {
 		raw, blocks, bounds := searchHeap(t, sys, larger, false, false, 1), searchHeap(t, sys, larger, true, false, 1), searchHeap(t, sys, larger, true, true, 1)
 		if raw.Schedules != 12 || blocks.Schedules != raw.Schedules || bounds.Schedules <= blocks.Schedules {
 			t.Errorf("two calls of malloc have %d traces, with events of blocks %d and of bounds %d; want 12, 12 and more", raw.Schedules, blocks.Schedules, bounds.Schedules)
+		}
+	})
+}
+
+// Many orders make several parts: any number of jobs finds as many, and so does a
+// search that is broken off and gone on with. Eight reads and eight moments at
+// which the block is freed or handed out have C(16, 8).
+func TestHeapParts(t *testing.T) {
+	eachArch(t, func(t *testing.T, sys *emu.System) {
+		code := guestcode.Build(t, sys.Arch, usingBlocks)
+		p := heapProgram{threads: []string{repeated(8, "get p 4"), repeated(4, "free p;malloc 64")}}
+		start := func() (*scenario.Session, error) {
+			return scenario.StartHeap(sys, p.plan(t, code, &guest{arch: sys.Arch}), 1, false, nil)
+		}
+		want := choose(16, 8)
+		var state *State
+		save := func(s *State) error { state = s; return nil }
+		if r := dpor(t, start, Options{Jobs: 2, Schedules: 9000, Save: save}); r.Complete || state == nil || len(state.Parts) < 2 {
+			t.Fatalf("broken off: %+v", r)
+		}
+		for name, o := range map[string]Options{"one job": {Jobs: 1}, "two jobs": {Jobs: 2}, "resumed": {Jobs: 2, Resume: state}} {
+			if r := dpor(t, start, o); r.Schedules != want || !r.Complete || r.Verdict != Clean {
+				t.Errorf("%s: %d schedules, complete %v, %s; want %d", name, r.Schedules, r.Complete, r.Verdict, want)
+			}
+		}
+	})
+}
+
+// Whatever a preemption at any instruction brings to light, the search by events
+// has found too: the same accesses, not only the same kinds of problems.
+func TestHeapFindsAll(t *testing.T) {
+	eachArch(t, func(t *testing.T, sys *emu.System) {
+		code := guestcode.Build(t, sys.Arch, usingBlocks)
+		for _, threads := range [][]string{
+			{"get p 4", "renew p free malloc"},
+			{"get p 4;free q", "put q 4;free p"},
+			{"sum p 4 3", "grow p realloc"},
+			{"put p 7", "free p;malloc 48;free q;malloc 24"},
+			{"peek p 70", "realloc p 20;calloc 1 20"},
+		} {
+			p := heapProgram{threads: threads}
+			plan := func() *scenario.Plan { return p.plan(t, code, &guest{arch: sys.Arch}) }
+			events := searchHeap(t, sys, plan, true, true, 2)
+			all := searchProblems(t, sys, plan, Options{Preemptions: 1, Jobs: 2}, Bounded, func() (*scenario.Session, error) { return scenario.Start(sys, plan(), 1) })
+			if len(all.Findings) < 2 || all.Schedules < 5*events.Schedules {
+				t.Errorf("%q: %d schedules with a preemption, %d by events; problems: %+v", threads, all.Schedules, events.Schedules, all.Findings)
+			}
+			for _, f := range all.Findings {
+				if !slices.ContainsFunc(events.Findings, func(g Finding) bool { return g.Outcome == f.Outcome && g.Problem == f.Problem }) {
+					t.Errorf("%q: by events, %s %s is not found, which %q has", threads, f.Outcome.Kind, f.Problem, f.Schedule.Texts(names))
+				}
+			}
 		}
 	})
 }
