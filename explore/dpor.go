@@ -2,6 +2,7 @@ package explore
 
 import (
 	"errors"
+	"fmt"
 
 	"emurace/scenario"
 )
@@ -10,12 +11,29 @@ import (
 // taken for private.
 var errGrown = errors.New("more bytes are shared than was known")
 
+// maxDepth bounds the events of one run. A thread that spins on memory that others
+// write makes an event each time round, and without a bound one such run would
+// take all memory.
+const maxDepth = 1 << 18
+
+// A mark keeps the registers of a thread, some 13 KiB. So below a depth that few
+// runs reach only some moments are marked; the others are come to by running on
+// from the one before. Tests change this.
+var (
+	markedDepth = 4096
+	markedEvery = 64
+)
+
+// ErrDeep is wrapped by the error about a run of more events than a systematic
+// search can hold, but that is no livelock.
+var ErrDeep = errors.New("too many events for a systematic search")
+
 // errSplit ends the search of a part that turns out to be large.
 var errSplit = errors.New("the part is large")
 
 // frame is a moment of the run and what is to be tried from there.
 type frame struct {
-	mark      *scenario.Mark
+	mark      *scenario.Mark // nil at most depths beyond markedDepth
 	enabled   set
 	backtrack set // threads to go on with
 	done      set // threads tried
@@ -128,11 +146,13 @@ func (d *subtree) peek(t int) (*event, error) {
 
 // push makes the present moment the top of the stack.
 func (d *subtree) push(sleep map[int]*event) error {
-	mark, err := d.s.Mark()
-	if err != nil {
-		return err
+	f := &frame{sleep: sleep, enabled: enabled(d.s)}
+	if n := len(d.stack); n < markedDepth || n%markedEvery == 0 {
+		var err error
+		if f.mark, err = d.s.Mark(); err != nil {
+			return err
+		}
 	}
-	f := &frame{mark: mark, sleep: sleep, enabled: enabled(d.s)}
 	for t := range sleep {
 		f.asleep |= 1 << t
 	}
@@ -177,7 +197,9 @@ func (d *subtree) pick(f *frame, next set) int {
 // unwind drops all frames from n on.
 func (d *subtree) unwind(n int) {
 	for _, f := range d.stack[n:] {
-		f.mark.Drop()
+		if f.mark != nil {
+			f.mark.Drop()
+		}
 	}
 	d.stack = d.stack[:n]
 	d.order.cut(min(len(d.order.events), d.prefix+max(n-1, 0)))
@@ -191,7 +213,25 @@ func (d *subtree) retire(f *frame) error {
 	}
 	f.sleep[f.event.Thread] = f.event
 	f.asleep |= 1 << f.event.Thread
-	return f.mark.Rewind()
+	return d.rewind()
+}
+
+// rewind goes back to the moment of the top frame.
+func (d *subtree) rewind() error {
+	top := len(d.stack) - 1
+	from := top
+	for d.stack[from].mark == nil {
+		from--
+	}
+	if err := d.stack[from].mark.Rewind(); err != nil {
+		return err
+	}
+	for _, e := range d.order.events[d.prefix+from : d.prefix+top] {
+		if _, err := d.s.RunEvent(e.Thread); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // run goes on from the top frame with a thread. It tells whether the run is
@@ -203,6 +243,15 @@ func (d *subtree) run(f *frame, thread int) (over bool, err error) {
 		return false, err
 	}
 	d.total.Instructions += ev.Ran
+	if d.prefix+len(d.stack) >= maxDepth {
+		if err := d.spin(thread); err != nil {
+			return false, err
+		}
+	}
+	o, over := d.s.Outcome()
+	if over && o.Kind == scenario.Livelock {
+		ev.Ends = true // nobody gets further after this
+	}
 	e := newEvent(ev)
 	f.event = e
 	d.order.cut(d.prefix + len(d.stack) - 1)
@@ -210,11 +259,10 @@ func (d *subtree) run(f *frame, thread int) (over bool, err error) {
 		d.reverse(j)
 	}
 	if ev.Ends {
-		// Nobody gets further after this: what the others would have done
-		// next must be tried before it.
+		// What the others would have done next must be tried before it.
 		f.backtrack |= f.enabled
 	}
-	if o, over := d.s.Outcome(); over {
+	if over {
 		return true, d.over(o)
 	}
 	var sleep map[int]*event
@@ -228,6 +276,20 @@ func (d *subtree) run(f *frame, thread int) (over bool, err error) {
 		sleep[t] = s
 	}
 	return false, d.push(sleep)
+}
+
+// spin runs on with a thread that has had a great many events, to see whether it
+// ever comes to an end by itself.
+func (d *subtree) spin(thread int) error {
+	ran, err := d.s.Run(thread, 0)
+	d.total.Instructions += ran
+	if err != nil {
+		return err
+	}
+	if o, over := d.s.Outcome(); !over || o.Kind != scenario.Livelock {
+		return fmt.Errorf("%w: a run has more than %d", ErrDeep, maxDepth)
+	}
+	return nil
 }
 
 // reverse makes sure that the newest event is also tried before event j, with
@@ -273,6 +335,7 @@ func (d *subtree) over(o scenario.Outcome) error {
 	}
 	d.reverseLockedOut()
 	d.total.Schedules++
+	d.total.Endless = d.total.Endless || o.Kind == scenario.Livelock
 	found := error(nil)
 	if o.Failed() || d.inspect != nil {
 		var schedule scenario.Schedule

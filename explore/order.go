@@ -113,10 +113,16 @@ func (e *event) dependent(o *event) bool {
 type order struct {
 	threads int
 	events  []*event
-	byPlace map[place][]toucher
+	byPlace map[place]*touchers
 	own     [][]int // numbers of each thread's events
 	wakers  []int   // numbers of the events that woke a thread
 }
+
+// touchers are who touched a place, in the order of the run: those that wrote and
+// those that read, an event that does both in both. They are kept apart because a
+// thread that spins reads the same place again and again, and who reads it next
+// need not go through all that.
+type touchers struct{ writes, reads []toucher }
 
 type toucher struct {
 	number int
@@ -124,7 +130,51 @@ type toucher struct {
 }
 
 func newOrder(threads int) order {
-	return order{threads: threads, byPlace: map[place][]toucher{}, own: make([][]int, threads)}
+	return order{threads: threads, byPlace: map[place]*touchers{}, own: make([][]int, threads)}
+}
+
+func (l *touchers) add(n int, t touch) {
+	if t.writes != 0 {
+		l.writes = append(l.writes, toucher{n, t})
+	}
+	if t.reads != 0 {
+		l.reads = append(l.reads, toucher{n, t})
+	}
+}
+
+// cut takes the last event off, which touched the place like this.
+func (l *touchers) cut(t touch) {
+	if t.writes != 0 {
+		l.writes = l.writes[:len(l.writes)-1]
+	}
+	if t.reads != 0 {
+		l.reads = l.reads[:len(l.reads)-1]
+	}
+}
+
+// conflicting calls found with the numbers of the events that a touch conflicts
+// with, the latest first, writes before reads, without those that are sure to
+// happen before one of them.
+func (l *touchers) conflicting(t touch, found func(int)) {
+	hidden := -1 // the event that wrote all that t touches
+	for i := len(l.writes) - 1; i >= 0; i-- {
+		o := l.writes[i]
+		if o.writes&(t.reads|t.writes) != 0 {
+			found(o.number)
+		}
+		if o.hides(t) {
+			hidden = o.number
+			break
+		}
+	}
+	if t.writes == 0 {
+		return
+	}
+	for i := len(l.reads) - 1; i >= 0 && l.reads[i].number > hidden; i-- {
+		if l.reads[i].reads&t.writes != 0 {
+			found(l.reads[i].number)
+		}
+	}
 }
 
 // cut forgets all events from number n on.
@@ -133,8 +183,7 @@ func (r *order) cut(n int) {
 		e := r.events[len(r.events)-1]
 		r.events = r.events[:len(r.events)-1]
 		for _, t := range e.touches {
-			list := r.byPlace[t.place]
-			r.byPlace[t.place] = list[:len(list)-1]
+			r.byPlace[t.place].cut(t)
 		}
 		r.own[e.Thread] = r.own[e.Thread][:len(r.own[e.Thread])-1]
 		if len(e.Woke) > 0 {
@@ -170,7 +219,12 @@ func (r *order) add(e *event) (races []int) {
 	e.clock[e.Thread] = n
 	r.events = append(r.events, e)
 	for _, t := range e.touches {
-		r.byPlace[t.place] = append(r.byPlace[t.place], toucher{n, t})
+		l := r.byPlace[t.place]
+		if l == nil {
+			l = &touchers{}
+			r.byPlace[t.place] = l
+		}
+		l.add(n, t)
 	}
 	r.own[e.Thread] = append(r.own[e.Thread], n)
 	if len(e.Woke) > 0 {
@@ -201,15 +255,12 @@ func (r *order) candidates(e *event) []int {
 		}
 	}
 	for _, t := range e.touches {
-		touchers := r.byPlace[t.place]
-		for i := len(touchers) - 1; i >= 0; i-- {
-			o := touchers[i]
-			if r.events[o.number].Thread != e.Thread && o.conflicts(t) {
-				list = append(list, o.number)
-			}
-			if o.hides(t) {
-				break
-			}
+		if l := r.byPlace[t.place]; l != nil {
+			l.conflicting(t, func(n int) {
+				if r.events[n].Thread != e.Thread {
+					list = append(list, n)
+				}
+			})
 		}
 	}
 	slices.SortFunc(list, func(a, b int) int { return b - a })

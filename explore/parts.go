@@ -42,7 +42,7 @@ func DPOR(ctx context.Context, start func() (*scenario.Session, error), o Option
 	}
 	err := w.searchAll()
 	total := w.merge()
-	total.Unbounded = err == nil
+	total.Unbounded = err == nil && !total.Endless
 	total.conclude(o)
 	if o.Save != nil && err != nil {
 		if saveErr := o.Save(w.state()); saveErr != nil {

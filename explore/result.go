@@ -17,13 +17,17 @@ const (
 
 // Result is what a search has found, also when it was cut short.
 type Result struct {
-	Verdict      Verdict
-	Complete     bool // every schedule within the stated bound was run
-	Preemptions  int  // the bound that was completed, -1 for none
-	Unbounded    bool // no schedule has more preemptions than the bound
-	Schedules    uint64
-	Failing      uint64
-	Blocked      uint64 // runs given up because what follows was covered already
+	Verdict     Verdict
+	Complete    bool // every schedule within the stated bound was run
+	Preemptions int  // the bound that was completed, -1 for none
+	Unbounded   bool // no schedule has more preemptions than the bound
+	Schedules   uint64
+	Failing     uint64
+	Blocked     uint64 // runs given up because what follows was covered already
+	// Endless tells of DPOR that a run was cut off at the instruction limit, as a
+	// livelock. What would come after that was not covered, so that the search is
+	// not complete.
+	Endless      bool   `json:",omitempty"`
 	Restarts     int    // searches begun anew because more bytes were shared than known
 	Instructions uint64 // run in all, those of rewound prefixes once
 	Findings     []Finding
@@ -86,4 +90,5 @@ func (r *Result) merge(next *Result) {
 	r.Failing += next.Failing
 	r.Schedules += next.Schedules
 	r.Instructions += next.Instructions
+	r.Endless = r.Endless || next.Endless
 }

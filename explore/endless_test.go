@@ -1,0 +1,86 @@
+package explore
+
+import (
+	"errors"
+	"slices"
+	"testing"
+
+	"emurace/emu"
+	"emurace/scenario"
+)
+
+// A thread that spins until another one has stored something is a livelock for as
+// long as that one may not run, and ends well when it may. Both are found, and the
+// search does not claim to have covered everything.
+func TestSpinning(t *testing.T) {
+	eachArch(t, func(t *testing.T, sys *emu.System) {
+		for _, jobs := range []int{1, 2} {
+			r, err := DPOR(t.Context(), codeStarter(sys, spinning...), Options{KeepGoing: true, Jobs: jobs})
+			must(t, err)
+			if r.Complete || r.Verdict != Failing || r.Failing == 0 || r.Failing >= r.Schedules || len(r.Findings) != 1 || r.Findings[0].Outcome.Kind != scenario.Livelock {
+				t.Errorf("%d jobs: %+v", jobs, r)
+			}
+			replayed(t, codeStarter(sys, spinning...), r)
+		}
+	})
+}
+
+// A spinning thread has an event each time round, and a limit as of real scenarios
+// lets it go round millions of times: that costs neither all memory nor all time
+// until the first is found.
+func TestSpinningLong(t *testing.T) {
+	eachArch(t, func(t *testing.T, sys *emu.System) {
+		start := func() (*scenario.Session, error) {
+			// The one that spins comes second, so that the first run shows what is
+			// shared.
+			s, err := scenario.Start(sys, planOf(sys.Arch, []routine{heal.then(spoil, heal, ret), await.then(ret)}), 1)
+			if err == nil {
+				s.Limit = 4_000_000
+			}
+			return s, err
+		}
+		r, err := DPOR(t.Context(), start, Options{Jobs: 1})
+		must(t, err)
+		if r.Failing != 1 || r.Complete || r.Findings[0].Outcome.Kind != scenario.Livelock {
+			t.Errorf("%+v", r)
+		}
+		replayed(t, start, r)
+	})
+}
+
+// A run with a great many events that does end is refused, not cut off.
+func TestTooDeep(t *testing.T) {
+	deep := program{"deep", `
+		volatile u32 x;
+		void many(void) { for (u32 i = 0; i < 300000; i++) x = i; }
+		u32 get(void) { return x; }`, []string{"get", "many"}}
+	eachArch(t, func(t *testing.T, sys *emu.System) {
+		start := func() (*scenario.Session, error) {
+			return scenario.Start(sys, deep.plan(t, sys.Arch, &guest{}), 1)
+		}
+		r, err := DPOR(t.Context(), start, Options{Jobs: 2, KeepGoing: true})
+		if !errors.Is(err, ErrDeep) || r.Complete {
+			t.Errorf("%+v, %v", r, err)
+		}
+	})
+}
+
+// Where only some moments are marked, the others are found again: the counts are
+// the same.
+func TestSparseMarks(t *testing.T) {
+	depth, every := markedDepth, markedEvery
+	t.Cleanup(func() { markedDepth, markedEvery = depth, every })
+	markedDepth, markedEvery = 2, 3
+	eachArch(t, func(t *testing.T, sys *emu.System) {
+		for _, r := range slices.Concat(textbook(), published()) {
+			if r.want > 100 || r.wide {
+				continue
+			}
+			got, err := DPOR(t.Context(), r.starter(t, sys), Options{KeepGoing: true, Jobs: 1})
+			must(t, err)
+			if got.Schedules != r.want || !got.Complete {
+				t.Errorf("%s: %+v, want %d traces", r.name, got, r.want)
+			}
+		}
+	})
+}
