@@ -299,7 +299,7 @@ func TestSampleBudget(t *testing.T) {
 			}
 		}
 		r := sampled(t, start, POS, Options{Jobs: 2, Seed: 1, Time: 50 * time.Millisecond})
-		if r.Schedules == 0 || r.Verdict != Undecided {
+		if r.Verdict != Undecided || r.Complete { // how many it has run is the machine's affair
 			t.Errorf("a budget of time: %+v", r)
 		}
 	})
