@@ -204,6 +204,14 @@ func (e *Engine) Monitor(thread int) (addr uint64, armed bool) {
 	return addr, addr != ^uint64(0)
 }
 
+// StoreExclusive tells whether the instruction at pc is a store exclusive of
+// arm64. One that comes behind no load exclusive of that address fails without
+// an access. Any other one has read memory and, if it fails, put back what it
+// found, or, of two registers of eight bytes, not written.
+func (e *Engine) StoreExclusive(pc uint64) bool {
+	return bool(C.em_store_exclusive(e.c, C.uint64_t(pc)))
+}
+
 // UnicornVersion is that of the library the program is linked with.
 var UnicornVersion = unicornVersion()
 
