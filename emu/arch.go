@@ -17,7 +17,7 @@ type arch struct {
 	number  shim.Reg    // of a system call
 	sysArgs [6]shim.Reg // of a system call; its result is in result
 	trap    []byte      // an instruction that no program gets past
-	monitor []byte      // arm64's `ldxr x0, [x1]`; see shim.FindMonitor
+	monitor []byte      // arm64's `ldxr xzr, [x1]`; see shim.FindMonitor
 	hwcap   uint64      // AT_HWCAP
 }
 

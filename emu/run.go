@@ -212,6 +212,10 @@ func (m *Machine) AddShared(bytes map[uint64]uint8) error { return m.eng.AddShar
 // are, then does not depend on what was run before.
 func (m *Machine) ForgetShared() { m.eng.ForgetShared() }
 
+// StoreExclusive tells whether the instruction at pc is a store exclusive of
+// arm64, such as STXR.
+func (m *Machine) StoreExclusive(pc uint64) bool { return m.eng.StoreExclusive(pc) }
+
 // trapped sorts out which of the program's traps the thread has reached.
 func (m *Machine) trapped(t int, stop Stop) (Stop, error) {
 	pc, err := m.PC(t)

@@ -22,7 +22,7 @@ static void futex(u64 op, u64 value) {
 #endif
 }
 enum { WAIT = 128, WAKE = 129 };
-void section(void) {
+static inline void take(void) {
 	u32 zero = 0;
 	if (!__atomic_compare_exchange_n(&word, &zero, 1, 0, __ATOMIC_ACQUIRE, __ATOMIC_ACQUIRE)) {
 		if (__atomic_load_n(&word, __ATOMIC_RELAXED) == 2)
@@ -30,8 +30,14 @@ void section(void) {
 		while (__atomic_exchange_n(&word, 2, __ATOMIC_ACQUIRE) != 0)
 			futex(WAIT, 2);
 	}
+}
+static inline void leave(void) {
 	if (__atomic_exchange_n(&word, 0, __ATOMIC_RELEASE) > 1)
 		futex(WAKE, 1);
+}
+void section(void) {
+	take();
+	leave();
 }
 `
 

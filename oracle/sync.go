@@ -70,13 +70,13 @@ var atomicARM64 = []struct {
 	{"ldar", ordering{atomic: true, acquire: true}},
 	{"ldxr", ordering{atomic: true}},
 	{"ldxp", ordering{atomic: true}},
-	{"stlxr", ordering{atomic: true, rmw: true, release: true}},
-	{"stlxp", ordering{atomic: true, rmw: true, release: true}},
+	{"stlxr", ordering{atomic: true, rmw: true, compares: true, release: true}},
+	{"stlxp", ordering{atomic: true, rmw: true, compares: true, release: true}},
 	{"stllr", ordering{atomic: true, release: true}},
 	{"stlur", ordering{atomic: true, release: true}},
 	{"stlr", ordering{atomic: true, release: true}},
-	{"stxr", ordering{atomic: true, rmw: true}},
-	{"stxp", ordering{atomic: true, rmw: true}},
+	{"stxr", ordering{atomic: true, rmw: true, compares: true}},
+	{"stxp", ordering{atomic: true, rmw: true, compares: true}},
 }
 
 // largeARM64 are the names of the Large System Extensions without what orders

@@ -20,7 +20,7 @@ func TestOrderingOf(t *testing.T) {
 	}{
 		{loader.ARM64, []byte{0x20, 0xfc, 0x5f, 0x88}, "ldaxr w0, [x1]", ordering{atomic: true, acquire: true}},
 		{loader.ARM64, []byte{0x20, 0x7c, 0x5f, 0x88}, "ldxr w0, [x1]", ordering{atomic: true}},
-		{loader.ARM64, []byte{0x20, 0xfc, 0x02, 0x88}, "stlxr w2, w0, [x1]", ordering{atomic: true, rmw: true, release: true}},
+		{loader.ARM64, []byte{0x20, 0xfc, 0x02, 0x88}, "stlxr w2, w0, [x1]", ordering{atomic: true, rmw: true, compares: true, release: true}},
 		{loader.ARM64, []byte{0x20, 0xfc, 0xdf, 0x88}, "ldar w0, [x1]", ordering{atomic: true, acquire: true}},
 		{loader.ARM64, []byte{0x20, 0xfc, 0x9f, 0x88}, "stlr w0, [x1]", ordering{atomic: true, release: true}},
 		{loader.ARM64, []byte{0x41, 0x00, 0xe0, 0xb8}, "ldaddal w0, w1, [x2]", full},

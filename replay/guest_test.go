@@ -23,6 +23,7 @@ var guestCode = map[loader.Arch]map[string]string{
 		"store a byte": `c1008052 mov w1, #0x6; 01440039 strb w1, [x0, #17]; c0035fd6 ret`,
 		"store a pair": `01cc80d2 mov x1, #0x660; 1f8400a9 stp xzr, x1, [x0, #8]; c0035fd6 ret`,
 		"store large":  `0100aad2 mov x1, #0x50000000; 010800f9 str x1, [x0, #16]; c0035fd6 ret`,
+		"store twice":  `01cc80d2 mov x1, #0x660; 010800f9 str x1, [x0, #16]; 03400091 add x3, x0, #0x10; 627ca2c8 cas x2, x2, [x3]; c0035fd6 ret`,
 		"store return": `010c40f9 ldr x1, [x0, #24]; 02cc80d2 mov x2, #0x660; 220000f9 str x2, [x1]; c0035fd6 ret`,
 
 		"load":     `020840f9 ldr x2, [x0, #16]; 430040f9 ldr x3, [x2]; c0035fd6 ret`,
@@ -49,6 +50,7 @@ var guestCode = map[loader.Arch]map[string]string{
 		"store a byte": `c6471106 mov byte ptr [rdi+0x11], 0x6; c3 ret`,
 		"store a pair": `b860060000 mov eax, 0x660; 66480f6ec0 movq xmm0, rax; 660f73f808 pslldq xmm0, 0x8; 0f114708 movups xmmword ptr [rdi+0x8], xmm0; c3 ret`,
 		"store large":  `48c7471000000050 mov qword ptr [rdi+0x10], 0x50000000; c3 ret`,
+		"store twice":  `48c7471060060000 mov qword ptr [rdi+0x10], 0x660; 31c0 xor eax, eax; f0480fb14f10 lock cmpxchg qword ptr [rdi+0x10], rcx; c3 ret`,
 		"store return": `488b4718 mov rax, qword ptr [rdi+0x18]; 48c70060060000 mov qword ptr [rax], 0x660; c3 ret`,
 
 		"load":     `488b4710 mov rax, qword ptr [rdi+0x10]; 488b08 mov rcx, qword ptr [rax]; c3 ret`,

@@ -170,16 +170,32 @@ func Disassemble(m *emu.Machine, pc uint64) disasm.Inst {
 }
 
 // lastWrite finds the last write to any of the bytes [addr, addr+size) by an
-// instruction before the given step.
+// instruction before the given step. An atomic instruction that puts back what it
+// has read, such as a failed compare-and-swap, has not written it.
 func (h *History) lastWrite(addr, size, before uint64) (emu.LogEntry, bool) {
 	i := sort.Search(len(h.log), func(i int) bool { return h.log[i].Step >= before })
 	for i--; i >= 0; i-- {
 		a := h.log[i]
-		if a.Kind != emu.LogRead && a.Addr < addr+size && addr < a.Addr+uint64(a.Size) {
+		if a.Kind != emu.LogRead && a.Addr < addr+size && addr < a.Addr+uint64(a.Size) && !h.putsBack(i) {
 			return a, true
 		}
 	}
 	return emu.LogEntry{}, false
+}
+
+// putsBack tells whether an entry of the log is the write of what the same
+// instruction has just read there.
+func (h *History) putsBack(i int) bool {
+	w := h.log[i]
+	if w.Kind != emu.LogWrite || w.Old != w.Value {
+		return false
+	}
+	for i--; i >= 0 && h.log[i].Step == w.Step; i-- {
+		if r := h.log[i]; r.Kind == emu.LogRead && r.Addr == w.Addr && r.Size == w.Size {
+			return true
+		}
+	}
+	return false
 }
 
 // indexOf is the position in a thread's events of the instruction of a step, or

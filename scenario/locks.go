@@ -64,7 +64,7 @@ func (s *Session) learnLock(machine int, objects []emu.Object) {
 		log := s.M.Log()
 		for i := len(log) - 1; i > 0; i-- {
 			w := log[i]
-			if int(w.Thread) != machine || w.Addr != o.ID || w.Kind != emu.LogWrite || !readBefore(log[i-1:i], w) {
+			if int(w.Thread) != machine || w.Addr != o.ID || w.Kind != emu.LogWrite || !readBefore(log[i-1:i], w) || s.failedExclusive(w) {
 				continue
 			}
 			if uint32(w.Old) != 0 {
@@ -86,7 +86,7 @@ func (s *Session) lockUse(e *Event) (failed lockWait) {
 	step := s.M.Steps()
 	for i := len(log) - 1; i >= 0 && log[i].Step == step; i-- {
 		w := log[i]
-		if w.Kind != emu.LogWrite || !s.locks.words[w.Addr] {
+		if w.Kind != emu.LogWrite || !s.locks.words[w.Addr] || s.failedExclusive(w) {
 			continue
 		}
 		old, now := uint32(w.Old), uint32(w.Value)
@@ -101,6 +101,13 @@ func (s *Session) lockUse(e *Event) (failed lockWait) {
 		}
 	}
 	return lockWait{}
+}
+
+// failedExclusive tells whether a write is one by which a store exclusive of
+// arm64 that fails puts back what it has found. That is no try at a lock: what
+// the thread makes of the lock's word it has decided at the load before.
+func (s *Session) failedExclusive(w emu.LogEntry) bool {
+	return w.Old == w.Value && s.M.StoreExclusive(w.PC)
 }
 
 // lockedOut tells whether the thread waits for a lock that is still taken.

@@ -8,17 +8,24 @@
 // sent there on purpose, once, to learn its exact address.
 static const uint64_t poison = 1ULL << 62;
 
-// arm64's top byte is ignored in data addresses, as Linux sets it up for
-// processes (Documentation/arch/arm64/tagged-pointers.rst); x86-64's is not.
-static uint64_t strip_tag(const em_engine *e, uint64_t addr) {
-    if (e->arch == UC_ARCH_ARM64 && !(addr & (1ULL << 55)))
-        return addr & 0x00ffffffffffffffULL;
-    return addr;
-}
-
 static void halt(em_engine *e, int why) {
     e->stop = why;
     uc_emu_stop(e->uc);
+}
+
+// What is only to be asked before an instruction when there are breakpoints or
+// the thread's monitor has lost bytes. Tells whether it may run.
+static bool careful(em_engine *e, uint64_t addr) {
+    if (e->breaks.len != 0 && !e->stepping_on && em_break_hit(e, addr)) {
+        halt(e, EM_STOP_BREAK);
+        return false;
+    }
+    if (e->lost != 0 && em_monitor_fails(e, addr)) {
+        halt(e, EM_STOP_EXCLUSIVE);
+        return false;
+    }
+    e->stepping_on = false;
+    return true;
 }
 
 // Runs before every instruction; stopping here leaves it unexecuted. Unicorn
@@ -36,13 +43,8 @@ static void on_code(uc_engine *uc, uint64_t addr, uint32_t size, void *user) {
         halt(e, e->log_full ? EM_STOP_LOG : e->event ? EM_STOP_EVENT : EM_STOP_BUDGET);
         return;
     }
-    if (__builtin_expect(e->breaks.len != 0, 0)) {
-        if (!e->stepping_on && em_break_hit(e, addr)) {
-            halt(e, EM_STOP_BREAK);
-            return;
-        }
-        e->stepping_on = false;
-    }
+    if (__builtin_expect((e->breaks.len | e->lost) != 0, 0) && !careful(e, addr))
+        return;
     *e->pc_synced = true;
     e->left--;
     e->step++;
@@ -55,7 +57,7 @@ static bool on_tlb(uc_engine *uc, uint64_t vaddr, uc_mem_type type,
                    uc_tlb_entry *result, void *user) {
     em_engine *e = user;
     (void)uc;
-    uint64_t clean = strip_tag(e, vaddr);
+    uint64_t clean = em_untagged(e, vaddr);
     uint8_t bits = em_page(e, clean);
     int need = type == UC_MEM_WRITE ? EM_W : type == UC_MEM_FETCH ? EM_X : EM_R;
     if ((bits & EM_MAPPED) && (bits & need)) {
@@ -267,13 +269,17 @@ static void settle_fault(em_engine *e, int slot, int pc_reg) {
 // Unicorn's run; to a process it is an instruction like any other, since Linux
 // does not trap it. A naive engine leaves the counting to Unicorn, one instruction
 // at a time up to an address that is never reached, in the page that runs.
-static int start(em_engine *e, int pc_reg) {
+static int start(em_engine *e, int slot, int pc_reg) {
     uint64_t pc;
     int err;
     uc_reg_read(e->uc, pc_reg, &pc);
     do {
         uint64_t until = e->naive ? (pc ^ EM_PAGE / 2) | 1 : 0;
         err = uc_emu_start(e->uc, pc, until, 0, e->naive);
+        if (!err && e->stop == EM_STOP_EXCLUSIVE) {
+            err = em_monitor_spoil(e, slot);
+            e->stop = -1;
+        }
         uc_reg_read(e->uc, pc_reg, &pc);
     } while (!err && e->stop < 0 && (e->naive || e->arch == UC_ARCH_ARM64) && pc != 0 && e->left > 0);
     return err;
@@ -310,7 +316,8 @@ int em_run(em_engine *e, int slot, uint64_t budget) {
     e->log_full = false;
     e->event = false;
     e->dirty = true;
-    int err = start(e, pc_reg);
+    e->lost = e->slots[slot].lost;
+    int err = start(e, slot, pc_reg);
     if (e->stop == EM_STOP_FAULT) {
         settle_fault(e, slot, pc_reg);
     } else if (e->stop < 0 && err == UC_ERR_INSN_INVALID) {
@@ -331,6 +338,15 @@ int em_run(em_engine *e, int slot, uint64_t budget) {
     }
     e->slots[slot].left_at = e->log_len;
     e->slots[slot].log_gen = e->log_gen;
+    e->slots[slot].lost = e->lost;
+    if (e->stop == EM_STOP_SYSCALL || e->stop == EM_STOP_FAULT ||
+        e->stop == EM_STOP_EXCEPTION || e->stop == EM_STOP_ILLEGAL) {
+        err = em_monitor_open(e, slot);
+        if (err) {
+            e->uc_error = err;
+            e->stop = EM_STOP_ERROR;
+        }
+    }
     return e->stop;
 }
 

@@ -227,47 +227,6 @@ func TestThreadsAlternate(t *testing.T) {
 	})
 }
 
-func TestMonitorIsClearedByAStore(t *testing.T) {
-	// ldxr x2, [x0]; mov x3, #7; stxr w4, x3, [x0]; b .
-	e := newEngine(t, loader.ARM64, words(0xc85f7c02, 0xd28000e3, 0xc8047c03, 0x14000000), 0, true)
-	must(t, e.SetPages(0x40000, PageSize, Read|Exec|Mapped))
-	must(t, e.Store(0, 0x40000, words(0xc85f7c20)))
-	must(t, e.FindMonitor(0x40000))
-	for i := range 2 {
-		must(t, e.AddThread(i, -1))
-		set(t, e, i, "pc", codeAt)
-		set(t, e, i, "addr", dataAt)
-	}
-	must(t, e.SetLogging(true))
-	m, err := e.Mark()
-	must(t, err)
-	run(t, e, 0, 1)
-	if a, armed := e.Monitor(0); !armed || a != dataAt {
-		t.Fatalf("monitor after ldxr: %#x %v", a, armed)
-	}
-	run(t, e, 0, 2)
-	if v := get(t, e, 0, "x4"); v != 0 {
-		t.Fatalf("undisturbed stxr failed: %d", v)
-	}
-	must(t, m.Rewind())
-	run(t, e, 0, 2)
-	// The other thread stores the value that is there already: an ABA change.
-	must(t, e.Store(1, dataAt, make([]byte, 8)))
-	run(t, e, 1, 1)
-	run(t, e, 0, 1)
-	if v := get(t, e, 0, "x4"); v != 1 {
-		t.Fatalf("stxr after a store to the watched word gave %d, want 1", v)
-	}
-	must(t, m.Rewind())
-	run(t, e, 0, 2)
-	must(t, e.Store(1, dataAt+64, make([]byte, 8)))
-	run(t, e, 1, 1)
-	run(t, e, 0, 1)
-	if v := get(t, e, 0, "x4"); v != 0 {
-		t.Fatalf("stxr after a store elsewhere gave %d, want 0", v)
-	}
-}
-
 func TestLogLimit(t *testing.T) {
 	e := newEngine(t, loader.ARM64, loops[loader.ARM64], 1, true)
 	e.SetLogLimit(1000)

@@ -211,6 +211,14 @@ int em_store(em_engine *e, int slot, uint64_t addr, const uint8_t *from, uint64_
         return UC_ERR_OK;
     if (use(e, addr, size))
         return UC_ERR_NOMEM;
+    if (e->monitor_at >= 0 && slot != e->cur) {
+        // What another thread does may concern the monitor of this one, which
+        // is looked after when a thread is loaded.
+        int err = em_park(e);
+        if (err)
+            return err;
+        e->cur = -1;
+    }
     if (e->logging) {
         if (e->log_len + size / 8 >= e->log_max)
             return UC_ERR_NOMEM;

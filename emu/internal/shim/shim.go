@@ -189,18 +189,27 @@ func (e *Engine) AddThread(slot, parent int) error {
 // DropThread empties a slot.
 func (e *Engine) DropThread(slot int) { C.em_thread_drop(e.c, C.int(slot)) }
 
-// FindMonitor learns where Unicorn keeps arm64's exclusive monitor, so that a
-// store by another thread can clear it. page must be mapped readable and
-// executable and hold the instruction `ldxr x0, [x1]`; it is to be called
-// before the first thread is added.
+// FindMonitor learns where Unicorn keeps arm64's exclusive monitor, so that
+// store exclusives can be made to fail where they must. page must be mapped
+// readable and executable and begin with the instruction `ldxr xzr, [x1]`; it is
+// to be called before the first thread is added.
 func (e *Engine) FindMonitor(page uint64) error {
 	return ucError("find the exclusive monitor", C.em_monitor_find(e.c, C.uint64_t(page)))
 }
 
-// Monitor is the address the thread's exclusive monitor watches.
+// Monitor is the address that the thread's exclusive monitor watches. It is not
+// armed any more when another thread has written to the bytes that were loaded.
 func (e *Engine) Monitor(thread int) (addr uint64, armed bool) {
 	addr = uint64(C.em_monitor(e.c, C.int(thread)))
 	return addr, addr != ^uint64(0)
+}
+
+// StoreExclusive tells whether the instruction at pc is a store exclusive of
+// arm64. One that comes behind no load exclusive of that address fails without
+// an access. Any other one has read memory and, if it fails, put back what it
+// found, or, of two registers of eight bytes, not written.
+func (e *Engine) StoreExclusive(pc uint64) bool {
+	return bool(C.em_store_exclusive(e.c, C.uint64_t(pc)))
 }
 
 // UnicornVersion is that of the library the program is linked with.

@@ -44,6 +44,7 @@ enum em_stop {
     EM_STOP_ERROR,      // Unicorn failed; see uc_error
     EM_STOP_EVENT,      // the last instruction touched shared bytes
     EM_STOP_BREAK,      // pc is at a breakpoint; it has not run
+    EM_STOP_EXCLUSIVE,  // not of em_run: a store exclusive must be made to fail
 };
 
 enum em_kind { EM_READ = 0, EM_WRITE = 1, EM_KERNEL = 2 };
@@ -84,6 +85,7 @@ typedef struct em_slot {
     em_ctx *ctx;      // NULL: no such thread
     size_t left_at;   // length of the log when the thread last stopped
     uint64_t log_gen; // generation of the log at that time
+    uint16_t lost;    // bytes its monitor has lost, a bit each; see monitor.c
 } em_slot;
 
 // How to undo one change of the page table or of a whole run of bytes.
@@ -151,6 +153,7 @@ typedef struct em_engine {
     bool naive;   // Unicorn counts instructions, one a start; see start
     bool stepping_on; // the next instruction runs, breakpoint or not
     em_breaks breaks;
+    uint16_t lost;   // the running thread's em_slot.lost
     bool *pc_synced; // Unicorn's skip_sync_pc_on_exit; see on_code
     int stop;
     int intno;
@@ -167,7 +170,9 @@ typedef struct em_engine {
     int nslots; // slots from here on have never been used
     em_ctx *free_ctx;
     size_t ctx_bytes;
-    ptrdiff_t monitor_at; // offset of exclusive_addr in a context, -1 for none
+    // Offsets in a context of the address that the exclusive monitor watches
+    // and of the value that it saw there; -1 for no monitor.
+    ptrdiff_t monitor_at, value_at;
     int marks;
 } em_engine;
 
@@ -178,6 +183,14 @@ typedef struct em_mark {
     int nslots;
     em_slot slots[]; // nslots of them
 } em_mark;
+
+// arm64's top byte is ignored in data addresses, as Linux sets it up for
+// processes (Documentation/arch/arm64/tagged-pointers.rst); x86-64's is not.
+static inline uint64_t em_untagged(const em_engine *e, uint64_t addr) {
+    if (e->arch == UC_ARCH_ARM64 && !(addr & (1ULL << 55)))
+        return addr & 0x00ffffffffffffffULL;
+    return addr;
+}
 
 // engine.c
 int em_init(em_engine *e, uc_engine *uc, int arch, bool hooks);
@@ -229,8 +242,17 @@ int em_regs_read(em_engine *e, int slot, int *regs, void **values, int n);
 em_mark *em_mark_set(em_engine *e, int *err);
 int em_mark_rewind(em_engine *e, em_mark *m);
 void em_mark_drop(em_engine *e, em_mark *m);
-int em_monitor_find(em_engine *e, uint64_t scratch);
+em_ctx *em_ctx_own(em_engine *e, em_slot *s);
+
+// monitor.c
+#define EM_MONITOR_OPEN (~0ULL)
+void em_monitor_check(em_engine *e, int slot);
+bool em_monitor_fails(em_engine *e, uint64_t pc);
+int em_monitor_spoil(em_engine *e, int slot);
+int em_monitor_open(em_engine *e, int slot);
 uint64_t em_monitor(em_engine *e, int slot);
+bool em_store_exclusive(em_engine *e, uint64_t pc);
+int em_monitor_find(em_engine *e, uint64_t scratch);
 
 // Unicorn's control calls are variadic macros, which cgo cannot call.
 int em_flush_tlb(em_engine *e);

@@ -27,7 +27,7 @@ static void ctx_drop(em_engine *e, em_ctx *c) {
 }
 
 // A context of the slot's own, which may be written.
-static em_ctx *ctx_own(em_engine *e, em_slot *s) {
+em_ctx *em_ctx_own(em_engine *e, em_slot *s) {
     if (s->ctx != NULL && s->ctx->refs == 1)
         return s->ctx;
     em_ctx *c = ctx_new(e);
@@ -59,46 +59,6 @@ int em_park(em_engine *e) {
     return err;
 }
 
-static uint64_t *monitor_word(em_engine *e, em_ctx *c) {
-    return (uint64_t *)((char *)c->uc + e->monitor_at);
-}
-
-// The address that the thread's exclusive monitor watches, ~0 when open.
-uint64_t em_monitor(em_engine *e, int slot) {
-    if (e->monitor_at < 0 || em_park(e) || e->slots[slot].ctx == NULL)
-        return ~0ULL;
-    uint64_t v;
-    memcpy(&v, monitor_word(e, e->slots[slot].ctx), sizeof v);
-    return v;
-}
-
-// Unicorn's STXR compares values, so a store that puts the old value back
-// would go unnoticed; the architecture's monitor is cleared by any store to
-// the watched bytes (Arm ARM, B2.9). LDXP watches sixteen.
-static int check_monitor(em_engine *e, int slot) {
-    em_slot *s = &e->slots[slot];
-    if (e->monitor_at < 0)
-        return UC_ERR_OK;
-    uint64_t watched;
-    memcpy(&watched, monitor_word(e, s->ctx), sizeof watched);
-    if (watched == ~0ULL)
-        return UC_ERR_OK;
-    bool hit = s->log_gen != e->log_gen || !e->logging;
-    for (size_t i = s->left_at; i < e->log_len && !hit; i++) {
-        em_access *a = &e->log[i];
-        hit = a->kind != EM_READ && a->thread != slot && a->addr < watched + 16 &&
-              watched < a->addr + a->size;
-    }
-    if (!hit)
-        return UC_ERR_OK;
-    em_ctx *c = ctx_own(e, s);
-    if (c == NULL)
-        return UC_ERR_NOMEM;
-    watched = ~0ULL;
-    memcpy(monitor_word(e, c), &watched, sizeof watched);
-    return UC_ERR_OK;
-}
-
 // Puts the thread's registers into the engine.
 int em_load(em_engine *e, int slot) {
     if (slot < 0 || slot >= EM_MAX_THREADS || e->slots[slot].ctx == NULL)
@@ -107,11 +67,11 @@ int em_load(em_engine *e, int slot) {
         return UC_ERR_OK;
     int err = em_park(e);
     if (!err)
-        err = check_monitor(e, slot);
-    if (!err)
         err = uc_context_restore(e->uc, e->slots[slot].ctx->uc);
     e->cur = err ? -1 : slot;
     e->dirty = false;
+    if (!err)
+        em_monitor_check(e, slot);
     return err;
 }
 
@@ -134,7 +94,9 @@ int em_thread_add(em_engine *e, int slot, int parent) {
     if (e->nslots <= slot)
         e->nslots = slot + 1;
     s->left_at = e->log_len;
-    s->log_gen = e->log_gen - 1; // a new thread's monitor is open
+    s->log_gen = e->log_gen;
+    if (!err)
+        err = em_monitor_open(e, slot);
     return err;
 }
 
@@ -226,40 +188,4 @@ void em_mark_drop(em_engine *e, em_mark *m) {
         ctx_drop(e, m->slots[i].ctx);
     e->marks--;
     free(m);
-}
-
-// Finds where a saved context keeps exclusive_addr, which Unicorn gives no
-// name: the word that turns from ~0 into the address of an LDXR just run.
-// scratch is a readable, executable page that holds `ldxr x0, [x1]`.
-int em_monitor_find(em_engine *e, uint64_t scratch) {
-    uc_context *before = NULL, *after = NULL;
-    uint64_t watched = scratch + 0xf80;
-    int err = uc_context_alloc(e->uc, &before);
-    if (!err)
-        err = uc_context_alloc(e->uc, &after);
-    if (!err)
-        err = uc_reg_write(e->uc, UC_ARM64_REG_X1, &watched);
-    if (!err)
-        err = uc_context_save(e->uc, before);
-    if (!err) {
-        e->left = 1;
-        err = uc_emu_start(e->uc, scratch, 0, 0, 0);
-    }
-    if (!err)
-        err = uc_context_save(e->uc, after);
-    for (size_t at = 0; !err && at + 8 <= e->ctx_bytes; at += 8) {
-        uint64_t was, is;
-        memcpy(&was, (char *)before + at, 8);
-        memcpy(&is, (char *)after + at, 8);
-        if (was == ~0ULL && is == watched)
-            e->monitor_at = (ptrdiff_t)at;
-    }
-    if (!err)
-        err = uc_context_restore(e->uc, before);
-    uc_context_free(before);
-    uc_context_free(after);
-    e->step = 0;
-    if (!err && e->monitor_at < 0)
-        err = UC_ERR_RESOURCE;
-    return err;
 }
