@@ -37,6 +37,7 @@ func (m *Machine) exec(o Options) error {
 	if err != nil {
 		return err
 	}
+	m.program = program
 	m.entry = programBase + layout.CodeVaddr
 	m.ret = m.entry + trapSize
 	m.start = m.ret + trapSize
@@ -127,6 +128,7 @@ func (m *Machine) startStack(o Options, program, interp *loader.Image, interpBas
 	if err != nil {
 		return err
 	}
+	m.auxv = auxvOf(image)
 	stack := linux.VMA{Start: stackTop - stackSize, End: stackTop, Prot: loader.ProtRead | loader.ProtWrite, Path: "[stack]"}
 	if err := m.kernel.Map(0, stack, nil); err != nil {
 		return err

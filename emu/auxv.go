@@ -1,0 +1,32 @@
+package emu
+
+import "emurace/loader"
+
+// Program is the made-up program that the process runs. No sysroot has a file of
+// its name, and [Machine.Modules] leaves it out.
+func (m *Machine) Program() *Module {
+	lo, hi := m.program.Span()
+	return &Module{Path: programPath, Image: m.program, Base: programBase, Lo: programBase + lo, Hi: programBase + hi}
+}
+
+// Auxv is the auxiliary vector that the process was started with, AT_NULL
+// included: pairs of little-endian words. The kernel keeps such a copy beside the
+// one on the stack (mm_struct.saved_auxv), which the process may change.
+func (m *Machine) Auxv() []byte { return m.auxv }
+
+// auxvOf is the auxiliary vector of a new stack: behind argc and the two lists of
+// pointers, each with its NULL, up to and including AT_NULL.
+func auxvOf(stack []byte) []byte {
+	at := 8
+	for range 2 {
+		for le.Uint64(stack[at:]) != 0 {
+			at += 8
+		}
+		at += 8
+	}
+	end := at
+	for le.Uint64(stack[end:]) != loader.AT_NULL {
+		end += 16
+	}
+	return stack[at : end+16 : end+16]
+}
