@@ -92,6 +92,11 @@ func (w Watch) Hit(t *Timeline, n Moment) (emu.LogEntry, bool) {
 	return emu.LogEntry{}, false
 }
 
+// Reach stops at a moment: to look no further than that.
+type Reach struct{ Moment Moment }
+
+func (r Reach) at(_ *Timeline, n Moment, _ Direction) bool { return n == r.Moment }
+
 // Switch stops where another thread goes on than the one that ran before.
 type Switch struct{}
 

@@ -57,6 +57,7 @@ func TestFind(t *testing.T) {
 			"break":      {Break{getenv, Any}, atEntry(Any)},
 			"break main": {Break{getenv, 0}, atEntry(0)},
 			"the fault":  {Break{o.End.PC, 0}, func(n Moment, _ Direction) bool { pc, _ := line.PC(n); return pc == o.End.PC }},
+			"reach":      {Reach{line.Len() / 3}, func(n Moment, _ Direction) bool { return n == line.Len()/3 }},
 			"no break":   {Break{getenv, 1}, func(Moment, Direction) bool { return false }},
 			"reads":      {Watch{slot, 8, true, false}, func(n Moment, d Direction) bool { return touches(around(n, d), true, false) }},
 			"writes":     {Watch{slot, 8, false, true}, func(n Moment, d Direction) bool { return touches(around(n, d), false, true) }},
