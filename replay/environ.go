@@ -38,6 +38,13 @@ func environmentOf(m *emu.Machine) (environment, bool) {
 	return e, addr != 0
 }
 
+// Environ is the process's environ at the present moment: where the array is and
+// how many entries it has before its NULL; false when there is none.
+func Environ(m *emu.Machine) (addr uint64, entries int, ok bool) {
+	e, ok := environmentOf(m)
+	return e.addr, e.entries, ok
+}
+
 // environments returns environ as it was at the race's start and as it is at
 // its end, one entry when it did not change. The session is left at the end.
 func (h *History) environments() ([]environment, error) {
