@@ -1,0 +1,118 @@
+package gdb
+
+import (
+	"debug/elf"
+
+	"emurace/emu"
+	"emurace/loader"
+)
+
+// programName is what all of the made-up program's code is called.
+const programName = "emurace_program"
+
+// sectionSize and symbolSize are those of 64-bit ELF.
+const (
+	sectionSize = 64
+	symbolSize  = 24
+)
+
+// programFile is the made-up program as a file for gdb: what is mapped, with
+// sections behind it, a name for its code, and the rule that nobody called it.
+func programFile(m *emu.Machine) []byte {
+	p := m.Program()
+	out := append([]byte(nil), p.Image.Data()...)
+	entry, _, start := m.Traps()
+	code := entry - p.Base
+	size := start - entry + (start-entry)/2 // three traps, equally far apart
+
+	names := []byte{0}
+	type section struct {
+		name       uint32
+		kind       elf.SectionType
+		flags      elf.SectionFlag
+		addr       uint64
+		off, size  uint64
+		link, info uint32
+		entry      uint64
+	}
+	sections := []section{{}}
+	add := func(name string, s section) {
+		s.name = uint32(len(names))
+		names = append(append(names, name...), 0)
+		sections = append(sections, s)
+	}
+	content := func(b []byte) (off, size uint64) {
+		for len(out)%8 != 0 {
+			out = append(out, 0)
+		}
+		off = uint64(len(out))
+		out = append(out, b...)
+		return off, uint64(len(b))
+	}
+
+	for _, h := range programHeaders(out) {
+		switch h.kind { // the file is its own memory image
+		case elf.PT_INTERP:
+			add(".interp", section{kind: elf.SHT_PROGBITS, flags: elf.SHF_ALLOC, addr: h.vaddr, off: h.vaddr, size: h.size})
+		case elf.PT_DYNAMIC:
+			add(".dynamic", section{kind: elf.SHT_DYNAMIC, flags: elf.SHF_ALLOC | elf.SHF_WRITE, addr: h.vaddr, off: h.vaddr, size: h.size, entry: 16})
+		}
+	}
+	text := len(sections)
+	add(".text", section{kind: elf.SHT_PROGBITS, flags: elf.SHF_ALLOC | elf.SHF_EXECINSTR, addr: code, off: code, size: size})
+	off, n := content(outermost(m.Arch(), code, size))
+	add(".debug_frame", section{kind: elf.SHT_PROGBITS, off: off, size: n})
+
+	symbols := make([]byte, 2*symbolSize) // the first is null
+	le.PutUint32(symbols[symbolSize:], 1)
+	symbols[symbolSize+4] = elf.ST_INFO(elf.STB_GLOBAL, elf.STT_FUNC)
+	le.PutUint16(symbols[symbolSize+6:], uint16(text))
+	le.PutUint64(symbols[symbolSize+8:], code)
+	le.PutUint64(symbols[symbolSize+16:], size)
+	off, n = content(symbols)
+	add(".symtab", section{kind: elf.SHT_SYMTAB, off: off, size: n, link: uint32(len(sections) + 1), info: 1, entry: symbolSize})
+	off, n = content([]byte("\x00" + programName + "\x00"))
+	add(".strtab", section{kind: elf.SHT_STRTAB, off: off, size: n})
+	add(".shstrtab", section{kind: elf.SHT_STRTAB})
+	last := &sections[len(sections)-1]
+	last.off, last.size = content(names)
+
+	var table []byte
+	for _, s := range sections {
+		table = le.AppendUint32(table, s.name)
+		table = le.AppendUint32(table, uint32(s.kind))
+		for _, v := range []uint64{uint64(s.flags), s.addr, s.off, s.size} {
+			table = le.AppendUint64(table, v)
+		}
+		table = le.AppendUint32(le.AppendUint32(table, s.link), s.info)
+		table = le.AppendUint64(le.AppendUint64(table, 8), s.entry) // alignment
+	}
+	off, _ = content(table)
+	le.PutUint64(out[40:], off)                     // e_shoff
+	le.PutUint16(out[58:], sectionSize)             // e_shentsize
+	le.PutUint16(out[60:], uint16(len(sections)))   // e_shnum
+	le.PutUint16(out[62:], uint16(len(sections)-1)) // e_shstrndx
+	return out
+}
+
+// outermost is .debug_frame (DWARF 4, 6.4) with one rule for the code: its return
+// address is undefined, which ends a backtrace.
+func outermost(arch loader.Arch, code, size uint64) []byte {
+	const defCFA, undefined = 0x0c, 0x07
+	ret, sp := byte(16), byte(7) // the numbers of rip and rsp
+	if arch == loader.ARM64 {
+		ret, sp = 30, 31
+	}
+	record := func(out, body []byte) []byte {
+		for len(body)%8 != 4 { // with its length a multiple of 8; 0 is DW_CFA_nop
+			body = append(body, 0)
+		}
+		return append(le.AppendUint32(out, uint32(len(body))), body...)
+	}
+	cie := le.AppendUint32(nil, 0xffffffff)
+	cie = append(cie, 1, 0, 1, 0x78, ret, defCFA, sp, 0, undefined, ret) // 0x78: -8 as SLEB128
+	out := record(nil, cie)
+	fde := le.AppendUint32(nil, 0) // the CIE is at 0
+	fde = le.AppendUint64(le.AppendUint64(fde, code), size)
+	return record(out, fde)
+}
