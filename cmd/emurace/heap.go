@@ -20,18 +20,24 @@ func (p *heaps) explain(h *replay.History, schedule scenario.Schedule) (*replay.
 	if err != nil || x.Load == nil {
 		return x, err
 	}
+	heap, err := p.run(schedule)
+	if err != nil {
+		return nil, err
+	}
+	return x, x.AddHeap(h, heap)
+}
+
+// run repeats a run with its heap traced. The result is valid until close.
+func (p *heaps) run(schedule scenario.Schedule) (*replay.Heap, error) {
 	if p.tracer == nil {
+		var err error
 		if p.tracer, err = replay.NewHeapTracer(func(prepare func(*emu.Machine) error) (*scenario.Session, error) {
 			return startWith(p.sys, p.recipe, prepare)
 		}); err != nil {
 			return nil, err
 		}
 	}
-	heap, err := p.tracer.Run(schedule)
-	if err != nil {
-		return nil, err
-	}
-	return x, x.AddHeap(h, heap)
+	return p.tracer.Run(schedule)
 }
 
 func (p *heaps) close() {
