@@ -41,10 +41,6 @@ type place struct {
 	id    uint64
 }
 
-func (t touch) conflicts(o touch) bool {
-	return t.writes&(o.reads|o.writes)|t.reads&o.writes != 0
-}
-
 // hides tells whether whatever conflicts with o and came before t comes before
 // t by necessity: t wrote all that o touches.
 func (t touch) hides(o touch) bool { return (o.reads|o.writes)&^t.writes == 0 }
