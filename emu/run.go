@@ -99,6 +99,7 @@ type End struct {
 	Addr   uint64 // for EndFault
 	Access Access // for EndFault
 	Mapped bool   // for EndFault: there is a page, but it forbids the access
+	Vector int    `json:",omitempty"` // for EndException: x86's number of it, or QEMU's for arm64 (EXCP_ of target/arm/cpu.h)
 	Detail string // for EndException and EndUnsupported
 }
 
@@ -287,7 +288,8 @@ func (m *Machine) crash(t int, stop Stop, s shim.Stop) (Stop, error) {
 	case shim.StopIllegal:
 		end.Kind = EndIllegal
 	case shim.StopException:
-		end.Kind, end.Detail = EndException, fmt.Sprintf("processor exception %d", s.Vector)
+		end.Kind, end.Vector = EndException, s.Vector
+		end.Detail = fmt.Sprintf("processor exception %d", s.Vector)
 	case shim.StopLogFull:
 		end.Kind, end.Detail = EndUnsupported, "the access log is full"
 	default:

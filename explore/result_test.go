@@ -56,6 +56,7 @@ func TestSite(t *testing.T) {
 	for _, change := range []func(*emu.End){
 		func(e *emu.End) { e.PC++ }, func(e *emu.End) { e.Addr++ }, func(e *emu.End) { e.Kind = emu.EndSignal },
 		func(e *emu.End) { e.Mapped = true }, func(e *emu.End) { e.Detail = "x" }, func(e *emu.End) { e.Code = 1 },
+		func(e *emu.End) { e.Vector = 1 },
 	} {
 		other := end
 		change(&other)

@@ -31,7 +31,7 @@ found; 2 wrong usage; 3 the surroundings (no sysroot, an unreadable file);
 		ErrWriter:       stderr,
 		HideVersion:     true,
 		HideHelpCommand: true,
-		Commands:        []*cli.Command{exploreCommand(), replayCommand(), gdbCommand(), sysrootCommand(), versionCommand()},
+		Commands:        []*cli.Command{exploreCommand(), replayCommand(), gdbCommand(), coreCommand(), sysrootCommand(), versionCommand()},
 		// A value may hold commas.
 		DisableSliceFlagSeparator: true,
 		ExitErrHandler:            func(*cli.Context, error) {},

@@ -1,0 +1,44 @@
+package core
+
+import (
+	"path/filepath"
+	"strings"
+)
+
+// GDBCommand is a command for a shell that opens a core in gdb. The sysroot is the
+// folder that the process's libraries are from, where gdb then finds them and their
+// separate debug files. Without the program's file gdb is told what it would learn
+// from that.
+func GDBCommand(sysroot, program, file string) string {
+	words := []string{"gdb-multiarch",
+		// Read before the core: it is when that is opened that libraries are looked for.
+		"-iex", "set sysroot " + sysroot,
+		"-iex", "set debug-file-directory " + filepath.Join(sysroot, "usr/lib/debug"),
+	}
+	if program == "" {
+		words = append(words, "-iex", "set osabi GNU/Linux", "-c", file, "-ex", "sharedlibrary")
+	} else {
+		words = append(words, fileWord(program), fileWord(file))
+	}
+	for i, w := range words {
+		words[i] = quoted(w)
+	}
+	return strings.Join(words, " ")
+}
+
+// fileWord keeps a file's name from being taken for an option.
+func fileWord(name string) string {
+	if strings.HasPrefix(name, "-") {
+		return "./" + name
+	}
+	return name
+}
+
+// quoted writes a word as a POSIX shell reads it.
+func quoted(w string) string {
+	const plain = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-./:=+,@%"
+	if w != "" && strings.Trim(w, plain) == "" {
+		return w
+	}
+	return "'" + strings.ReplaceAll(w, "'", `'\''`) + "'"
+}
