@@ -20,5 +20,9 @@ var amd64 = func() arch {
 		// AT_HWCAP is CPUID's leaf 1 EDX: fpu, tsc, cx8, cmov, mmx, fxsr,
 		// sse, sse2. glibc asks CPUID itself.
 		hwcap: 1<<0 | 1<<4 | 1<<8 | 1<<15 | 1<<23 | 1<<24 | 1<<25 | 1<<26,
+		// As Linux leaves the processor's floating point to a new process: all
+		// exceptions masked, extended precision, an empty stack of registers
+		// (System V ABI, AMD64 supplement, 3.4.1, "Initial Stack and Register State").
+		initial: []regValue{{reg(id, "fctrl"), 0x37f}, {reg(id, "ftag"), 0xffff}, {reg(id, "mxcsr"), 0x1f80}},
 	}
 }()

@@ -19,6 +19,13 @@ type arch struct {
 	trap    []byte      // an instruction that no program gets past
 	monitor []byte      // arm64's `ldxr xzr, [x1]`; see shim.FindMonitor
 	hwcap   uint64      // AT_HWCAP
+	initial []regValue  // what a process begins with in registers that are not zero
+}
+
+// regValue is a register and what it holds.
+type regValue struct {
+	reg   shim.Reg
+	value uint64
 }
 
 func archOf(id loader.Arch) *arch {

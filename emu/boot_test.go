@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"emurace/internal/guestcode"
 	"emurace/loader"
 )
 
@@ -201,5 +202,34 @@ func TestOpenSystem(t *testing.T) {
 	}
 	if err := s.Close(); err != nil {
 		t.Error(err)
+	}
+}
+
+// Floating point begins as Linux leaves it to a new process, in every thread: with
+// the x87's full precision, and with no exception that traps.
+func TestFloatingPoint(t *testing.T) {
+	code := guestcode.Build(t, loader.AMD64, `
+		unsigned long third(void)
+		{
+			volatile long double x = 1, y = 3;
+			union { long double f; unsigned long mantissa; } r = { .f = x / y };
+			return r.mantissa;
+		}`)
+	p := boot(t, "bookworm", loader.AMD64)
+	const rwx, privateAnonymous = 7, 0x22
+	at := p.call(0, "mmap", 0, 4096*4, rwx, privateAnonymous, ^uint64(0), 0)
+	if err := p.Write(0, at, code.Bytes); err != nil {
+		t.Fatal(err)
+	}
+	for _, thread := range []int{0, p.spawn("other")} {
+		for name, want := range map[string]uint64{"fctrl": 0x37f, "mxcsr": 0x1f80, "ftag": 0xffff} {
+			if got, ok := p.Register(thread, name); !ok || got != want {
+				t.Errorf("thread %d: %s is %#x, want %#x", thread, name, got, want)
+			}
+		}
+		got, err := p.Call(thread, at+code.Symbols["third"], "third()")
+		if want := uint64(0xaaaaaaaaaaaaaaab); err != nil || got != want {
+			t.Errorf("thread %d: the mantissa of 1/3 is %#x, %v; want %#x", thread, got, err, want)
+		}
 	}
 }

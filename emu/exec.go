@@ -136,8 +136,10 @@ func (m *Machine) startStack(o Options, program, interp *loader.Image, interpBas
 	if err := m.eng.Store(0, sp, image); err != nil {
 		return err
 	}
-	if err := m.eng.WriteReg(0, m.arch.sp, sp); err != nil {
-		return err
+	for _, r := range append(slices.Clip(m.arch.initial), regValue{m.arch.sp, sp}, regValue{m.arch.pc, interpBase + interp.Entry}) {
+		if err := m.eng.WriteReg(0, r.reg, r.value); err != nil {
+			return err
+		}
 	}
-	return m.eng.WriteReg(0, m.arch.pc, interpBase+interp.Entry)
+	return nil
 }
