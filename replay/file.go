@@ -10,17 +10,25 @@ import (
 
 var errFolder = errors.New("it is a folder")
 
-// Write stores the trace in a file, completely or not at all: what was there
-// before stays until the whole trace can take its place. What is no regular
-// file, such as a pipe or /dev/null, is written as it is.
+// temporary is what a file is called until it is complete.
+const temporary = ".emurace-*.tmp"
+
+// Write stores the trace in a file; see Save.
 func (t *Trace) Write(name string) error {
-	if err := t.write(name); err != nil {
+	return Save(name, func(f *os.File) error { return t.Encode(f) })
+}
+
+// Save stores a file, completely or not at all: what was there before stays until
+// all that write has written can take its place. What is no regular file, such as a
+// pipe or /dev/null, is written as it is. Its errors name the file.
+func Save(name string, write func(*os.File) error) error {
+	if err := save(name, write); err != nil {
 		return fmt.Errorf("%s: %w", name, bare(err))
 	}
 	return nil
 }
 
-func (t *Trace) write(name string) error {
+func save(name string, write func(*os.File) error) error {
 	// A link stays a link; the file that it leads to is replaced.
 	if real, err := filepath.EvalSymlinks(name); err == nil {
 		name = real
@@ -32,9 +40,9 @@ func (t *Trace) write(name string) error {
 		if err != nil {
 			return err
 		}
-		return errors.Join(t.Encode(f), f.Close())
+		return errors.Join(write(f), f.Close())
 	}
-	return t.replace(name)
+	return replace(name, write)
 }
 
 // CheckWritable tells early what would keep Write from writing a file of the
@@ -56,7 +64,7 @@ func checkWritable(name string) error {
 		}
 		return nil // a pipe is not to be opened twice
 	}
-	f, err := os.CreateTemp(filepath.Dir(name), ".emurace-*.trace")
+	f, err := os.CreateTemp(filepath.Dir(name), temporary)
 	if err != nil {
 		return err
 	}
@@ -64,12 +72,12 @@ func checkWritable(name string) error {
 }
 
 // replace writes a file beside the one that it then replaces.
-func (t *Trace) replace(name string) error {
-	f, err := os.CreateTemp(filepath.Dir(name), ".emurace-*.trace")
+func replace(name string, write func(*os.File) error) error {
+	f, err := os.CreateTemp(filepath.Dir(name), temporary)
 	if err != nil {
 		return err
 	}
-	err = t.Encode(f)
+	err = write(f)
 	if err == nil {
 		err = f.Chmod(0o644)
 	}
