@@ -80,9 +80,11 @@ const (
 
 // Table is a list of words to be shown together.
 type Table struct {
-	Title string     `json:"title"`
-	Long  bool       `json:"long,omitempty"` // many rows, to be scrolled through
-	Rows  []TableRow `json:"rows"`
+	Title string `json:"title"`
+	// Name is what to write before a row's label to say which table's it is.
+	Name string     `json:"name,omitempty"`
+	Long bool       `json:"long,omitempty"` // many rows, to be scrolled through
+	Rows []TableRow `json:"rows"`
 }
 
 // TableRow is one of them, or a gap where words are left out.

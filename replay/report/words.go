@@ -125,6 +125,7 @@ type array struct {
 	addr    uint64
 	entries uint64
 	title   string
+	name    string // for an entry of it: NAME[66]
 }
 
 // environTables has every array that was the process's environ in the run, entry by
@@ -135,14 +136,14 @@ func (r *recorder) environTables() error {
 		return nil // a libc without one, or none at all
 	}
 	var list []array
-	add := func(addr uint64, title string) {
+	add := func(addr uint64, title, name string) {
 		for _, a := range list {
 			if a.addr == addr {
 				return
 			}
 		}
 		if n := r.entries(addr); addr != 0 && len(list) < maxArrays {
-			list = append(list, array{addr, n, title})
+			list = append(list, array{addr, n, title, name})
 		}
 	}
 	if err := r.line.Seek(0); err != nil {
@@ -152,7 +153,7 @@ func (r *recorder) environTables() error {
 	if !ok {
 		return nil
 	}
-	add(first, "environ as the race begins")
+	add(first, "environ as the race begins", "environ")
 	watch := timeline.Watch{Addr: symbol, Size: 8, Writes: true}
 	for n := timeline.Moment(0); len(list) < maxArrays; {
 		at, _, found := r.line.Find(n, timeline.Forwards, watch)
@@ -163,7 +164,7 @@ func (r *recorder) environTables() error {
 			return err
 		}
 		if v, ok := r.machine().Read64(symbol); ok {
-			add(v, fmt.Sprintf("environ from moment %s on", grouped(at)))
+			add(v, fmt.Sprintf("environ from moment %s on", grouped(at)), "new environ")
 		}
 		n = at
 	}
@@ -171,12 +172,12 @@ func (r *recorder) environTables() error {
 		if err := r.line.Seek(r.line.Len()); err != nil {
 			return err
 		}
-		add(r.copied, "the new array, which environ does not name yet")
+		add(r.copied, "the new array, which environ does not name yet", "new array")
 	}
 	for i, a := range list {
-		t := Table{Title: fmt.Sprintf("%s: %s at %#x", a.title, count(a.entries, "entry", "entries"), a.addr), Long: true}
+		t := Table{Title: fmt.Sprintf("%s: %s at %#x", a.title, count(a.entries, "entry", "entries"), a.addr), Name: a.name, Long: true}
 		if i == 0 {
-			t.Rows = append(t.Rows, TableRow{Word: r.follow(symbol, false), Label: "environ"})
+			t.Rows = append(t.Rows, TableRow{Word: r.follow(symbol, false), Label: pointerLabel})
 		}
 		r.run.Tables = append(r.run.Tables, r.entryRows(t, a))
 	}
@@ -193,6 +194,9 @@ func (r *recorder) entries(addr uint64) uint64 {
 	return maxScan
 }
 
+// pointerLabel is the label of the variable that names the array.
+const pointerLabel = "environ"
+
 // entryRows adds the entries of an array to a table.
 func (r *recorder) entryRows(t Table, a array) Table {
 	gap := 0
@@ -207,9 +211,9 @@ func (r *recorder) entryRows(t Table, a array) Table {
 			t.Rows = append(t.Rows, TableRow{Word: -1, Gap: gap})
 			gap = 0
 		}
-		label := "entry " + strconv.FormatUint(n, 10)
+		label := "[" + strconv.FormatUint(n, 10) + "]"
 		if n == a.entries {
-			label += ", the end"
+			label += " end"
 		}
 		t.Rows = append(t.Rows, TableRow{Word: r.follow(addr, false), Label: label, Focus: focus})
 	}

@@ -152,8 +152,8 @@ const lanes = run.threads.map((name, t) => {
 
 // What a value is the address of, in a word or two.
 const hints = new Map();
-for (const p of run.places) hints.set(p.pc, p.at);
-for (const t of run.tables) for (const r of t.rows) if (r.word >= 0 && r.label) hints.set(run.words[r.word], r.label);
+for (const p of run.places) hints.set(p.pc, p.at.replace(/\+0x0$/, ''));
+for (const t of run.tables) for (const r of t.rows) if (r.word >= 0 && r.label) hints.set(run.words[r.word], (t.name || '') + r.label);
 function flagNames(value) {
   const bits = BigInt('0x' + (run.values[value] || '0'));
   return run.flagBits.filter((b) => bits >> BigInt(b.bit) & 1n).map((b) => b.name).join(' ');
@@ -192,7 +192,7 @@ function showLane(t, changed) {
   });
   set(l.status, atEnd ? run.ends[t] : running ? 'runs next' : next < mine.length ? 'stands still until moment ' + grouped(win.w.from + mine[next]) : win === windows[windows.length - 1] ? run.ends[t] : 'stands still');
   const call = run.texts[state.calls[t]];
-  l.call.replaceChildren(...(call ? ['in ', element('code', '', call)] : ['has made all its calls']));
+  l.call.replaceChildren(...(call ? ['in ', element('code', '', call)] : []));
   const done = next - 1;
   let did = 'Nothing yet.';
   if (done >= 0) {
@@ -373,7 +373,8 @@ function placeFlags() {
     lines[line] = x;
     flag.style.top = line * 1.2 + 'rem';
   });
-  flags.style.height = Math.max(lines.length, 0) * 1.2 + .1 + 'rem';
+  flags.style.height = lines.length * 1.2 + .1 + 'rem';
+  cursor.style.top = flags.style.height; // over the tracks only
 }
 
 // Where to go.
