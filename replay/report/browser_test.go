@@ -160,7 +160,7 @@ func TestBrowser(t *testing.T) {
 	t.Run("looks", func(t *testing.T) {
 		grounds := map[string]bool{}
 		for _, scheme := range []string{"light", "dark"} {
-			for _, width := range []int{1280, 390, 320} {
+			for _, width := range []int{1280, 390} {
 				b.screen(width, 900, scheme)
 				slide(load.After)
 				var inner, whole int
@@ -184,6 +184,27 @@ func TestBrowser(t *testing.T) {
 		}
 	})
 	quiet()
+
+	t.Run("hostile", func(t *testing.T) {
+		page, file := write(t, hostileArticle(t)), filepath.Join(t.TempDir(), "hostile.html")
+		checkHostile(t, page)
+		must(t, os.WriteFile(file, []byte(page), 0o644))
+		b.open(file)
+		for _, c := range b.complaints(file) {
+			t.Errorf("the page complains: %s", c)
+		}
+		if title := b.text(`document.title`); title != "Why main dies in getenv - emurace" {
+			t.Errorf("the page is called %q", title)
+		}
+		if b.text(`document.querySelector('img') === null && document.querySelectorAll('script').length === 2`) != "true" {
+			t.Error("there is more in the page than was put there")
+		}
+		for _, place := range []string{`.card h3`, `.command:last-of-type`, `.facts`, `.story li`, `.lane .call`} {
+			if text := b.text(`[...document.querySelectorAll('` + place + `')].map((e) => e.textContent).join()`); !strings.Contains(text, "<script>") {
+				t.Errorf("%s: %q", place, text)
+			}
+		}
+	})
 
 	t.Run("without JavaScript", func(t *testing.T) {
 		b.ask(nil, "Emulation.setScriptExecutionDisabled", map[string]any{"value": true})

@@ -31,7 +31,6 @@ type Input struct {
 // Page is what the template shows.
 type Page struct {
 	Title   string
-	Verdict string   // what happened, in a few words
 	Summary []string // the cause
 	Instant *Instant // the instruction that failed
 	Partial string   // what of the run is not in the page; "" when all of it is
@@ -114,12 +113,16 @@ func New(in Input) (*Page, error) {
 		return nil, fmt.Errorf("report: %w", err)
 	}
 	x := in.Explanation
-	p := &Page{Title: x.Headline(), Verdict: x.Headline(), Summary: []string{capital(x.Headline()) + "."}, Partial: partial(run)}
+	p := &Page{Title: capital(x.Headline()), Summary: []string{capital(x.Headline()) + "."}, Partial: partial(run)}
 	if in.Lesson != nil {
-		p.Title, p.Summary, p.Asides = in.Lesson.Title, in.Lesson.Summary, in.Lesson.Asides
+		p.Title, p.Asides = in.Lesson.Title, in.Lesson.Asides
+		p.Summary = slices.Clone(in.Lesson.Summary)
 		for i, m := range in.Lesson.Moments {
 			p.Moments = append(p.Moments, tellMoment(i+1, m, run))
 		}
+	}
+	if meant := x.Meant(); meant != "" {
+		p.Summary = append(p.Summary, meant)
 	}
 	p.Instant = instant(x)
 	for i, t := range x.Threads {
@@ -151,8 +154,12 @@ func partial(r *Run) string {
 	if kept == r.Length {
 		return ""
 	}
-	return fmt.Sprintf("The run has %s. This page has %s of them: those around the moments of the lesson and the last ones. emurace step goes through all of them.",
-		count(r.Length, "instruction", "instructions"), grouped(kept))
+	which := "the last ones"
+	if len(r.Marks) > 0 {
+		which = "those around the moments of the lesson, and the last ones"
+	}
+	return fmt.Sprintf("The run has %s. This page has %s of them: %s. emurace step goes through all of them.",
+		count(r.Length, "instruction", "instructions"), grouped(kept), which)
 }
 
 func capital(text string) string {
@@ -318,10 +325,11 @@ func (p *Page) facts(in Input) {
 	fact("Scenario", t.Scenario+": "+in.Scenario.Summary)
 	fact("Settings", strings.Join(t.Settings, ", "))
 	fact("Processor", t.Arch)
-	fact("C library", strings.TrimSpace("glibc "+t.Libc.Version)+" of "+t.Libc.Source)
-	if t.Libc.Version == "" {
-		p.Facts[len(p.Facts)-1].Value = "of " + t.Libc.Source
+	libc := "of " + t.Libc.Source
+	if t.Libc.Version != "" {
+		libc = "glibc " + t.Libc.Version + " " + libc
 	}
+	fact("C library", libc)
 	fact("Its build-id", t.Libc.BuildID)
 	fact("Schedule", x.Switching())
 	fact("Length", count(t.Steps, "instruction", "instructions"))
