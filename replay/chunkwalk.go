@@ -76,12 +76,13 @@ func (c chunks) walk(start, addr uint64, behind int) []Chunk {
 	found := -1
 	for at := start; found < 0 && len(list) < maxWalk || found >= 0 && len(list) <= found+behind; {
 		size := c.size(at)
-		if size == 0 {
+		_, end, mapped := c.m.MappingOf(at)
+		if size == 0 || !mapped || size > end-at {
 			break
 		}
-		k := Chunk{Addr: at, Size: size}
+		k := Chunk{Addr: at, Size: size, Top: at+size == end}
 		flags, ok := c.m.Read64(at + size + chunkHeader/2)
-		k.Used, k.Top = ok && flags&1 != 0, !ok
+		k.Used = ok && !k.Top && flags&1 != 0
 		if k.holds(addr) {
 			found = len(list)
 		}
