@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -17,7 +18,8 @@ import (
 func TestBrowser(t *testing.T) {
 	in := article(t, loader.ARM64)
 	file := filepath.Join(t.TempDir(), "crash.html")
-	must(t, os.WriteFile(file, []byte(write(t, in)), 0o644))
+	page := write(t, in)
+	must(t, os.WriteFile(file, []byte(page), 0o644))
 	b := startBrowser(t)
 	b.screen(1280, 900, "light")
 	b.open(file)
@@ -80,6 +82,8 @@ func TestBrowser(t *testing.T) {
 			t.Error("0x220 is there from the start")
 		}
 	})
+
+	t.Run("any moment", func(t *testing.T) { followed(t, b, runOf(t, page)) })
 
 	t.Run("keys", func(t *testing.T) {
 		b.eval(nil, `document.activeElement.blur()`)
@@ -185,6 +189,23 @@ func TestBrowser(t *testing.T) {
 	})
 	quiet()
 
+	t.Run("windows", func(t *testing.T) {
+		run, err := record(in.Line, in.Explanation, in.Lesson, in.Heap, 1500)
+		must(t, err)
+		page, err := newPage(in, run)
+		must(t, err)
+		file := filepath.Join(t.TempDir(), "windows.html")
+		must(t, os.WriteFile(file, []byte(text(t, page)), 0o644))
+		b.open(file)
+		followed(t, b, run)
+		if !strings.Contains(b.text(`document.querySelector('header .note').textContent`), "This page has ") || len(run.Windows) < 3 {
+			t.Errorf("it is not said that %d windows are not all", len(run.Windows))
+		}
+		for _, c := range b.complaints(file) {
+			t.Errorf("the page complains: %s", c)
+		}
+	})
+
 	t.Run("hostile", func(t *testing.T) {
 		page, file := write(t, hostileArticle(t)), filepath.Join(t.TempDir(), "hostile.html")
 		checkHostile(t, page)
@@ -221,6 +242,52 @@ func TestBrowser(t *testing.T) {
 		}
 		quiet()
 	})
+}
+
+// followed: at positions at random, from any one to any other, the page shows the
+// registers and the words that the differences lead to.
+func followed(t *testing.T, b *browser, run *Run) {
+	t.Helper()
+	r := randomness(t)
+	show := func(v int) string {
+		if v == 0 {
+			return "none"
+		}
+		return "0x" + run.Values[v]
+	}
+	first := 0
+	var starts []int
+	for _, w := range run.Windows {
+		starts = append(starts, first)
+		first += len(w.Places) + 1
+	}
+	for range 25 {
+		k := r.IntN(len(run.Windows))
+		w := &run.Windows[k]
+		i := r.IntN(len(w.Places) + 1)
+		var got []string
+		b.eval(&got, fmt.Sprintf(`(() => {
+			const s = document.getElementById('slider');
+			s.value = '%d';
+			s.dispatchEvent(new Event('input', { bubbles: true }));
+			return [...document.querySelectorAll('.regs dd > span:first-child, #memory td.value')].map((e) => e.textContent);
+		})()`, starts[k]+i))
+		m := played(w, i)
+		var want []string
+		for _, v := range m.registers {
+			want = append(want, show(v))
+		}
+		for _, table := range run.Tables {
+			for _, row := range table.Rows {
+				if row.Word >= 0 {
+					want = append(want, show(m.words[2*row.Word]))
+				}
+			}
+		}
+		if !slices.Equal(got, want) {
+			t.Fatalf("instruction %d of window %d:\n%q, want\n%q", i, k, got, want)
+		}
+	}
 }
 
 func lessonMoment(t *testing.T, l *lesson.Lesson, k lesson.Kind) lesson.Moment {

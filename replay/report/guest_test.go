@@ -108,6 +108,11 @@ func write(t testing.TB, in Input) string {
 	t.Helper()
 	page, err := New(in)
 	must(t, err)
+	return text(t, page)
+}
+
+func text(t testing.TB, page *Page) string {
+	t.Helper()
 	var out bytes.Buffer
 	must(t, page.Write(&out))
 	return out.String()

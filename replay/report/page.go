@@ -112,6 +112,10 @@ func New(in Input) (*Page, error) {
 	if err != nil {
 		return nil, fmt.Errorf("report: %w", err)
 	}
+	return newPage(in, run)
+}
+
+func newPage(in Input, run *Run) (*Page, error) {
 	x := in.Explanation
 	p := &Page{Title: capital(x.Headline()), Summary: []string{capital(x.Headline()) + "."}, Partial: partial(run)}
 	if in.Lesson != nil {
