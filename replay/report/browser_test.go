@@ -175,6 +175,8 @@ func TestBrowser(t *testing.T) {
 						`[...document.querySelectorAll('body *')].filter((e) => e.getBoundingClientRect().right > %d && !e.closest('.scroll, pre, .skip')).map((e) => e.tagName + '.' + e.className + ' ' + e.textContent.slice(0, 20)).slice(0, 6).join(' | ')`, width)))
 				}
 				b.shoot(fmt.Sprintf("%s-%d", scheme, width), true)
+				b.eval(nil, `document.getElementById('memory-title').scrollIntoView({ behavior: 'instant' })`)
+				b.shoot(fmt.Sprintf("%s-%d-memory", scheme, width), false)
 			}
 			grounds[b.text(`getComputedStyle(document.body).backgroundColor`)] = true
 			contrast(t, b, scheme)
