@@ -506,5 +506,10 @@ byId('theme').addEventListener('click', () => {
 byId('live').hidden = false;
 byId('last-details').open = false;
 placeFlags();
-addEventListener('resize', placeFlags);
+addEventListener('resize', () => {
+  placeFlags();
+  const here = position;
+  position = -1;
+  go(here); // rows have moved in their boxes
+});
 go(last);
