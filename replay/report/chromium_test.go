@@ -271,6 +271,10 @@ func (b *browser) shoot(name string, whole bool) {
 	if dir == "" {
 		return
 	}
+	if whole {
+		// What sticks to the window's top would be drawn where that is.
+		b.eval(nil, `scrollTo({ top: 0, behavior: 'instant' })`)
+	}
 	var r struct{ Data string }
 	b.ask(&r, "Page.captureScreenshot", map[string]any{"format": "png", "captureBeyondViewport": whole})
 	data, err := base64.StdEncoding.DecodeString(r.Data)
