@@ -319,6 +319,7 @@ func (p *Page) facts(in Input) {
 	p.Commands = []Command{
 		{"Run this very schedule again, and dump its end", "emurace replay " + quote(in.File)},
 		{"Walk through it in a terminal", "emurace step " + quote(in.File)},
+		{"Debug it with gdb, backwards too", "emurace gdb --launch " + quote(in.File)},
 		{"Search for it anew", explore(t, in.Scenario)},
 	}
 	fact := func(name, value string) {
