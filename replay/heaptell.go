@@ -2,8 +2,13 @@ package replay
 
 import (
 	"fmt"
+	"io"
 	"strings"
 )
+
+// Meant says in a sentence what the fatal value is, or nothing when that is not
+// known; the explanation must be complete with its heap.
+func (x *Explanation) Meant() string { return x.tellMeaning(NewPrinter(io.Discard, false)) }
 
 // whyHeap are the sentences about the block that the value came from.
 func (x *Explanation) whyHeap(p *Printer) []string {

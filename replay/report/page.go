@@ -1,0 +1,373 @@
+package report
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"html/template"
+	"slices"
+	"strings"
+
+	"emurace/emu"
+	"emurace/replay"
+	"emurace/replay/lesson"
+	"emurace/replay/timeline"
+	"emurace/scenario"
+)
+
+// Input is what a page is made of.
+type Input struct {
+	Trace       *replay.Trace
+	File        string // what the trace's file is called, for the command that runs it again
+	Scenario    *scenario.Scenario
+	Line        *timeline.Timeline
+	Explanation *replay.Explanation
+	Lesson      *lesson.Lesson // nil for a run that did not fail
+	Heap        *replay.Heap   // nil when there is none
+	Version     string         // of emurace
+	Engine      string         // of Unicorn
+}
+
+// Page is what the template shows.
+type Page struct {
+	Title   string
+	Summary []string // the cause
+	Instant *Instant // the instruction that failed
+	Partial string   // what of the run is not in the page; "" when all of it is
+
+	Threads    []Thread
+	Moments    []Moment
+	Asides     []lesson.Aside
+	Detail     string // the explanation as emurace replay prints it
+	Last       []Line // the last instructions
+	LastOf     string // of how many
+	Commands   []Command
+	Facts      []Fact
+	Modules    []replay.File
+	Assumption []string
+
+	Data template.JS // the Run
+}
+
+// Instant is the instruction that failed, and why.
+type Instant struct {
+	Thread, Where, Source, Text, Why string
+}
+
+// Thread is one that raced.
+type Thread struct {
+	Index              int
+	Name, Status, Call string
+	Backtrace          []Frame
+}
+
+// Frame is a line of a backtrace.
+type Frame struct{ Where, Source string }
+
+// Moment is one of the lesson's.
+type Moment struct {
+	Number    int
+	At        uint64
+	When      string
+	Thread    string
+	Index     int // the thread's
+	Title     string
+	Text      []string
+	Asides    []lesson.Aside
+	Picture   string // the picture's title
+	Rows      []Row
+	Explained bool // there is a picture
+}
+
+// Row is a word of memory before and after a moment.
+type Row struct {
+	Gap                    int
+	Label, Addr            string
+	Was, Is                string // values; Was is empty when it is the same
+	Meant, Means           string
+	Focus, Changed, Before bool // Before: it changed in the time since the moment before
+}
+
+// Line is an instruction of the run.
+type Line struct {
+	Moment              uint64
+	Thread              string
+	Index               int
+	Where, Text, Access string
+	Switch, Fault       bool
+}
+
+// Command is one to type, and what for.
+type Command struct{ What, Line string }
+
+// Fact is something about the run.
+type Fact struct{ Name, Value string }
+
+// lastLines is how many instructions the page shows without its script.
+const lastLines = 40
+
+// New makes the page of a run. The timeline is left at the end of the run.
+func New(in Input) (*Page, error) {
+	run, err := Record(in.Line, in.Explanation, in.Lesson, in.Heap)
+	if err != nil {
+		return nil, fmt.Errorf("report: %w", err)
+	}
+	return newPage(in, run)
+}
+
+func newPage(in Input, run *Run) (*Page, error) {
+	x := in.Explanation
+	p := &Page{Title: capital(x.Headline()), Summary: []string{capital(x.Headline()) + "."}, Partial: partial(run)}
+	if in.Lesson != nil {
+		p.Title, p.Asides = in.Lesson.Title, in.Lesson.Asides
+		p.Summary = slices.Clone(in.Lesson.Summary)
+		for i, m := range in.Lesson.Moments {
+			p.Moments = append(p.Moments, tellMoment(i+1, m, run))
+		}
+	}
+	if meant := x.Meant(); meant != "" {
+		p.Summary = append(p.Summary, meant)
+	}
+	p.Instant = instant(x)
+	for i, t := range x.Threads {
+		view := Thread{Index: i, Name: t.Name, Status: t.Status, Call: t.Call}
+		for _, f := range t.Backtrace {
+			view.Backtrace = append(view.Backtrace, Frame{f.String(), f.Source()})
+		}
+		p.Threads = append(p.Threads, view)
+	}
+	var detail bytes.Buffer
+	x.Tell(replay.NewPrinter(&detail, false))
+	p.Detail = strings.TrimRight(detail.String(), "\n")
+	p.last(run)
+	p.facts(in)
+	data, err := json.Marshal(run) // which escapes <, > and & too
+	if err != nil {
+		return nil, fmt.Errorf("report: %w", err)
+	}
+	p.Data = template.JS(data)
+	return p, nil
+}
+
+// partial says what is left out of a run.
+func partial(r *Run) string {
+	kept := uint64(0)
+	for _, w := range r.Windows {
+		kept += uint64(len(w.Places))
+	}
+	if kept == r.Length {
+		return ""
+	}
+	which := "the last ones"
+	if len(r.Marks) > 0 {
+		which = "those around the moments of the lesson, and the last ones"
+	}
+	return fmt.Sprintf("The run has %s. This page has %s of them: %s. emurace step goes through all of them.",
+		count(r.Length, "instruction", "instructions"), grouped(kept), which)
+}
+
+func capital(text string) string {
+	if text == "" {
+		return text
+	}
+	return strings.ToUpper(text[:1]) + text[1:]
+}
+
+// instant says what the failing instruction was about to do.
+func instant(x *replay.Explanation) *Instant {
+	if x.At == nil {
+		return nil
+	}
+	i := &Instant{Thread: x.At.Thread, Where: x.At.Location.String(), Source: x.At.Location.Source(), Text: x.At.Instruction}
+	end := x.Outcome.End
+	if end.Kind != emu.EndFault {
+		i.Why = end.String()
+		return i
+	}
+	i.Why = "nothing is mapped there"
+	if end.Mapped {
+		i.Why = fmt.Sprintf("its page forbids to %s", end.Access)
+	}
+	switch {
+	case x.Register == "":
+		i.Why = fmt.Sprintf("address %#x, and %s", end.Addr, i.Why)
+	case end.Addr == x.Value:
+		i.Why = fmt.Sprintf("%s = %#x, and %s", x.Register, x.Value, i.Why)
+	default:
+		i.Why = fmt.Sprintf("%s = %#x gives address %#x, and %s", x.Register, x.Value, end.Addr, i.Why)
+	}
+	return i
+}
+
+func tellMoment(number int, m lesson.Moment, run *Run) Moment {
+	v := Moment{Number: number, At: m.At, When: "moment " + grouped(m.At), Index: m.Thread, Title: m.Title, Text: m.Text, Asides: m.Asides}
+	if m.After > m.At+1 {
+		v.When = fmt.Sprintf("moments %s to %s", grouped(m.At), grouped(m.After))
+	}
+	if m.At == run.Length {
+		v.When = "the end, moment " + grouped(m.At)
+	}
+	if m.Thread >= 0 {
+		v.Thread = run.Threads[m.Thread]
+	}
+	if m.Is == nil {
+		return v
+	}
+	v.Explained, v.Picture = true, m.Is.Title
+	for i, is := range m.Is.Rows {
+		v.Rows = append(v.Rows, tellRow(m.Was.Rows[i], is))
+	}
+	return v
+}
+
+func tellRow(was, is lesson.Row) Row {
+	if is.Gap > 0 {
+		return Row{Gap: is.Gap}
+	}
+	r := Row{Label: is.Label, Addr: fmt.Sprintf("%#x", is.Addr), Is: word64(is), Means: is.Text, Focus: is.Focus}
+	if was.Value != is.Value || was.Mapped != is.Mapped {
+		r.Was, r.Meant, r.Changed = word64(was), was.Text, true
+	} else {
+		r.Before = was.Changed
+	}
+	return r
+}
+
+func word64(r lesson.Row) string {
+	if !r.Mapped {
+		return "not mapped"
+	}
+	return fmt.Sprintf("%#x", r.Value)
+}
+
+// last lists the last instructions.
+func (p *Page) last(run *Run) {
+	w := run.Windows[len(run.Windows)-1]
+	n := len(w.Places)
+	first := n - min(n, lastLines)
+	p.LastOf = count(uint64(n-first), "instruction", "instructions") + " of " + grouped(run.Length)
+	accesses := groups(w.Accesses, 5)
+	before := -1
+	for i := first; i < n; i++ {
+		place, thread := run.Places[w.Places[i]], w.threadOf(i)
+		p.Last = append(p.Last, Line{
+			Moment: w.From + uint64(i), Thread: run.Threads[thread], Index: thread, Where: place.Where, Text: place.Text,
+			Access: run.accesses(accesses[i]), Switch: thread != before,
+		})
+		before = thread
+	}
+	if run.Fault >= 0 && w.Next[run.Fault] >= 0 {
+		place := run.Places[w.Next[run.Fault]]
+		p.Last = append(p.Last, Line{
+			Moment: run.Length, Thread: run.Threads[run.Fault], Index: run.Fault, Where: place.Where, Text: place.Text,
+			Access: "faults", Switch: run.Fault != before, Fault: true,
+		})
+	}
+}
+
+// threadOf is the thread of an instruction of the window.
+func (w *Window) threadOf(i int) int {
+	for k := 0; k < len(w.Slices); k += 2 {
+		if i -= w.Slices[k+1]; i < 0 {
+			return w.Slices[k]
+		}
+	}
+	return -1
+}
+
+// groups takes a flat list of a Window apart: for each instruction its groups of
+// numbers.
+func groups(flat []int, size int) [][][]int {
+	var out [][][]int
+	for i := 0; i < len(flat); {
+		n := flat[i]
+		i++
+		var list [][]int
+		for range n {
+			list = append(list, flat[i:i+size])
+			i += size
+		}
+		out = append(out, list)
+	}
+	return out
+}
+
+// accesses writes what an instruction did to memory.
+func (r *Run) accesses(list [][]int) string {
+	const most = 3
+	var parts []string
+	for i, a := range list {
+		if i == most {
+			parts = append(parts, fmt.Sprintf("and %d more", len(list)-most))
+			break
+		}
+		text := fmt.Sprintf("[0x%s] → 0x%s", r.Values[a[1]], r.Values[a[3]])
+		if a[0] != kindRead {
+			text = fmt.Sprintf("[0x%s] ← 0x%s", r.Values[a[1]], r.Values[a[3]])
+			if a[3] != a[4] {
+				text += fmt.Sprintf(" (was 0x%s)", r.Values[a[4]])
+			}
+		}
+		parts = append(parts, text)
+	}
+	return strings.Join(parts, ", ")
+}
+
+// facts say how the run is made again, and what it was made of.
+func (p *Page) facts(in Input) {
+	t, x := in.Trace, in.Explanation
+	p.Commands = []Command{
+		{"Run this very schedule again, and dump its end", "emurace replay " + quote(in.File)},
+		{"Walk through it in a terminal", "emurace step " + quote(in.File)},
+		{"Debug it with gdb, backwards too", "emurace gdb --launch " + quote(in.File)},
+		{"Search for it anew", explore(t, in.Scenario)},
+	}
+	fact := func(name, value string) {
+		if value != "" {
+			p.Facts = append(p.Facts, Fact{name, value})
+		}
+	}
+	fact("Scenario", t.Scenario+": "+in.Scenario.Summary)
+	fact("Settings", strings.Join(t.Settings, ", "))
+	fact("Processor", t.Arch)
+	libc := "of " + t.Libc.Source
+	if t.Libc.Version != "" {
+		libc = "glibc " + t.Libc.Version + " " + libc
+	}
+	fact("C library", libc)
+	fact("Its build-id", t.Libc.BuildID)
+	fact("Schedule", x.Switching())
+	fact("Length", count(t.Steps, "instruction", "instructions"))
+	fact("Outcome", t.Outcome.String())
+	fact("Seed", fmt.Sprint(t.Seed))
+	fact("Digest", t.Digest)
+	fact("Made by", fmt.Sprintf("emurace %s with Unicorn %s, trace format %d", in.Version, in.Engine, t.Format))
+	p.Modules = t.Modules
+	p.Assumption = []string{
+		"One thread ran at a time, one instruction after the other, and every write was seen by all threads at once: sequential consistency. A real processor can do this too, and more besides.",
+		"The code is the real C library's, unchanged, in an emulated processor. Clock, random numbers, addresses and files are fixed, so that the run is the same each time; on a real machine the addresses are others.",
+	}
+}
+
+// explore is the command that searches with the trace's settings.
+func explore(t *replay.Trace, sc *scenario.Scenario) string {
+	words := []string{"emurace explore", quote(t.Scenario), "--arch", quote(t.Arch), "--sysroot", quote(t.Libc.Source), "--seed", fmt.Sprint(t.Seed)}
+	for _, s := range t.Settings {
+		name, value, _ := strings.Cut(s, "=")
+		if !slices.ContainsFunc(sc.Params, func(p scenario.Param) bool { return p.Name == name && p.Default == value }) {
+			words = append(words, "--set", quote(s))
+		}
+	}
+	return strings.Join(words, " ")
+}
+
+// quote writes a word as a shell reads it.
+func quote(word string) string {
+	plain := func(c rune) bool {
+		return c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' || strings.ContainsRune("-_=./:,+@%", c)
+	}
+	if word != "" && !strings.ContainsFunc(word, func(c rune) bool { return !plain(c) }) {
+		return word
+	}
+	return "'" + strings.ReplaceAll(word, "'", `'\''`) + "'"
+}
