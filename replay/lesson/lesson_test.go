@@ -123,6 +123,7 @@ func TestArticle(t *testing.T) {
 				}
 				all := text(l)
 				for _, want := range []string{
+					"0x220 was never meant as an address. It is a length",
 					"0x220 (544) is the size of the chunk that is being freed",
 					"Worker runs _int_free+0x",
 					"Words 0 and 1 have been overwritten a moment before",

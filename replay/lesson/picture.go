@@ -141,7 +141,7 @@ func (s *story) explain(r *Row, size bool) {
 	case size:
 		r.Text = fmt.Sprintf("%s bytes", both(r.Value&^7))
 		if r.Label == "next size" && r.Value&1 == 0 {
-			r.Text += "; the chunk before it is free"
+			r.Text = fmt.Sprintf("%#x bytes; the one before is free", r.Value&^7)
 		}
 	case r.Value == 0:
 		r.Text = "NULL"

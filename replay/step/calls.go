@@ -57,18 +57,8 @@ func (m *Model) nextBack() {
 
 // callBefore is the address of the call that lies before a return address.
 func (m *Model) callBefore(pc uint64) (uint64, bool) {
-	f := m.code.of(pc - 1)
-	i := f.index(pc)
-	if i < 0 {
-		i = len(f.lines) // it is the function's last instruction
-		if last := f.lines[i-1]; last.addr+uint64(last.in.Len) != pc {
-			return 0, false
-		}
-	}
-	if i == 0 || !f.lines[i-1].in.Call {
-		return 0, false
-	}
-	return f.lines[i-1].addr, true
+	l, ok := m.code.before(pc)
+	return l.addr, ok && l.in.Call
 }
 
 // finish runs on until the current function has returned.

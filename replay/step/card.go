@@ -17,6 +17,7 @@ type writer struct {
 	painter
 	names []string // of the threads
 	width int
+	brief bool // a picture in which nothing has changed is left out
 	lines []string
 }
 
@@ -53,9 +54,24 @@ func (w *writer) moment(l *lesson.Lesson, i int) {
 	}
 	if m.Was != nil && m.Is != nil && len(m.Was.Rows) == len(m.Is.Rows) {
 		w.line("")
-		w.picture(m.Was, m.Is)
+		if w.brief && i > 0 && same(m.Was, m.Is) {
+			w.line(w.paint(faint, "The memory is as it was at the moment before."))
+		} else {
+			w.picture(m.Was, m.Is)
+		}
 	}
 	w.asides(m.Asides)
+}
+
+// same tells whether nothing has changed in a picture, from the moment before to
+// after this one.
+func same(was, is *lesson.Picture) bool {
+	for i := range is.Rows {
+		if a, b := was.Rows[i], is.Rows[i]; a.Changed || a.Value != b.Value || a.Mapped != b.Mapped {
+			return false
+		}
+	}
+	return true
 }
 
 // picture draws memory before and after a moment in one table, with a mark where
@@ -101,13 +117,9 @@ func (w *writer) row(was, is lesson.Row, value string, column int, marks map[str
 		mark, r = "~", number
 	}
 	marks[mark] = true
-	point, label := " ", fmt.Sprintf("%-9s", clean(is.Label))
+	point, label := " ", fmt.Sprintf("%-10s", clean(is.Label))
 	if is.Focus {
 		point, label = ">", w.paint(head, label)
-	}
-	text := clean(is.Text)
-	if was.Text != is.Text && was.Text != "" && mark == "*" {
-		text += " (was " + clean(was.Text) + ")"
 	}
 	address := ""
 	const narrow = 64
@@ -115,7 +127,7 @@ func (w *writer) row(was, is lesson.Row, value string, column int, marks map[str
 		address = w.paint(faint, hex(is.Addr)) + "  "
 	}
 	pad := strings.Repeat(" ", max(0, column-width(value)))
-	return strings.TrimRight(fmt.Sprintf("%s%s %s%s%s%s  %s", point, w.paint(r, mark), address, label, w.paint(r, value), pad, w.paint(faint, text)), " ")
+	return strings.TrimRight(fmt.Sprintf("%s%s %s%s%s%s  %s", point, w.paint(r, mark), address, label, w.paint(r, value), pad, w.paint(faint, clean(is.Text))), " ")
 }
 
 func valueOf(r lesson.Row) string {
@@ -182,7 +194,7 @@ func (w *writer) tries(l *lesson.Lesson) []string {
 // names are those of the racing threads.
 func WriteLesson(out io.Writer, l *lesson.Lesson, names []string, color bool) error {
 	const columns = 80
-	w := writer{painter: painter{color}, names: names, width: columns}
+	w := writer{painter: painter{color}, names: names, width: columns, brief: true}
 	for i := range cards(l) {
 		if i > 0 {
 			w.line("")
@@ -227,9 +239,9 @@ func (m *Model) cardScreen(w, h int) []string {
 	for _, t := range fill(text[first:min(len(text), first+body)], w-margin, body) {
 		lines = append(lines, strings.Repeat(" ", margin)+t)
 	}
-	hint := "space next  backspace back  d debugger at this moment  q quit"
-	if len(text) > body {
-		hint = fmt.Sprintf("lines %d-%d of %d, up and down scroll   ", first+1, min(len(text), first+body), len(text)) + hint
+	hint := "space, enter next  backspace back  d debugger at this moment  q quit"
+	if left := len(text) - first - body; left > 0 {
+		hint = fmt.Sprintf("space %s more  enter next  backspace back  d debugger  q quit", count(uint64(left), "line"))
 	}
 	return append(lines, "", paint(faint, cut(hint, w)))
 }
@@ -270,7 +282,14 @@ func (m *Model) lessonKey(key string) {
 	}
 	turn := func(to int) { m.card, m.scroll = max(0, min(to, cards(l)-1)), 0 }
 	switch key {
-	case "space", "enter", "right", "n", "m":
+	case "space":
+		// As a pager does: what is below comes first.
+		if text, room := m.pageText(); m.scroll < len(text)-room {
+			m.scroll += room
+			return
+		}
+		turn(m.card + 1)
+	case "enter", "right", "n", "m":
 		turn(m.card + 1)
 	case "backspace", "left", "p", "N", "M":
 		turn(m.card - 1)

@@ -48,10 +48,10 @@ func (m *Model) lookHeap() view {
 	for i, c := range list {
 		r := row{addr: c.start + chunkHeader/2, label: "chunk"}
 		r.value, r.mapped = m.s.M.Read64(r.addr)
-		r.text = fmt.Sprintf("%#x bytes, %s", c.size, m.chunkState(c, top))
+		r.text = m.chunkState(c, top)
 		if around-c.start < c.size {
 			v.focus = i
-			r.label = "chunk *"
+			r.label = "the block"
 		}
 		v.rows = append(v.rows, r)
 	}

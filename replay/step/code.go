@@ -71,23 +71,38 @@ const (
 // function's start, since only from there are the bounds of amd64's instructions
 // certain, unless the address cannot be reached from there.
 func (c *listings) of(pc uint64) *function {
-	start := pc
-	if name, off, ok := c.m.Symbol(pc); ok && name != "" && off < maxBytes {
-		start -= off
+	if f := c.around(pc); f.index(pc) >= 0 {
+		return f
 	}
+	return c.from(pc)
+}
+
+// around is the listing of the function that a byte lies in, be it within an
+// instruction.
+func (c *listings) around(addr uint64) *function {
+	if name, off, ok := c.m.Symbol(addr); ok && name != "" && off < maxBytes {
+		addr -= off
+	}
+	return c.from(addr)
+}
+
+func (c *listings) from(start uint64) *function {
 	f, ok := c.fns[start]
 	if !ok {
 		f = c.list(start)
 		c.fns[start] = f
 	}
-	if f.index(pc) >= 0 {
-		return f
-	}
-	if f, ok = c.fns[pc]; !ok {
-		f = c.list(pc)
-		c.fns[pc] = f
-	}
 	return f
+}
+
+// before is the instruction that ends where another one begins.
+func (c *listings) before(pc uint64) (codeLine, bool) {
+	for _, l := range c.around(pc - 1).lines {
+		if l.addr+uint64(l.in.Len) == pc {
+			return l, true
+		}
+	}
+	return codeLine{}, false
 }
 
 func (c *listings) list(start uint64) *function {

@@ -117,6 +117,8 @@ func (m *Model) place(addr uint64, now *sight) string {
 		switch {
 		case addr >= b.Addr && addr < max(hi, b.Addr+b.Size):
 			return fmt.Sprintf("block word %d", (addr-b.Addr)/8)
+		case addr == b.Addr-chunkHeader:
+			return "the block's chunk"
 		case addr >= lo && addr < b.Addr:
 			return "size of the block's chunk"
 		}
@@ -188,24 +190,24 @@ func (m *Model) lookEnvironment() {
 }
 
 // meaning says what a value is to whoever takes it for an address: "" when it is
-// most likely none.
+// most likely none. A string is more than the place where it lies.
 func (m *Model) meaning(v uint64, now *sight) string {
 	if v < 4096 {
 		return ""
 	}
-	if place := m.place(v, now); place != "" {
-		if text := m.text(v); text != "" && strings.HasSuffix(place, "stack") {
+	// A library's variables and code may look like text.
+	if _, _, ok := m.s.M.Symbol(v); !ok {
+		if text := m.text(v); text != "" {
 			return text
 		}
-		return place
 	}
-	return m.text(v)
+	return m.place(v, now)
 }
 
 // text is the string at an address, quoted; "" when there is none that somebody
 // could have written.
 func (m *Model) text(addr uint64) string {
-	const most, least = 48, 2
+	const most, least = 48, 3
 	s, whole := m.s.M.CString(addr, most)
 	if !whole && len(s) < most || len(s) < least {
 		return ""

@@ -207,7 +207,7 @@ func (m *Model) codeLine(t *threadSight, l codeLine, source string, w int, selec
 		arrow, r = "▸ ", cursor
 	}
 	text := fmt.Sprintf("%s%s %s %s", stop, arrow, paint(faint, fmt.Sprintf("+%#-5x", l.off)), paint(r, l.in.Text))
-	const wide = 60
+	const wide = 52
 	if w < wide || source == "" {
 		return text
 	}
@@ -248,7 +248,7 @@ func (m *Model) regsLines(w, h int) []string {
 }
 
 // regsThatMatter puts those first that the instruction before and the one to come
-// use, then pc and stack pointer, and leaves the others in their order.
+// use, then the stack pointer, and leaves the others in their order.
 func (m *Model) regsThatMatter(t *threadSight) []emu.Register {
 	rank := map[string]int{}
 	note := func(names []string, n int) {
@@ -267,7 +267,7 @@ func (m *Model) regsThatMatter(t *threadSight) []emu.Register {
 	}
 	note(in.Src, 2)
 	note(in.Dst, 3)
-	note([]string{m.s.M.PCName(), m.s.M.StackPointerName()}, 4)
+	note([]string{m.s.M.StackPointerName()}, 4)
 	regs := slices.Clone(t.regs)
 	slices.SortStableFunc(regs, func(a, b emu.Register) int {
 		ra, ok := rank[a.Name]
@@ -382,18 +382,33 @@ func (m *Model) memoryLine(kind viewKind, r *row, selected bool, w int) string {
 		place = paint(faint, fmt.Sprintf("..%05x", r.addr&0xfffff))
 	}
 	at := ""
-	if len(r.at) > 0 {
-		at = " " + paint(name, "◀ "+strings.Join(r.at, ", "))
+	if list := m.pointing(r, w >= narrow); list != "" {
+		at = " " + paint(name, "◀ "+list)
 	}
 	star := " "
 	if role == number {
 		star = paint(number, "*")
 	}
-	label := fmt.Sprintf("%-8s", r.label)
+	label := fmt.Sprintf("%-9s", r.label)
 	if r.focus {
 		label = paint(head, label)
 	}
 	return cut(fmt.Sprintf("%s%s%s %s %s%s%s  %s", point, mark, place, label, star, paint(role, value), at, paint(faint, r.text)), w)
+}
+
+// pointing names the registers that point to a word: those of the picked thread,
+// and those of others with their threads if there is room.
+func (m *Model) pointing(r *row, others bool) string {
+	var list []string
+	for _, p := range r.at {
+		switch t := m.pickedThread(); {
+		case p.thread == m.picked:
+			list = append(list, p.reg)
+		case others && t != nil:
+			list = append(list, m.now.threads[p.thread].name+" "+p.reg)
+		}
+	}
+	return strings.Join(list, ", ")
 }
 
 // word is a row of a view.

@@ -35,8 +35,14 @@ type row struct {
 	value  uint64
 	mapped bool
 	text   string
-	focus  bool     // the word that the story is about
-	at     []string // the registers that point to it: "main x20"
+	focus  bool      // the word that the story is about
+	at     []pointer // the registers that point to it
+}
+
+// pointer is a register that holds an address.
+type pointer struct {
+	thread int
+	reg    string
 }
 
 // index is the row of the word that an address lies in, -1 for none.
@@ -66,15 +72,14 @@ func (m *Model) lookMemory() [viewCount]view {
 	return list
 }
 
-// pointers are the general registers by their values. Where several threads are,
-// each register is named with its thread.
-func (m *Model) pointers() map[uint64][]string {
-	at := map[uint64][]string{}
+// pointers are the general registers by their values.
+func (m *Model) pointers() map[uint64][]pointer {
+	at := map[uint64][]pointer{}
 	for i := range m.now.threads {
 		t := &m.now.threads[i]
 		for _, r := range t.regs {
 			if len(r.Value) == 8 && r.Name != m.s.M.PCName() {
-				at[r.Uint64()] = append(at[r.Uint64()], t.name+" "+r.Name)
+				at[r.Uint64()] = append(at[r.Uint64()], pointer{i, r.Name})
 			}
 		}
 	}

@@ -28,13 +28,18 @@ func (m *Model) here() string {
 		return "the end: " + m.ending()
 	case now.thread < 0:
 		return "a run without instructions"
-	case now.at == now.len && m.left:
-		return "the end of your run so far: choose a thread, or o runs out"
 	case now.at == 0:
 		return "the start of the race"
 	}
 	t := &now.threads[now.thread]
-	return fmt.Sprintf("%s at %s", t.name, m.code.locate(t.pc))
+	where := fmt.Sprintf("%s at %s", t.name, m.code.locate(t.pc))
+	switch {
+	case now.at < now.len:
+		return where
+	case t.status == "done" || t.status == "waits":
+		return fmt.Sprintf("%s %s; another thread's turn", t.name, map[string]string{"done": "has made all its calls", "waits": "waits in the kernel"}[t.status])
+	}
+	return where + "; whose turn is it?"
 }
 
 // ending says how the run ends, in a few words.

@@ -67,8 +67,13 @@ func (m *Model) one(w, h int) []string {
 func (m *Model) fullScreen(w, h int) []string {
 	lines := append([]string{m.titleLine(w)}, m.timelineLines(w)...)
 	whyHeight := 2
-	if h >= 30 {
+	switch {
+	case h >= 40:
+		whyHeight = 5
+	case h >= 30:
 		whyHeight = 4
+	case h >= 24:
+		whyHeight = 3
 	}
 	why := m.whyLines(w, whyHeight)
 	tail := append(why, m.statusLine(w), m.hintLine(w))
@@ -177,9 +182,9 @@ func tail(text string, columns int) string {
 
 // hintLine reminds of the most useful keys.
 func (m *Model) hintLine(w int) string {
-	text := "s S step  n N over  f F out  c C continue  t T switch  m M lesson  w b stops  / search  x free  ? all keys"
+	text := "? keys  s S step  n N over  f F out  c C continue  t T switch  m M lesson  x free  / search  w b stops  tab z panes  L lesson  q quit"
 	if m.free {
-		text = fmt.Sprintf("1-%d run a thread x%d  + - how long  o run out  S back  W save  r return to the record  ? all keys", min(9, len(m.now.threads)), m.per)
+		text = fmt.Sprintf("? keys  1-%d run a thread x%d  + - how long  S back  o run out  W save  r return to the record", min(9, len(m.now.threads)), m.per)
 	}
 	return paint(faint, cut(text, w))
 }

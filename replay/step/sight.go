@@ -94,8 +94,10 @@ func (m *Model) lookThread(i int, name string, now *sight) threadSight {
 		t.status = "waits"
 	case s.M.Idle(n):
 		t.status = "done"
-	case i == now.thread && !now.over:
+	case i == now.thread && now.at < now.len:
 		t.status = "runs next"
+	case i == now.thread && t.runnable:
+		t.status = "ran last"
 	case t.runnable:
 		t.status = "ready"
 	default:

@@ -16,7 +16,7 @@ import (
 func (m *Model) whyLines(w, h int) []string {
 	var lines []string
 	add := func(label string, r role, text string) {
-		parts := wrap(text, w-6)
+		parts := wrap(text, w-8) // there is room for a sign that it was cut short
 		for i, part := range parts {
 			prefix := "      "
 			if i == 0 {
@@ -40,14 +40,26 @@ func (m *Model) whyLines(w, h int) []string {
 	if text := m.lessonText(); text != "" {
 		add("why", number, text)
 	}
-	if now.just != nil {
+	// What runs next is never left out, and what the lesson says may be cut short:
+	// L shows all of it.
+	deeds := 0
+	if now.next != nil {
+		deeds++
+	}
+	if now.just != nil && len(lines)+deeds < h {
+		deeds++
+	}
+	if room := h - deeds; len(lines) > room {
+		lines = lines[:max(0, room)]
+		if room > 0 {
+			lines[room-1] += " …"
+		}
+	}
+	if now.just != nil && (deeds == 2 || now.next == nil) {
 		lines = append(lines, paint(faint, "just  ")+clean(now.just.said(now.threads)))
 	}
 	if now.next != nil {
 		lines = append(lines, paint(faint, "next  ")+clean(now.next.said(now.threads)))
-	}
-	if len(lines) > h && h > 1 && m.lessonText() != "" {
-		lines = append(lines[:h-1], lines[len(lines)-1])
 	}
 	return fill(lines, w, h)
 }
@@ -121,7 +133,12 @@ func (m *Model) infoText(w int) []string {
 		}
 		lines = append(lines, paint(head, title))
 	}
-	add := func(text string) { lines = append(lines, wrap(clean(text), w)...) }
+	add := func(text string) {
+		indent := text[:len(text)-len(strings.TrimLeft(text, " "))]
+		for _, part := range wrap(clean(text[len(indent):]), w-len(indent)) {
+			lines = append(lines, indent+part)
+		}
+	}
 	section("why")
 	if x := m.story.Explanation; x != nil {
 		add(capital(x.Headline()) + ".")
