@@ -11,7 +11,6 @@ import (
 	"github.com/urfave/cli/v2"
 	"golang.org/x/term"
 
-	"emurace/emu"
 	"emurace/replay"
 	"emurace/replay/lesson"
 	"emurace/replay/step"
@@ -154,16 +153,7 @@ func (b *bench) session() (*scenario.Session, error) {
 
 // Heap traces the calls of malloc in a run.
 func (b *bench) Heap(schedule scenario.Schedule) (*replay.Heap, error) {
-	p := b.run.heaps
-	if p.tracer == nil {
-		var err error
-		if p.tracer, err = replay.NewHeapTracer(func(prepare func(*emu.Machine) error) (*scenario.Session, error) {
-			return startWith(p.sys, p.recipe, prepare)
-		}); err != nil {
-			return nil, err
-		}
-	}
-	return p.tracer.Run(schedule)
+	return b.run.heaps.run(schedule)
 }
 
 // Explain finds out why a run ended as it did.

@@ -114,9 +114,15 @@ func (m *Model) word(addr uint64, label string) row {
 		r.text = "NULL"
 	default:
 		r.text = m.meaning(r.value, m.now)
-		if _, _, ok := m.s.M.MappingOf(r.value); r.text == "" && !ok {
-			r.text = "no address of anything"
-		}
+	}
+	return r
+}
+
+// addressWord reads a word that should be an address, and says when it is none.
+func (m *Model) addressWord(addr uint64, label string) row {
+	r := m.word(addr, label)
+	if _, _, ok := m.s.M.MappingOf(r.value); r.text == "" && r.mapped && !ok {
+		r.text = "no address of anything"
 	}
 	return r
 }
@@ -154,7 +160,7 @@ func (m *Model) lookBlock() view {
 		case at >= hi:
 			v.rows = append(v.rows, m.sizeWord(at, "next size"))
 		default:
-			r := m.word(at, fmt.Sprintf("word %d", (at-b.Addr)/8))
+			r := m.addressWord(at, fmt.Sprintf("word %d", (at-b.Addr)/8))
 			if r.value == b.ChunkSize && r.value != 0 {
 				r.text = "this chunk's size"
 			}
@@ -211,10 +217,7 @@ func (m *Model) lookEnviron() view {
 	v.rows = append(v.rows, variable)
 	for i := 0; i <= m.entries; i++ {
 		at := m.env + 8*uint64(i)
-		r := m.word(at, "["+strconv.Itoa(i)+"]")
-		if text := m.text(r.value); text != "" {
-			r.text = text
-		}
+		r := m.addressWord(at, "["+strconv.Itoa(i)+"]")
 		v.rows = append(v.rows, r)
 	}
 	return v

@@ -2,6 +2,7 @@ package step
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -52,26 +53,38 @@ func (q query) at(m *Model, pc uint64) bool {
 	return is
 }
 
-// holds tells whether instruction n is one that is searched for, and says how.
-func (q query) holds(m *Model, n timeline.Moment) (string, bool) {
-	line := m.o.Line
-	pc, ok := line.PC(n)
-	if !ok {
-		return "", false
+// holds tells whether instruction n is one that is searched for.
+func (q query) holds(m *Model, n timeline.Moment) bool {
+	pc, ok := m.o.Line.PC(n)
+	switch {
+	case !ok:
+		return false
+	case !q.number:
+		return q.at(m, pc)
+	case pc == q.value:
+		return true
 	}
-	if !q.number {
-		return fmt.Sprintf("%s at %s", m.threadName(line.Thread(n)), m.code.locate(pc)), q.at(m, pc)
+	return slices.ContainsFunc(m.o.Line.Accesses(n), q.touches)
+}
+
+// touches tells whether an access has to do with the number that is searched for.
+func (q query) touches(a emu.LogEntry) bool {
+	return a.Value == q.value || a.Kind != emu.LogRead && a.Old == q.value || q.value-a.Addr < uint64(a.Size)
+}
+
+// found says what an instruction that is searched for has to do with that.
+func (q query) found(m *Model, n timeline.Moment) string {
+	pc, _ := m.o.Line.PC(n)
+	text := fmt.Sprintf("%s at %s", m.threadName(m.o.Line.Thread(n)), m.code.locate(pc))
+	if !q.number || pc == q.value {
+		return text
 	}
-	if pc == q.value {
-		return fmt.Sprintf("%s runs it", m.threadName(line.Thread(n))), true
-	}
-	for _, a := range line.Accesses(n) {
-		t := touch{addr: a.Addr, value: a.Value, old: a.Old, size: int(a.Size), write: a.Kind != emu.LogRead, known: true}
-		if a.Value == q.value || t.write && a.Old == q.value || q.value-a.Addr < uint64(a.Size) {
-			return fmt.Sprintf("%s at %s: %v", m.threadName(line.Thread(n)), m.code.locate(pc), t), true
+	for _, a := range m.o.Line.Accesses(n) {
+		if q.touches(a) {
+			return fmt.Sprintf("%s: %v", text, touch{addr: a.Addr, value: a.Value, old: a.Old, write: a.Kind != emu.LogRead, known: true})
 		}
 	}
-	return "", false
+	return text
 }
 
 // search begins a search forwards.
@@ -111,8 +124,8 @@ func (m *Model) searchOn(d timeline.Direction) {
 			m.fail(command, fmt.Sprintf("nothing %s this moment; %s looks in the other direction", word, other))
 			return
 		}
-		if said, ok := m.find.holds(m, n); ok {
-			m.at(n, command, said, seekCommand(n))
+		if m.find.holds(m, n) {
+			m.at(n, command, m.find.found(m, n), seekCommand(n))
 			return
 		}
 	}
