@@ -6,7 +6,9 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -17,6 +19,7 @@ import (
 type tmux struct {
 	t      *testing.T
 	socket string
+	dir    string // where the script runs
 }
 
 // patience bounds the wait for anything to appear. The machine may be busy.
@@ -46,7 +49,7 @@ func newTmux(t *testing.T, w, h int, script string) *tmux {
 	if err != nil {
 		t.Fatal(err)
 	}
-	x := &tmux{t: t, socket: filepath.Join(sockets, "s")}
+	x := &tmux{t: t, socket: filepath.Join(sockets, "s"), dir: dir}
 	t.Cleanup(func() {
 		// Where the server is gone already there is nothing to end.
 		_ = x.command("kill-server").Run()
@@ -183,6 +186,28 @@ func TestStepTerminal(t *testing.T) {
 	if strings.Contains(screen, "moment") {
 		t.Errorf("something of the program is left:\n%s", screen)
 	}
+}
+
+// TestStepKilled: a kill ends the program with the exit code for that, and with the
+// terminal as it was.
+func TestStepKilled(t *testing.T) {
+	if testing.Short() {
+		t.Skip("another terminal")
+	}
+	x := newTmux(t, 80, 24, `emurace explore >found; stty -a >before; sh -c 'echo $$ >pid; exec emurace step'; echo "exit code $?"; stty -a >after; cmp before after && echo same terminal; exec sleep 1000`)
+	x.wait(`main: failed`)
+	b, err := os.ReadFile(filepath.Join(x.dir, "pid"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	pid, err := strconv.Atoi(strings.TrimSpace(string(b)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := syscall.Kill(pid, syscall.SIGTERM); err != nil {
+		t.Fatal(err)
+	}
+	x.wait(`emurace: interrupted`, `exit code 130`, `same terminal`)
 }
 
 // TestStepLessonTerminal: the cards, NO_COLOR, and Ctrl-C.

@@ -261,7 +261,7 @@ func (s *story) tellEnd(m *Moment) {
 		m.Title = "The fault"
 		m.Text = []string{s.fault()}
 		if s.pointer != 0 && !s.moved() {
-			m.Text = append(m.Text, fmt.Sprintf("%s still names the old block: %s has not come to change it.", capital(s.symbol(s.pointer)), s.block().FreedBy.Thread))
+			m.Text = append(m.Text, fmt.Sprintf("In %s there is still the address of the old block: %s has not come to change it.", s.symbol(s.pointer), s.block().FreedBy.Thread))
 		}
 	case scenario.Deadlock:
 		for _, w := range x.Waits {

@@ -82,9 +82,8 @@ func (w *writer) picture(was, is *lesson.Picture) {
 	for i, r := range is.Rows {
 		values[i] = valueOf(r)
 		if before := valueOf(was.Rows[i]); before != values[i] {
-			values[i] = before + " → " + values[i]
-		}
-		if r.Gap == 0 {
+			values[i] = before + " → " + values[i] // may reach beyond its column
+		} else if r.Gap == 0 {
 			column = max(column, width(values[i]))
 		}
 	}

@@ -25,7 +25,8 @@ func Run(ctx context.Context, in io.Reader, out io.Writer, color Color, o Option
 	if err != nil {
 		return err
 	}
-	options := []tea.ProgramOption{tea.WithContext(ctx), tea.WithInput(in), tea.WithOutput(out)}
+	// Signals end the context, which says how the program was ended.
+	options := []tea.ProgramOption{tea.WithContext(ctx), tea.WithoutSignalHandler(), tea.WithInput(in), tea.WithOutput(out)}
 	switch color {
 	case ColorNever:
 		options = append(options, tea.WithColorProfile(colorprofile.ASCII))
