@@ -166,29 +166,6 @@ func (m *Model) block() *replay.Block {
 	return nil
 }
 
-// maxEntries bounds how far environ is followed.
-const maxEntries = 1 << 14
-
-// lookEnvironment finds the present array of the environment and counts its
-// entries.
-func (m *Model) lookEnvironment() {
-	m.env, m.entries = 0, 0
-	if m.environAt == 0 {
-		return
-	}
-	addr, ok := m.s.M.Read64(m.environAt)
-	if !ok || addr == 0 {
-		return
-	}
-	m.env = addr
-	for m.entries < maxEntries {
-		if v, ok := m.s.M.Read64(addr + 8*uint64(m.entries)); !ok || v == 0 {
-			break
-		}
-		m.entries++
-	}
-}
-
 // meaning says what a value is to whoever takes it for an address: "" when it is
 // most likely none. A string is more than the place where it lies.
 func (m *Model) meaning(v uint64, now *sight) string {

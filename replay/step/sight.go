@@ -56,7 +56,7 @@ func (m *Model) look() {
 	if m.was == nil {
 		m.was = now
 	}
-	m.lookEnvironment()
+	m.env, m.entries, _ = replay.Environ(m.s.M)
 	m.lookStory()
 	if now.at > 0 {
 		now.just = m.deed(now.at-1, now, true)
