@@ -23,6 +23,7 @@ Examples:
   emurace explore --set tcache=on --json
   emurace replay                              run the last trace again and dump it
   emurace report                              make a page of it, to be opened in a browser
+  emurace step --lesson                       the same told moment by moment
   emurace sysroot pull debian:trixie --arch arm64,amd64
 
 Exit codes: 0 nothing failed, or the replay matched; 1 a failing schedule was
@@ -32,7 +33,9 @@ found; 2 wrong usage; 3 the surroundings (no sysroot, an unreadable file);
 		ErrWriter:       stderr,
 		HideVersion:     true,
 		HideHelpCommand: true,
-		Commands:        []*cli.Command{exploreCommand(), replayCommand(), gdbCommand(), reportCommand(), coreCommand(), sysrootCommand(), versionCommand()},
+		Commands: []*cli.Command{
+			exploreCommand(), replayCommand(), stepCommand(), gdbCommand(), reportCommand(), coreCommand(), sysrootCommand(), versionCommand(),
+		},
 		// A value may hold commas.
 		DisableSliceFlagSeparator: true,
 		ExitErrHandler:            func(*cli.Context, error) {},

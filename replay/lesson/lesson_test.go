@@ -123,12 +123,14 @@ func TestArticle(t *testing.T) {
 				}
 				all := text(l)
 				for _, want := range []string{
+					"0x220 was never meant as an address. It is a length",
 					"0x220 (544) is the size of the chunk that is being freed",
 					"Worker runs _int_free+0x",
 					"Words 0 and 1 have been overwritten a moment before",
 					"Until the block was given up, this word held 0 (NULL).",
 					"67 words make 536 bytes, and with the size 544",
 					"an even number of entries before it, here 66",
+					"From then on its address is in environ, where everybody looks for it.",
 					"Main reads environ: 0x",
 					"worker was giving back to malloc, while main was still using it",
 					"66 words to the new block",
@@ -148,7 +150,7 @@ func TestArticle(t *testing.T) {
 			if !strings.Contains(text(mainFirst), "For main that is too late: it has read environ before") {
 				t.Error("it is not said that environ changed too late")
 			}
-			if !strings.Contains(text(workerFirst), "Environ still names the old block") {
+			if !strings.Contains(text(workerFirst), "In environ there is still the address of the old block") {
 				t.Error("it is not said that environ was not changed yet")
 			}
 		})

@@ -2,6 +2,7 @@ package lesson
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 
 	"emurace/emu"
@@ -59,8 +60,24 @@ func (s *story) draw() error {
 			return err
 		}
 	}
+	s.tellWhere()
 	return nil
 }
+
+// tellWhere adds to the allocation where the block can be found from then on. That
+// is seen in its picture, as it is known only from the end of the story.
+func (s *story) tellWhere() {
+	for i := range s.moments {
+		m := &s.moments[i]
+		if m.Kind == Allocated && s.pointer != 0 && m.Is.Rows[0].Text == theBlock {
+			where := fmt.Sprintf("From then on its address is in %s, where everybody looks for it.", s.symbol(s.pointer))
+			m.Text = slices.Insert(m.Text, 1, where)
+		}
+	}
+}
+
+// theBlock is what the picture says of a word that holds the block's address.
+const theBlock = "the block"
 
 // picture is the memory at a moment. It has the same rows at every moment.
 func (s *story) picture(n timeline.Moment) (*Picture, error) {
@@ -81,7 +98,7 @@ func (s *story) picture(n timeline.Moment) (*Picture, error) {
 	if s.pointer != 0 {
 		row := s.row(m, s.pointer, s.symbol(s.pointer))
 		if row.Mapped && row.Value == b.Addr {
-			row.Text = "the block"
+			row.Text = theBlock
 		}
 		if s.copied.to != 0 && row.Value == s.copied.to {
 			row.Text = "the new block"
@@ -141,7 +158,7 @@ func (s *story) explain(r *Row, size bool) {
 	case size:
 		r.Text = fmt.Sprintf("%s bytes", both(r.Value&^7))
 		if r.Label == "next size" && r.Value&1 == 0 {
-			r.Text += "; the chunk before it is free"
+			r.Text = fmt.Sprintf("%#x bytes; the one before is free", r.Value&^7)
 		}
 	case r.Value == 0:
 		r.Text = "NULL"

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"unicode/utf8"
 
 	"emurace/emu"
 	"emurace/replay"
@@ -49,6 +50,10 @@ func (s *story) summary() []string {
 	if x.Writer != nil {
 		lines = append(lines, fmt.Sprintf("%s had put that value where %s read it, at %s.", capital(x.Writer.Thread), x.At.Thread, hex(x.LoadAddr)))
 	}
+	if x.Meaning.Kind == replay.MallocSize && x.Meaning.Foot {
+		lines = append(lines, fmt.Sprintf("%s was never meant as an address. It is a length: malloc notes in the last word of a piece of memory that is given back how many bytes it has, here %d.",
+			hex(x.Meaning.ChunkSize), x.Meaning.ChunkSize))
+	}
 	if b := s.block(); b != nil && b.FreedBy != nil {
 		lines = append(lines, fmt.Sprintf("The memory belonged to a block that %s was giving back to malloc, while %s was still using it.", b.FreedBy.Thread, x.At.Thread))
 	}
@@ -60,7 +65,8 @@ func capital(text string) string {
 	if text == "" {
 		return text
 	}
-	return strings.ToUpper(text[:1]) + text[1:]
+	_, n := utf8.DecodeRuneInString(text)
+	return strings.ToUpper(text[:n]) + text[n:]
 }
 
 func (s *story) tellAllocation(m *Moment) {
@@ -255,7 +261,7 @@ func (s *story) tellEnd(m *Moment) {
 		m.Title = "The fault"
 		m.Text = []string{s.fault()}
 		if s.pointer != 0 && !s.moved() {
-			m.Text = append(m.Text, fmt.Sprintf("%s still names the old block: %s has not come to change it.", capital(s.symbol(s.pointer)), s.block().FreedBy.Thread))
+			m.Text = append(m.Text, fmt.Sprintf("In %s there is still the address of the old block: %s has not come to change it.", s.symbol(s.pointer), s.block().FreedBy.Thread))
 		}
 	case scenario.Deadlock:
 		for _, w := range x.Waits {

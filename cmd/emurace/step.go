@@ -1,0 +1,189 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"strings"
+
+	"github.com/urfave/cli/v2"
+	"golang.org/x/term"
+
+	"emurace/replay"
+	"emurace/replay/lesson"
+	"emurace/replay/step"
+	"emurace/scenario"
+)
+
+func stepCommand() *cli.Command {
+	return &cli.Command{
+		Name:      "step",
+		Usage:     "go through a trace in the terminal, forwards and backwards",
+		ArgsUsage: "[TRACE]",
+		Description: `Shows the threads side by side, registers, memory and the schedule at any
+moment of the run; keys go through it as gdb's commands do, their capitals
+backwards. The key ? lists them all. With --lesson the run is told moment by
+moment; without a terminal that is printed as text.
+
+Without a name the trace that was written last is used.
+
+Examples:
+  emurace step
+  emurace step --lesson
+  emurace step --lesson crash.trace | less`,
+		Flags: []cli.Flag{
+			&cli.BoolFlag{Name: "lesson", Usage: "tell why the run fails, one moment after the other"},
+			traceSysrootFlag(), cacheFlag(), colorFlag(),
+		},
+		Action: stepAction,
+	}
+}
+
+func stepAction(c *cli.Context) error {
+	if _, err := printer(c); err != nil {
+		return err
+	}
+	// Whether there is a trace is looked at before the terminal, so that what is
+	// missing most is said first.
+	if _, err := openTrace(c); err != nil {
+		return err
+	}
+	onTerminal := term.IsTerminal(int(os.Stdin.Fd())) && isTerminal(c.App.Writer) && os.Getenv("TERM") != "dumb"
+	if !onTerminal && !c.Bool("lesson") {
+		return usage(errors.New("step: it needs a terminal for its input and output"),
+			"emurace replay shows the run as text, and emurace step --lesson tells it")
+	}
+	r, err := openRun(c)
+	if err != nil {
+		return err
+	}
+	defer r.close()
+	if err := r.mustMatch(); err != nil {
+		return err
+	}
+	b := &bench{run: r}
+	defer b.close()
+	o, err := b.options(c.Bool("lesson"))
+	if err != nil {
+		return err
+	}
+	defer o.Line.Close()
+	if c.Bool("lesson") && o.Story.Lesson == nil {
+		return surroundings(fmt.Errorf("step: %w", lesson.ErrNothing), "emurace step without --lesson goes through it")
+	}
+	if !onTerminal {
+		return step.WriteLesson(c.App.Writer, o.Story.Lesson, r.session.Names(), c.String("color") == "always")
+	}
+	color := map[string]step.Color{"always": step.ColorAlways, "never": step.ColorNever}[c.String("color")]
+	if color == step.ColorAuto && os.Getenv("NO_COLOR") != "" {
+		color = step.ColorNever
+	}
+	// Stopped from outside, the terminal is put in order like after q.
+	if err := step.Run(c.Context, os.Stdin, c.App.Writer, color, o); !errors.Is(err, context.Canceled) {
+		return err
+	}
+	return context.Canceled
+}
+
+// bench runs what the user tries out on machines of its own.
+type bench struct {
+	run   *run
+	spare *scenario.Session
+}
+
+func (b *bench) close() {
+	if b.spare != nil {
+		b.spare.Close()
+	}
+}
+
+// options finds out what there is to know of the run and makes the timeline.
+func (b *bench) options(showLesson bool) (step.Options, error) {
+	r := b.run
+	x, _, err := r.explain()
+	if err != nil {
+		return step.Options{}, err
+	}
+	line, err := r.timeline()
+	if err != nil {
+		return step.Options{}, err
+	}
+	o := step.Options{
+		Line: line, Bench: b, Notes: r.recipe.Scenario.Notes, Lesson: showLesson,
+		Title:  fmt.Sprintf("%s  %s  glibc %s", r.recipe.Scenario.Name, r.recipe.Arch, r.session.Libc().Version),
+		Story:  step.Story{Explanation: x},
+		SaveAs: ownName(r.recipe),
+	}
+	o.Story.Heap, err = b.Heap(r.verification.Schedule)
+	if err == nil {
+		o.Story.Lesson, err = lesson.New(line, x, o.Notes)
+	}
+	if err != nil && !errors.Is(err, lesson.ErrNothing) {
+		line.Close()
+		return step.Options{}, err
+	}
+	return o, nil
+}
+
+// ownName is a name for the trace of a run of one's own that is not taken yet.
+func ownName(r replay.Recipe) string {
+	for i := 1; ; i++ {
+		name := fmt.Sprintf("%s-%s-own.trace", fileName(r.Scenario.Name), r.Arch)
+		if i > 1 {
+			name = strings.Replace(name, "-own", fmt.Sprintf("-own-%d", i), 1)
+		}
+		if _, err := os.Lstat(name); errors.Is(err, fs.ErrNotExist) || i == 1000 {
+			return name
+		}
+	}
+}
+
+// session is the machine for runs of the user's own.
+func (b *bench) session() (*scenario.Session, error) {
+	if b.spare == nil {
+		var err error
+		if b.spare, err = start(b.run.sys, b.run.recipe); err != nil {
+			return nil, err
+		}
+	}
+	return b.spare, nil
+}
+
+// Heap traces the calls of malloc in a run.
+func (b *bench) Heap(schedule scenario.Schedule) (*replay.Heap, error) {
+	return b.run.heaps.run(schedule)
+}
+
+// Explain finds out why a run ended as it did.
+func (b *bench) Explain(schedule scenario.Schedule) (*replay.Explanation, error) {
+	s, err := b.session()
+	if err != nil {
+		return nil, err
+	}
+	h, err := replay.NewHistory(s, schedule)
+	if err != nil {
+		return nil, err
+	}
+	return b.run.heaps.explain(h, schedule)
+}
+
+// Save writes a trace of a run. It becomes the one that was written last.
+func (b *bench) Save(schedule scenario.Schedule, name string) error {
+	if _, err := os.Lstat(name); err == nil {
+		return fmt.Errorf("%s: there is a file of this name already", name)
+	}
+	s, err := b.session()
+	if err != nil {
+		return err
+	}
+	t, err := replay.Record(s, b.run.recipe, schedule)
+	if err != nil {
+		return err
+	}
+	if err := t.Write(name); err != nil {
+		return err
+	}
+	return rememberTrace(name)
+}
