@@ -3,7 +3,6 @@ package explore
 import (
 	"context"
 	"errors"
-	"fmt"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -25,11 +24,14 @@ type Options struct {
 	// AbstractLocks makes DPOR take a lock as one thing; see
 	// scenario.Session.AbstractLocks.
 	AbstractLocks bool
-	// Resume is a search of DPOR's to go on with, nil for a new one.
+	// Resume is a search of the same strategy to go on with, nil for a new one.
 	Resume *State
-	// Save, if set, is given the state of a DPOR search now and then, and when
-	// the search is broken off. Its error ends the search.
-	Save func(*State) error
+	// Save, if set, is given the state of the search every SaveEvery (0 for 20 s)
+	// and when the search ends, however it does. Its error ends the search, as a
+	// SaveError beside the result so far: to go on would risk more work the
+	// longer it lasts.
+	Save      func(*State) error
+	SaveEvery time.Duration
 	// Inspect, if set, is given the schedule of every run that has come to an
 	// end, whether it failed or not, and says what else was wrong with it. It
 	// is called from several goroutines at once, and must say the same of equal
@@ -66,13 +68,16 @@ func Bounded(ctx context.Context, start func() (*scenario.Session, error), o Opt
 		ctx, cancel = context.WithTimeoutCause(ctx, o.Time, errBudget)
 		defer cancel()
 	}
-	b := &bounded{Options: o, ctx: ctx, start: start, total: &Result{Preemptions: -1}}
+	b := &bounded{Options: o, ctx: ctx, start: start, total: &Result{Preemptions: -1}, saver: newSaver(o)}
 	defer b.close()
+	if err := b.prepare(); err != nil {
+		return nil, err
+	}
 	stop := b.report()
 	err := b.search()
 	stop()
 	b.total.conclude(o)
-	return b.total, failure(ctx, err)
+	return b.total, b.saver.finally(failure(ctx, err), b.state)
 }
 
 // failure is err unless it only says that the search ended where it was told
@@ -109,9 +114,11 @@ type bounded struct {
 	mu       sync.Mutex
 	sessions []*scenario.Session // idle ones
 	total    *Result
+	level    *level // the present one, nil for that without preemptions
+	saver    saver
 
-	count       atomic.Uint64
-	level       atomic.Int64
+	count       atomic.Uint64 // schedules
+	number      atomic.Int64  // of the level
 	done, units atomic.Uint64
 }
 
@@ -145,14 +152,21 @@ func (b *bounded) search() error {
 	if err != nil {
 		return err
 	}
-	for level := 1; b.Preemptions < 0 || level <= b.Preemptions; level++ {
-		before := b.total.Schedules
-		b.level.Store(int64(level))
-		if err := b.runLevel(level, alone); err != nil {
+	first := 1
+	if b.resumes() {
+		first = b.Resume.Bounded.Level
+	}
+	for number := first; b.Preemptions < 0 || number <= b.Preemptions; number++ {
+		l, err := b.newLevel(number, alone)
+		if err != nil {
 			return err
 		}
-		b.total.Preemptions = level
-		if b.total.Schedules == before {
+		b.level = l
+		if err := l.run(); err != nil {
+			return err
+		}
+		b.total.Preemptions = number
+		if b.total.Schedules == l.began {
 			b.total.Unbounded = true // nobody is left to preempt
 			return nil
 		}
@@ -165,14 +179,14 @@ func (b *bounded) search() error {
 
 // levelZero runs the schedules without preemption and measures how long each
 // thread runs when it goes first and undisturbed: those are the places where a
-// first preemption can be.
+// first preemption can be. A search that is gone on with has run them.
 func (b *bounded) levelZero() ([]uint64, error) {
 	s, err := b.session()
 	if err != nil {
 		return nil, err
 	}
 	defer b.release(s)
-	w := b.walker(s, 0)
+	w := b.walker(b.ctx, s, 0)
 	var alone []uint64
 	found := error(nil)
 	for i := range s.Plan.Threads {
@@ -190,7 +204,7 @@ func (b *bounded) levelZero() ([]uint64, error) {
 			return nil, err
 		}
 		w.schedule = nil
-		if n > 0 && found == nil {
+		if n > 0 && found == nil && !b.resumes() {
 			if found = w.finish(i); found != nil && !errors.Is(found, errFound) {
 				return nil, found
 			}
@@ -203,135 +217,8 @@ func (b *bounded) levelZero() ([]uint64, error) {
 	return alone, found
 }
 
-func (b *bounded) walker(s *scenario.Session, level int) *walker {
-	return &walker{ctx: b.ctx, s: s, keepGoing: b.KeepGoing, inspect: b.Inspect, count: &b.count, limit: b.Schedules, level: level}
-}
-
-// unit is a part of a level: a thread goes first and is preempted for the first
-// time after [from, to) instructions, or, when from is 0, only after it has
-// stopped by itself.
-type unit struct {
-	first    int
-	from, to uint64
-}
-
-// unitsOf cuts a level into parts of a few hundred schedules, in the order in
-// which a single walk would come to them.
-func unitsOf(level int, alone []uint64) []unit {
-	least := uint64(1)
-	if level == 1 {
-		least = 32
-	}
-	const most = 1 << 14 // units of a thread, however long it runs
-	var units []unit
-	for first, n := range alone {
-		size := max(least, n/most)
-		for from := uint64(1); from < n; from += size {
-			units = append(units, unit{first, from, min(from+size, n)})
-		}
-		if n > 0 {
-			units = append(units, unit{first: first})
-		}
-	}
-	return units
-}
-
-func (b *bounded) runLevel(level int, alone []uint64) error {
-	units := unitsOf(level, alone)
-	b.units.Store(uint64(len(units)))
-	b.done.Store(0)
-	results := make([]*Result, len(units))
-	var next, limit atomic.Int64 // limit: the first unit that need not be run
-	limit.Store(int64(len(units)))
-	var wg sync.WaitGroup
-	errs := make([]error, max(b.Jobs, 1))
-	for j := range errs {
-		wg.Go(func() {
-			errs[j] = b.work(level, alone, units, results, &next, &limit)
-		})
-	}
-	wg.Wait()
-	for _, r := range results[:limit.Load()] {
-		if r == nil {
-			break
-		}
-		b.total.merge(r)
-	}
-	for _, err := range errs {
-		if err != nil {
-			return err
-		}
-	}
-	if limit.Load() < int64(len(units)) {
-		return errFound
-	}
-	return nil
-}
-
-// work takes units until none is left. When one fails, those after it are of no
-// interest, but those before it are finished: the first failure must be the
-// same whoever is faster.
-func (b *bounded) work(level int, alone []uint64, units []unit, results []*Result, next, limit *atomic.Int64) error {
-	s, err := b.session()
-	if err != nil {
-		return err
-	}
-	defer b.release(s)
-	for {
-		i := next.Add(1) - 1
-		if i >= limit.Load() {
-			return nil
-		}
-		w := b.walker(s, level)
-		err := b.runUnit(w, units[i], alone)
-		results[i] = &w.result
-		b.done.Add(1)
-		switch {
-		case errors.Is(err, errFound):
-			for {
-				old := limit.Load()
-				if old <= i+1 || limit.CompareAndSwap(old, i+1) {
-					break
-				}
-			}
-		case err != nil:
-			return err
-		}
-	}
-}
-
-func (b *bounded) runUnit(w *walker, u unit, alone []uint64) error {
-	if err := w.s.Restart(); err != nil {
-		return err
-	}
-	if u.from == 0 {
-		if err := w.run(u.first, alone[u.first]); err != nil {
-			return err
-		}
-		if _, over := w.s.Outcome(); over {
-			return nil
-		}
-		return w.choose(-1, func(next int) error { return w.walk(next, w.level) })
-	}
-	for n := u.from; n < u.to; n++ {
-		step := uint64(1)
-		if n == u.from {
-			step = n
-		}
-		if err := w.run(u.first, step); err != nil {
-			return err
-		}
-		if !w.s.Runnable(u.first) {
-			return fmt.Errorf("thread %d stopped after %d instructions, before its %d", u.first, n, alone[u.first])
-		}
-		if err := w.preempt(u.first, w.level); err != nil {
-			return err
-		}
-		if err := w.ctx.Err(); err != nil {
-			return err
-		}
-	}
-	return nil
+func (b *bounded) walker(ctx context.Context, s *scenario.Session, level int) *walker {
+	return &walker{ctx: ctx, s: s, keepGoing: b.KeepGoing, inspect: b.Inspect, count: &b.count, limit: b.Schedules, level: level}
 }
 
 // report calls Progress until the returned function is called.
@@ -350,7 +237,7 @@ func (b *bounded) report() (stop func()) {
 				return
 			case <-tick.C:
 				b.Progress(Progress{
-					Preemptions: int(b.level.Load()), Schedules: b.count.Load(),
+					Preemptions: int(b.number.Load()), Schedules: b.count.Load(),
 					Done: b.done.Load(), Units: b.units.Load(),
 				})
 			}

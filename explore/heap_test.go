@@ -310,7 +310,7 @@ func TestHeapParts(t *testing.T) {
 		want := choose(16, 8)
 		var state *State
 		save := func(s *State) error { state = s; return nil }
-		if r := dpor(t, start, Options{Jobs: 2, Schedules: 9000, Save: save}); r.Complete || state == nil || len(state.Parts) < 2 {
+		if r := dpor(t, start, Options{Jobs: 2, Schedules: 9000, Save: save}); r.Complete || state == nil || len(state.DPOR.Parts) < 2 {
 			t.Fatalf("broken off: %+v", r)
 		}
 		for name, o := range map[string]Options{"one job": {Jobs: 1}, "two jobs": {Jobs: 2}, "resumed": {Jobs: 2, Resume: state}} {

@@ -7,7 +7,6 @@ import (
 	"slices"
 	"sync"
 	"sync/atomic"
-	"time"
 
 	"emurace/scenario"
 )
@@ -35,7 +34,7 @@ func DPOR(ctx context.Context, start func() (*scenario.Session, error), o Option
 	}
 	r := newReporter(o.Progress)
 	defer r.close()
-	w := &partition{Options: o, ctx: ctx, start: start, report: r}
+	w := &partition{Options: o, ctx: ctx, start: start, report: r, saver: newSaver(o)}
 	defer w.close()
 	if err := w.prepare(); err != nil {
 		return nil, err
@@ -44,12 +43,7 @@ func DPOR(ctx context.Context, start func() (*scenario.Session, error), o Option
 	total := w.merge()
 	total.Unbounded = err == nil && !total.Endless
 	total.conclude(o)
-	if o.Save != nil && err != nil {
-		if saveErr := o.Save(w.state()); saveErr != nil {
-			return total, errors.Join(failure(ctx, err), saveErr)
-		}
-	}
-	return total, failure(ctx, err)
+	return total, w.saver.finally(failure(ctx, err), w.state)
 }
 
 // errStopped ends the search of a part because another one ended all.
@@ -58,13 +52,21 @@ var errStopped = errors.New("the search has ended elsewhere")
 // part is the runs that begin with the next events of these threads, less those
 // that begin with what the sleeping threads would do then.
 type part struct {
-	Threads []int   `json:"threads"`
-	Asleep  set     `json:"asleep"`
-	Share   float64 `json:"share"` // of the whole search, guessed
-	Result  *Result `json:"result,omitempty"`
+	Threads []int
+	Asleep  set
+	Share   float64 // of the whole search, guessed
+	Result  *Result
 
 	taken   bool
-	partial bool // Result is of a search that was broken off
+	partial bool     // Result is of a search that was broken off
+	learned *learned // the part has shown this to be shared beside what was known
+	dropped atomic.Bool
+}
+
+// learned is what decides where events end.
+type learned struct {
+	shared map[uint64]uint8
+	locks  []uint64
 }
 
 // Sizes of parts, in runs.
@@ -93,7 +95,7 @@ type partition struct {
 	stopping atomic.Bool // stop is set
 	limit    int         // parts from here on are of no interest any more
 	busy     int         // parts being worked on
-	saved    time.Time
+	saver    saver
 }
 
 func (w *partition) close() {
@@ -105,51 +107,64 @@ func (w *partition) close() {
 // prepare makes the first part, or takes up a search that was broken off.
 func (w *partition) prepare() error {
 	w.wake = sync.NewCond(&w.mu)
-	w.saved = time.Now()
 	w.shared = map[uint64]uint8{}
 	w.parts = []*part{{Share: 1}}
 	if w.Resume == nil {
 		return nil
 	}
-	if err := w.Resume.check(); err != nil {
+	if err := w.Resume.check(strategyDPOR, maxThreads); err != nil {
 		return err
 	}
-	w.restarts = w.Resume.Restarts
-	w.locks = slices.Clone(w.Resume.Locks)
-	for _, b := range w.Resume.Shared {
-		w.shared[b.Addr] = b.Mask
-	}
-	w.parts = nil
-	for _, p := range w.Resume.Parts {
-		q := *p
-		w.parts = append(w.parts, &q)
-		if q.Result != nil {
-			w.runs.Add(q.Result.Schedules)
-		}
-	}
-	return nil
+	w.resume(w.Resume.DPOR)
+	return w.Resume.accept(w.start, strategyDPOR, w.Resume.DPOR.so(), w.Options)
 }
 
 func (w *partition) searchAll() error {
 	for {
-		w.limit, w.stop = len(w.parts), nil
-		w.stopping.Store(false)
+		w.limit = w.ofInterest()
 		var wg sync.WaitGroup
 		for range max(w.Jobs, 1) {
 			wg.Go(w.work)
 		}
 		wg.Wait()
-		if !errors.Is(w.stop, errGrown) {
+		if w.stop != nil {
+			return w.stop
+		}
+		if !w.grown() {
 			break
 		}
 		w.restarts++
 		w.runs.Store(0)
 		w.parts = []*part{{Share: 1}}
 	}
-	if w.stop == nil && w.limit < len(w.parts) {
+	if !w.KeepGoing && w.limit > 0 && w.parts[w.limit-1].failing() {
 		return errFound
 	}
-	return w.stop
+	return nil
+}
+
+func (p *part) failing() bool { return p.Result != nil && p.Result.Failing > 0 }
+
+// ofInterest is how many parts there is something to learn from: those up to the
+// first that fails, unless every failure is counted.
+func (w *partition) ofInterest() int {
+	if i := slices.IndexFunc(w.parts, (*part).failing); i >= 0 && !w.KeepGoing {
+		return i + 1
+	}
+	return len(w.parts)
+}
+
+// grown takes over what the first part that has learned something has learned.
+func (w *partition) grown() bool {
+	if w.limit == 0 {
+		return false
+	}
+	l := w.parts[w.limit-1].learned
+	if l == nil {
+		return false
+	}
+	w.shared, w.locks = l.shared, l.locks
+	return true
 }
 
 // merge adds up the parts' results in their order.
@@ -176,12 +191,19 @@ func (w *partition) work() {
 		if p == nil {
 			return
 		}
+		// What the session has learned in other parts is forgotten: what is
+		// an event must not depend on who has run which part.
+		s.M.ForgetShared()
+		s.SetLockWords(w.locks)
 		known := s.Grown()
 		d := &subtree{s: s, keepGoing: w.KeepGoing, inspect: w.Inspect, known: known, tick: w.tick(p)}
 		err := d.search(p)
 		var children []*part
 		if errors.Is(err, errSplit) {
 			children, err = w.split(s, p, known)
+		}
+		if err == nil && s.Grown() != known {
+			err = errGrown // in a run that was given up as covered
 		}
 		w.finish(p, &d.total, children, err, s)
 	}
@@ -197,7 +219,7 @@ func (w *partition) take() *part {
 			return nil
 		}
 		for _, p := range w.parts[:min(w.limit, len(w.parts))] {
-			if p.Result == nil && !p.taken {
+			if p.Result == nil && p.learned == nil && !p.taken {
 				p.taken = true
 				w.busy++
 				return p
@@ -217,7 +239,7 @@ func (w *partition) tick(p *part) func(int) error {
 		if err := w.ctx.Err(); err != nil {
 			return err
 		}
-		if w.stopping.Load() {
+		if w.stopping.Load() || p.dropped.Load() {
 			return errStopped
 		}
 		runs++
@@ -258,11 +280,12 @@ func (w *partition) finish(p *part, r *Result, children []*part, err error, s *s
 	p.taken = false
 	switch {
 	case errors.Is(err, errGrown):
-		w.learn(s)
-		w.end(errGrown)
+		p.learned = &learned{s.M.SharedBytes(), s.LockWords()}
+		slices.Sort(p.learned.locks)
+		w.dropAfter(p)
 	case errors.Is(err, errFound):
 		p.Result = r
-		w.limit = min(w.limit, slices.Index(w.parts, p)+1)
+		w.dropAfter(p)
 	case errors.Is(err, errBudget), w.ctx.Err() != nil && errors.Is(err, w.ctx.Err()):
 		// What the part has found so far counts for the result, though a
 		// resumed search will begin the part anew.
@@ -277,31 +300,34 @@ func (w *partition) finish(p *part, r *Result, children []*part, err error, s *s
 	case children != nil:
 		i := slices.Index(w.parts, p)
 		w.parts = slices.Replace(w.parts, i, i+1, children...)
-		w.limit += len(children) - 1
+		if i < w.limit {
+			w.limit += len(children) - 1
+		}
 		w.runs.Add(-r.Schedules)
 	default:
 		p.Result = r
 	}
-	w.saveNow(err)
-}
-
-// saveEvery is how often the state of a long search is saved.
-const saveEvery = 20 * time.Second
-
-func (w *partition) saveNow(err error) {
-	if w.Save == nil || err != nil && !errors.Is(err, errSplit) || time.Since(w.saved) < saveEvery {
-		return
-	}
-	w.saved = time.Now()
-	if err := w.Save(w.state()); err != nil {
-		w.end(err)
+	if w.stop == nil {
+		if err := w.saver.sometimes(w.state); err != nil {
+			w.end(err)
+		}
 	}
 }
 
-// end makes all workers stop, for the first reason given; that more bytes are
-// shared than was known comes before all others. The caller holds the lock.
+// dropAfter ends the search of the parts after one that fails, or that has
+// learned something. Those before it are finished all the same, so that the
+// first of such parts is the same whoever is faster.
+func (w *partition) dropAfter(p *part) {
+	w.limit = min(w.limit, slices.Index(w.parts, p)+1)
+	for _, q := range w.parts[w.limit:] {
+		q.dropped.Store(true)
+	}
+}
+
+// end makes all workers stop, for the first reason given. The caller holds the
+// lock.
 func (w *partition) end(err error) {
-	if w.stop == nil || errors.Is(err, errGrown) {
+	if w.stop == nil {
 		w.stop = err
 	}
 	w.stopping.Store(true)
@@ -314,7 +340,8 @@ func (w *partition) fail(err error) {
 	w.wake.Broadcast()
 }
 
-// session hands out a session that knows what all have learned.
+// session hands out a session that knows which bytes are shared. While sessions
+// are out, what they all know does not change.
 func (w *partition) session() (*scenario.Session, error) {
 	w.mu.Lock()
 	var s *scenario.Session
@@ -322,11 +349,6 @@ func (w *partition) session() (*scenario.Session, error) {
 		s = w.sessions[n-1]
 		w.sessions = w.sessions[:n-1]
 	}
-	shared := make(map[uint64]uint8, len(w.shared))
-	for addr, mask := range w.shared {
-		shared[addr] = mask
-	}
-	locks := slices.Clone(w.locks)
 	w.mu.Unlock()
 	if s == nil {
 		var err error
@@ -340,31 +362,13 @@ func (w *partition) session() (*scenario.Session, error) {
 		s.M.WantEvents(true)
 		s.AbstractLocks(w.AbstractLocks)
 	}
-	s.AddLockWords(locks)
-	return s, s.M.AddShared(shared)
+	return s, s.M.AddShared(w.shared)
 }
 
 func (w *partition) release(s *scenario.Session) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	// Bytes that this session knows and no run has reported yet are known to
-	// all from now on; without that, what is an event would depend on who ran
-	// which part.
-	w.learn(s)
 	w.sessions = append(w.sessions, s)
-}
-
-// learn takes over what a session has learned; the caller holds the lock.
-func (w *partition) learn(s *scenario.Session) {
-	for addr, mask := range s.M.SharedBytes() {
-		w.shared[addr] |= mask
-	}
-	for _, addr := range s.LockWords() {
-		if !slices.Contains(w.locks, addr) {
-			w.locks = append(w.locks, addr)
-		}
-	}
-	slices.Sort(w.locks)
 }
 
 // split cuts a part: level by level, until there are enough, each run by each

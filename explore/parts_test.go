@@ -2,14 +2,11 @@ package explore
 
 import (
 	"context"
-	"encoding/json"
-	"errors"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
 
 	"emurace/emu"
-	"emurace/loader"
 	"emurace/scenario"
 )
 
@@ -45,76 +42,11 @@ func TestPartsAndJobs(t *testing.T) {
 		}
 		for _, jobs := range []int{2, 3} {
 			other := dpor(t, start, Options{Jobs: jobs})
-			one.Restarts, other.Restarts = 0, 0 // who learns first may differ
 			if diff := cmp.Diff(one, other); diff != "" {
 				t.Errorf("%d jobs (-1 job +%d):\n%s", jobs, jobs, diff)
 			}
 		}
 	})
-}
-
-// A search that is broken off and gone on with ends as an undisturbed one,
-// wherever it was broken off, also when its state has been through a file.
-func TestResume(t *testing.T) {
-	eachArch(t, func(t *testing.T, sys *emu.System) {
-		start := codeStarter(sys, heals(8), heals(8))
-		whole := dpor(t, start, Options{Jobs: 2})
-		for _, stop := range []uint64{1, 100, splitAfter - 1, splitAfter + 1, 9000} {
-			var state *State
-			for rounds := 0; ; rounds++ {
-				if rounds > 20 {
-					t.Fatalf("stopping after %d: no end after %d rounds", stop, rounds)
-				}
-				o := Options{Jobs: 2, KeepGoing: true, Resume: state, Save: func(s *State) error {
-					b, err := json.Marshal(s)
-					if err != nil {
-						return err
-					}
-					state = &State{}
-					return json.Unmarshal(b, state)
-				}}
-				if rounds == 0 {
-					o.Schedules = stop
-				}
-				r, err := DPOR(context.Background(), start, o)
-				must(t, err)
-				if rounds == 0 && (r.Complete || state == nil) {
-					t.Fatalf("stopping after %d: complete %v, state %v", stop, r.Complete, state)
-				}
-				if !r.Complete {
-					continue
-				}
-				if r.Schedules != whole.Schedules || r.Verdict != whole.Verdict {
-					t.Errorf("stopped after %d and resumed: %d schedules, %s; undisturbed: %d, %s", stop, r.Schedules, r.Verdict, whole.Schedules, whole.Verdict)
-				}
-				break
-			}
-		}
-	})
-}
-
-func TestResumeRefusesDamage(t *testing.T) {
-	for name, s := range map[string]*State{
-		"no parts":         {},
-		"a part that is 0": {Parts: []*part{nil}},
-		"no such thread":   {Parts: []*part{{Threads: []int{0, 64}}}},
-		"below 0":          {Parts: []*part{{Threads: []int{-1}}}},
-	} {
-		start := func() (*scenario.Session, error) { return nil, errors.New("not to be started") }
-		if _, err := DPOR(context.Background(), start, Options{Resume: s}); err == nil || err.Error() == "not to be started" {
-			t.Errorf("%s: %v", name, err)
-		}
-	}
-}
-
-// A state that cannot be saved ends the search, with what was found.
-func TestSaveFails(t *testing.T) {
-	full := errors.New("no room")
-	start := codeStarter(system(t, loader.ARM64), heals(3), heals(3))
-	r, err := DPOR(context.Background(), start, Options{KeepGoing: true, Schedules: 5, Save: func(*State) error { return full }})
-	if !errors.Is(err, full) || r == nil || r.Schedules != 5 {
-		t.Errorf("%+v, %v", r, err)
-	}
 }
 
 // calling is a race of n threads that each make one call.

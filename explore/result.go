@@ -88,6 +88,7 @@ func (r *Result) merge(next *Result) {
 		r.Failing = failing
 	}
 	r.Failing += next.Failing
+	r.Blocked += next.Blocked
 	r.Schedules += next.Schedules
 	r.Instructions += next.Instructions
 	r.Endless = r.Endless || next.Endless

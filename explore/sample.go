@@ -85,20 +85,27 @@ func Sample(ctx context.Context, start func() (*scenario.Session, error), strate
 	if err != nil {
 		return nil, err
 	}
-	if o.AbstractLocks || o.Resume != nil || o.Save != nil {
-		return nil, fmt.Errorf("strategy %s: abstract locks and resuming are for dpor only", strategy)
+	if o.AbstractLocks {
+		return nil, fmt.Errorf("strategy %s: abstract locks are for dpor only", strategy)
 	}
 	if o.Time > 0 {
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithTimeoutCause(ctx, o.Time, errBudget)
 		defer cancel()
 	}
-	p := &sampler{Options: o, ctx: ctx, start: start, walk: walk, report: newReporter(o.Progress), total: &Result{Preemptions: -1}}
+	p := &sampler{
+		Options: o, ctx: ctx, start: start, strategy: strategy, walk: walk, report: newReporter(o.Progress), saver: newSaver(o),
+		total: &Result{}, shared: map[uint64]uint8{}, size: firstBatch, learned: map[uint64]uint8{},
+	}
 	defer p.report.close()
 	defer p.close()
+	if err := p.prepare(); err != nil {
+		return nil, err
+	}
 	err = p.search()
-	p.total.conclude(Options{Preemptions: -1})
-	return p.total, failure(ctx, err)
+	total := p.result()
+	total.conclude(Options{Preemptions: -1})
+	return total, p.saver.finally(failure(ctx, err), p.state)
 }
 
 // Sizes of batches, in schedules: small at first and whenever more bytes turned
@@ -112,18 +119,33 @@ const (
 // sampler is a search at random.
 type sampler struct {
 	Options
-	ctx    context.Context
-	start  func() (*scenario.Session, error)
-	walk   walk
-	report *reporter
-	total  *Result
+	ctx      context.Context
+	start    func() (*scenario.Session, error)
+	strategy Strategy
+	walk     walk
+	report   *reporter
+	saver    saver
 
 	sessions []*scenario.Session // one a job, made when first needed
 	shared   map[uint64]uint8    // known to all sessions
 	profile  *profile
-	last     uint64        // number of the last schedule of the batches so far
 	ran      atomic.Uint64 // schedules, for Progress
 	failing  atomic.Uint64 // of them
+
+	mu    sync.Mutex
+	total *Result // of the schedules that have run without one missing in between
+	size  uint64  // of the present batch
+	begun uint64  // schedules of the batch that are in total
+	// learned is bytes that schedules of the batch in total have shown to be
+	// shared: known to all from the next batch on.
+	learned map[uint64]uint8
+	beyond  []beyond // what has run beyond total when the search was broken off
+}
+
+// beyond is the result of a schedule before which others are missing.
+type beyond struct {
+	number uint64
+	result *Result
 }
 
 func (p *sampler) close() {
@@ -136,28 +158,46 @@ func (p *sampler) close() {
 
 func (p *sampler) search() error {
 	p.sessions = make([]*scenario.Session, max(p.Jobs, 1))
-	if err := p.inOrder(); err != nil {
+	begin := p.inOrder
+	if p.total.Schedules > 0 {
+		begin = p.goOn
+	}
+	if err := begin(); err != nil {
 		return err
 	}
-	for size := uint64(firstBatch); ; {
+	for {
+		n := p.size - p.begun
 		if p.Schedules > 0 {
-			if p.last >= p.Schedules {
+			if p.total.Schedules >= p.Schedules {
 				return errBudget
 			}
-			size = min(size, p.Schedules-p.last)
+			n = min(n, p.Schedules-p.total.Schedules)
 		}
-		grown, err := p.batch(size)
-		if err != nil {
-			return err
-		}
-		size = min(2*size, mostBatch)
-		if grown {
-			size = firstBatch
-			if err := p.learn(nil); err != nil {
+		if n == 0 {
+			if err := p.nextBatch(); err != nil {
 				return err
 			}
+			continue
+		}
+		if err := p.batch(n); err != nil {
+			return err
 		}
 	}
+}
+
+// nextBatch makes what a batch has learned known to all, and takes the profile
+// anew if there is anything.
+func (p *sampler) nextBatch() error {
+	p.size, p.begun = min(2*p.size, mostBatch), 0
+	if len(p.learned) == 0 {
+		return nil
+	}
+	for addr, mask := range p.learned {
+		p.shared[addr] |= mask
+	}
+	p.learned = map[uint64]uint8{}
+	p.size = firstBatch
+	return p.learn(nil)
 }
 
 // inOrder runs the schedules that are not drawn, and learns from them.
@@ -172,18 +212,30 @@ func (p *sampler) inOrder() error {
 		return err
 	}
 	for _, r := range firsts {
-		if p.Schedules > 0 && p.last >= p.Schedules {
+		if p.Schedules > 0 && p.total.Schedules >= p.Schedules {
 			break
 		}
-		p.last++
 		p.ran.Add(1)
 		p.failing.Add(r.Failing)
-		p.take(p.last, r)
+		p.total.merge(r)
 		if r.Failing > 0 && !p.KeepGoing {
 			return errFound
 		}
 	}
 	return nil
+}
+
+// goOn gets ready to go on with a search that was broken off. The profile it
+// takes is the one that there was: taking that has shown no more bytes to be
+// shared than were known then, so runs from those bytes alone are the same.
+func (p *sampler) goOn() error {
+	switch {
+	case p.total.Failing > 0 && !p.KeepGoing:
+		return errFound
+	case p.Schedules > 0 && p.total.Schedules >= p.Schedules:
+		return errBudget
+	}
+	return p.learn(nil)
 }
 
 // learn takes the profile and, with it, adds to the bytes known to be shared.
@@ -241,65 +293,63 @@ func (p *sampler) session(job int) (*scenario.Session, error) {
 
 // drawn is what became of one schedule.
 type drawn struct {
-	result  *Result
+	result  *Result          // nil when it has not come to its end
 	learned map[uint64]uint8 // shared bytes; nil when no more than was known
 	err     error            // it could not be run
 }
 
-// batch runs the next n schedules on all sessions, and tells whether more bytes
-// turned out to be shared.
-func (p *sampler) batch(n uint64) (grown bool, err error) {
-	results := make([]drawn, n)
-	var next, limit atomic.Uint64 // limit: the first that need not be run
-	limit.Store(n)
+// batch is schedules that are run on all sessions with the same knowledge.
+type batch struct {
+	first   uint64 // number of the first
+	results []drawn
+	next    int // to be run
+	limit   int // those from here on are of no interest
+	taken   int // those before are in the search's total
+}
+
+// batch runs the next n schedules of the present batch.
+func (p *sampler) batch(n uint64) error {
+	b := &batch{first: p.total.Schedules + 1, results: make([]drawn, n), limit: int(n)}
 	errs := make([]error, min(uint64(len(p.sessions)), n))
 	var wg sync.WaitGroup
 	for job := range errs {
-		wg.Go(func() { errs[job] = p.work(job, results, &next, &limit) })
+		wg.Go(func() { errs[job] = p.work(job, b) })
 	}
 	wg.Wait()
-	for i, d := range results[:limit.Load()] {
+	for i, d := range b.results[b.taken:b.limit] {
 		if d.err != nil {
-			return grown, d.err
+			return d.err
 		}
-		if d.result == nil {
-			continue // the search was broken off
-		}
-		p.take(p.last+uint64(i)+1, d.result)
-		for addr, mask := range d.learned {
-			p.shared[addr] |= mask
-			grown = true
+		if d.result != nil {
+			p.beyond = append(p.beyond, beyond{b.first + uint64(b.taken+i), d.result})
 		}
 	}
-	p.last += n
 	for _, err := range errs {
 		if err != nil {
-			return grown, err
+			return err
 		}
 	}
 	if !p.KeepGoing && p.total.Failing > 0 {
-		return grown, errFound
+		return errFound
 	}
-	return grown, nil
+	return nil
 }
 
-// work runs schedules of a batch until none is left. After one that fails or
-// cannot be run, those with higher numbers are of no interest.
-func (p *sampler) work(job int, results []drawn, next, limit *atomic.Uint64) error {
+// work runs schedules of a batch until none is left.
+func (p *sampler) work(job int, b *batch) error {
 	s, err := p.session(job)
 	if err != nil {
 		return err
 	}
 	for {
-		i := next.Add(1) - 1
-		if i >= limit.Load() {
+		i, left := p.take(b)
+		if !left {
 			return nil
 		}
-		d := p.draw(s, p.last+i+1)
+		d := p.draw(s, b.first+uint64(i))
 		if err := p.ctx.Err(); err != nil && errors.Is(d.err, err) {
 			return err
 		}
-		results[i] = d
 		n := p.ran.Add(1)
 		if d.err == nil {
 			p.failing.Add(d.result.Failing)
@@ -307,16 +357,42 @@ func (p *sampler) work(job int, results []drawn, next, limit *atomic.Uint64) err
 		if p.Progress != nil && n%16 == 1 {
 			p.report.set(Progress{Preemptions: -1, Schedules: n, Failing: p.failing.Load(), Done: min(n, p.Schedules), Units: p.Schedules})
 		}
-		if d.err == nil && (p.KeepGoing || d.result.Failing == 0) {
-			continue
-		}
-		for {
-			old := limit.Load()
-			if old <= i+1 || limit.CompareAndSwap(old, i+1) {
-				break
-			}
+		if err := p.finish(b, i, d); err != nil {
+			return err
 		}
 	}
+}
+
+// take hands out the next schedule of a batch.
+func (p *sampler) take(b *batch) (i int, left bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	b.next++
+	return b.next - 1, b.next <= b.limit
+}
+
+// finish takes in what became of a schedule. After one that fails or cannot be
+// run, those with higher numbers are of no interest.
+func (p *sampler) finish(b *batch, i int, d drawn) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	b.results[i] = d
+	if d.err != nil || !p.KeepGoing && d.result.Failing > 0 {
+		b.limit = min(b.limit, i+1)
+	}
+	for ; b.taken < b.limit && b.results[b.taken].result != nil; b.taken++ {
+		d := b.results[b.taken]
+		p.total.merge(d.result)
+		p.begun++
+		for addr, mask := range d.learned {
+			p.learned[addr] |= mask
+		}
+	}
+	err := p.saver.sometimes(p.state)
+	if err != nil {
+		b.limit = min(b.limit, b.next) // nobody is to begin another one
+	}
+	return err
 }
 
 // draw runs one schedule.
@@ -331,7 +407,10 @@ func (p *sampler) draw(s *scenario.Session, number uint64) drawn {
 		return drawn{err: err}
 	}
 	result, err := p.judge(r)
-	d := drawn{result: result, err: err}
+	if err != nil {
+		return drawn{err: err}
+	}
+	d := drawn{result: result}
 	if s.Grown() != known {
 		d.learned = s.M.SharedBytes()
 	}
@@ -367,12 +446,17 @@ func (p *sampler) judge(r *run) (*Result, error) {
 	return result, err
 }
 
-// take adds the result of the schedule of a number to that of the search.
-func (p *sampler) take(number uint64, r *Result) {
-	for i := range r.Findings {
-		// merge adds what is there. Schedules that were given up when the
-		// search was broken off have numbers too.
-		r.Findings[i].Number = number - p.total.Schedules
+// result is that of all schedules that have run. Schedules that were given up
+// when the search was broken off have numbers too.
+func (p *sampler) result() *Result {
+	total := tallyOf(p.total).result()
+	total.Preemptions = -1
+	for _, b := range p.beyond {
+		for i := range b.result.Findings {
+			// merge adds what is there.
+			b.result.Findings[i].Number = b.number - total.Schedules
+		}
+		total.merge(b.result)
 	}
-	p.total.merge(r)
+	return total
 }

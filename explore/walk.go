@@ -25,6 +25,92 @@ type walker struct {
 	level    int // preemptions of the schedules being run
 	schedule scenario.Schedule
 	result   Result
+
+	at       []turn // where the walk is
+	skip     []turn // the way to where it is to begin: all before was walked already
+	skipping bool   // it is on that way
+	// The last mark, from where the walk can be gone on with: result has all
+	// that is before marked, and markedRan of its instructions.
+	marked    []turn
+	markedRan uint64
+	onMark    func() // may be nil
+}
+
+// turn is one thread's walk: how far it has come, and which of the threads that
+// can follow it there is next.
+type turn struct {
+	N    uint64 `json:"n"` // instructions
+	Next int    `json:"next"`
+}
+
+// resume makes the walk begin where another one was at a mark, with what that
+// had found.
+func (w *walker) resume(at []turn, so *Result) {
+	w.skip, w.skipping = at, len(at) > 0
+	w.result = *so
+}
+
+// enter begins a turn. It returns how many instructions to run before anybody
+// else is to follow: n, or more when that was walked already.
+func (w *walker) enter(n uint64) uint64 {
+	t := turn{}
+	if len(w.skip) > 0 {
+		t.Next, n = w.skip[0].Next, w.skip[0].N
+		w.skip = w.skip[1:]
+	}
+	w.at = append(w.at, t)
+	return n
+}
+
+// leave ends the last turn.
+func (w *walker) leave() { w.at = w.at[:len(w.at)-1] }
+
+// move lets the thread of the last turn run.
+func (w *walker) move(thread int, n uint64) error {
+	before := w.result.Instructions
+	if err := w.run(thread, n); err != nil {
+		return err
+	}
+	ran := w.result.Instructions - before
+	w.at[len(w.at)-1].N += ran
+	if w.skipping {
+		w.result.Instructions = before // they were counted the first time
+		if ran != n {
+			return damaged("thread %d runs %d instructions, not %d", thread, ran, n)
+		}
+	}
+	return nil
+}
+
+// follow runs f for each thread that can follow the last turn's here, less those
+// that have.
+func (w *walker) follow(except int, f func(int) error) error {
+	top := len(w.at) - 1
+	can := w.runnable(except)
+	from := w.at[top].Next
+	if from > len(can) || len(w.skip) > 0 && from == len(can) {
+		return damaged("%d threads can follow, not %d", len(can), from)
+	}
+	w.skipping = len(w.skip) > 0
+	err := w.choose(can[from:], except >= 0, func(next int) error {
+		if err := f(next); err != nil {
+			return err
+		}
+		w.at[top].Next++
+		w.mark()
+		return nil
+	})
+	w.at[top].Next = 0
+	return err
+}
+
+// mark notes that all in front of the present moment was walked.
+func (w *walker) mark() {
+	w.marked = append(w.marked[:0], w.at...)
+	w.markedRan = w.result.Instructions
+	if w.onMark != nil {
+		w.onMark()
+	}
 }
 
 // run lets a thread run n instructions and notes the slice.
@@ -75,54 +161,66 @@ func (w *walker) finish(thread int) error {
 	if o, over := w.s.Outcome(); over {
 		return w.leaf(o)
 	}
-	return w.choose(-1, w.finish)
+	return w.choose(w.runnable(-1), false, w.finish)
 }
 
 // walk runs the thread and preempts it at every instruction, left times in all.
 func (w *walker) walk(thread, left int) error {
 	if left == 0 {
+		if w.skipping {
+			return damaged("a walk has more turns than preemptions")
+		}
 		if w.limit > 0 && w.count.Load() >= w.limit {
 			return errBudget
 		}
 		return w.finish(thread)
 	}
-	for {
+	for n := w.enter(1); ; n = 1 {
 		if err := w.ctx.Err(); err != nil {
 			return err
 		}
-		if err := w.run(thread, 1); err != nil {
+		if err := w.move(thread, n); err != nil {
 			return err
 		}
 		if _, over := w.s.Outcome(); over {
-			return nil // a schedule with fewer preemptions; counted before
+			break // a schedule with fewer preemptions; counted before
 		}
 		if !w.s.Runnable(thread) {
-			return w.choose(-1, func(next int) error { return w.walk(next, left) })
+			if err := w.follow(-1, func(next int) error { return w.walk(next, left) }); err != nil {
+				return err
+			}
+			break
 		}
 		if err := w.preempt(thread, left); err != nil {
 			return err
 		}
 	}
+	w.leave()
+	return nil
 }
 
 // preempt runs what follows when the thread is preempted here.
 func (w *walker) preempt(thread, left int) error {
-	return w.choose(thread, func(next int) error { return w.walk(next, left-1) })
+	return w.follow(thread, func(next int) error { return w.walk(next, left-1) })
 }
 
-// choose runs f for each thread that can run, except one, from the present
-// moment each time. After a preemption it comes back; otherwise the last choice
-// needs no way back.
-func (w *walker) choose(except int, f func(int) error) error {
+// runnable is the threads that can run, except one.
+func (w *walker) runnable(except int) []int {
 	var can []int
 	for i := range w.s.Plan.Threads {
 		if i != except && w.s.Runnable(i) {
 			can = append(can, i)
 		}
 	}
-	for k, i := range can {
+	return can
+}
+
+// choose runs f for each of the threads, from the present moment each time.
+// Unless it is to come back, the last of them needs no way back.
+func (w *walker) choose(threads []int, back bool, f func(int) error) error {
+	for k, i := range threads {
 		var err error
-		if except < 0 && k == len(can)-1 {
+		if !back && k == len(threads)-1 {
 			err = f(i)
 		} else {
 			err = w.within(func() error { return f(i) })

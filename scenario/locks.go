@@ -40,11 +40,10 @@ func (s *Session) LockWords() []uint64 {
 	return list
 }
 
-// AddLockWords takes over what another session of the same plan has learned.
-func (s *Session) AddLockWords(list []uint64) {
-	if s.locks.words == nil {
-		s.locks.words = map[uint64]bool{}
-	}
+// SetLockWords makes the session know these words to be locks, as another
+// session of the same plan has learned them, and no others.
+func (s *Session) SetLockWords(list []uint64) {
+	s.locks.words = map[uint64]bool{}
 	for _, addr := range list {
 		s.locks.words[addr] = true
 	}

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"path/filepath"
@@ -65,7 +64,7 @@ Examples:
 			&cli.Uint64Flag{Name: "seed", Value: 1, Usage: "of the random bytes that the process gets, and of what surw, pct, pos and random draw", EnvVars: []string{"EMURACE_SEED"}},
 			&cli.BoolFlag{Name: "keep-going", Usage: "count every failing schedule instead of stopping at the first", EnvVars: []string{"EMURACE_KEEP_GOING"}},
 			&cli.StringFlag{Name: "locks", Value: "raw", Usage: "dpor: raw runs a lock's instructions like any others, abstract takes a lock as one thing", EnvVars: []string{"EMURACE_LOCKS"}},
-			&cli.StringFlag{Name: "resume", Usage: "dpor: keep the search's state in `FILE`, and go on from there if it exists"},
+			&cli.StringFlag{Name: "resume", Usage: "keep the search's state in `FILE`, and go on from there if it exists"},
 			&cli.BoolFlag{Name: "minimize", Value: true, Usage: "cut the first failing schedule down to what the failure needs", EnvVars: []string{"EMURACE_MINIMIZE"}},
 			detectFlag(),
 			&cli.StringSliceFlag{Name: "set", Usage: "a parameter of the scenario, `NAME=VALUE`; may be given several times"},
@@ -130,7 +129,7 @@ func exploreAction(c *cli.Context) error {
 		case len(jobs) == 1:
 			err = o.print(p)
 		}
-		if err = errors.Join(err, o.traceErr); err != nil {
+		if err = errors.Join(err, o.unwritten()); err != nil {
 			return err
 		}
 		if o.interrupted {
@@ -176,9 +175,6 @@ func exploreJobs(c *cli.Context) ([]job, error) {
 	}
 	if err := checkStrategy(c); err != nil {
 		return nil, err
-	}
-	if c.String("resume") != "" && strategy(c) != strategyDPOR {
-		return nil, usage(fmt.Errorf("--resume does not go with --strategy %s", strategy(c)), "only a search with dpor can be gone on with")
 	}
 	if n := c.Int("jobs"); n < 1 || n > 256 {
 		return nil, usage(fmt.Errorf("--jobs %d: not a number from 1 to 256", n), "")
@@ -286,27 +282,6 @@ func startPlan(r replay.Recipe, begin func(*scenario.Plan) (*scenario.Session, e
 	return s, nil
 }
 
-// resume makes a search go on from a state file, if there is one, and keep its
-// state there.
-func (j job) resume(sys *emu.System, name string, o *explore.Options) error {
-	s, err := start(sys, j.recipe)
-	if err != nil {
-		return err
-	}
-	search := describeSearch(j.recipe, s.Libc(), o)
-	search.Detect = j.detect
-	s.Close()
-	if o.Resume, err = readState(name, search); err != nil {
-		return err
-	}
-	o.Save = func(state *explore.State) error {
-		file := search
-		file.State = state
-		return writeState(name, file)
-	}
-	return nil
-}
-
 func (j job) run(c *cli.Context) (*outcome, error) {
 	began := time.Now()
 	sys, err := system(j.cache, j.spec, j.recipe.Arch)
@@ -324,16 +299,16 @@ func (j job) run(c *cli.Context) (*outcome, error) {
 		defer pool.Close()
 	}
 	if name := c.String("resume"); name != "" {
-		if err := j.resume(sys, name, &options); err != nil {
+		if err := j.resume(sys, name, strategy(c), &options); err != nil {
 			return nil, err
 		}
 	}
 	result, err := search(c.Context, strategy(c), j.starter(sys, strategy(c)), options)
 	show.finish()
-	interrupted := errors.Is(err, context.Canceled)
-	if err != nil && !interrupted {
+	interrupted, unsaved, err := j.searched(err, c.String("resume"))
+	if err != nil {
 		return nil, err
 	}
-	o := &outcome{job: j, ctx: c.Context, result: result, elapsed: time.Since(began), interrupted: interrupted, minimizing: c.Bool("minimize"), strategy: strategy(c), locks: c.String("locks")}
+	o := &outcome{job: j, ctx: c.Context, result: result, elapsed: time.Since(began), interrupted: interrupted, stateErr: unsaved, minimizing: c.Bool("minimize"), strategy: strategy(c), locks: c.String("locks")}
 	return o, o.explain(sys, c.String("output"))
 }

@@ -15,6 +15,9 @@ func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	// The first Ctrl-C asks for an orderly end; the second one kills.
 	context.AfterFunc(ctx, stop)
+	// A file that would get larger than a limit allows (ulimit -f) is an error
+	// of the write, as a full disk is, and no reason to die.
+	signal.Ignore(syscall.SIGXFSZ)
 	code := doMain(ctx, os.Args, os.Stdout, os.Stderr)
 	stop()
 	os.Exit(code)

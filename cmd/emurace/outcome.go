@@ -36,6 +36,7 @@ type outcome struct {
 	problems []problem // that inspections found, apart from the findings
 	trace    string
 	traceErr error // why there is none
+	stateErr error // why the search's state could not be saved
 	unknown  []string
 }
 

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -10,93 +11,185 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
+	"strings"
+	"time"
 
+	"emurace/emu"
 	"emurace/explore"
 	"emurace/replay"
 	"emurace/scenario"
 )
 
 // stateVersion is the version of the state files that are written and read.
-const stateVersion = 1
+const stateVersion = 2
 
 // stateFile is a search that was broken off, and what it was a search of.
 type stateFile struct {
-	Version   int             `json:"emurace_state"`
-	Scenario  string          `json:"scenario"`
-	Settings  []string        `json:"settings"`
-	Arch      string          `json:"arch"`
-	LibcHash  string          `json:"libc_sha256"`
-	Seed      uint64          `json:"seed"`
-	KeepGoing bool            `json:"keep_going"`
-	Locks     string          `json:"locks"`
-	Detect    []scenario.Kind `json:"detect,omitempty"`
-	State     *explore.State  `json:"state"`
+	Version     int             `json:"emurace_state"`
+	Scenario    string          `json:"scenario"`
+	Settings    []string        `json:"settings"`
+	Arch        string          `json:"arch"`
+	LibcHash    string          `json:"libc_sha256"`
+	Strategy    string          `json:"strategy"`
+	Preemptions *int            `json:"preemptions,omitempty"` // the bound of bounded, when there is one
+	Depth       int             `json:"depth,omitempty"`       // of pct
+	Seed        uint64          `json:"seed"`
+	KeepGoing   bool            `json:"keep_going"`
+	Locks       string          `json:"locks"`
+	Detect      []scenario.Kind `json:"detect,omitempty"`
+	State       *explore.State  `json:"state"`
 }
 
-// maxState bounds what is read of a state file.
-const maxState = 1 << 30
+// maxState bounds what is read of a state file, and so what is written. States
+// have some kilobytes, and some megabytes when there are many ways to fail.
+const maxState = 64 << 20
+
+// saveEvery is how often a search is saved, 0 for as often as explore thinks
+// right.
+var saveEvery time.Duration
+
+// resume makes a search go on from a state file, if there is one, and keep its
+// state there.
+func (j job) resume(sys *emu.System, name, strategy string, o *explore.Options) error {
+	if real, err := filepath.EvalSymlinks(name); err == nil {
+		name = real // a link is not to be replaced by a file
+	}
+	s, err := start(sys, j.recipe)
+	if err != nil {
+		return err
+	}
+	search := j.describeSearch(s.Libc(), strategy, o)
+	s.Close()
+	if o.Resume, err = readState(name, search); err != nil {
+		return err
+	}
+	// Better now than when the search has lasted for a while.
+	if err := replay.CheckWritable(name); err != nil {
+		return saveError(err)
+	}
+	sweep(name)
+	o.SaveEvery = saveEvery
+	o.Save = func(state *explore.State) error {
+		file := search
+		file.State = state
+		return writeState(name, file)
+	}
+	return nil
+}
 
 // describeSearch is a state file for a search, without its state.
-func describeSearch(r replay.Recipe, libc scenario.LibcID, o *explore.Options) stateFile {
-	locks := "raw"
-	if o.AbstractLocks {
-		locks = "abstract"
-	}
-	return stateFile{
+func (j job) describeSearch(libc scenario.LibcID, strategy string, o *explore.Options) stateFile {
+	r := j.recipe
+	f := stateFile{
 		Version: stateVersion, Scenario: r.Scenario.Name, Settings: r.Scenario.Settings(r.Values),
-		Arch: r.Arch.String(), LibcHash: libc.SHA256, Seed: r.Seed, KeepGoing: o.KeepGoing, Locks: locks,
+		Arch: r.Arch.String(), LibcHash: libc.SHA256, Strategy: strategy, Seed: r.Seed, KeepGoing: o.KeepGoing,
+		Locks: "raw", Detect: j.detect,
 	}
+	if o.AbstractLocks {
+		f.Locks = "abstract"
+	}
+	if strategy == strategyBounded && o.Preemptions >= 0 {
+		f.Preemptions = &o.Preemptions
+	}
+	if strategy == string(explore.PCT) {
+		f.Depth = o.Depth
+	}
+	return f
 }
+
+const damagedHint = "remove the file to begin the search anew"
 
 // readState reads a state file and checks that it is of the search wanted. A
 // file that is not there yet is a search not begun yet.
 func readState(name string, want stateFile) (*explore.State, error) {
-	f, err := os.Open(name)
+	data, err := readBounded(name)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}
 	if err != nil {
-		return nil, surroundings(fmt.Errorf("resume: %w", err), "")
+		return nil, surroundings(fmt.Errorf("resume: %w", err), "name a file that emurace has written with --resume, or one that does not exist yet")
 	}
-	defer f.Close()
-	data, err := io.ReadAll(io.LimitReader(f, maxState))
+	have, err := parseState(data)
 	if err != nil {
-		return nil, surroundings(fmt.Errorf("resume: %w", err), "")
-	}
-	const damaged = "remove the file to begin the search anew"
-	var have stateFile
-	d := json.NewDecoder(bytes.NewReader(data))
-	d.DisallowUnknownFields()
-	if err := d.Decode(&have); err != nil {
-		return nil, surroundings(fmt.Errorf("resume: %s: not a state file, or a damaged one: %w", name, err), damaged)
-	}
-	if have.Version != stateVersion {
-		return nil, surroundings(fmt.Errorf("resume: %s: version %d, this emurace reads %d", name, have.Version, stateVersion), damaged)
+		return nil, surroundings(fmt.Errorf("resume: %s: %w", name, err), damagedHint)
 	}
 	if what := have.differs(want); what != "" {
 		return nil, surroundings(fmt.Errorf("resume: %s: of another search: its %s", name, what), "name another file, or search with what that one has")
 	}
-	if have.State == nil {
-		return nil, surroundings(fmt.Errorf("resume: %s: it holds no state", name), damaged)
-	}
 	return have.State, nil
+}
+
+// readBounded reads a file that is not too large to be a state.
+func readBounded(name string) ([]byte, error) {
+	info, err := os.Stat(name)
+	if err != nil {
+		return nil, err
+	}
+	if !info.Mode().IsRegular() { // to open a pipe could take for ever
+		return nil, fmt.Errorf("%s: not a regular file", name)
+	}
+	f, err := os.Open(name)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	data, err := io.ReadAll(io.LimitReader(f, maxState+1))
+	if err == nil && len(data) > maxState {
+		err = fmt.Errorf("%s: larger than %d MiB, which no state is", name, maxState>>20)
+	}
+	return data, err
+}
+
+// parseState reads the text of a state file. The state itself is checked when
+// the search goes on.
+func parseState(data []byte) (*stateFile, error) {
+	const what = "not a state file, or a damaged one"
+	var version struct {
+		N *int `json:"emurace_state"`
+	}
+	if err := json.Unmarshal(data, &version); err != nil {
+		return nil, fmt.Errorf("%s: %w", what, err)
+	}
+	if version.N == nil {
+		return nil, fmt.Errorf("%s: no field emurace_state", what)
+	}
+	if *version.N != stateVersion {
+		return nil, fmt.Errorf("version %d, this emurace reads %d", *version.N, stateVersion)
+	}
+	have := &stateFile{}
+	d := json.NewDecoder(bytes.NewReader(data))
+	d.DisallowUnknownFields()
+	if err := d.Decode(have); err != nil {
+		return nil, fmt.Errorf("%s: %w", what, err)
+	}
+	if have.State == nil {
+		return nil, fmt.Errorf("%s: it holds no state", what)
+	}
+	return have, nil
 }
 
 // differs says in what a state file is of another search, "" when it is not.
 func (s *stateFile) differs(want stateFile) string {
 	switch {
 	case s.Scenario != want.Scenario:
-		return fmt.Sprintf("scenario is %s, not %s", s.Scenario, want.Scenario)
+		return fmt.Sprintf("scenario is %q, not %s", s.Scenario, want.Scenario)
 	case !slices.Equal(s.Settings, want.Settings):
 		return fmt.Sprintf("settings are %q, not %q", s.Settings, want.Settings)
 	case s.Arch != want.Arch:
-		return fmt.Sprintf("architecture is %s, not %s", s.Arch, want.Arch)
+		return fmt.Sprintf("architecture is %q, not %s", s.Arch, want.Arch)
 	case s.LibcHash != want.LibcHash:
 		return "libc is another file"
+	case s.Strategy != want.Strategy:
+		return fmt.Sprintf("--strategy is %q, not %s", s.Strategy, want.Strategy)
+	case bound(s.Preemptions) != bound(want.Preemptions):
+		return fmt.Sprintf("--preemptions is %s, not %s", bound(s.Preemptions), bound(want.Preemptions))
+	case s.Depth != want.Depth:
+		return fmt.Sprintf("--depth is %d, not %d", s.Depth, want.Depth)
 	case s.Seed != want.Seed:
 		return fmt.Sprintf("seed is %d, not %d", s.Seed, want.Seed)
 	case s.Locks != want.Locks:
-		return fmt.Sprintf("--locks is %s, not %s", s.Locks, want.Locks)
+		return fmt.Sprintf("--locks is %q, not %s", s.Locks, want.Locks)
 	case !slices.Equal(s.Detect, want.Detect):
 		return fmt.Sprintf("--detect is %q, not %q", s.Detect, want.Detect)
 	case s.KeepGoing != want.KeepGoing:
@@ -105,23 +198,97 @@ func (s *stateFile) differs(want stateFile) string {
 	return ""
 }
 
+func bound(n *int) string {
+	if n == nil {
+		return "without bound"
+	}
+	return strconv.Itoa(*n)
+}
+
 // writeState replaces the file in one step, so that a death in the middle
 // leaves the old one.
-func writeState(name string, s stateFile) (err error) {
-	f, err := os.CreateTemp(filepath.Dir(name), ".emurace-*.state")
-	if err == nil {
-		defer func() {
-			if err != nil {
-				_ = os.Remove(f.Name()) // the first error is the one to report
-			}
-		}()
-		err = errors.Join(json.NewEncoder(f).Encode(s), f.Sync(), f.Close())
+func writeState(name string, s stateFile) error {
+	data, err := json.Marshal(s)
+	if err == nil && len(data) > maxState {
+		err = fmt.Errorf("%s: it would have %d bytes, more than %d MiB are not read", name, len(data), maxState>>20)
 	}
 	if err == nil {
-		err = os.Rename(f.Name(), name)
+		err = replaceFile(name, data)
 	}
 	if err != nil {
-		return surroundings(fmt.Errorf("save the search: %w", err), "name a file that can be written with --resume FILE")
+		return saveError(err)
 	}
 	return nil
+}
+
+func replaceFile(name string, data []byte) (err error) {
+	before, after := besides(name)
+	f, err := os.CreateTemp(filepath.Dir(name), before+"*"+after)
+	if err != nil {
+		return err
+	}
+	defer func() {
+		if err != nil {
+			_ = os.Remove(f.Name()) // the first error is the one to report
+		}
+	}()
+	_, err = f.Write(data)
+	if err == nil {
+		err = f.Sync()
+	}
+	if closed := f.Close(); err == nil {
+		err = closed
+	}
+	if err != nil {
+		return err
+	}
+	return os.Rename(f.Name(), name)
+}
+
+// besides is how the names begin and end of files that are written in the place
+// of another one.
+func besides(name string) (before, after string) { return "." + filepath.Base(name) + "-", ".new" }
+
+// sweep removes what was left behind where a process was killed while it wrote
+// the file. What is young may be another process's that is still writing.
+func sweep(name string) {
+	before, after := besides(name)
+	entries, err := os.ReadDir(filepath.Dir(name))
+	if err != nil {
+		return // nor can anything be written here, which is said elsewhere
+	}
+	for _, e := range entries {
+		info, err := e.Info()
+		if err == nil && info.Mode().IsRegular() && strings.HasPrefix(e.Name(), before) && strings.HasSuffix(e.Name(), after) && time.Since(info.ModTime()) > time.Minute {
+			_ = os.Remove(filepath.Join(filepath.Dir(name), e.Name())) // it does no harm but to take up room
+		}
+	}
+}
+
+func saveError(err error) error {
+	return surroundings(fmt.Errorf("save the search: %w", err), "make room, or name a file that can be written with --resume FILE; the same command goes on from what was saved last")
+}
+
+// searched sorts out how a search has ended: one whose state was refused has no
+// result; one whose state could not be saved has, and is shown like any other.
+func (j job) searched(err error, name string) (interrupted bool, unsaved, fatal error) {
+	var save *explore.SaveError
+	switch {
+	case errors.Is(err, explore.ErrState):
+		return false, nil, surroundings(fmt.Errorf("resume: %s: %w", name, err), damagedHint)
+	case errors.As(err, &save):
+		return errors.Is(err, context.Canceled), save.Err, nil
+	case errors.Is(err, context.Canceled):
+		return true, nil, nil
+	}
+	return false, nil, err
+}
+
+// unwritten is why the trace or the state was not written. Both are there when
+// the disk is full.
+func (o *outcome) unwritten() error {
+	if o.traceErr != nil && o.stateErr != nil {
+		return surroundings(fmt.Errorf("%w; %w", o.traceErr, o.stateErr), "make room; the same command goes on from what was saved last")
+	}
+	return errors.Join(o.traceErr, o.stateErr)
 }

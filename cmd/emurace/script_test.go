@@ -10,7 +10,9 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+	"syscall"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/rogpeppe/go-internal/testscript"
@@ -18,7 +20,31 @@ import (
 	"emurace/internal/testroot"
 )
 
+// testSaveEvery is an environment variable: how often the program under test
+// saves a search, so that a test needs not wait for it.
+const testSaveEvery = "TEST_SAVE_EVERY"
+
+// testFileSize is another one: how large a file the program under test may
+// write, in bytes. Beyond that a write fails, as on a full disk.
+const testFileSize = "TEST_FILE_SIZE"
+
 func TestMain(m *testing.M) {
+	if text := os.Getenv(testSaveEvery); text != "" {
+		d, err := time.ParseDuration(text)
+		if err != nil {
+			panic(err)
+		}
+		saveEvery = d
+	}
+	if text := os.Getenv(testFileSize); text != "" {
+		n, err := strconv.ParseUint(text, 10, 64)
+		if err != nil {
+			panic(err)
+		}
+		if err := syscall.Setrlimit(syscall.RLIMIT_FSIZE, &syscall.Rlimit{Cur: n, Max: n}); err != nil {
+			panic(err)
+		}
+	}
 	testscript.Main(m, map[string]func(){"emurace": main})
 }
 

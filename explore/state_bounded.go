@@ -1,0 +1,157 @@
+package explore
+
+// boundedState is a search of Bounded's: the level that it is at, and how far.
+type boundedState struct {
+	Level int `json:"level"` // 0: it is not worth keeping what was run
+	// Began is the schedules of the levels before, and Result what those have
+	// come to together with the first Next units of this level.
+	Began  uint64 `json:"began"`
+	Units  int    `json:"units"` // of the level
+	Next   int    `json:"next"`
+	Result *tally `json:"result"`
+	// Done are units further on, in their order.
+	Done []unitsState `json:"done,omitempty"`
+}
+
+// unitsState is units that are finished, or, where At says how far it was
+// walked, one that is not.
+type unitsState struct {
+	From   int    `json:"from"`
+	To     int    `json:"to"` // the one after the last
+	At     []turn `json:"at,omitempty"`
+	Result *tally `json:"result"`
+}
+
+// state is what is to be kept of the search; the caller holds the level's lock
+// or is alone.
+func (b *bounded) state() *State {
+	s := &boundedState{Result: &tally{}}
+	if b.level != nil {
+		s = b.level.state()
+	}
+	return &State{Strategy: strategyBounded, Bounded: s}
+}
+
+func (l *level) state() *boundedState {
+	s := &boundedState{Level: l.number, Began: l.began, Units: len(l.units), Next: l.from}
+	before := tallyOf(l.before).result()
+	for s.Next < l.limit && l.results[s.Next].whole {
+		before.merge(l.results[s.Next].result)
+		s.Next++
+	}
+	s.Result = tallyOf(before)
+	var finished *Result // of the last in Done, when that is finished
+	for i := s.Next; i < l.limit; i++ {
+		r := &l.results[i]
+		last := len(s.Done) - 1
+		switch {
+		case r.whole && finished != nil && finished.joins(r.result):
+			finished.merge(r.result)
+			s.Done[last].To, s.Done[last].Result = i+1, tallyOf(finished)
+		case r.whole:
+			finished = tallyOf(r.result).result()
+			s.Done = append(s.Done, unitsState{From: i, To: i + 1, Result: tallyOf(finished)})
+		default:
+			finished = nil
+			if r.walked != nil {
+				s.Done = append(s.Done, unitsState{From: i, To: i + 1, At: r.at, Result: tallyOf(r.walked)})
+			}
+		}
+	}
+	return s
+}
+
+// resumes tells whether the search goes on with one that has got somewhere.
+func (b *bounded) resumes() bool { return b.Resume != nil && b.Resume.Bounded.Level > 0 }
+
+// prepare checks a search that was broken off, and takes up what it has found.
+func (b *bounded) prepare() error {
+	if b.Resume == nil {
+		return nil
+	}
+	if err := b.Resume.check(strategyBounded, maxThreads); err != nil {
+		return err
+	}
+	s := b.Resume.Bounded
+	if b.Preemptions >= 0 && s.Level > b.Preemptions {
+		return damaged("it has come to %d preemptions, more than %d", s.Level, b.Preemptions)
+	}
+	if !b.resumes() {
+		return nil // to begin with, as it is kept
+	}
+	so := s.so()
+	b.count.Store(so.Schedules)
+	return b.Resume.accept(b.start, strategyBounded, so, b.Options)
+}
+
+// resume takes up a level that was broken off.
+func (l *level) resume(s *boundedState) error {
+	if s.Units != len(l.units) {
+		return damaged("its level has %d units, not %d", s.Units, len(l.units))
+	}
+	l.began, l.from, l.before = s.Began, s.Next, s.Result.result()
+	l.next = s.Next
+	l.b.total.merge(l.before)
+	l.b.total.Preemptions = l.number - 1
+	if !l.b.KeepGoing && l.before.Failing > 0 {
+		l.limit = l.from
+	}
+	for _, d := range s.Done {
+		r := d.Result.result()
+		if len(d.At) > 0 {
+			l.results[d.From] = unitResult{result: r, at: d.At, walked: d.Result.result()}
+			continue
+		}
+		// The first of several stands for all: nothing comes in between.
+		for i := d.From; i < d.To; i++ {
+			l.results[i] = unitResult{result: r, whole: true}
+			r = &Result{}
+		}
+		if !l.b.KeepGoing && d.Result.Failing > 0 {
+			l.limit = min(l.limit, d.To)
+		}
+	}
+	return nil
+}
+
+// check refuses what no search of so many threads has written.
+func (s *boundedState) check(threads int) error {
+	if s.Level < 0 || s.Level > maxLevel || s.Units < 0 || s.Next < 0 || s.Next > s.Units {
+		return damaged("level %d, unit %d of %d", s.Level, s.Next, s.Units)
+	}
+	results := []*tally{s.Result}
+	next := s.Next
+	for i, d := range s.Done {
+		if d.From < next || d.To <= d.From || d.To > s.Units || len(d.At) > 0 && d.To > d.From+1 {
+			return damaged("its units %d to %d of %d come after %d", d.From, d.To, s.Units, next)
+		}
+		next = d.To
+		if len(d.At) > maxPrefix {
+			return damaged("unit %d was walked for %d turns", d.From, len(d.At))
+		}
+		for k, t := range d.At {
+			last := k == len(d.At)-1
+			if t.N == 0 || t.N > maxCount || t.Next < 0 || t.Next > threads || last && t.Next == 0 {
+				return damaged("unit %d was walked to %d and thread %d", d.From, t.N, t.Next)
+			}
+		}
+		results = append(results, s.Done[i].Result)
+	}
+	if err := checkAll(threads, results); err != nil {
+		return err
+	}
+	// The search ends with the first level that has no schedule.
+	if s.Began > s.Result.Schedules || s.Began < uint64(s.Level) {
+		return damaged("%d schedules of %d are of the %d levels before", s.Began, s.Result.Schedules, s.Level)
+	}
+	return nil
+}
+
+// so is the result so far.
+func (s *boundedState) so() *Result {
+	total := s.Result.result()
+	for _, d := range s.Done {
+		total.merge(d.Result.result())
+	}
+	return total
+}

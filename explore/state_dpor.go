@@ -1,0 +1,125 @@
+package explore
+
+import "slices"
+
+// dporState is a search of DPOR's: what is known of the scenario, and the parts.
+type dporState struct {
+	Shared   []SharedBytes `json:"shared"`
+	Locks    []uint64      `json:"locks,omitempty"` // in order
+	Restarts int           `json:"restarts"`
+	// Parts are in order. Neighbours that are finished are one, of which only
+	// the result is of interest any more.
+	Parts []partState `json:"parts"`
+}
+
+type partState struct {
+	Threads []int   `json:"threads,omitempty"`
+	Asleep  set     `json:"asleep,omitempty"`
+	Share   float64 `json:"share"`
+	Result  *tally  `json:"result,omitempty"` // none: still to be searched
+}
+
+// state is what is to be kept of the search; the caller holds the lock or is
+// alone.
+func (w *partition) state() *State {
+	s := &dporState{Restarts: w.restarts, Locks: slices.Clone(w.locks), Shared: sharedList(w.shared)}
+	var finished *Result // of the last in Parts, when that is finished
+	for _, p := range w.parts[:min(w.limit, len(w.parts))] {
+		if p.Result == nil || p.partial {
+			s.Parts = append(s.Parts, partState{Threads: slices.Clone(p.Threads), Asleep: p.Asleep, Share: p.Share})
+			finished = nil
+			continue
+		}
+		if finished == nil || len(s.Parts) > 1 && !finished.joins(p.Result) {
+			finished = &Result{}
+			s.Parts = append(s.Parts, partState{})
+		}
+		finished.merge(p.Result)
+		last := &s.Parts[len(s.Parts)-1]
+		last.Share += p.Share
+		last.Result = tallyOf(finished)
+	}
+	return &State{Strategy: strategyDPOR, DPOR: s}
+}
+
+// resume takes up a search that was broken off.
+func (w *partition) resume(s *dporState) {
+	w.restarts = s.Restarts
+	w.locks = slices.Clone(s.Locks)
+	w.shared = sharedMap(s.Shared)
+	w.parts = nil
+	for _, p := range s.Parts {
+		q := &part{Threads: slices.Clone(p.Threads), Asleep: p.Asleep, Share: p.Share}
+		if p.Result != nil {
+			q.Result = p.Result.result()
+			w.runs.Add(q.Result.Schedules)
+		}
+		w.parts = append(w.parts, q)
+	}
+}
+
+// check refuses what no search of so many threads has written.
+func (s *dporState) check(threads int) error {
+	if err := checkShared(s.Shared); err != nil {
+		return err
+	}
+	if len(s.Locks) > maxShared || !slices.IsSorted(s.Locks) || len(slices.Compact(slices.Clone(s.Locks))) < len(s.Locks) {
+		return damaged("its locks are not in order")
+	}
+	if s.Restarts < 0 || s.Restarts > 8*maxShared {
+		return damaged("%d restarts", s.Restarts)
+	}
+	if len(s.Parts) == 0 {
+		return damaged("no parts")
+	}
+	share := 0.0
+	var results []*tally
+	var prefixes [][]int
+	for i, p := range s.Parts {
+		if !(p.Share >= 0 && p.Share <= 1) { // NaN is not either
+			return damaged("part %d is %v of the search", i+1, p.Share)
+		}
+		share += p.Share
+		if p.Result != nil {
+			if len(p.Threads) > 0 || p.Asleep != 0 {
+				return damaged("part %d is finished and to be searched", i+1)
+			}
+			results = append(results, p.Result)
+			continue
+		}
+		if len(p.Threads) > maxPrefix {
+			return damaged("part %d begins with %d events", i+1, len(p.Threads))
+		}
+		for _, t := range p.Threads {
+			if t < 0 || t >= threads {
+				return damaged("part %d names thread %d of %d", i+1, t, threads)
+			}
+		}
+		if threads < maxThreads && p.Asleep>>threads != 0 {
+			return damaged("part %d: threads %#x of %d sleep", i+1, uint64(p.Asleep), threads)
+		}
+		prefixes = append(prefixes, p.Threads)
+	}
+	if share > 1+1e-6 {
+		return damaged("its parts are %v of the search", share)
+	}
+	// In the order of words, what begins with a word comes right after it.
+	slices.SortFunc(prefixes, slices.Compare)
+	for i := 1; i < len(prefixes); i++ {
+		if a, b := prefixes[i-1], prefixes[i]; len(a) <= len(b) && slices.Equal(a, b[:len(a)]) {
+			return damaged("two of its parts overlap")
+		}
+	}
+	return checkAll(threads, results)
+}
+
+// so is the result so far.
+func (s *dporState) so() *Result {
+	total := &Result{}
+	for _, p := range s.Parts {
+		if p.Result != nil {
+			total.merge(p.Result.result())
+		}
+	}
+	return total
+}

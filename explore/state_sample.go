@@ -1,0 +1,77 @@
+package explore
+
+// sampleState is a search at random. The profile is not in it: it follows from
+// the bytes that are known to be shared.
+type sampleState struct {
+	// Result is of the schedules from the first on without a gap. With none, the
+	// rest means nothing.
+	Result *tally `json:"result"`
+	// Batch is the size of the present batch, of which the last Begun schedules
+	// are. A batch can be cut short by Options.Schedules; gone on with, it is
+	// brought to its end with what was known when it began, as if it had never
+	// been cut.
+	Batch   uint64        `json:"batch"`
+	Begun   uint64        `json:"begun"`
+	Shared  []SharedBytes `json:"shared"`
+	Learned []SharedBytes `json:"learned,omitempty"` // by the batch so far
+}
+
+// state is what is to be kept of the search; the caller holds the lock or is
+// alone.
+func (p *sampler) state() *State {
+	s := &sampleState{
+		Result: tallyOf(p.total), Batch: p.size, Begun: p.begun,
+		Shared: sharedList(p.shared), Learned: sharedList(p.learned),
+	}
+	if p.total.Schedules < inOrders {
+		s = &sampleState{Result: &tally{}, Batch: firstBatch, Shared: []SharedBytes{}}
+	}
+	return &State{Strategy: p.strategy, Sample: s}
+}
+
+// inOrders is how many schedules are not drawn. They are run again when they
+// were not all run.
+const inOrders = 2
+
+// prepare checks a search that was broken off, and takes up what it has found.
+func (p *sampler) prepare() error {
+	if p.Resume == nil {
+		return nil
+	}
+	if err := p.Resume.check(p.strategy, maxThreads); err != nil {
+		return err
+	}
+	s := p.Resume.Sample
+	p.total = s.Result.result()
+	p.size, p.begun = s.Batch, s.Begun
+	p.shared, p.learned = sharedMap(s.Shared), sharedMap(s.Learned)
+	p.ran.Store(p.total.Schedules)
+	p.failing.Store(p.total.Failing)
+	return p.Resume.accept(p.start, p.strategy, p.total, p.Options)
+}
+
+// check refuses what no search of so many threads has written.
+func (s *sampleState) check(threads int) error {
+	if err := checkAll(threads, []*tally{s.Result}); err != nil {
+		return err
+	}
+	size := s.Batch
+	for size > firstBatch && size%2 == 0 {
+		size /= 2
+	}
+	if size != firstBatch || s.Batch > mostBatch || s.Begun > s.Batch {
+		return damaged("schedule %d of a batch of %d", s.Begun, s.Batch)
+	}
+	switch n := s.Result.Schedules; {
+	case n == 0:
+		if s.Begun != 0 || len(s.Shared) != 0 || len(s.Learned) != 0 {
+			return damaged("no schedule has run, and something was learned")
+		}
+	case n < inOrders+s.Begun:
+		return damaged("%d schedules, of which %d are of the batch", n, s.Begun)
+	}
+	if err := checkShared(s.Shared); err != nil {
+		return err
+	}
+	return checkShared(s.Learned)
+}
