@@ -223,21 +223,25 @@ func TestResumeLosesNothing(t *testing.T) {
 
 // Once it has ended, a search that is gone on with runs nothing and says the same.
 func TestResumeEnded(t *testing.T) {
-	start := codeStarter(system(t, loader.ARM64), readers...)
+	sys := system(t, loader.ARM64)
 	for name, c := range map[string]struct {
 		search search
 		o      Options
 	}{
-		"dpor": {DPOR, Options{KeepGoing: true}}, "dpor, first": {DPOR, Options{}},
+		"dpor": {DPOR, Options{KeepGoing: true}}, "dpor, first": {DPOR, Options{}}, "dpor, endless": {DPOR, Options{KeepGoing: true}},
 		"bounded": {Bounded, Options{Preemptions: 2, KeepGoing: true}}, "bounded, first": {Bounded, Options{Preemptions: 2}},
 		"pos": {sampling(POS), Options{Schedules: 300, KeepGoing: true}}, "pos, first": {sampling(POS), Options{}},
 	} {
 		var state *State
-		o := c.o
+		program := readers
+		if name == "dpor, endless" {
+			program = spinning
+		}
+		start, o := codeStarter(sys, program...), c.o
 		o.Jobs, o.Save = 2, func(s *State) error { state = throughFile(t, s); return nil }
 		first, err := c.search(t.Context(), start, o)
 		must(t, err)
-		if first.Verdict != Failing || first.Complete && !o.KeepGoing {
+		if first.Verdict != Failing || first.Complete && !o.KeepGoing || first.Endless != (name == "dpor, endless") {
 			t.Errorf("%s: %s, complete %v", name, first.Verdict, first.Complete)
 		}
 		var runs atomic.Uint64
