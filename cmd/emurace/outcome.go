@@ -286,6 +286,7 @@ func (o *outcome) printFailing(p *replay.Printer, seconds string) {
 	}
 	p.Printf("%s     %s\n", p.Head("trace"), o.trace)
 	p.Printf("%s      emurace replay %s\n", p.Head("next"), o.trace)
+	p.Printf("          emurace step --lesson, emurace gdb --launch, emurace report\n")
 }
 
 // printFailures describes the first run that failed by itself, and lists others.
