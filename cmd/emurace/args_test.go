@@ -155,3 +155,33 @@ func TestProgress(t *testing.T) {
 type closed struct{}
 
 func (closed) Write([]byte) (int, error) { return 0, fs.ErrClosed }
+
+// TestSearched: how a search ended, and whether its result is shown.
+func TestSearched(t *testing.T) {
+	deep := fmt.Errorf("%w: a run has more than 9", explore.ErrDeep)
+	for _, c := range []struct {
+		err               error
+		interrupted       bool
+		late, fatal, hint string
+	}{
+		{nil, false, "", "", ""},
+		{context.Canceled, true, "", "", ""},
+		{deep, false, "too many events for a systematic search: a run has more than 9", "", "use --strategy surw"},
+		{errors.New("broken"), false, "", "broken", ""},
+	} {
+		interrupted, late, fatal := job{}.searched(c.err, "")
+		text := func(err error) string {
+			if err == nil {
+				return ""
+			}
+			return err.Error()
+		}
+		if interrupted != c.interrupted || text(late) != c.late || text(fatal) != c.fatal {
+			t.Errorf("%v: %v, %v, %v", c.err, interrupted, late, fatal)
+		}
+		var b bytes.Buffer
+		if c.hint != "" && (finish(late, &b) != exitSurroundings || !strings.Contains(b.String(), c.hint)) {
+			t.Errorf("%v: %q", c.err, b.String())
+		}
+	}
+}

@@ -305,10 +305,10 @@ func (j job) run(c *cli.Context) (*outcome, error) {
 	}
 	result, err := search(c.Context, strategy(c), j.starter(sys, strategy(c)), options)
 	show.finish()
-	interrupted, unsaved, err := j.searched(err, c.String("resume"))
+	interrupted, late, err := j.searched(err, c.String("resume"))
 	if err != nil {
 		return nil, err
 	}
-	o := &outcome{job: j, ctx: c.Context, result: result, elapsed: time.Since(began), interrupted: interrupted, stateErr: unsaved, minimizing: c.Bool("minimize"), strategy: strategy(c), locks: c.String("locks")}
+	o := &outcome{job: j, ctx: c.Context, result: result, elapsed: time.Since(began), interrupted: interrupted, stateErr: late, minimizing: c.Bool("minimize"), strategy: strategy(c), locks: c.String("locks")}
 	return o, o.explain(sys, c.String("output"))
 }

@@ -36,7 +36,7 @@ type outcome struct {
 	problems []problem // that inspections found, apart from the findings
 	trace    string
 	traceErr error // why there is none
-	stateErr error // why the search's state could not be saved
+	stateErr error // why the search's state could not be saved, or it could not go on
 	unknown  []string
 }
 
@@ -187,6 +187,7 @@ type resultObject struct {
 	Verdict              explore.Verdict `json:"verdict"`
 	Complete             bool            `json:"complete"`
 	Interrupted          bool            `json:"interrupted,omitempty"`
+	Endless              bool            `json:"endless,omitempty"`
 	Schedules            uint64          `json:"schedules"`
 	Failing              uint64          `json:"failing"`
 	Blocked              uint64          `json:"blocked"`
@@ -202,7 +203,7 @@ func (o *outcome) object(c *cli.Context) resultObject {
 		Event: "result", Schema: 1, Scenario: o.recipe.Scenario.Name, Settings: o.recipe.Scenario.Settings(o.recipe.Values),
 		Arch: o.recipe.Arch.String(), Strategy: o.strategy, Seed: o.recipe.Seed, Locks: o.locks, MemoryModel: "sc",
 		Libc:    replay.Libc{Version: o.libc.Version, BuildID: o.libc.BuildID, SHA256: o.libc.SHA256, Source: o.recipe.Source},
-		Verdict: o.result.Verdict, Complete: o.result.Complete, Interrupted: o.interrupted,
+		Verdict: o.result.Verdict, Complete: o.result.Complete, Interrupted: o.interrupted, Endless: o.result.Endless,
 		Schedules: o.result.Schedules, Failing: o.result.Failing, Blocked: o.result.Blocked, Instructions: o.result.Instructions,
 		Elapsed: o.elapsed.Seconds(), Rate: float64(o.result.Schedules) / o.elapsed.Seconds(),
 		UnknownSyscalls: o.unknown, Findings: o.objects,
@@ -267,6 +268,9 @@ func (o *outcome) print(p *replay.Printer) error {
 	}
 	if len(o.unknown) > 0 {
 		p.Printf("note: the process made system calls that emurace does not have: %s\n", strings.Join(o.unknown, ", "))
+	}
+	if r.Endless {
+		p.Printf("note: runs were cut off at the instruction limit, as livelocks; what would come after it was not searched\n")
 	}
 	if o.interrupted {
 		p.Printf("note: interrupted; this is the result so far\n")

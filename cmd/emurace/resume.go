@@ -270,14 +270,17 @@ func saveError(err error) error {
 }
 
 // searched sorts out how a search has ended: one whose state was refused has no
-// result; one whose state could not be saved has, and is shown like any other.
-func (j job) searched(err error, name string) (interrupted bool, unsaved, fatal error) {
+// result; one whose state could not be saved has, and so has one that came to a run
+// too long for it. Those are shown like any other, with the error after them.
+func (j job) searched(err error, name string) (interrupted bool, late, fatal error) {
 	var save *explore.SaveError
 	switch {
 	case errors.Is(err, explore.ErrState):
 		return false, nil, surroundings(fmt.Errorf("resume: %s: %w", name, err), damagedHint)
 	case errors.As(err, &save):
 		return errors.Is(err, context.Canceled), save.Err, nil
+	case errors.Is(err, explore.ErrDeep):
+		return false, surroundings(err, "use --strategy surw, which holds one run at a time, or --strategy bounded"), nil
 	case errors.Is(err, context.Canceled):
 		return true, nil, nil
 	}
