@@ -13,7 +13,7 @@ import (
 	"testing"
 
 	"emurace/emu"
-	"emurace/internal/guestcode"
+	"emurace/internal/testrace"
 	"emurace/loader"
 	"emurace/replay"
 	"emurace/replay/timeline"
@@ -335,7 +335,7 @@ func TestMomentsInGDB(t *testing.T) {
 		line, err := timeline.New(s, schedule)
 		must(t, err)
 		t.Cleanup(line.Close)
-		r := randomness(t)
+		r := testrace.Randomness(t)
 		for i, n := range []uint64{0, r.Uint64N(line.Len()), r.Uint64N(line.Len())} {
 			must(t, line.Seek(n))
 			first := line.Thread(n)
@@ -381,17 +381,7 @@ func TestFloatInGDB(t *testing.T) {
 		loader.AMD64: {"p $st0": "1", "p (double)$st1": "3.1415926535897931", "p $xmm15.v2_double[0]": "3.1400000000000001", "p/x $ftag": "0xfff", "p/x $fctrl": "0x37f", "p/x $mxcsr": "0x1f80"},
 	}
 	together(t, func(t *testing.T, arch loader.Arch) {
-		code := guestcode.Build(t, arch, source[arch])
-		var base uint64
-		s := start(t, arch, &scenario.Plan{
-			Setup: func(u *scenario.Setup) (err error) {
-				base, err = u.Code(code.Bytes, uint64(len(code.Bytes)))
-				return err
-			},
-			Threads: []scenario.Thread{{Name: scenario.Main, Body: late(func() scenario.Calls {
-				return scenario.Calls{{Func: "f", Addr: base + code.Symbols["f"]}}
-			})}},
-		})
+		s := start(t, arch, testrace.Guest(t, arch, source[arch], scenario.Call{Func: "f"}))
 		must(t, s.Play(scenario.Schedule{{Thread: 0}}))
 		var commands []string
 		for c := range want[arch] {

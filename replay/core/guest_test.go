@@ -3,39 +3,22 @@ package core
 import (
 	"bytes"
 	"debug/elf"
-	"math/rand/v2"
-	"os"
 	"path/filepath"
-	"strconv"
 	"sync"
 	"testing"
 
 	"pgregory.net/rapid"
 
-	"emurace/emu"
-	"emurace/internal/testroot"
+	"emurace/internal/testrace"
 	"emurace/loader"
 	"emurace/scenario"
-	"emurace/scripts"
 )
 
-func must(t rapid.TB, err error) {
-	t.Helper()
-	if err != nil {
-		t.Fatal(err)
-	}
-}
+var must = testrace.Must
 
-// eachArch runs a test for both guest architectures.
-func eachArch(t *testing.T, test func(t *testing.T, arch loader.Arch)) {
-	for _, arch := range []loader.Arch{loader.ARM64, loader.AMD64} {
-		t.Run(arch.String(), func(t *testing.T) { test(t, arch) })
-	}
-}
-
-// together is eachArch for tests that mostly wait for a debugger: both at a time.
+// together is testrace.EachArch for tests that mostly wait for a debugger: both at a time.
 func together(t *testing.T, test func(t *testing.T, arch loader.Arch)) {
-	eachArch(t, func(t *testing.T, arch loader.Arch) {
+	testrace.EachArch(t, func(t *testing.T, arch loader.Arch) {
 		t.Parallel()
 		test(t, arch)
 	})
@@ -44,13 +27,7 @@ func together(t *testing.T, test func(t *testing.T, arch loader.Arch)) {
 // start boots a plan on Debian bookworm's libc.
 func start(t testing.TB, arch loader.Arch, plan *scenario.Plan) *scenario.Session {
 	t.Helper()
-	sys, err := emu.OpenSystem(testroot.Dir(t, "debian:bookworm", arch.String()), arch)
-	must(t, err)
-	t.Cleanup(func() { must(t, sys.Close()) })
-	s, err := scenario.Start(sys, plan, 1)
-	must(t, err)
-	t.Cleanup(s.Close)
-	return s
+	return testrace.Start(t, testrace.System(t, arch), plan)
 }
 
 // crash is the article's scenario at the moment when main has died in getenv, and
@@ -58,15 +35,7 @@ func start(t testing.TB, arch loader.Arch, plan *scenario.Plan) *scenario.Sessio
 // worker runs until its free has spoilt the list that main walks.
 func crash(t testing.TB, arch loader.Arch) (*scenario.Session, scenario.Schedule) {
 	t.Helper()
-	sc, found := scripts.Find(scripts.Default)
-	if !found {
-		t.Fatalf("no scenario %s", scripts.Default)
-	}
-	values, err := sc.Settle(nil)
-	must(t, err)
-	plan, err := sc.Build(values)
-	must(t, err)
-	s := start(t, arch, plan)
+	s := start(t, arch, testrace.DefaultPlan(t))
 	if n, ok := crashes.Load(arch); ok {
 		schedule := crashAfter(n.(uint64))
 		must(t, s.Play(schedule))
@@ -97,7 +66,7 @@ func deadlock(t testing.TB, arch loader.Arch) *scenario.Session {
 	t.Helper()
 	var sems [2]uint64
 	wait := func(i int) scenario.Body {
-		return late(func() scenario.Calls {
+		return testrace.Called(func() scenario.Calls {
 			return scenario.Calls{{Func: "sem_wait", Args: []scenario.Arg{scenario.Int(sems[i])}}}
 		})
 	}
@@ -123,11 +92,6 @@ func deadlock(t testing.TB, arch loader.Arch) *scenario.Session {
 	}
 	return s
 }
-
-// late is a Body whose calls are known only when Setup has run.
-type late func() scenario.Calls
-
-func (l late) Next(results []uint64) (scenario.Call, bool) { return l().Next(results) }
 
 // of is Of for a session that stands somewhere.
 func of(t testing.TB, s *scenario.Session, first int) *Process {
@@ -158,21 +122,4 @@ func saved(t testing.TB, p *Process) Files {
 	f, err := p.Save(filepath.Join(t.TempDir(), "a.core"))
 	must(t, err)
 	return f
-}
-
-// randomness is seeded by EMURACE_TEST_SEED, or by 1, and told on failure.
-func randomness(t *testing.T) *rand.Rand {
-	t.Helper()
-	seed := uint64(1)
-	if text := os.Getenv("EMURACE_TEST_SEED"); text != "" {
-		var err error
-		seed, err = strconv.ParseUint(text, 10, 64)
-		must(t, err)
-	}
-	t.Cleanup(func() {
-		if t.Failed() {
-			t.Logf("repeat with: EMURACE_TEST_SEED=%d go test -run '^%s$' ./replay/core", seed, t.Name())
-		}
-	})
-	return rand.New(rand.NewPCG(seed, 0))
 }

@@ -5,6 +5,7 @@ import (
 
 	"emurace/emu"
 	"emurace/internal/guestcode"
+	"emurace/internal/testrace"
 	"emurace/loader"
 	"emurace/scenario"
 )
@@ -54,7 +55,7 @@ func TestSignals(t *testing.T) {
 		{"breakpoint", 0, died{5, 1, atPC}, died{5, 0x80, 0}},
 		{"divide", 0, died{}, died{8, 1, atPC}},
 	}
-	eachArch(t, func(t *testing.T, arch loader.Arch) {
+	testrace.EachArch(t, func(t *testing.T, arch loader.Arch) {
 		code := guestcode.Build(t, arch, source)
 		var base uint64
 		s := start(t, arch, &scenario.Plan{
@@ -98,7 +99,7 @@ func TestSignals(t *testing.T) {
 
 // TestForbidden: a page that is there and forbids the access.
 func TestForbidden(t *testing.T) {
-	eachArch(t, func(t *testing.T, arch loader.Arch) {
+	testrace.EachArch(t, func(t *testing.T, arch loader.Arch) {
 		s := start(t, arch, &scenario.Plan{Threads: []scenario.Thread{{Name: scenario.Main, Body: scenario.Calls{}}}})
 		fn, err := s.M.Lookup("memset")
 		must(t, err)

@@ -13,57 +13,20 @@ import (
 
 	"emurace/emu"
 	"emurace/explore"
-	"emurace/internal/testroot"
+	"emurace/internal/testrace"
 	"emurace/loader"
 	"emurace/replay"
 	"emurace/replay/timeline"
 	"emurace/scenario"
-	"emurace/scripts"
 )
 
-func must(t testing.TB, err error) {
-	t.Helper()
-	if err != nil {
-		t.Fatal(err)
-	}
-}
-
-var arches = []loader.Arch{loader.ARM64, loader.AMD64}
-
-// eachArch runs a test for both guest architectures.
-func eachArch(t *testing.T, test func(t *testing.T, arch loader.Arch)) {
-	for _, arch := range arches {
-		t.Run(arch.String(), func(t *testing.T) { test(t, arch) })
-	}
-}
-
-func system(t testing.TB, arch loader.Arch) *emu.System {
-	t.Helper()
-	sys, err := emu.OpenSystem(testroot.Dir(t, "debian:bookworm", arch.String()), arch)
-	must(t, err)
-	t.Cleanup(func() { must(t, sys.Close()) })
-	return sys
-}
-
-// planOf is a scenario that ships, with settings.
-func planOf(t testing.TB, name string, settings ...string) *scenario.Plan {
-	t.Helper()
-	sc, found := scripts.Find(name)
-	if !found {
-		t.Fatalf("no scenario %s", name)
-	}
-	values, err := sc.Settle(settings)
-	must(t, err)
-	plan, err := sc.Build(values)
-	must(t, err)
-	return plan
-}
+var must = testrace.Must
 
 // crash is the failing schedule of the default scenario that the search finds
 // first, with what it needs and no more, as the command line shows it.
 func crash(t testing.TB, sys *emu.System) scenario.Schedule {
 	t.Helper()
-	start := func() (*scenario.Session, error) { return scenario.Start(sys, planOf(t, scripts.Default), 1) }
+	start := func() (*scenario.Session, error) { return scenario.Start(sys, testrace.DefaultPlan(t), 1) }
 	r, err := explore.DPOR(context.Background(), start, explore.Options{Jobs: 1})
 	must(t, err)
 	if len(r.Findings) == 0 || r.Findings[0].Outcome.Kind != scenario.Segv {
@@ -113,9 +76,8 @@ func article(t testing.TB, arch loader.Arch) shown {
 	t.Helper()
 	s, ok := articles[arch]
 	if !ok {
-		sys, err := emu.OpenSystem(testroot.Dir(t, "debian:bookworm", arch.String()), arch)
-		must(t, err)
-		s = show(t, sys, planOf(t, scripts.Default), crash(t, sys))
+		sys := testrace.OpenSystem(t, arch)
+		s = show(t, sys, testrace.DefaultPlan(t), crash(t, sys))
 		articles[arch] = s
 	}
 	s.Server = New(s.Options)

@@ -2,13 +2,10 @@ package gdb
 
 import (
 	"fmt"
-	"math/rand/v2"
-	"os"
-	"strconv"
 	"strings"
 	"testing"
 
-	"emurace/internal/guestcode"
+	"emurace/internal/testrace"
 	"emurace/loader"
 	"emurace/replay/timeline"
 	"emurace/scenario"
@@ -48,7 +45,7 @@ func (s shown) turn(t testing.TB) timeline.Moment {
 // TestSteps: a step is one instruction of the thread that it is for, the other
 // thread doing meanwhile what it did.
 func TestSteps(t *testing.T) {
-	eachArch(t, func(t *testing.T, arch loader.Arch) {
+	testrace.EachArch(t, func(t *testing.T, arch loader.Arch) {
 		s := article(t, arch)
 		end, turn := s.tl.Len(), s.turn(t)
 		r := connect(t, s.listen(t))
@@ -98,11 +95,11 @@ func TestSteps(t *testing.T) {
 // TestBreakpoints: going on stops before the next instruction at any of the
 // addresses, in both directions, and memory does not show it.
 func TestBreakpoints(t *testing.T) {
-	eachArch(t, func(t *testing.T, arch loader.Arch) {
+	testrace.EachArch(t, func(t *testing.T, arch loader.Arch) {
 		s := article(t, arch)
 		end := s.tl.Len()
 		r := connect(t, s.listen(t))
-		random := randomness(t)
+		random := testrace.Randomness(t)
 		for range 40 {
 			var addrs []uint64
 			for range 1 + random.IntN(3) {
@@ -151,23 +148,6 @@ func TestBreakpoints(t *testing.T) {
 	})
 }
 
-// randomness is seeded by EMURACE_TEST_SEED, or by 1, and told on failure.
-func randomness(t *testing.T) *rand.Rand {
-	t.Helper()
-	seed := uint64(1)
-	if text := os.Getenv("EMURACE_TEST_SEED"); text != "" {
-		var err error
-		seed, err = strconv.ParseUint(text, 10, 64)
-		must(t, err)
-	}
-	t.Cleanup(func() {
-		if t.Failed() {
-			t.Logf("repeat with: EMURACE_TEST_SEED=%d go test -run '^%s$' ./replay/gdb", seed, t.Name())
-		}
-	})
-	return rand.New(rand.NewPCG(seed, 0))
-}
-
 // TestUnknownStops: who does not know of swbreak is not told of it.
 func TestUnknownStops(t *testing.T) {
 	s := article(t, loader.ARM64)
@@ -206,7 +186,7 @@ func (s shown) slot(t testing.TB) (addr uint64, write, read timeline.Moment) {
 // run stops; on arm64 gdb expects to stop on the near side, and makes the last step
 // itself.
 func TestWatchpoints(t *testing.T) {
-	eachArch(t, func(t *testing.T, arch loader.Arch) {
+	testrace.EachArch(t, func(t *testing.T, arch loader.Arch) {
 		s := article(t, arch)
 		addr, write, read := s.slot(t)
 		far := timeline.Moment(1) // how far behind the access a stop is, forwards
@@ -270,10 +250,10 @@ func TestWatchpoints(t *testing.T) {
 // TestBackAndForth: a step back and a step forwards end with the registers that
 // were there, wherever and with whichever thread.
 func TestBackAndForth(t *testing.T) {
-	eachArch(t, func(t *testing.T, arch loader.Arch) {
+	testrace.EachArch(t, func(t *testing.T, arch loader.Arch) {
 		s := article(t, arch)
 		r := connect(t, s.listen(t))
-		random := randomness(t)
+		random := testrace.Randomness(t)
 		for range 30 {
 			r.monitor(fmt.Sprintf("seek %d", random.Uint64N(s.tl.Len()+1)))
 			thread := 1 + random.IntN(2)
@@ -299,7 +279,7 @@ func TestBackAndForth(t *testing.T) {
 // TestOtherEnds: a run that ends without a signal says so on the console, once;
 // with one, it is the signal.
 func TestOtherEnds(t *testing.T) {
-	sys := system(t, loader.AMD64)
+	sys := testrace.System(t, loader.AMD64)
 	for _, c := range []struct {
 		funcs  []string // that main calls, with a mutex
 		signal int
@@ -315,7 +295,7 @@ func TestOtherEnds(t *testing.T) {
 			mutex, err = u.Call(scenario.Main, "calloc", scenario.Int(1), scenario.Int(256))
 			return err
 		}}
-		plan.Threads = []scenario.Thread{{Name: scenario.Main, Body: calls(func() scenario.Calls {
+		plan.Threads = []scenario.Thread{{Name: scenario.Main, Body: testrace.Called(func() scenario.Calls {
 			var list scenario.Calls
 			for _, f := range c.funcs {
 				arg := scenario.Int(mutex)
@@ -350,34 +330,20 @@ func TestOtherEnds(t *testing.T) {
 	}
 }
 
-// calls is a Body whose calls are known only when Setup has run.
-type calls func() scenario.Calls
-
-func (c calls) Next(results []uint64) (scenario.Call, bool) { return c().Next(results) }
-
 // TestInterrupt: a long way is broken off by Ctrl-C, whichever way it goes, and the
 // run can go on from there.
 func TestInterrupt(t *testing.T) {
-	sys := system(t, loader.AMD64)
-	code := guestcode.Build(t, sys.Arch, `
+	sys := testrace.System(t, loader.AMD64)
+	const source = `
 		unsigned long count(unsigned long n)
 		{
 			volatile unsigned long sum = 0;
 			for (unsigned long i = 0; i < n; i++)
 				sum += i;
 			return sum;
-		}`)
-	var base uint64
-	plan := &scenario.Plan{Setup: func(u *scenario.Setup) (err error) {
-		base, err = u.Code(code.Bytes, uint64(len(code.Bytes)))
-		return err
-	}}
-	plan.Threads = []scenario.Thread{{Name: scenario.Main, Body: calls(func() scenario.Calls {
-		return scenario.Calls{{Func: "count", Addr: base + code.Symbols["count"], Args: []scenario.Arg{scenario.Int(50_000)}}}
-	})}}
-	session, err := scenario.Start(sys, plan, 1)
-	must(t, err)
-	defer session.Close()
+		}`
+	plan := testrace.Guest(t, sys.Arch, source, scenario.Call{Func: "count", Args: []scenario.Arg{scenario.Int(50_000)}})
+	session := testrace.Start(t, sys, plan)
 	tl, err := timeline.New(session, scenario.Schedule{{Thread: 0}})
 	must(t, err)
 	s := shown{New(Options{Timeline: tl, Root: sys.Root, Headline: "nothing failed"}), sys, plan}

@@ -3,45 +3,14 @@ package lesson
 import (
 	"testing"
 
-	"emurace/emu"
-	"emurace/internal/testroot"
+	"emurace/internal/testrace"
 	"emurace/loader"
 	"emurace/replay"
 	"emurace/replay/timeline"
 	"emurace/scenario"
-	"emurace/scripts"
 )
 
-var arches = []loader.Arch{loader.ARM64, loader.AMD64}
-
-func must(t testing.TB, err error) {
-	t.Helper()
-	if err != nil {
-		t.Fatal(err)
-	}
-}
-
-func system(t testing.TB, suite string, arch loader.Arch) *emu.System {
-	t.Helper()
-	sys, err := emu.OpenSystem(testroot.Dir(t, "debian:"+suite, arch.String()), arch)
-	must(t, err)
-	t.Cleanup(func() { must(t, sys.Close()) })
-	return sys
-}
-
-// starter makes sessions of a scenario that ships.
-func starter(t testing.TB, sys *emu.System, sc *scenario.Scenario, settings []string) replay.Starter {
-	t.Helper()
-	values, err := sc.Settle(settings)
-	must(t, err)
-	return func(prepare func(*emu.Machine) error) (*scenario.Session, error) {
-		plan, err := sc.Build(values)
-		if err != nil {
-			return nil, err
-		}
-		return scenario.StartWith(sys, plan, 1, prepare)
-	}
-}
+var must = testrace.Must
 
 // crash finds a schedule that fails, in which main is taken off after some
 // instructions until the worker is done, or the worker until main is done.
@@ -72,11 +41,8 @@ func crash(t testing.TB, s *scenario.Session, mainFirst bool) scenario.Schedule 
 // tell makes the lesson of a crash of the scenario that runs when none is named.
 func tell(t testing.TB, arch loader.Arch, mainFirst bool, settings []string) *Lesson {
 	t.Helper()
-	sc, found := scripts.Find(scripts.Default)
-	if !found {
-		t.Fatalf("no scenario %s", scripts.Default)
-	}
-	start := starter(t, system(t, "bookworm", arch), sc, settings)
+	sc, values := testrace.Default(t, settings...)
+	start := testrace.Starter(testrace.System(t, arch), sc, values, 1)
 	s, err := start(nil)
 	must(t, err)
 	t.Cleanup(s.Close)

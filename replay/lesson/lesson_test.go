@@ -7,7 +7,7 @@ import (
 	"strings"
 	"testing"
 
-	"emurace/internal/guestcode"
+	"emurace/internal/testrace"
 	"emurace/loader"
 	"emurace/replay"
 	"emurace/replay/timeline"
@@ -104,7 +104,7 @@ func focus(t *testing.T, p *Picture) Row {
 // it, why there, why an even number of entries, and what avoids it. The order of
 // the moments is that of the run.
 func TestArticle(t *testing.T) {
-	for _, arch := range arches {
+	for _, arch := range testrace.Arches {
 		t.Run(arch.String(), func(t *testing.T) {
 			mainFirst := tell(t, arch, true, nil)
 			check(t, mainFirst)
@@ -159,7 +159,7 @@ func TestArticle(t *testing.T) {
 
 // With the thread cache it is another of malloc's words, and another story.
 func TestThreadCache(t *testing.T) {
-	for _, arch := range arches {
+	for _, arch := range testrace.Arches {
 		l := tell(t, arch, true, []string{"tcache=on"})
 		check(t, l)
 		all := text(l)
@@ -169,29 +169,13 @@ func TestThreadCache(t *testing.T) {
 	}
 }
 
-// called is a Body whose calls are known only when Setup has run.
-type called func() scenario.Calls
-
-func (c called) Next(results []uint64) (scenario.Call, bool) { return c().Next(results) }
-
 // guest makes sessions of a race of two functions of a C source.
 func guest(t *testing.T, arch loader.Arch, source, main, worker string) replay.Starter {
 	t.Helper()
-	code := guestcode.Build(t, arch, source)
 	sc := &scenario.Scenario{Name: "guest", Build: func(scenario.Values) (*scenario.Plan, error) {
-		var base uint64
-		body := func(name string) scenario.Body {
-			return called(func() scenario.Calls { return scenario.Calls{{Func: name, Addr: base + code.Symbols[name]}} })
-		}
-		return &scenario.Plan{
-			Threads: []scenario.Thread{{Name: scenario.Main, Body: body(main)}, {Name: "worker", Body: body(worker)}},
-			Setup: func(u *scenario.Setup) (err error) {
-				base, err = u.Code(code.Bytes, uint64(len(code.Bytes)))
-				return err
-			},
-		}, nil
+		return testrace.Guest(t, arch, source, scenario.Call{Func: main}, scenario.Call{Func: worker}), nil
 	}}
-	return starter(t, system(t, "bookworm", arch), sc, nil)
+	return testrace.Starter(testrace.System(t, arch), sc, nil, 1)
 }
 
 // A crash that has nothing to do with malloc: who wrote, who read.
@@ -200,7 +184,7 @@ func TestPlainData(t *testing.T) {
 		int cell, *volatile shared = 0;
 		void use(void) { shared = &cell; *shared = 1; }
 		void spoil(void) { shared = (int *)0x40; }`
-	for _, arch := range arches {
+	for _, arch := range testrace.Arches {
 		start := guest(t, arch, source, "use", "spoil")
 		s, err := start(nil)
 		must(t, err)
@@ -236,40 +220,11 @@ func crashEarly(t *testing.T, s *scenario.Session) scenario.Schedule {
 // A deadlock is told too, and an abort.
 func TestOtherEnds(t *testing.T) {
 	arch := loader.ARM64
-	abba := &scenario.Scenario{Name: "locks", Build: func(scenario.Values) (*scenario.Plan, error) {
-		var locks [2]uint64
-		p := &scenario.Plan{Setup: func(u *scenario.Setup) (err error) {
-			for i := range locks {
-				if locks[i], err = u.Call(scenario.Main, "calloc", scenario.Int(1), scenario.Int(64)); err != nil {
-					return err
-				}
-			}
-			return nil
-		}}
-		for i, name := range []string{scenario.Main, "worker"} {
-			p.Threads = append(p.Threads, scenario.Thread{Name: name, Body: called(func() scenario.Calls {
-				return scenario.Calls{
-					{Func: "pthread_mutex_lock", Args: []scenario.Arg{scenario.Int(locks[i])}},
-					{Func: "pthread_mutex_lock", Args: []scenario.Arg{scenario.Int(locks[1-i])}},
-				}
-			})})
-		}
-		return p, nil
-	}}
-	start := starter(t, system(t, "bookworm", arch), abba, nil)
+	start := testrace.Starter(testrace.System(t, arch), testrace.Locks(), nil, 1)
 	s, err := start(nil)
 	must(t, err)
 	defer s.Close()
-	var schedule scenario.Schedule
-	for n := uint64(1); schedule == nil; n++ {
-		try := scenario.Schedule{{Thread: 0, N: n}, {Thread: 1}, {Thread: 0}}
-		must(t, s.Restart())
-		must(t, s.Play(try))
-		if o, over := s.Outcome(); over && o.Kind == scenario.Deadlock && s.M.Waiting(s.MachineThread(0)) && s.M.Waiting(s.MachineThread(1)) {
-			schedule = try
-		}
-	}
-	l := lessonOf(t, s, start, schedule, nil)
+	l := lessonOf(t, s, start, testrace.Deadlock(t, s), nil)
 	check(t, l)
 	if got := kinds(l); !slices.Equal(got, []Kind{Waits, Waits, Fault}) {
 		t.Errorf("%v\n%s", got, text(l))
@@ -281,7 +236,7 @@ func TestOtherEnds(t *testing.T) {
 	abort := &scenario.Scenario{Name: "abort", Build: func(scenario.Values) (*scenario.Plan, error) {
 		return &scenario.Plan{Threads: []scenario.Thread{{Name: scenario.Main, Body: scenario.Calls{{Func: "abort"}}}}}, nil
 	}}
-	start = starter(t, system(t, "bookworm", arch), abort, nil)
+	start = testrace.Starter(testrace.System(t, arch), abort, nil, 1)
 	s, err = start(nil)
 	must(t, err)
 	defer s.Close()
@@ -295,7 +250,7 @@ func TestOtherEnds(t *testing.T) {
 	fine := &scenario.Scenario{Name: "fine", Build: func(scenario.Values) (*scenario.Plan, error) {
 		return &scenario.Plan{Threads: []scenario.Thread{{Name: scenario.Main, Body: scenario.Calls{{Func: "getpid"}}}}}, nil
 	}}
-	start = starter(t, system(t, "bookworm", arch), fine, nil)
+	start = testrace.Starter(testrace.System(t, arch), fine, nil, 1)
 	s, err = start(nil)
 	must(t, err)
 	defer s.Close()

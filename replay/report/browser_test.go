@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 
+	"emurace/internal/testrace"
 	"emurace/loader"
 	"emurace/replay/lesson"
 )
@@ -250,7 +251,7 @@ func TestBrowser(t *testing.T) {
 // registers and the words that the differences lead to.
 func followed(t *testing.T, b *browser, run *Run) {
 	t.Helper()
-	r := randomness(t)
+	r := testrace.Randomness(t)
 	show := func(v int) string {
 		if v == 0 {
 			return "none"

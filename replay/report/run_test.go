@@ -7,7 +7,7 @@ import (
 	"testing"
 
 	"emurace/emu"
-	"emurace/internal/guestcode"
+	"emurace/internal/testrace"
 	"emurace/loader"
 	"emurace/replay"
 	"emurace/replay/lesson"
@@ -98,7 +98,7 @@ func compare(t *testing.T, r *Run, w *Window, i int, line *timeline.Timeline) {
 
 // TestArticle: what is recorded of the article's crash, and the page about it.
 func TestArticle(t *testing.T) {
-	eachArch(t, func(t *testing.T, arch loader.Arch) {
+	testrace.EachArch(t, func(t *testing.T, arch loader.Arch) {
 		in := article(t, arch)
 		t.Run("record", func(t *testing.T) { testRecord(t, in) })
 		t.Run("windows", func(t *testing.T) { testLongRun(t, in) })
@@ -109,7 +109,7 @@ func TestArticle(t *testing.T) {
 
 // At any moment the differences lead to what the machine has there.
 func testRecord(t *testing.T, in Input) {
-	r := randomness(t)
+	r := testrace.Randomness(t)
 	run, err := Record(in.Line, in.Explanation, in.Lesson, in.Heap)
 	must(t, err)
 	if len(run.Windows) != 1 || run.Length != in.Line.Len() || in.Line.At() != in.Line.Len() {
@@ -174,7 +174,7 @@ func testHeap(t *testing.T, in Input) {
 }
 
 func TestWindows(t *testing.T) {
-	r := randomness(t)
+	r := testrace.Randomness(t)
 	for range 500 {
 		length, most := r.Uint64N(5000), 1+r.Uint64N(2000)
 		var moments []timeline.Moment
@@ -205,7 +205,7 @@ func TestWindows(t *testing.T) {
 // Of a long run there are windows around the lesson's moments, which are as true as
 // the whole.
 func testLongRun(t *testing.T, in Input) {
-	r := randomness(t)
+	r := testrace.Randomness(t)
 	run, err := record(in.Line, in.Explanation, in.Lesson, in.Heap, 400)
 	must(t, err)
 	if len(run.Windows) < 3 {
@@ -229,37 +229,25 @@ func testLongRun(t *testing.T, in Input) {
 	}
 }
 
-// called is a Body whose calls are known only when Setup has run.
-type called func() scenario.Calls
-
-func (c called) Next(results []uint64) (scenario.Call, bool) { return c().Next(results) }
-
 // counting is a race of two threads that add numbers up, each in memory of its own,
 // and that ends well.
 func counting(t *testing.T, arch loader.Arch, n uint64) Input {
 	t.Helper()
-	code := guestcode.Build(t, arch, `
+	const source = `
 		volatile unsigned long sums[2];
 		unsigned long count(unsigned long who, unsigned long n)
 		{
 			for (unsigned long i = 0; i < n; i++)
 				sums[who] += i * 0x9e3779b97f4a7c15;
 			return sums[who];
-		}`)
+		}`
+	count := func(who uint64) scenario.Call {
+		return scenario.Call{Func: "count", Args: []scenario.Arg{scenario.Int(who), scenario.Int(n)}}
+	}
 	sc := &scenario.Scenario{Name: "counting", Summary: "two threads count", Build: func(scenario.Values) (*scenario.Plan, error) {
-		var base uint64
-		plan := &scenario.Plan{Setup: func(u *scenario.Setup) (err error) {
-			base, err = u.Code(code.Bytes, uint64(len(code.Bytes)))
-			return err
-		}}
-		for who, name := range []string{scenario.Main, "other"} {
-			plan.Threads = append(plan.Threads, scenario.Thread{Name: name, Body: called(func() scenario.Calls {
-				return scenario.Calls{{Func: "count", Addr: base + code.Symbols["count"], Args: []scenario.Arg{scenario.Int(uint64(who)), scenario.Int(n)}}}
-			})})
-		}
-		return plan, nil
+		return testrace.Guest(t, arch, source, count(0), count(1)), nil
 	}}
-	return input(t, replay.Recipe{Scenario: sc, Arch: arch, Source: "debian:bookworm", Seed: 1}, func(*scenario.Session) scenario.Schedule {
+	return input(t, replay.Recipe{Scenario: sc, Arch: arch, Source: "debian:bookworm", Seed: 1}, func(testing.TB, *scenario.Session) scenario.Schedule {
 		var schedule scenario.Schedule
 		for i := range 40 {
 			schedule = append(schedule, scenario.Slice{Thread: i % 2, N: 100})
@@ -270,38 +258,7 @@ func counting(t *testing.T, arch loader.Arch, n uint64) Input {
 
 // A deadlock shows what the threads wait for.
 func TestDeadlock(t *testing.T) {
-	sc := &scenario.Scenario{Name: "locks", Summary: "two locks", Build: func(scenario.Values) (*scenario.Plan, error) {
-		var locks [2]uint64
-		p := &scenario.Plan{Setup: func(u *scenario.Setup) (err error) {
-			for i := range locks {
-				if locks[i], err = u.Call(scenario.Main, "calloc", scenario.Int(1), scenario.Int(64)); err != nil {
-					return err
-				}
-			}
-			return nil
-		}}
-		for i, name := range []string{scenario.Main, "worker"} {
-			p.Threads = append(p.Threads, scenario.Thread{Name: name, Body: called(func() scenario.Calls {
-				return scenario.Calls{
-					{Func: "pthread_mutex_lock", Args: []scenario.Arg{scenario.Int(locks[i])}},
-					{Func: "pthread_mutex_lock", Args: []scenario.Arg{scenario.Int(locks[1-i])}},
-				}
-			})})
-		}
-		return p, nil
-	}}
-	in := input(t, replay.Recipe{Scenario: sc, Arch: loader.ARM64, Source: "debian:bookworm", Seed: 1}, func(s *scenario.Session) scenario.Schedule {
-		for n := uint64(1); n < 1000; n++ {
-			try := scenario.Schedule{{Thread: 0, N: n}, {Thread: 1}, {Thread: 0}}
-			must(t, s.Restart())
-			must(t, s.Play(try))
-			if o, over := s.Outcome(); over && o.Kind == scenario.Deadlock && s.M.Waiting(s.MachineThread(0)) && s.M.Waiting(s.MachineThread(1)) {
-				return try
-			}
-		}
-		t.Fatal("there is no deadlock")
-		return nil
-	})
+	in := input(t, replay.Recipe{Scenario: testrace.Locks(), Arch: loader.ARM64, Source: "debian:bookworm", Seed: 1}, testrace.Deadlock)
 	run, err := Record(in.Line, in.Explanation, in.Lesson, in.Heap)
 	must(t, err)
 	if run.Fault != -1 || !slices.Equal(run.Ends, []string{"waits for ever", "waits for ever"}) || run.Heap != nil {

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 
+	"emurace/internal/testrace"
 	"emurace/replay"
 	"emurace/replay/lesson"
 	"emurace/scenario"
@@ -122,49 +123,15 @@ func saveAndReplay(t *testing.T, m *Model, l *lab, name string) {
 
 // The recorded run can be saved as well.
 func TestSaveRecorded(t *testing.T) {
-	m, l := article(t, arches[0])
+	m, l := article(t, testrace.Arches[0])
 	saveAndReplay(t, m, l, "recorded.trace")
 }
 
-// called is a Body whose calls are known only when Setup has run.
-type called func() scenario.Calls
-
-func (c called) Next(results []uint64) (scenario.Call, bool) { return c().Next(results) }
-
 // A deadlock is shown too: who waits, and that nobody can be run any more.
 func TestDeadlock(t *testing.T) {
-	sc := &scenario.Scenario{Name: "locks", Build: func(scenario.Values) (*scenario.Plan, error) {
-		var locks [2]uint64
-		p := &scenario.Plan{Setup: func(u *scenario.Setup) (err error) {
-			for i := range locks {
-				if locks[i], err = u.Call(scenario.Main, "calloc", scenario.Int(1), scenario.Int(64)); err != nil {
-					return err
-				}
-			}
-			return nil
-		}}
-		for i, name := range []string{scenario.Main, "worker"} {
-			p.Threads = append(p.Threads, scenario.Thread{Name: name, Body: called(func() scenario.Calls {
-				return scenario.Calls{
-					{Func: "pthread_mutex_lock", Args: []scenario.Arg{scenario.Int(locks[i])}},
-					{Func: "pthread_mutex_lock", Args: []scenario.Arg{scenario.Int(locks[1-i])}},
-				}
-			})})
-		}
-		return p, nil
-	}}
-	l := newLab(t, arches[0], sc)
+	l := newLab(t, testrace.Arches[0], testrace.Locks())
 	t.Cleanup(func() { must(t, l.close()) })
-	var schedule scenario.Schedule
-	for n := uint64(1); schedule == nil && n < 1000; n++ {
-		try := scenario.Schedule{{Thread: 0, N: n}, {Thread: 1}, {Thread: 0}}
-		must(t, l.spare.Restart())
-		must(t, l.spare.Play(try))
-		if o, over := l.spare.Outcome(); over && o.Kind == scenario.Deadlock && l.spare.M.Waiting(l.spare.MachineThread(0)) && l.spare.M.Waiting(l.spare.MachineThread(1)) {
-			schedule = try
-		}
-	}
-	l.open(t, schedule)
+	l.open(t, testrace.Deadlock(t, l.spare))
 	m := l.model(t)
 	says(t, m, `end   Every thread that is left waits for another: a deadlock`, `1 main: waits`, `2 worker: waits`)
 	press(t, m, "x")

@@ -3,36 +3,27 @@ package step
 import (
 	"errors"
 	"fmt"
-	"math/rand/v2"
 	"os"
 	"path/filepath"
-	"strconv"
 	"testing"
 
 	tea "charm.land/bubbletea/v2"
 
 	"emurace/emu"
-	"emurace/internal/testroot"
+	"emurace/internal/testrace"
 	"emurace/loader"
 	"emurace/replay"
 	"emurace/replay/lesson"
 	"emurace/replay/timeline"
 	"emurace/scenario"
-	"emurace/scripts"
 )
 
-var arches = []loader.Arch{loader.ARM64, loader.AMD64}
-
-func must(t testing.TB, err error) {
-	t.Helper()
-	if err != nil {
-		t.Fatal(err)
-	}
-}
+var must = testrace.Must
 
 // lab makes sessions of one recipe, and is a Bench for models of it.
 type lab struct {
 	sys    *emu.System
+	start  replay.Starter
 	recipe replay.Recipe
 	spare  *scenario.Session
 	tracer *replay.HeapTracer
@@ -44,11 +35,11 @@ type lab struct {
 
 func newLab(t testing.TB, arch loader.Arch, sc *scenario.Scenario) *lab {
 	t.Helper()
-	sys, err := emu.OpenSystem(testroot.Dir(t, "debian:bookworm", arch.String()), arch)
-	must(t, err)
+	sys := testrace.OpenSystem(t, arch)
 	values, err := sc.Settle(nil)
 	must(t, err)
 	l := &lab{sys: sys, recipe: replay.Recipe{Scenario: sc, Values: values, Arch: arch, Source: "debian:bookworm", Seed: 1}}
+	l.start = testrace.Starter(sys, sc, values, l.recipe.Seed)
 	l.spare, err = l.start(nil)
 	must(t, err)
 	l.tracer, err = replay.NewHeapTracer(l.start)
@@ -64,14 +55,6 @@ func (l *lab) close() error {
 		l.line.Session().Close()
 	}
 	return l.sys.Close()
-}
-
-func (l *lab) start(prepare func(*emu.Machine) error) (*scenario.Session, error) {
-	plan, err := l.recipe.Scenario.Build(l.recipe.Values)
-	if err != nil {
-		return nil, err
-	}
-	return scenario.StartWith(l.sys, plan, l.recipe.Seed, prepare)
 }
 
 func (l *lab) session(t testing.TB) *scenario.Session {
@@ -134,23 +117,6 @@ func (l *lab) model(t testing.TB) *Model {
 	return m
 }
 
-// crash finds a schedule that fails: main is taken off after some instructions
-// until the worker is done.
-func (l *lab) crash(t testing.TB) scenario.Schedule {
-	t.Helper()
-	s := l.spare
-	for n := uint64(100); n < 2000; n += 10 {
-		schedule := scenario.Schedule{{Thread: 0, N: n}, {Thread: 1}, {Thread: 0}}
-		must(t, s.Restart())
-		must(t, s.Play(schedule))
-		if o, over := s.Outcome(); over && o.Kind == scenario.Segv {
-			return schedule
-		}
-	}
-	t.Fatal("no schedule crashes")
-	return nil
-}
-
 // articles are the crash of the scenario that runs when none is named, by
 // architecture. Finding and opening it takes longer than most tests of it.
 var articles = map[loader.Arch]*lab{}
@@ -171,12 +137,9 @@ func article(t testing.TB, arch loader.Arch) (*Model, *lab) {
 	t.Helper()
 	l := articles[arch]
 	if l == nil {
-		sc, found := scripts.Find(scripts.Default)
-		if !found {
-			t.Fatalf("no scenario %s", scripts.Default)
-		}
+		sc, _ := testrace.Default(t)
 		l = newLab(t, arch, sc)
-		l.open(t, l.crash(t))
+		l.open(t, testrace.Crash(t, l.spare))
 		articles[arch] = l
 	}
 	return l.model(t), l
@@ -185,7 +148,7 @@ func article(t testing.TB, arch loader.Arch) (*Model, *lab) {
 // eachArch runs a test with the article's crash on both architectures; with
 // -short only on the one where it was found.
 func eachArch(t *testing.T, test func(t *testing.T, m *Model, l *lab)) {
-	for _, arch := range arches {
+	for _, arch := range testrace.Arches {
 		t.Run(arch.String(), func(t *testing.T) {
 			if testing.Short() && arch != loader.ARM64 {
 				t.Skip("the other architecture takes as long again")
@@ -264,21 +227,4 @@ func consistent(t testing.TB, m *Model) {
 	if now := fmt.Sprint(slicesOf(line)); now != fmt.Sprint(m.slices) {
 		t.Fatalf("slices %v are shown as %v", now, m.slices)
 	}
-}
-
-// randomness is seeded by EMURACE_TEST_SEED, or by 1, and told on failure.
-func randomness(t *testing.T) *rand.Rand {
-	t.Helper()
-	seed := uint64(1)
-	if text := os.Getenv("EMURACE_TEST_SEED"); text != "" {
-		var err error
-		seed, err = strconv.ParseUint(text, 10, 64)
-		must(t, err)
-	}
-	t.Cleanup(func() {
-		if t.Failed() {
-			t.Logf("repeat with: EMURACE_TEST_SEED=%d go test -run '^%s$' ./replay/step", seed, t.Name())
-		}
-	})
-	return rand.New(rand.NewPCG(seed, 0))
 }

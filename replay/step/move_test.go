@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"emurace/emu"
+	"emurace/internal/testrace"
 	"emurace/loader"
 	"emurace/replay/timeline"
 )
@@ -261,7 +262,7 @@ func TestCalls(t *testing.T) {
 // Wherever one is, s and S, and S and s, come back to the same registers.
 func TestThereAndBack(t *testing.T) {
 	eachArch(t, func(t *testing.T, m *Model, _ *lab) {
-		r := randomness(t)
+		r := testrace.Randomness(t)
 		line := m.o.Line
 		for range 40 {
 			n := r.Uint64N(line.Len()-1) + 1

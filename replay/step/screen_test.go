@@ -11,6 +11,7 @@ import (
 	tea "charm.land/bubbletea/v2"
 	"github.com/charmbracelet/x/ansi"
 
+	"emurace/internal/testrace"
 	"emurace/loader"
 	"emurace/replay/timeline"
 	"emurace/scenario"
@@ -78,7 +79,7 @@ func TestSizes(t *testing.T) {
 
 // The screen at the crash has what there is to see of it, at every size from 80x24.
 func TestCrashScreen(t *testing.T) {
-	for _, arch := range arches {
+	for _, arch := range testrace.Arches {
 		m, _ := article(t, arch)
 		for _, size := range sizes[:3] {
 			resize(t, m, size[0], size[1])
@@ -230,7 +231,7 @@ func TestTimeline(t *testing.T) {
 // Random keys and sizes never break anything. EMURACE_TEST_SEED draws others.
 func TestRandomKeys(t *testing.T) {
 	eachArch(t, func(t *testing.T, m *Model, _ *lab) {
-		r := randomness(t)
+		r := testrace.Randomness(t)
 		var keys []string
 		for _, b := range bindings {
 			keys = append(keys, b.keys.Keys()...)

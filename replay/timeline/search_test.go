@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"emurace/emu"
+	"emurace/internal/testrace"
 	"emurace/loader"
 	"emurace/scenario"
 )
@@ -13,7 +14,7 @@ import (
 func recorded(t *testing.T, sys *emu.System) *Timeline {
 	t.Helper()
 	s := article(t, sys)
-	line, err := New(s, crash(t, s))
+	line, err := New(s, testrace.Crash(t, s))
 	must(t, err)
 	t.Cleanup(line.Close)
 	return line
@@ -23,7 +24,7 @@ func recorded(t *testing.T, sys *emu.System) *Timeline {
 // it holds, by a definition that is written down here a second time.
 func TestFind(t *testing.T) {
 	eachArch(t, func(t *testing.T, sys *emu.System) {
-		r := randomness(t)
+		r := testrace.Randomness(t)
 		line := recorded(t, sys)
 		s := line.Session()
 		o, _ := line.Outcome()
@@ -120,7 +121,7 @@ func TestFindSyscalls(t *testing.T) {
 			{Name: scenario.Main, Body: scenario.Calls{{Func: "getppid"}, {Func: "getppid"}}},
 			{Name: "other", Body: scenario.Calls{{Func: "getuid"}}},
 		}}
-		line, err := New(start(t, sys, plan), scenario.Schedule{{Thread: 0}, {Thread: 1}})
+		line, err := New(testrace.Start(t, sys, plan), scenario.Schedule{{Thread: 0}, {Thread: 1}})
 		must(t, err)
 		defer line.Close()
 		name := map[loader.Arch]string{loader.ARM64: "x8", loader.AMD64: "rax"}[sys.Arch]
@@ -203,10 +204,10 @@ func TestFindReturn(t *testing.T) {
 
 // BenchmarkSeek goes to random moments of the article's crash.
 func BenchmarkSeek(b *testing.B) {
-	for _, arch := range []loader.Arch{loader.ARM64, loader.AMD64} {
+	for _, arch := range testrace.Arches {
 		b.Run(arch.String(), func(b *testing.B) {
-			s := article(b, system(b, arch))
-			line, err := New(s, crash(b, s))
+			s := article(b, testrace.System(b, arch))
+			line, err := New(s, testrace.Crash(b, s))
 			must(b, err)
 			defer line.Close()
 			at := Moment(0)

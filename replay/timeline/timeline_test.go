@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"emurace/emu"
+	"emurace/internal/testrace"
 	"emurace/scenario"
 )
 
@@ -45,9 +46,9 @@ func digest(t *testing.T, s *scenario.Session) string {
 // there from the start, bit for bit.
 func TestSeek(t *testing.T) {
 	eachArch(t, func(t *testing.T, sys *emu.System) {
-		r := randomness(t)
+		r := testrace.Randomness(t)
 		s, other := article(t, sys), article(t, sys)
-		schedule := crash(t, other)
+		schedule := testrace.Crash(t, other)
 		line, err := New(s, schedule)
 		must(t, err)
 		defer line.Close()
@@ -94,7 +95,7 @@ func pcOf(t *testing.T, s *scenario.Session, thread int) uint64 {
 func TestRecord(t *testing.T) {
 	eachArch(t, func(t *testing.T, sys *emu.System) {
 		s := article(t, sys)
-		schedule := crash(t, s)
+		schedule := testrace.Crash(t, s)
 		line, err := New(s, schedule)
 		must(t, err)
 		defer line.Close()
@@ -132,7 +133,7 @@ func TestRecord(t *testing.T) {
 // In a long run there are checkpoints, and going back costs what lies between two.
 func TestCheckpoints(t *testing.T) {
 	eachArch(t, func(t *testing.T, sys *emu.System) {
-		r := randomness(t)
+		r := testrace.Randomness(t)
 		s := counting(t, sys, 20_000)
 		var schedule scenario.Schedule
 		for i := range 200 {
@@ -169,7 +170,7 @@ func TestCheckpoints(t *testing.T) {
 func TestStepThread(t *testing.T) {
 	eachArch(t, func(t *testing.T, sys *emu.System) {
 		s := article(t, sys)
-		schedule := crash(t, s)
+		schedule := testrace.Crash(t, s)
 		line, err := New(s, schedule)
 		must(t, err)
 		defer line.Close()
@@ -262,7 +263,7 @@ func TestFailsAtOnce(t *testing.T) {
 	eachArch(t, func(t *testing.T, sys *emu.System) {
 		const nowhere = 0x1000
 		plan := &scenario.Plan{Threads: []scenario.Thread{{Name: scenario.Main, Body: scenario.Calls{{Func: "nowhere", Addr: nowhere}}}}}
-		s := start(t, sys, plan)
+		s := testrace.Start(t, sys, plan)
 		line, err := New(s, scenario.Schedule{{Thread: 0}})
 		must(t, err)
 		defer line.Close()
@@ -284,7 +285,7 @@ func TestTooLong(t *testing.T) {
 	if testing.Short() {
 		t.Skip("sixteen million instructions take half a minute")
 	}
-	s := counting(t, system(t, 1), 1<<40)
+	s := counting(t, testrace.System(t, 1), 1<<40)
 	s.Limit = MaxLen + 1000
 	if _, err := New(s, scenario.Schedule{{Thread: 0}}); !errors.Is(err, ErrTooLong) {
 		t.Errorf("%v", err)

@@ -1,0 +1,44 @@
+package testrace
+
+import (
+	"testing"
+
+	"emurace/scenario"
+)
+
+// Crash finds a schedule of the article's scenario that fails: main is taken off
+// after some instructions until the worker has run to its end.
+func Crash(t testing.TB, s *scenario.Session) scenario.Schedule {
+	t.Helper()
+	for n := uint64(100); n < 3000; n += 10 {
+		schedule := mainTakenOff(t, s, n)
+		if o, over := s.Outcome(); over && o.Kind == scenario.Segv {
+			return schedule
+		}
+	}
+	t.Fatal("no schedule crashes")
+	return nil
+}
+
+// Deadlock finds a schedule of Locks after which both threads wait.
+func Deadlock(t testing.TB, s *scenario.Session) scenario.Schedule {
+	t.Helper()
+	for n := uint64(1); n < 1000; n++ {
+		schedule := mainTakenOff(t, s, n)
+		if o, over := s.Outcome(); over && o.Kind == scenario.Deadlock && s.M.Waiting(s.MachineThread(0)) && s.M.Waiting(s.MachineThread(1)) {
+			return schedule
+		}
+	}
+	t.Fatal("there is no deadlock")
+	return nil
+}
+
+// mainTakenOff plays the schedule in which the worker runs after n instructions
+// of main, as far as it can, and then main again.
+func mainTakenOff(t testing.TB, s *scenario.Session, n uint64) scenario.Schedule {
+	t.Helper()
+	schedule := scenario.Schedule{{Thread: 0, N: n}, {Thread: 1}, {Thread: 0}}
+	Must(t, s.Restart())
+	Must(t, s.Play(schedule))
+	return schedule
+}
