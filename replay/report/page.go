@@ -124,9 +124,8 @@ func newPage(in Input, run *Run) (*Page, error) {
 		for i, m := range in.Lesson.Moments {
 			p.Moments = append(p.Moments, tellMoment(i+1, m, run))
 		}
-	}
-	if meant := x.Meant(); meant != "" {
-		p.Summary = append(p.Summary, meant)
+	} else if meant := x.Meant(); meant != "" {
+		p.Summary = append(p.Summary, meant) // which the lesson says in its own words
 	}
 	p.Instant = instant(x)
 	for i, t := range x.Threads {
