@@ -2,7 +2,6 @@ package explore
 
 import (
 	"fmt"
-	"math"
 	"slices"
 	"testing"
 
@@ -220,8 +219,8 @@ func TestSURWFinds(t *testing.T) {
 // Where every access is an event, as it was in the studies, PCT and POS need as
 // many schedules as published for SURW's evaluation (ASPLOS 2025, raw data: means
 // of 20 trials), within a factor of two, and the random walk finds nothing. How
-// often one has to draw is distributed geometrically, so that each of the two means
-// scatters by one part in the root of 20.
+// often one has to draw is distributed geometrically, so that a mean scatters by one
+// part in the root of the trials: where it is near to the bound, more seeds are drawn.
 func TestPublishedMeans(t *testing.T) {
 	if testing.Short() {
 		t.Skip("takes a minute")
@@ -231,27 +230,28 @@ func TestPublishedMeans(t *testing.T) {
 		bench
 		strategy  Strategy
 		published float64 // 0 for never
+		seeds     int
 	}{
-		{reorderOf(3), PCT, 184}, {reorderOf(3), POS, 85}, {reorderOf(3), Random, 0},
-		{reorderOf(10), POS, 0}, {reorderOf(10), Random, 0},
-		{twostageOf(20), PCT, 158}, {twostageOf(20), POS, 156}, {twostageOf(20), Random, 0},
+		{reorderOf(3), PCT, 184, 20}, {reorderOf(3), POS, 85, 20}, {reorderOf(3), Random, 0, 3},
+		{reorderOf(10), POS, 0, 3}, {reorderOf(10), Random, 0, 3},
+		{twostageOf(20), PCT, 158, 20}, {twostageOf(20), POS, 156, 100}, {twostageOf(20), Random, 0, 3},
 	} {
 		b := c.asPublished()
 		if c.published == 0 {
 			const most = 1000
-			list := b.trials(t, sys, c.strategy, 3, most)
+			list := b.trials(t, sys, c.strategy, c.seeds, most)
 			if list[0] < most {
 				t.Errorf("%s: %s finds the failure after %d schedules, want never", b.name, c.strategy, list[0])
 			}
 			continue
 		}
-		list := b.trials(t, sys, c.strategy, 20, 4000)
+		list := b.trials(t, sys, c.strategy, c.seeds, 4000)
 		sum := uint64(0)
 		for _, n := range list {
 			sum += n
 		}
 		mean := float64(sum) / float64(len(list))
-		if scatter := 1 + math.Sqrt(2.0/20); mean < c.published/2/scatter || mean > c.published*2*scatter {
+		if mean < c.published/2 || mean > c.published*2 {
 			t.Errorf("%s: %s needs %.1f schedules on average, published are %.0f", b.name, c.strategy, mean, c.published)
 		}
 	}
