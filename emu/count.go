@@ -28,3 +28,24 @@ func (m *Machine) CountRead(t int, addr uint64) {
 		m.counted = append(m.counted, Counted{addr, 1, false})
 	}
 }
+
+// CountReads takes a thread to read bytes where a call of its has just returned,
+// before it is given another one: a check of what the call has done, say. It returns
+// which of them are shared; memory is left alone. Nothing when no events are wanted.
+func (m *Machine) CountReads(t int, addr, size uint64) []Counted {
+	if !m.events {
+		return nil
+	}
+	var list []Counted
+	for a := addr; a < addr+size; a++ {
+		if !m.eng.NoteRead(t, a) {
+			continue
+		}
+		if n := len(list); n > 0 && list[n-1].Addr+list[n-1].Size == a {
+			list[n-1].Size++
+		} else {
+			list = append(list, Counted{a, 1, false})
+		}
+	}
+	return list
+}

@@ -146,7 +146,7 @@ var (
 // called is a Body whose calls are known only when Setup has run.
 type called func() scenario.Calls
 
-func (c called) Next(results []uint64) (scenario.Call, bool) { return c().Next(results) }
+func (c called) Next(results []uint64) (scenario.Call, bool, error) { return c().Next(results) }
 
 // names are those of racing threads.
 var names = []string{scenario.Main, "second", "third", "fourth"}

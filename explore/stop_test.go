@@ -94,12 +94,12 @@ type watched struct {
 	ended func()
 }
 
-func (w watched) Next(results []uint64) (scenario.Call, bool) {
-	call, more := w.Body.Next(results)
+func (w watched) Next(results []uint64) (scenario.Call, bool, error) {
+	call, more, err := w.Body.Next(results)
 	if !more {
 		w.ended()
 	}
-	return call, more
+	return call, more, err
 }
 
 // watchedStarter calls ended each time the second thread has made its calls.
@@ -209,9 +209,9 @@ func TestRunErrors(t *testing.T) {
 // twoCalls is a body with a second call that cannot be made.
 type twoCalls struct{ scenario.Body }
 
-func (b twoCalls) Next(results []uint64) (scenario.Call, bool) {
+func (b twoCalls) Next(results []uint64) (scenario.Call, bool, error) {
 	if len(results) == 1 {
-		return scenario.Call{Func: "no_such_function"}, true
+		return scenario.Call{Func: "no_such_function"}, true, nil
 	}
 	return b.Body.Next(results)
 }

@@ -43,7 +43,7 @@ func must(t testing.TB, err error) {
 // called is a Body whose calls are known only when Setup has run.
 type called func() scenario.Calls
 
-func (c called) Next(results []uint64) (scenario.Call, bool) { return c().Next(results) }
+func (c called) Next(results []uint64) (scenario.Call, bool, error) { return c().Next(results) }
 
 // plan is made anew for each session.
 type plan func() *scenario.Plan

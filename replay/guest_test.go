@@ -120,7 +120,7 @@ type guest struct {
 // late is a Body whose calls are known only when Setup has run.
 type late func() scenario.Calls
 
-func (l late) Next(results []uint64) (scenario.Call, bool) { return l().Next(results) }
+func (l late) Next(results []uint64) (scenario.Call, bool, error) { return l().Next(results) }
 
 func runGuest(t testing.TB, c guestCase, arch loader.Arch) guest {
 	t.Helper()

@@ -98,9 +98,9 @@ type churn struct {
 type made struct{ addr, size uint64 }
 
 // Next is the next call; what the calls before it did is worked out anew.
-func (c churn) Next(results []uint64) (scenario.Call, bool) {
+func (c churn) Next(results []uint64) (scenario.Call, bool, error) {
 	_, call, more := c.after(results)
-	return call, more
+	return call, more, nil
 }
 
 // after is what the thread has after the calls with these results, and its next

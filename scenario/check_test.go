@@ -18,11 +18,11 @@ func TestCheck(t *testing.T) {
 				{Main, Calls{call("abs", Int(7)), call("getenv", Str("A"))}},
 				{"worker", Calls{call("abs", Int(5))}},
 			},
-			Check: func(results [][]uint64, read func(uint64) (string, bool)) error {
+			Check: func(v *View) error {
 				judged++
-				text, ok := read(results[0][1])
-				_, none := read(0)
-				return fmt.Errorf("%d %d %s %v %v", results[0][0], results[1][0], text, ok, none)
+				text, ok := v.CString(v.Results(0)[1])
+				_, none := v.CString(0)
+				return &Failure{fmt.Sprintf("%d %d %s %v %v", v.Results(0)[0], v.Results(1)[0], text, ok, none)}
 			},
 		}
 		s := begin(t, sys, plan)
@@ -38,11 +38,11 @@ func TestCheck(t *testing.T) {
 			}
 		}
 
-		plan.Check = func([][]uint64, func(uint64) (string, bool)) error { return nil }
+		plan.Check = func(*View) error { return nil }
 		if o := play(t, begin(t, sys, plan), Schedule{{0, 0}, {1, 0}}); o.Failed() {
 			t.Errorf("a check that finds no fault: %v", o)
 		}
-		plan.Check = func([][]uint64, func(uint64) (string, bool)) error { panic("a run that crashed is judged") }
+		plan.Check = func(*View) error { panic("a run that crashed is judged") }
 		plan.Threads[1].Body = Calls{call("abort")}
 		if o := play(t, begin(t, sys, plan), Schedule{{0, 0}, {1, 0}}); o.Kind != Abort {
 			t.Errorf("an abort: %v", o)

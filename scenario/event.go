@@ -89,10 +89,13 @@ func (s *Session) nextEvent(i int) (Event, error) {
 			s.learnLock(r.machine, stop.Objects)
 		}
 		e.Ends = stop.Kind == emu.Ended
+		s.seen = s.seen[:0]
 		if err := s.settle(i, stop.Kind); err != nil {
 			return e, err
 		}
-		if stop.Event {
+		e.Accesses = append(e.Accesses, s.seen...)
+		e.Ends = e.Ends || s.verdict != nil && s.verdict.Thread >= 0
+		if stop.Event || len(s.seen) > 0 {
 			break
 		}
 	}

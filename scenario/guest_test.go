@@ -46,7 +46,7 @@ func must(t testing.TB, err error) {
 // known is a Body whose calls are known only when Setup has run.
 type known func() Calls
 
-func (k known) Next(results []uint64) (Call, bool) { return k().Next(results) }
+func (k known) Next(results []uint64) (Call, bool, error) { return k().Next(results) }
 
 // machineCode is a piece of code for both architectures.
 type machineCode struct {

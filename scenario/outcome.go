@@ -19,16 +19,16 @@ const (
 	Exit     Kind = "exit"     // the process exited in the middle
 	Deadlock Kind = "deadlock" // every thread that is left waits
 	Livelock Kind = "livelock" // the instruction limit was reached
-	Check    Kind = "check"    // every thread made all its calls, and the plan's check found fault with the results
+	Check    Kind = "check"    // a check of the plan's found a fault, or a thread did itself
 )
 
 // Outcome is how a run came out. Two runs with equal outcomes ended in the same
 // way at the same instruction.
 type Outcome struct {
 	Kind   Kind
-	Thread int      // index of the thread it happened on; -1 for OK, Deadlock, Livelock, Check
+	Thread int      // index of the thread it happened on; -1 for OK, Deadlock, Livelock and for Check when it was at the end
 	End    *emu.End // how the process ended; nil for OK, Deadlock, Livelock, Check
-	// Message is what the plan's check found fault with, for Check.
+	// Message says what was wrong, for Check.
 	Message string `json:",omitempty"`
 }
 

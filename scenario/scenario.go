@@ -18,6 +18,32 @@ type Scenario struct {
 	// Notes are what there is to know of the scenario that no run of it shows,
 	// such as where it happened and what avoids it.
 	Notes []Note
+	// Doc says what the scenario shows, in paragraphs of Markdown.
+	Doc string
+	// Expected is what searches of it are known to show.
+	Expected []Expected
+	// Packages are those of Debian that it needs beside libc's.
+	Packages []string
+	// Source is what the scenario is made of, to be kept in traces of it.
+	Source []File
+}
+
+// File is a text with its name.
+type File struct {
+	Name string `json:"name"`
+	Text string `json:"text"`
+}
+
+// Expected is what a search of a scenario shows with some builds of libc: what is
+// written down about the scenario, for its readers and for tests. No search looks
+// at it.
+type Expected struct {
+	Verdict string   // failing, clean or undecided
+	Kinds   []string // of failures, such as segv; any when empty
+	Libc    []string // versions, such as 2.36; all when empty
+	Arch    string   // "" for every one
+	Search  string   // the search's flags, such as "--preemptions 1"; "" for the default
+	Why     string   // "" where the scenario's description says it
 }
 
 // Note is something to know, with the sentences that tell it.
@@ -42,13 +68,20 @@ type Plan struct {
 	Libs    []string // libraries beside libc
 	Setup   func(*Setup) error
 	Threads []Thread
-	// Check, if set, judges what the calls returned when every thread has made
-	// all of its own: results[i] are those of thread i, in order, and read
-	// returns the string of the guest at an address, false when there is none.
-	// An error makes the run fail with its message. It must be a pure function
-	// of what it is given.
-	Check func(results [][]uint64, read func(addr uint64) (string, bool)) error
+	// Check, if set, judges the process when every thread has made all of its
+	// calls, and AfterCall whenever one has returned. A *Failure makes the run fail
+	// with its message; another error means that the run could not be judged. Both
+	// must be pure functions of what they see.
+	Check     func(*View) error
+	AfterCall func(*View, Returned) error
 }
+
+// Failure is the error of a run in which something is not as it should be, found
+// by a plan's check or by the body of a thread.
+type Failure struct{ Message string }
+
+// Error is the message.
+func (f *Failure) Error() string { return f.Message }
 
 // Thread is one racing thread. The thread called "main" is the process's first;
 // every other one is made with the guest's pthread_create before Setup runs.
@@ -64,19 +97,20 @@ const Main = "main"
 // before it returned. It must be a pure function of those results, because
 // after a rewind it is asked again.
 type Body interface {
-	// Next is the call to make after the given results, or false at the end.
-	Next(results []uint64) (Call, bool)
+	// Next is the call to make after the given results, or false at the end. A
+	// *Failure makes the run fail; another error means that it cannot go on.
+	Next(results []uint64) (Call, bool, error)
 }
 
 // Calls is a Body that makes the same calls whatever they return.
 type Calls []Call
 
 // Next is the call number len(results).
-func (c Calls) Next(results []uint64) (Call, bool) {
+func (c Calls) Next(results []uint64) (Call, bool, error) {
 	if len(results) >= len(c) {
-		return Call{}, false
+		return Call{}, false, nil
 	}
-	return c[len(results)], true
+	return c[len(results)], true, nil
 }
 
 // Call is a call of a function that a loaded library exports, or of code at an
@@ -85,6 +119,10 @@ type Call struct {
 	Func string // what a library exports; with Addr only a name to show
 	Addr uint64 // where the code is; 0 looks Func up
 	Args []Arg
+	// Place, if not nil, makes it no call at all: the bytes are put into static
+	// data of the thread's own, 16-byte aligned, and the result is their address.
+	// No instruction runs.
+	Place []byte
 }
 
 // Arg is an argument: a number or address, or a string whose address is passed.

@@ -27,12 +27,17 @@ type Session struct {
 	fns     map[string]uint64 // addresses of functions
 	start   *Mark
 	base    uint64 // the machine's steps at the start
+	// verdict is the outcome of a race that the plan has judged, nil as long as it
+	// has not: one that is over, or in which a thread or the plan found a fault.
+	verdict *Outcome
+	seen    []Access // shared bytes that checks have read since the last event
 }
 
 // racer is one thread of the race.
 type racer struct {
 	machine       int // the thread's number on the machine
 	done          bool
+	call          Call // the last one begun
 	results       []uint64
 	lock          lockWait
 	text, textEnd uint64 // what is left of the static data for its strings
@@ -133,6 +138,9 @@ func (s *Session) setUp() error {
 		}
 	}
 	s.base = s.M.Steps()
+	if err := s.judge(); err != nil {
+		return err
+	}
 	var err error
 	s.start, err = s.Mark()
 	return err
@@ -182,7 +190,7 @@ func (s *Session) Steps() uint64 { return s.M.Steps() - s.base }
 
 // Runnable tells whether the thread can run now.
 func (s *Session) Runnable(i int) bool {
-	return s.M.Runnable(s.threads[i].machine) && !s.lockedOut(i)
+	return s.verdict == nil && s.M.Runnable(s.threads[i].machine) && !s.lockedOut(i)
 }
 
 // Results are what the thread's calls have returned so far.
@@ -193,37 +201,18 @@ func (s *Session) Outcome() (Outcome, bool) {
 	if end := s.M.End(); end != nil {
 		return outcomeOf(end, s.RacingThread(end.Thread)), true
 	}
-	left := false
-	for i, t := range s.threads {
+	if s.verdict != nil {
+		return *s.verdict, true
+	}
+	for i := range s.threads {
 		if s.Runnable(i) {
 			if s.Steps() >= s.Limit {
 				return Outcome{Kind: Livelock, Thread: -1}, true
 			}
 			return Outcome{}, false
 		}
-		left = left || !t.done
 	}
-	if left {
-		return Outcome{Kind: Deadlock, Thread: -1}, true
-	}
-	return s.checked(), true
-}
-
-// checked is the outcome of a race whose threads have made all their calls.
-func (s *Session) checked() Outcome {
-	o := Outcome{Kind: OK, Thread: -1}
-	if s.Plan.Check == nil {
-		return o
-	}
-	results := make([][]uint64, len(s.threads))
-	for i := range s.threads {
-		results[i] = slices.Clone(s.threads[i].results)
-	}
-	read := func(addr uint64) (string, bool) { return s.M.CString(addr, maxString) }
-	if err := s.Plan.Check(results, read); err != nil {
-		o.Kind, o.Message = Check, err.Error()
-	}
-	return o
+	return Outcome{Kind: Deadlock, Thread: -1}, true
 }
 
 // maxString bounds the strings that are read of the guest, in bytes.
@@ -232,12 +221,23 @@ const maxString = 1 << 16
 // advance gives an idle thread its next call, or marks it done.
 func (s *Session) advance(i int) error {
 	r := &s.threads[i]
-	call, more := s.Plan.Threads[i].Body.Next(r.results)
-	if !more {
-		r.done = true
-		return nil
+	for {
+		call, more, err := s.Plan.Threads[i].Body.Next(r.results)
+		switch {
+		case err != nil:
+			return s.fault(i, err)
+		case !more:
+			r.done = true
+			return nil
+		case call.Place == nil:
+			return s.begin(i, call)
+		}
+		addr, err := s.place(i, "data", call.Place)
+		if err != nil {
+			return err
+		}
+		r.results = append(slices.Clip(r.results), addr)
 	}
-	return s.begin(i, call)
 }
 
 func (s *Session) begin(i int, call Call) error {
@@ -245,6 +245,7 @@ func (s *Session) begin(i int, call Call) error {
 	if err != nil {
 		return err
 	}
+	s.threads[i].call = call
 	return s.M.Begin(s.threads[i].machine, fn, call.String(), args...)
 }
 
@@ -260,22 +261,30 @@ func (s *Session) prepare(i int, call Call) (fn uint64, args []uint64, err error
 		}
 		s.fns[call.Func] = fn
 	}
-	r := &s.threads[i]
 	for _, a := range call.Args {
 		v := a.Value
 		if a.IsStr {
-			v = r.text
-			if uint64(len(a.Text)) >= r.textEnd-v {
-				return 0, nil, fmt.Errorf("call %s: the strings of %s take more than %d bytes", call.Func, s.Plan.Threads[i].Name, textArea)
-			}
-			if err := s.M.Write(r.machine, v, append([]byte(a.Text), 0)); err != nil {
+			if v, err = s.place(i, "call "+call.Func, append([]byte(a.Text), 0)); err != nil {
 				return 0, nil, err
 			}
-			r.text += (uint64(len(a.Text)) + 16) &^ 15
 		}
 		args = append(args, v)
 	}
 	return fn, args, nil
+}
+
+// place puts bytes into a thread's static data.
+func (s *Session) place(i int, what string, data []byte) (uint64, error) {
+	r := &s.threads[i]
+	addr := r.text
+	if uint64(len(data)) > r.textEnd-addr {
+		return 0, fmt.Errorf("%s: the strings of %s take more than %d bytes", what, s.Plan.Threads[i].Name, textArea)
+	}
+	if err := s.M.Write(r.machine, addr, data); err != nil {
+		return 0, err
+	}
+	r.text += (uint64(len(data)) + 15) &^ 15
+	return addr, nil
 }
 
 // Run runs a thread for exactly n instructions, or fewer when it waits, comes
@@ -318,7 +327,10 @@ func (s *Session) settle(i int, kind emu.StopKind) error {
 		return fmt.Errorf("thread %s reached the program's code", s.Plan.Threads[i].Name)
 	}
 	// The others may have waited for a thread that is now at its end.
-	return s.unblock()
+	if err := s.unblock(); err != nil {
+		return err
+	}
+	return s.judge()
 }
 
 // unsupported is an error when the run ended because the emulator, not the
@@ -336,13 +348,19 @@ func (s *Session) finishCall(i int) error {
 	if err != nil {
 		return err
 	}
+	call := r.call
 	r.results = append(slices.Clip(r.results), v)
+	if s.Plan.AfterCall != nil {
+		if err := s.Plan.AfterCall(s.view(i), Returned{i, call, v}); err != nil {
+			return s.fault(i, err)
+		}
+	}
 	return s.advance(i)
 }
 
 // unblock lets the earliest timeout pass when nothing else can happen.
 func (s *Session) unblock() error {
-	if s.M.End() != nil {
+	if s.M.End() != nil || s.verdict != nil {
 		return nil
 	}
 	for i := range s.threads {
@@ -360,6 +378,7 @@ type Mark struct {
 	m       *emu.Mark
 	threads []racer
 	heap    *heap.Heap
+	verdict *Outcome
 }
 
 // Mark remembers the present moment.
@@ -368,13 +387,13 @@ func (s *Session) Mark() (*Mark, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Mark{s: s, m: m, threads: slices.Clone(s.threads), heap: s.heap}, nil
+	return &Mark{s: s, m: m, threads: slices.Clone(s.threads), heap: s.heap, verdict: s.verdict}, nil
 }
 
 // Rewind goes back to the mark.
 func (k *Mark) Rewind() error {
 	copy(k.s.threads, k.threads)
-	k.s.heap = k.heap
+	k.s.heap, k.s.verdict = k.heap, k.verdict
 	return k.m.Rewind()
 }
 
@@ -412,48 +431,3 @@ func (s *Session) Play(schedule Schedule) error {
 
 // Digest is the digest of the present moment, with the access log of the race.
 func (s *Session) Digest() (string, error) { return s.M.Digest(s.StartLog()) }
-
-// Setup is what a plan's Setup uses to set the stage.
-type Setup struct{ s *Session }
-
-// Call makes a call on a racing thread while every other thread stands still,
-// and returns its result.
-func (u *Setup) Call(thread string, fn string, args ...Arg) (uint64, error) {
-	s := u.s
-	i := slices.Index(s.Names(), thread)
-	if i < 0 {
-		return 0, fmt.Errorf("call %s: no thread %q", fn, thread)
-	}
-	call := Call{Func: fn, Args: args}
-	addr, values, err := s.prepare(i, call)
-	if err != nil {
-		return 0, err
-	}
-	return s.M.Call(s.threads[i].machine, addr, call.String(), values...)
-}
-
-// Code places machine code into fresh memory that the guest's own mmap maps
-// readable, writable and executable, and returns its address. What follows the
-// code up to the end of size bytes is zero and may serve as its data.
-func (u *Setup) Code(code []byte, size uint64) (uint64, error) {
-	if size < uint64(len(code)) {
-		return 0, fmt.Errorf("code: %d bytes do not fit into %d", len(code), size)
-	}
-	const rwx, privateAnonymous = 7, 0x22
-	const failed = ^uint64(0) // MAP_FAILED
-	addr, err := u.Call(u.s.Plan.Threads[0].Name, "mmap", Int(0), Int(size), Int(rwx), Int(privateAnonymous), Int(^uint64(0)), Int(0))
-	if err != nil {
-		return 0, err
-	}
-	if addr == failed {
-		return 0, fmt.Errorf("code: mmap gives no %d bytes", size)
-	}
-	return addr, u.s.M.Write(0, addr, code)
-}
-
-// Lookup is the address of a function that a loaded library exports, to hand to
-// code that calls it.
-func (u *Setup) Lookup(name string) (uint64, error) { return u.s.M.Lookup(name) }
-
-// CString reads a string of the guest.
-func (u *Setup) CString(addr uint64) (string, bool) { return u.s.M.CString(addr, maxString) }

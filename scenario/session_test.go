@@ -28,18 +28,18 @@ func work() *Plan {
 // thread's number.
 type mallocs struct{}
 
-func (mallocs) Next(results []uint64) (Call, bool) {
+func (mallocs) Next(results []uint64) (Call, bool, error) {
 	switch len(results) {
 	case 0, 1:
-		return call("malloc", Int(uint64(100*len(results)+24))), true
+		return call("malloc", Int(uint64(100*len(results)+24))), true, nil
 	case 2:
-		return call("free", Int(results[0])), true
+		return call("free", Int(results[0])), true, nil
 	case 3:
-		return call("setenv", Str("D"), Str("worker's"), Int(1)), true
+		return call("setenv", Str("D"), Str("worker's"), Int(1)), true, nil
 	case 4:
-		return call("gettid"), true
+		return call("gettid"), true, nil
 	}
-	return Call{}, false
+	return Call{}, false, nil
 }
 
 // moment is what can be seen of a session.

@@ -82,8 +82,8 @@ func TestCallString(t *testing.T) {
 func TestCalls(t *testing.T) {
 	body := Calls{call("first"), call("second")}
 	for i, want := range []string{"first", "second", "", ""} {
-		got, more := body.Next(make([]uint64, i))
-		if more != (want != "") || got.Func != want {
+		got, more, err := body.Next(make([]uint64, i))
+		if err != nil || more != (want != "") || got.Func != want {
 			t.Errorf("after %d results: %q, %v", i, got.Func, more)
 		}
 	}

@@ -240,6 +240,6 @@ func TestFullBin(t *testing.T) {
 // freeing is a body that frees a block known only after Setup.
 type freeing func() uint64
 
-func (f freeing) Next(results []uint64) (scenario.Call, bool) {
+func (f freeing) Next(results []uint64) (scenario.Call, bool, error) {
 	return scenario.Calls{{Func: "free", Args: []scenario.Arg{scenario.Int(f())}}}.Next(results)
 }

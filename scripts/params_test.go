@@ -108,7 +108,8 @@ func TestPlan(t *testing.T) {
 		for i, want := range [][]string{{c.main}, c.worker} {
 			var got []string
 			for {
-				call, more := plan.Threads[i].Body.Next(make([]uint64, len(got)))
+				call, more, err := plan.Threads[i].Body.Next(make([]uint64, len(got)))
+				must(t, err)
 				if !more {
 					break
 				}

@@ -106,7 +106,7 @@ func TestBuild(t *testing.T) {
 // calls is a Body whose calls are known only when Setup has run.
 type calls func() scenario.Calls
 
-func (c calls) Next(results []uint64) (scenario.Call, bool) { return c().Next(results) }
+func (c calls) Next(results []uint64) (scenario.Call, bool, error) { return c().Next(results) }
 
 // On arm64 a builtin is one atomic instruction, and no loop of exclusives.
 func TestAtomics(t *testing.T) {

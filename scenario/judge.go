@@ -1,0 +1,88 @@
+package scenario
+
+import (
+	"errors"
+	"slices"
+)
+
+// View is what a plan's checks see of the process.
+type View struct {
+	s      *Session
+	reader int // the thread that what is read counts for, -1 for none
+}
+
+// Returned is a call that has just returned.
+type Returned struct {
+	Thread int // index into the plan's threads
+	Call   Call
+	Result uint64
+}
+
+func (s *Session) view(reader int) *View { return &View{s, reader} }
+
+// Results are what thread i's calls have returned so far.
+func (v *View) Results(i int) []uint64 { return slices.Clone(v.s.threads[i].results) }
+
+// Read copies memory of the guest, false where none is mapped. After a call it is
+// an access of the thread that made the call, at the moment when that returned: what
+// a check finds depends on which thread came first, and a search has to know.
+func (v *View) Read(addr, size uint64) ([]byte, bool) {
+	b, ok := v.s.M.Read(addr, size)
+	if ok {
+		v.s.sawShared(v.reader, addr, size)
+	}
+	return b, ok
+}
+
+// CString reads a string of the guest, false when there is none.
+func (v *View) CString(addr uint64) (string, bool) {
+	text, ok := v.s.M.CString(addr, maxString)
+	if ok {
+		v.s.sawShared(v.reader, addr, uint64(len(text))+1)
+	}
+	return text, ok
+}
+
+// Lookup is the address of a function or object that a loaded library exports.
+func (v *View) Lookup(name string) (uint64, error) { return v.s.M.Lookup(name) }
+
+// Libc is the C library of the process.
+func (v *View) Libc() LibcID { return v.s.libc }
+
+// sawShared notes which bytes that a check after a call has read are shared.
+func (s *Session) sawShared(i int, addr, size uint64) {
+	if i < 0 {
+		return
+	}
+	for _, c := range s.M.CountReads(s.threads[i].machine, addr, size) {
+		s.seen = append(s.seen, Access(c))
+	}
+}
+
+// judge has the plan judge a race in which every thread has made all its calls.
+func (s *Session) judge() error {
+	if s.verdict != nil || s.M.End() != nil {
+		return nil
+	}
+	for i := range s.threads {
+		if !s.threads[i].done {
+			return nil
+		}
+	}
+	s.verdict = &Outcome{Kind: OK, Thread: -1}
+	if s.Plan.Check == nil {
+		return nil
+	}
+	return s.fault(-1, s.Plan.Check(s.view(-1)))
+}
+
+// fault ends the race when a check or the body of thread i has found a fault; i is
+// -1 when no thread is to blame.
+func (s *Session) fault(i int, err error) error {
+	var f *Failure
+	if errors.As(err, &f) {
+		s.verdict = &Outcome{Kind: Check, Thread: i, Message: f.Message}
+		return nil
+	}
+	return err
+}
