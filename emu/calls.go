@@ -82,6 +82,9 @@ func (m *Machine) StopTracing() {
 }
 
 func (m *Machine) exports(name string) bool {
+	if _, ok := m.routine(name); ok {
+		return true
+	}
 	return slices.ContainsFunc(m.Modules(), func(mod *Module) bool {
 		_, ok := mod.Image.Symbol(name)
 		return ok

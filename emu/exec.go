@@ -12,7 +12,8 @@ import (
 // programPath is what the made-up program is called in the guest.
 const programPath = "/emurace-program"
 
-// trapSize is the distance of the program's traps from each other.
+// trapSize is the distance of the program's traps from each other, and what its
+// routines are aligned to.
 const trapSize = 16
 
 // exec does the kernel's part of execve: it maps the program and its
@@ -23,13 +24,8 @@ func (m *Machine) exec(o Options) error {
 		return err
 	}
 	m.libs = libs
-	// Three traps: the entry, where calls return to, where threads start.
-	var code []byte
-	for range 3 {
-		code = append(code, m.arch.trap...)
-		code = append(code, make([]byte, trapSize-len(m.arch.trap))...)
-	}
-	data, layout, err := loader.Stub(loader.StubSpec{Arch: m.arch.id, Needed: libs, Code: code, DataSize: dataSize})
+	code, names := programCode(m.arch)
+	data, layout, err := loader.Stub(loader.StubSpec{Arch: m.arch.id, Needed: libs, Code: code, DataSize: dataSize, Symbols: names})
 	if err != nil {
 		return err
 	}
@@ -42,6 +38,10 @@ func (m *Machine) exec(o Options) error {
 	m.ret = m.entry + trapSize
 	m.start = m.ret + trapSize
 	m.eng.SetTrap(m.entry, m.start+trapSize)
+	m.routines = &Module{
+		Path: programPath, Image: program, Base: programBase,
+		Lo: m.start + trapSize, Hi: m.entry + uint64(len(code)),
+	}
 	m.dataStart = programBase + layout.DataVaddr
 	m.dataEnd = m.dataStart + dataSize
 	m.st.data = m.dataStart

@@ -43,8 +43,9 @@ type Machine struct {
 	counted  []Counted // by traces at the present breakpoint; see CountWrite
 	countErr error
 
-	program *loader.Image // see Program
-	auxv    []byte        // see Auxv
+	program  *loader.Image // see Program
+	routines *Module       // the part of it that can be called
+	auxv     []byte        // see Auxv
 
 	entry, ret, start  uint64 // the traps of the program's code
 	dataStart, dataEnd uint64

@@ -46,8 +46,13 @@ func (m *Machine) Modules() []*Module {
 }
 
 // Module returns the image that addr lies in. What the process has mapped into
-// a gap between an image's segments is not the image's.
+// a gap between an image's segments is not the image's. Of the made-up program only
+// the routines count, as a Module of their extent: the return address of a call is
+// in no module, which is where backtraces end.
 func (m *Machine) Module(addr uint64) (*Module, bool) {
+	if r := m.routines; addr >= r.Lo && addr < r.Hi {
+		return r, true
+	}
 	for _, mod := range m.Modules() {
 		if addr < mod.Lo || addr >= mod.Hi {
 			continue
@@ -85,8 +90,12 @@ func (m *Machine) Libc() (*Module, bool) {
 
 // Lookup finds the address of a function or object that a library exports, as
 // a program that links with it would get it: the default version, from the
-// first library that has it, an IFUNC resolved by its own resolver.
+// first library that has it, an IFUNC resolved by its own resolver. Names that begin
+// with RoutinePrefix are those of the made-up program's own functions.
 func (m *Machine) Lookup(name string) (uint64, error) {
+	if addr, ok := m.routine(name); ok {
+		return addr, nil
+	}
 	mods := slices.Clone(m.Modules())
 	rank := func(mod *Module) int {
 		if i := slices.Index(m.libs, mod.Image.Soname); i >= 0 {

@@ -13,6 +13,7 @@ const (
 	maxStubCode   = 1 << 20
 	maxStubData   = 1 << 29
 	maxStubNeeded = 256
+	maxStubNames  = 256
 )
 
 // StubSpec describes a program for Stub.
@@ -22,6 +23,13 @@ type StubSpec struct {
 	Needed   []string // libraries to load (DT_NEEDED), in order
 	Code     []byte   // machine code at the entry, position-independent; not empty
 	DataSize uint64   // bytes of zeroed, writable memory
+	Symbols  []StubSymbol
+}
+
+// StubSymbol names a function in a stub's code.
+type StubSymbol struct {
+	Name      string
+	Off, Size uint64 // in Code, in bytes
 }
 
 // StubLayout says where a stub has its parts, before the load bias.
@@ -35,9 +43,9 @@ const stubPhdrs = 6
 
 // Stub makes a position-independent program that does nothing of its own but
 // name a dynamic linker and libraries: the guest's ld.so loads and relocates
-// them as for any program and then jumps to Code. The file is complete without
-// section headers, as the specification allows for executables; it exports and
-// imports no symbol.
+// them as for any program and then jumps to Code. It exports and imports no symbol;
+// Symbols are for whoever looks at it, in a .symtab behind all that is mapped. Only
+// with them has the file section headers, which executables may do without.
 //
 // It has two pages and the data:
 //
@@ -122,7 +130,58 @@ func Stub(spec StubSpec) ([]byte, StubLayout, error) {
 		p.Memsz = max(p.Memsz, p.Filesz)
 		putPhdr(out[ehdrSize+i*phdrSize:], p)
 	}
+	if len(spec.Symbols) > 0 {
+		out = appendStubSections(out, spec, code, Segment{Offset: dynstr, Filesz: dynstrSize}, Segment{Offset: dyn, Filesz: dynSize})
+	}
 	return out, layout, nil
+}
+
+// stubText is the number of the section that a stub's code is in.
+const stubText = 1
+
+// appendStubSections puts the symbols behind a stub, and the section headers
+// through which they are found.
+func appendStubSections(out []byte, spec StubSpec, code uint64, dynstr, dynamic Segment) []byte {
+	symtab, strtab := make([]byte, symSize), []byte{0} // the first symbol is null
+	for _, s := range spec.Symbols {
+		symtab = le.AppendUint32(symtab, uint32(len(strtab)))
+		symtab = append(symtab, elf.ST_INFO(elf.STB_GLOBAL, elf.STT_FUNC), 0)
+		symtab = le.AppendUint16(symtab, stubText)
+		symtab = le.AppendUint64(le.AppendUint64(symtab, code+s.Off), s.Size)
+		strtab = append(append(strtab, s.Name...), 0)
+	}
+	const names = "\x00.text\x00.dynstr\x00.dynamic\x00.symtab\x00.strtab\x00.shstrtab\x00"
+	const alloc, write, exec = elf.SHF_ALLOC, elf.SHF_WRITE, elf.SHF_EXECINSTR
+	var headers []byte
+	header := func(name string, kind elf.SectionType, flags elf.SectionFlag, at Segment, link, info uint32, entry uint64) {
+		headers = le.AppendUint32(headers, uint32(max(0, strings.Index(names, name+"\x00"))))
+		headers = le.AppendUint32(headers, uint32(kind))
+		for _, v := range []uint64{uint64(flags), at.Vaddr, at.Offset, at.Filesz} {
+			headers = le.AppendUint64(headers, v)
+		}
+		headers = le.AppendUint32(le.AppendUint32(headers, link), info)
+		headers = le.AppendUint64(le.AppendUint64(headers, 8), entry) // alignment
+	}
+	mapped := func(s Segment) Segment {
+		s.Vaddr = s.Offset
+		return s
+	}
+	place := func(b []byte) Segment {
+		out = alignTo(out, 8)
+		out = append(out, b...)
+		return Segment{Offset: uint64(len(out) - len(b)), Filesz: uint64(len(b))}
+	}
+	header("", elf.SHT_NULL, 0, Segment{}, 0, 0, 0)
+	header(".text", elf.SHT_PROGBITS, alloc|exec, mapped(Segment{Offset: code, Filesz: uint64(len(spec.Code))}), 0, 0, 0)
+	header(".dynstr", elf.SHT_STRTAB, alloc, mapped(dynstr), 0, 0, 0)
+	header(".dynamic", elf.SHT_DYNAMIC, alloc|write, mapped(dynamic), 2, 0, dynSize)
+	header(".symtab", elf.SHT_SYMTAB, 0, place(symtab), 5, 1, symSize) // one local symbol: the null one
+	header(".strtab", elf.SHT_STRTAB, 0, place(strtab), 0, 0, 0)
+	header(".shstrtab", elf.SHT_STRTAB, 0, place([]byte(names)), 0, 0, 0)
+	le.PutUint64(out[40:], place(headers).Offset)           // e_shoff
+	le.PutUint16(out[60:], uint16(len(headers)/shdrSize))   // e_shnum
+	le.PutUint16(out[62:], uint16(len(headers)/shdrSize)-1) // e_shstrndx
+	return out
 }
 
 func (spec *StubSpec) check() error {
@@ -144,6 +203,17 @@ func (spec *StubSpec) check() error {
 	for i, name := range spec.Needed {
 		if err := checkStubName(name); err != nil {
 			return fmt.Errorf("stub: needed[%d]: %w", i, err)
+		}
+	}
+	if len(spec.Symbols) > maxStubNames {
+		return fmt.Errorf("stub: symbols: %d, at most %d", len(spec.Symbols), maxStubNames)
+	}
+	for i, s := range spec.Symbols {
+		if err := checkStubName(s.Name); err != nil {
+			return fmt.Errorf("stub: symbols[%d]: %w", i, err)
+		}
+		if n := uint64(len(spec.Code)); s.Off >= n || s.Size > n-s.Off {
+			return fmt.Errorf("stub: symbols[%d]: %s: %d bytes at %d of %d", i, s.Name, s.Size, s.Off, n)
 		}
 	}
 	return nil

@@ -87,6 +87,10 @@ func TestStubErrors(t *testing.T) {
 		{StubSpec{Arch: ARM64, Code: []byte{1}, Needed: []string{"a", ""}}, "needed[1]: empty"},
 		{StubSpec{Arch: ARM64, Code: []byte{1}, Needed: []string{"a\x00b"}}, "needed[0]: contains NUL"},
 		{StubSpec{Arch: ARM64, Code: []byte{1}, Interp: strings.Repeat("/", maxPath)}, "interp: 4096 bytes"},
+		{StubSpec{Arch: ARM64, Code: []byte{1}, Symbols: make([]StubSymbol, 257)}, "symbols: 257"},
+		{StubSpec{Arch: ARM64, Code: []byte{1}, Symbols: make([]StubSymbol, 1)}, "symbols[0]: empty"},
+		{StubSpec{Arch: ARM64, Code: []byte{1}, Symbols: []StubSymbol{{"f", 0, 1}, {"g", 0, 2}}}, "symbols[1]: g: 2 bytes at 0 of 1"},
+		{StubSpec{Arch: ARM64, Code: []byte{1}, Symbols: []StubSymbol{{"f", 1, 0}}}, "symbols[0]: f: 0 bytes at 1 of 1"},
 	} {
 		_, _, err := Stub(tc.spec)
 		checkError(t, err, "stub", tc.want)
@@ -97,25 +101,76 @@ func TestStubErrors(t *testing.T) {
 func TestStubReadelf(t *testing.T) {
 	for _, arch := range []Arch{ARM64, AMD64} {
 		data, _ := mustStub(t, arch)
-		file := filepath.Join(t.TempDir(), "stub")
-		if err := os.WriteFile(file, data, 0o600); err != nil {
-			t.Fatal(err)
-		}
-		cmd := exec.Command("readelf", "--all", "--wide", file)
-		cmd.Env = append(os.Environ(), "LC_ALL=C")
-		var stderr strings.Builder
-		cmd.Stderr = &stderr
-		out, err := cmd.Output()
-		if err != nil {
-			t.Fatalf("readelf of binutils is needed: %v\n%s", err, &stderr)
-		}
-		if stderr.Len() > 0 || bytes.Contains(bytes.ToLower(out), []byte("warning")) {
-			t.Errorf("%v: readelf complains: %s\n%s", arch, &stderr, out)
-		}
+		out := readelf(t, data)
 		for _, want := range []string{"Shared library: [libpthread.so.0]", "Shared library: [libc.so.6]", arch.Interp()} {
-			if !bytes.Contains(out, []byte(want)) {
+			if !strings.Contains(out, want) {
 				t.Errorf("%v: readelf does not show %q:\n%s", arch, want, out)
 			}
+		}
+	}
+}
+
+// readelf is all that readelf prints of a file; a complaint of it is an error.
+func readelf(t *testing.T, data []byte) string {
+	t.Helper()
+	file := filepath.Join(t.TempDir(), "stub")
+	if err := os.WriteFile(file, data, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.Command("readelf", "--all", "--wide", file)
+	cmd.Env = append(os.Environ(), "LC_ALL=C")
+	var stderr strings.Builder
+	cmd.Stderr = &stderr
+	out, err := cmd.Output()
+	if err != nil {
+		t.Fatalf("readelf of binutils is needed: %v\n%s", err, &stderr)
+	}
+	if stderr.Len() > 0 || bytes.Contains(bytes.ToLower(out), []byte("warning")) {
+		t.Errorf("readelf complains: %s\n%s", &stderr, out)
+	}
+	return string(out)
+}
+
+// TestStubSymbols: the names are there for who looks for them, in the file and for
+// readelf, and not for ld.so, whose work must not grow with them.
+func TestStubSymbols(t *testing.T) {
+	for _, arch := range []Arch{ARM64, AMD64} {
+		spec := StubSpec{Arch: arch, Code: make([]byte, 100), DataSize: 1, Symbols: []StubSymbol{{"first", 0, 8}, {"a.second", 48, 52}}}
+		data, layout, err := Stub(spec)
+		if err != nil {
+			t.Fatal(err)
+		}
+		im := mustParse(t, "stub", data)
+		if n := im.dynamicCount(); n != 1 {
+			t.Errorf("%d dynamic symbols, want the null one", n)
+		}
+		for _, s := range spec.Symbols {
+			got, ok := im.Symbol(s.Name)
+			if !ok || got.Addr != layout.CodeVaddr+s.Off || got.Size != s.Size || got.Type != elf.STT_FUNC {
+				t.Errorf("%s is %+v, %v", s.Name, got, ok)
+			}
+			if got, off, ok := im.SymbolAt(layout.CodeVaddr + s.Off + s.Size - 1); !ok || got.Name != s.Name || off != s.Size-1 {
+				t.Errorf("the last byte of %s is %s+%d, %v", s.Name, got.Name, off, ok)
+			}
+		}
+		if got, _, ok := im.SymbolAt(layout.CodeVaddr + 8); ok {
+			t.Errorf("between the two is %s", got.Name)
+		}
+		plain := spec
+		plain.Symbols = nil
+		bare, _, err := Stub(plain)
+		if err != nil {
+			t.Fatal(err)
+		}
+		// The section header's place and counts are all that is different in what is mapped.
+		mapped := bytes.Clone(data[:len(bare)])
+		copy(mapped[40:48], bare[40:])
+		copy(mapped[60:64], bare[60:])
+		if !bytes.Equal(mapped, bare) {
+			t.Error("names change what is mapped")
+		}
+		if out := readelf(t, data); !strings.Contains(out, "FUNC    GLOBAL DEFAULT    1 a.second") {
+			t.Errorf("readelf does not show the name:\n%s", out)
 		}
 	}
 }

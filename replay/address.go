@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+
+	"emurace/emu"
 )
 
 // ErrAddress is wrapped by errors about text that names no address.
@@ -48,7 +50,7 @@ func (h *History) term(text string, thread int) (uint64, error) {
 			return v, nil
 		}
 	}
-	for _, mod := range h.s.M.Modules() {
+	for _, mod := range append([]*emu.Module{h.s.M.Program()}, h.s.M.Modules()...) {
 		for _, s := range mod.Image.Named(text) {
 			return mod.Base + s.Addr, nil
 		}

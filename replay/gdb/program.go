@@ -7,7 +7,8 @@ import (
 	"emurace/loader"
 )
 
-// programName is what all of the made-up program's code is called.
+// programName is what the made-up program's traps are called. Its routines have names
+// of their own.
 const programName = "emurace_program"
 
 // sectionSize and symbolSize are those of 64-bit ELF.
@@ -17,13 +18,16 @@ const (
 )
 
 // programFile is the made-up program as a file for gdb: what is mapped, with
-// sections behind it, a name for its code, and the rule that nobody called it.
+// sections behind it, names for its code, and the rules that nobody called its traps
+// and how to come back from its routines.
 func programFile(m *emu.Machine) []byte {
 	p := m.Program()
 	out := append([]byte(nil), p.Image.Data()...)
 	entry, _, start := m.Traps()
 	code := entry - p.Base
-	size := start - entry + (start-entry)/2 // three traps, equally far apart
+	traps := start - entry + (start-entry)/2 // three of them, equally far apart
+	_, end := m.Routines()
+	size := end - entry
 
 	names := []byte{0}
 	type section struct {
@@ -60,18 +64,24 @@ func programFile(m *emu.Machine) []byte {
 	}
 	text := len(sections)
 	add(".text", section{kind: elf.SHT_PROGBITS, flags: elf.SHF_ALLOC | elf.SHF_EXECINSTR, addr: code, off: code, size: size})
-	off, n := content(outermost(m.Arch(), code, size))
+	off, n := content(callRules(m.Arch(), code, traps, size))
 	add(".debug_frame", section{kind: elf.SHT_PROGBITS, off: off, size: n})
 
-	symbols := make([]byte, 2*symbolSize) // the first is null
-	le.PutUint32(symbols[symbolSize:], 1)
-	symbols[symbolSize+4] = elf.ST_INFO(elf.STB_GLOBAL, elf.STT_FUNC)
-	le.PutUint16(symbols[symbolSize+6:], uint16(text))
-	le.PutUint64(symbols[symbolSize+8:], code)
-	le.PutUint64(symbols[symbolSize+16:], size)
+	symbols, strings := make([]byte, symbolSize), []byte{0} // the first is null
+	symbol := func(name string, addr, size uint64) {
+		symbols = le.AppendUint32(symbols, uint32(len(strings)))
+		symbols = append(symbols, elf.ST_INFO(elf.STB_GLOBAL, elf.STT_FUNC), 0)
+		symbols = le.AppendUint16(symbols, uint16(text))
+		symbols = le.AppendUint64(le.AppendUint64(symbols, addr), size)
+		strings = append(append(strings, name...), 0)
+	}
+	symbol(programName, code, traps)
+	for _, s := range p.Image.Symbols() {
+		symbol(s.Name, s.Addr, s.Size)
+	}
 	off, n = content(symbols)
 	add(".symtab", section{kind: elf.SHT_SYMTAB, off: off, size: n, link: uint32(len(sections) + 1), info: 1, entry: symbolSize})
-	off, n = content([]byte("\x00" + programName + "\x00"))
+	off, n = content(strings)
 	add(".strtab", section{kind: elf.SHT_STRTAB, off: off, size: n})
 	add(".shstrtab", section{kind: elf.SHT_STRTAB})
 	last := &sections[len(sections)-1]
@@ -95,24 +105,33 @@ func programFile(m *emu.Machine) []byte {
 	return out
 }
 
-// outermost is .debug_frame (DWARF 4, 6.4) with one rule for the code: its return
-// address is undefined, which ends a backtrace.
-func outermost(arch loader.Arch, code, size uint64) []byte {
-	const defCFA, undefined = 0x0c, 0x07
+// callRules is .debug_frame (DWARF 4, 6.4) for the code: the return address of the
+// traps is undefined, which ends a backtrace; that of the routines behind them is
+// where the call has put it.
+func callRules(arch loader.Arch, code, traps, size uint64) []byte {
+	const defCFA, undefined, offset = 0x0c, 0x07, 0x80
 	ret, sp := byte(16), byte(7) // the numbers of rip and rsp
+	pushed := []byte{defCFA, sp, 8, offset | ret, 1}
 	if arch == loader.ARM64 {
 		ret, sp = 30, 31
+		pushed = []byte{defCFA, sp, 0} // still in x30
 	}
-	record := func(out, body []byte) []byte {
+	var out []byte
+	record := func(body []byte) (at int) {
 		for len(body)%8 != 4 { // with its length a multiple of 8; 0 is DW_CFA_nop
 			body = append(body, 0)
 		}
-		return append(le.AppendUint32(out, uint32(len(body))), body...)
+		at = len(out)
+		out = append(le.AppendUint32(out, uint32(len(body))), body...)
+		return at
 	}
-	cie := le.AppendUint32(nil, 0xffffffff)
-	cie = append(cie, 1, 0, 1, 0x78, ret, defCFA, sp, 0, undefined, ret) // 0x78: -8 as SLEB128
-	out := record(nil, cie)
-	fde := le.AppendUint32(nil, 0) // the CIE is at 0
-	fde = le.AppendUint64(le.AppendUint64(fde, code), size)
-	return record(out, fde)
+	rule := func(from, size uint64, program ...byte) {
+		cie := le.AppendUint32(nil, 0xffffffff)
+		at := record(append(append(cie, 1, 0, 1, 0x78, ret), program...)) // 0x78: -8 as SLEB128
+		fde := le.AppendUint32(nil, uint32(at))
+		record(le.AppendUint64(le.AppendUint64(fde, from), size))
+	}
+	rule(code, traps, defCFA, sp, 0, undefined, ret)
+	rule(code+traps, size-traps, pushed...)
+	return out
 }
