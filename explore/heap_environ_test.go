@@ -36,10 +36,10 @@ func TestHeapEnviron(t *testing.T) {
 				sys, err := emu.OpenSystem(testroot.Dir(t, "debian:"+c.suite, arch.String()), arch)
 				must(t, err)
 				t.Cleanup(func() { must(t, sys.Close()) })
-				values, err := scripts.GetenvSetenv.Settle([]string{"name=" + c.name})
+				values, err := scripts.Get(scripts.Default).Settle([]string{"name=" + c.name})
 				must(t, err)
 				plan := func() *scenario.Plan {
-					p, err := scripts.GetenvSetenv.Build(values)
+					p, err := scripts.Get(scripts.Default).Build(values)
 					must(t, err)
 					return p
 				}

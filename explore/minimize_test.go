@@ -30,10 +30,10 @@ func minimized(t *testing.T, start func() (*scenario.Session, error), f Finding)
 // Found by whatever strategy, it is cut to the same.
 func TestMinimizeGetenv(t *testing.T) {
 	eachArch(t, func(t *testing.T, sys *emu.System) {
-		values, err := scripts.GetenvSetenv.Settle(nil)
+		values, err := scripts.Get(scripts.Default).Settle(nil)
 		must(t, err)
 		start := func() (*scenario.Session, error) {
-			plan, err := scripts.GetenvSetenv.Build(values)
+			plan, err := scripts.Get(scripts.Default).Build(values)
 			must(t, err)
 			return scenario.Start(sys, plan, 1)
 		}

@@ -13,10 +13,10 @@ import (
 
 func environ(t testing.TB, settings ...string) plan {
 	t.Helper()
-	values, err := scripts.GetenvSetenv.Settle(settings)
+	values, err := scripts.Get(scripts.Default).Settle(settings)
 	must(t, err)
 	return func() *scenario.Plan {
-		p, err := scripts.GetenvSetenv.Build(values)
+		p, err := scripts.Get(scripts.Default).Build(values)
 		must(t, err)
 		return p
 	}

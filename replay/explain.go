@@ -24,7 +24,7 @@ type Explanation struct {
 	Outcome scenario.Outcome
 	Names   []string // of the racing threads
 	At      *Act     // the failing instruction; nil for deadlock and livelock
-	Message string   // what the process printed last, for an abort
+	Message string   // what the process printed last, for an abort; what a check said
 
 	// Register is the one whose value made the address that faulted.
 	Register string
@@ -82,6 +82,9 @@ func Explain(h *History) (*Explanation, error) {
 	}
 	x := &Explanation{Outcome: o, Names: s.Names(), Schedule: h.schedule, Steps: s.Steps()}
 	x.Threads = threadStates(s)
+	if o.Kind == scenario.Check {
+		x.Message = o.Message
+	}
 	if o.Kind == scenario.Abort {
 		if out := s.M.Output(); len(out) > 0 {
 			x.Message = string(out[len(out)-1].Data)

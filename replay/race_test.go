@@ -77,9 +77,9 @@ func findRace(t testing.TB, suite string, arch loader.Arch, settings ...string) 
 	if f, ok := finds[key]; ok {
 		return f
 	}
-	values, err := scripts.GetenvSetenv.Settle(settings)
+	values, err := scripts.Get(scripts.Default).Settle(settings)
 	must(t, err)
-	f := find{recipe: Recipe{Scenario: scripts.GetenvSetenv, Values: values, Arch: arch, Source: "debian:" + suite, Seed: 1}}
+	f := find{recipe: Recipe{Scenario: scripts.Get(scripts.Default), Values: values, Arch: arch, Source: "debian:" + suite, Seed: 1}}
 	f.Session, err = startRace(system(t, suite, arch), f.recipe)
 	must(t, err)
 	start := func() (*scenario.Session, error) { return startRace(system(t, suite, arch), f.recipe) }

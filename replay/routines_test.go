@@ -12,17 +12,17 @@ import (
 // fromWord is a thread that reads an address from a word and then what is there.
 type fromWord struct{ at *uint64 }
 
-func (f fromWord) Next(results []uint64) (scenario.Call, bool) {
+func (f fromWord) Next(results []uint64) (scenario.Call, bool, error) {
 	load := func(addr uint64) scenario.Call {
 		return scenario.Call{Func: "emurace.load64", Args: []scenario.Arg{scenario.Int(addr)}}
 	}
 	switch len(results) {
 	case 0:
-		return load(*f.at), true
+		return load(*f.at), true, nil
 	case 1:
-		return load(results[0]), true
+		return load(results[0]), true, nil
 	}
-	return scenario.Call{}, false
+	return scenario.Call{}, false, nil
 }
 
 // TestRoutinesShown: a thread reads a pointer that another one spoils, each by the

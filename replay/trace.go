@@ -17,7 +17,7 @@ import (
 
 // FormatVersion is the version of the trace format that is written. A reader
 // refuses every other one.
-const FormatVersion = 1
+const FormatVersion = 2
 
 // maxTrace bounds the size of a trace file, in bytes.
 const maxTrace = 64 << 20
@@ -27,14 +27,17 @@ type Trace struct {
 	Format   int      `json:"emurace_trace"`
 	Scenario string   `json:"scenario"`
 	Settings []string `json:"settings"` // NAME=VALUE, every parameter
-	Arch     string   `json:"arch"`
-	Libc     Libc     `json:"libc"`
-	Modules  []File   `json:"modules"` // every library in the process
-	Seed     uint64   `json:"seed"`
-	Schedule []string `json:"schedule"` // as scenario.Slice.Text writes it
-	Outcome  Outcome  `json:"outcome"`
-	Steps    uint64   `json:"steps"`  // instructions from the race's start
-	Digest   string   `json:"digest"` // of the final state; see emu.Machine.Digest
+	// Script is the scenario's source, with what it loads, as it was when the trace
+	// was made.
+	Script   []scenario.File `json:"script"`
+	Arch     string          `json:"arch"`
+	Libc     Libc            `json:"libc"`
+	Modules  []File          `json:"modules"` // every library in the process
+	Seed     uint64          `json:"seed"`
+	Schedule []string        `json:"schedule"` // as scenario.Slice.Text writes it
+	Outcome  Outcome         `json:"outcome"`
+	Steps    uint64          `json:"steps"`  // instructions from the race's start
+	Digest   string          `json:"digest"` // of the final state; see emu.Machine.Digest
 }
 
 // Libc says which C library a trace belongs to.
@@ -60,15 +63,15 @@ type Outcome struct {
 	Access  string        `json:"access,omitempty"`  // of a segv: read, write, execute
 	Address string        `json:"address,omitempty"` // of a segv
 	Signal  int           `json:"signal,omitempty"`
-	Code    *int          `json:"code,omitempty"` // of an exit
-	Detail  string        `json:"detail,omitempty"`
+	Code    *int          `json:"code,omitempty"`   // of an exit
+	Detail  string        `json:"detail,omitempty"` // of an exception, and what a check has said
 }
 
 func hex(v uint64) string { return "0x" + strconv.FormatUint(v, 16) }
 
 // outcomeText writes an outcome with the names of its session.
 func outcomeText(o scenario.Outcome, names []string) Outcome {
-	t := Outcome{Kind: o.Kind}
+	t := Outcome{Kind: o.Kind, Detail: o.Message}
 	if o.Thread >= 0 {
 		t.Thread = names[o.Thread]
 	}
@@ -112,7 +115,7 @@ func Record(s *scenario.Session, r Recipe, schedule scenario.Schedule) (*Trace, 
 		return nil, err
 	}
 	t := &Trace{
-		Format: FormatVersion, Scenario: r.Scenario.Name, Settings: r.Scenario.Settings(r.Values),
+		Format: FormatVersion, Scenario: r.Scenario.Name, Settings: r.Scenario.Settings(r.Values), Script: r.Scenario.Source,
 		Arch: r.Arch.String(), Seed: r.Seed, Schedule: schedule.Texts(s.Names()),
 		Outcome: outcomeText(outcome, s.Names()), Steps: s.Steps(), Digest: digest,
 		Modules: modules(s),

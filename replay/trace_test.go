@@ -130,9 +130,9 @@ func TestDecodeErrors(t *testing.T) {
 		{"null", "null", "not a readable trace: no field emurace_trace"},
 		{"another object", `{"a": 1}`, "not a readable trace: no field emurace_trace"},
 		{"no version", with(t, "emurace_trace", "null"), "not a readable trace: no field emurace_trace"},
-		{"newer version", with(t, "emurace_trace", "2"), "trace of another format version: 2, this emurace reads 1"},
-		{"newer version with other fields", `{"emurace_trace": 9, "scenario": 7, "new": {}}`, "trace of another format version: 9, this emurace reads 1"},
-		{"version 0", with(t, "emurace_trace", "0"), "trace of another format version: 0, this emurace reads 1"},
+		{"newer version", with(t, "emurace_trace", "3"), "trace of another format version: 3, this emurace reads 2"},
+		{"newer version with other fields", `{"emurace_trace": 9, "scenario": 7, "new": {}}`, "trace of another format version: 9, this emurace reads 2"},
+		{"version 0", with(t, "emurace_trace", "0"), "trace of another format version: 0, this emurace reads 2"},
 		{"version as text", with(t, "emurace_trace", `"1"`), "not a readable trace: field emurace_trace is a JSON string, not a whole number"},
 		{"unknown field", with(t, "colour", "1"), `not a readable trace: unknown field "colour"`},
 		{"unknown inner field", with(t, "libc.colour", "1"), `not a readable trace: unknown field "colour"`},
@@ -221,9 +221,9 @@ func TestDecodeReader(t *testing.T) {
 // and what is written does not change any more.
 func FuzzDecode(f *testing.F) {
 	f.Add(encode(f, sample()))
-	f.Add([]byte(`{"emurace_trace":1,"SCENARIO":"a","arch":"\ud800","libc":{"sha256":"x"},"schedule":[null],"outcome":{"kind":"ok"},"digest":"d"}`))
-	f.Add([]byte(`{"emurace_trace":1,"emurace_trace":2}`))
-	f.Add([]byte(`{"emurace_trace":2}`))
+	f.Add([]byte(`{"emurace_trace":2,"SCENARIO":"a","arch":"\ud800","libc":{"sha256":"x"},"schedule":[null],"outcome":{"kind":"ok"},"digest":"d"}`))
+	f.Add([]byte(`{"emurace_trace":2,"emurace_trace":2}`))
+	f.Add([]byte(`{"emurace_trace":3}`))
 	f.Add([]byte("{"))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		trace, err := Decode(bytes.NewReader(data))

@@ -3,6 +3,8 @@ package scenario
 import (
 	"errors"
 	"slices"
+
+	"emurace/loader"
 )
 
 // View is what a plan's checks see of the process.
@@ -48,6 +50,9 @@ func (v *View) Lookup(name string) (uint64, error) { return v.s.M.Lookup(name) }
 
 // Libc is the C library of the process.
 func (v *View) Libc() LibcID { return v.s.libc }
+
+// Arch is the guest's architecture.
+func (v *View) Arch() loader.Arch { return v.s.M.Arch() }
 
 // sawShared notes which bytes that a check after a call has read are shared.
 func (s *Session) sawShared(i int, addr, size uint64) {

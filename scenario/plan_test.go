@@ -35,9 +35,9 @@ func TestPlanErrors(t *testing.T) {
 		want string
 	}{
 		"no threads":     {&Plan{}, "scenario: no threads race"},
-		"empty name":     {idle(Main, ""), `scenario: thread 1: the name "" is empty or taken`},
-		"name twice":     {idle(Main, "a", "b", "a"), `scenario: thread 3: the name "a" is empty or taken`},
-		"two mains":      {idle(Main, Main), `scenario: thread 1: the name "main" is empty or taken`},
+		"empty name":     {idle(Main, ""), `scenario: thread 1: the name is empty`},
+		"name twice":     {idle(Main, "a", "b", "a"), `scenario: thread 3: the name "a" is taken`},
+		"two mains":      {idle(Main, Main), `scenario: thread 1: the name "main" is taken`},
 		"name of two":    {idle(Main, "a 5"), `scenario: thread 1: the name "a 5" is not one printable word`},
 		"name of lines":  {idle("a\nb"), `scenario: thread 0: the name "a\nb" is not one printable word`},
 		"many threads":   {idle(many...), "bytes do not fit the program's"},

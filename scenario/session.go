@@ -1,6 +1,7 @@
 package scenario
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -95,13 +96,24 @@ func (p *Plan) check() error {
 		return fmt.Errorf("scenario: no threads race")
 	}
 	for i, t := range p.Threads {
-		if t.Name == "" || slices.ContainsFunc(p.Threads[:i], func(o Thread) bool { return o.Name == t.Name }) {
-			return fmt.Errorf("scenario: thread %d: the name %q is empty or taken", i, t.Name)
+		if slices.ContainsFunc(p.Threads[:i], func(o Thread) bool { return o.Name == t.Name }) {
+			return fmt.Errorf("scenario: thread %d: the name %q is taken", i, t.Name)
 		}
-		// A schedule names its threads, one word each.
-		if strings.ContainsFunc(t.Name, func(c rune) bool { return unicode.IsSpace(c) || !unicode.IsPrint(c) }) {
-			return fmt.Errorf("scenario: thread %d: the name %q is not one printable word", i, t.Name)
+		if err := CheckThreadName(t.Name); err != nil {
+			return fmt.Errorf("scenario: thread %d: %w", i, err)
 		}
+	}
+	return nil
+}
+
+// CheckThreadName is an error when a thread cannot be called that: a schedule names
+// its threads, one word each.
+func CheckThreadName(name string) error {
+	if name == "" {
+		return errors.New("the name is empty")
+	}
+	if strings.ContainsFunc(name, func(c rune) bool { return unicode.IsSpace(c) || !unicode.IsPrint(c) }) {
+		return fmt.Errorf("the name %q is not one printable word", name)
 	}
 	return nil
 }

@@ -13,12 +13,16 @@ type Setup struct{ s *Session }
 // Call makes a call on a racing thread while every other thread stands still,
 // and returns its result.
 func (u *Setup) Call(thread string, fn string, args ...Arg) (uint64, error) {
+	return u.Make(thread, Call{Func: fn, Args: args})
+}
+
+// Make is Call for a call of any kind but one that only places data.
+func (u *Setup) Make(thread string, call Call) (uint64, error) {
 	s := u.s
 	i := slices.Index(s.Names(), thread)
 	if i < 0 {
-		return 0, fmt.Errorf("call %s: no thread %q", fn, thread)
+		return 0, fmt.Errorf("call %s: no thread %q", call.Func, thread)
 	}
-	call := Call{Func: fn, Args: args}
 	addr, values, err := s.prepare(i, call)
 	if err != nil {
 		return 0, err

@@ -1,2 +1,4 @@
-// Package scripts holds the scenarios that ship with emurace.
+// Package scripts holds the scenarios that ship with emurace, and reads those of
+// its users. They are written in the language of package stage; docs/scenarios.md
+// shows them.
 package scripts

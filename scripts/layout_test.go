@@ -46,10 +46,10 @@ func must(t testing.TB, err error) {
 // starter makes sessions of the scenario with some settings.
 func starter(t testing.TB, sys *emu.System, settings ...string) func() (*scenario.Session, error) {
 	t.Helper()
-	v, err := GetenvSetenv.Settle(settings)
+	v, err := Get(Default).Settle(settings)
 	must(t, err)
 	return func() (*scenario.Session, error) {
-		plan, err := GetenvSetenv.Build(v)
+		plan, err := Get(Default).Build(v)
 		if err != nil {
 			return nil, err
 		}
@@ -175,9 +175,9 @@ func TestEntries(t *testing.T) {
 func TestArenas(t *testing.T) {
 	eachSystem(t, sysroot.Suites(), func(t *testing.T, sys *emu.System) {
 		for _, setting := range []string{"tcache=off", "tcache=on", "tcache=full"} {
-			v, err := GetenvSetenv.Settle([]string{setting})
+			v, err := Get(Default).Settle([]string{setting})
 			must(t, err)
-			plan, err := GetenvSetenv.Build(v)
+			plan, err := Get(Default).Build(v)
 			must(t, err)
 			for i := range plan.Threads {
 				plan.Threads[i].Body = scenario.Calls{{Func: "malloc", Args: []scenario.Arg{scenario.Int(1000)}}}
@@ -208,9 +208,9 @@ func TestFullBin(t *testing.T) {
 		// A free chunk outside of the bins of tcache and fastbins tells so in
 		// the chunk behind it.
 		for setting, goesPast := range map[string]bool{"tcache=off": true, "tcache=on": false, "tcache=full": true} {
-			v, err := GetenvSetenv.Settle([]string{setting})
+			v, err := Get(Default).Settle([]string{setting})
 			must(t, err)
-			plan, err := GetenvSetenv.Build(v)
+			plan, err := Get(Default).Build(v)
 			must(t, err)
 			block := uint64(0)
 			setup := plan.Setup
@@ -218,10 +218,10 @@ func TestFullBin(t *testing.T) {
 				if err := setup(u); err != nil {
 					return err
 				}
-				if block, err = allocate(u, scenario.Main, 67*8); err != nil {
+				if block, err = u.Call(scenario.Main, "malloc", scenario.Int(67*8)); err != nil {
 					return err
 				}
-				_, err = allocate(u, scenario.Main, 24)
+				_, err = u.Call(scenario.Main, "malloc", scenario.Int(24))
 				return err
 			}
 			plan.Threads[1].Body = freeing(func() uint64 { return block })

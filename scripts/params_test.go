@@ -70,7 +70,7 @@ func TestParams(t *testing.T) {
 		"threads=2":  `setting "threads=2": getenv-setenv has no parameter "threads", only entries, tcache, setenvs, name, file, dir`,
 		"entries 66": `setting "entries 66": not NAME=VALUE`,
 	} {
-		_, err := GetenvSetenv.Settle([]string{setting})
+		_, err := Get(Default).Settle([]string{setting})
 		if want == "" && err != nil || want != "" && (err == nil || !strings.Contains(err.Error(), want)) {
 			t.Errorf("%q: %v, want %q", setting, err, want)
 		}
@@ -95,9 +95,9 @@ func TestPlan(t *testing.T) {
 		{[]string{"entries=4096", "tcache=full", "file=f", "dir=d"}, 4095, false, `getenv("LANGUAGE")`, []string{
 			`setenv("SSL_CERT_FILE", "f", 1)`, `setenv("SSL_CERT_DIR", "d", 1)`}},
 	} {
-		v, err := GetenvSetenv.Settle(c.settings)
+		v, err := Get(Default).Settle(c.settings)
 		must(t, err)
-		plan, err := buildGetenvSetenv(v)
+		plan, err := Get(Default).Build(v)
 		must(t, err)
 		if len(plan.Env) != c.env || strings.HasPrefix(plan.Env[0], "GLIBC_TUNABLES=") != c.tunables {
 			t.Errorf("%q: %d variables, the first %s", c.settings, len(plan.Env), plan.Env[0])
@@ -120,7 +120,7 @@ func TestPlan(t *testing.T) {
 			}
 		}
 	}
-	if _, err := buildGetenvSetenv(scenario.Values{"entries": "many"}); err == nil {
+	if _, err := Get(Default).Build(scenario.Values{"entries": "many"}); err == nil {
 		t.Error("unchecked values give a plan")
 	}
 }

@@ -1,19 +1,180 @@
 package scripts
 
-import "emurace/scenario"
+import (
+	"embed"
+	"fmt"
+	"io/fs"
+	"os"
+	"path"
+	"slices"
+	"strings"
+	"sync"
 
-// Default is the scenario that runs when none is named.
+	"emurace/scenario"
+	"emurace/scripts/sandbox"
+	"emurace/scripts/stage"
+)
+
+//go:embed *.star lib/*.star
+var shipped embed.FS
+
+// Suffix is how the names of scripts end.
+const Suffix = ".star"
+
+// Default is the scenario that is explored when none is named.
 const Default = "getenv-setenv"
 
-// All lists the scenarios, by name.
-func All() []*scenario.Scenario { return []*scenario.Scenario{GetenvSetenv} }
+// Script is a file that was read.
+type Script struct {
+	Program *sandbox.Program
+	source  []scenario.File
+}
 
-// Find returns the scenario of a name.
-func Find(name string) (*scenario.Scenario, bool) {
-	for _, s := range All() {
-		if s.Name == name {
-			return s, true
-		}
+// Compile reads a script of the given name. It can load the modules that ship, and
+// no other file. Its errors are of type *sandbox.Error.
+func Compile(name, text string) (*Script, error) {
+	return compile(name, text, modules())
+}
+
+// FromSource reads a script as a trace keeps it: the file itself, and then what it
+// loads, which is taken from there and nowhere else.
+func FromSource(files []scenario.File) (*Script, error) {
+	if len(files) == 0 {
+		return nil, &sandbox.Error{Msg: "it holds no script"}
 	}
-	return nil, false
+	loads := map[string]string{}
+	for _, f := range files[1:] {
+		loads[f.Name] = f.Text
+	}
+	return compile(files[0].Name, files[0].Text, loads)
+}
+
+func compile(name, text string, loads map[string]string) (*Script, error) {
+	program, err := sandbox.Compile(sandbox.Source{Name: name, Text: text, Modules: loads}, stage.Names())
+	if err != nil {
+		return nil, err
+	}
+	s := &Script{Program: program, source: []scenario.File{{Name: name, Text: text}}}
+	for _, m := range program.Loads() {
+		s.source = append(s.source, scenario.File{Name: m, Text: loads[m]})
+	}
+	return s, nil
+}
+
+// Scenario is what the script declares; stage.ErrNone when that is no scenario.
+func (s *Script) Scenario() (*scenario.Scenario, error) {
+	sc, err := stage.Scenario(s.Program, stage.Host{Print: printOnce})
+	if err == nil {
+		sc.Source = s.source
+	}
+	return sc, err
+}
+
+// Read reads a user's script. The script is called by the last part of the file's
+// name. Errors are those of the file system, or of type *sandbox.Error.
+func Read(file string) (*Script, error) {
+	info, err := os.Stat(file)
+	switch {
+	case err != nil:
+		return nil, err
+	case !info.Mode().IsRegular():
+		return nil, fmt.Errorf("%s: not a regular file", file)
+	case info.Size() > sandbox.MaxSource:
+		return nil, &sandbox.Error{Msg: fmt.Sprintf("%s: more than %d bytes", file, sandbox.MaxSource)}
+	}
+	text, err := os.ReadFile(file)
+	if err != nil {
+		return nil, err
+	}
+	return Compile(path.Base(file), string(text))
+}
+
+// IsFile tells whether a scenario's name on the command line means a file.
+func IsFile(name string) bool { return strings.HasSuffix(name, Suffix) }
+
+// modules are the files that scripts can load.
+var modules = sync.OnceValue(func() map[string]string {
+	found := map[string]string{}
+	for name, text := range read("lib/*" + Suffix) {
+		found[path.Base(name)] = text
+	}
+	return found
+})
+
+func read(pattern string) map[string]string {
+	texts := map[string]string{}
+	names, err := fs.Glob(shipped, pattern)
+	for _, name := range names {
+		var text []byte
+		if text, err = shipped.ReadFile(name); err != nil {
+			break
+		}
+		texts[name] = string(text)
+	}
+	if err != nil {
+		panic(err) // the files are part of the program
+	}
+	return texts
+}
+
+// Names lists the scenarios that ship, the default one first.
+func Names() []string {
+	names := []string{}
+	for name := range read("*" + Suffix) {
+		names = append(names, strings.TrimSuffix(name, Suffix))
+	}
+	slices.SortFunc(names, func(a, b string) int {
+		if (a == Default) != (b == Default) {
+			if a == Default {
+				return -1
+			}
+			return 1
+		}
+		return strings.Compare(a, b)
+	})
+	return names
+}
+
+// Get reads a scenario that is known to ship; there is a panic otherwise.
+func Get(name string) *scenario.Scenario {
+	sc, ok := Find(name)
+	if !ok {
+		panic("no scenario of the name ships: " + name)
+	}
+	return sc
+}
+
+// All reads the scenarios that ship, the default one first.
+func All() []*scenario.Scenario {
+	var list []*scenario.Scenario
+	for _, name := range Names() {
+		list = append(list, Get(name))
+	}
+	return list
+}
+
+var shippedScenarios sync.Map // *scenario.Scenario by name
+
+// Find reads the scenario of a name, false when none that ships has it.
+func Find(name string) (*scenario.Scenario, bool) {
+	if sc, ok := shippedScenarios.Load(name); ok {
+		return sc.(*scenario.Scenario), true
+	}
+	if !slices.Contains(Names(), name) {
+		return nil, false
+	}
+	text, err := shipped.ReadFile(name + Suffix)
+	if err != nil {
+		panic(err) // the file is part of the program
+	}
+	s, err := Compile(name+Suffix, string(text))
+	if err != nil {
+		panic(err)
+	}
+	sc, err := s.Scenario()
+	if err != nil {
+		panic(err)
+	}
+	shippedScenarios.Store(name, sc)
+	return sc, true
 }

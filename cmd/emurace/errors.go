@@ -29,6 +29,9 @@ type failure struct {
 	code  int
 	cause error
 	hint  string
+	// detail is lines that come between the two, such as the calls in progress in a
+	// script; each ends with a line end.
+	detail string
 }
 
 // Error is the cause's text.
@@ -42,9 +45,9 @@ func (f *failure) Error() string {
 // Unwrap is the cause.
 func (f *failure) Unwrap() error { return f.cause }
 
-func usage(err error, hint string) error { return &failure{exitUsage, err, hint} }
+func usage(err error, hint string) error { return &failure{code: exitUsage, cause: err, hint: hint} }
 
-func surroundings(err error, hint string) error { return &failure{exitSurroundings, err, hint} }
+func surroundings(err error, hint string) error { return &failure{code: exitSurroundings, cause: err, hint: hint} }
 
 // exit ends the program with a code and no message.
 func exit(code int) error {
@@ -80,7 +83,7 @@ func finish(err error, stderr io.Writer) int {
 			hint = lastHint(f.cause)
 		}
 		// There is nothing left to do when even this cannot be written.
-		_, _ = fmt.Fprintf(stderr, "emurace: %s\nhint: %s\n", oneLine(f.cause.Error()), oneLine(hint))
+		_, _ = fmt.Fprintf(stderr, "emurace: %s\n%shint: %s\n", oneLine(f.cause.Error()), lines(f.detail), oneLine(hint))
 	}
 	return f.code
 }
@@ -92,6 +95,16 @@ func lastHint(err error) string {
 		return "direct standard output to a place that can be written"
 	}
 	return "if the files and limits of this machine are in order, it is a fault of emurace: please report it"
+}
+
+// lines is oneLine for a text of several.
+func lines(text string) string {
+	var b strings.Builder
+	for line := range strings.Lines(text) {
+		indent := len(line) - len(strings.TrimLeft(line, " "))
+		b.WriteString(line[:indent] + oneLine(line) + "\n")
+	}
+	return b.String()
 }
 
 // oneLine takes line ends, and what else could upset a terminal, out of a text

@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/urfave/cli/v2"
@@ -17,6 +18,7 @@ import (
 	"emurace/replay"
 	"emurace/scenario"
 	"emurace/scripts"
+	"emurace/scripts/sandbox"
 	"emurace/sysroot"
 )
 
@@ -70,7 +72,8 @@ Examples:
 			&cli.StringSliceFlag{Name: "set", Usage: "a parameter of the scenario, `NAME=VALUE`; may be given several times"},
 			&cli.StringFlag{Name: "output", Aliases: []string{"o"}, Usage: "write the trace to `FILE` (default: SCENARIO-ARCH-VERSION.trace)"},
 			&cli.BoolFlag{Name: "json", Usage: "print the result as a JSON object"},
-			&cli.BoolFlag{Name: "list", Usage: "list the scenarios and their parameters"},
+			&cli.BoolFlag{Name: "list", Usage: "list the scenarios that ship"},
+			&cli.StringFlag{Name: "describe", Usage: "say what a scenario shows, and its parameters; `NAME` is one that ships or a file"},
 			cacheFlag(), colorFlag(),
 		},
 		Action: exploreAction,
@@ -91,7 +94,10 @@ func exploreAction(c *cli.Context) error {
 		return err
 	}
 	if c.Bool("list") {
-		return listScenarios(p)
+		return listScenarios(c, p)
+	}
+	if c.IsSet("describe") {
+		return describeScenario(c, p)
 	}
 	jobs, err := exploreJobs(c)
 	if err != nil {
@@ -144,16 +150,6 @@ func exploreAction(c *cli.Context) error {
 	return exit(code)
 }
 
-func listScenarios(p *replay.Printer) error {
-	for _, s := range scripts.All() {
-		p.Printf("%s  %s\n", p.Head(s.Name), s.Summary)
-		for _, param := range s.Params {
-			p.Printf("    --set %s=%s\n        %s\n", p.Name(param.Name), param.Default, param.Help)
-		}
-	}
-	return p.Err()
-}
-
 // exploreJobs checks everything about the command line that can be checked
 // before a machine is booted.
 func exploreJobs(c *cli.Context) ([]job, error) {
@@ -165,13 +161,13 @@ func exploreJobs(c *cli.Context) ([]job, error) {
 	default:
 		return nil, usage(fmt.Errorf("explore: unexpected argument %q", c.Args().Get(1)), "one scenario at a time")
 	}
-	sc, ok := scripts.Find(name)
-	if !ok {
-		return nil, usage(fmt.Errorf("explore: no such scenario: %q", name), "emurace explore --list shows them")
+	sc, err := findScenario("explore", name)
+	if err != nil {
+		return nil, err
 	}
 	values, err := sc.Settle(c.StringSlice("set"))
 	if err != nil {
-		return nil, usage(fmt.Errorf("explore: %w", err), "emurace explore --list shows the parameters")
+		return nil, usage(fmt.Errorf("explore: %w", err), "emurace explore --describe "+name+" shows the parameters")
 	}
 	if err := checkStrategy(c); err != nil {
 		return nil, err
@@ -273,13 +269,28 @@ func (j job) starter(sys *emu.System, strategy string) func() (*scenario.Session
 func startPlan(r replay.Recipe, begin func(*scenario.Plan) (*scenario.Session, error)) (*scenario.Session, error) {
 	plan, err := r.Scenario.Build(r.Values)
 	if err != nil {
-		return nil, err
+		return nil, scriptError(err)
 	}
 	s, err := begin(plan)
+	var script *sandbox.Error
+	if errors.As(err, &script) {
+		return nil, setupError(r, err)
+	}
 	if err != nil {
 		return nil, surroundings(err, "try --sysroot debian:bookworm or other values of --set; if that helps nothing, the machine may lack memory or limit address space")
 	}
 	return s, nil
+}
+
+// setupError is the error of a script while it sets the stage. What a scenario
+// needs may be missing in the sysroot.
+func setupError(r replay.Recipe, err error) error {
+	if packages := r.Scenario.Packages; len(packages) > 0 && strings.HasPrefix(r.Source, "debian:") {
+		f := scriptError(err).(*failure)
+		f.hint = fmt.Sprintf("if it is not there, fetch what the scenario needs: emurace sysroot pull %s %s --arch %s", r.Source, strings.Join(packages, " "), r.Arch)
+		return f
+	}
+	return scriptError(err)
 }
 
 func (j job) run(c *cli.Context) (*outcome, error) {

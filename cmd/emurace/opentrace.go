@@ -75,8 +75,8 @@ func (r *run) mustMatch() error {
 	if r.verification.Match {
 		return nil
 	}
-	return &failure{exitDiverged, fmt.Errorf("the run diverged from the trace: %s", r.verification.Difference),
-		"emurace replay shows the same; find the failure again with emurace explore"}
+	return &failure{code: exitDiverged, cause: fmt.Errorf("the run diverged from the trace: %s", r.verification.Difference),
+		hint: "emurace replay shows the same; find the failure again with emurace explore"}
 }
 
 // explain finds out why the run failed. The session is left at its end.
@@ -126,13 +126,13 @@ func openTrace(c *cli.Context) (*replay.Trace, error) {
 
 // traceRecipe is how the run of a trace is set up again.
 func traceRecipe(c *cli.Context, t *replay.Trace) (replay.Recipe, error) {
-	sc, ok := scripts.Find(t.Scenario)
-	if !ok {
-		return replay.Recipe{}, surroundings(fmt.Errorf("the trace's scenario %q is not known", t.Scenario), "emurace explore --list shows the scenarios")
+	sc, err := traceScenario(t)
+	if err != nil {
+		return replay.Recipe{}, surroundings(fmt.Errorf("the trace: %w", err), "the trace was changed or is of another version of emurace")
 	}
 	values, err := sc.Settle(t.Settings)
 	if err != nil {
-		return replay.Recipe{}, surroundings(fmt.Errorf("the trace: %w", err), "the trace was changed or is of another version of the scenario")
+		return replay.Recipe{}, surroundings(fmt.Errorf("the trace: %w", err), "the trace was changed")
 	}
 	arch, err := loader.ParseArch(t.Arch)
 	if err != nil {
@@ -143,6 +143,23 @@ func traceRecipe(c *cli.Context, t *replay.Trace) (replay.Recipe, error) {
 		source = t.Libc.Source
 	}
 	return replay.Recipe{Scenario: sc, Values: values, Arch: arch, Source: source, Seed: t.Seed}, nil
+}
+
+// traceScenario is the scenario that a trace is of, made of the source in it: that
+// is the one that was run, whatever ships today.
+func traceScenario(t *replay.Trace) (*scenario.Scenario, error) {
+	script, err := scripts.FromSource(t.Script)
+	if err != nil {
+		return nil, err
+	}
+	sc, err := script.Scenario()
+	if err != nil {
+		return nil, err
+	}
+	if sc.Name != t.Scenario {
+		return nil, fmt.Errorf("it is of scenario %q, and holds the source of %q", t.Scenario, sc.Name)
+	}
+	return sc, nil
 }
 
 // traceSession boots the machine of a trace's recipe.

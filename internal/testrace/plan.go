@@ -36,7 +36,7 @@ func DefaultPlan(t testing.TB, settings ...string) *scenario.Plan {
 type Called func() scenario.Calls
 
 // Next is the call that comes after results.
-func (c Called) Next(results []uint64) (scenario.Call, bool) { return c().Next(results) }
+func (c Called) Next(results []uint64) (scenario.Call, bool, error) { return c().Next(results) }
 
 // Guest is a race of functions of a C source: the first call is main's, the
 // second one, if there is one, the worker's. The addresses of the functions are

@@ -2,6 +2,7 @@ package sandbox
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"unicode/utf8"
 
@@ -159,4 +160,14 @@ func docstring(stmts []syntax.Stmt) string {
 		}
 	}
 	return ""
+}
+
+// Loads lists the modules that the script loads, and those that these load.
+func (p *Program) Loads() []string {
+	var names []string
+	for name := range p.modules {
+		names = append(names, name)
+	}
+	slices.Sort(names)
+	return names
 }

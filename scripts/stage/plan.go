@@ -15,6 +15,7 @@ type reading struct {
 	settings scenario.Values // nil takes every default
 	over     bool            // nothing can be declared any more
 	sc       scenario.Scenario
+	params   []parameter // of sc.Params
 	values   map[string]starlark.Value
 	env      []string
 	tunables []string
@@ -26,6 +27,7 @@ type reading struct {
 	checks   []starlark.Callable
 	after    []starlark.Callable
 	data     []*static
+	symbols  []string // that symbol() was asked for
 }
 
 // racing is a thread as declared.
@@ -45,6 +47,7 @@ type process struct {
 	plan    *reading
 	setup   *scenario.Setup // while setup runs
 	given   starlark.Value  // what setup has returned
+	symbols map[string]uint64
 	bodies  []*body
 }
 
@@ -97,6 +100,14 @@ func (p *process) runSetup(u *scenario.Setup) error {
 		if err := d.place(u); err != nil {
 			return err
 		}
+	}
+	p.symbols = map[string]uint64{}
+	for _, name := range p.plan.symbols {
+		addr, err := u.Lookup(name)
+		if err != nil {
+			return fmt.Errorf("symbol(%q): %w", name, err)
+		}
+		p.symbols[name] = addr
 	}
 	p.given = starlark.None
 	for _, fn := range p.plan.setup {
