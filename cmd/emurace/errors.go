@@ -47,7 +47,9 @@ func (f *failure) Unwrap() error { return f.cause }
 
 func usage(err error, hint string) error { return &failure{code: exitUsage, cause: err, hint: hint} }
 
-func surroundings(err error, hint string) error { return &failure{code: exitSurroundings, cause: err, hint: hint} }
+func surroundings(err error, hint string) error {
+	return &failure{code: exitSurroundings, cause: err, hint: hint}
+}
 
 // exit ends the program with a code and no message.
 func exit(code int) error {
