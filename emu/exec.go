@@ -40,7 +40,7 @@ func (m *Machine) exec(o Options) error {
 	m.eng.SetTrap(m.entry, m.start+trapSize)
 	m.routines = &Module{
 		Path: programPath, Image: program, Base: programBase,
-		Lo: m.start + trapSize, Hi: m.entry + uint64(len(code)),
+		Lo: m.entry + names[0].Off, Hi: m.entry + uint64(len(code)),
 	}
 	m.dataStart = programBase + layout.DataVaddr
 	m.dataEnd = m.dataStart + dataSize
