@@ -15,6 +15,8 @@ export CGO_ENABLED := 1
 
 UNICORN := github.com/unicorn-engine/unicorn
 SUITES  := bullseye bookworm trixie forky
+# What tests want of a Debian beside libc: locales, a library, time zones.
+LIBRARIES := libc-bin zlib1g tzdata
 
 .PHONY: explore test setup build lint bench clean help packages packages-test unicorn sysroot-explore sysroots
 
@@ -75,4 +77,4 @@ sysroot-explore: build
 	@build-aux/sysroots arm64 bookworm
 
 sysroots: build
-	@build-aux/sysroots arm64,amd64 $(SUITES)
+	@build-aux/sysroots arm64,amd64 $(SUITES) -- $(LIBRARIES)

@@ -40,13 +40,13 @@ func (m *Machine) exec(o Options) error {
 	m.eng.SetTrap(m.entry, m.start+trapSize)
 	m.routines = &Module{
 		Path: programPath, Image: program, Base: programBase,
-		Lo: m.start + trapSize, Hi: m.entry + uint64(len(code)),
+		Lo: m.entry + names[0].Off, Hi: m.entry + uint64(len(code)),
 	}
 	m.dataStart = programBase + layout.DataVaddr
 	m.dataEnd = m.dataStart + dataSize
 	m.st.data = m.dataStart
 
-	interp, err := m.sys.Image(program.Interp)
+	interp, err := m.files.Image(program.Interp)
 	if err != nil {
 		return err
 	}
@@ -67,7 +67,7 @@ func (m *Machine) exec(o Options) error {
 // glibc 2.34), libpthread; then what was asked for.
 func (m *Machine) neededLibs(more []string) ([]string, error) {
 	libs := []string{"libc.so.6"}
-	libc, err := m.sys.Image("/lib/" + m.arch.id.Triplet() + "/libc.so.6")
+	libc, err := m.files.Image("/lib/" + m.arch.id.Triplet() + "/libc.so.6")
 	if err != nil {
 		return nil, err
 	}

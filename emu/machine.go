@@ -26,6 +26,10 @@ type Options struct {
 	Env    []string // the process's environment, NAME=value
 	Libs   []string // libraries to load beside libc.so.6, by DT_NEEDED name
 	Seed   uint64   // of AT_RANDOM and getrandom
+	// Files are regular files beside those of the sysroot, or in their place, by
+	// absolute path in its shortest form; the folders above them need not be there.
+	// At most 256 files and 64 MiB. The bytes must not change any more.
+	Files map[string][]byte
 }
 
 // Machine is one emulated process: a program that does nothing of its own, the
@@ -33,6 +37,7 @@ type Options struct {
 // not safe for concurrent use; machines are independent of each other.
 type Machine struct {
 	sys    *System
+	files  *overlay // what the process sees of them, and those it was given
 	arch   *arch
 	eng    *shim.Engine
 	kernel *linux.Kernel
@@ -96,6 +101,9 @@ func (m *Machine) load(o Options) error {
 		return err
 	}
 	m.eng = eng
+	if m.files, err = newOverlay(m.sys, o.Files); err != nil {
+		return err
+	}
 	if m.arch.monitor != nil {
 		if err := m.findMonitor(); err != nil {
 			return err
@@ -105,7 +113,7 @@ func (m *Machine) load(o Options) error {
 		return err
 	}
 	m.kernel = linux.New(linux.Kernel{
-		Arch: m.arch.id, Memory: memory{eng}, Threads: (*threads)(m), Files: systemFiles{m.sys}, Seed: o.Seed,
+		Arch: m.arch.id, Memory: memory{eng}, Threads: (*threads)(m), Files: m.files, Seed: o.Seed,
 		Limits: linux.Limits{Threads: MaxThreads, Output: maxOutput, Files: maxFDs},
 	}, linux.Layout{MmapTop: mmapTop, MmapEnd: mmapEnd, Top: stackTop})
 	m.st.threads = []Thread{{Name: "main"}}

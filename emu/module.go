@@ -34,7 +34,7 @@ func (m *Machine) Modules() []*Module {
 			mods[n-1].Hi = max(mods[n-1].Hi, v.End)
 			continue
 		}
-		im, err := m.sys.Image(v.Path)
+		im, err := m.files.Image(v.Path)
 		if err != nil || v.Offset != 0 {
 			continue // a data file
 		}

@@ -54,11 +54,10 @@ func TestRoutinesShown(t *testing.T) {
 		p := NewPrinter(&out, false)
 		x.Tell(p)
 		must(t, Dump(p, h, x, DumpOptions{}))
-		for _, want := range []string{"main dies in emurace.load64", "emurace.load64+0x0", "emurace.load64(0x220)", "emurace.store64("} {
+		for _, want := range []string{"main dies in emurace.load64", "emurace.load64+0x0", "emurace.load64(544)", "emurace.store64("} {
 			if !strings.Contains(out.String(), want) {
 				t.Errorf("no %q in\n%s", want, &out)
 			}
 		}
-		t.Log(out.String())
 	})
 }

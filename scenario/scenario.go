@@ -64,8 +64,11 @@ type Values map[string]string
 
 // Plan is a scenario whose parameters are settled.
 type Plan struct {
-	Env     []string // the process's environment, NAME=value
-	Libs    []string // libraries beside libc
+	Env  []string // the process's environment, NAME=value
+	Libs []string // libraries beside libc, by DT_NEEDED name or absolute path
+	// Files are read-only files of the process beside the sysroot's, or in their
+	// place; see emu.Options.Files.
+	Files   map[string][]byte
 	Setup   func(*Setup) error
 	Threads []Thread
 	// Check, if set, judges the process when every thread has made all of its

@@ -1,6 +1,7 @@
 package gdb
 
 import (
+	"bytes"
 	"encoding/binary"
 	"encoding/hex"
 	"errors"
@@ -116,6 +117,9 @@ func (c *client) fileOpen(arg string) string {
 func (c *client) open(name string) (*openFile, error) {
 	if name == c.m.Program().Path {
 		return &openFile{strings.NewReader(string(c.program)), int64(len(c.program)), func() error { return nil }}, nil
+	}
+	if b, ok := c.m.VirtualFile(name); ok {
+		return &openFile{bytes.NewReader(b), int64(len(b)), func() error { return nil }}, nil
 	}
 	f, err := c.Root.Open(name)
 	if err != nil {

@@ -23,11 +23,10 @@ const (
 func programFile(m *emu.Machine) []byte {
 	p := m.Program()
 	out := append([]byte(nil), p.Image.Data()...)
-	entry, _, start := m.Traps()
+	entry, _, _ := m.Traps()
+	routines, end := m.Routines()
 	code := entry - p.Base
-	traps := start - entry + (start-entry)/2 // three of them, equally far apart
-	_, end := m.Routines()
-	size := end - entry
+	traps, size := routines-entry, end-entry
 
 	names := []byte{0}
 	type section struct {

@@ -15,6 +15,7 @@ const (
 	EACCES       Errno = 13
 	EFAULT       Errno = 14
 	EEXIST       Errno = 17
+	ENODEV       Errno = 19
 	ENOTDIR      Errno = 20
 	EISDIR       Errno = 21
 	EINVAL       Errno = 22

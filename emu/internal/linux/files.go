@@ -2,7 +2,6 @@ package linux
 
 import (
 	"errors"
-	"hash/fnv"
 	"io/fs"
 	"path"
 
@@ -26,6 +25,7 @@ const (
 	fdError         // standard error
 	fdFile          // a regular file, for reading
 	fdDir           // a folder
+	fdNull          // /dev/null
 )
 
 // Flags of open and the *at calls, include/uapi/asm-generic/fcntl.h and
@@ -33,6 +33,8 @@ const (
 const (
 	oAccmode   = 3
 	oCreat     = 0o100
+	oExcl      = 0o200
+	oTrunc     = 0o1000
 	oCloexec   = 0o2000000
 	atFdcwd    = -100
 	atEmpty    = 0x1000
@@ -44,6 +46,22 @@ func (s *State) fd(n int) (FD, bool) {
 		return FD{}, false
 	}
 	return s.FDs[n], true
+}
+
+// NullDevice is the path of the one device there is. Nothing else can be written to
+// but standard output and error.
+const NullDevice = "/dev/null"
+
+// info describes what is at an absolute guest path.
+func (k *Kernel) info(p string, follow bool) (FileInfo, Errno) {
+	if p == NullDevice {
+		return FileInfo{Null: true}, 0
+	}
+	info, err := k.Files.Info(p, follow)
+	if err != nil {
+		return FileInfo{}, fsErrno(err)
+	}
+	return info, 0
 }
 
 // fsErrno turns an error of the file source into the number Linux would give.
@@ -95,17 +113,29 @@ func (k *Kernel) open(dirfd int, name, flags uint64) (uint64, error) {
 	if errno != 0 {
 		return fail(errno)
 	}
-	info, err := k.Files.Info(p, true)
-	if err != nil {
+	info, errno := k.info(p, true)
+	if errno != 0 {
 		if flags&oCreat != 0 {
-			return fail(EROFS)
+			return fail(k.uncreatable(p, errno))
 		}
-		return fail(fsErrno(err))
+		return fail(errno)
 	}
-	if flags&oAccmode != 0 {
-		return fail(EROFS)
+	if flags&(oCreat|oExcl) == oCreat|oExcl {
+		return fail(EEXIST)
 	}
 	kind := fdFile
+	if info.Null {
+		if flags&k.directoryFlag() != 0 {
+			return fail(ENOTDIR)
+		}
+		return k.install(FD{Kind: fdNull, Path: p, Flags: flags})
+	}
+	if info.Dir && flags&(oAccmode|oCreat) != 0 {
+		return fail(EISDIR)
+	}
+	if flags&(oAccmode|oTrunc) != 0 {
+		return fail(EROFS)
+	}
 	if info.Dir {
 		kind = fdDir
 	} else if flags&k.directoryFlag() != 0 {
@@ -114,6 +144,21 @@ func (k *Kernel) open(dirfd int, name, flags uint64) (uint64, error) {
 		return fail(fsErrno(err))
 	}
 	return k.install(FD{Kind: kind, Path: p, Flags: flags})
+}
+
+// uncreatable is why a file that is not there cannot be made: above all else, its
+// folder has to be there.
+func (k *Kernel) uncreatable(p string, why Errno) Errno {
+	dir, errno := k.info(path.Dir(p), true)
+	switch {
+	case errno != 0:
+		return errno
+	case !dir.Dir:
+		return ENOTDIR
+	case why == ENOENT:
+		return EROFS
+	}
+	return why
 }
 
 // directoryFlag is O_DIRECTORY: arm64 swaps two flags of the generic set
@@ -177,6 +222,11 @@ func (k *Kernel) readAt(thread int, f FD, addr, size uint64, at int64) (uint64, 
 	switch f.Kind {
 	case fdInput:
 		return 0, nil
+	case fdNull:
+		if f.Flags&oAccmode == 1 { // O_WRONLY
+			return fail(EBADF)
+		}
+		return 0, nil
 	case fdDir:
 		return fail(EISDIR)
 	case fdFile:
@@ -204,6 +254,9 @@ func sysLseek(k *Kernel, c *Call, _ *Result) (uint64, error) {
 	f, ok := k.s.fd(n)
 	if !ok {
 		return fail(EBADF)
+	}
+	if f.Kind == fdNull {
+		return 0, nil // null_lseek of drivers/char/mem.c
 	}
 	if f.Kind != fdFile {
 		return fail(ESPIPE)
@@ -238,10 +291,14 @@ func sysWrite(k *Kernel, c *Call, _ *Result) (uint64, error) {
 // limit; what is beyond is accepted and forgotten, as a terminal would.
 func (k *Kernel) writeOut(c *Call, n int, addr, size uint64) (uint64, error) {
 	f, ok := k.s.fd(n)
-	if !ok || f.Kind != fdOutput && f.Kind != fdError {
+	null := f.Kind == fdNull && f.Flags&oAccmode != 0
+	if !ok || f.Kind != fdOutput && f.Kind != fdError && !null {
 		return fail(EBADF)
 	}
 	size = min(size, 0x7ffff000) // MAX_RW_COUNT
+	if null {
+		return size, nil // unread, as write_null of drivers/char/mem.c has it
+	}
 	b, ok := k.read(addr, size)
 	if !ok {
 		return fail(EFAULT)
@@ -300,9 +357,9 @@ func (k *Kernel) readlink(c *Call, dirfd int, name, buf, size uint64) (uint64, e
 	if errno != 0 {
 		return fail(errno)
 	}
-	info, err := k.Files.Info(p, false)
-	if err != nil {
-		return fail(fsErrno(err))
+	info, errno := k.info(p, false)
+	if errno != 0 {
+		return fail(errno)
 	}
 	if !info.Symlink || int64(size) <= 0 {
 		return fail(EINVAL)
@@ -329,145 +386,6 @@ func sysGetcwd(k *Kernel, c *Call, _ *Result) (uint64, error) {
 	return 2, nil
 }
 
-// stat describes a descriptor or a path.
-func (k *Kernel) stat(dirfd int, name, flags uint64) (FileInfo, string, Errno) {
-	if flags&atEmpty != 0 {
-		if s, errno := k.cstring(name); errno == 0 && s == "" {
-			f, ok := k.s.fd(dirfd)
-			switch {
-			case !ok:
-				return FileInfo{}, "", EBADF
-			case f.Kind == fdFile || f.Kind == fdDir:
-				info, err := k.Files.Info(f.Path, true)
-				if err != nil {
-					return FileInfo{}, "", fsErrno(err)
-				}
-				return info, f.Path, 0
-			}
-			return FileInfo{Size: -1}, "", 0
-		}
-	}
-	p, errno := k.path(dirfd, name)
-	if errno != 0 {
-		return FileInfo{}, "", errno
-	}
-	info, err := k.Files.Info(p, flags&atNofollow == 0)
-	if err != nil {
-		return FileInfo{}, "", fsErrno(err)
-	}
-	return info, p, 0
-}
-
-// Mode bits of include/uapi/linux/stat.h.
-const (
-	modeChar = 0o020620
-	modeDir  = 0o040755
-	modeFile = 0o100644
-	modeExec = 0o100755
-	modeLink = 0o120777
-)
-
-func mode(i FileInfo) uint32 {
-	switch {
-	case i.Size < 0:
-		return modeChar // a standard stream, shown as a terminal
-	case i.Dir:
-		return modeDir
-	case i.Symlink:
-		return modeLink
-	case i.Exec:
-		return modeExec
-	}
-	return modeFile
-}
-
-// inode numbers files by their path: ld.so compares device and inode to see
-// whether a library is loaded already.
-func inode(p string) uint64 {
-	h := fnv.New64a()
-	h.Write([]byte(p)) // a hash never fails to write
-	return h.Sum64() >> 1
-}
-
-const blockSize = 4096
-
-// statBytes is struct stat: arch/x86/include/uapi/asm/stat.h for amd64 (144
-// bytes), include/uapi/asm-generic/stat.h for arm64 (128 bytes).
-func (k *Kernel) statBytes(i FileInfo, p string) []byte {
-	size := uint64(max(i.Size, 0))
-	b := make([]byte, 144)
-	le.PutUint64(b, 1) // st_dev
-	le.PutUint64(b[8:], inode(p))
-	if k.Arch == loader.AMD64 {
-		le.PutUint64(b[16:], 1) // st_nlink
-		le.PutUint32(b[24:], mode(i))
-		le.PutUint64(b[48:], size)
-		le.PutUint64(b[56:], blockSize)
-		le.PutUint64(b[64:], (size+511)/512)
-		return b
-	}
-	le.PutUint32(b[16:], mode(i))
-	le.PutUint32(b[20:], 1) // st_nlink
-	le.PutUint64(b[48:], size)
-	le.PutUint32(b[56:], blockSize)
-	le.PutUint64(b[64:], (size+511)/512)
-	return b[:128]
-}
-
-func (k *Kernel) putStat(c *Call, dirfd int, name, buf, flags uint64) (uint64, error) {
-	info, p, errno := k.stat(dirfd, name, flags)
-	if errno != 0 {
-		return fail(errno)
-	}
-	return k.put(c, buf, k.statBytes(info, p))
-}
-
-func sysNewfstatat(k *Kernel, c *Call, _ *Result) (uint64, error) {
-	return k.putStat(c, int(int32(c.Args[0])), c.Args[1], c.Args[2], c.Args[3])
-}
-
-func sysStat(k *Kernel, c *Call, _ *Result) (uint64, error) {
-	return k.putStat(c, atFdcwd, c.Args[0], c.Args[1], 0)
-}
-
-func sysLstat(k *Kernel, c *Call, _ *Result) (uint64, error) {
-	return k.putStat(c, atFdcwd, c.Args[0], c.Args[1], atNofollow)
-}
-
-func sysFstat(k *Kernel, c *Call, _ *Result) (uint64, error) {
-	f, ok := k.s.fd(int(int32(c.Args[0])))
-	if !ok {
-		return fail(EBADF)
-	}
-	info := FileInfo{Size: -1}
-	if f.Kind == fdFile || f.Kind == fdDir {
-		var err error
-		if info, err = k.Files.Info(f.Path, true); err != nil {
-			return fail(fsErrno(err))
-		}
-	}
-	return k.put(c, c.Args[1], k.statBytes(info, f.Path))
-}
-
-// sysStatx fills struct statx of include/uapi/linux/stat.h (256 bytes).
-func sysStatx(k *Kernel, c *Call, _ *Result) (uint64, error) {
-	info, p, errno := k.stat(int(int32(c.Args[0])), c.Args[1], c.Args[2])
-	if errno != 0 {
-		return fail(errno)
-	}
-	size := uint64(max(info.Size, 0))
-	b := make([]byte, 256)
-	le.PutUint32(b, 0x7ff) // STATX_BASIC_STATS
-	le.PutUint32(b[4:], blockSize)
-	le.PutUint32(b[16:], 1) // stx_nlink
-	le.PutUint16(b[28:], uint16(mode(info)))
-	le.PutUint64(b[32:], inode(p))
-	le.PutUint64(b[40:], size)
-	le.PutUint64(b[48:], (size+511)/512)
-	le.PutUint32(b[140:], 1) // stx_dev_minor
-	return k.put(c, c.Args[4], b)
-}
-
 func sysFaccessat(k *Kernel, c *Call, _ *Result) (uint64, error) {
 	return k.access(int(int32(c.Args[0])), c.Args[1], c.Args[2])
 }
@@ -481,6 +399,8 @@ func (k *Kernel) access(dirfd int, name, want uint64) (uint64, error) {
 	switch {
 	case errno != 0:
 		return fail(errno)
+	case info.Null && want&1 == 0:
+		return 0, nil
 	case want&2 != 0: // W_OK
 		return fail(EROFS)
 	case want&1 != 0 && !info.Exec && !info.Dir: // X_OK
@@ -507,7 +427,7 @@ func sysFcntl(k *Kernel, c *Call, _ *Result) (uint64, error) {
 		if f.Kind == fdOutput || f.Kind == fdError {
 			return 1, nil // O_WRONLY
 		}
-		return 0, nil
+		return f.Flags & oAccmode, nil
 	}
 	return fail(EINVAL)
 }

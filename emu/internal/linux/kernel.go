@@ -63,6 +63,7 @@ type FileInfo struct {
 	Dir     bool
 	Symlink bool
 	Exec    bool
+	Null    bool // /dev/null
 }
 
 // Limits keeps a process from growing without bound.

@@ -171,7 +171,10 @@ func sysMmap(k *Kernel, c *Call, _ *Result) (uint64, error) {
 	var content []byte
 	if flags&mapAnonymous == 0 {
 		f, ok := k.s.fd(fd)
-		if !ok || f.Kind != fdFile {
+		if ok && f.Kind != fdFile {
+			return fail(ENODEV)
+		}
+		if !ok {
 			return fail(EBADF)
 		}
 		data, err := k.Files.File(f.Path)

@@ -65,7 +65,7 @@ func TestMmapPlacement(t *testing.T) {
 			{"fixed above the top", []uint64{topAddr, page, rw, anonFixed, minus1, 0}, errno(ENOMEM)},
 			{"fixed between zones", []uint64{1 << 40, page, rw, anonFixed, minus1, 0}, errno(ENOMEM)},
 			{"no such descriptor", []uint64{0, page, rw, 2, 77, 0}, errno(EBADF)},
-			{"standard output", []uint64{0, page, rw, 2, 1, 0}, errno(EBADF)},
+			{"standard output", []uint64{0, page, rw, 2, 1, 0}, errno(ENODEV)},
 			{"offset not aligned", []uint64{0, page, rw, anon, minus1, 8}, errno(EINVAL)},
 		} {
 			if got := k.do("mmap", c.args...); got != c.want {
@@ -105,7 +105,7 @@ func TestMmapFile(t *testing.T) {
 		if b := k.do("mmap", 0, page, 1, 2, fd, 1<<63); b < 0 || !bytes.Equal(k.mem.View(uint64(b), page), make([]byte, page)) {
 			t.Errorf("far beyond the end: %#x", b)
 		}
-		if got := k.do("mmap", 0, page, 1, 2, uint64(k.do("openat", minus1-99, k.str("/etc"), 0)), 0); got != errno(EBADF) {
+		if got := k.do("mmap", 0, page, 1, 2, uint64(k.do("openat", minus1-99, k.str("/etc"), 0)), 0); got != errno(ENODEV) {
 			t.Errorf("mmap of a folder: %d", got)
 		}
 		checkMappings(t, k)

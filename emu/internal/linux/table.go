@@ -68,8 +68,8 @@ var calls = []entry{
 	{"munmap", 215, 11, Supported, "", sysMunmap},
 	{"nanosleep", 101, 35, Partly, "moves the clock on and returns", sysNanosleep},
 	{"newfstatat", 79, 262, Supported, "", sysNewfstatat},
-	{"open", -1, 2, Partly, "for reading", sysOpen},
-	{"openat", 56, 257, Partly, "for reading", sysOpenat},
+	{"open", -1, 2, Partly, "for reading; /dev/null for writing too", sysOpen},
+	{"openat", 56, 257, Partly, "for reading; /dev/null for writing too", sysOpenat},
 	{"prctl", 167, 157, Partly, "accepted without effect", sysOK},
 	{"pread64", 67, 17, Supported, "", sysPread},
 	{"prlimit64", 261, 302, Partly, "reading", sysPrlimit64},
@@ -91,8 +91,8 @@ var calls = []entry{
 	{"time", -1, 201, Supported, "virtual clock", sysTime},
 	{"tkill", 130, 200, Partly, "ends the process or is ignored; handlers are not run", sysTkill},
 	{"uname", 160, 63, Supported, "", sysUname},
-	{"write", 64, 1, Partly, "standard output and error", sysWrite},
-	{"writev", 66, 20, Partly, "standard output and error", sysWritev},
+	{"write", 64, 1, Partly, "standard output and error, /dev/null", sysWrite},
+	{"writev", 66, 20, Partly, "standard output and error, /dev/null", sysWritev},
 }
 
 func tableFor(arch loader.Arch) map[uint64]*entry {

@@ -1,0 +1,175 @@
+package emu
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"maps"
+	"path"
+	"slices"
+	"strings"
+
+	"emurace/emu/internal/linux"
+	"emurace/loader"
+)
+
+// Bounds of Options.Files: far more than a scenario needs.
+const (
+	maxVirtualFiles = 256
+	maxVirtualBytes = 64 << 20
+	maxVirtualPath  = 1024
+)
+
+// overlay is the files that a process sees: the sysroot's, and over them those that
+// it was given. All is read-only. Paths that come from the guest are cleaned.
+type overlay struct {
+	systemFiles
+	files  map[string][]byte // by the folder's real path and the name
+	dirs   map[string]bool   // folders that are there only for such a file
+	images map[string]*loader.Image
+}
+
+// newOverlay checks the files and finds out where in the sysroot they lie. A file
+// takes the place of one that the sysroot has, or of a link.
+func newOverlay(sys *System, given map[string][]byte) (*overlay, error) {
+	o := &overlay{systemFiles: systemFiles{sys}, files: map[string][]byte{}, dirs: map[string]bool{}, images: map[string]*loader.Image{}}
+	if len(given) > maxVirtualFiles {
+		return nil, fmt.Errorf("files: %d, at most %d", len(given), maxVirtualFiles)
+	}
+	total := 0
+	for _, name := range slices.Sorted(maps.Keys(given)) {
+		if err := checkVirtual(name); err != nil {
+			return nil, fmt.Errorf("files: %q: %w", name, err)
+		}
+		if total += len(given[name]); total > maxVirtualBytes {
+			return nil, fmt.Errorf("files: %q: more than %d bytes in all", name, maxVirtualBytes)
+		}
+		if err := o.add(name, given[name]); err != nil {
+			return nil, fmt.Errorf("files: %q: %w", name, err)
+		}
+	}
+	return o, nil
+}
+
+func checkVirtual(name string) error {
+	switch {
+	case name == "" || name[0] != '/' || name == "/" || path.Clean(name) != name:
+		return errors.New("not an absolute path in its shortest form")
+	case len(name) > maxVirtualPath:
+		return fmt.Errorf("%d bytes, at most %d", len(name), maxVirtualPath)
+	case strings.IndexByte(name, 0) >= 0:
+		return errors.New("contains NUL")
+	case name == programPath || name == linux.NullDevice:
+		return errors.New("there is something else of that name")
+	}
+	return nil
+}
+
+// add places one file. The folders above it must not be files, nor it a folder.
+func (o *overlay) add(name string, content []byte) error {
+	key := o.place(name)
+	if _, taken := o.files[key]; taken {
+		return fmt.Errorf("given twice: it is %s", key)
+	}
+	if info, err := o.Info(key, true); err == nil && info.Dir {
+		return errors.New("is a folder")
+	}
+	for dir := path.Dir(key); dir != "/"; dir = path.Dir(dir) {
+		if info, err := o.Info(dir, true); err == nil {
+			if !info.Dir {
+				return fmt.Errorf("%s is a file", dir)
+			}
+			continue
+		}
+		o.dirs[dir] = true
+	}
+	o.files[key] = content
+	return nil
+}
+
+// place is a path without links in its folder, as far as the sysroot has that.
+func (o *overlay) place(name string) string {
+	parts := strings.Split(strings.TrimPrefix(path.Clean("/"+name), "/"), "/")
+	at := "/"
+	for i, part := range parts[:len(parts)-1] {
+		real, err := o.Root.Resolve(path.Join(at, part))
+		if err != nil {
+			return path.Join(at, path.Join(parts[i:]...))
+		}
+		at = real
+	}
+	return path.Join(at, parts[len(parts)-1])
+}
+
+// find is the given file at a path, also where a link of the sysroot leads to it.
+func (o *overlay) find(name string) (key string, content []byte, ok bool) {
+	if len(o.files) == 0 {
+		return "", nil, false
+	}
+	key = o.place(name)
+	if content, ok = o.files[key]; ok {
+		return key, content, true
+	}
+	if real, err := o.Root.Resolve(key); err == nil {
+		content, ok = o.files[real]
+		return real, content, ok
+	}
+	return "", nil, false
+}
+
+// File returns the content of a regular file; it must not be written.
+func (o *overlay) File(name string) ([]byte, error) {
+	if _, content, ok := o.find(name); ok {
+		return content, nil
+	}
+	return o.systemFiles.File(name)
+}
+
+// Info describes what is at a guest path.
+func (o *overlay) Info(name string, follow bool) (linux.FileInfo, error) {
+	key, content, ok := o.find(name)
+	if ok && (follow || key == o.place(name)) {
+		return linux.FileInfo{Size: int64(len(content))}, nil
+	}
+	if len(o.dirs) > 0 && o.dirs[o.place(name)] {
+		return linux.FileInfo{Dir: true}, nil
+	}
+	return o.systemFiles.Info(name, follow)
+}
+
+// Readlink returns the target of a link. A given file is none.
+func (o *overlay) Readlink(name string) (string, error) {
+	if len(o.files) > 0 {
+		if _, ok := o.files[o.place(name)]; ok {
+			return "", fs.ErrInvalid
+		}
+	}
+	return o.systemFiles.Readlink(name)
+}
+
+// Image returns the ELF file at a guest path, parsed once.
+func (o *overlay) Image(name string) (*loader.Image, error) {
+	key, content, ok := o.find(name)
+	if !ok {
+		return o.System.Image(name)
+	}
+	if im := o.images[key]; im != nil {
+		return im, nil
+	}
+	im, err := loader.Parse(key, content)
+	if err != nil {
+		return nil, err
+	}
+	if im.Arch != o.Arch {
+		return nil, fmt.Errorf("%s: e_machine: %v, not %v", key, im.Arch, o.Arch)
+	}
+	o.images[key] = im
+	return im, nil
+}
+
+// VirtualFile is the content of a file that the process was given by Options.Files,
+// false when there is none at that path; it must not be written.
+func (m *Machine) VirtualFile(name string) ([]byte, bool) {
+	_, content, ok := m.files.find(name)
+	return content, ok
+}
