@@ -87,3 +87,17 @@ func writes(l words.Loc) words.Until          { return words.Access{Way: words.W
 func calls(f string) words.Until              { return words.Calls{Func: name(f)} }
 func returns(f string) words.Until            { return words.Returns{Func: name(f)} }
 func wordAt(l words.Loc, off int64) words.Loc { return words.Loc{Word: &l, Off: off} }
+
+// sessions are of the article's scenario with its own settings, one for each system.
+var sessions = map[string]*scenario.Session{}
+
+func starterOf(t testing.TB, suite string, arch loader.Arch) *scenario.Session {
+	t.Helper()
+	key := suite + arch.String()
+	if sessions[key] == nil {
+		s, err := starter(t, system(t, suite, arch))()
+		testrace.Must(t, err)
+		sessions[key] = s
+	}
+	return sessions[key]
+}
