@@ -18,12 +18,13 @@ type candidate struct {
 // access that is not the first of its kind, since compilers load a variable once
 // or twice; a place at the very edge of those that will do.
 const (
+	costEnd      = 5  // as long as the thread can run
 	costReturns  = 10 // from an exported function
 	costCalls    = 12
 	costWrites   = 14 // of an exported variable
 	costReads    = 15
 	costPointed  = 1 // beyond these, of what an exported pointer points to
-	costFar      = 20
+	costFar      = 20 // and at most, of what is far from it
 	costInternal = 30 // beyond these, of what is not exported
 	costPlace    = 80
 	costAddress  = 90
@@ -144,6 +145,9 @@ func (f *finder) find(runs []Run, g segment) error {
 		if inside(k) {
 			f.accesses(k)
 		}
+	}
+	if last := len(f.trail.moments) - 1; f.trail.ended && inside(last) {
+		f.found = append(f.found, candidate{run: Run{Thread: f.thread}, cost: costEnd, events: f.trail.moments[last].events})
 	}
 	f.places()
 	t, err := f.d.play(runs)

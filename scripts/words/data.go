@@ -24,12 +24,12 @@ type pointer struct {
 }
 
 // Around what a pointer points to, so many bytes are said by their distance from
-// it: malloc's words before a block, and what lies behind its beginning. Beyond
-// near it is not likely to be of the same block.
+// it: an allocator's words before a block, and what lies behind its beginning. The
+// farther it is, the less likely is it to be of the same block.
 const (
 	beforeBlock = 16
-	near        = 8 << 10
 	farthest    = 64 << 10
+	costlier    = 128 // so many bytes cost one more
 )
 
 // findPointers reads all exported variables of a pointer's size, at the beginning of
@@ -143,9 +143,6 @@ func (f *finder) located(addr uint64) []located {
 		return nil
 	}
 	off := int64(addr-p.to) &^ 7
-	cost := costPointed
-	if off > near {
-		cost = costFar
-	}
+	cost := costPointed + int(min(max(off, 0)/costlier, costFar))
 	return []located{{loc: Loc{Word: &Loc{Symbol: Symbol{Name: p.name}}, Off: off}, at: p.to + uint64(off), cost: cost}}
 }

@@ -242,18 +242,22 @@ func ofRuns(err error) error {
 
 // describe finds the runs.
 func (d *describer) describe(segments []segment) ([]Run, error) {
+	had := len(segments)
 	if d.free {
-		switches := len(segments)
 		var err error
 		if segments, err = d.simplify(segments); err != nil {
 			return nil, err
 		}
-		if n := switches - len(segments); n > 0 {
-			d.note("%d of the schedule's %d slices make no difference to how it ends and are left out.", n, switches)
-		}
 	}
 	var runs []Run
 	for j, g := range segments {
+		t, err := d.play(runs)
+		if err != nil {
+			return nil, err
+		}
+		if !d.s.Runnable(g.thread) || !g.toEnd && t.counts[g.thread] >= g.upTo {
+			continue // a run before went as far
+		}
 		if g.toEnd {
 			runs = append(runs, Run{Thread: d.s.Names()[g.thread]})
 			continue
@@ -264,7 +268,11 @@ func (d *describer) describe(segments []segment) ([]Run, error) {
 		}
 		runs = append(runs, r)
 	}
-	return d.last(runs)
+	runs, err := d.last(runs)
+	if n := had - len(runs); n > 0 {
+		d.note("%d of the schedule's %d slices make no difference to how it ends and are left out.", n, had)
+	}
+	return runs, err
 }
 
 // last adds the thread that goes on after the runs, though that goes without saying.

@@ -17,7 +17,7 @@ func portable(t *testing.T, start func() (*scenario.Session, error), schedule sc
 	t.Logf("%d slices\n%s%q", len(schedule), words.Text(runs), notes)
 	for _, suite := range suites {
 		for _, arch := range testrace.Arches {
-			s := starterOf(t, suite, arch)
+			s := sessionOf(t, suite, arch)
 			r, err := words.Play(s, runs)
 			if err != nil {
 				t.Errorf("%s/%v: %v", suite, arch, err)

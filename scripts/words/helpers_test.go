@@ -91,7 +91,7 @@ func wordAt(l words.Loc, off int64) words.Loc { return words.Loc{Word: &l, Off: 
 // sessions are of the article's scenario with its own settings, one for each system.
 var sessions = map[string]*scenario.Session{}
 
-func starterOf(t testing.TB, suite string, arch loader.Arch) *scenario.Session {
+func sessionOf(t testing.TB, suite string, arch loader.Arch) *scenario.Session {
 	t.Helper()
 	key := suite + arch.String()
 	if sessions[key] == nil {

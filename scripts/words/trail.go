@@ -17,6 +17,7 @@ type trail struct {
 	granules map[uint64][]int
 	top      uint64 // the function that the scenario has called, 0 for none
 	base     uint64 // the machine's steps at the beginning
+	ended    bool   // at its end the thread waits, or has made all its calls
 }
 
 // instant is a moment of a trail.
@@ -55,7 +56,7 @@ func (d *describer) walk(t *tally, thread, most int) (*trail, error) {
 		}
 		now.events = events
 		w.moments = append(w.moments, now)
-		if !d.s.Runnable(thread) || len(w.moments) > maxTrail || d.s.Steps() >= d.s.Limit {
+		if w.ended = !d.s.Runnable(thread); w.ended || len(w.moments) > maxTrail || d.s.Steps() >= d.s.Limit {
 			break
 		}
 		e, stop, err := d.s.RunPart(thread, 1)
