@@ -23,7 +23,7 @@ const (
 	costCalls    = 12
 	costWrites   = 14 // of an exported variable
 	costReads    = 15
-	costPointed  = 1 // beyond these, of what an exported pointer points to
+	costPointed  = 1  // beyond these, of what an exported pointer points to
 	costFar      = 20 // and at most, of what is far from it
 	costInternal = 30 // beyond these, of what is not exported
 	costPlace    = 80

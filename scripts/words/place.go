@@ -5,6 +5,7 @@ import (
 	"strconv"
 	"strings"
 	"unicode"
+	"unicode/utf8"
 )
 
 // Symbol is the name of a function or variable, in any library or in one.
@@ -122,7 +123,7 @@ func parse(what, text string) (Symbol, int64, error) {
 	var sym Symbol
 	rest := text
 	if module, name, found := strings.Cut(text, "!"); found {
-		if module == "" || strings.ContainsFunc(module, func(c rune) bool { return unicode.IsSpace(c) || !unicode.IsPrint(c) }) {
+		if module == "" || strings.ContainsFunc(module, notOfFile) {
 			return bad("no library before the !")
 		}
 		sym.Module, rest = module, name
@@ -143,6 +144,12 @@ func parse(what, text string) (Symbol, int64, error) {
 	}
 	sym.Name = rest
 	return sym, off, nil
+}
+
+// notOfFile tells which characters no library's file has, as far as it is to be named
+// here.
+func notOfFile(c rune) bool {
+	return unicode.IsSpace(c) || !unicode.IsPrint(c) || c == utf8.RuneError || strings.ContainsRune(`"\`, c)
 }
 
 // notOfName tells which characters no name has. Names of versions come behind @.
