@@ -42,8 +42,9 @@ type Machine struct {
 	eng    *shim.Engine
 	kernel *linux.Kernel
 	libs   []string
-	events bool         // see WantEvents
-	traces []*callTrace // see TraceCalls
+	events bool            // see WantEvents
+	traces []*callTrace    // see TraceCalls
+	stops  map[uint64]bool // see StopAt
 
 	counted  []Counted // by traces at the present breakpoint; see CountWrite
 	countErr error

@@ -124,21 +124,36 @@ func (m *Machine) Lookup(name string) (uint64, error) {
 	return 0, fmt.Errorf("no library of the process exports %q", name)
 }
 
-// resolve runs an IFUNC resolver on an idle thread and takes back all that it
-// did.
+// resolve runs an IFUNC resolver and takes back all that it did. It runs on an
+// idle thread, or else on one that is put back into its call afterwards.
 func (m *Machine) resolve(name string, resolver uint64) (uint64, error) {
 	t := slices.IndexFunc(m.st.threads, func(t Thread) bool { return t.Idle })
+	busy := t < 0
+	for i := range m.st.threads {
+		if t < 0 && m.Runnable(i) {
+			t = i
+		}
+	}
 	if t < 0 {
-		return 0, fmt.Errorf("resolve %q: no thread is idle to run its resolver", name)
+		return 0, fmt.Errorf("resolve %q: no thread can run its resolver", name)
 	}
 	mark, err := m.Mark()
 	if err != nil {
 		return 0, err
 	}
 	defer mark.Drop()
+	if busy {
+		if err := m.makeIdle(t); err != nil {
+			return 0, err
+		}
+	}
 	// arm64's resolvers get AT_HWCAP (sysdeps/aarch64/dl-irel.h); x86's ask
 	// the processor.
-	addr, err := m.Call(t, resolver, name+" resolver", m.arch.hwcap)
+	var addr uint64
+	err = m.WithoutStops(func() (err error) {
+		addr, err = m.Call(t, resolver, name+" resolver", m.arch.hwcap)
+		return err
+	})
 	if err != nil {
 		return 0, err
 	}

@@ -19,6 +19,7 @@ const (
 	Gone                     // the thread ended
 	Ended                    // the process ended; see Machine.End
 	Unready                  // the thread was idle, waiting or gone before
+	AtStop                   // the thread is before an instruction of StopAt's
 )
 
 // Stop is how a run ended.
@@ -33,6 +34,10 @@ type Stop struct {
 	Event   bool
 	Objects []Object
 	Counted []Counted
+
+	// Watched tells that the last instruction made an access of those that
+	// StopAfter is set for.
+	Watched bool
 }
 
 // Object is something of the kernel's that a system call used.
@@ -50,7 +55,7 @@ func (s Stop) String() string {
 	if s.Kind == Ended {
 		return s.End.String()
 	}
-	words := [...]string{"still running", "returned", "reached the program", "waits", "ended", "", "was not ready"}
+	words := [...]string{"still running", "returned", "reached the program", "waits", "ended", "", "was not ready", "stopped"}
 	return fmt.Sprintf("%s after %d instructions", words[s.Kind], s.Ran)
 }
 
@@ -127,7 +132,7 @@ func (m *Machine) End() *End { return m.st.end }
 
 // Run runs a thread for n instructions, exactly that many unless its call
 // returns, it waits, or it or the process ends before, or it comes to an event
-// when those are wanted.
+// when those are wanted, or to what StopAt or StopAfter names.
 func (m *Machine) Run(t int, n uint64) (Stop, error) {
 	stop := Stop{}
 	if !m.Runnable(t) {
@@ -148,10 +153,15 @@ func (m *Machine) Run(t int, n uint64) (Stop, error) {
 		}
 		stop.Ran += s.Ran
 		stop.Event = s.Event || len(stop.Counted) > 0
+		stop.Watched = m.eng.Watched()
 		switch s.Reason {
 		case shim.StopBudget, shim.StopEvent:
 			return stop, nil
 		case shim.StopBreak:
+			if stands, err := m.standsAtStop(t); stands || err != nil {
+				stop.Kind = AtStop
+				return stop, err
+			}
 			if err := m.atBreak(t); err != nil {
 				return stop, err
 			}
@@ -174,11 +184,12 @@ func (m *Machine) Run(t int, n uint64) (Stop, error) {
 				stop.Objects = r.Objects
 				stop.Event = stop.Event || m.eng.TouchedShared() || len(r.Objects) > 0
 			}
-			if stop.Kind != Budget || stop.Event || stop.Ran == n {
+			stop.Watched = m.eng.Watched()
+			if stop.Kind != Budget || stop.Event || stop.Watched || stop.Ran == n {
 				return stop, nil
 			}
 		default:
-			stop.Event = s.Event // it has not happened
+			stop.Event, stop.Watched = s.Event, false // it has not happened
 			return m.crash(t, stop, s)
 		}
 	}

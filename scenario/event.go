@@ -69,42 +69,73 @@ func (s *Session) RunEvent(i int) (Event, error) {
 func (s *Session) nextEvent(i int) (Event, error) {
 	e := Event{Thread: i}
 	waiting := s.waiting()
-	r := &s.threads[i]
 	for s.Runnable(i) && s.Steps() < s.Limit {
-		stop, err := s.M.Run(r.machine, s.Limit-s.Steps())
-		if err == nil {
-			err = unsupported(stop)
-		}
+		stop, err := s.runOnce(&e, s.Limit-s.Steps())
 		if err != nil {
 			return e, err
 		}
-		e.Ran += stop.Ran
-		if stop.Event {
-			e.Accesses, e.Objects = s.lastAccesses(), stop.Objects
-			for _, c := range stop.Counted {
-				e.Accesses = append(e.Accesses, Access(c))
-			}
-		}
-		if stop.Kind == emu.Waits {
-			s.learnLock(r.machine, stop.Objects)
-		}
-		e.Ends = stop.Kind == emu.Ended
-		s.seen = s.seen[:0]
-		if err := s.settle(i, stop.Kind); err != nil {
-			return e, err
-		}
-		e.Accesses = append(e.Accesses, s.seen...)
-		e.Ends = e.Ends || s.verdict != nil && s.verdict.Thread >= 0
-		if stop.Event || len(s.seen) > 0 {
+		if stop.Event || len(s.seen) > 0 || stop.Kind == emu.AtStop {
 			break
 		}
 	}
+	s.noteWoken(&e, waiting)
+	return e, nil
+}
+
+// runOnce runs an event's thread for at most n instructions, up to wherever the
+// machine stops, and adds what it did to the event.
+func (s *Session) runOnce(e *Event, n uint64) (emu.Stop, error) {
+	t := s.threads[e.Thread].machine
+	stop, err := s.M.Run(t, n)
+	if err == nil {
+		err = unsupported(stop)
+	}
+	if err != nil {
+		return stop, err
+	}
+	e.Ran += stop.Ran
+	if stop.Event {
+		e.Accesses, e.Objects = s.LastAccesses(), stop.Objects
+		for _, c := range stop.Counted {
+			e.Accesses = append(e.Accesses, Access(c))
+		}
+	}
+	if stop.Kind == emu.Waits {
+		s.learnLock(t, stop.Objects)
+	}
+	s.seen = s.seen[:0]
+	if err := s.settle(e.Thread, stop.Kind); err != nil {
+		return stop, err
+	}
+	e.Accesses = append(e.Accesses, s.seen...)
+	e.Ends = stop.Kind == emu.Ended || s.verdict != nil && s.verdict.Thread >= 0
+	return stop, nil
+}
+
+// noteWoken adds to an event which of the threads that waited before it can go on.
+func (s *Session) noteWoken(e *Event, waiting []int) {
 	for _, t := range waiting {
-		if t != i && s.Runnable(t) {
+		if t != e.Thread && s.Runnable(t) {
 			e.Woke = append(e.Woke, t)
 		}
 	}
-	return e, nil
+}
+
+// RunPart runs a thread for at most n instructions of what is left of the
+// session's limit, and comes back wherever the machine stops: also where a call
+// returned, the thread then standing before its next call, and at what StopAt and
+// StopAfter of the machine name. What the thread did is an event only if it has
+// accesses or objects, or an end of the thread's. It must be runnable.
+func (s *Session) RunPart(i int, n uint64) (Event, emu.Stop, error) {
+	e := Event{Thread: i}
+	waiting := s.waiting()
+	stop, err := s.runOnce(&e, min(n, s.Limit-min(s.Limit, s.Steps())))
+	if err != nil {
+		return e, stop, err
+	}
+	s.noteWoken(&e, waiting)
+	s.lockUse(&e)
+	return e, stop, s.findLockedOut()
 }
 
 // waiting lists the threads that wait in the kernel.
@@ -118,8 +149,9 @@ func (s *Session) waiting() []int {
 	return list
 }
 
-// lastAccesses are those of the instruction that ran last.
-func (s *Session) lastAccesses() []Access {
+// LastAccesses are those of the instruction that ran last. They are in the log from
+// the start of the race on.
+func (s *Session) LastAccesses() []Access {
 	log := s.M.Log()
 	from := len(log)
 	for from > 0 && log[from-1].Step == s.M.Steps() {

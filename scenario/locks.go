@@ -154,7 +154,11 @@ func (s *Session) findLockedOut() error {
 		if err != nil {
 			return err
 		}
-		e, err := s.nextEvent(i)
+		var e Event
+		err = s.M.WithoutStops(func() (err error) {
+			e, err = s.nextEvent(i)
+			return err
+		})
 		failed := s.lockUse(&e)
 		if err == nil {
 			err = mark.Rewind()

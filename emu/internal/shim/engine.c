@@ -315,6 +315,7 @@ int em_run(em_engine *e, int slot, uint64_t budget) {
     e->stop = -1;
     e->log_full = false;
     e->event = false;
+    e->watched = false;
     e->dirty = true;
     e->lost = e->slots[slot].lost;
     int err = start(e, slot, pc_reg);

@@ -53,6 +53,12 @@ static em_access *log_next(em_engine *e) {
     return a;
 }
 
+// Tells whether an access is one that is waited for: it overlaps the watch.
+static bool watches(const em_engine *e, uint64_t addr, uint64_t size, bool write) {
+    const em_watch *w = &e->watch;
+    return addr - w->addr + size - 1 < w->size + size - 1 && (write ? w->writes : w->reads);
+}
+
 // Runs before the access itself, so memory still holds the old value. Unicorn
 // may announce one access twice when the page is first touched.
 void em_on_mem(uc_engine *uc, uc_mem_type type, uint64_t addr, int size, int64_t value,
@@ -94,6 +100,10 @@ void em_on_mem(uc_engine *uc, uc_mem_type type, uint64_t addr, int size, int64_t
     a->thread = (uint16_t)e->cur;
     if (e->sharing && em_share_access(e, addr, (unsigned)size, kind == EM_WRITE, e->cur)) {
         e->event = true;
+        e->left = 0;
+    }
+    if (__builtin_expect(e->watch.size != 0, 0) && watches(e, addr, (uint64_t)size, kind == EM_WRITE)) {
+        e->watched = true;
         e->left = 0;
     }
 }
@@ -234,6 +244,8 @@ int em_store(em_engine *e, int slot, uint64_t addr, const uint8_t *from, uint64_
             if (e->sharing && em_share_access(e, addr + i, n, true, slot))
                 e->event = true;
         }
+        if (e->watch.size != 0 && watches(e, addr, size, true))
+            e->watched = true;
     }
     memcpy(host, from, size);
     uint64_t page = addr & ~(uint64_t)(EM_PAGE - 1);
@@ -261,6 +273,8 @@ int em_touch(em_engine *e, int slot, uint64_t addr, uint8_t size) {
     a->value = a->old;
     if (e->sharing && em_share_access(e, addr, size, false, slot))
         e->event = true;
+    if (e->watch.size != 0 && watches(e, addr, size, false))
+        e->watched = true;
     return UC_ERR_OK;
 }
 

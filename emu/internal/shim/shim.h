@@ -132,6 +132,12 @@ typedef struct em_breaks {
     uint64_t filter[(1 << EM_BREAK_BITS) / 64];
 } em_breaks;
 
+// Bytes to stop behind an access of; see memory.c. No size is no watch.
+typedef struct em_watch {
+    uint64_t addr, size;
+    bool reads, writes; // which accesses count
+} em_watch;
+
 typedef struct em_engine {
     uc_engine *uc;
     int arch; // uc_arch
@@ -153,6 +159,8 @@ typedef struct em_engine {
     bool naive;   // Unicorn counts instructions, one a start; see start
     bool stepping_on; // the next instruction runs, breakpoint or not
     em_breaks breaks;
+    em_watch watch;
+    bool watched; // the last instruction touched what is watched
     uint16_t lost;   // the running thread's em_slot.lost
     bool *pc_synced; // Unicorn's skip_sync_pc_on_exit; see on_code
     int stop;

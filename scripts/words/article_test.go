@@ -1,0 +1,68 @@
+package words_test
+
+import (
+	"strings"
+	"testing"
+
+	"emurace/emu"
+	"emurace/internal/testrace"
+	"emurace/scenario"
+	"emurace/scripts/words"
+)
+
+// answer is the size of the chunk that environ's block of 66 entries was in, which
+// main takes for a string's address. Only tests may know it.
+const answer = 0x220
+
+// isAnswer checks that main died in getenv reading at the answer.
+func isAnswer(t testing.TB, s *scenario.Session, o scenario.Outcome) {
+	t.Helper()
+	if o.Kind != scenario.Segv || s.Names()[o.Thread] != scenario.Main || o.End.Addr != answer || o.End.Access != emu.AccessRead {
+		t.Errorf("%v", o)
+	} else if f, _, _ := s.M.Symbol(o.End.PC); f != "getenv" {
+		t.Errorf("%v, in %s", o, f)
+	}
+}
+
+// The same few lines make the article's crash happen with each libc on each
+// architecture, and what they come to is a schedule that counts instructions.
+func TestArticle(t *testing.T) {
+	environ := loc(t, "environ")
+	for name, runs := range map[string][]words.Run{
+		"middle": {
+			{Thread: "main", Until: reads(wordAt(environ, 8*30))},
+			{Thread: "worker", Until: returns("setenv")},
+			{Thread: "main"},
+		},
+		"to the end": {
+			{Thread: "main", Until: reads(wordAt(environ, 0))},
+			{Thread: "worker"},
+		},
+		"written": {
+			{Thread: "main", Until: words.Access{Way: words.Touches, Loc: wordAt(environ, 8)}},
+			{Thread: "worker", Until: writes(wordAt(environ, 8*66))},
+			{Thread: "main"},
+		},
+		"freed": {
+			{Thread: "main", Until: reads(wordAt(environ, 16)), Hit: 1},
+			{Thread: "worker", Until: returns("_int_free")},
+			{Thread: "main"},
+		},
+	} {
+		t.Run(strings.ReplaceAll(name, " ", "-"), func(t *testing.T) {
+			eachSystem(t, func(t *testing.T, sys *emu.System) {
+				s := start(t, sys)
+				r, err := words.Play(s, runs)
+				if err != nil {
+					t.Fatal(err)
+				}
+				isAnswer(t, s, r.Outcome)
+				testrace.Must(t, s.Restart())
+				testrace.Must(t, s.Play(r.Schedule))
+				if o, over := s.Outcome(); !over || *o.End != *r.Outcome.End {
+					t.Errorf("its schedule %v ends as %v", r.Schedule.Texts(s.Names()), o)
+				}
+			})
+		})
+	}
+}
