@@ -1,7 +1,6 @@
 package explore
 
 import (
-	"errors"
 	"testing"
 
 	"emurace/emu"
@@ -16,20 +15,20 @@ type scripted struct {
 	atomic bool
 }
 
-func (s scripted) Next(results []uint64) (scenario.Call, bool) {
-	call := func(name string, args ...uint64) (scenario.Call, bool) {
+func (s scripted) Next(results []uint64) (scenario.Call, bool, error) {
+	call := func(name string, args ...uint64) (scenario.Call, bool, error) {
 		c := scenario.Call{Func: emu.RoutinePrefix + name}
 		for _, a := range append([]uint64{*s.word}, args...) {
 			c.Args = append(c.Args, scenario.Int(a))
 		}
-		return c, true
+		return c, true, nil
 	}
 	n := len(results)
 	switch {
 	case s.atomic && n < s.k:
 		return call("add64", 1)
 	case s.atomic || n == 2*s.k:
-		return scenario.Call{}, false
+		return scenario.Call{}, false, nil
 	case n%2 == 0:
 		return call("load64")
 	}
@@ -91,9 +90,10 @@ func checked(t *testing.T, start func() (*scenario.Session, error), sum int, ato
 		if err != nil {
 			return nil, err
 		}
-		s.Plan.Check = func(results [][]uint64, _ func(uint64) (string, bool)) error {
+		s.Plan.Check = func(v *scenario.View) error {
 			top := uint64(0)
-			for _, r := range results {
+			for t := range s.Plan.Threads {
+				r := v.Results(t)
 				for i := 0; i < len(r); i++ {
 					if atomic || i%2 == 0 {
 						top = max(top, r[i]+1)
@@ -111,4 +111,4 @@ func checked(t *testing.T, start func() (*scenario.Session, error), sum int, ato
 	return got.Verdict == Failing
 }
 
-var errLost = errors.New("an update was lost")
+var errLost = &scenario.Failure{Message: "an update was lost"}

@@ -208,8 +208,8 @@ func (f *finder) calls() {
 // topEntry is the function that the scenario calls on a thread now, 0 for none.
 func (d *describer) topEntry(thread int) uint64 {
 	results := d.s.Results(thread)
-	call, ok := d.s.Plan.Threads[thread].Body.Next(results)
-	if !ok {
+	call, ok, err := d.s.Plan.Threads[thread].Body.Next(results)
+	if !ok || err != nil {
 		return 0
 	}
 	if call.Addr != 0 {

@@ -219,13 +219,12 @@ func (p *Player) covers(f *function, pc uint64) bool {
 // topLevel tells whether the call that the scenario makes now on the thread is one
 // of the function.
 func (p *Player) topLevel(i int, f *function) bool {
-	call, ok := p.s.Plan.Threads[i].Body.Next(p.s.Results(i))
-	if !ok {
+	call, ok, err := p.s.Plan.Threads[i].Body.Next(p.s.Results(i))
+	if !ok || err != nil {
 		return false
 	}
 	addr := call.Addr
 	if addr == 0 {
-		var err error
 		if addr, err = p.s.M.Lookup(call.Func); err != nil {
 			return false
 		}

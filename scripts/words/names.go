@@ -214,16 +214,20 @@ func (n *names) eachCall(f func(scenario.Call)) {
 	for i, t := range n.s.Plan.Threads {
 		results := slices.Clone(n.s.Results(i))
 		for k := range len(results) {
-			if c, ok := t.Body.Next(results[:k]); ok {
+			if c, ok, err := t.Body.Next(results[:k]); ok && err == nil && c.Place == nil {
 				f(c)
 			}
 		}
 		for range maxCalls {
-			c, ok := t.Body.Next(results)
-			if !ok {
+			// What the calls will return is not known; a body that cannot go on
+			// from a guess tells no more.
+			c, ok, err := t.Body.Next(results)
+			if !ok || err != nil {
 				break
 			}
-			f(c)
+			if c.Place == nil {
+				f(c)
+			}
 			results = append(results, 0)
 		}
 	}
