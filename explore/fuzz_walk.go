@@ -15,6 +15,10 @@ type goal struct {
 	waited uint64 // events that ran while the goal held somebody
 }
 
+// maxWait bounds for how many events a goal may hold somebody, where no run of the
+// profile is short.
+const maxWait = 4096
+
 // steering is one run that tries to meet goals.
 type steering struct {
 	*run
@@ -27,8 +31,9 @@ type steering struct {
 // thread whose next event would spoil one is held until the event spoils nothing
 // any more, or the goal is given up. That happens when the goal cannot be met;
 // when it holds somebody and nobody is left to run; and when it has held somebody
-// for as many events as a whole run has. So nothing waits for ever, not even
-// where the others spin until the thread that is held goes on.
+// for as many events as the shorter run of the profile has, in which nobody spins if
+// that can be. So nothing waits for ever, not even where the others spin until the
+// thread that is held goes on.
 //
 // Source: Wolff, Shi, Duck, Mathur and Roychoudhury, Greybox Fuzzing for
 // Concurrency Testing, ASPLOS 2024 (RFF). There the program is instrumented to
@@ -118,7 +123,7 @@ func (w *steering) settle(e *event, holding uint64) {
 		}
 		shown := slices.Contains(w.reads.now, g.pair) || g.not && g.write && e.reads(g.Read)
 		gone := !g.not && g.Write == (spot{}) && !w.reads.sees(g.pair) // what was there does not come back
-		if !shown && !gone && g.waited <= w.profile.longest {
+		if !shown && !gone && g.waited <= min(w.profile.shortest, maxWait) {
 			left = append(left, g)
 		}
 	}
