@@ -40,7 +40,7 @@ type entry struct {
 // One whose run shows a pair never seen before, or a combination of pairs never
 // seen before, becomes part of the corpus. How many schedules an entry is good
 // for follows from how often its combination was seen: the power schedule, which
-// is cut-off exponential, as in the paper; see steer. That took it from Böhme,
+// is cut-off exponential, as in the paper on RFF; see steer. It comes from Böhme,
 // Pham and Roychoudhury, Coverage-based Greybox Fuzzing as Markov Chain, CCS 2016.
 //
 // The schedules of a batch are all made of what was known when it began. What

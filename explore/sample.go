@@ -35,8 +35,10 @@ import (
 // from those before, and starts from a common set of shared bytes. The schedules
 // run in batches whose sizes are fixed; only between two of them is the common
 // set added to, by what the schedules of the batch have learned, and the profile
-// then taken anew. Of a batch in which one fails, those with lower numbers are
-// still finished, so that the failure is the one with the lowest number.
+// then taken anew. Likewise a strategy that learns, which is Fuzz, draws for a batch
+// from what all before have shown, and no more. Of a batch in which one fails, those
+// with lower numbers are still finished, so that the failure is the one with the
+// lowest number.
 func Sample(ctx context.Context, start func() (*scenario.Session, error), strategy Strategy, o Options) (*Result, error) {
 	m, err := o.methodOf(strategy)
 	if err != nil {
