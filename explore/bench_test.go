@@ -66,8 +66,10 @@ func benchSample(b *testing.B, strategy explore.Strategy) {
 // included.
 func BenchmarkExploreSURW(b *testing.B) { benchSample(b, explore.SURW) }
 
-// BenchmarkExplorePOS, BenchmarkExplorePCT and BenchmarkExploreRandom are the
-// same with the other strategies.
+// BenchmarkExploreFuzz, BenchmarkExplorePOS, BenchmarkExplorePCT and
+// BenchmarkExploreRandom are the same with the other strategies.
+func BenchmarkExploreFuzz(b *testing.B) { benchSample(b, explore.Fuzz) }
+
 func BenchmarkExplorePOS(b *testing.B) { benchSample(b, explore.POS) }
 
 func BenchmarkExplorePCT(b *testing.B) { benchSample(b, explore.PCT) }

@@ -49,6 +49,8 @@ type Progress struct {
 	Done, Units uint64 // parts of the present bound that are finished, and in all; or schedules
 	Depth       int    // events of the present run, where those are counted
 	Restarts    int    // how often the search began anew with more shared bytes
+	// Pairs and Corpus are what fuzz has learned, as in Result.
+	Pairs, Corpus int
 	// Share guesses how much of the search is done, from 0 to 1, as if its
 	// parts were of equal size, which they are not.
 	Share float64

@@ -22,6 +22,9 @@ func BenchmarkMillion(b *testing.B) {
 		"surw": func() (*Result, error) {
 			return Sample(b.Context(), start, SURW, Options{KeepGoing: true, Jobs: 2, Seed: 1, Schedules: 1_000_000})
 		},
+		"fuzz": func() (*Result, error) {
+			return Sample(b.Context(), start, Fuzz, Options{KeepGoing: true, Jobs: 2, Seed: 1, Schedules: 1_000_000})
+		},
 	} {
 		b.Run(name, func(b *testing.B) {
 			for range b.N {

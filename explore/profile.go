@@ -12,8 +12,9 @@ import (
 // profile is what is known of a scenario from running its threads one after the
 // other, in their order and in the reverse.
 type profile struct {
-	longest uint64   // events of the longer run
-	events  []uint64 // of each thread, of the run in which it has more
+	longest  uint64   // events of the longer run
+	shortest uint64   // and of the shorter one
+	events   []uint64 // of each thread, of the run in which it has more
 	// ranges has, for each range of bytes or object that was accessed and each
 	// thread, the number of events in the run where that is higher.
 	ranges    map[span][]uint64
@@ -62,7 +63,10 @@ func (p *profile) record(r *run, reverse bool) error {
 			seen[s][t]++
 		}
 	}
-	p.longest = max(p.longest, r.events)
+	if p.longest == 0 {
+		p.shortest = r.events
+	}
+	p.longest, p.shortest = max(p.longest, r.events), min(p.shortest, r.events)
 	raise(p.events, events)
 	for s, counts := range seen {
 		if p.ranges[s] == nil {

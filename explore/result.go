@@ -30,7 +30,11 @@ type Result struct {
 	Endless      bool   `json:",omitempty"`
 	Restarts     int    // searches begun anew because more bytes were shared than known
 	Instructions uint64 // run in all, those of rewound prefixes once
-	Findings     []Finding
+	// Pairs is how many pairs of a write and a read that sees it fuzz has come
+	// to know, and Corpus how many abstract schedules it makes others of.
+	Pairs    int `json:",omitempty"`
+	Corpus   int `json:",omitempty"`
+	Findings []Finding
 }
 
 // Finding is a way to fail, with the first schedule that does so.

@@ -14,10 +14,13 @@ type run struct {
 	s       *scenario.Session
 	rand    *rand.Rand
 	profile *profile
+	turn    int    // place in its batch, counted from 0
+	reads   *reads // watches the run, nil when nobody wants to know
 
 	events       uint64
 	schedule     scenario.Schedule
-	instructions uint64 // those that were taken back not counted
+	instructions uint64   // those that were taken back not counted
+	abstract     abstract // what fuzz has tried to bring about
 }
 
 // begin goes to the start of the race.
@@ -58,6 +61,9 @@ func (r *run) keep(e scenario.Event) {
 	r.events++
 	r.instructions += e.Ran
 	r.schedule = r.schedule.Add(e.Thread, e.Ran)
+	if r.reads != nil {
+		r.reads.add(&e)
+	}
 }
 
 // try runs a thread's next event, keeps it when it is wanted, and takes it back

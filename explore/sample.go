@@ -8,52 +8,9 @@ import (
 	"math/rand/v2"
 	"slices"
 	"sync"
-	"sync/atomic"
 
 	"emurace/scenario"
 )
-
-// Strategy is a way to draw schedules at random.
-type Strategy string
-
-// The strategies. Their sources are named where they are implemented.
-const (
-	Random Strategy = "random" // any thread that can run, each with equal chance
-	PCT    Strategy = "pct"    // priorities that change at a few random places
-	POS    Strategy = "pos"    // a priority an event, drawn again after a race
-	SURW   Strategy = "surw"   // uniform over the orders of the accesses to one place
-)
-
-// Strategies lists them, the best first.
-func Strategies() []Strategy { return []Strategy{SURW, POS, PCT, Random} }
-
-// DefaultDepth is the d of PCT: most published bugs need no more than two
-// ordering constraints beside the order in which threads begin.
-const DefaultDepth = 3
-
-// walk of a strategy runs one schedule to its end.
-type walk func(*run) error
-
-func (o Options) walkOf(s Strategy) (walk, error) {
-	depth := o.Depth
-	if depth == 0 {
-		depth = DefaultDepth
-	}
-	if depth < 0 {
-		return nil, fmt.Errorf("depth %d: less than 1", depth)
-	}
-	switch s {
-	case Random:
-		return randomWalk, nil
-	case PCT:
-		return func(r *run) error { return pct(r, depth) }, nil
-	case POS:
-		return pos, nil
-	case SURW:
-		return surw, nil
-	}
-	return nil, fmt.Errorf("strategy %q: not surw, pos, pct or random", s)
-}
 
 // Sample runs schedules that a strategy draws at random, until one fails (with
 // KeepGoing, every failure is counted), o.Schedules have run, o.Time has passed
@@ -78,10 +35,12 @@ func (o Options) walkOf(s Strategy) (walk, error) {
 // from those before, and starts from a common set of shared bytes. The schedules
 // run in batches whose sizes are fixed; only between two of them is the common
 // set added to, by what the schedules of the batch have learned, and the profile
-// then taken anew. Of a batch in which one fails, those with lower numbers are
-// still finished, so that the failure is the one with the lowest number.
+// then taken anew. Likewise a strategy that learns, which is Fuzz, draws for a batch
+// from what all before have shown, and no more. Of a batch in which one fails, those
+// with lower numbers are still finished, so that the failure is the one with the
+// lowest number.
 func Sample(ctx context.Context, start func() (*scenario.Session, error), strategy Strategy, o Options) (*Result, error) {
-	walk, err := o.walkOf(strategy)
+	m, err := o.methodOf(strategy)
 	if err != nil {
 		return nil, err
 	}
@@ -94,7 +53,7 @@ func Sample(ctx context.Context, start func() (*scenario.Session, error), strate
 		defer cancel()
 	}
 	p := &sampler{
-		Options: o, ctx: ctx, start: start, strategy: strategy, walk: walk, report: newReporter(o.Progress), saver: newSaver(o),
+		Options: o, ctx: ctx, start: start, strategy: strategy, method: m, report: newReporter(o.Progress), saver: newSaver(o),
 		total: &Result{}, shared: map[uint64]uint8{}, size: firstBatch, learned: map[uint64]uint8{},
 	}
 	defer p.report.close()
@@ -108,34 +67,26 @@ func Sample(ctx context.Context, start func() (*scenario.Session, error), strate
 	return total, p.saver.finally(failure(ctx, err), p.state)
 }
 
-// Sizes of batches, in schedules: small at first and whenever more bytes turned
-// out to be shared, because then what follows is worth more than what is
-// running; and never so large that a profile gets stale.
-const (
-	firstBatch = 8
-	mostBatch  = 256
-)
-
 // sampler is a search at random.
 type sampler struct {
 	Options
 	ctx      context.Context
 	start    func() (*scenario.Session, error)
 	strategy Strategy
-	walk     walk
-	report   *reporter
-	saver    saver
+	method
+	report *reporter
+	saver  saver
 
 	sessions []*scenario.Session // one a job, made when first needed
 	shared   map[uint64]uint8    // known to all sessions
 	profile  *profile
-	ran      atomic.Uint64 // schedules, for Progress
-	failing  atomic.Uint64 // of them
 
-	mu    sync.Mutex
-	total *Result // of the schedules that have run without one missing in between
-	size  uint64  // of the present batch
-	begun uint64  // schedules of the batch that are in total
+	mu      sync.Mutex
+	ran     uint64  // schedules, for Progress
+	failing uint64  // of them
+	total   *Result // of the schedules that have run without one missing in between
+	size    uint64  // of the present batch
+	begun   uint64  // schedules of the batch that are in total
 	// learned is bytes that schedules of the batch in total have shown to be
 	// shared: known to all from the next batch on.
 	learned map[uint64]uint8
@@ -186,9 +137,12 @@ func (p *sampler) search() error {
 }
 
 // nextBatch makes what a batch has learned known to all, and takes the profile
-// anew if there is anything.
+// anew if that is shared bytes.
 func (p *sampler) nextBatch() error {
-	p.size, p.begun = min(2*p.size, mostBatch), 0
+	if p.fuzz != nil {
+		p.fuzz.next()
+	}
+	p.size, p.begun = p.method.nextBatch(p.size), 0
 	if len(p.learned) == 0 {
 		return nil
 	}
@@ -202,25 +156,27 @@ func (p *sampler) nextBatch() error {
 
 // inOrder runs the schedules that are not drawn, and learns from them.
 func (p *sampler) inOrder() error {
-	var firsts []*Result
+	var firsts []drawn
 	err := p.learn(func(r *run) error {
 		result, err := p.judge(r)
-		firsts = append(firsts, result)
+		firsts = append(firsts, drawn{result: result, abstract: r.abstract, reads: r.reads})
 		return err
 	})
 	if err != nil {
 		return err
 	}
-	for _, r := range firsts {
+	for _, d := range firsts {
 		if p.Schedules > 0 && p.total.Schedules >= p.Schedules {
 			break
 		}
-		p.ran.Add(1)
-		p.failing.Add(r.Failing)
-		p.total.merge(r)
-		if r.Failing > 0 && !p.KeepGoing {
+		p.tell(d)
+		p.count(d)
+		if d.result.Failing > 0 && !p.KeepGoing {
 			return errFound
 		}
+	}
+	if p.fuzz != nil {
+		p.fuzz.next()
 	}
 	return nil
 }
@@ -251,6 +207,7 @@ func (p *sampler) learn(seen func(*run) error) error {
 		p.profile = newProfile(len(s.Plan.Threads))
 		for _, reverse := range []bool{false, true} {
 			r := &run{ctx: p.ctx, s: s}
+			p.watch(r)
 			if err := r.begin(); err != nil {
 				return err
 			}
@@ -293,14 +250,17 @@ func (p *sampler) session(job int) (*scenario.Session, error) {
 
 // drawn is what became of one schedule.
 type drawn struct {
-	result  *Result          // nil when it has not come to its end
-	learned map[uint64]uint8 // shared bytes; nil when no more than was known
-	err     error            // it could not be run
+	result   *Result          // nil when it has not come to its end
+	learned  map[uint64]uint8 // shared bytes; nil when no more than was known
+	abstract abstract         // as in its run
+	reads    *reads
+	err      error // it could not be run
 }
 
 // batch is schedules that are run on all sessions with the same knowledge.
 type batch struct {
 	first   uint64 // number of the first
+	before  uint64 // how many there are in front of it that are done
 	results []drawn
 	next    int // to be run
 	limit   int // those from here on are of no interest
@@ -309,7 +269,7 @@ type batch struct {
 
 // batch runs the next n schedules of the present batch.
 func (p *sampler) batch(n uint64) error {
-	b := &batch{first: p.total.Schedules + 1, results: make([]drawn, n), limit: int(n)}
+	b := &batch{first: p.total.Schedules + 1, before: p.begun, results: make([]drawn, n), limit: int(n)}
 	errs := make([]error, min(uint64(len(p.sessions)), n))
 	var wg sync.WaitGroup
 	for job := range errs {
@@ -346,16 +306,9 @@ func (p *sampler) work(job int, b *batch) error {
 		if !left {
 			return nil
 		}
-		d := p.draw(s, b.first+uint64(i))
+		d := p.draw(s, b.first+uint64(i), b.before+uint64(i))
 		if err := p.ctx.Err(); err != nil && errors.Is(d.err, err) {
 			return err
-		}
-		n := p.ran.Add(1)
-		if d.err == nil {
-			p.failing.Add(d.result.Failing)
-		}
-		if p.Progress != nil && n%16 == 1 {
-			p.report.set(Progress{Preemptions: -1, Schedules: n, Failing: p.failing.Load(), Done: min(n, p.Schedules), Units: p.Schedules})
 		}
 		if err := p.finish(b, i, d); err != nil {
 			return err
@@ -376,13 +329,14 @@ func (p *sampler) take(b *batch) (i int, left bool) {
 func (p *sampler) finish(b *batch, i int, d drawn) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	p.tell(d)
 	b.results[i] = d
 	if d.err != nil || !p.KeepGoing && d.result.Failing > 0 {
 		b.limit = min(b.limit, i+1)
 	}
 	for ; b.taken < b.limit && b.results[b.taken].result != nil; b.taken++ {
 		d := b.results[b.taken]
-		p.total.merge(d.result)
+		p.count(d)
 		p.begun++
 		for addr, mask := range d.learned {
 			p.learned[addr] |= mask
@@ -395,11 +349,33 @@ func (p *sampler) finish(b *batch, i int, d drawn) error {
 	return err
 }
 
-// draw runs one schedule.
-func (p *sampler) draw(s *scenario.Session, number uint64) drawn {
+// tell reports a schedule that has run.
+func (p *sampler) tell(d drawn) {
+	p.ran++
+	if d.err == nil {
+		p.failing += d.result.Failing
+	}
+	if p.Progress != nil && p.ran%16 == 1 {
+		now := Progress{Preemptions: -1, Schedules: p.ran, Failing: p.failing, Done: min(p.ran, p.Schedules), Units: p.Schedules}
+		now.Pairs, now.Corpus = p.fuzz.sizes()
+		p.report.set(now)
+	}
+}
+
+// count makes a schedule part of the result, and of what the strategy knows.
+func (p *sampler) count(d drawn) {
+	p.total.merge(d.result)
+	if p.fuzz != nil {
+		p.fuzz.learn(d.abstract, d.reads)
+	}
+}
+
+// draw runs one schedule, of which turn is the place in its batch.
+func (p *sampler) draw(s *scenario.Session, number, turn uint64) drawn {
 	s.M.ForgetShared()
 	known := s.Grown()
-	r := &run{ctx: p.ctx, s: s, rand: generator(p.Seed, number), profile: p.profile}
+	r := &run{ctx: p.ctx, s: s, rand: generator(p.Seed, number), profile: p.profile, turn: int(turn)}
+	p.watch(r)
 	if err := r.begin(); err != nil {
 		return drawn{err: err}
 	}
@@ -410,7 +386,7 @@ func (p *sampler) draw(s *scenario.Session, number uint64) drawn {
 	if err != nil {
 		return drawn{err: err}
 	}
-	d := drawn{result: result}
+	d := drawn{result: result, abstract: r.abstract, reads: r.reads}
 	if s.Grown() != known {
 		d.learned = s.M.SharedBytes()
 	}
@@ -451,6 +427,7 @@ func (p *sampler) judge(r *run) (*Result, error) {
 func (p *sampler) result() *Result {
 	total := tallyOf(p.total).result()
 	total.Preemptions = -1
+	total.Pairs, total.Corpus = p.fuzz.sizes()
 	for _, b := range p.beyond {
 		for i := range b.result.Findings {
 			// merge adds what is there.

@@ -128,14 +128,17 @@ func drawnEnds(t *testing.T, g *guest, st Strategy, most int, look func(end stri
 	t.Helper()
 	// With the depth that it has when none is named PCT cannot draw every run.
 	o := Options{Seed: 1, KeepGoing: true, Depth: 12}
-	walk, err := o.walkOf(st)
+	m, err := o.methodOf(st)
 	must(t, err)
-	p := &sampler{Options: o, ctx: t.Context(), walk: walk, total: &Result{}, sessions: []*scenario.Session{g.s}, report: newReporter(nil)}
+	p := &sampler{Options: o, ctx: t.Context(), method: m, total: &Result{}, sessions: []*scenario.Session{g.s}, report: newReporter(nil)}
 	defer p.report.close()
 	must(t, p.inOrder())
 	for i := range most {
-		d := p.draw(g.s, uint64(i))
+		d := p.draw(g.s, uint64(i), 0)
 		must(t, d.err)
+		if p.count(d); p.fuzz != nil {
+			p.fuzz.next()
+		}
 		if d.learned != nil {
 			for addr, mask := range d.learned {
 				p.shared[addr] |= mask

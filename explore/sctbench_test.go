@@ -209,12 +209,38 @@ func TestSURWFinds(t *testing.T) {
 		}{{reorderOf(3), 100}, {reorderOf(10), 100}, {twostageOf(20), 20}} {
 			const seeds = 20
 			list := c.trials(t, sys, SURW, seeds, 1000)
-			if median := (list[seeds/2-1] + list[seeds/2]) / 2; median >= c.under {
-				t.Errorf("%s: SURW needs %d schedules on the median, want fewer than %d", c.name, median, c.under)
+			if n := median(list); n >= c.under {
+				t.Errorf("%s: SURW needs %d schedules on the median, want fewer than %d", c.name, n, c.under)
 			}
 		}
 	})
 }
+
+// Fuzz finds in fewer schedules than PCT what takes a certain order of many threads:
+// PCT, left alone, needs about a thousand for the first, thousands and some hundred.
+// It is cut off long before that. The medians are of all seeds from 0 on.
+func TestFuzzFinds(t *testing.T) {
+	seeds := 20
+	if testing.Short() {
+		seeds = 4
+	}
+	eachArch(t, func(t *testing.T, sys *emu.System) {
+		for _, c := range []struct {
+			bench
+			most int
+		}{{reorderOf(10), 200}, {reorderOf(21), 600}, {twostageOf(20), 150}} {
+			fuzz, pct := c.trials(t, sys, Fuzz, seeds, c.most), c.trials(t, sys, PCT, seeds, c.most)
+			needs, needed := median(fuzz), median(pct)
+			t.Logf("%s, %v: medians: fuzz %d, pct with depth 3 %d", c.name, sys.Arch, needs, needed)
+			if 3*needs > needed {
+				t.Errorf("%s: fuzz needs %d schedules on the median, PCT %d or more; want less than a third", c.name, needs, needed)
+			}
+		}
+	})
+}
+
+// median is of a sorted list with an even length, rounded down.
+func median(list []uint64) uint64 { return (list[len(list)/2-1] + list[len(list)/2]) / 2 }
 
 // Where every access is an event, as it was in the studies, PCT and POS need as
 // many schedules as published for SURW's evaluation (ASPLOS 2025, raw data: means

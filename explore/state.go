@@ -68,7 +68,7 @@ func (s *State) check(want Strategy, threads int) error {
 	case want == strategyBounded && s.Bounded != nil:
 		return s.Bounded.check(threads)
 	case want != strategyDPOR && want != strategyBounded && s.Sample != nil:
-		return s.Sample.check(threads)
+		return s.Sample.check(want, threads)
 	}
 	return damaged("what it holds is not of strategy %s", want)
 }

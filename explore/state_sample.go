@@ -14,6 +14,7 @@ type sampleState struct {
 	Begun   uint64        `json:"begun"`
 	Shared  []SharedBytes `json:"shared"`
 	Learned []SharedBytes `json:"learned,omitempty"` // by the batch so far
+	Fuzz    *fuzzState    `json:"fuzz,omitempty"`    // with fuzz only
 }
 
 // state is what is to be kept of the search; the caller holds the lock or is
@@ -21,7 +22,7 @@ type sampleState struct {
 func (p *sampler) state() *State {
 	s := &sampleState{
 		Result: tallyOf(p.total), Batch: p.size, Begun: p.begun,
-		Shared: sharedList(p.shared), Learned: sharedList(p.learned),
+		Shared: sharedList(p.shared), Learned: sharedList(p.learned), Fuzz: p.fuzz.state(),
 	}
 	if p.total.Schedules < inOrders {
 		s = &sampleState{Result: &tally{}, Batch: firstBatch, Shared: []SharedBytes{}}
@@ -45,14 +46,19 @@ func (p *sampler) prepare() error {
 	p.total = s.Result.result()
 	p.size, p.begun = s.Batch, s.Begun
 	p.shared, p.learned = sharedMap(s.Shared), sharedMap(s.Learned)
-	p.ran.Store(p.total.Schedules)
-	p.failing.Store(p.total.Failing)
+	if s.Fuzz != nil {
+		p.fuzz.resume(s.Fuzz)
+	}
+	p.ran, p.failing = p.total.Schedules, p.total.Failing
 	return p.Resume.accept(p.start, p.strategy, p.total, p.Options)
 }
 
 // check refuses what no search of so many threads has written.
-func (s *sampleState) check(threads int) error {
+func (s *sampleState) check(want Strategy, threads int) error {
 	if err := checkAll(threads, []*tally{s.Result}); err != nil {
+		return err
+	}
+	if err := s.checkFuzz(want); err != nil {
 		return err
 	}
 	size := s.Batch
@@ -74,4 +80,20 @@ func (s *sampleState) check(threads int) error {
 		return err
 	}
 	return checkShared(s.Learned)
+}
+
+// checkFuzz refuses a state of fuzz without what that has learned, or the other
+// way round.
+func (s *sampleState) checkFuzz(want Strategy) error {
+	switch ran := s.Result.Schedules > 0; {
+	case s.Fuzz == nil && want == Fuzz && ran:
+		return damaged("what was learned of %d schedules is missing", s.Result.Schedules)
+	case s.Fuzz == nil:
+		return nil
+	case want != Fuzz || !ran:
+		return damaged("strategy %s has learned of %d schedules", want, s.Result.Schedules)
+	case s.Batch != fuzzBatch:
+		return damaged("a batch of %d, not %d", s.Batch, fuzzBatch)
+	}
+	return s.Fuzz.check(s.Result.Schedules)
 }

@@ -9,6 +9,7 @@ import (
 type Event struct {
 	Thread   int
 	Ran      uint64 // instructions, the one that matters last
+	PC       uint64 // of that one, where it has accessed memory; else 0
 	Accesses []Access
 	Objects  []emu.Object // kernel objects that a system call used
 	Woke     []int        // threads that it let go on
@@ -95,7 +96,8 @@ func (s *Session) runOnce(e *Event, n uint64) (emu.Stop, error) {
 	}
 	e.Ran += stop.Ran
 	if stop.Event {
-		e.Accesses, e.Objects = s.LastAccesses(), stop.Objects
+		e.PC, e.Accesses = s.lastAccesses()
+		e.Objects = stop.Objects
 		for _, c := range stop.Counted {
 			e.Accesses = append(e.Accesses, Access(c))
 		}
@@ -152,20 +154,26 @@ func (s *Session) waiting() []int {
 // LastAccesses are those of the instruction that ran last. They are in the log from
 // the start of the race on.
 func (s *Session) LastAccesses() []Access {
+	_, list := s.lastAccesses()
+	return list
+}
+
+// lastAccesses are those of the instruction that ran last, and where it stands.
+func (s *Session) lastAccesses() (pc uint64, list []Access) {
 	log := s.M.Log()
 	from := len(log)
 	for from > 0 && log[from-1].Step == s.M.Steps() {
 		from--
 	}
-	var list []Access
 	for k, a := range log[from:] {
+		pc = a.PC
 		write := a.Kind != emu.LogRead
 		if a.Kind == emu.LogWrite && a.Old == a.Value && readBefore(log[from:from+k], a) {
 			write = false
 		}
 		list = append(list, Access{Addr: a.Addr, Size: uint64(a.Size), Write: write})
 	}
-	return list
+	return pc, list
 }
 
 func readBefore(list []emu.LogEntry, w emu.LogEntry) bool {

@@ -38,6 +38,9 @@ func exploreCommand() *cli.Command {
   pct      draws priorities for the threads, and --depth less one places at which
            the thread that runs gets the lowest. The default with --depth.
   pos      draws a priority for every access that other threads care about.
+  fuzz     does the same under constraints, such as that a certain read sees a
+           certain write; those of schedules that showed something new are
+           changed a little for further ones.
   random   draws the next thread, again and again.
 What a strategy at random finds depends on --seed, and not on --jobs; without a
 limit it goes on until something fails.
@@ -63,7 +66,7 @@ Examples:
 			&cli.Uint64Flag{Name: "schedules", Usage: "stop after about `N` schedules", DefaultText: "no limit", EnvVars: []string{"EMURACE_SCHEDULES"}},
 			&cli.DurationFlag{Name: "time", Usage: "stop after a time such as 30s", DefaultText: "no limit", EnvVars: []string{"EMURACE_TIME"}},
 			&cli.IntFlag{Name: "jobs", Aliases: []string{"j"}, Value: runtime.NumCPU(), DefaultText: "number of processors", Usage: "search with `N` machines side by side", EnvVars: []string{"EMURACE_JOBS"}},
-			&cli.Uint64Flag{Name: "seed", Value: 1, Usage: "of the random bytes that the process gets, and of what surw, pct, pos and random draw", EnvVars: []string{"EMURACE_SEED"}},
+			&cli.Uint64Flag{Name: "seed", Value: 1, Usage: "of the random bytes that the process gets, and of what surw, fuzz, pos, pct and random draw", EnvVars: []string{"EMURACE_SEED"}},
 			&cli.BoolFlag{Name: "keep-going", Usage: "count every failing schedule instead of stopping at the first", EnvVars: []string{"EMURACE_KEEP_GOING"}},
 			&cli.StringFlag{Name: "locks", Value: "raw", Usage: "dpor: raw runs a lock's instructions like any others, abstract takes a lock as one thing", EnvVars: []string{"EMURACE_LOCKS"}},
 			&cli.StringFlag{Name: "resume", Usage: "keep the search's state in `FILE`, and go on from there if it exists"},

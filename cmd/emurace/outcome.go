@@ -191,6 +191,8 @@ type resultObject struct {
 	Schedules            uint64          `json:"schedules"`
 	Failing              uint64          `json:"failing"`
 	Blocked              uint64          `json:"blocked"`
+	Pairs                *int            `json:"pairs,omitempty"`  // of fuzz
+	Corpus               *int            `json:"corpus,omitempty"` // likewise
 	Instructions         uint64          `json:"instructions"`
 	Elapsed              float64         `json:"elapsed_s"`
 	Rate                 float64         `json:"schedules_per_s"`
@@ -211,8 +213,11 @@ func (o *outcome) object(c *cli.Context) resultObject {
 	if n := c.Int("preemptions"); n >= 0 {
 		r.Preemptions = &n
 	}
-	if o.strategy == string(explore.PCT) {
+	switch o.strategy {
+	case string(explore.PCT):
 		r.Depth = c.Int("depth")
+	case string(explore.Fuzz):
+		r.Pairs, r.Corpus = &o.result.Pairs, &o.result.Corpus
 	}
 	if n := o.result.Preemptions; n >= 0 {
 		r.PreemptionsCompleted = &n

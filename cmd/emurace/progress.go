@@ -39,7 +39,11 @@ func (p *progress) describe(u explore.Progress) string {
 		if u.Units > 0 {
 			of = fmt.Sprintf(" of %d", u.Units)
 		}
-		return fmt.Sprintf("%d%s schedules, %.0f/s, %d of them failing", u.Schedules, of, rate, u.Failing)
+		learned := ""
+		if u.Corpus > 0 {
+			learned = fmt.Sprintf(", %d pairs seen, corpus of %d", u.Pairs, u.Corpus)
+		}
+		return fmt.Sprintf("%d%s schedules, %.0f/s, %d of them failing%s", u.Schedules, of, rate, u.Failing, learned)
 	}
 	if u.Preemptions < 0 {
 		return fmt.Sprintf("%d interleavings, %.0f/s, %d events deep, done perhaps %.0f%%", u.Schedules, rate, u.Depth, 100*u.Share)

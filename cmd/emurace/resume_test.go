@@ -48,6 +48,7 @@ var killed = map[string][]string{
 	"bounded": {"--strategy", "bounded", "--preemptions", "1"},
 	"surw":    {"--strategy", "surw", "--schedules", "3000"},
 	"pct":     {"--strategy", "pct", "--schedules", "2000", "--depth", "2"},
+	"fuzz":    {"--strategy", "fuzz", "--schedules", "2000"},
 }
 
 // TestKilled: a search that is killed in the middle, several times, goes on from

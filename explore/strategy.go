@@ -1,0 +1,80 @@
+package explore
+
+import "fmt"
+
+// Strategy is a way to draw schedules at random.
+type Strategy string
+
+// The strategies. Their sources are named where they are implemented.
+const (
+	Random Strategy = "random" // any thread that can run, each with equal chance
+	PCT    Strategy = "pct"    // priorities that change at a few random places
+	POS    Strategy = "pos"    // a priority an event, drawn again after a race
+	SURW   Strategy = "surw"   // uniform over the orders of the accesses to one place
+	Fuzz   Strategy = "fuzz"   // pos with constraints, made of those that have shown something new
+)
+
+// Strategies lists them, the best first.
+func Strategies() []Strategy { return []Strategy{SURW, Fuzz, POS, PCT, Random} }
+
+// DefaultDepth is the d of PCT: most published bugs need no more than two
+// ordering constraints beside the order in which threads begin.
+const DefaultDepth = 3
+
+// walk of a strategy runs one schedule to its end. Sessions walk side by side,
+// so that it must not change anything but the run.
+type walk func(*run) error
+
+// method is how the schedules of a strategy come about.
+type method struct {
+	walk walk
+	fuzz *fuzzer // what the strategy learns of its schedules, nil when that is nothing
+}
+
+func (o Options) methodOf(s Strategy) (method, error) {
+	depth := o.Depth
+	if depth == 0 {
+		depth = DefaultDepth
+	}
+	if depth < 0 {
+		return method{}, fmt.Errorf("depth %d: less than 1", depth)
+	}
+	switch s {
+	case Random:
+		return method{walk: randomWalk}, nil
+	case PCT:
+		return method{walk: func(r *run) error { return pct(r, depth) }}, nil
+	case POS:
+		return method{walk: pos}, nil
+	case SURW:
+		return method{walk: surw}, nil
+	case Fuzz:
+		f := newFuzzer()
+		return method{walk: f.walk, fuzz: f}, nil
+	}
+	return method{}, fmt.Errorf("strategy %q: not surw, fuzz, pos, pct or random", s)
+}
+
+// Sizes of batches, in schedules: small at first and whenever more bytes turned
+// out to be shared, because then what follows is worth more than what is
+// running; and never so large that a profile gets stale. A strategy that learns
+// between batches has small ones for ever.
+const (
+	firstBatch = 8
+	mostBatch  = 256
+)
+
+// nextBatch is the size of the batch that follows one of a size.
+func (m *method) nextBatch(size uint64) uint64 {
+	if m.fuzz != nil {
+		return fuzzBatch
+	}
+	return min(2*size, mostBatch)
+}
+
+// watch makes a run tell what the strategy learns from.
+func (m *method) watch(r *run) {
+	if m.fuzz != nil {
+		r.reads = newReads()
+	}
+}
