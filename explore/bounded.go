@@ -37,6 +37,10 @@ type Options struct {
 	// is called from several goroutines at once, and must say the same of equal
 	// schedules.
 	Inspect func(scenario.Schedule) ([]Problem, error)
+	// Walk runs one schedule of strategy Script, to the end of the race. It may be
+	// called from several goroutines at once, and what it does must follow from what
+	// the Walk tells. ErrStop ends the search, without a schedule.
+	Walk func(*Walk) error
 	// Progress, if set, is told now and then from another goroutine.
 	Progress func(Progress)
 }
@@ -95,6 +99,9 @@ func failure(ctx context.Context, err error) error {
 
 // errBudget ends a search whose schedules or time are used up.
 var errBudget = errors.New("the budget is used up")
+
+// ErrStop is what Options.Walk returns to end the search.
+var ErrStop = errBudget
 
 func (r *Result) conclude(o Options) {
 	r.Complete = r.Unbounded || o.Preemptions >= 0 && r.Preemptions >= o.Preemptions

@@ -1,6 +1,9 @@
 package explore
 
-import "fmt"
+import (
+	"errors"
+	"fmt"
+)
 
 // Strategy is a way to draw schedules at random.
 type Strategy string
@@ -12,9 +15,10 @@ const (
 	POS    Strategy = "pos"    // a priority an event, drawn again after a race
 	SURW   Strategy = "surw"   // uniform over the orders of the accesses to one place
 	Fuzz   Strategy = "fuzz"   // pos with constraints, made of those that have shown something new
+	Script Strategy = "script" // Options.Walk decides
 )
 
-// Strategies lists them, the best first.
+// Strategies lists those that need nothing but chance, the best first.
 func Strategies() []Strategy { return []Strategy{SURW, Fuzz, POS, PCT, Random} }
 
 // DefaultDepth is the d of PCT: most published bugs need no more than two
@@ -48,6 +52,14 @@ func (o Options) methodOf(s Strategy) (method, error) {
 		return method{walk: pos}, nil
 	case SURW:
 		return method{walk: surw}, nil
+	case Script:
+		if o.Walk == nil {
+			return method{}, errors.New("strategy script: there is no script")
+		}
+		return method{walk: func(r *run) error {
+			r.reads = newReads()
+			return o.Walk(&Walk{r})
+		}}, nil
 	case Fuzz:
 		f := newFuzzer()
 		return method{walk: f.walk, fuzz: f}, nil

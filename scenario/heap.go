@@ -17,7 +17,7 @@ import (
 // all blocks is of the heap. Malloc uses that memory itself, so there are more
 // orders to tell apart than for the blocks alone.
 func StartHeap(sys *emu.System, plan *Plan, seed uint64, bounds bool, prepare func(*emu.Machine) error) (*Session, error) {
-	s := &Session{heap: heap.New()}
+	s := &Session{heap: heap.New(), heapEvents: true}
 	return s.startOn(sys, plan, seed, func(m *emu.Machine) error {
 		if prepare != nil {
 			if err := prepare(m); err != nil {
@@ -28,6 +28,30 @@ func StartHeap(sys *emu.System, plan *Plan, seed uint64, bounds bool, prepare fu
 	})
 }
 
+// StartBlocks is StartWith for those who want to know of each block of memory whose
+// it is. What counts as an event is not changed by it.
+func StartBlocks(sys *emu.System, plan *Plan, seed uint64, prepare func(*emu.Machine) error) (*Session, error) {
+	s := &Session{heap: heap.New()}
+	return s.startOn(sys, plan, seed, func(m *emu.Machine) error {
+		if prepare != nil {
+			if err := prepare(m); err != nil {
+				return err
+			}
+		}
+		return heap.Trace(m, func(c emu.CallEvent) { s.heapCall(c, false) })
+	})
+}
+
+// Block is the block of the heap that an address lies in now, in use or freed and
+// not handed out again; false where there is none, and without StartHeap or
+// StartBlocks.
+func (s *Session) Block(addr uint64) (heap.Piece, bool) {
+	if s.heap == nil {
+		return heap.Piece{}, false
+	}
+	return s.heap.At(addr)
+}
+
 // heapCall follows a call of an allocating function. A heap that the session had
 // is never changed, so that marks may keep it.
 func (s *Session) heapCall(c emu.CallEvent, bounds bool) {
@@ -36,6 +60,9 @@ func (s *Session) heapCall(c emu.CallEvent, bounds bool) {
 	}
 	s.heap = s.heap.Clone()
 	change := s.heap.Apply(&c)
+	if !s.heapEvents {
+		return
+	}
 	writes := change.Writes
 	if bounds {
 		writes = append(writes, change.Widens...)

@@ -24,10 +24,12 @@ type Session struct {
 	libc    LibcID
 	threads []racer
 	locks   lockTable
-	heap    *heap.Heap        // nil but for StartHeap
-	fns     map[string]uint64 // addresses of functions
-	start   *Mark
-	base    uint64 // the machine's steps at the start
+	heap    *heap.Heap // nil but for StartHeap and StartBlocks
+	// heapEvents makes what calls of the allocator do to blocks part of events.
+	heapEvents bool
+	fns        map[string]uint64 // addresses of functions
+	start      *Mark
+	base       uint64 // the machine's steps at the start
 	// verdict is the outcome of a race that the plan has judged, nil as long as it
 	// has not: one that is over, or in which a thread or the plan found a fault.
 	verdict *Outcome

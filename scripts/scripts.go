@@ -4,15 +4,19 @@ import (
 	"embed"
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
 	"path"
 	"slices"
 	"strings"
 	"sync"
 
+	"go.starlark.net/starlark"
+
 	"emurace/scenario"
 	"emurace/scripts/sandbox"
 	"emurace/scripts/stage"
+	"emurace/scripts/steer"
 )
 
 //go:embed *.star lib/*.star
@@ -50,7 +54,7 @@ func FromSource(files []scenario.File) (*Script, error) {
 }
 
 func compile(name, text string, loads map[string]string) (*Script, error) {
-	program, err := sandbox.Compile(sandbox.Source{Name: name, Text: text, Modules: loads}, stage.Names())
+	program, err := sandbox.Compile(sandbox.Source{Name: name, Text: text, Modules: loads}, names())
 	if err != nil {
 		return nil, err
 	}
@@ -63,12 +67,25 @@ func compile(name, text string, loads map[string]string) (*Script, error) {
 
 // Scenario is what the script declares; stage.ErrNone when that is no scenario.
 func (s *Script) Scenario() (*scenario.Scenario, error) {
-	sc, err := stage.Scenario(s.Program, stage.Host{Print: printOnce})
+	sc, err := stage.Scenario(s.Program, stage.Host{Locals: steer.NewLocals, Print: printOnce})
 	if err == nil {
 		sc.Source = s.source
 	}
 	return sc, err
 }
+
+// Schedule is what the script says about schedules; steer.ErrNone when that is
+// nothing.
+func (s *Script) Schedule() (*steer.Schedule, error) {
+	return steer.Read(s.Program, steer.Host{Locals: stage.NewLocals, Print: printOnce})
+}
+
+// names are those of both languages. A file may be in both.
+var names = sync.OnceValue(func() starlark.StringDict {
+	all := stage.Names()
+	maps.Copy(all, steer.Names())
+	return all
+})
 
 // Read reads a user's script. The script is called by the last part of the file's
 // name. Errors are those of the file system, or of type *sandbox.Error.

@@ -62,6 +62,23 @@ func watch(t *starlark.Thread, name string) (end func()) {
 	}
 }
 
+// Pause is called by a function of the host's that lets a script wait, for as long as
+// the host likes. What it returns is called when the script goes on, which then has
+// its limits of time and steps anew.
+func Pause(t *starlark.Thread) (resume func()) {
+	w := &watcher
+	w.Lock()
+	defer w.Unlock()
+	run := w.runs[t]
+	delete(w.runs, t)
+	return func() {
+		t.SetMaxExecutionSteps(t.ExecutionSteps() + MaxSteps)
+		if run != nil {
+			watch(t, run.name)
+		}
+	}
+}
+
 // look watches as long as there is something to be watched. Most runs are over
 // before it has looked once, so the heap is asked about only for those that are not.
 func look() {

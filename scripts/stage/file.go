@@ -62,9 +62,17 @@ func noThreads(program *sandbox.Program) error {
 	return &sandbox.Error{Msg: program.Name + ": no threads race: declare them with thread(name, function)"}
 }
 
+// NewLocals is what a run of a file needs that uses the names of this package, when
+// nobody asks what scenario it declares.
+func NewLocals() map[string]any { return map[string]any{local: newReading(nil)} }
+
+func newReading(settings scenario.Values) *reading {
+	return &reading{settings: settings, values: map[string]starlark.Value{}, files: map[string][]byte{}}
+}
+
 // read runs a file with settings.
 func read(program *sandbox.Program, host Host, settings scenario.Values) (*process, error) {
-	r := &reading{settings: settings, values: map[string]starlark.Value{}, files: map[string][]byte{}}
+	r := newReading(settings)
 	locals := map[string]any{}
 	if host.Locals != nil {
 		maps.Copy(locals, host.Locals())

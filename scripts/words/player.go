@@ -205,7 +205,7 @@ func (p *Player) Step(r Run) (Stopped, error) {
 	if i < 0 {
 		return st, &RunError{Run: r, Err: fmt.Errorf("no thread %q, only %s", r.Thread, strings.Join(p.s.Names(), ", "))}
 	}
-	if err := r.check(); err != nil {
+	if err := r.Check(); err != nil {
 		return st, &RunError{Run: r, Err: err}
 	}
 	if !p.s.Runnable(i) || p.s.Steps() >= p.s.Limit {

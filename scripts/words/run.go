@@ -40,8 +40,8 @@ func Text(runs []Run) string {
 	return b.String()
 }
 
-// check finds runs that mean nothing.
-func (r Run) check() error {
+// Check finds runs that mean nothing.
+func (r Run) Check() error {
 	switch {
 	case r.Hit < 0:
 		return fmt.Errorf("hit = %d: less than 1", r.Hit)

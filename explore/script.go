@@ -1,0 +1,103 @@
+package explore
+
+import (
+	"context"
+	"errors"
+	"math/rand/v2"
+
+	"emurace/scenario"
+)
+
+// Walk is one schedule while the caller's strategy decides about it; see
+// Options.Walk. The race stands at its start.
+type Walk struct{ r *run }
+
+// Session is the race. It may be looked at, and run only through the Walk or with
+// Ran.
+func (w *Walk) Session() *scenario.Session { return w.r.s }
+
+// Context ends when the search is broken off.
+func (w *Walk) Context() context.Context { return w.r.ctx }
+
+// Rand is a source of chance that follows from the search's seed and the number of
+// the schedule.
+func (w *Walk) Rand() *rand.Rand { return w.r.rand }
+
+// Over tells whether the race is over.
+func (w *Walk) Over() bool { return w.r.over() }
+
+// Enabled lists the threads that can run now. There is one as long as the race is
+// not over.
+func (w *Walk) Enabled() []int {
+	var list []int
+	for can := w.r.enabled(); can != 0; can &= can - 1 {
+		list = append(list, can.first())
+	}
+	return list
+}
+
+// Step runs a thread up to and over its next event, or to its end.
+func (w *Walk) Step(thread int) (scenario.Event, error) { return w.r.step(thread) }
+
+// Peek is what Step would do, which is then taken back.
+func (w *Walk) Peek(thread int) (scenario.Event, error) {
+	return w.r.try(thread, func(*scenario.Event) bool { return false })
+}
+
+// Ran tells that the caller has run a thread on the session for n instructions,
+// with these events among them.
+func (w *Walk) Ran(thread int, n uint64, events []scenario.Event) error {
+	for i := range events {
+		w.r.events++
+		w.r.reads.add(&events[i])
+	}
+	w.r.instructions += n
+	w.r.schedule = w.r.schedule.Add(thread, n)
+	return w.r.ctx.Err()
+}
+
+// Pair is a write and a read that has seen it. A spot is an instruction and the
+// bytes that it accesses.
+type Pair struct{ Write, Read Spot }
+
+// Spot is an instruction and bytes that it accesses; the zero Spot is the write of
+// what was there when the race began.
+type Spot struct{ PC, Addr, Size uint64 }
+
+// Pairs lists which reads of the run so far have seen which writes, each once, in
+// the order in which they showed.
+func (w *Walk) Pairs() []Pair {
+	list := make([]Pair, len(w.r.reads.pairs))
+	for i, p := range w.r.reads.pairs {
+		list[i] = Pair{Spot(p.Write), Spot(p.Read)}
+	}
+	return list
+}
+
+// Hash is a number that hardly any other pair has.
+func (p Pair) Hash() uint64 { return pair{spot(p.Write), spot(p.Read)}.hash() }
+
+// One runs a single schedule, the one that play runs from the start of the race to
+// its end, and judges it like a search of that schedule.
+func One(ctx context.Context, start func() (*scenario.Session, error), play func(*scenario.Session) (scenario.Schedule, error), o Options) (*Result, error) {
+	s, err := start()
+	if err != nil {
+		return nil, err
+	}
+	defer s.Close()
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	schedule, err := play(s)
+	if err != nil {
+		return nil, err
+	}
+	outcome, over := s.Outcome()
+	if !over {
+		return nil, errors.New("the schedule has ended before the race")
+	}
+	r := &Result{Schedules: 1, Instructions: s.Steps(), Preemptions: -1}
+	_, err = r.judge(outcome, schedule, -1, o.Inspect)
+	r.conclude(Options{Preemptions: -1})
+	return r, err
+}

@@ -1,0 +1,202 @@
+package steer
+
+import (
+	"errors"
+	"fmt"
+	"iter"
+	"math/rand/v2"
+	"slices"
+
+	"go.starlark.net/starlark"
+
+	"emurace/explore"
+	"emurace/scripts/sandbox"
+	"emurace/scripts/words"
+)
+
+// loop is a search of the script's own. The script runs in a coroutine: where it
+// calls s.run it waits, and goes on when that schedule was run. So neither ever runs
+// beside the other.
+type loop struct {
+	schedule *Schedule
+	options  SearchOptions
+	random   *rand.Rand
+	players  players
+	names    []string
+	ran      uint64
+	err      error // of the script
+
+	next func() (*order, bool)
+	stop func()
+}
+
+// order is a schedule that the script wants to be run.
+type order struct {
+	threads []string           // one an event, each run if it can
+	runs    []words.Run        // to begin with
+	next    *starlark.Function // to go on with
+	result  starlark.Value
+}
+
+func newLoop(s *Schedule, o SearchOptions) *loop {
+	l := &loop{schedule: s, options: o, random: rand.New(rand.NewPCG(o.Seed, 0x73656172636820))}
+	l.next, l.stop = iter.Pull(func(yield func(*order) bool) {
+		_, l.err = s.program.Call(s.host, s.search, &searcher{loop: l, yield: yield})
+	})
+	return l
+}
+
+func (l *loop) close() { l.stop() }
+
+// walk runs the next schedule that the script wants.
+func (l *loop) walk(w *explore.Walk) error {
+	l.names = w.Session().Names()
+	want, more := l.next()
+	if !more {
+		if l.err != nil && !errors.Is(l.err, errStopped) {
+			return l.err
+		}
+		return explore.ErrStop
+	}
+	d := &decider{schedule: l.schedule, walk: w, player: l.players.of(w.Session()), fn: want.next, memory: starlark.NewDict(0), last: -1, met: true}
+	if err := d.play(want.runs); err != nil {
+		return err
+	}
+	if err := d.order(want.threads, l.names); err != nil {
+		return err
+	}
+	if err := d.decide(); err != nil {
+		return err
+	}
+	l.ran++
+	want.result = newResult(w, d)
+	return nil
+}
+
+// order lets threads run an event each, as a list says; those that cannot run when
+// it is their turn are passed over.
+func (d *decider) order(threads, names []string) error {
+	for _, name := range threads {
+		if d.walk.Over() {
+			return nil
+		}
+		if t := slices.Index(names, name); slices.Contains(d.walk.Enabled(), t) {
+			if err := d.step(t); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// newResult is what came of a schedule, as the script sees it.
+func newResult(w *explore.Walk, d *decider) starlark.Value {
+	o, _ := w.Session().Outcome()
+	names := w.Session().Names()
+	order := make([]starlark.Value, len(d.events))
+	for i, e := range d.events {
+		order[i] = starlark.String(names[e.Thread])
+	}
+	var pairs []starlark.Value
+	for _, p := range w.Pairs() {
+		pairs = append(pairs, starlark.MakeUint64(p.Hash()))
+	}
+	return &record{"result", starlark.StringDict{
+		"failed": starlark.Bool(o.Failed()), "kind": starlark.String(o.Kind), "text": starlark.String(o.String()),
+		"order": starlark.NewList(order), "pairs": starlark.NewList(pairs), "steps": starlark.MakeUint64(w.Session().Steps()),
+	}}
+}
+
+// searcher is what search(s) is given.
+type searcher struct {
+	*loop
+	yield func(*order) bool
+}
+
+var _ starlark.HasAttrs = (*searcher)(nil)
+
+func (s *searcher) String() string        { return "<search>" }
+func (s *searcher) Type() string          { return "search" }
+func (s *searcher) Freeze()               {}
+func (s *searcher) Truth() starlark.Bool  { return true }
+func (s *searcher) Hash() (uint32, error) { return 0, errors.New("a search cannot be a key") }
+
+// AttrNames are the names that Attr knows.
+func (s *searcher) AttrNames() []string {
+	return []string{"choice", "more", "random", "ran", "run", "threads"}
+}
+
+// Attr is s.name.
+func (s *searcher) Attr(name string) (starlark.Value, error) {
+	switch name {
+	case "random", "choice":
+		return chance(name, s.random), nil
+	case "ran":
+		return starlark.MakeUint64(s.ran), nil
+	case "threads":
+		var list []starlark.Value
+		for _, n := range s.names {
+			list = append(list, starlark.String(n))
+		}
+		return starlark.NewList(list), nil
+	case "more":
+		return starlark.NewBuiltin(name, func(_ *starlark.Thread, b *starlark.Builtin, args starlark.Tuple, kwargs []starlark.Tuple) (starlark.Value, error) {
+			err := starlark.UnpackPositionalArgs(b.Name(), args, kwargs, 0)
+			return starlark.Bool(s.options.Schedules == 0 || s.ran < s.options.Schedules), err
+		}), nil
+	case "run":
+		return starlark.NewBuiltin(name, s.runOne), nil
+	}
+	return nil, nil
+}
+
+// errStopped ends a script whose search has ended.
+var errStopped = errors.New("the search has ended")
+
+// maxOrder bounds a list of threads.
+const maxOrder = 1 << 20
+
+// runOne runs a schedule: run(order = ["main", "worker", ...], runs = [run(...), ...],
+// next = f). The runs come first, then the threads of the order, one event each, then
+// what the function says; without one, the thread that ran last goes on, and then the
+// others in order.
+func (s *searcher) runOne(t *starlark.Thread, b *starlark.Builtin, args starlark.Tuple, kwargs []starlark.Tuple) (starlark.Value, error) {
+	var threads, runs starlark.Iterable
+	w := &order{}
+	if err := starlark.UnpackArgs(b.Name(), args, kwargs, "order??", &threads, "runs??", &runs, "next??", &w.next); err != nil {
+		return nil, err
+	}
+	if threads != nil {
+		for v := range starlark.Elements(threads) {
+			name, ok := starlark.AsString(v)
+			if !ok || !slices.Contains(s.names, name) {
+				return nil, fmt.Errorf("run: order: %v is no thread's name", v)
+			}
+			if w.threads = append(w.threads, name); len(w.threads) > maxOrder {
+				return nil, fmt.Errorf("run: order: more than %d", maxOrder)
+			}
+		}
+	}
+	if runs != nil {
+		for v := range starlark.Elements(runs) {
+			r, ok := v.(runValue)
+			if !ok {
+				return nil, fmt.Errorf("run: runs: %s is no run(...)", v.Type())
+			}
+			w.runs = append(w.runs, r.is)
+		}
+	}
+	if w.next != nil {
+		w.next.Freeze()
+		if w.next.NumParams() != 1 {
+			return nil, fmt.Errorf("run: next: %s has to take one argument", w.next.Name())
+		}
+	}
+	resume := sandbox.Pause(t)
+	more := s.yield(w)
+	resume()
+	if !more {
+		return nil, errStopped
+	}
+	return w.result, nil
+}

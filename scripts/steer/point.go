@@ -1,0 +1,284 @@
+package steer
+
+import (
+	"errors"
+	"fmt"
+	"math/rand/v2"
+
+	"go.starlark.net/starlark"
+
+	"emurace/disasm"
+	"emurace/scenario"
+)
+
+// point is a scheduling point as next(point) sees it. It can be asked as long as the
+// function runs.
+type point struct {
+	*decider // nil afterwards
+	random   *rand.Rand
+	threads  *starlark.List
+}
+
+var _ starlark.HasAttrs = (*point)(nil)
+
+func (p *point) String() string        { return "<point>" }
+func (p *point) Type() string          { return "point" }
+func (p *point) Freeze()               {}
+func (p *point) Truth() starlark.Bool  { return true }
+func (p *point) Hash() (uint32, error) { return 0, errors.New("a point cannot be a key") }
+
+var errPast = errors.New("the point is past: what it tells is to be taken from it while it is there")
+
+// AttrNames are the names that Attr knows.
+func (p *point) AttrNames() []string {
+	return []string{"choice", "events", "last", "memory", "met", "random", "steps", "thread", "threads"}
+}
+
+// Attr is point.name.
+func (p *point) Attr(name string) (starlark.Value, error) {
+	switch name {
+	case "random", "choice":
+		return chance(name, p.random), nil
+	}
+	if p.decider == nil {
+		return nil, errPast
+	}
+	s := p.walk.Session()
+	switch name {
+	case "threads":
+		return p.runnable(), nil
+	case "thread":
+		return starlark.NewBuiltin(name, p.byName), nil
+	case "last":
+		if p.last < 0 {
+			return starlark.None, nil
+		}
+		return starlark.String(s.Names()[p.last]), nil
+	case "met":
+		return starlark.Bool(p.met), nil
+	case "steps":
+		return starlark.MakeUint64(s.Steps()), nil
+	case "memory":
+		return p.memory, nil
+	case "events":
+		list := make([]starlark.Value, len(p.decider.events))
+		for i := range list {
+			list[i] = newEvent(s, &p.decider.events[i])
+		}
+		return starlark.NewList(list), nil
+	}
+	return nil, nil
+}
+
+func (p *point) runnable() *starlark.List {
+	if p.threads == nil {
+		var list []starlark.Value
+		for _, t := range p.walk.Enabled() {
+			list = append(list, &candidate{point: p, thread: t, called: p.walk.Session().Names()[t]})
+		}
+		p.threads = starlark.NewList(list)
+		p.threads.Freeze()
+	}
+	return p.threads
+}
+
+// byName is the runnable thread of a name, None when there is none now.
+func (p *point) byName(_ *starlark.Thread, b *starlark.Builtin, args starlark.Tuple, kwargs []starlark.Tuple) (starlark.Value, error) {
+	var name string
+	if err := starlark.UnpackPositionalArgs(b.Name(), args, kwargs, 1, &name); err != nil {
+		return nil, err
+	}
+	if p.decider == nil {
+		return nil, errPast
+	}
+	for t := range starlark.Elements(p.runnable()) {
+		if t.(*candidate).called == name {
+			return t, nil
+		}
+	}
+	return starlark.None, nil
+}
+
+// candidate is a thread that can run now.
+type candidate struct {
+	point   *point
+	thread  int
+	called  string
+	pending *scenario.Event
+}
+
+var _ starlark.HasAttrs = (*candidate)(nil)
+
+func (c *candidate) String() string        { return fmt.Sprintf("<thread %s>", c.called) }
+func (c *candidate) Type() string          { return "thread" }
+func (c *candidate) Freeze()               {}
+func (c *candidate) Truth() starlark.Bool  { return true }
+func (c *candidate) Hash() (uint32, error) { return starlark.String(c.called).Hash() }
+func (c *candidate) name() string          { return c.called }
+
+// AttrNames are the names that Attr knows.
+func (c *candidate) AttrNames() []string {
+	return []string{"call", "instruction", "name", "offset", "pc", "pending", "place", "symbol"}
+}
+
+// Attr is thread.name. What the thread does next is found out by running it and
+// going back, and only when it is asked for.
+func (c *candidate) Attr(name string) (starlark.Value, error) {
+	if name == "name" {
+		return starlark.String(c.called), nil
+	}
+	if c.point.decider == nil {
+		return nil, errPast
+	}
+	s := c.point.walk.Session()
+	m := s.MachineThread(c.thread)
+	switch name {
+	case "call":
+		return starlark.String(s.M.Threads()[m].Call), nil
+	case "pending":
+		if c.pending == nil {
+			e, err := c.point.walk.Peek(c.thread)
+			if err != nil {
+				return nil, err
+			}
+			c.pending = &e
+		}
+		return newEvent(s, c.pending), nil
+	}
+	pc, err := s.M.PC(m)
+	if err != nil {
+		return nil, err
+	}
+	symbol, off, _ := s.M.Symbol(pc)
+	switch name {
+	case "pc":
+		return starlark.MakeUint64(pc), nil
+	case "symbol":
+		return starlark.String(symbol), nil
+	case "offset":
+		return starlark.MakeUint64(off), nil
+	case "place":
+		return starlark.String(place(s, pc)), nil
+	case "instruction":
+		code, _ := s.M.Read(pc, 16)
+		if code == nil {
+			code, _ = s.M.Read(pc, 4)
+		}
+		in, err := disasm.Decode(s.M.Arch(), code, pc, func(addr uint64) (string, uint64) {
+			name, off, _ := s.M.Symbol(addr)
+			return name, addr - off
+		})
+		if err != nil {
+			return starlark.String(""), nil // no instruction that is known
+		}
+		return starlark.String(in.Text), nil
+	}
+	return nil, nil
+}
+
+// place names an instruction, as run's until takes it.
+func place(s *scenario.Session, pc uint64) string {
+	name, off, ok := s.M.Symbol(pc)
+	switch {
+	case !ok:
+		return fmt.Sprintf("%#x", pc)
+	case off == 0:
+		return name
+	}
+	return fmt.Sprintf("%s+%#x", name, off)
+}
+
+// record is named values that nobody can change.
+type record struct {
+	kind   string
+	fields starlark.StringDict
+}
+
+var _ starlark.HasAttrs = (*record)(nil)
+
+func (r *record) String() string                           { return fmt.Sprintf("<%s>", r.kind) }
+func (r *record) Type() string                             { return r.kind }
+func (r *record) Freeze()                                  { r.fields.Freeze() }
+func (r *record) Truth() starlark.Bool                     { return true }
+func (r *record) Hash() (uint32, error)                    { return 0, fmt.Errorf("a %s cannot be a key", r.kind) }
+func (r *record) Attr(name string) (starlark.Value, error) { return r.fields[name], nil }
+func (r *record) AttrNames() []string                      { return r.fields.Keys() }
+
+// newEvent is an event as a script sees it.
+func newEvent(s *scenario.Session, e *scenario.Event) starlark.Value {
+	var list []starlark.Value
+	for _, a := range e.Accesses {
+		list = append(list, newAccess(s, a))
+	}
+	accesses := starlark.NewList(list)
+	accesses.Freeze()
+	return &record{"event", starlark.StringDict{
+		"thread":   starlark.String(s.Names()[e.Thread]),
+		"pc":       starlark.MakeUint64(e.PC),
+		"place":    starlark.String(place(s, e.PC)),
+		"steps":    starlark.MakeUint64(e.Ran),
+		"ends":     starlark.Bool(e.Ends),
+		"accesses": accesses,
+	}}
+}
+
+// newAccess is an access as a script sees it, with the block of the heap that the
+// bytes are of now.
+func newAccess(s *scenario.Session, a scenario.Access) starlark.Value {
+	var block starlark.Value = starlark.None
+	if b, ok := s.Block(a.Addr); ok {
+		by := ""
+		if b.Alloc != nil {
+			by = threadName(s, b.Alloc.Thread)
+		}
+		block = &record{"block", starlark.StringDict{
+			"address": starlark.MakeUint64(b.Addr), "size": starlark.MakeUint64(b.Size),
+			"thread": starlark.String(by), "freed": starlark.Bool(b.Freed != nil),
+		}}
+	}
+	where := starlark.String("")
+	if name, off, ok := s.M.Symbol(a.Addr); ok && block == starlark.None {
+		where = starlark.String(name)
+		if off != 0 {
+			where = starlark.String(fmt.Sprintf("%s+%#x", name, off))
+		}
+	}
+	return &record{"access", starlark.StringDict{
+		"address": starlark.MakeUint64(a.Addr), "size": starlark.MakeUint64(a.Size), "write": starlark.Bool(a.Write),
+		"symbol": where, "block": block,
+	}}
+}
+
+// threadName is the name of a thread of the machine.
+func threadName(s *scenario.Session, machine int) string {
+	if i := s.RacingThread(machine); i >= 0 {
+		return s.Names()[i]
+	}
+	return ""
+}
+
+// chance are the functions that draw: random(n), a number below n, and choice(list).
+func chance(name string, r *rand.Rand) starlark.Value {
+	return starlark.NewBuiltin(name, func(_ *starlark.Thread, b *starlark.Builtin, args starlark.Tuple, kwargs []starlark.Tuple) (starlark.Value, error) {
+		if name == "random" {
+			var n int64
+			if err := starlark.UnpackPositionalArgs(b.Name(), args, kwargs, 1, &n); err != nil {
+				return nil, err
+			}
+			if n < 1 {
+				return nil, fmt.Errorf("random: %d: less than 1", n)
+			}
+			return starlark.MakeInt64(r.Int64N(n)), nil
+		}
+		var list starlark.Indexable
+		var v starlark.Value
+		if err := starlark.UnpackPositionalArgs(b.Name(), args, kwargs, 1, &v); err != nil {
+			return nil, err
+		}
+		list, ok := v.(starlark.Indexable)
+		if !ok || list.Len() == 0 {
+			return nil, fmt.Errorf("choice: got %s, want a list that is not empty", v.Type())
+		}
+		return list.Index(r.IntN(list.Len())), nil
+	})
+}

@@ -1,0 +1,182 @@
+package steer
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+
+	"go.starlark.net/starlark"
+
+	"emurace/explore"
+	"emurace/scenario"
+	"emurace/scripts/sandbox"
+	"emurace/scripts/words"
+)
+
+// players keeps a player of words for each session: it costs some milliseconds to
+// make one.
+type players struct {
+	sync.Mutex
+	known map[*scenario.Session]*words.Player
+}
+
+func (p *players) of(s *scenario.Session) *words.Player {
+	p.Lock()
+	defer p.Unlock()
+	if p.known == nil {
+		p.known = map[*scenario.Session]*words.Player{}
+	}
+	if p.known[s] == nil {
+		p.known[s] = words.New(s)
+	}
+	return p.known[s]
+}
+
+// decider runs one schedule, as a script's function says.
+type decider struct {
+	schedule *Schedule
+	walk     *explore.Walk
+	player   *words.Player
+	fn       *starlark.Function
+	memory   *starlark.Dict // the function's own, for this schedule
+
+	events []scenario.Event // those that have happened
+	last   int              // the thread that ran last, -1 before any has
+	met    bool             // the last run came to its end as it was to
+}
+
+// maxEvents bounds what a script can be told of a schedule's past.
+const maxEvents = 1 << 16
+
+// maxIdle is how often a function may be asked about one schedule.
+const maxAsked = 1 << 20
+
+// decide asks the function until the race is over.
+func (d *decider) decide() error {
+	if len(d.events) == 0 {
+		d.last, d.met = -1, true
+	}
+	for asked := 0; !d.walk.Over(); asked++ {
+		if asked == maxAsked {
+			return &sandbox.Error{Msg: fmt.Sprintf("%s was asked %d times in one schedule", d.fn.Name(), maxAsked), Pos: d.fn.Position().String()}
+		}
+		if d.fn == nil {
+			return d.rest()
+		}
+		p := &point{decider: d, random: d.walk.Rand()}
+		v, err := d.schedule.program.Call(d.schedule.host, d.fn, p)
+		p.decider = nil // it is of this moment only
+		if err != nil {
+			return err
+		}
+		done, err := d.follow(v)
+		if err != nil || done {
+			return err
+		}
+	}
+	return nil
+}
+
+// follow does what the function has returned.
+func (d *decider) follow(v starlark.Value) (done bool, err error) {
+	switch v := v.(type) {
+	case starlark.NoneType:
+		return true, d.rest()
+	case *candidate:
+		return false, d.step(v.thread)
+	case starlark.String:
+		i := slices.Index(d.walk.Session().Names(), string(v))
+		if i < 0 {
+			return false, d.wrong(fmt.Sprintf("no thread %q", string(v)))
+		}
+		if !slices.Contains(d.walk.Enabled(), i) {
+			return false, d.wrong(fmt.Sprintf("%s cannot run now: choose one of point.threads", string(v)))
+		}
+		return false, d.step(i)
+	case runValue:
+		return false, d.run(v.is)
+	}
+	return false, d.wrong(fmt.Sprintf("returned %s, not a thread, a run(...) or None", v.Type()))
+}
+
+func (d *decider) wrong(what string) error {
+	return &sandbox.Error{Msg: d.fn.Name() + ": " + what, Pos: d.fn.Position().String()}
+}
+
+// step runs a thread's next event.
+func (d *decider) step(thread int) error {
+	e, err := d.walk.Step(thread)
+	d.note(thread, []scenario.Event{e})
+	d.met = true
+	return err
+}
+
+func (d *decider) note(thread int, events []scenario.Event) {
+	d.last = thread
+	if room := maxEvents - len(d.events); room > 0 {
+		d.events = append(d.events, events[:min(room, len(events))]...)
+	}
+}
+
+// run runs a thread as words say. A condition that does not come true because the
+// thread cannot go on is no error here: the script sees it and decides anew.
+func (d *decider) run(r words.Run) error {
+	st, err := d.player.Step(r)
+	thread := slices.Index(d.walk.Session().Names(), r.Thread)
+	var unmet *words.UnmetError
+	if errors.As(err, &unmet) && st.Ran > 0 {
+		err = nil
+	}
+	if err != nil {
+		return err
+	}
+	d.met = st.Why == words.Reached || r.Until == nil && r.N == 0
+	d.note(thread, st.Events)
+	return d.walk.Ran(thread, st.Ran, st.Events)
+}
+
+// play plays the runs that a schedule begins with. Here each has to come to its end.
+func (d *decider) play(runs []words.Run) error {
+	for i, r := range runs {
+		if d.walk.Over() {
+			return nil
+		}
+		st, err := d.player.Step(r)
+		var unmet *words.UnmetError
+		var wrong *words.RunError
+		switch {
+		case errors.As(err, &unmet):
+			unmet.Number = i + 1
+			return unmet
+		case errors.As(err, &wrong):
+			wrong.Number = i + 1
+			return wrong
+		case err != nil:
+			return err
+		}
+		thread := slices.Index(d.walk.Session().Names(), r.Thread)
+		d.met = true
+		d.note(thread, st.Events)
+		if err := d.walk.Ran(thread, st.Ran, st.Events); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// rest runs the threads in order, the one that ran last first, each as long as it
+// can.
+func (d *decider) rest() error {
+	for !d.walk.Over() {
+		can := d.walk.Enabled()
+		t := can[0]
+		if slices.Contains(can, d.last) {
+			t = d.last
+		}
+		if err := d.step(t); err != nil {
+			return err
+		}
+	}
+	return nil
+}
