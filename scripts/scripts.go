@@ -74,6 +74,9 @@ func (s *Script) Scenario() (*scenario.Scenario, error) {
 	return sc, err
 }
 
+// Source is the file, and then what it loads.
+func (s *Script) Source() []scenario.File { return s.source }
+
 // Schedule is what the script says about schedules; steer.ErrNone when that is
 // nothing.
 func (s *Script) Schedule() (*steer.Schedule, error) {

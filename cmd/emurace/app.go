@@ -34,7 +34,7 @@ found; 2 wrong usage; 3 the surroundings (no sysroot, an unreadable file);
 		HideVersion:     true,
 		HideHelpCommand: true,
 		Commands: []*cli.Command{
-			exploreCommand(), replayCommand(), stepCommand(), gdbCommand(), reportCommand(), coreCommand(), sysrootCommand(), versionCommand(),
+			exploreCommand(), replayCommand(), stepCommand(), gdbCommand(), reportCommand(), coreCommand(), sysrootCommand(), scriptCommand(), versionCommand(),
 		},
 		// A value may hold commas.
 		DisableSliceFlagSeparator: true,

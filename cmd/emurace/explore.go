@@ -19,6 +19,7 @@ import (
 	"emurace/scenario"
 	"emurace/scripts"
 	"emurace/scripts/sandbox"
+	"emurace/scripts/steer"
 	"emurace/sysroot"
 )
 
@@ -42,6 +43,8 @@ func exploreCommand() *cli.Command {
            certain write; those of schedules that showed something new are
            changed a little for further ones.
   random   draws the next thread, again and again.
+  script   does as a script says: the one of --script, or SCENARIO's own. It is one
+           schedule in words, or a strategy; docs/scenarios.md shows how.
 What a strategy at random finds depends on --seed, and not on --jobs; without a
 limit it goes on until something fails.
 The search stops at the first failing schedule, or with --keep-going counts them
@@ -56,30 +59,37 @@ Examples:
   emurace explore --strategy pct --depth 4 --time 1m --keep-going
   emurace explore getenv-setenv --set entries=65 --set setenvs=1 --preemptions 1
   emurace explore --set name=EMURACE_060 --detect use-after-free --detect data-race
+  emurace explore my-scenario.star --locks abstract
+  emurace explore --script crash.star --sysroot debian:bullseye
   emurace explore --list`,
-		Flags: []cli.Flag{
-			&cli.StringSliceFlag{Name: "arch", Usage: "arm64 or amd64; may be given several times (default: arm64)", EnvVars: []string{"EMURACE_ARCH"}},
-			&cli.StringSliceFlag{Name: "sysroot", Usage: "the libc: debian:`SUITE`, host or a folder; may be given several times (default: debian:bookworm, or what the machine has for host)", EnvVars: []string{"EMURACE_SYSROOT"}},
-			&cli.StringFlag{Name: "strategy", Usage: "how to search: " + oneOf(strategies()), DefaultText: "see above", EnvVars: []string{"EMURACE_STRATEGY"}},
-			&cli.IntFlag{Name: "preemptions", Value: -1, DefaultText: "no bound", Usage: "bounded: the highest `N` of preemptions to try", EnvVars: []string{"EMURACE_PREEMPTIONS"}},
-			&cli.IntFlag{Name: "depth", Value: explore.DefaultDepth, Usage: "pct: find failures that take `N` ordering constraints", EnvVars: []string{"EMURACE_DEPTH"}},
-			&cli.Uint64Flag{Name: "schedules", Usage: "stop after about `N` schedules", DefaultText: "no limit", EnvVars: []string{"EMURACE_SCHEDULES"}},
-			&cli.DurationFlag{Name: "time", Usage: "stop after a time such as 30s", DefaultText: "no limit", EnvVars: []string{"EMURACE_TIME"}},
-			&cli.IntFlag{Name: "jobs", Aliases: []string{"j"}, Value: runtime.NumCPU(), DefaultText: "number of processors", Usage: "search with `N` machines side by side", EnvVars: []string{"EMURACE_JOBS"}},
-			&cli.Uint64Flag{Name: "seed", Value: 1, Usage: "of the random bytes that the process gets, and of what surw, fuzz, pos, pct and random draw", EnvVars: []string{"EMURACE_SEED"}},
-			&cli.BoolFlag{Name: "keep-going", Usage: "count every failing schedule instead of stopping at the first", EnvVars: []string{"EMURACE_KEEP_GOING"}},
-			&cli.StringFlag{Name: "locks", Value: "raw", Usage: "dpor: raw runs a lock's instructions like any others, abstract takes a lock as one thing", EnvVars: []string{"EMURACE_LOCKS"}},
-			&cli.StringFlag{Name: "resume", Usage: "keep the search's state in `FILE`, and go on from there if it exists"},
-			&cli.BoolFlag{Name: "minimize", Value: true, Usage: "cut the first failing schedule down to what the failure needs", EnvVars: []string{"EMURACE_MINIMIZE"}},
-			detectFlag(),
-			&cli.StringSliceFlag{Name: "set", Usage: "a parameter of the scenario, `NAME=VALUE`; may be given several times"},
-			&cli.StringFlag{Name: "output", Aliases: []string{"o"}, Usage: "write the trace to `FILE` (default: SCENARIO-ARCH-VERSION.trace)"},
-			&cli.BoolFlag{Name: "json", Usage: "print the result as a JSON object"},
-			&cli.BoolFlag{Name: "list", Usage: "list the scenarios that ship"},
-			&cli.StringFlag{Name: "describe", Usage: "say what a scenario shows, and its parameters; `NAME` is one that ships or a file"},
-			cacheFlag(), colorFlag(),
-		},
+		Flags:  exploreFlags(),
 		Action: exploreAction,
+	}
+}
+
+func exploreFlags() []cli.Flag {
+	return []cli.Flag{
+		&cli.StringSliceFlag{Name: "arch", Usage: "arm64 or amd64; may be given several times (default: arm64)", EnvVars: []string{"EMURACE_ARCH"}},
+		&cli.StringSliceFlag{Name: "sysroot", Usage: "the libc: debian:`SUITE`, host or a folder; may be given several times (default: debian:bookworm, or what the machine has for host)", EnvVars: []string{"EMURACE_SYSROOT"}},
+		&cli.StringFlag{Name: "strategy", Usage: "how to search: " + oneOf(strategies()), DefaultText: "see above", EnvVars: []string{"EMURACE_STRATEGY"}},
+		&cli.StringFlag{Name: "script", Usage: "run the schedule, or the strategy, of a script; its `FILE` ends in .star"},
+		&cli.IntFlag{Name: "preemptions", Value: -1, DefaultText: "no bound", Usage: "bounded: the highest `N` of preemptions to try", EnvVars: []string{"EMURACE_PREEMPTIONS"}},
+		&cli.IntFlag{Name: "depth", Value: explore.DefaultDepth, Usage: "pct: find failures that take `N` ordering constraints", EnvVars: []string{"EMURACE_DEPTH"}},
+		&cli.Uint64Flag{Name: "schedules", Usage: "stop after about `N` schedules", DefaultText: "no limit", EnvVars: []string{"EMURACE_SCHEDULES"}},
+		&cli.DurationFlag{Name: "time", Usage: "stop after a time such as 30s", DefaultText: "no limit", EnvVars: []string{"EMURACE_TIME"}},
+		&cli.IntFlag{Name: "jobs", Aliases: []string{"j"}, Value: runtime.NumCPU(), DefaultText: "number of processors", Usage: "search with `N` machines side by side", EnvVars: []string{"EMURACE_JOBS"}},
+		&cli.Uint64Flag{Name: "seed", Value: 1, Usage: "of the random bytes that the process gets, and of what surw, fuzz, pos, pct and random draw", EnvVars: []string{"EMURACE_SEED"}},
+		&cli.BoolFlag{Name: "keep-going", Usage: "count every failing schedule instead of stopping at the first", EnvVars: []string{"EMURACE_KEEP_GOING"}},
+		&cli.StringFlag{Name: "locks", Value: "raw", Usage: "dpor: raw runs a lock's instructions like any others, abstract takes a lock as one thing", EnvVars: []string{"EMURACE_LOCKS"}},
+		&cli.StringFlag{Name: "resume", Usage: "keep the search's state in `FILE`, and go on from there if it exists"},
+		&cli.BoolFlag{Name: "minimize", Value: true, Usage: "cut the first failing schedule down to what the failure needs", EnvVars: []string{"EMURACE_MINIMIZE"}},
+		detectFlag(),
+		&cli.StringSliceFlag{Name: "set", Usage: "a parameter of the scenario, `NAME=VALUE`; may be given several times"},
+		&cli.StringFlag{Name: "output", Aliases: []string{"o"}, Usage: "write the trace to `FILE` (default: SCENARIO-ARCH-VERSION.trace)"},
+		&cli.BoolFlag{Name: "json", Usage: "print the result as a JSON object"},
+		&cli.BoolFlag{Name: "list", Usage: "list the scenarios that ship"},
+		&cli.StringFlag{Name: "describe", Usage: "say what a scenario shows, and its parameters; `NAME` is one that ships or a file"},
+		cacheFlag(), colorFlag(),
 	}
 }
 
@@ -89,6 +99,9 @@ type job struct {
 	cache  *sysroot.Cache
 	spec   sysroot.Spec
 	detect []scenario.Kind // problems to look for in every run
+	// script and schedule are of strategy script.
+	script   *scripts.Script
+	schedule *steer.Schedule
 }
 
 func exploreAction(c *cli.Context) error {
@@ -102,7 +115,20 @@ func exploreAction(c *cli.Context) error {
 	if c.IsSet("describe") {
 		return describeScenario(c, p)
 	}
-	jobs, err := exploreJobs(c)
+	name := scripts.Default
+	switch c.NArg() {
+	case 0:
+	case 1:
+		name = c.Args().First()
+	default:
+		return usage(fmt.Errorf("explore: unexpected argument %q", c.Args().Get(1)), "one scenario at a time")
+	}
+	return exploreScenario(c, p, name)
+}
+
+// exploreScenario does what the flags say with a scenario.
+func exploreScenario(c *cli.Context, p *replay.Printer, name string) error {
+	jobs, err := exploreJobs(c, name)
 	if err != nil {
 		return err
 	}
@@ -155,15 +181,7 @@ func exploreAction(c *cli.Context) error {
 
 // exploreJobs checks everything about the command line that can be checked
 // before a machine is booted.
-func exploreJobs(c *cli.Context) ([]job, error) {
-	name := scripts.Default
-	switch c.NArg() {
-	case 0:
-	case 1:
-		name = c.Args().First()
-	default:
-		return nil, usage(fmt.Errorf("explore: unexpected argument %q", c.Args().Get(1)), "one scenario at a time")
-	}
+func exploreJobs(c *cli.Context, name string) ([]job, error) {
 	sc, err := findScenario("explore", name)
 	if err != nil {
 		return nil, err
@@ -178,7 +196,18 @@ func exploreJobs(c *cli.Context) ([]job, error) {
 	if n := c.Int("jobs"); n < 1 || n > 256 {
 		return nil, usage(fmt.Errorf("--jobs %d: not a number from 1 to 256", n), "")
 	}
-	return exploreMachines(c, sc, values)
+	jobs, err := exploreMachines(c, sc, values)
+	if err != nil || strategy(c) != strategyScript {
+		return jobs, err
+	}
+	script, schedule, err := findSchedule(c, name)
+	if err != nil {
+		return nil, err
+	}
+	for i := range jobs {
+		jobs[i].script, jobs[i].schedule = script, schedule
+	}
+	return jobs, nil
 }
 
 // exploreMachines crosses the sysroots with the architectures.
@@ -258,7 +287,14 @@ func startWith(sys *emu.System, r replay.Recipe, prepare func(*emu.Machine) erro
 // blocks are freed and handed out, so a search for them that goes by events
 // needs events there.
 func (j job) starter(sys *emu.System, strategy string) func() (*scenario.Session, error) {
-	if len(j.detect) == 0 || strategy == strategyBounded {
+	if strategy == strategyScript && !j.schedule.Fixed() {
+		return func() (*scenario.Session, error) {
+			return startPlan(j.recipe, func(plan *scenario.Plan) (*scenario.Session, error) {
+				return scenario.StartBlocks(sys, plan, j.recipe.Seed, nil)
+			})
+		}
+	}
+	if len(j.detect) == 0 || strategy == strategyBounded || strategy == strategyScript {
 		return func() (*scenario.Session, error) { return start(sys, j.recipe) }
 	}
 	return func() (*scenario.Session, error) {
@@ -317,7 +353,7 @@ func (j job) run(c *cli.Context) (*outcome, error) {
 			return nil, err
 		}
 	}
-	result, err := search(c.Context, strategy(c), j.starter(sys, strategy(c)), options)
+	result, err := j.search(c.Context, strategy(c), j.starter(sys, strategy(c)), options)
 	show.finish()
 	interrupted, late, err := j.searched(err, c.String("resume"))
 	if err != nil {

@@ -264,6 +264,8 @@ func (o *outcome) print(p *replay.Printer) error {
 	default:
 		done := "the search was cut short"
 		switch {
+		case o.strategy == strategyScript:
+			done = "the script has chosen them, and they say nothing of others"
 		case drawn(o.strategy):
 			done = "they were drawn at random and say nothing of others"
 		case r.Preemptions >= 0:

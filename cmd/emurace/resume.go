@@ -3,6 +3,8 @@ package main
 import (
 	"bytes"
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -22,13 +24,15 @@ import (
 )
 
 // stateVersion is the version of the state files that are written and read.
-const stateVersion = 2
+const stateVersion = 3
 
 // stateFile is a search that was broken off, and what it was a search of.
 type stateFile struct {
 	Version     int             `json:"emurace_state"`
 	Scenario    string          `json:"scenario"`
 	Settings    []string        `json:"settings"`
+	Source      string          `json:"source_sha256"`           // of the scenario
+	Script      string          `json:"script_sha256,omitempty"` // of strategy script
 	Arch        string          `json:"arch"`
 	LibcHash    string          `json:"libc_sha256"`
 	Strategy    string          `json:"strategy"`
@@ -82,9 +86,12 @@ func (j job) resume(sys *emu.System, name, strategy string, o *explore.Options) 
 func (j job) describeSearch(libc scenario.LibcID, strategy string, o *explore.Options) stateFile {
 	r := j.recipe
 	f := stateFile{
-		Version: stateVersion, Scenario: r.Scenario.Name, Settings: r.Scenario.Settings(r.Values),
+		Version: stateVersion, Scenario: r.Scenario.Name, Settings: r.Scenario.Settings(r.Values), Source: sourceHash(r.Scenario.Source),
 		Arch: r.Arch.String(), LibcHash: libc.SHA256, Strategy: strategy, Seed: r.Seed, KeepGoing: o.KeepGoing,
 		Locks: "raw", Detect: j.detect,
+	}
+	if j.script != nil {
+		f.Script = sourceHash(j.script.Source())
 	}
 	if o.AbstractLocks {
 		f.Locks = "abstract"
@@ -96,6 +103,16 @@ func (j job) describeSearch(libc scenario.LibcID, strategy string, o *explore.Op
 		f.Depth = o.Depth
 	}
 	return f
+}
+
+// sourceHash is the SHA-256 of a script and of what it loads.
+func sourceHash(files []scenario.File) string {
+	h := sha256.New()
+	for _, f := range files {
+		// A hash takes everything.
+		_, _ = fmt.Fprintf(h, "%d %s %d %s", len(f.Name), f.Name, len(f.Text), f.Text)
+	}
+	return hex.EncodeToString(h.Sum(nil))
 }
 
 const damagedHint = "remove the file to begin the search anew"
@@ -176,6 +193,10 @@ func (s *stateFile) differs(want stateFile) string {
 		return fmt.Sprintf("scenario is %q, not %s", s.Scenario, want.Scenario)
 	case !slices.Equal(s.Settings, want.Settings):
 		return fmt.Sprintf("settings are %q, not %q", s.Settings, want.Settings)
+	case s.Source != want.Source:
+		return "scenario's script is another"
+	case s.Script != want.Script:
+		return "--script is another"
 	case s.Arch != want.Arch:
 		return fmt.Sprintf("architecture is %q, not %s", s.Arch, want.Arch)
 	case s.LibcHash != want.LibcHash:
@@ -284,7 +305,7 @@ func (j job) searched(err error, name string) (interrupted bool, late, fatal err
 	case errors.Is(err, context.Canceled):
 		return true, nil, nil
 	}
-	return false, nil, err
+	return false, nil, scriptError(err)
 }
 
 // unwritten is why the trace or the state was not written. Both are there when

@@ -18,6 +18,7 @@ import (
 const (
 	strategyDPOR    = "dpor"
 	strategyBounded = "bounded"
+	strategyScript  = "script" // a script's, see script.go
 )
 
 func strategies() []string {
@@ -25,7 +26,7 @@ func strategies() []string {
 	for _, s := range explore.Strategies() {
 		list = append(list, string(s))
 	}
-	return list
+	return append(list, strategyScript)
 }
 
 // strategy is the one asked for, or the one that goes with the other flags: a
@@ -37,6 +38,8 @@ func strategy(c *cli.Context) string {
 	switch {
 	case c.IsSet("strategy"):
 		return c.String("strategy")
+	case c.IsSet("script"):
+		return strategyScript
 	case c.IsSet("preemptions"):
 		return strategyBounded
 	case c.IsSet("depth"):
@@ -50,13 +53,18 @@ func strategy(c *cli.Context) string {
 }
 
 // drawn tells whether a strategy draws its schedules at random.
-func drawn(s string) bool { return slices.Contains(explore.Strategies(), explore.Strategy(s)) }
+func drawn(s string) bool {
+	return s == strategyScript || slices.Contains(explore.Strategies(), explore.Strategy(s))
+}
 
 // checkStrategy refuses flags that do not go together.
 func checkStrategy(c *cli.Context) error {
 	s := strategy(c)
 	if !slices.Contains(strategies(), s) {
 		return usage(fmt.Errorf("--strategy %q: not %s", s, oneOf(strategies())), "emurace explore --help says what each of them does")
+	}
+	if c.IsSet("script") && s != strategyScript {
+		return usage(fmt.Errorf("--script does not go with --strategy %s", s), "leave --strategy out")
 	}
 	if c.IsSet("preemptions") && s != strategyBounded {
 		why := "only bounded counts preemptions"
@@ -100,8 +108,10 @@ func oneOf(words []string) string {
 }
 
 // search runs the strategy.
-func search(ctx context.Context, name string, start func() (*scenario.Session, error), o explore.Options) (*explore.Result, error) {
+func (j job) search(ctx context.Context, name string, start func() (*scenario.Session, error), o explore.Options) (*explore.Result, error) {
 	switch name {
+	case strategyScript:
+		return searchScript(ctx, j.schedule, start, o)
 	case strategyDPOR:
 		return explore.DPOR(ctx, start, o)
 	case strategyBounded:

@@ -1,0 +1,147 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/urfave/cli/v2"
+
+	"emurace/explore"
+	"emurace/scenario"
+	"emurace/scripts"
+	"emurace/scripts/stage"
+	"emurace/scripts/steer"
+)
+
+func scriptCommand() *cli.Command {
+	return &cli.Command{
+		Name:      "script",
+		Usage:     "run a script of your own: a scenario, a schedule, or both",
+		ArgsUsage: "FILE.star [SCENARIO]",
+		Description: `A file that declares threads is a scenario, and explored; --strategy and the
+other flags are those of emurace explore. A file with a schedule in words, such as
+
+  run("main", until = reads("environ"))
+  run("worker", until = returns("setenv"))
+  run("main")
+
+runs it, on SCENARIO or, when the file declares one, on its own. So does one with a
+strategy: a function next(point) or search(s). docs/scenarios.md explains both
+languages.
+
+Examples:
+  emurace script crash.star
+  emurace script crash.star --sysroot debian:bullseye --arch arm64 --arch amd64
+  emurace script fuzzer.star getenv-putenv --schedules 1000
+  emurace script my-scenario.star --set n=3`,
+		Flags:  exploreFlags(),
+		Action: scriptAction,
+	}
+}
+
+func scriptAction(c *cli.Context) error {
+	p, err := printer(c)
+	if err != nil {
+		return err
+	}
+	if c.Bool("list") {
+		return listScenarios(c, p)
+	}
+	if c.IsSet("describe") {
+		return describeScenario(c, p)
+	}
+	if c.NArg() == 0 {
+		return usage(errors.New("script: which file? It is missing"), "name a file that ends in "+scripts.Suffix+"; emurace script --help shows examples")
+	}
+	if c.NArg() > 2 {
+		return usage(fmt.Errorf("script: unexpected argument %q", c.Args().Get(2)), "one file, and one scenario")
+	}
+	file, on := c.Args().First(), c.Args().Get(1)
+	if !scripts.IsFile(file) {
+		return usage(fmt.Errorf("script: %q: not the name of a script", file), "scripts end in "+scripts.Suffix+"; emurace explore NAME explores a scenario that ships")
+	}
+	if c.IsSet("script") {
+		return usage(errors.New("script: --script: the file is named already"), "leave --script out")
+	}
+	own, schedule, err := contents(file)
+	if err != nil {
+		return scriptError(fmt.Errorf("script: %w", err))
+	}
+	if schedule && (!c.IsSet("strategy") || c.String("strategy") == strategyScript) {
+		if err := c.Set("script", file); err != nil {
+			return err
+		}
+	}
+	switch {
+	case own && on != "":
+		return usage(fmt.Errorf("script: %s is a scenario itself, and cannot run on %q", file, on), "leave one of them out")
+	case own:
+		on = file
+	case !schedule:
+		return usage(fmt.Errorf("script: %s: neither a scenario nor a schedule: no thread(name, function), no run(...), no next(point), no search(s)", file), "docs/scenarios.md explains how to write one")
+	case on == "":
+		on = scripts.Default
+	}
+	return exploreScenario(c, p, on)
+}
+
+// contents tells what a script holds.
+func contents(file string) (own, schedule bool, err error) {
+	s, err := scripts.Read(file)
+	if err != nil {
+		return false, false, err
+	}
+	_, err = s.Scenario()
+	if err != nil && !errors.Is(err, stage.ErrNone) {
+		return false, false, err
+	}
+	_, none := s.Schedule()
+	if none != nil && !errors.Is(none, steer.ErrNone) {
+		return false, false, none
+	}
+	return err == nil, none == nil, nil
+}
+
+// findSchedule reads the script of --script, or else the scenario's own.
+func findSchedule(c *cli.Context, scenario string) (*scripts.Script, *steer.Schedule, error) {
+	file := c.String("script")
+	if file == "" {
+		file = scenario
+	}
+	if !scripts.IsFile(file) {
+		return nil, nil, usage(errors.New("--strategy script: which one? There is no --script FILE"), "name a file that ends in "+scripts.Suffix)
+	}
+	s, err := scripts.Read(file)
+	if err != nil {
+		return nil, nil, scriptError(fmt.Errorf("--script: %w", err))
+	}
+	schedule, err := s.Schedule()
+	if errors.Is(err, steer.ErrNone) {
+		return nil, nil, usage(fmt.Errorf("--script %s: %w", file, err), "docs/scenarios.md explains how to write one")
+	}
+	if err != nil {
+		return nil, nil, scriptError(fmt.Errorf("--script: %w", err))
+	}
+	switch {
+	case schedule.Fixed() && (c.IsSet("schedules") || c.IsSet("time") || c.IsSet("resume")):
+		return nil, nil, usage(fmt.Errorf("%s is one schedule: --schedules, --time and --resume do not go with it", file), "leave them out")
+	case schedule.Sequential() && c.IsSet("resume"):
+		return nil, nil, usage(fmt.Errorf("%s searches in a way of its own, which cannot be gone on with: --resume does not go with it", file), "use next(point), or --strategy fuzz")
+	}
+	return s, schedule, nil
+}
+
+// searchScript runs what a script says.
+func searchScript(ctx context.Context, s *steer.Schedule, start func() (*scenario.Session, error), o explore.Options) (*explore.Result, error) {
+	if s.Fixed() {
+		return explore.One(ctx, start, s.Play, o)
+	}
+	walk, end := s.Walk(steer.SearchOptions{Seed: o.Seed, Schedules: o.Schedules})
+	defer end()
+	o.Walk = walk
+	if s.Sequential() {
+		o.Jobs = 1
+	}
+	return explore.Sample(ctx, start, explore.Script, o)
+}
