@@ -189,6 +189,7 @@ long loop(void) { while (!word) { } return 0; }
 // What does not come about is told with the run's number and what came instead; a
 // crash is a result.
 func TestErrors(t *testing.T) {
+	big := uint64(256)
 	testrace.EachArch(t, func(t *testing.T, arch loader.Arch) {
 		r := guestRace(t, system(t, "bookworm", arch), waiting, []string{"wait"}, []string{"crash"})
 		endless := guestRace(t, system(t, "bookworm", arch), waiting, []string{"loop"}, []string{"loop"})
@@ -210,6 +211,10 @@ func TestErrors(t *testing.T) {
 			{r, []words.Run{{Thread: "main", Until: other, N: 1}}, "both a condition and a number"},
 			{r, []words.Run{{Thread: "main", Until: words.Access{Way: words.Reads, Loc: words.Loc{Addr: ^uint64(0)}}}}, "beyond all addresses"},
 			{r, []words.Run{{Thread: "main", Until: words.Access{}}}, "not reads, writes or touches"},
+			{r, []words.Run{{Thread: "main", Until: words.Access{Way: 9}}}, "not reads, writes or touches"},
+			{r, []words.Run{{Thread: "main", Until: words.Access{Way: words.Reads, Size: 1 << 40}}}, "more than 4294967296 bytes"},
+			{r, []words.Run{{Thread: "main", Until: words.Access{Way: words.Reads, Size: 9, Value: &big}}}, "at most 8 bytes"},
+			{r, []words.Run{{Thread: "main", Until: words.Access{Way: words.Reads, Size: 1, Value: &big}}}, "does not fit into 1 bytes"},
 			{r, []words.Run{{Thread: "main", Until: reads(wordAt(words.Loc{Addr: 8}, 0))}}, "word(0x8): nothing is mapped at 0x8"},
 			{r, []words.Run{{Thread: "main", Until: reads(wordAt(words.Loc{Addr: r.at["word"]}, 0))}}, "it is 0 when the run begins"},
 			{r, []words.Run{{Thread: "main", Until: calls("getenvv")}}, `"getenvv": the process has no such symbol`},
