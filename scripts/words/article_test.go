@@ -6,6 +6,7 @@ import (
 
 	"emurace/emu"
 	"emurace/internal/testrace"
+	"emurace/loader"
 	"emurace/scenario"
 	"emurace/scripts/words"
 )
@@ -29,6 +30,11 @@ func isAnswer(t testing.TB, s *scenario.Session, o scenario.Outcome) {
 func TestArticle(t *testing.T) {
 	environ := loc(t, "environ")
 	for name, runs := range map[string][]words.Run{
+		"environ": {
+			{Thread: "main", Until: reads(environ)},
+			{Thread: "worker", Until: returns("setenv")},
+			{Thread: "main"},
+		},
 		"middle": {
 			{Thread: "main", Until: reads(wordAt(environ, 8*30))},
 			{Thread: "worker", Until: returns("setenv")},
@@ -57,6 +63,11 @@ func TestArticle(t *testing.T) {
 					t.Fatal(err)
 				}
 				isAnswer(t, s, r.Outcome)
+				for i, st := range r.Stops[:len(r.Stops)-1] {
+					if want := runs[i].Until != nil; (st.Why == words.Reached) != want || st.Seen > 1 {
+						t.Errorf("run %d: %+v", i+1, st)
+					}
+				}
 				testrace.Must(t, s.Restart())
 				testrace.Must(t, s.Play(r.Schedule))
 				if o, over := s.Outcome(); !over || *o.End != *r.Outcome.End {
@@ -65,4 +76,32 @@ func TestArticle(t *testing.T) {
 			})
 		})
 	}
+}
+
+// BenchmarkPlay compares the article's crash in words with its schedule, which counts
+// instructions.
+func BenchmarkPlay(b *testing.B) {
+	s := start(b, system(b, "bookworm", loader.ARM64))
+	p := words.New(s)
+	runs := []words.Run{{Thread: "main", Until: reads(wordAt(loc(b, "environ"), 8*30))}, {Thread: "worker", Until: returns("setenv")}, {Thread: "main"}}
+	r, err := p.Play(runs)
+	testrace.Must(b, err)
+	b.Run("words", func(b *testing.B) {
+		for range b.N {
+			_, err := p.Play(runs)
+			testrace.Must(b, err)
+		}
+	})
+	b.Run("schedule", func(b *testing.B) {
+		for range b.N {
+			testrace.Must(b, s.Restart())
+			testrace.Must(b, s.Play(r.Schedule))
+		}
+	})
+	b.Run("new", func(b *testing.B) {
+		for range b.N {
+			_, err := words.Play(s, runs)
+			testrace.Must(b, err)
+		}
+	})
 }

@@ -35,7 +35,7 @@ func Describe(start func() (*scenario.Session, error), schedule scenario.Schedul
 		return nil, nil, err
 	}
 	defer s.Close()
-	d := &describer{s: s, p: New(s)}
+	d := &describer{s: s, p: New(s), slices: len(schedule)}
 	s.M.WantEvents(true)
 	segments, err := d.learn(schedule)
 	if err != nil {
@@ -48,13 +48,13 @@ func Describe(start func() (*scenario.Session, error), schedule scenario.Schedul
 	}
 	defer fresh.Close()
 	checker := New(fresh)
-	for _, d.free = range []bool{d.want.Failed() && d.want.Kind != scenario.Livelock, false} {
+	for _, d.free = range []bool{d.want.outcome.Failed() && d.want.outcome.Kind != scenario.Livelock, false} {
 		d.notes = nil
 		runs, err := d.describe(segments)
 		if err != nil {
 			return nil, nil, err
 		}
-		if r, err := checker.Play(runs); err == nil && sameOutcome(r.Outcome, d.want) {
+		if r, err := checker.Play(runs); err == nil && d.want.same(endOf(fresh, r.Outcome)) {
 			return runs, d.notes, nil
 		}
 		if !d.free {
@@ -74,14 +74,38 @@ type segment struct {
 
 // describer puts one schedule into words.
 type describer struct {
-	s     *scenario.Session
-	p     *Player
-	want  scenario.Outcome
-	order []scenario.Event // to be kept when the describer is not free
-	free  bool             // only the outcome is to be kept
-	notes []string
-	spent uint64 // instructions run to try things
+	s      *scenario.Session
+	p      *Player
+	slices int // of the schedule
+	want   ending
+	order  []scenario.Event // to be kept when the describer is not free
+	free   bool             // only the ending is to be kept
+	notes  []string
+	spent  uint64 // instructions run to try things
 }
+
+// ending is how a race came out, and at a deadlock what each thread waits for: which
+// futex word, or 0 for none.
+type ending struct {
+	outcome scenario.Outcome
+	waits   []uint64
+}
+
+func endOf(s *scenario.Session, o scenario.Outcome) ending {
+	e := ending{outcome: o}
+	if o.Kind == scenario.Deadlock {
+		for i := range s.Names() {
+			addr, _ := s.M.WaitsFor(s.MachineThread(i))
+			if lock, out := s.LockedOut(i); out {
+				addr = lock.Acquire
+			}
+			e.waits = append(e.waits, addr)
+		}
+	}
+	return e
+}
+
+func (e ending) same(o ending) bool { return reflect.DeepEqual(e, o) }
 
 // maxSpent bounds the instructions that are run to find simpler words.
 const maxSpent = 400_000_000
@@ -111,8 +135,6 @@ func (t *tally) add(events ...scenario.Event) {
 func (t *tally) same(order []scenario.Event) bool {
 	return slices.EqualFunc(t.order, order, func(a, b scenario.Event) bool { return reflect.DeepEqual(a, b) })
 }
-
-func sameOutcome(a, b scenario.Outcome) bool { return reflect.DeepEqual(a, b) }
 
 // learn runs the schedule until every byte that threads share in it is known, and
 // makes segments of its slices.
@@ -182,16 +204,16 @@ func (d *describer) run(t *tally, segments []segment) error {
 }
 
 // finish runs what is left of the race, the threads in order, and is how it ends.
-func (d *describer) finish(t *tally) (scenario.Outcome, error) {
+func (d *describer) finish(t *tally) (ending, error) {
 	for {
 		for i := range d.s.Names() {
 			o, over := d.s.Outcome()
 			if over {
 				d.spent += d.s.Steps()
-				return o, nil
+				return endOf(d.s, o), nil
 			}
 			if err := d.run(t, []segment{{thread: i, toEnd: true}}); err != nil {
-				return o, err
+				return ending{}, err
 			}
 		}
 	}
@@ -213,7 +235,7 @@ func (d *describer) outcome(t *tally, segments []segment) (bool, error) {
 		return false, err
 	}
 	o, err := d.finish(t)
-	return err == nil && sameOutcome(o, d.want) && (d.free || t.same(d.order)), err
+	return err == nil && d.want.same(o) && (d.free || t.same(d.order)), err
 }
 
 // play plays runs from the start of the race.
@@ -242,7 +264,6 @@ func ofRuns(err error) error {
 
 // describe finds the runs.
 func (d *describer) describe(segments []segment) ([]Run, error) {
-	had := len(segments)
 	if d.free {
 		var err error
 		if segments, err = d.simplify(segments); err != nil {
@@ -269,8 +290,8 @@ func (d *describer) describe(segments []segment) ([]Run, error) {
 		runs = append(runs, r)
 	}
 	runs, err := d.last(runs)
-	if n := had - len(runs); n > 0 {
-		d.note("%d of the schedule's %d slices make no difference to how it ends and are left out.", n, had)
+	if n := d.slices - len(runs); n > 0 {
+		d.note("%d of the schedule's %d slices make no difference to how it ends and are left out.", n, d.slices)
 	}
 	return runs, err
 }

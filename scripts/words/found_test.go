@@ -37,6 +37,9 @@ func TestFound(t *testing.T) {
 		"dpor": func(start func() (*scenario.Session, error)) (*explore.Result, error) {
 			return explore.DPOR(t.Context(), start, explore.Options{Jobs: 1})
 		},
+		"pos": func(start func() (*scenario.Session, error)) (*explore.Result, error) {
+			return explore.Sample(t.Context(), start, explore.POS, explore.Options{Seed: 10, Jobs: 1})
+		},
 		"surw": func(start func() (*scenario.Session, error)) (*explore.Result, error) {
 			return explore.Sample(t.Context(), start, explore.SURW, explore.Options{Seed: 1, Jobs: 1})
 		},

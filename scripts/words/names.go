@@ -195,11 +195,8 @@ func (n *names) modules(sym Symbol) []*emu.Module {
 	return mods
 }
 
-// maxCalls bounds how many calls of a thread are looked through for their names.
-const maxCalls = 64
-
-// called lists the addresses that the scenario's threads call by a name. Calls to
-// come are asked for as if those before returned 0: it is only about names.
+// called lists the addresses that the scenario's threads call by a name, as far as
+// it is known which calls they make.
 func (n *names) called(name string) []uint64 {
 	var at []uint64
 	n.eachCall(func(c scenario.Call) {
@@ -210,25 +207,21 @@ func (n *names) called(name string) []uint64 {
 	return at
 }
 
+// eachCall goes through the calls that the threads have made and that they are in.
+// Those to come are known where they do not depend on results.
 func (n *names) eachCall(f func(scenario.Call)) {
 	for i, t := range n.s.Plan.Threads {
-		results := slices.Clone(n.s.Results(i))
-		for k := range len(results) {
-			if c, ok, err := t.Body.Next(results[:k]); ok && err == nil && c.Place == nil {
+		if calls, ok := t.Body.(scenario.Calls); ok {
+			for _, c := range calls {
 				f(c)
 			}
+			continue
 		}
-		for range maxCalls {
-			// What the calls will return is not known; a body that cannot go on
-			// from a guess tells no more.
-			c, ok, err := t.Body.Next(results)
-			if !ok || err != nil {
-				break
-			}
-			if c.Place == nil {
+		results := n.s.Results(i)
+		for k := range len(results) + 1 {
+			if c, ok, err := t.Body.Next(slices.Clone(results[:k])); ok && err == nil && c.Place == nil {
 				f(c)
 			}
-			results = append(results, 0)
 		}
 	}
 }

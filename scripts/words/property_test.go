@@ -87,9 +87,9 @@ func sameInWords(t testing.TB, start func() (*scenario.Session, error), s *scena
 		return nil
 	}
 	s.M.ForgetShared()
-	want, outcome := order(t, s, schedule)
+	_, outcome := order(t, s, schedule)
 	got, again := order(t, s, r.Schedule)
-	want, _ = order(t, s, schedule) // with what the other one has shown
+	want, _ := order(t, s, schedule) // with what the other one has shown
 	if !reflect.DeepEqual(outcome, r.Outcome) || !reflect.DeepEqual(again, r.Outcome) {
 		t.Errorf("%v ends as %v, in words as %v, and %v\n%s%q", schedule.Texts(s.Names()), outcome, r.Outcome, again, words.Text(runs), notes)
 	}

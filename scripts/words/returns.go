@@ -33,9 +33,8 @@ func (p *Player) returns(i int, u Returns) (condition, error) {
 	}
 	stack := p.stack(i)
 	for k := len(stack) - 2; k >= 0; k-- {
-		caller := stack[k+1].pc
-		if stack[k].cfa != 0 && caller != trap && p.covers(f, stack[k].at) {
-			r.begin(openCall{caller, stack[k].cfa})
+		if stack[k].cfa != 0 && p.covers(f, stack[k].at) {
+			r.begin(openCall{stack[k+1].pc, stack[k].cfa})
 		}
 	}
 	return r, nil

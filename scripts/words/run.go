@@ -92,6 +92,9 @@ const (
 
 // String is its word.
 func (w Way) String() string {
+	if w > Touches {
+		return fmt.Sprintf("way%d", w)
+	}
 	return [...]string{"", "reads", "writes", "touches"}[w]
 }
 
