@@ -60,7 +60,7 @@ func (m *Machine) Digest(from int) (string, error) {
 		word(uint64(w.Thread), w.Addr, uint64(w.Mask), w.Deadline)
 	}
 	for _, f := range s.FDs {
-		word(uint64(f.Kind), uint64(f.Offset), f.Flags, uint64(len(f.Path)))
+		word(uint64(f.Kind), uint64(f.Offset), f.Flags, uint64(f.Shared), uint64(len(f.Path)))
 		h.Write([]byte(f.Path))
 	}
 	for sig := range linux.MaxSignal + 1 {

@@ -24,8 +24,10 @@ const (
 type Options struct {
 	System *System
 	Env    []string // the process's environment, NAME=value
-	Libs   []string // libraries to load beside libc.so.6, by DT_NEEDED name
-	Seed   uint64   // of AT_RANDOM and getrandom
+	// Libs are libraries to load beside libc.so.6, in order, by DT_NEEDED name:
+	// one is looked for as ld.so does it, a path with a slash is the file.
+	Libs []string
+	Seed uint64 // of AT_RANDOM and getrandom
 	// Files are regular files beside those of the sysroot, or in their place, by
 	// absolute path in its shortest form; the folders above them need not be there.
 	// At most 256 files and 64 MiB. The bytes must not change any more.
@@ -130,6 +132,9 @@ func (m *Machine) boot(o Options) error {
 		return err
 	}
 	if pc, err := m.PC(0); s.Kind != Trapped || err != nil || pc != m.entry {
+		if missing := missingLibrary(m.printed()); missing != nil {
+			return missing
+		}
 		return fmt.Errorf("the program's entry was not reached: %v%s", s, m.lastOutput())
 	}
 	return m.makeIdle(0)
@@ -153,15 +158,19 @@ func (m *Machine) findMonitor() error {
 
 // lastOutput is the last line that the process printed, for an error.
 func (m *Machine) lastOutput() string {
-	var all []byte
-	for _, c := range m.Output() {
-		all = append(all, c.Data...)
-	}
-	all = bytes.TrimSpace(all)
+	all := bytes.TrimSpace(m.printed())
 	if len(all) == 0 {
 		return ""
 	}
 	return fmt.Sprintf("; it said: %q", all[bytes.LastIndexByte(all, '\n')+1:])
+}
+
+func (m *Machine) printed() []byte {
+	var all []byte
+	for _, c := range m.Output() {
+		all = append(all, c.Data...)
+	}
+	return all
 }
 
 // Output is what the process wrote to standard output and error.

@@ -101,7 +101,7 @@ func (m *Machine) Lookup(name string) (uint64, error) {
 		if i := slices.Index(m.libs, mod.Image.Soname); i >= 0 {
 			return i
 		}
-		if i := slices.Index(m.libs, path.Base(mod.Path)); i >= 0 {
+		if i := slices.IndexFunc(m.libs, func(lib string) bool { return lib == path.Base(mod.Path) || lib == mod.Path }); i >= 0 {
 			return i
 		}
 		return len(m.libs)

@@ -94,6 +94,14 @@ func (m *Machine) Begin(t int, fn uint64, text string, args ...uint64) error {
 	return nil
 }
 
+// CallRegisters are the registers of a call's arguments, in order, and of its result.
+func (m *Machine) CallRegisters() (args []string, result string) {
+	for _, r := range m.arch.args {
+		args = append(args, r.Name)
+	}
+	return args, m.arch.result.Name
+}
+
 // Result is what the thread's last call returned.
 func (m *Machine) Result(t int) (uint64, error) { return m.eng.ReadReg(t, m.arch.result) }
 

@@ -56,26 +56,16 @@ func (w *Walk) Ran(thread int, n uint64, events []scenario.Event) error {
 	return w.r.ctx.Err()
 }
 
-// Pair is a write and a read that has seen it. A spot is an instruction and the
-// bytes that it accesses.
-type Pair struct{ Write, Read Spot }
-
-// Spot is an instruction and bytes that it accesses; the zero Spot is the write of
-// what was there when the race began.
-type Spot struct{ PC, Addr, Size uint64 }
-
-// Pairs lists which reads of the run so far have seen which writes, each once, in
-// the order in which they showed.
-func (w *Walk) Pairs() []Pair {
-	list := make([]Pair, len(w.r.reads.pairs))
+// Pairs are numbers for which reads of the run so far have seen which writes: one for
+// each pair of a write and a read (instructions, and the bytes that they access), in
+// the order in which they showed. Hardly any two pairs have the same.
+func (w *Walk) Pairs() []uint64 {
+	list := make([]uint64, len(w.r.reads.pairs))
 	for i, p := range w.r.reads.pairs {
-		list[i] = Pair{Spot(p.Write), Spot(p.Read)}
+		list[i] = p.hash()
 	}
 	return list
 }
-
-// Hash is a number that hardly any other pair has.
-func (p Pair) Hash() uint64 { return pair{spot(p.Write), spot(p.Read)}.hash() }
 
 // One runs a single schedule, the one that play runs from the start of the race to
 // its end, and judges it like a search of that schedule.

@@ -2,6 +2,7 @@ package replay
 
 import (
 	"fmt"
+	"slices"
 	"sort"
 
 	"emurace/disasm"
@@ -18,6 +19,7 @@ type Event struct {
 	Step   uint64 // the instruction's number, as in the access log
 	Thread int    // index of the racing thread
 	PC     uint64
+	Call   int // how many calls of the thread had returned before
 }
 
 // History is a run instruction by instruction, with the log of its accesses.
@@ -28,7 +30,9 @@ type History struct {
 	byThread [][]int // indices into events
 	log      []emu.LogEntry
 	insts    map[uint64]disasm.Inst
-	end      uint64 // race steps at the end
+	end      uint64     // race steps at the end
+	results  [][]uint64 // of each thread's calls, at the end
+	calls    []int      // how many there are
 }
 
 // NewHistory plays a schedule from the start of the race, noting every
@@ -40,6 +44,10 @@ func NewHistory(s *scenario.Session, schedule scenario.Schedule) (*History, erro
 		return nil, err
 	}
 	h.end = s.Steps()
+	for i := range s.Plan.Threads {
+		h.results = append(h.results, slices.Clone(s.Results(i)))
+		h.calls = append(h.calls, len(s.Results(i)))
+	}
 	if err := h.step(h.end - min(h.end, maxHistory)); err != nil {
 		return nil, err
 	}
@@ -63,7 +71,7 @@ func (h *History) step(skip uint64) error {
 			if err != nil {
 				return err
 			}
-			step := h.s.M.Steps() + 1
+			step, call := h.s.M.Steps()+1, len(h.s.Results(sl.Thread))
 			ran, err := h.s.Run(sl.Thread, 1)
 			if err != nil {
 				return err
@@ -72,7 +80,7 @@ func (h *History) step(skip uint64) error {
 				break // the instruction failed, or there was none left
 			}
 			h.byThread[sl.Thread] = append(h.byThread[sl.Thread], len(h.events))
-			h.events = append(h.events, Event{Step: step, Thread: sl.Thread, PC: pc})
+			h.events = append(h.events, Event{Step: step, Thread: sl.Thread, PC: pc, Call: call})
 			done++
 		}
 		done = 0

@@ -35,21 +35,29 @@ const maxHops = 256
 // Origin follows the value that a register of a thread holds before the given
 // step back to where it came from: through copies between registers and through
 // the thread's own stack, up to a load from other memory, a constant or a
-// computation. An empty result means that the register has had the value since
-// before the race.
+// computation; also from an argument of a call to the call that had returned it. An
+// empty result means that the register has had the value since before the race, or
+// that it is an argument which no call had returned.
 func (h *History) Origin(thread int, reg string, before uint64) []Hop {
 	var hops []Hop
 	list := h.byThread[thread]
 	i := h.indexOf(thread, before)
 	for len(hops) < maxHops {
-		for i--; i >= 0; i-- {
-			if slices.Contains(h.Inst(h.events[list[i]].PC).Dst, reg) {
+		for ; ; i-- {
+			if given, from, place := h.boundary(thread, i, reg); given {
+				if place < 0 {
+					return hops
+				}
+				reg, i = from, place
+			}
+			if i == 0 {
+				return hops
+			}
+			if slices.Contains(h.Inst(h.events[list[i-1]].PC).Dst, reg) {
 				break
 			}
 		}
-		if i < 0 {
-			return hops
-		}
+		i--
 		e := h.events[list[i]]
 		in := h.Inst(e.PC)
 		hop := Hop{Event: e, Inst: in, Kind: HopComputed, Reg: reg}

@@ -114,6 +114,9 @@ func (x *Explanation) whyNoLoad(thread string) string {
 		return fmt.Sprintf("%s has had that value in %s since before the race or as an argument of its call.", thread, x.Register)
 	}
 	last := x.Hops[len(x.Hops)-1]
+	if last.Kind == HopCopy {
+		return fmt.Sprintf("%s copied it at %#x (%s), and had it before the race or as an argument of its call.", thread, last.PC, last.Inst.Text)
+	}
 	verb := "computed"
 	if last.Kind == HopConst {
 		verb = "set"

@@ -315,6 +315,10 @@ func startPlan(r replay.Recipe, begin func(*scenario.Plan) (*scenario.Session, e
 	if errors.As(err, &script) {
 		return nil, setupError(r, err)
 	}
+	var missing *emu.MissingLibrary
+	if errors.As(err, &missing) {
+		return nil, surroundings(err, fmt.Sprintf("emurace sysroot pull debian:SUITE PACKAGE --arch %v adds the Debian package that has it, as zlib1g has libz.so.1", r.Arch))
+	}
 	if err != nil {
 		return nil, surroundings(err, "try --sysroot debian:bookworm or other values of --set; if that helps nothing, the machine may lack memory or limit address space")
 	}

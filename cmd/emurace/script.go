@@ -139,7 +139,13 @@ func searchScript(ctx context.Context, s *steer.Schedule, start func() (*scenari
 	}
 	walk, end := s.Walk(steer.SearchOptions{Seed: o.Seed, Schedules: o.Schedules})
 	defer end()
-	o.Walk = walk
+	o.Walk = func(w *explore.Walk) error {
+		err := walk(w)
+		if errors.Is(err, steer.ErrEnd) {
+			return explore.ErrStop
+		}
+		return err
+	}
 	if s.Sequential() {
 		o.Jobs = 1
 	}

@@ -9,7 +9,6 @@ import (
 
 	"go.starlark.net/starlark"
 
-	"emurace/explore"
 	"emurace/scripts/sandbox"
 	"emurace/scripts/words"
 )
@@ -49,14 +48,14 @@ func newLoop(s *Schedule, o SearchOptions) *loop {
 func (l *loop) close() { l.stop() }
 
 // walk runs the next schedule that the script wants.
-func (l *loop) walk(w *explore.Walk) error {
+func (l *loop) walk(w Walk) error {
 	l.names = w.Session().Names()
 	want, more := l.next()
 	if !more {
 		if l.err != nil && !errors.Is(l.err, errStopped) {
 			return l.err
 		}
-		return explore.ErrStop
+		return ErrEnd
 	}
 	d := &decider{schedule: l.schedule, walk: w, player: l.players.of(w.Session()), fn: want.next, memory: starlark.NewDict(0), last: -1, met: true}
 	if err := d.play(want.runs); err != nil {
@@ -90,7 +89,7 @@ func (d *decider) order(threads, names []string) error {
 }
 
 // newResult is what came of a schedule, as the script sees it.
-func newResult(w *explore.Walk, d *decider) starlark.Value {
+func newResult(w Walk, d *decider) starlark.Value {
 	o, _ := w.Session().Outcome()
 	names := w.Session().Names()
 	order := make([]starlark.Value, len(d.events))
@@ -99,7 +98,7 @@ func newResult(w *explore.Walk, d *decider) starlark.Value {
 	}
 	var pairs []starlark.Value
 	for _, p := range w.Pairs() {
-		pairs = append(pairs, starlark.MakeUint64(p.Hash()))
+		pairs = append(pairs, starlark.MakeUint64(p))
 	}
 	return &record{"result", starlark.StringDict{
 		"failed": starlark.Bool(o.Failed()), "kind": starlark.String(o.Kind), "text": starlark.String(o.String()),

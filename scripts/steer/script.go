@@ -4,10 +4,10 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"math/rand/v2"
 
 	"go.starlark.net/starlark"
 
-	"emurace/explore"
 	"emurace/scenario"
 	"emurace/scripts/sandbox"
 	"emurace/scripts/words"
@@ -121,15 +121,31 @@ func (s *Schedule) placed(err error) error {
 	return &sandbox.Error{Msg: err.Error(), Pos: s.places[number-1], Cause: err}
 }
 
+// Walk is one schedule while the script decides about it, as explore's Walk is.
+type Walk interface {
+	Session() *scenario.Session
+	Rand() *rand.Rand
+	Over() bool
+	Enabled() []int
+	Step(thread int) (scenario.Event, error)
+	Peek(thread int) (scenario.Event, error)
+	Ran(thread int, n uint64, events []scenario.Event) error
+	// Pairs are numbers for which reads have seen which writes.
+	Pairs() []uint64
+}
+
+// ErrEnd is the error of a walk when the script's own search has ended.
+var ErrEnd = errors.New("the script's search has ended")
+
 // Walk makes the function that runs schedules for explore's strategy Script. It is
 // to be used for one search, and closed after it.
-func (s *Schedule) Walk(o SearchOptions) (walk func(*explore.Walk) error, end func()) {
+func (s *Schedule) Walk(o SearchOptions) (walk func(Walk) error, end func()) {
 	if s.search != nil {
 		l := newLoop(s, o)
 		return l.walk, l.close
 	}
 	players := &players{}
-	return func(w *explore.Walk) error {
+	return func(w Walk) error {
 		d := &decider{schedule: s, walk: w, player: players.of(w.Session()), fn: s.next, memory: starlark.NewDict(0)}
 		if err := d.play(s.Runs); err != nil {
 			return s.placed(err)

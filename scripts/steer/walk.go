@@ -8,7 +8,6 @@ import (
 
 	"go.starlark.net/starlark"
 
-	"emurace/explore"
 	"emurace/scenario"
 	"emurace/scripts/sandbox"
 	"emurace/scripts/words"
@@ -36,7 +35,7 @@ func (p *players) of(s *scenario.Session) *words.Player {
 // decider runs one schedule, as a script's function says.
 type decider struct {
 	schedule *Schedule
-	walk     *explore.Walk
+	walk     Walk
 	player   *words.Player
 	fn       *starlark.Function
 	memory   *starlark.Dict // the function's own, for this schedule

@@ -28,5 +28,6 @@ const (
 	ENOSYS       Errno = 38
 	ELOOP        Errno = 40
 	EOVERFLOW    Errno = 75
+	EAFNOSUPPORT Errno = 97
 	ETIMEDOUT    Errno = 110
 )

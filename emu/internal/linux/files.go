@@ -14,6 +14,7 @@ type FD struct {
 	Path   string // guest path, absolute
 	Offset int64
 	Flags  uint64
+	Shared int // what descriptors of one open file have in common; 0 when it is the only one
 }
 
 type fdKind uint8
@@ -202,7 +203,7 @@ func sysRead(k *Kernel, c *Call, _ *Result) (uint64, error) {
 	}
 	v, err := k.readAt(c.Thread, f, c.Args[1], c.Args[2], f.Offset)
 	if err == nil && int64(v) > 0 {
-		k.mut().FDs[n].Offset += int64(v)
+		k.seek(n, f.Offset+int64(v))
 	}
 	return v, err
 }
@@ -279,7 +280,7 @@ func sysLseek(k *Kernel, c *Call, _ *Result) (uint64, error) {
 	if to < 0 {
 		return fail(EINVAL)
 	}
-	k.mut().FDs[n].Offset = to
+	k.seek(n, to)
 	return uint64(to), nil
 }
 
@@ -409,19 +410,27 @@ func (k *Kernel) access(dirfd int, name, want uint64) (uint64, error) {
 	return 0, nil
 }
 
-// sysFcntl serves F_GETFD, F_SETFD, F_GETFL and F_SETFL.
+// sysFcntl serves F_DUPFD and F_DUPFD_CLOEXEC, F_GETFD, F_SETFD, F_GETFL and F_SETFL.
 func sysFcntl(k *Kernel, c *Call, _ *Result) (uint64, error) {
 	f, ok := k.s.fd(int(int32(c.Args[0])))
 	if !ok {
 		return fail(EBADF)
 	}
 	switch c.Args[1] {
+	case fDupfd:
+		return k.dup(c.Args[0], c.Args[2], 0)
+	case fDupfdCloexec:
+		return k.dup(c.Args[0], c.Args[2], oCloexec)
 	case 1:
 		if f.Flags&oCloexec != 0 {
 			return 1, nil
 		}
 		return 0, nil
-	case 2, 4:
+	case 2:
+		// FD_CLOEXEC is the only flag of a descriptor.
+		k.mut().FDs[int(int32(c.Args[0]))].Flags = f.Flags&^oCloexec | c.Args[2]&1*oCloexec
+		return 0, nil
+	case 4:
 		return 0, nil
 	case 3:
 		if f.Kind == fdOutput || f.Kind == fdError {

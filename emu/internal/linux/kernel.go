@@ -118,6 +118,7 @@ type State struct {
 	VMAs     []VMA // ascending, not overlapping
 	Tasks    []Task
 	FDs      []FD
+	Shared   int // how many open files have had more than one descriptor
 	NextTID  int
 	Waiters  []Waiter // blocked threads, in the order they came
 	Sleep    uint64   // nanoseconds the clock has been advanced by sleeping

@@ -26,7 +26,7 @@ type Object struct {
 var uses = map[string]ObjectClass{
 	"brk": ObjectMappings, "madvise": ObjectMappings, "mmap": ObjectMappings, "mprotect": ObjectMappings,
 	"mremap": ObjectMappings, "munmap": ObjectMappings,
-	"close": ObjectFiles, "fcntl": ObjectFiles, "lseek": ObjectFiles, "open": ObjectFiles, "openat": ObjectFiles, "read": ObjectFiles,
+	"close": ObjectFiles, "dup": ObjectFiles, "dup2": ObjectFiles, "dup3": ObjectFiles, "fcntl": ObjectFiles, "lseek": ObjectFiles, "open": ObjectFiles, "openat": ObjectFiles, "read": ObjectFiles,
 	"write": ObjectOutput, "writev": ObjectOutput,
 	"getrandom": ObjectRandom,
 	"nanosleep": ObjectClock, "clock_nanosleep": ObjectClock,
@@ -35,7 +35,7 @@ var uses = map[string]ObjectClass{
 
 // reads says which object a call only reads.
 var reads = map[string]ObjectClass{
-	"clock_gettime": ObjectClock, "gettimeofday": ObjectClock, "time": ObjectClock,
+	"clock_gettime": ObjectClock, "gettimeofday": ObjectClock, "time": ObjectClock, "times": ObjectClock,
 	"kill": ObjectSignals, "tkill": ObjectSignals, "tgkill": ObjectSignals,
 }
 

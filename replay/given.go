@@ -1,0 +1,58 @@
+package replay
+
+import (
+	"slices"
+
+	"emurace/scenario"
+)
+
+// boundary looks for the beginning of a call between event number i of a thread's own
+// and the one before it: there the emulator, not the program, has set the registers
+// of the call's arguments. given tells that reg was one of them. When the value is
+// what an earlier call of the thread had returned, from and place are the register
+// and the number of the event where to go on looking: that call's result, and the
+// first event after it. place is -1 when no call has returned it.
+//
+// How a thread comes by its arguments is not known, since it need not be guest code.
+// That it had them from the latest call that returned the very value is taken for
+// granted, but for 0.
+func (h *History) boundary(thread, i int, reg string) (given bool, from string, place int) {
+	list := h.byThread[thread]
+	call := h.calls[thread]
+	if i < len(list) {
+		call = h.events[list[i]].Call
+	}
+	if i > 0 && h.events[list[i-1]].Call == call {
+		return false, "", -1
+	}
+	args, result := h.s.M.CallRegisters()
+	k := slices.Index(args, reg)
+	if k < 0 && reg == result {
+		return true, "", -1 // amd64's rax, which is made 0 (emu.Machine.Begin)
+	}
+	if k < 0 || call > len(h.results[thread]) {
+		return false, "", -1
+	}
+	made, ok, err := h.s.Plan.Threads[thread].Body.Next(h.results[thread][:call])
+	if !ok || err != nil || k >= len(made.Args) {
+		return false, "", -1
+	}
+	return true, result, h.returned(thread, call, made.Args[k])
+}
+
+// returned is the number of the first event after the latest call before the given
+// one that returned an argument's value, -1 without such a call.
+func (h *History) returned(thread, call int, arg scenario.Arg) int {
+	list := h.byThread[thread]
+	for c := call - 1; c >= 0 && !arg.IsStr && arg.Value != 0; c-- {
+		if h.results[thread][c] != arg.Value {
+			continue
+		}
+		if made, ok, err := h.s.Plan.Threads[thread].Body.Next(h.results[thread][:c]); !ok || err != nil || made.Place != nil {
+			return -1 // data that the scenario has placed
+		}
+		place, _ := slices.BinarySearchFunc(list, c+1, func(i, call int) int { return h.events[i].Call - call })
+		return place
+	}
+	return -1
+}
