@@ -76,7 +76,7 @@ func TestNothingWrong(t *testing.T) {
 // body is a Body that is asked with the results so far.
 type body func(results []uint64) (scenario.Call, bool)
 
-func (b body) Next(results []uint64) (scenario.Call, bool, error) { 
+func (b body) Next(results []uint64) (scenario.Call, bool, error) {
 	c, more := b(results)
 	return c, more, nil
 }

@@ -15,6 +15,8 @@ func replayCommand() *cli.Command {
 		Usage:     "run a trace again, prove that it is the same run, and dump its end",
 		ArgsUsage: "[TRACE]",
 		Description: `Without a name the trace that was written last is used.
+With --as-script it writes the schedule down in words that mean the same on another
+build of libc, for emurace script to run; what is specific to this build is said.
 Asked a question, by --from, --to, --thread, --memory, --follow or --diff, it
 prints the answer in place of the end.
 
@@ -25,12 +27,14 @@ Examples:
   emurace replay --memory environ
   emurace replay --follow x19
   emurace replay --diff passing.trace failing.trace
+  emurace replay --as-script > crash.star
   emurace replay --json --sysroot ./my-sysroot crash.trace`,
 		Flags: append([]cli.Flag{
 			traceSysrootFlag(),
 			&cli.Uint64Flag{Name: "last", Value: 40, Usage: "show the last `N` instructions of the interleaving", EnvVars: []string{"EMURACE_LAST"}},
 			&cli.BoolFlag{Name: "json", Usage: "print the result as a JSON object, an answer as one in each line before it"},
 			&cli.StringFlag{Name: "format", Value: "text", Usage: "text or json; json is the same as --json", EnvVars: []string{"EMURACE_FORMAT"}},
+			&cli.BoolFlag{Name: "as-script", Usage: "write the schedule in words, as a script"},
 			cacheFlag(), colorFlag(),
 		}, queryFlags()...),
 		Action: replayAction,
@@ -50,6 +54,9 @@ func replayAction(c *cli.Context) error {
 		return err
 	}
 	defer r.close()
+	if c.Bool("as-script") {
+		return r.asScript(c, p)
+	}
 	var x *replay.Explanation
 	var h *replay.History
 	if r.verification.Match {

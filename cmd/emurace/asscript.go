@@ -1,0 +1,64 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/urfave/cli/v2"
+
+	"emurace/replay"
+	"emurace/scenario"
+	"emurace/scripts"
+	"emurace/scripts/words"
+)
+
+// asScript writes the run's schedule in words.
+func (r *run) asScript(c *cli.Context, p *replay.Printer) error {
+	if err := r.mustMatch(); err != nil {
+		return err
+	}
+	if asks(c) || c.Bool("json") || c.String("format") == "json" || c.IsSet("last") {
+		return usage(errors.New("--as-script does not go with other questions, nor with --json or --last"), "ask one by one")
+	}
+	r.sys.LoadDebug()
+	start := func() (*scenario.Session, error) { return start(r.sys, r.recipe) }
+	runs, notes, err := words.Describe(start, r.verification.Schedule)
+	if err != nil {
+		return surroundings(fmt.Errorf("the schedule cannot be put into words: %w", err), "the trace itself holds the schedule, for this build of libc")
+	}
+	t := r.trace
+	p.Printf("# The schedule of a trace of %s on %s, glibc %s, in words.\n", t.Scenario, t.Arch, t.Libc.Version)
+	command := "emurace script FILE.star"
+	if t.Scenario != scripts.Default {
+		command += " " + t.Scenario
+	}
+	for _, set := range changed(r) {
+		command += " --set " + quoted(set)
+	}
+	p.Printf("# Run it with: %s\n", command)
+	for _, note := range notes {
+		p.Printf("# %s\n", note)
+	}
+	p.Printf("%s", words.Text(runs))
+	return p.Err()
+}
+
+// changed are the settings that are not the scenario's defaults.
+func changed(r *run) []string {
+	var list []string
+	for _, param := range r.recipe.Scenario.Params {
+		if v := r.recipe.Values[param.Name]; v != param.Default {
+			list = append(list, param.Name+"="+v)
+		}
+	}
+	return list
+}
+
+// quoted is a word of a shell's command line.
+func quoted(word string) string {
+	if strings.Trim(word, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-+=./:,@%") == "" {
+		return word
+	}
+	return "'" + strings.ReplaceAll(word, "'", `'\''`) + "'"
+}
