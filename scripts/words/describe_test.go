@@ -114,6 +114,37 @@ func failing(t *testing.T, s *scenario.Session) scenario.Schedule {
 	return nil
 }
 
+// endless is two threads that never end; how far each gets is in what they share.
+const endless = `
+volatile unsigned long x, y;
+void first(void) { x = 1; y = x; for (;;) x++; }
+void second(void) { x = 2; y = x; x = 3; for (;;) y++; }
+`
+
+// A race that goes on for ever is told without running it to its limit each time.
+func TestEndless(t *testing.T) {
+	testrace.EachArch(t, func(t *testing.T, arch loader.Arch) {
+		sys := system(t, "bookworm", arch)
+		start := func() (*scenario.Session, error) {
+			s, err := scenario.Start(sys, testrace.Guest(t, arch, endless, scenario.Call{Func: "first"}, scenario.Call{Func: "second"}), 1)
+			if err == nil {
+				s.Limit = 500_000
+			}
+			return s, err
+		}
+		s, err := start()
+		testrace.Must(t, err)
+		t.Cleanup(s.Close)
+		runs, _, err := words.Describe(start, scenario.Schedule{{Thread: 0, N: 4}, {Thread: 1, N: 5}, {Thread: 0}})
+		testrace.Must(t, err)
+		r, err := words.Play(s, runs)
+		testrace.Must(t, err)
+		if r.Outcome.Kind != scenario.Livelock || s.Steps() != s.Limit || len(runs) != 3 {
+			t.Errorf("%v after %d instructions with\n%s", r.Outcome, s.Steps(), words.Text(runs))
+		}
+	})
+}
+
 // A schedule that the race has not is an error, and so is a session that does not
 // start.
 func TestDescribeErrors(t *testing.T) {
