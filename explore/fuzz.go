@@ -12,6 +12,7 @@ const (
 	maxCombined    = 1 << 14 // combinations of pairs that are counted
 	maxConstraints = 16      // of one abstract schedule
 	maxEnergy      = 64      // schedules made of an entry of the corpus in one go
+	maxShown       = 8       // pairs of a run that are kept with its abstract schedule
 )
 
 // fuzzBatch is the size of batches with fuzz, which only learns between them.
@@ -30,8 +31,10 @@ type abstract []constraint
 // entry is an abstract schedule of the corpus.
 type entry struct {
 	abstract
-	combined uint64 // the signature of the pairs that its run has shown
+	shown    []int  // pairs that its run has shown, those known last, in order
+	combined uint64 // the signature of all of them
 	chosen   int    // how often schedules were made of it
+	fresh    bool   // one of them was new, and it was not chosen yet
 }
 
 // fuzzer is what fuzz has learned.
@@ -51,12 +54,13 @@ type fuzzer struct {
 	corpus  []entry
 	counts  map[uint64]uint64 // by combination of pairs, how many runs have shown it
 
-	cursor int // in the corpus
-	left   int // schedules that are still to be made of the entry there
+	cursor int // in the corpus, of the rounds
+	at     int // in the corpus, what schedules are being made of
+	left   int // how many still
 
 	// Of the present batch:
-	parents []abstract // of each schedule, what it is made of
-	pool    []pair     // what was known when it began
+	parents []entry // of each schedule, what it is made of
+	pool    []pair  // what was known when it began
 }
 
 func newFuzzer() *fuzzer {
@@ -65,22 +69,40 @@ func newFuzzer() *fuzzer {
 	return f
 }
 
-// next makes ready for the next batch: it goes through the corpus, round after
-// round, and makes as many schedules of each entry as its energy says.
+// freshEnergy is how many schedules are made at once of what has shown a new pair.
+const freshEnergy = 16
+
+// next makes ready for the next batch. It goes through the corpus, round after
+// round, and makes as many schedules of each entry as its energy says. What has
+// shown a new pair does not have to wait for its turn.
 func (f *fuzzer) next() {
 	f.pool = f.pairs
 	f.parents = nil
 	mean := f.mean()
 	for range fuzzBatch {
-		for f.left == 0 {
-			f.cursor = (f.cursor + 1) % len(f.corpus)
-			e := &f.corpus[f.cursor]
-			if f.left = energy(e.chosen, f.seen(e.combined), mean); f.left > 0 {
-				e.chosen++
-			}
+		if f.left == 0 {
+			f.choose(mean)
 		}
 		f.left--
-		f.parents = append(f.parents, f.corpus[f.cursor].abstract)
+		e := &f.corpus[f.at]
+		f.parents = append(f.parents, entry{abstract: e.abstract, shown: e.shown})
+	}
+}
+
+// choose goes to the entry that the next schedules are made of.
+func (f *fuzzer) choose(mean uint64) {
+	if i := slices.IndexFunc(f.corpus, func(e entry) bool { return e.fresh }); i >= 0 {
+		f.corpus[i].fresh = false
+		f.at, f.left = i, freshEnergy
+		return
+	}
+	for f.left == 0 {
+		f.cursor = (f.cursor + 1) % len(f.corpus)
+		e := &f.corpus[f.cursor]
+		f.at, f.left = f.cursor, energy(e.chosen, f.seen(e.combined), mean)
+		if f.left > 0 && len(f.corpus) > 1 { // else there was nothing to choose from
+			e.chosen++
+		}
 	}
 }
 
@@ -116,7 +138,7 @@ func energy(chosen int, seen, mean uint64) int {
 
 // walk runs a schedule of the present batch.
 func (f *fuzzer) walk(r *run) error {
-	r.abstract = f.mutate(r, f.parents[r.turn])
+	r.abstract = f.mutate(r, &f.parents[r.turn])
 	goals := make([]goal, 0, len(r.abstract))
 	for _, c := range r.abstract {
 		goals = append(goals, goal{pair: f.pool[c.pair], not: c.not, write: r.rand.IntN(2) == 0})
@@ -124,17 +146,21 @@ func (f *fuzzer) walk(r *run) error {
 	return steer(r, goals)
 }
 
-// mutate makes another abstract schedule of one: with a constraint more, with one
-// less, with one in place of another, or with one turned into its opposite.
-func (f *fuzzer) mutate(r *run, a abstract) abstract {
+// mutate makes an abstract schedule of an entry: of what was asked for there or, as
+// likely, of what came out. It has a constraint more, one less, one in place of
+// another, or one turned into its opposite.
+func (f *fuzzer) mutate(r *run, e *entry) abstract {
 	var ways []func()
-	out := slices.Clone(a)
-	another, ok := f.draw(r, a)
-	if ok && len(a) < maxConstraints {
+	out := slices.Clone(e.abstract)
+	if len(e.shown) > 0 && r.rand.IntN(2) == 0 {
+		out = e.happened()
+	}
+	another, ok := f.draw(r, out)
+	if ok && len(out) < maxConstraints {
 		ways = append(ways, func() { out = append(out, another) })
 	}
-	if len(a) > 0 {
-		i := r.rand.IntN(len(a))
+	if len(out) > 0 {
+		i := r.rand.IntN(len(out))
 		ways = append(ways,
 			func() { out = slices.Delete(out, i, i+1) },
 			func() { out[i].not = !out[i].not },
@@ -149,10 +175,20 @@ func (f *fuzzer) mutate(r *run, a abstract) abstract {
 	return out
 }
 
-// draw is a constraint on a pair that an abstract schedule has none on, if one of a
-// few that are drawn is such. Half of the time the pair is of a place of the profile,
-// which is drawn as for surw: where many threads meet there is more to be brought
-// about than the share of its few pairs among all pairs would say.
+// happened is the abstract schedule that asks for what an entry's run has shown.
+func (e *entry) happened() abstract {
+	var a abstract
+	for _, n := range e.shown {
+		a = append(a, constraint{pair: n})
+	}
+	return a
+}
+
+// draw is a constraint on a pair that an entry has none on, if one of a few that are
+// drawn is such. Half of the time the pair is of a place of the profile, which is
+// drawn as for surw: where many threads meet there is more to be brought about than
+// the share of its few pairs among all pairs would say. A quarter of the time it is
+// one that the entry's run has shown, which so is made to last, or to change.
 func (f *fuzzer) draw(r *run, a abstract) (constraint, bool) {
 	if len(f.pool) == 0 {
 		return constraint{}, false
@@ -189,17 +225,23 @@ func (f *fuzzer) pairsAt(l *location) []int {
 
 // learn takes in what a schedule has shown.
 func (f *fuzzer) learn(a abstract, shown *reads) {
-	fresh := false
+	e := entry{abstract: a, combined: shown.combined}
 	for _, p := range shown.pairs {
-		if _, ok := f.numbers[p]; !ok && len(f.pairs) < maxPairs {
-			f.numbers[p] = len(f.pairs)
+		n, known := f.numbers[p]
+		if !known && len(f.pairs) < maxPairs {
+			n, known, e.fresh = len(f.pairs), true, true
+			f.numbers[p] = n
 			f.pairs = append(f.pairs, p)
-			fresh = true
+		}
+		if known {
+			e.shown = append(e.shown, n)
 		}
 	}
+	slices.Sort(e.shown)
+	e.shown = slices.Clone(e.shown[max(len(e.shown)-maxShown, 0):])
 	f.counts[shown.combined]++
-	if fresh || f.counts[shown.combined] == 1 {
-		f.keep(entry{abstract: a, combined: shown.combined})
+	if e.fresh || f.counts[shown.combined] == 1 {
+		f.keep(e)
 	}
 	for len(f.counts) > maxCombined {
 		f.forget()
@@ -209,7 +251,8 @@ func (f *fuzzer) learn(a abstract, shown *reads) {
 // keep makes an entry part of the corpus. When that is full, one whose
 // combination was seen most often has to go.
 func (f *fuzzer) keep(e entry) {
-	if slices.ContainsFunc(f.corpus, func(o entry) bool { return slices.Equal(o.abstract, e.abstract) }) {
+	same := func(o entry) bool { return slices.Equal(o.abstract, e.abstract) && slices.Equal(o.shown, e.shown) }
+	if slices.ContainsFunc(f.corpus, same) {
 		return
 	}
 	if len(f.corpus) < maxCorpus {

@@ -44,7 +44,7 @@ func TestNextBatch(t *testing.T) {
 	for range 3 {
 		f.next()
 		for _, p := range f.parents {
-			made = append(made, p[0].pair)
+			made = append(made, p.abstract[0].pair)
 		}
 	}
 	if want := []int{0, 2, 2, 0, 0, 2, 2, 2, 2, 0, 0, 0, 0, 2, 2, 2, 2, 2, 2, 2, 2, 0, 0, 0}; !slices.Equal(made, want) {
@@ -52,6 +52,18 @@ func TestNextBatch(t *testing.T) {
 	}
 	if f.corpus[1].chosen != 0 || f.left != 5 || len(f.pool) != 4 {
 		t.Errorf("%+v", f)
+	}
+	// What has shown a new pair is next, and then it goes on where it was.
+	f.corpus[1].fresh, f.left = true, 0
+	made = nil
+	for range 3 {
+		f.next()
+		for _, p := range f.parents {
+			made = append(made, p.abstract[0].pair)
+		}
+	}
+	if want := append(slices.Repeat([]int{1}, freshEnergy), slices.Repeat([]int{2}, 8)...); !slices.Equal(made, want) || f.corpus[1].fresh {
+		t.Errorf("after a new pair made of %v, want %v", made, want)
 	}
 }
 
@@ -82,11 +94,11 @@ func TestMutate(t *testing.T) {
 		kinds := map[string]int{}
 		for range 5000 {
 			before := slices.Clone(a)
-			b := f.mutate(r, a)
+			b := f.mutate(r, &entry{abstract: a})
 			if !slices.Equal(before, a) {
 				t.Fatalf("seed %d: %v has become %v", seed, before, a)
 			}
-			if err := checkConstraints(b.numbers(), pairs); err != nil {
+			if err := check(b, pairs); err != nil {
 				t.Fatalf("seed %d: of %v: %v", seed, a, err)
 			}
 			kinds[change(a, b)]++
@@ -102,19 +114,41 @@ func TestMutate(t *testing.T) {
 			t.Errorf("seed %d, %d pairs: also %v", seed, pairs, kinds)
 		}
 	}
-	if b := newFuzzer().mutate(runOf(seed, &profile{}), nil); len(b) != 0 {
+	if b := newFuzzer().mutate(runOf(seed, &profile{}), &entry{}); len(b) != 0 {
 		t.Errorf("seed %d: made of nothing: %v", seed, b)
 	}
+	// Half of the time it is what a run has shown that is changed.
+	f, r := knowing(5), runOf(seed, &profile{})
+	kinds := [2]int{}
+	for range 1000 {
+		e := &entry{abstract: abstract{{pair: 0, not: true}}, shown: []int{1, 2, 3}}
+		b := f.mutate(r, e)
+		for i, from := range []abstract{e.abstract, {{pair: 1}, {pair: 2}, {pair: 3}}} {
+			if len(change(from, b)) == len("swap") || len(change(from, b)) == len("insert") {
+				kinds[i]++
+			}
+		}
+	}
+	if min(kinds[0], kinds[1]) < 400 || kinds[0]+kinds[1] != 1000 {
+		t.Errorf("seed %d: made of what was asked for and of what came out: %v", seed, kinds)
+	}
 	// The longest that there may be does not grow.
-	f, long := knowing(100), abstract{}
+	f = knowing(100)
+	var long abstract
 	for i := range maxConstraints {
 		long = append(long, constraint{pair: i})
 	}
 	for i := range uint64(200) {
-		if b := f.mutate(runOf(seed+i, &profile{}), long); len(b) > maxConstraints {
+		if b := f.mutate(runOf(seed+i, &profile{}), &entry{abstract: long}); len(b) > maxConstraints {
 			t.Fatalf("seed %d: %d constraints", seed+i, len(b))
 		}
 	}
+}
+
+// check refuses an abstract schedule that is out of bounds.
+func check(a abstract, pairs int) error {
+	p := (&entry{abstract: a}).parent()
+	return p.check(pairs)
 }
 
 // change says in what an abstract schedule differs from another one.
@@ -182,8 +216,10 @@ func TestLearn(t *testing.T) {
 		}
 	}
 	one, two, three := abstract{{pair: 0}}, abstract{{pair: 1}}, abstract{{pair: 1, not: true}}
+	sizes(0, 1)
 	show(nil, 4, 8)
-	sizes(2, 1) // the empty one is there from the start
+	sizes(2, 2)
+	f.corpus = f.corpus[1:]
 	show(one, 8, 4)
 	sizes(2, 1) // the same pairs in another order
 	show(one, 4)
@@ -194,8 +230,11 @@ func TestLearn(t *testing.T) {
 	sizes(3, 3)
 	show(three, 12, 4)
 	sizes(3, 3)
-	show(two, 12) // a new one, of what is in the corpus already
-	sizes(3, 3)
+	show(two, 12) // a new one, of what is in the corpus already: it came out otherwise
+	sizes(3, 4)
+	if e := f.corpus[2]; !e.fresh || !slices.Equal(e.shown, []int{0, 2}) || f.corpus[3].fresh {
+		t.Errorf("%+v, %+v", e, f.corpus[3])
+	}
 
 	for i := range uint64(maxPairs + 100) {
 		show(abstract{{pair: int(i) % maxPairs, not: i >= maxPairs}}, 100+i)

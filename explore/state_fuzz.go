@@ -12,20 +12,29 @@ type fuzzState struct {
 	Pairs  []pair          `json:"pairs"` // in the order in which they were seen
 	Corpus []entryState    `json:"corpus"`
 	Counts []combinedState `json:"counts"` // in the order of Combined
-	Cursor int             `json:"cursor"` // in the corpus
+	Cursor int             `json:"cursor"` // in the corpus, of the rounds
+	At     int             `json:"at"`     // in the corpus
 	Left   int             `json:"left"`
-	// Parents are the abstract schedules that those of the batch are made of,
-	// and Pool is how many of the pairs were known when it began.
-	Parents [][]int `json:"parents"`
-	Pool    int     `json:"pool"`
+	// Parents are what the schedules of the batch are made of, and Pool is how
+	// many of the pairs were known when it began.
+	Parents []parentState `json:"parents"`
+	Pool    int           `json:"pool"`
 }
 
-// entryState is an entry of the corpus. Its constraints are numbers of pairs,
-// counted from 1, and negative where the pair is not to show.
+// parentState is an abstract schedule and what its run has shown. Both are
+// numbers of pairs, counted from 1, of the constraints negative where the pair is
+// not to show.
+type parentState struct {
+	Constraints []int `json:"constraints"`
+	Shown       []int `json:"shown"`
+}
+
+// entryState is an entry of the corpus.
 type entryState struct {
-	Constraints []int  `json:"constraints"`
-	Combined    uint64 `json:"combined"`
-	Chosen      int    `json:"chosen"`
+	parentState
+	Combined uint64 `json:"combined"`
+	Chosen   int    `json:"chosen"`
+	Fresh    bool   `json:"fresh,omitempty"`
 }
 
 // combinedState is a combination of pairs and how many runs have shown it.
@@ -39,58 +48,67 @@ func (f *fuzzer) state() *fuzzState {
 	if f == nil {
 		return nil
 	}
-	s := &fuzzState{Pairs: slices.Clone(f.pairs), Cursor: f.cursor, Left: f.left, Pool: len(f.pool)}
+	s := &fuzzState{Pairs: slices.Clone(f.pairs), Cursor: f.cursor, At: f.at, Left: f.left, Pool: len(f.pool)}
 	for _, e := range f.corpus {
-		s.Corpus = append(s.Corpus, entryState{e.numbers(), e.combined, e.chosen})
+		s.Corpus = append(s.Corpus, entryState{e.parent(), e.combined, e.chosen, e.fresh})
 	}
 	for combined, n := range f.counts {
 		s.Counts = append(s.Counts, combinedState{combined, n})
 	}
 	slices.SortFunc(s.Counts, func(a, b combinedState) int { return cmp.Compare(a.Combined, b.Combined) })
-	for _, a := range f.parents {
-		s.Parents = append(s.Parents, a.numbers())
+	for _, e := range f.parents {
+		s.Parents = append(s.Parents, e.parent())
 	}
 	return s
 }
 
 // resume takes up what was learned.
 func (f *fuzzer) resume(s *fuzzState) {
-	*f = fuzzer{numbers: map[pair]int{}, counts: map[uint64]uint64{}, cursor: s.Cursor, left: s.Left}
+	*f = fuzzer{numbers: map[pair]int{}, counts: map[uint64]uint64{}, cursor: s.Cursor, at: s.At, left: s.Left}
 	f.pairs = slices.Clone(s.Pairs)
 	f.pool = f.pairs[:s.Pool]
 	for i, p := range f.pairs {
 		f.numbers[p] = i
 	}
 	for _, e := range s.Corpus {
-		f.corpus = append(f.corpus, entry{abstractOf(e.Constraints), e.Combined, e.Chosen})
+		kept := e.entry()
+		kept.combined, kept.chosen, kept.fresh = e.Combined, e.Chosen, e.Fresh
+		f.corpus = append(f.corpus, kept)
 	}
 	for _, c := range s.Counts {
 		f.counts[c.Combined] = c.Count
 	}
 	for _, p := range s.Parents {
-		f.parents = append(f.parents, abstractOf(p))
+		f.parents = append(f.parents, p.entry())
 	}
 }
 
-// numbers is an abstract schedule as it stands in a state.
-func (a abstract) numbers() []int {
-	list := []int{}
-	for _, c := range a {
+// parent is what of an entry stands in a state for the schedules made of it.
+func (e *entry) parent() parentState {
+	p := parentState{Constraints: []int{}, Shown: []int{}}
+	for _, c := range e.abstract {
 		n := c.pair + 1
 		if c.not {
 			n = -n
 		}
-		list = append(list, n)
+		p.Constraints = append(p.Constraints, n)
 	}
-	return list
+	for _, n := range e.shown {
+		p.Shown = append(p.Shown, n+1)
+	}
+	return p
 }
 
-func abstractOf(numbers []int) abstract {
-	var a abstract
-	for _, n := range numbers {
-		a = append(a, constraint{pair: max(n, -n) - 1, not: n < 0})
+// entry is the inverse.
+func (p parentState) entry() entry {
+	var e entry
+	for _, n := range p.Constraints {
+		e.abstract = append(e.abstract, constraint{pair: max(n, -n) - 1, not: n < 0})
 	}
-	return a
+	for _, n := range p.Shown {
+		e.shown = append(e.shown, n-1)
+	}
+	return e
 }
 
 // check refuses what no search of so many schedules has learned.
@@ -106,6 +124,8 @@ func (s *fuzzState) check(schedules uint64) error {
 		return damaged("%d abstract schedules, at most %d", n, maxCorpus)
 	case s.Cursor < 0 || s.Cursor >= n:
 		return damaged("at abstract schedule %d of %d", s.Cursor, n)
+	case s.At < 0 || s.At >= n:
+		return damaged("schedules are made of abstract schedule %d of %d", s.At, n)
 	case s.Left < 0 || s.Left > maxEnergy:
 		return damaged("%d schedules are to be made of one, at most %d", s.Left, maxEnergy)
 	case s.Pool < 0 || s.Pool > len(s.Pairs):
@@ -114,7 +134,7 @@ func (s *fuzzState) check(schedules uint64) error {
 		return damaged("a batch of %d, not %d", len(s.Parents), fuzzBatch)
 	}
 	for i, e := range s.Corpus {
-		if err := checkConstraints(e.Constraints, len(s.Pairs)); err != nil {
+		if err := e.check(len(s.Pairs)); err != nil {
 			return damaged("abstract schedule %d: %w", i+1, err)
 		}
 		if e.Chosen < 0 || e.Chosen > maxCount {
@@ -122,7 +142,7 @@ func (s *fuzzState) check(schedules uint64) error {
 		}
 	}
 	for i, p := range s.Parents {
-		if err := checkConstraints(p, s.Pool); err != nil {
+		if err := p.check(s.Pool); err != nil {
 			return damaged("schedule %d of the batch: %w", i+1, err)
 		}
 	}
@@ -168,12 +188,18 @@ func checkCounts(counts []combinedState, schedules uint64) error {
 	return nil
 }
 
-func checkConstraints(numbers []int, pairs int) error {
-	if len(numbers) > maxConstraints {
-		return damaged("%d constraints, at most %d", len(numbers), maxConstraints)
+// check refuses what no run can have been of so many pairs.
+func (p *parentState) check(pairs int) error {
+	if len(p.Constraints) > maxConstraints || len(p.Shown) > maxShown {
+		return damaged("%d constraints and %d pairs, at most %d and %d", len(p.Constraints), len(p.Shown), maxConstraints, maxShown)
+	}
+	for i, n := range p.Shown {
+		if n < 1 || n > pairs || i > 0 && n <= p.Shown[i-1] {
+			return damaged("pair %d of %d, which its run has shown", n, pairs)
+		}
 	}
 	seen := map[int]bool{}
-	for _, n := range numbers {
+	for _, n := range p.Constraints {
 		if n == 0 || n > pairs || n < -pairs {
 			return damaged("a constraint on pair %d of %d", n, pairs)
 		}

@@ -83,12 +83,19 @@ func TestDamagedFuzzStates(t *testing.T) {
 		"too large a corpus":     func(s *sampleState, f *fuzzState) { f.Corpus = make([]entryState, maxCorpus+1) },
 		"beyond the corpus":      func(s *sampleState, f *fuzzState) { f.Cursor = len(f.Corpus) },
 		"before the corpus":      func(s *sampleState, f *fuzzState) { f.Cursor = -1 },
+		"made of nothing":        func(s *sampleState, f *fuzzState) { f.At = len(f.Corpus) },
+		"made of less":           func(s *sampleState, f *fuzzState) { f.At = -1 },
+		"pair 0 shown":           func(s *sampleState, f *fuzzState) { f.Corpus[1].Shown = []int{0} },
+		"a pair shown twice":     func(s *sampleState, f *fuzzState) { f.Corpus[1].Shown = []int{1, 1} },
+		"not seen, and shown":    func(s *sampleState, f *fuzzState) { f.Corpus[1].Shown = []int{len(f.Pairs) + 1} },
+		"not known, and shown":   func(s *sampleState, f *fuzzState) { f.Pool, f.Parents[7] = 3, parentState{Shown: []int{4}} },
+		"too many shown":         func(s *sampleState, f *fuzzState) { f.Corpus[1].Shown = []int{1, 2, 3, 4, 5, 6, 7, 8, 9} },
 		"too many left":          func(s *sampleState, f *fuzzState) { f.Left = maxEnergy + 1 },
 		"left below 0":           func(s *sampleState, f *fuzzState) { f.Left = -1 },
 		"chosen below 0":         func(s *sampleState, f *fuzzState) { f.Corpus[0].Chosen = -1 },
 		"chosen too often":       func(s *sampleState, f *fuzzState) { f.Corpus[0].Chosen = math.MaxInt },
 		"no batch":               func(s *sampleState, f *fuzzState) { f.Parents = nil },
-		"a batch too large":      func(s *sampleState, f *fuzzState) { f.Parents = append(f.Parents, nil) },
+		"a batch too large":      func(s *sampleState, f *fuzzState) { f.Parents = append(f.Parents, parentState{}) },
 		"more pairs than seen":   func(s *sampleState, f *fuzzState) { f.Pool = len(f.Pairs) + 1 },
 		"less than no pairs":     func(s *sampleState, f *fuzzState) { f.Pool = -1 },
 		"constraint 0":           func(s *sampleState, f *fuzzState) { f.Corpus[1].Constraints = []int{0} },
@@ -97,7 +104,7 @@ func TestDamagedFuzzStates(t *testing.T) {
 		"the least number":       func(s *sampleState, f *fuzzState) { f.Corpus[1].Constraints = []int{math.MinInt} },
 		"a pair twice":           func(s *sampleState, f *fuzzState) { f.Corpus[1].Constraints = []int{1, -1} },
 		"too many constraints":   func(s *sampleState, f *fuzzState) { f.Corpus[1].Constraints = make([]int, maxConstraints+1) },
-		"not known to the batch": func(s *sampleState, f *fuzzState) { f.Pool, f.Parents[7] = 3, []int{4} },
+		"not known to the batch": func(s *sampleState, f *fuzzState) { f.Pool, f.Parents[7] = 3, parentState{Constraints: []int{4}} },
 		"the same pair":          func(s *sampleState, f *fuzzState) { f.Pairs[1] = f.Pairs[0] },
 		"too many pairs":         func(s *sampleState, f *fuzzState) { f.Pairs = make([]pair, maxPairs+1) },
 		"nothing read":           func(s *sampleState, f *fuzzState) { f.Pairs[0].Read.Size = 0 },
@@ -140,7 +147,7 @@ func FuzzLearned(f *testing.F) {
 	for i := range uint64(40) {
 		r := newReads()
 		r.add(&scenario.Event{PC: i % 8 * 4, Accesses: []scenario.Access{{Addr: 0x1000 + i, Size: 4}}})
-		known.learn(known.mutate(runOf(i, &profile{}), known.parents[i%8]), r)
+		known.learn(known.mutate(runOf(i, &profile{}), &known.parents[i%8]), r)
 		if i%8 == 7 {
 			known.next()
 		}
@@ -151,8 +158,8 @@ func FuzzLearned(f *testing.F) {
 		f.Add(b, uint64(1))
 	}
 	f.Add([]byte(`{"pairs":[{"write":{"pc":0,"addr":0,"size":0},"read":{"pc":1,"addr":18446744073709551607,"size":8}}],
-		"corpus":[{"constraints":[-1],"combined":7,"chosen":72057594037927936}],"counts":[{"combined":7,"count":999}],
-		"cursor":0,"left":64,"parents":[[],[1],[],[],[],[],[],[-1]],"pool":1}`), uint64(2))
+		"corpus":[{"constraints":[-1],"shown":[1],"combined":7,"chosen":72057594037927936}],"counts":[{"combined":7,"count":999}],
+		"cursor":0,"at":0,"left":64,"parents":[{},{"constraints":[1]},{},{},{},{"shown":[1]},{},{"constraints":[-1]}],"pool":1}`), uint64(2))
 	f.Fuzz(func(t *testing.T, data []byte, seed uint64) {
 		const schedules = 1000
 		s := &fuzzState{}
@@ -167,7 +174,7 @@ func FuzzLearned(f *testing.F) {
 			t.Errorf("written and read: %s", diff)
 		}
 		for n := range uint64(3 * fuzzBatch) {
-			a := l.mutate(runOf(seed+n, &profile{}), l.parents[n%fuzzBatch])
+			a := l.mutate(runOf(seed+n, &profile{}), &l.parents[n%fuzzBatch])
 			r := newReads()
 			for i, c := range a {
 				r.show(l.pool[c.pair])
