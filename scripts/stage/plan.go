@@ -68,7 +68,7 @@ func (r *reading) declared() bool {
 // newPlan makes the plan of a reading.
 func (p *process) newPlan() (*scenario.Plan, error) {
 	r := p.plan
-	plan := &scenario.Plan{Env: r.environment(), Libs: r.libs, Setup: p.runSetup}
+	plan := &scenario.Plan{Env: r.environment(), Libs: r.libs, Files: r.files, Setup: p.runSetup}
 	for _, t := range r.threads {
 		b := &body{process: p, name: t.name, fn: t.fn}
 		p.bodies = append(p.bodies, b)
