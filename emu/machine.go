@@ -42,6 +42,7 @@ type Machine struct {
 
 	counted  []Counted // by traces at the present breakpoint; see CountWrite
 	countErr error
+	remapped []shim.Bytes // by the last system call
 
 	program *loader.Image // see Program
 	linker  string        // guest path of the dynamic linker's file
@@ -106,7 +107,7 @@ func (m *Machine) load(o Options) error {
 		return err
 	}
 	m.kernel = linux.New(linux.Kernel{
-		Arch: m.arch.id, Memory: memory{eng}, Threads: (*threads)(m), Files: systemFiles{m.sys}, Seed: o.Seed,
+		Arch: m.arch.id, Memory: memory{eng, &m.remapped}, Threads: (*threads)(m), Files: systemFiles{m.sys}, Seed: o.Seed,
 		Limits: linux.Limits{Threads: MaxThreads, Output: maxOutput, Files: maxFDs},
 	}, linux.Layout{MmapTop: mmapTop, MmapEnd: mmapEnd, Top: stackTop})
 	m.st.threads = []Thread{{Name: "main"}}
@@ -169,7 +170,7 @@ func (m *Machine) findMonitor() error {
 	if err := m.eng.FindMonitor(page); err != nil {
 		return err
 	}
-	return memory{m.eng}.Unmap(page, shim.PageSize)
+	return memory{m.eng, &m.remapped}.Unmap(page, shim.PageSize)
 }
 
 // lastOutput is the last line that the process printed, for an error.
