@@ -2,6 +2,7 @@ package scenario
 
 import (
 	"fmt"
+	"path"
 	"slices"
 	"strings"
 	"unicode"
@@ -50,6 +51,17 @@ type LibcID struct {
 	BuildID string // hex
 	SHA256  string // hex, of the file
 	Path    string // in the guest
+}
+
+// String is the name and the version, as far as they are known.
+func (id LibcID) String() string {
+	switch {
+	case id.Name != "" && id.Version != "":
+		return id.Name + " " + id.Version
+	case id.Name != "":
+		return id.Name
+	}
+	return path.Base(id.Path)
 }
 
 // Start boots a machine, sets the stage and begins the race: every racing
