@@ -39,11 +39,11 @@ type Trace struct {
 
 // Libc says which C library a trace belongs to.
 type Libc struct {
-	Name    string `json:"name,omitempty"` // "glibc" or "musl", where it is known
 	Version string `json:"version,omitempty"`
 	BuildID string `json:"build_id,omitempty"`
 	SHA256  string `json:"sha256"`
-	Source  string `json:"source"` // the sysroot as the user named it
+	Source  string `json:"source"`         // the sysroot as the user named it
+	Name    string `json:"name,omitempty"` // "glibc" or "musl", where it is known
 }
 
 // String is the name and the version. A trace from before libcs had names is of a
