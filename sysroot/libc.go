@@ -13,11 +13,12 @@ import (
 	"strings"
 )
 
-// Libc is which C library of a sysroot a process runs on.
+// Libc is which C library of a sysroot a process runs on. The zero value is glibc, or
+// whatever a folder has.
 type Libc string
 
-// The values of Libc. The zero value is glibc, or whatever a folder has.
-const Musl Libc = "musl" // of Debian's package of that name
+// Musl is that of Debian's package of its name.
+const Musl Libc = "musl"
 
 // abi is what the file names and ELF headers of an architecture look like.
 type abi struct {
