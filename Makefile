@@ -78,3 +78,4 @@ sysroot-explore: build
 
 sysroots: build
 	@build-aux/sysroots arm64,amd64 $(SUITES) -- $(LIBRARIES)
+	@bin/emurace sysroot pull debian:bookworm/musl --arch arm64,amd64

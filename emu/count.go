@@ -1,6 +1,7 @@
 package emu
 
-// Counted is a range of shared bytes that a trace has counted as touched.
+// Counted is a range of shared bytes that count as touched though no instruction
+// has accessed them: by a trace, or because a system call has changed their pages.
 type Counted struct {
 	Addr, Size uint64
 	Write      bool
@@ -48,4 +49,21 @@ func (m *Machine) CountReads(t int, addr, size uint64) []Counted {
 		}
 	}
 	return list
+}
+
+// countRemapped counts the pages that a system call of the thread has mapped, given
+// other rights or taken away as written by it: what another thread's access to them
+// does depends on whether it comes before or after, up to a fault.
+func (m *Machine) countRemapped(t int) ([]Counted, error) {
+	var counted []Counted
+	for _, r := range m.remapped {
+		list, err := m.eng.NoteBlock(t, r.Addr, r.Size)
+		if err != nil {
+			return nil, err
+		}
+		for _, b := range list {
+			counted = append(counted, Counted{b.Addr, b.Size, true})
+		}
+	}
+	return counted, nil
 }

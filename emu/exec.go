@@ -25,7 +25,7 @@ func (m *Machine) exec(o Options) error {
 	}
 	m.libs = libs
 	code, names := programCode(m.arch)
-	data, layout, err := loader.Stub(loader.StubSpec{Arch: m.arch.id, Needed: libs, Code: code, DataSize: dataSize, Symbols: names})
+	data, layout, err := loader.Stub(loader.StubSpec{Arch: m.arch.id, Interp: m.sys.interp, Needed: libs, Code: code, DataSize: dataSize, Symbols: names})
 	if err != nil {
 		return err
 	}
@@ -37,7 +37,8 @@ func (m *Machine) exec(o Options) error {
 	m.entry = programBase + layout.CodeVaddr
 	m.ret = m.entry + trapSize
 	m.start = m.ret + trapSize
-	m.eng.SetTrap(m.entry, m.start+trapSize)
+	m.main = m.start + trapSize
+	m.eng.SetTrap(m.entry, m.main+trapSize)
 	m.routines = &Module{
 		Path: programPath, Image: program, Base: programBase,
 		Lo: m.entry + names[0].Off, Hi: m.entry + uint64(len(code)),
@@ -50,6 +51,7 @@ func (m *Machine) exec(o Options) error {
 	if err != nil {
 		return err
 	}
+	m.linker = interp.Name
 	if err := m.mapImage(program, programBase, programPath); err != nil {
 		return err
 	}
@@ -64,15 +66,18 @@ func (m *Machine) exec(o Options) error {
 }
 
 // neededLibs is libc and, where it does not hold the threads itself (before
-// glibc 2.34), libpthread; then what was asked for.
+// glibc 2.34), libpthread; then what was asked for. With musl it is the dynamic
+// linker that will be found under libc's name.
 func (m *Machine) neededLibs(more []string) ([]string, error) {
-	libs := []string{"libc.so.6"}
-	libc, err := m.files.Image("/lib/" + m.arch.id.Triplet() + "/libc.so.6")
-	if err != nil {
-		return nil, err
-	}
-	if _, ok := libc.Symbol("pthread_create"); !ok {
-		libs = append(libs, "libpthread.so.0")
+	libs := []string{m.sys.Libc.Soname()}
+	if m.sys.Libc == loader.Glibc {
+		libc, err := m.files.Image(glibcPath(m.arch.id))
+		if err != nil {
+			return nil, err
+		}
+		if _, ok := libc.Symbol("pthread_create"); !ok {
+			libs = append(libs, "libpthread.so.0")
+		}
 	}
 	for _, l := range more {
 		if !slices.Contains(libs, l) {

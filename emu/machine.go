@@ -50,12 +50,15 @@ type Machine struct {
 
 	counted  []Counted // by traces at the present breakpoint; see CountWrite
 	countErr error
+	remapped []shim.Bytes // by the last system call
 
 	program  *loader.Image // see Program
 	routines *Module       // the part of it that can be called
+	linker   string        // guest path of the dynamic linker's file
 	auxv     []byte        // see Auxv
 
 	entry, ret, start  uint64 // the traps of the program's code
+	main               uint64 // another one; see runInit
 	dataStart, dataEnd uint64
 	st                 state
 	modules            []*Module
@@ -116,7 +119,7 @@ func (m *Machine) load(o Options) error {
 		return err
 	}
 	m.kernel = linux.New(linux.Kernel{
-		Arch: m.arch.id, Memory: memory{eng}, Threads: (*threads)(m), Files: m.files, Seed: o.Seed,
+		Arch: m.arch.id, Memory: memory{eng, &m.remapped}, Threads: (*threads)(m), Files: m.files, Seed: o.Seed,
 		Limits: linux.Limits{Threads: MaxThreads, Output: maxOutput, Files: maxFDs},
 	}, linux.Layout{MmapTop: mmapTop, MmapEnd: mmapEnd, Top: stackTop})
 	m.st.threads = []Thread{{Name: "main"}}
@@ -137,6 +140,35 @@ func (m *Machine) boot(o Options) error {
 		}
 		return fmt.Errorf("the program's entry was not reached: %v%s", s, m.lastOutput())
 	}
+	if err := m.makeIdle(0); err != nil || m.sys.Libc != loader.Musl {
+		return err
+	}
+	return m.runInit()
+}
+
+// runInit makes the call that a program's entry code makes to start the C library,
+// and runs it up to the function main. Glibc's dynamic linker has done all that
+// matters before: it runs the constructors itself. Musl leaves them, and some of its
+// own state, to __libc_start_main (src/env/__libc_start_main.c), which is then never
+// left: what main returns would end the process.
+func (m *Machine) runInit() error {
+	const function = "__libc_start_main"
+	start, err := m.Lookup(function)
+	if err != nil {
+		return err
+	}
+	argc := m.st.threads[0].home // the stack as the kernel has made it
+	if err := m.Begin(0, start, function, m.main, 1, argc+8, 0, 0, 0); err != nil {
+		return err
+	}
+	s, err := m.Run(0, bootBudget)
+	if err != nil {
+		return err
+	}
+	if pc, err := m.PC(0); s.Kind != Trapped || err != nil || pc != m.main {
+		return fmt.Errorf("the program's main was not reached: %v%s", s, m.lastOutput())
+	}
+	m.st.threads[0].Call = ""
 	return m.makeIdle(0)
 }
 
@@ -153,7 +185,7 @@ func (m *Machine) findMonitor() error {
 	if err := m.eng.FindMonitor(page); err != nil {
 		return err
 	}
-	return memory{m.eng}.Unmap(page, shim.PageSize)
+	return memory{m.eng, &m.remapped}.Unmap(page, shim.PageSize)
 }
 
 // lastOutput is the last line that the process printed, for an error.

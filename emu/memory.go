@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/binary"
 	"fmt"
+	"slices"
 
 	"emurace/emu/internal/shim"
 	"emurace/loader"
@@ -31,24 +32,36 @@ const (
 	brkRoom     = 1 << 30
 )
 
-// memory is the engine as the kernel sees it.
-type memory struct{ *shim.Engine }
+// memory is the engine as the kernel sees it. It keeps the ranges whose pages the
+// kernel has changed; see Machine.countRemapped.
+type memory struct {
+	*shim.Engine
+	remapped *[]shim.Bytes
+}
 
 func (m memory) Allows(addr, size uint64, p loader.Prot) bool {
 	return m.Engine.Allows(addr, size, shim.Prot(p))
 }
 
 func (m memory) Map(addr, size uint64, p loader.Prot) error {
+	m.note(addr, size)
 	return m.SetPages(addr, size, shim.Prot(p)|shim.Mapped)
 }
 
 func (m memory) Protect(addr, size uint64, p loader.Prot) error { return m.Map(addr, size, p) }
 
 func (m memory) Unmap(addr, size uint64) error {
+	m.note(addr, size)
 	if err := m.SetPages(addr, size, 0); err != nil {
 		return err
 	}
 	return m.Forget(addr, size)
+}
+
+func (m memory) note(addr, size uint64) {
+	if r := (shim.Bytes{Addr: addr, Size: size}); !slices.Contains(*m.remapped, r) {
+		*m.remapped = append(*m.remapped, r)
+	}
 }
 
 func (m memory) Touched(addr uint64) bool {

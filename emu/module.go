@@ -78,15 +78,26 @@ func (m *Machine) Symbol(addr uint64) (name string, off uint64, ok bool) {
 	return sym.Name, off, ok
 }
 
-// Libc is the C library's image.
+// Libc is the C library's image. Musl's is the dynamic linker too.
 func (m *Machine) Libc() (*Module, bool) {
 	for _, mod := range m.Modules() {
-		if mod.Image.Soname == "libc.so.6" {
+		if m.sys.Libc == loader.Musl && m.isLinker(mod) || mod.Image.Soname == loader.Glibc.Soname() {
 			return mod, true
 		}
 	}
 	return nil, false
 }
+
+// Linker is the image of the dynamic linker.
+func (m *Machine) Linker() (*Module, bool) {
+	i := slices.IndexFunc(m.Modules(), m.isLinker)
+	if i < 0 {
+		return nil, false
+	}
+	return m.modules[i], true
+}
+
+func (m *Machine) isLinker(mod *Module) bool { return mod.Path == m.linker }
 
 // Lookup finds the address of a function or object that a library exports, as
 // a program that links with it would get it: the default version, from the
@@ -97,7 +108,11 @@ func (m *Machine) Lookup(name string) (uint64, error) {
 		return addr, nil
 	}
 	mods := slices.Clone(m.Modules())
+	libc, _ := m.Libc()
 	rank := func(mod *Module) int {
+		if mod == libc {
+			return slices.Index(m.libs, m.sys.Libc.Soname())
+		}
 		if i := slices.Index(m.libs, mod.Image.Soname); i >= 0 {
 			return i
 		}

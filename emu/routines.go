@@ -65,11 +65,11 @@ func (r routine) code(arch loader.Arch) []byte {
 	return b
 }
 
-// programCode is the made-up program's code: three traps (the entry, where calls
-// return to, where threads start), then the routines, whose names come with it.
+// programCode is the made-up program's code: four traps (the entry, where calls
+// return to, where threads start, and its function main), then the routines, whose names come with it.
 func programCode(a *arch) (code []byte, names []loader.StubSymbol) {
 	align := func(b []byte) []byte { return append(b, make([]byte, (trapSize-len(b)%trapSize)%trapSize)...) }
-	code = bytes.Repeat(align(a.trap[:len(a.trap):len(a.trap)]), 3)
+	code = bytes.Repeat(align(a.trap[:len(a.trap):len(a.trap)]), 4)
 	for _, r := range routines {
 		c := r.code(a.id)
 		names = append(names, loader.StubSymbol{Name: RoutinePrefix + r.name, Off: uint64(len(code)), Size: uint64(len(c))})

@@ -30,7 +30,7 @@ type Stop struct {
 
 	// Event tells, when machine events are wanted, that the last instruction
 	// was one; Objects are the kernel's objects that it used, and Counted the
-	// shared bytes that a trace has counted with it.
+	// shared bytes that were counted with it.
 	Event   bool
 	Objects []Object
 	Counted []Counted
@@ -181,8 +181,12 @@ func (m *Machine) Run(t int, n uint64) (Stop, error) {
 			}
 			stop.Kind, stop.End = m.effect(r), m.st.end
 			if m.events {
-				stop.Objects = r.Objects
-				stop.Event = stop.Event || m.eng.TouchedShared() || len(r.Objects) > 0
+				remapped, err := m.countRemapped(t)
+				if err != nil {
+					return stop, err
+				}
+				stop.Objects, stop.Counted = r.Objects, append(stop.Counted, remapped...)
+				stop.Event = stop.Event || m.eng.TouchedShared() || len(r.Objects) > 0 || len(stop.Counted) > 0
 			}
 			stop.Watched = m.eng.Watched()
 			if stop.Kind != Budget || stop.Event || stop.Watched || stop.Ran == n {
@@ -259,6 +263,7 @@ func (m *Machine) syscall(t int) (linux.Result, error) {
 	if err != nil {
 		return linux.Result{}, err
 	}
+	m.remapped = m.remapped[:0]
 	r, err := m.kernel.Do(c)
 	if err != nil {
 		return r, err

@@ -15,7 +15,9 @@ import (
 type System struct {
 	Root *loader.Sysroot
 	Arch loader.Arch
+	Libc loader.Libc // what processes run on: Glibc or Musl
 
+	interp string // the dynamic linker's guest path, as PT_INTERP names it
 	mu     sync.Mutex
 	files  map[string][]byte
 	images map[string]*loader.Image
@@ -26,18 +28,58 @@ type System struct {
 const maxFile = 256 << 20
 
 // OpenSystem opens a folder that holds a dynamic linker and a C library for
-// the architecture.
-func OpenSystem(dir string, arch loader.Arch) (*System, error) {
+// the architecture: glibc, or musl in a folder without a glibc.
+func OpenSystem(dir string, arch loader.Arch) (*System, error) { return OpenLibc(dir, arch, 0) }
+
+// OpenLibc is OpenSystem for a folder that may hold several C libraries: processes
+// run on the one given.
+func OpenLibc(dir string, arch loader.Arch, libc loader.Libc) (*System, error) {
 	root, err := loader.OpenSysroot(dir)
 	if err != nil {
 		return nil, err
 	}
-	s := &System{Root: root, Arch: arch, files: map[string][]byte{}, images: map[string]*loader.Image{}}
-	if _, err := s.Image(arch.Interp()); err != nil {
+	s := &System{Root: root, Arch: arch, Libc: libc, files: map[string][]byte{}, images: map[string]*loader.Image{}}
+	if err := s.findInterp(); err != nil {
 		_ = root.Close() // the error that matters is the first one
 		return nil, fmt.Errorf("sysroot %s: no dynamic linker for %v: %w", dir, arch, err)
 	}
 	return s, nil
+}
+
+// findInterp finds the dynamic linker, and by it which libc there is when none was
+// asked for.
+func (s *System) findInterp() error {
+	if s.Libc == 0 {
+		s.Libc = loader.Glibc
+		_, err := s.Root.Resolve(glibcPath(s.Arch))
+		if _, musl := s.Root.Resolve(muslInterp(s.Root, s.Arch)); err != nil && musl == nil {
+			s.Libc = loader.Musl
+		}
+	}
+	s.interp = s.Libc.Interp(s.Arch)
+	if s.Libc == loader.Musl {
+		s.interp = muslInterp(s.Root, s.Arch)
+	}
+	_, err := s.Image(s.interp)
+	return err
+}
+
+// glibcPath is where a Debian system has its glibc.
+func glibcPath(arch loader.Arch) string {
+	return "/lib/" + arch.Triplet() + "/" + loader.Glibc.Soname()
+}
+
+// muslInterp is the path of musl's dynamic linker: the usual one, or the one below
+// /usr of a merged system whose link /lib is missing.
+func muslInterp(root *loader.Sysroot, arch loader.Arch) string {
+	usual := loader.Musl.Interp(arch)
+	merged := "/usr" + usual
+	if _, err := root.Resolve(usual); err != nil {
+		if _, err := root.Resolve(merged); err == nil {
+			return merged
+		}
+	}
+	return usual
 }
 
 // Close lets go of the folder.

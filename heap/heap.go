@@ -1,11 +1,11 @@
 package heap
 
 import (
-	"maps"
 	"slices"
 	"sort"
 
 	"emurace/emu"
+	"emurace/loader"
 )
 
 // Piece is a block in use, or what is left of one that was freed and has not
@@ -17,39 +17,27 @@ type Piece struct {
 	Freed      *emu.CallEvent // nil while it is in use
 }
 
-// Blocks from large on may have a mapping of their own (M_MMAP_THRESHOLD), so
-// what is around them is not the heap, and neither are they once freed.
-const large = 128 << 10
-
-// windowBits is the size of one part of a heap as a power of two: glibc's arenas
-// but the first are made of heaps of 64 MiB (HEAP_MAX_SIZE), aligned to that.
-const windowBits = 26
-
-// A chunk of glibc's begins with a header and ends at a multiple of align, within
-// 16 bytes of the end of the block in it. There is always another one behind it
-// (malloc/malloc.c, struct malloc_chunk).
-const (
-	header = 16
-	align  = 16
-)
-
 // Range is the bytes from Lo up to Hi.
 type Range struct{ Lo, Hi uint64 }
 
 // Heap is all blocks at one moment.
 type Heap struct {
+	layout *layout
 	pieces []Piece // by address, without overlaps
-	// spans are where blocks have been in each window, with their headers and
-	// that of the chunk behind them.
-	spans map[uint64]Range
+	spans  []Range // of malloc's memory, as far as known; by address, apart from each other
 }
 
-// New is a heap without blocks.
-func New() *Heap { return &Heap{spans: map[uint64]Range{}} }
+// New is a heap without blocks, of the malloc of a libc.
+func New(libc loader.Libc) *Heap {
+	if libc == loader.Musl {
+		return &Heap{layout: &musl}
+	}
+	return &Heap{layout: &glibc}
+}
 
 // Clone is a heap of its own with the same blocks.
 func (h *Heap) Clone() *Heap {
-	return &Heap{pieces: slices.Clone(h.pieces), spans: maps.Clone(h.spans)}
+	return &Heap{layout: h.layout, pieces: slices.Clone(h.pieces), spans: slices.Clone(h.spans)}
 }
 
 // Change is what a call did to the heap.
@@ -130,7 +118,7 @@ func (h *Heap) free(c *emu.CallEvent, ch *Change) {
 	p := &h.pieces[i]
 	p.Freed = c
 	was := *p
-	if was.Size >= large {
+	if was.Size >= h.layout.large {
 		h.pieces = slices.Delete(h.pieces, i, i+1)
 	}
 	ch.Freed = &was
@@ -166,33 +154,9 @@ func (h *Heap) insert(addr, size uint64, c *emu.CallEvent, ch *Change) {
 		}
 	}
 	h.pieces = slices.Replace(h.pieces, i, j, put...)
-	if size < large {
-		h.widen(Range{addr - header, (end+align+align-1)&^(align-1) + header}, ch)
+	if size < h.layout.large {
+		h.widen(h.layout.around(addr, end), ch)
 	}
-}
-
-// widen makes a chunk part of where blocks are.
-func (h *Heap) widen(chunk Range, ch *Change) {
-	window := (chunk.Lo + header) >> windowBits
-	s, ok := h.spans[window]
-	if !ok {
-		h.spans[window] = chunk
-		ch.Widens = append(ch.Widens, chunk)
-		return
-	}
-	h.spans[window] = Range{min(s.Lo, chunk.Lo), max(s.Hi, chunk.Hi)}
-	if chunk.Lo < s.Lo {
-		ch.Widens = append(ch.Widens, Range{chunk.Lo, s.Lo})
-	}
-	if chunk.Hi > s.Hi {
-		ch.Widens = append(ch.Widens, Range{s.Hi, chunk.Hi})
-	}
-}
-
-// Within tells whether a byte lies between blocks.
-func (h *Heap) Within(addr uint64) bool {
-	s, ok := h.spans[addr>>windowBits]
-	return ok && addr >= s.Lo && addr < s.Hi
 }
 
 // Nearest is the block in use that ends last before addr, within reach of it.

@@ -7,6 +7,7 @@ import (
 	"pgregory.net/rapid"
 
 	"emurace/emu"
+	"emurace/loader"
 )
 
 // The pieces say of every byte what a plain table of bytes says, whatever is
@@ -18,7 +19,7 @@ func TestHeapProperty(t *testing.T) {
 		freed bool
 	}
 	rapid.Check(t, func(t *rapid.T) {
-		h := New()
+		h := New(loader.Glibc)
 		var bytes [room + 64]state
 		type block struct {
 			addr, size uint64
@@ -83,7 +84,7 @@ func TestHeapProperty(t *testing.T) {
 // What realloc freed in the middle of its call may be another's block when it
 // returns.
 func TestReallocOvertaken(t *testing.T) {
-	h := New()
+	h := New(loader.Glibc)
 	h.Apply(&emu.CallEvent{Func: "malloc", Args: [6]uint64{32}, Step: 1, Returned: true, ReturnStep: 5, Result: 0x1000})
 	h.Apply(&emu.CallEvent{Func: "malloc", Args: [6]uint64{32}, Thread: 1, Step: 12, Returned: true, ReturnStep: 20, Result: 0x1000})
 	ch := h.Apply(&emu.CallEvent{Func: "realloc", Args: [6]uint64{0x1000, 64}, Step: 10, Returned: true, ReturnStep: 30, Result: 0x2000})
@@ -99,7 +100,13 @@ func TestReallocOvertaken(t *testing.T) {
 // before and after: whether it is in a block, in which, whether that is freed,
 // and whether it is between blocks.
 func TestChangeIsAll(t *testing.T) {
-	const base, room = 1<<windowBits - 512, 1024 // in two windows
+	for _, libc := range []loader.Libc{loader.Glibc, loader.Musl} {
+		t.Run(libc.String(), func(t *testing.T) { changeIsAll(t, libc) })
+	}
+}
+
+func changeIsAll(t *testing.T, libc loader.Libc) {
+	const base, room = 1<<26 - 512, 1024 // in two windows
 	functions := Functions()
 	type fact struct {
 		ok, freed, within   bool
@@ -117,7 +124,7 @@ func TestChangeIsAll(t *testing.T) {
 		return list
 	}
 	rapid.Check(t, func(t *rapid.T) {
-		h := New()
+		h := New(libc)
 		open := map[uint64]emu.CallEvent{}
 		for step := uint64(10); step < 400; step += 10 {
 			addr := func(label string) uint64 {
@@ -192,11 +199,69 @@ func TestReads(t *testing.T) {
 		{"reallocarray is refused", emu.CallEvent{Func: "reallocarray", Args: [6]uint64{0x1000, 1 << 63, 2}, Step: 10, Returned: true, ReturnStep: 20}, nil, false},
 		{"malloc begins", emu.CallEvent{Func: "malloc", Args: [6]uint64{0x1000}, Step: 10}, nil, false},
 	} {
-		h := New()
+		h := New(loader.Glibc)
 		h.Apply(&malloc)
 		ch := h.Apply(&c.call)
 		if !slices.Equal(ch.Reads, c.reads) || (ch.Freed != nil) != c.freed {
 			t.Errorf("%s: reads %x, freed %v; want %x, %v", c.name, ch.Reads, ch.Freed, c.reads, c.freed)
 		}
 	}
+}
+
+// With musl, what lies between two blocks need not be malloc's: only what their own
+// slots hold for certain is out of bounds. With glibc all of it is.
+func TestBetween(t *testing.T) {
+	for _, c := range []struct {
+		libc   loader.Libc
+		at     uint64
+		within bool
+	}{
+		{loader.Musl, 0x100b, false}, {loader.Musl, 0x100c, true}, {loader.Musl, 0x1010, true},
+		{loader.Musl, 0x101f, true}, // of the slot of the 8 bytes
+		{loader.Musl, 0x1020, false}, {loader.Musl, 0x2000, false},
+		{loader.Musl, 0x300b, false}, {loader.Musl, 0x300c, true}, {loader.Musl, 0x301d, true},
+		{loader.Musl, 0x302f, true}, // 13 bytes do not fit a slot of 16
+		{loader.Musl, 0x3030, false},
+		{loader.Musl, 0x5000, false}, {loader.Musl, 0x5000 + 131052, false}, // in a mapping of its own
+		{loader.Glibc, 0xfff, false}, {loader.Glibc, 0x1000, true}, {loader.Glibc, 0x2000, true}, {loader.Glibc, 0x303f, true}, {loader.Glibc, 0x3040, false},
+	} {
+		h := New(c.libc)
+		for step, b := range []Range{{0x3010, 13}, {0x1010, 8}, {0x5010, 131052}} {
+			if c.libc == loader.Glibc && b.Lo == 0x5010 {
+				continue
+			}
+			h.Apply(&emu.CallEvent{Func: "malloc", Args: [6]uint64{b.Hi}, Step: uint64(step), Returned: true, ReturnStep: uint64(step), Result: b.Lo})
+		}
+		if h.Within(c.at) != c.within {
+			t.Errorf("%v: %#x is in the heap: %v", c.libc, c.at, !c.within)
+		}
+	}
+}
+
+// spans says what widen is to make of one window's blocks: the least range that holds
+// them, in any order.
+func TestWindows(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		h, want := New(loader.Glibc), map[uint64]Range{}
+		for range rapid.IntRange(1, 20).Draw(t, "blocks") {
+			window := uint64(rapid.IntRange(1, 3).Draw(t, "window"))
+			r := glibc.around(window<<26+16*uint64(rapid.IntRange(1, 200).Draw(t, "place")), 0)
+			r.Hi = r.Lo + 16*uint64(rapid.IntRange(3, 9).Draw(t, "size"))
+			h.widen(r, &Change{})
+			w, ok := want[window]
+			if !ok {
+				w = r
+			}
+			want[window] = Range{min(w.Lo, r.Lo), max(w.Hi, r.Hi)}
+		}
+		for window := range uint64(5) {
+			for off := uint64(0); off < 4096; off += 16 {
+				at := window<<26 + off
+				w, ok := want[window]
+				if in := ok && at >= w.Lo && at < w.Hi; h.Within(at) != in {
+					t.Fatalf("%#x is in the heap: %v; want %x, have %x", at, !in, want, h.spans)
+				}
+			}
+		}
+	})
 }

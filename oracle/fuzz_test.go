@@ -54,7 +54,7 @@ func FuzzFind(f *testing.F) {
 	f.Add([]byte{1, 0, 1, 8, 0, 0, 13, 16, 1, 3, 1, 1, 14, 16, 2, 3, 1, 0, 15, 18, 2, 3, 1, 1})
 	f.Fuzz(func(t *testing.T, data []byte) {
 		r := decode(data)
-		found := findRaces(r, heap.New())
+		found := findRaces(r, heap.New(loader.Glibc))
 		for _, x := range found {
 			if x.a.thread == x.b.thread || !x.a.write && !x.b.write || x.count == 0 {
 				t.Fatalf("a race of %+v and %+v, %d times", x.a, x.b, x.count)
@@ -68,16 +68,16 @@ func FuzzFind(f *testing.F) {
 				t.Fatalf("%+v comes before %+v", x.a, x.b)
 			}
 		}
-		misused := findMisuses(r, heap.New())
+		misused := findMisuses(r, heap.New(loader.Glibc))
 		for _, m := range misused {
 			if m.count == 0 || m.kind == UseAfterFree && (m.block == nil || m.block.Freed == nil) {
 				t.Fatalf("%+v", m)
 			}
 		}
-		if again := findRaces(r, heap.New()); len(again) != len(found) {
+		if again := findRaces(r, heap.New(loader.Glibc)); len(again) != len(found) {
 			t.Fatalf("%d races, then %d", len(found), len(again))
 		}
-		if again := findMisuses(r, heap.New()); len(again) != len(misused) {
+		if again := findMisuses(r, heap.New(loader.Glibc)); len(again) != len(misused) {
 			t.Fatalf("%d misuses, then %d", len(misused), len(again))
 		}
 	})

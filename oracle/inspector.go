@@ -79,7 +79,7 @@ func newInspector(start Starter, explain bool, detect []scenario.Kind) (*Inspect
 	}
 	p.s = s
 	s.M.WantEvents(true) // to be told who wakes whom
-	p.heap = heap.New()
+	p.heap = heap.New(s.M.System().Libc)
 	for i := range p.calls {
 		if p.calls[i].Depth == 0 {
 			p.heap.Apply(&p.calls[i])

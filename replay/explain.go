@@ -41,6 +41,10 @@ type Explanation struct {
 	Writer  *Act
 	Written uint64
 
+	// Unmapped is the system call of the race that took the page of the address that
+	// faulted away, or its rights; nil when it was so before.
+	Unmapped *Act
+
 	// What AddHeap finds out: the block of malloc's that those bytes belonged
 	// to, what the value means, and what the block had there while in use.
 	Allocation *Allocation
@@ -101,11 +105,13 @@ func Explain(h *History) (*Explanation, error) {
 		return x, nil
 	}
 	h.cause(x)
-	if x.Load == nil {
-		return x, nil
-	}
-	if err := h.writer(x); err != nil {
+	if err := h.unmapped(x); err != nil {
 		return nil, err
+	}
+	if x.Load != nil {
+		if err := h.writer(x); err != nil {
+			return nil, err
+		}
 	}
 	return x, h.SeekEnd()
 }

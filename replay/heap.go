@@ -60,6 +60,10 @@ func (h *Heap) Blocks() []*Block { return h.blocks }
 // included; a call that another one makes comes after it.
 func (h *Heap) Calls() []*HeapCall { return h.calls }
 
+// Glibc tells whether the functions are glibc's own. Of the memory of another malloc
+// it is not known how its blocks are kept.
+func (h *Heap) Glibc() bool { return h.glibc }
+
 // Backtrace is how the program came to a call, innermost first.
 func (h *Heap) Backtrace(c *HeapCall) []Location {
 	var out []Location

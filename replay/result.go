@@ -25,6 +25,9 @@ type Finding struct {
 	Message      string        `json:"message,omitempty"`
 	Backtrace    []Frame       `json:"backtrace,omitempty"`
 	Cause        *Cause        `json:"cause,omitempty"`
+	// UnmappedBy is the system call of the race that took the page of the fault's
+	// address away, or its rights.
+	UnmappedBy *Report `json:"unmapped_by,omitempty"`
 	// Cycle are, for a deadlock, threads each of which waits for the next one,
 	// and the last for the first; Waits are all that wait, those first.
 	Cycle   []WaitReport   `json:"cycle,omitempty"`
@@ -124,6 +127,7 @@ func (x *Explanation) Finding() Finding {
 	switch end := x.Outcome.End; end.Kind {
 	case emu.EndFault:
 		f.FaultAddress, f.Access = hex(end.Addr), end.Access.String()
+		f.UnmappedBy = report(x.Unmapped)
 	case emu.EndSignal:
 		f.Signal = end.Signal
 	case emu.EndExit:

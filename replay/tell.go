@@ -85,7 +85,7 @@ func (x *Explanation) why(p *Printer) []string {
 	}
 	thread := p.Name(x.At.Thread)
 	if x.Load == nil {
-		return []string{x.whyNoLoad(thread)}
+		return append([]string{x.whyNoLoad(thread)}, x.tellUnmapped(p)...)
 	}
 	var lines []string
 	way := ""
@@ -96,7 +96,8 @@ func (x *Explanation) why(p *Printer) []string {
 		thread, x.Register, way, p.Name(x.Load.Location.String()), x.Load.Instruction, p.Number(hex(x.LoadAddr)), x.Load.Call))
 	if x.Writer == nil {
 		lines = append(lines, "Nothing has written there since the race began: the value is older.")
-		return append(lines, x.whyHeap(p)...)
+		lines = append(lines, x.whyHeap(p)...)
+		return append(lines, x.tellUnmapped(p)...)
 	}
 	value := ""
 	if x.Written == x.Value {
@@ -106,7 +107,8 @@ func (x *Explanation) why(p *Printer) []string {
 		fmt.Sprintf("%s had written%s there last, in its call of %s:", p.Name(x.Writer.Thread), value, x.Writer.Call),
 		fmt.Sprintf("  %s  %s", p.Name(x.Writer.Location.String()), x.Writer.Instruction),
 		"  "+chain(x.Writer.Backtrace))
-	return append(lines, x.whyHeap(p)...)
+	lines = append(lines, x.whyHeap(p)...)
+	return append(lines, x.tellUnmapped(p)...)
 }
 
 func (x *Explanation) whyNoLoad(thread string) string {

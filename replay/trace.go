@@ -45,7 +45,18 @@ type Libc struct {
 	Version string `json:"version,omitempty"`
 	BuildID string `json:"build_id,omitempty"`
 	SHA256  string `json:"sha256"`
-	Source  string `json:"source"` // the sysroot as the user named it
+	Source  string `json:"source"`         // the sysroot as the user named it
+	Name    string `json:"name,omitempty"` // "glibc" or "musl", where it is known
+}
+
+// String is the name and the version. A trace from before libcs had names is of a
+// glibc.
+func (l Libc) String() string {
+	name := l.Name
+	if name == "" && l.Version != "" {
+		name = "glibc"
+	}
+	return strings.TrimSpace(name + " " + l.Version)
 }
 
 // File is a library by its content.
@@ -121,7 +132,7 @@ func Record(s *scenario.Session, r Recipe, schedule scenario.Schedule) (*Trace, 
 		Modules: modules(s),
 	}
 	id := s.Libc()
-	t.Libc = Libc{Version: id.Version, BuildID: id.BuildID, SHA256: id.SHA256, Source: r.Source}
+	t.Libc = Libc{Name: id.Name, Version: id.Version, BuildID: id.BuildID, SHA256: id.SHA256, Source: r.Source}
 	return t, nil
 }
 

@@ -27,8 +27,8 @@ type Verification struct {
 // content for content.
 func (t *Trace) CheckLibraries(s *scenario.Session) error {
 	if id := s.Libc(); id.SHA256 != t.Libc.SHA256 {
-		return fmt.Errorf("%w: the trace has glibc %s, build-id %s; here is %s, build-id %s",
-			ErrOtherLibc, t.Libc.Version, t.Libc.BuildID, id.Version, id.BuildID)
+		return fmt.Errorf("%w: the trace has %s, build-id %s; here is %s, build-id %s",
+			ErrOtherLibc, t.Libc, t.Libc.BuildID, id, id.BuildID)
 	}
 	have := map[string]string{}
 	for _, f := range modules(s) {

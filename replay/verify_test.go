@@ -80,7 +80,7 @@ func TestVerifyErrors(t *testing.T) {
 		{"huge number", func(c *Trace) { c.Schedule[0] = "main 99999999999999999999" }, ErrFormat,
 			`not a readable trace: schedule: slice 1: "main 99999999999999999999": not a number of instructions`},
 		{"other libc", func(c *Trace) { c.Libc.SHA256, c.Libc.Version, c.Libc.BuildID = "00", "2.17", "abc" }, ErrOtherLibc,
-			"the libraries are not those of the trace: the trace has glibc 2.17, build-id abc; here is " + id.Version + ", build-id " + id.BuildID},
+			"the libraries are not those of the trace: the trace has glibc 2.17, build-id abc; here is " + id.String() + ", build-id " + id.BuildID},
 		{"other ld.so", func(c *Trace) { c.Modules[1].SHA256 = "00" }, ErrOtherLibc,
 			"the libraries are not those of the trace: /lib/aarch64-linux-gnu/ld-linux-aarch64.so.1 is another file"},
 		{"one more library", func(c *Trace) { c.Modules = append(c.Modules, File{Path: "/lib/libm.so.6", SHA256: "00"}) }, ErrOtherLibc,

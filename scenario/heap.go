@@ -17,7 +17,7 @@ import (
 // all blocks is of the heap. Malloc uses that memory itself, so there are more
 // orders to tell apart than for the blocks alone.
 func StartHeap(sys *emu.System, plan *Plan, seed uint64, bounds bool, prepare func(*emu.Machine) error) (*Session, error) {
-	s := &Session{heap: heap.New(), heapEvents: true}
+	s := &Session{heap: heap.New(sys.Libc), heapEvents: true}
 	return s.startOn(sys, plan, seed, func(m *emu.Machine) error {
 		if prepare != nil {
 			if err := prepare(m); err != nil {
@@ -31,7 +31,7 @@ func StartHeap(sys *emu.System, plan *Plan, seed uint64, bounds bool, prepare fu
 // StartBlocks is StartWith for those who want to know of each block of memory whose
 // it is. What counts as an event is not changed by it.
 func StartBlocks(sys *emu.System, plan *Plan, seed uint64, prepare func(*emu.Machine) error) (*Session, error) {
-	s := &Session{heap: heap.New()}
+	s := &Session{heap: heap.New(sys.Libc)}
 	return s.startOn(sys, plan, seed, func(m *emu.Machine) error {
 		if prepare != nil {
 			if err := prepare(m); err != nil {

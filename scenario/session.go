@@ -3,12 +3,14 @@ package scenario
 import (
 	"errors"
 	"fmt"
+	"path"
 	"slices"
 	"strings"
 	"unicode"
 
 	"emurace/emu"
 	"emurace/heap"
+	"emurace/loader"
 )
 
 // DefaultLimit bounds one run of a race, in instructions. A race that needs
@@ -52,10 +54,22 @@ const textArea = 32 << 10
 
 // LibcID says which C library a session runs.
 type LibcID struct {
-	Version string // what gnu_get_libc_version returns, "" without that function
+	Name    string // "glibc" or "musl", "" when it is known to be neither
+	Version string // "" when the library does not tell
 	BuildID string // hex
 	SHA256  string // hex, of the file
 	Path    string // in the guest
+}
+
+// String is the name and the version, as far as they are known.
+func (id LibcID) String() string {
+	switch {
+	case id.Name != "" && id.Version != "":
+		return id.Name + " " + id.Version
+	case id.Name != "":
+		return id.Name
+	}
+	return path.Base(id.Path)
 }
 
 // Start boots a machine, sets the stage and begins the race: every racing
@@ -160,13 +174,18 @@ func (s *Session) setUp() error {
 	return err
 }
 
-// identify finds out which libc this is, by asking it.
+// identify finds out which libc this is: by asking it, or, as musl has nothing to
+// be asked, by what its file says.
 func (s *Session) identify() error {
 	mod, ok := s.M.Libc()
 	if !ok {
-		return fmt.Errorf("no libc.so.6 was loaded")
+		return fmt.Errorf("no libc was loaded")
 	}
 	s.libc = LibcID{BuildID: mod.Image.BuildID, SHA256: mod.Image.SHA256(), Path: mod.Path}
+	if version, ok := mod.Image.MuslVersion(); ok {
+		s.libc.Name, s.libc.Version = loader.Musl.String(), version
+		return nil
+	}
 	fn, err := s.M.Lookup("gnu_get_libc_version")
 	if err != nil {
 		return nil // not glibc
@@ -175,6 +194,7 @@ func (s *Session) identify() error {
 	if err != nil {
 		return err
 	}
+	s.libc.Name = loader.Glibc.String()
 	s.libc.Version, _ = s.M.CString(addr, 64)
 	return nil
 }

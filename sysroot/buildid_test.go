@@ -65,7 +65,7 @@ func TestBuildID(t *testing.T) {
 
 // TestBuildIDOfTheHost compares with what binutils, which come with gcc, say.
 func TestBuildIDOfTheHost(t *testing.T) {
-	place, err := findLibc("host", "/", runtime.GOARCH)
+	place, err := findLibc("host", "/", runtime.GOARCH, "")
 	if err != nil {
 		t.Fatal(err)
 	}

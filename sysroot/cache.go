@@ -57,7 +57,7 @@ func (c *Cache) entryPath(suite, arch string) string {
 }
 
 // Dir returns the folder whose files are those of a complete sysroot: the root
-// of a pulled one for debian:SUITE, "/" for host (only for the architecture of
+// of a pulled one for debian:SUITE and debian:SUITE/musl, "/" for host (only for the architecture of
 // the machine itself), the folder itself otherwise. A folder, and the host,
 // must hold a libc of the architecture where ld.so would find it.
 //
@@ -96,9 +96,13 @@ func (c *Cache) Dir(spec Spec, arch string) (string, error) {
 // debianDir is Dir for an entry of the cache.
 func (c *Cache) debianDir(spec Spec, arch string) (string, error) {
 	path := c.entryPath(spec.Suite, arch)
-	_, err := readManifest(path, spec.Suite, arch)
-	if err == nil {
-		return filepath.Join(path, rootName), nil
+	m, err := readManifest(path, spec.Suite, arch)
+	if err == nil && (spec.Libc != Musl || m.has([]string{muslPackage})) {
+		root := filepath.Join(path, rootName)
+		if spec.Libc == Musl {
+			_, err = findLibc("sysroot "+spec.String(), root, arch, Musl)
+		}
+		return root, err
 	}
 	missing := &Error{
 		what: fmt.Sprintf("sysroot %s for %s", spec, arch),
@@ -106,7 +110,7 @@ func (c *Cache) debianDir(spec Spec, arch string) (string, error) {
 		hint: fmt.Sprintf("emurace sysroot pull %s --arch %s", spec, arch),
 		kind: ErrMissing,
 	}
-	if !errors.Is(err, fs.ErrNotExist) {
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		missing.why, missing.cause = "", err
 	}
 	return "", missing

@@ -13,6 +13,13 @@ import (
 	"strings"
 )
 
+// Libc is which C library of a sysroot a process runs on. The zero value is glibc, or
+// whatever a folder has.
+type Libc string
+
+// Musl is that of Debian's package of its name.
+const Musl Libc = "musl"
+
 // abi is what the file names and ELF headers of an architecture look like.
 type abi struct {
 	triplet string // Debian's multiarch folder
@@ -27,25 +34,29 @@ var abis = map[string]abi{
 
 // libcPlaces lists where a libc may be below a root, in the order in which a
 // Debian ld.so, then another distribution's, would look.
-func libcPlaces(a abi) []string {
+func libcPlaces(a abi, libc Libc) []string {
+	musl := []string{"lib/" + a.musl, "usr/lib/" + a.musl}
+	if libc == Musl {
+		return musl
+	}
 	var places []string
 	for _, dir := range []string{"lib/" + a.triplet, "usr/lib/" + a.triplet, "lib64", "usr/lib64", "lib", "usr/lib"} {
 		places = append(places, dir+"/libc.so.6")
 	}
-	return append(places, "lib/"+a.musl, "usr/lib/"+a.musl)
+	return append(places, musl...)
 }
 
 // checkLibc refuses a folder that holds no libc of the architecture. what is
 // the subject of the error.
 func checkLibc(what, dir, arch string) error {
-	_, err := findLibc(what, dir, arch)
+	_, err := findLibc(what, dir, arch, "")
 	return err
 }
 
 // findLibc returns the path, relative to dir, of the libc that dir holds for
-// the architecture. Links are followed inside dir only.
-func findLibc(what, dir, arch string) (string, error) {
-	hint := "give a folder that holds lib/" + abis[arch].triplet + "/libc.so.6, or --sysroot debian:bookworm"
+// the architecture, or of that of one kind. Links are followed inside dir only.
+func findLibc(what, dir, arch string, libc Libc) (string, error) {
+	hint := "give a folder that holds lib/" + abis[arch].triplet + "/libc.so.6 or lib/" + abis[arch].musl + ", or --sysroot debian:bookworm"
 	root, err := os.OpenRoot(dir)
 	if err != nil {
 		// The reason alone: what already names the folder.
@@ -58,7 +69,7 @@ func findLibc(what, dir, arch string) (string, error) {
 	defer root.Close()
 
 	foreign := ""
-	for _, place := range libcPlaces(abis[arch]) {
+	for _, place := range libcPlaces(abis[arch], libc) {
 		machine, err := elfMachine(root, place)
 		if err != nil {
 			continue // not there, or not an ELF file: look on
@@ -69,6 +80,9 @@ func findLibc(what, dir, arch string) (string, error) {
 		foreign = fmt.Sprintf("%s is for %s, not %s", place, strings.TrimPrefix(machine.String(), "EM_"), arch)
 	}
 	why := "holds no libc.so.6 and no ld-musl for " + arch
+	if libc == Musl {
+		why = "holds no ld-musl for " + arch
+	}
 	if foreign != "" {
 		why = foreign
 	}

@@ -2,16 +2,19 @@ package sysroot
 
 import (
 	"path/filepath"
+	"slices"
 )
 
-// Entry is one Debian sysroot that is in the cache, or could be.
+// Entry is one Debian sysroot that is in the cache, or could be. Two entries may
+// be of the same folder: one for each libc in it.
 type Entry struct {
 	Spec   Spec
 	Arch   string // "arm64" or "amd64"
 	Pulled bool   // whether it is in the cache; if not, the rest but Libc is empty
 
-	Libc     string // upstream version of its glibc, such as "2.36"
-	BuildID  string // of libc.so.6, in hex; "" if it has none
+	LibcName string // "glibc" or "musl"
+	Libc     string // upstream version of its libc, such as "2.36"
+	BuildID  string // of the libc, in hex; "" if it has none
 	Packages []Package
 	Size     int64  // of all its files, in bytes
 	Path     string // the folder to read, as Dir returns it
@@ -19,7 +22,8 @@ type Entry struct {
 
 // List returns an entry for each suite and architecture that can be pulled,
 // oldest suite first, and tells which are in the cache. Folders without a valid
-// manifest, such as those of a pull under way, count as not there.
+// manifest, such as those of a pull under way, count as not there. Musl is listed,
+// behind the glibc of its suite, where it has been pulled.
 func (c *Cache) List() ([]Entry, error) {
 	var entries []Entry
 	for _, s := range suites {
@@ -29,6 +33,9 @@ func (c *Cache) List() ([]Entry, error) {
 				return nil, err
 			}
 			entries = append(entries, entry)
+			if musl, ok := c.muslEntry(entry); ok {
+				entries = append(entries, musl)
+			}
 		}
 	}
 	return entries, nil
@@ -36,7 +43,7 @@ func (c *Cache) List() ([]Entry, error) {
 
 // entry describes one Debian sysroot, there or not.
 func (c *Cache) entry(suite, arch string) (Entry, error) {
-	e := Entry{Spec: Spec{Kind: Debian, Suite: suite}, Arch: arch}
+	e := Entry{Spec: Spec{Kind: Debian, Suite: suite}, Arch: arch, LibcName: "glibc"}
 	path := c.entryPath(suite, arch)
 	m, err := readManifest(path, suite, arch)
 	if err != nil {
@@ -48,4 +55,24 @@ func (c *Cache) entry(suite, arch string) (Entry, error) {
 	e.Path = filepath.Join(path, rootName)
 	e.Size, err = treeSize(path)
 	return e, err
+}
+
+// muslPackage is Debian's package of musl: ld.so and libc in one file.
+const muslPackage = "musl"
+
+// muslEntry is the entry of the musl in a pulled folder, false without one.
+func (c *Cache) muslEntry(e Entry) (Entry, bool) {
+	i := slices.IndexFunc(e.Packages, func(p Package) bool { return p.Name == muslPackage })
+	if !e.Pulled || i < 0 {
+		return Entry{}, false
+	}
+	e.Spec.Libc, e.LibcName = Musl, "musl"
+	libc, err := findLibc("package musl", e.Path, e.Arch, Musl)
+	if err != nil {
+		return Entry{}, false // the folder was changed; Dir says so when it is asked for
+	}
+	// Neither of these decides anything; what cannot be read is left out.
+	e.Libc, _ = upstreamVersion(e.Packages[i].Version)
+	e.BuildID, _ = buildIDOf(e.Path, libc)
+	return e, true
 }

@@ -45,6 +45,8 @@ func newMirror(t *testing.T, suite string) *mirror {
 	}
 	m.add(t, "libc6", "2.36-9+test1", map[string][]byte{lib + "/libc.so.6": hostLibc(t)}, links)
 	m.add(t, "libc6-dbg", "2.36-9+test1", map[string][]byte{"usr/lib/debug/libc.debug": []byte("debug")}, nil)
+	// Only what is looked for of musl matters here: a file for the architecture.
+	m.add(t, "musl", "1.2.3-1", map[string][]byte{strings.TrimSuffix(lib, abis[runtime.GOARCH].triplet) + abis[runtime.GOARCH].musl: hostLibc(t)}, nil)
 	m.add(t, "tiny-a", "1:1.0-1", map[string][]byte{"usr/share/a": []byte("a")}, nil)
 	m.add(t, "tiny-b", "2.0", map[string][]byte{"usr/share/b": []byte("b")}, nil)
 	m.publish(t)
@@ -66,7 +68,7 @@ func publicDir(t *testing.T) string {
 // hostLibc returns the bytes of this machine's libc.
 func hostLibc(t *testing.T) []byte {
 	t.Helper()
-	place, err := findLibc("host", "/", runtime.GOARCH)
+	place, err := findLibc("host", "/", runtime.GOARCH, "")
 	if err != nil {
 		t.Fatal(err)
 	}

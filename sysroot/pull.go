@@ -22,6 +22,7 @@ const aptEtc = "/etc/apt"
 type PullRequest struct {
 	Suite string // one of Suites
 	Arch  string // one of Arches
+	Libc  Libc   // Musl for the package musl too, and its entry as the result
 	// Packages are Debian packages to have beside libc6 and libc6-dbg. What
 	// they depend on does not come with them: name it too.
 	Packages []string
@@ -35,7 +36,7 @@ type PullRequest struct {
 	Progress func(string)
 }
 
-// check refuses what no pull could do.
+// check refuses what no pull could do, and completes the request.
 func (r *PullRequest) check() (suite, error) {
 	s, known := findSuite(r.Suite)
 	if !known {
@@ -54,7 +55,23 @@ func (r *PullRequest) check() (suite, error) {
 			return suite{}, err
 		}
 	}
+	if r.Libc == Musl && !slices.Contains(r.Packages, muslPackage) {
+		r.Packages = append(slices.Clone(r.Packages), muslPackage)
+	}
 	return s, nil
+}
+
+// entryOf is the entry that a request has made, or found.
+func (c *Cache) entryOf(req *PullRequest) (Entry, error) {
+	e, err := c.entry(req.Suite, req.Arch)
+	if err != nil || req.Libc != Musl {
+		return e, err
+	}
+	musl, ok := c.muslEntry(e)
+	if !ok {
+		return Entry{}, fmt.Errorf("package musl: no ld-musl for %s is in it", req.Arch)
+	}
+	return musl, nil
 }
 
 // Pull makes a sysroot of the cache: libc6, its debug files and the packages
@@ -78,7 +95,7 @@ func (c *Cache) Pull(ctx context.Context, req PullRequest) (entry Entry, err err
 		req.Progress = func(string) {}
 	}
 	if _, done := c.pulled(&req); done {
-		return c.entry(req.Suite, req.Arch)
+		return c.entryOf(&req)
 	}
 
 	unlock, err := c.lockStore(ctx, func() { req.Progress("waiting for another pull to end") })
@@ -98,7 +115,7 @@ func (c *Cache) Pull(ctx context.Context, req PullRequest) (entry Entry, err err
 			return Entry{}, err
 		}
 	}
-	return c.entry(req.Suite, req.Arch)
+	return c.entryOf(&req)
 }
 
 // pulled returns the manifest of the entry, nil if there is none that is valid,
@@ -217,7 +234,7 @@ func (m *manifest) complete(root string) error {
 	if m.Libc, err = upstreamVersion(m.Packages[i].Version); err != nil {
 		return fmt.Errorf("package libc6: %w", err)
 	}
-	libc, err := findLibc("package libc6", root, m.Arch)
+	libc, err := findLibc("package libc6", root, m.Arch, "")
 	if err != nil {
 		return err
 	}

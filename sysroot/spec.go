@@ -21,6 +21,7 @@ type Spec struct {
 	Kind  Kind
 	Suite string // of Debian: the suite's code name
 	Path  string // of Folder: the path as it was given
+	Libc  Libc   // of Debian: which of its libcs a process runs on
 }
 
 // suite is a Debian release that Pull knows how to lay out.
@@ -65,11 +66,11 @@ func findSuite(name string) (suite, bool) {
 	return suites[i], true
 }
 
-// Parse reads a spec: "debian:SUITE", "host", or the path of a folder. A folder
-// whose name holds a colon or is that of a suite is written with a slash
-// ("./trixie"). Parse looks at no file; errors are ErrInvalid.
+// Parse reads a spec: "debian:SUITE", "debian:SUITE/musl", "host", or the path of
+// a folder. A folder whose name holds a colon or is that of a suite is written
+// with a slash ("./trixie"). Parse looks at no file; errors are ErrInvalid.
 func Parse(spec string) (Spec, error) {
-	allowed := "use debian:" + strings.Join(Suites(), ", debian:") + ", host, or a folder"
+	allowed := "use debian:" + strings.Join(Suites(), ", debian:") + ", one of these with /musl behind it, host, or a folder"
 	invalid := func(why, hint string) (Spec, error) {
 		return Spec{}, &Error{what: fmt.Sprintf("sysroot %q", spec), why: why, hint: hint, kind: ErrInvalid}
 	}
@@ -83,10 +84,14 @@ func Parse(spec string) (Spec, error) {
 		return Spec{Kind: Host}, nil
 	}
 	if name, ok := strings.CutPrefix(spec, "debian:"); ok {
+		name, libc, chosen := strings.Cut(name, "/")
 		if _, known := findSuite(name); !known {
 			return invalid(fmt.Sprintf("no such Debian suite %q", name), allowed)
 		}
-		return Spec{Kind: Debian, Suite: name}, nil
+		if chosen && libc != string(Musl) {
+			return invalid(fmt.Sprintf("no such libc %q", libc), allowed)
+		}
+		return Spec{Kind: Debian, Suite: name, Libc: Libc(libc)}, nil
 	}
 	if !strings.Contains(spec, "/") {
 		if _, known := findSuite(spec); known {
@@ -103,6 +108,9 @@ func Parse(spec string) (Spec, error) {
 func (s Spec) String() string {
 	switch s.Kind {
 	case Debian:
+		if s.Libc != "" {
+			return "debian:" + s.Suite + "/" + string(s.Libc)
+		}
 		return "debian:" + s.Suite
 	case Host:
 		return "host"

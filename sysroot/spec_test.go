@@ -16,6 +16,7 @@ func TestParse(t *testing.T) {
 	}{
 		{text: "debian:bullseye", want: Spec{Kind: Debian, Suite: "bullseye"}},
 		{text: "debian:forky", want: Spec{Kind: Debian, Suite: "forky"}},
+		{text: "debian:bookworm/musl", want: Spec{Kind: Debian, Suite: "bookworm", Libc: Musl}},
 		{text: "host", want: Spec{Kind: Host}},
 		{text: "./host", want: Spec{Kind: Folder, Path: "./host"}},
 		{text: "/srv/root", want: Spec{Kind: Folder, Path: "/srv/root"}},
@@ -27,6 +28,11 @@ func TestParse(t *testing.T) {
 		{text: "debian:", err: `no such Debian suite ""`},
 		{text: "debian:potato", err: `no such Debian suite "potato"`},
 		{text: "debian:../../etc", err: "no such Debian suite"},
+		{text: "debian:bookworm/", err: `no such libc ""`},
+		{text: "debian:bookworm/glibc", err: `no such libc "glibc"`},
+		{text: "debian:bookworm/musl/", err: `no such libc "musl/"`},
+		{text: "debian:potato/musl", err: `no such Debian suite "potato"`},
+		{text: "trixie/musl", want: Spec{Kind: Folder, Path: "trixie/musl"}},
 		{text: "trixie", err: "named with its distribution"},
 		{text: "ubuntu:noble", err: "unknown source"},
 		{text: "/a\x00b", err: "control character"},
@@ -51,7 +57,7 @@ func TestParseString(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		text := rapid.OneOf(
 			rapid.String(),
-			rapid.StringMatching(`(debian:)?(bullseye|bookworm|trixie|forky|host)`),
+			rapid.StringMatching(`(debian:)?(bullseye|bookworm|trixie|forky|host)(/musl)?`),
 			rapid.StringMatching(`\.{0,2}/[a-z:]{0,9}`),
 		).Draw(t, "text")
 		spec, err := Parse(text)

@@ -264,11 +264,23 @@ func system(cache *sysroot.Cache, spec sysroot.Spec, arch loader.Arch) (*emu.Sys
 	if err != nil {
 		return nil, err
 	}
-	sys, err := emu.OpenSystem(dir, arch)
+	sys, err := emu.OpenLibc(dir, arch, libcOf(spec))
 	if err != nil {
 		return nil, surroundings(err, "use --sysroot debian:bookworm, or a folder that holds an ld.so and a libc for "+arch.String())
 	}
 	return sys, nil
+}
+
+// libcOf is what processes of a sysroot run on, none in particular for a folder
+// that may hold one or the other.
+func libcOf(spec sysroot.Spec) loader.Libc {
+	switch {
+	case spec.Libc == sysroot.Musl:
+		return loader.Musl
+	case spec.Kind == sysroot.Debian:
+		return loader.Glibc
+	}
+	return 0
 }
 
 // start makes a session of a recipe.

@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"path/filepath"
 	"strings"
 	"time"
 
@@ -151,12 +150,13 @@ func traceError(err error) error {
 	return surroundings(fmt.Errorf("write the trace: %w", err), "name another file with --output FILE")
 }
 
-// libcName is the version of the libc, or what else names it.
+// libcName names the libc in a file's name: by its version, which is enough for
+// glibc's.
 func (o *outcome) libcName() string {
-	if o.libc.Version != "" {
+	if o.libc.Name == "glibc" && o.libc.Version != "" {
 		return o.libc.Version
 	}
-	return filepath.Base(o.libc.Path)
+	return strings.ReplaceAll(o.libc.String(), " ", "-")
 }
 
 // fileName keeps of a text what is safe in a file's name.
@@ -204,7 +204,7 @@ func (o *outcome) object(c *cli.Context) resultObject {
 	r := resultObject{
 		Event: "result", Schema: 1, Scenario: o.recipe.Scenario.Name, Settings: o.recipe.Scenario.Settings(o.recipe.Values),
 		Arch: o.recipe.Arch.String(), Strategy: o.strategy, Seed: o.recipe.Seed, Locks: o.locks, MemoryModel: "sc",
-		Libc:    replay.Libc{Version: o.libc.Version, BuildID: o.libc.BuildID, SHA256: o.libc.SHA256, Source: o.recipe.Source},
+		Libc:    replay.Libc{Name: o.libc.Name, Version: o.libc.Version, BuildID: o.libc.BuildID, SHA256: o.libc.SHA256, Source: o.recipe.Source},
 		Verdict: o.result.Verdict, Complete: o.result.Complete, Interrupted: o.interrupted, Endless: o.result.Endless,
 		Schedules: o.result.Schedules, Failing: o.result.Failing, Blocked: o.result.Blocked, Instructions: o.result.Instructions,
 		Elapsed: o.elapsed.Seconds(), Rate: float64(o.result.Schedules) / o.elapsed.Seconds(),
@@ -240,7 +240,7 @@ func (o *outcome) print(p *replay.Printer) error {
 	if len(buildID) > 8 {
 		buildID = buildID[:8] + ".."
 	}
-	p.Printf("%s on %v, glibc %s (%s, build-id %s)\n", p.Head(o.recipe.Scenario.Name), o.recipe.Arch, o.libcName(), o.recipe.Source, buildID)
+	p.Printf("%s on %v, %s (%s, build-id %s)\n", p.Head(o.recipe.Scenario.Name), o.recipe.Arch, o.libc, o.recipe.Source, buildID)
 	seconds := fmt.Sprintf("%.1f s", o.elapsed.Seconds())
 	r := o.result
 	switch r.Verdict {

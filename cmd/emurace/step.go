@@ -112,7 +112,7 @@ func (b *bench) options(showLesson bool) (step.Options, error) {
 	}
 	o := step.Options{
 		Line: line, Bench: b, Notes: r.recipe.Scenario.Notes, Lesson: showLesson,
-		Title:  fmt.Sprintf("%s  %s  glibc %s", r.recipe.Scenario.Name, r.recipe.Arch, r.session.Libc().Version),
+		Title:  fmt.Sprintf("%s  %s  %s", r.recipe.Scenario.Name, r.recipe.Arch, r.session.Libc()),
 		Story:  step.Story{Explanation: x},
 		SaveAs: ownName(r.recipe),
 	}

@@ -24,19 +24,23 @@ func sysrootCommand() *cli.Command {
 				Usage: "show the sysroots that are there and those that can be pulled",
 				Flags: []cli.Flag{cacheFlag(), &cli.BoolFlag{Name: "json", Usage: "print a JSON object a line"}},
 				Description: `Besides the sysroots listed, --sysroot takes "host", the machine's own libc, and
-any folder that holds an ld.so and a libc.`,
+any folder that holds an ld.so and a libc. debian:SUITE/musl is listed once it has
+been pulled.`,
 				Action: listSysroots,
 			},
 			{
 				Name:      "pull",
 				Usage:     "fetch a libc, its debug files and further packages through apt",
-				ArgsUsage: "debian:SUITE [PACKAGE...]",
+				ArgsUsage: "debian:SUITE[/musl] [PACKAGE...]",
 				Description: `The packages are fetched by the machine's apt, with its signature checks, into a
 folder of the user's cache; the system stays as it is. Packages that the named
-ones depend on are not fetched: name them too.
+ones depend on are not fetched: name them too. With /musl, Debian's package musl
+comes with the others; --sysroot debian:SUITE/musl then runs on that instead of
+glibc.
 
 Examples:
   emurace sysroot pull debian:bookworm --arch arm64
+  emurace sysroot pull debian:bookworm/musl --arch arm64,amd64
   emurace sysroot pull debian:trixie zlib1g libc-bin --arch arm64,amd64`,
 				Flags: []cli.Flag{
 					cacheFlag(),
@@ -70,7 +74,7 @@ func listSysroots(c *cli.Context) error {
 	if c.Bool("json") {
 		e := json.NewEncoder(c.App.Writer)
 		for _, s := range entries {
-			row := map[string]any{"event": "sysroot", "spec": s.Spec.String(), "arch": s.Arch, "libc": s.Libc, "pulled": s.Pulled}
+			row := map[string]any{"event": "sysroot", "spec": s.Spec.String(), "arch": s.Arch, "libc_name": s.LibcName, "libc": s.Libc, "pulled": s.Pulled}
 			if s.Pulled {
 				row["build_id"], row["packages"], row["size"], row["path"] = s.BuildID, s.Packages, s.Size, s.Path
 			}
@@ -82,17 +86,20 @@ func listSysroots(c *cli.Context) error {
 	}
 	w := tabwriter.NewWriter(c.App.Writer, 0, 0, 2, ' ', 0)
 	// Errors of a tabwriter come out at Flush.
-	_, _ = fmt.Fprintln(w, "SYSROOT\tARCH\tGLIBC\tPACKAGES")
+	_, _ = fmt.Fprintln(w, "SYSROOT\tARCH\tLIBC\tPACKAGES")
 	for _, s := range entries {
 		packages := "not pulled"
-		if s.Pulled {
+		switch {
+		case s.Spec.Libc != "":
+			packages = "in the same folder"
+		case s.Pulled:
 			var names []string
 			for _, p := range s.Packages {
 				names = append(names, p.Name+" "+p.Version)
 			}
 			packages = strings.Join(names, ", ")
 		}
-		_, _ = fmt.Fprintf(w, "%s\t%s\t%s\t%s\n", s.Spec, s.Arch, s.Libc, packages)
+		_, _ = fmt.Fprintf(w, "%s\t%s\t%s %s\t%s\n", s.Spec, s.Arch, s.LibcName, s.Libc, packages)
 	}
 	_, _ = fmt.Fprintf(w, "host\t%s\t\tthe machine's own\n", runtime.GOARCH)
 	return w.Flush()
@@ -129,14 +136,14 @@ func pullSysroot(c *cli.Context) error {
 			}
 		}
 		entry, err := cache.Pull(c.Context, sysroot.PullRequest{
-			Suite: spec.Suite, Arch: arch, Packages: c.Args().Tail(),
+			Suite: spec.Suite, Libc: spec.Libc, Arch: arch, Packages: c.Args().Tail(),
 			Mirror: c.String("mirror"), Keyring: c.String("keyring"), Progress: progress,
 		})
 		if err != nil {
 			return err
 		}
 		if !c.Bool("quiet") {
-			if _, err := fmt.Fprintf(c.App.Writer, "%s %s: glibc %s, build-id %s\n", spec, arch, entry.Libc, entry.BuildID); err != nil {
+			if _, err := fmt.Fprintf(c.App.Writer, "%s %s: %s %s, build-id %s\n", spec, arch, entry.LibcName, entry.Libc, entry.BuildID); err != nil {
 				return err
 			}
 		}

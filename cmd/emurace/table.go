@@ -13,13 +13,13 @@ func printTable(p *replay.Printer, list []*outcome) error {
 	var text strings.Builder
 	w := tabwriter.NewWriter(&text, 0, 0, 2, ' ', 0)
 	// A strings.Builder takes everything.
-	_, _ = fmt.Fprintln(w, "GLIBC\tSYSROOT\tARCH\tVERDICT\tSCHEDULES\tFAILING\tCAUSE")
+	_, _ = fmt.Fprintln(w, "LIBC\tSYSROOT\tARCH\tVERDICT\tSCHEDULES\tFAILING\tCAUSE")
 	for _, o := range list {
 		verdict := string(o.result.Verdict)
 		if o.interrupted {
 			verdict += ", interrupted"
 		}
-		_, _ = fmt.Fprintf(w, "%s\t%s\t%v\t%s\t%d\t%d\t%s\n", o.libcName(), o.recipe.Source, o.recipe.Arch, verdict,
+		_, _ = fmt.Fprintf(w, "%s\t%s\t%v\t%s\t%d\t%d\t%s\n", o.libc, o.recipe.Source, o.recipe.Arch, verdict,
 			o.result.Schedules, o.result.Failing, o.causeText())
 	}
 	_ = w.Flush()

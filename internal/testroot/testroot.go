@@ -16,7 +16,7 @@ func Cache(t testing.TB) *sysroot.Cache {
 	return cache
 }
 
-// Dir returns the folder of the sysroot that spec ("debian:bookworm", "host" or
+// Dir returns the folder of the sysroot that spec ("debian:bookworm", "debian:bookworm/musl", "host" or
 // a folder) and arch ("arm64" or "amd64") name. It fails the test when the
 // sysroot is not there.
 func Dir(t testing.TB, spec, arch string) string {

@@ -24,6 +24,15 @@ func TestDir(t *testing.T) {
 	}
 }
 
+// TestMusl: so is musl, in the folder of its suite.
+func TestMusl(t *testing.T) {
+	for _, arch := range sysroot.Arches() {
+		if dir := Dir(t, "debian:bookworm/musl", arch); dir != Dir(t, "debian:bookworm", arch) {
+			t.Errorf("musl for %s is in %s", arch, dir)
+		}
+	}
+}
+
 // recorder takes the place of a test that is to fail.
 type recorder struct {
 	testing.TB

@@ -29,6 +29,7 @@ const (
 	Freed     Kind = "freed"     // that call returns
 	Written   Kind = "written"   // the fatal value is written
 	Moved     Kind = "moved"     // the place where the block was found names another one
+	Unmapped  Kind = "unmapped"  // the page of the address is taken away
 	Loaded    Kind = "loaded"    // the fatal value is loaded
 	Fault     Kind = "fault"     // the end
 	Waits     Kind = "waits"     // a thread takes or waits for what another has
@@ -67,7 +68,7 @@ func New(line *timeline.Timeline, x *replay.Explanation, notes []scenario.Note) 
 	s := &story{line: line, x: x, s: line.Session()}
 	s.names = s.s.Names()
 	l := &Lesson{Title: s.title(), Summary: s.summary()}
-	for _, find := range []func() error{s.findAllocation, s.findPointer, s.findFreeing, s.findCopy, s.findWrite, s.findMove, s.findLoad, s.findWaits, s.findEnd} {
+	for _, find := range []func() error{s.findAllocation, s.findPointer, s.findFreeing, s.findCopy, s.findWrite, s.findMove, s.findUnmapped, s.findLoad, s.findWaits, s.findEnd} {
 		if err := find(); err != nil {
 			return nil, fmt.Errorf("lesson: %w", err)
 		}

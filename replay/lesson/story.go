@@ -207,6 +207,17 @@ func (s *story) findMove() error {
 	return nil
 }
 
+func (s *story) findUnmapped() error {
+	u := s.x.Unmapped
+	if u == nil {
+		return nil
+	}
+	m := Moment{Kind: Unmapped, At: before(u.Step), After: u.Step, Thread: s.thread(u.Thread)}
+	s.tellUnmapped(&m)
+	s.add(m)
+	return nil
+}
+
 func (s *story) findLoad() error {
 	if s.x.Load == nil {
 		return nil

@@ -299,10 +299,21 @@ func (s *story) fault() string {
 	}
 	text := fmt.Sprintf("%s runs %s: it wants to %s at %s, and %s. The kernel ends the process with a segmentation fault.",
 		capital(x.At.Thread), act(x.At), end.Access, hex(end.Addr), why)
-	if x.Register != "" && end.Addr == x.Value {
+	if x.Load != nil && x.Register != "" && end.Addr == x.Value {
 		text += fmt.Sprintf(" The address is what it has just loaded into %s.", x.Register)
 	}
 	return text
+}
+
+func (s *story) tellUnmapped(m *Moment) {
+	u, end := s.x.Unmapped, s.x.Outcome.End
+	m.Title = "The page is taken away"
+	did := "takes the page of " + hex(end.Addr) + " away from the process"
+	if end.Mapped {
+		did = "has the page of " + hex(end.Addr) + " forbid such an access"
+	}
+	m.Text = []string{fmt.Sprintf("%s calls the kernel in %s: it %s. That is in its call of %s. Whoever uses an address there from now on dies of it.",
+		capital(u.Thread), u.Location.String(), did, u.Call)}
 }
 
 // asides are what is true of every such run.

@@ -330,8 +330,8 @@ func (p *Page) facts(in Input) {
 	fact("Settings", strings.Join(t.Settings, ", "))
 	fact("Processor", t.Arch)
 	libc := "of " + t.Libc.Source
-	if t.Libc.Version != "" {
-		libc = "glibc " + t.Libc.Version + " " + libc
+	if name := t.Libc.String(); name != "" {
+		libc = name + " " + libc
 	}
 	fact("C library", libc)
 	fact("Its build-id", t.Libc.BuildID)

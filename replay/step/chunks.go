@@ -23,7 +23,7 @@ type chunk struct{ start, size uint64 }
 // the last one that was handed out.
 func (m *Model) lookHeap() view {
 	v := view{name: "heap", title: "heap: malloc's chunks are not known"}
-	if m.story.Heap == nil {
+	if m.story.Heap == nil || !m.story.Heap.Glibc() {
 		return v
 	}
 	around := uint64(0)

@@ -117,7 +117,7 @@ func (m *Model) place(addr uint64, now *sight) string {
 		switch {
 		case addr >= b.Addr && addr < max(hi, b.Addr+b.Size):
 			return fmt.Sprintf("block word %d", (addr-b.Addr)/8)
-		case addr == b.Addr-chunkHeader:
+		case b.ChunkSize != 0 && addr == b.Addr-chunkHeader:
 			return "the block's chunk"
 		case addr >= lo && addr < b.Addr:
 			return "size of the block's chunk"

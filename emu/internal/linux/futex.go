@@ -14,6 +14,8 @@ type Waiter struct {
 const (
 	futexWait       = 0
 	futexWake       = 1
+	futexRequeue    = 3
+	futexCmpRequeue = 4
 	futexWaitBitset = 9
 	futexWakeBitset = 10
 	futexCmd        = 0x7f
@@ -21,8 +23,9 @@ const (
 	matchAny        = 0xffffffff
 )
 
-// sysFutex serves FUTEX_WAIT and FUTEX_WAKE and their BITSET forms; process
-// shared and private futexes are the same thing in one process.
+// sysFutex serves FUTEX_WAIT and FUTEX_WAKE, their BITSET forms, FUTEX_REQUEUE
+// and FUTEX_CMP_REQUEUE; process shared and private futexes are the same thing in one
+// process.
 func sysFutex(k *Kernel, c *Call, r *Result) (uint64, error) {
 	addr, op, val := c.Args[0], c.Args[1], uint32(c.Args[2])
 	mask := uint32(matchAny)
@@ -42,6 +45,8 @@ func sysFutex(k *Kernel, c *Call, r *Result) (uint64, error) {
 		r.Objects = append(r.Objects, Object{Class: ObjectFutex, ID: addr, Write: true})
 		n, err := k.wake(addr, int(int32(val)), mask)
 		return uint64(n), err
+	case futexRequeue, futexCmpRequeue:
+		return k.requeue(c, r, cmd == futexCmpRequeue)
 	}
 	k.unknown["futex operation "+futexName(cmd)] = true
 	return fail(ENOSYS)
@@ -110,6 +115,43 @@ func (k *Kernel) wake(addr uint64, n int, mask uint32) (int, error) {
 		woken++
 	}
 	return woken, nil
+}
+
+// requeue wakes some of the threads that wait at one word and lets others wait at
+// another one instead, as futex_requeue of kernel/futex/requeue.c does, with its
+// results: REQUEUE and CMP_REQUEUE both count the woken and the moved. Musl's
+// condition variables hand their waiters to the mutex in this way.
+func (k *Kernel) requeue(c *Call, r *Result, compare bool) (uint64, error) {
+	from, to := c.Args[0], c.Args[4]
+	wake, move := int32(c.Args[2]), int32(c.Args[3])
+	if to%4 != 0 || wake < 0 || move < 0 {
+		return fail(EINVAL)
+	}
+	if compare {
+		b, ok := k.read(from, 4)
+		if !ok {
+			return fail(EFAULT)
+		}
+		if err := k.touch(c.Thread, from, 4); err != nil {
+			return 0, err
+		}
+		if le.Uint32(b) != uint32(c.Args[5]) {
+			return fail(EAGAIN)
+		}
+	}
+	r.Objects = append(r.Objects, Object{Class: ObjectFutex, ID: from, Write: true}, Object{Class: ObjectFutex, ID: to, Write: true})
+	n, err := k.wake(from, int(wake), matchAny)
+	if err != nil {
+		return 0, err
+	}
+	s, moved := k.mut(), 0
+	for i := 0; i < len(s.Waiters) && moved < int(move) && from != to; i++ {
+		if s.Waiters[i].Addr == from {
+			s.Waiters[i].Addr = to
+			moved++
+		}
+	}
+	return uint64(n + moved), nil
 }
 
 // rouse ends one wait with the given result.

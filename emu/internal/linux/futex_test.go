@@ -54,7 +54,13 @@ func TestFutexArguments(t *testing.T) {
 			"wake, nobody":               {[]uint64{word, 1, 100}, 0},
 			"wake, misaligned":           {[]uint64{word + 1, 1, 1}, errno(EINVAL)},
 			"wake, no bits":              {[]uint64{word, 10, 1, 0, 0, 0}, errno(EINVAL)},
-			"requeue":                    {[]uint64{word, 3, 1}, errno(ENOSYS)},
+			"requeue, nobody":            {[]uint64{word, 3 | private, 0, 1, word + 4}, 0},
+			"requeue, misaligned":        {[]uint64{word, 3, 0, 1, word + 2}, errno(EINVAL)},
+			"requeue, fewer than none":   {[]uint64{word, 3, 0, minus1, word + 4}, errno(EINVAL)},
+			"requeue, other value":       {[]uint64{word, 4, 0, 1, word + 4, 8}, errno(EAGAIN)},
+			"requeue, this value":        {[]uint64{word, 4, 0, 1, word + 4, 7}, 0},
+			"requeue, unmapped":          {[]uint64{unmapped, 4, 0, 1, word + 4, 7}, errno(EFAULT)},
+			"lock with inheritance":      {[]uint64{word, 6, 1}, errno(ENOSYS)},
 			"no such operation":          {[]uint64{word, 99, 1}, errno(ENOSYS)},
 		} {
 			if got := k.do("futex", c.args...); got != c.want {
@@ -64,7 +70,7 @@ func TestFutexArguments(t *testing.T) {
 		if len(k.State().Waiters) != 0 || k.State().Tasks[0].Status != Runnable {
 			t.Errorf("somebody waits: %+v", k.State().Waiters)
 		}
-		if got := k.Unknown(); !slices.Equal(got, []string{"futex operation REQUEUE", "futex operation unknown"}) {
+		if got := k.Unknown(); !slices.Equal(got, []string{"futex operation LOCK_PI", "futex operation unknown"}) {
 			t.Errorf("unknown: %v", got)
 		}
 		if got := k.mem.View(word, 8); got[0] != 7 || got[4] != 7 {
@@ -112,6 +118,31 @@ func TestFutexWake(t *testing.T) {
 			if k.threads.result[n] != 0 {
 				t.Errorf("thread %d's wait returned %d", n, int64(k.threads.result[n]))
 			}
+		}
+	})
+}
+
+// A requeue wakes the oldest, moves the next ones, which keep their order and are
+// woken at their new word only, and leaves the rest.
+func TestFutexRequeue(t *testing.T) {
+	each(t, func(t *testing.T, k *fixture) {
+		k.spawn(3)
+		a, b := k.room(8), k.room(8)
+		for thread := 1; thread <= 3; thread++ {
+			k.wait(thread, a, private, 0)
+		}
+		r := k.at(0, "futex", a, 3|private, 1, 1, b)
+		if r.Value != 2 || len(r.Objects) != 2 || !r.Objects[0].Write || !r.Objects[1].Write {
+			t.Fatalf("requeue: %+v", r)
+		}
+		if got := k.statuses(); !slices.Equal(got[:4], []Status{Runnable, Runnable, Blocked, Blocked}) {
+			t.Errorf("statuses %v", got)
+		}
+		if n := k.do("futex", a, 1, 9); n != 1 || k.State().Tasks[3].Status != Runnable || k.State().Tasks[2].Status != Blocked {
+			t.Errorf("wake at the first word: %d, %v", n, k.statuses())
+		}
+		if n := k.do("futex", b, 1, 9); n != 1 || k.State().Tasks[2].Status != Runnable || k.threads.result[2] != 0 {
+			t.Errorf("wake at the second word: %d, %v", n, k.statuses())
 		}
 	})
 }

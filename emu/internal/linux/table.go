@@ -47,7 +47,7 @@ var calls = []entry{
 	{"faccessat2", 439, 439, Partly, "flags are ignored", sysFaccessat},
 	{"fcntl", 25, 72, Partly, "F_DUPFD, F_DUPFD_CLOEXEC, F_GETFD, F_SETFD, F_GETFL, F_SETFL", sysFcntl},
 	{"fstat", 80, 5, Supported, "", sysFstat},
-	{"futex", 98, 202, Partly, "WAIT, WAKE and their BITSET forms", sysFutex},
+	{"futex", 98, 202, Partly, "WAIT, WAKE, their BITSET forms, REQUEUE, CMP_REQUEUE", sysFutex},
 	{"getcpu", 168, 309, Supported, "the first processor", sysGetcpu},
 	{"getcwd", 17, 79, Supported, "always /", sysGetcwd},
 	{"getegid", 177, 108, Supported, "", sysGetuid},
