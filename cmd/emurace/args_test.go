@@ -100,7 +100,7 @@ func TestFinish(t *testing.T) {
 		{errors.New("a\x1b[31m\tb\r\n"), 3, "emurace: a?[31m b\n" + report},
 		{fmt.Errorf("pull: %w", context.Canceled), 130, "emurace: interrupted\nhint: nothing was left half-done; run it again when there is time\n"},
 		{path, 3, "emurace: write /dev/stdout: file already closed\nhint: direct standard output to a place that can be written\n"},
-		{invalid, 2, "emurace: sysroot \"debian:potato\": no such Debian suite \"potato\"\nhint: use debian:bullseye, debian:bookworm, debian:trixie, debian:forky, host, or a folder\n"},
+		{invalid, 2, "emurace: sysroot \"debian:potato\": no such Debian suite \"potato\"\nhint: use debian:bullseye, debian:bookworm, debian:trixie, debian:forky, one of these with /musl behind it, host, or a folder\n"},
 		{surroundings(fmt.Errorf("the trace: %w", invalid), "c"), 3, "emurace: the trace: sysroot \"debian:potato\": no such Debian suite \"potato\"\nhint: c\n"},
 	} {
 		var b bytes.Buffer
