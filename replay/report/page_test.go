@@ -50,7 +50,7 @@ func testPage(t *testing.T, in Input, arch loader.Arch) {
 		"sequential consistency",
 		"needs JavaScript",
 		`content="default-src 'none'; script-src 'sha256-`,
-		"emurace 1.2.3 with Unicorn 4.5.6, trace format 1",
+		"emurace 1.2.3 with Unicorn 4.5.6, trace format 2",
 	} {
 		if !strings.Contains(plain, want) {
 			t.Errorf("the page does not say %q", want)
