@@ -24,16 +24,22 @@ type shown struct {
 	Findings                []struct{ Kind string }
 }
 
-// TestVerdicts runs every scenario that ships on every libc of the matrix and both
-// architectures, by the command line, with the search that the scenario names, and
-// compares what it shows with what the scenario says. Failing schedules are all
-// counted, unless the scenario's search has --keep-going=false.
-func TestVerdicts(t *testing.T) {
+// atHome gives the program a home of its own, with the sysroots of the user's cache.
+func atHome(t *testing.T) {
+	t.Helper()
 	t.Setenv("EMURACE_CACHE", testroot.Cache(t).Path())
 	dir := t.TempDir()
 	for _, name := range []string{"HOME", "XDG_STATE_HOME", "XDG_CONFIG_HOME"} {
 		t.Setenv(name, dir)
 	}
+}
+
+// TestVerdicts runs every scenario that ships on every libc of the matrix and both
+// architectures, by the command line, with the search that the scenario names, and
+// compares what it shows with what the scenario says. Failing schedules are all
+// counted, unless the scenario's search has --keep-going=false.
+func TestVerdicts(t *testing.T) {
+	atHome(t)
 	versions := suiteVersions(t)
 	for _, sc := range scripts.All() {
 		for _, suite := range sysroot.Suites() {
@@ -47,23 +53,81 @@ func TestVerdicts(t *testing.T) {
 					if err != nil {
 						t.Fatal(err)
 					}
-					args := append([]string{"emurace", "explore", sc.Name, "--sysroot", "debian:" + suite, "--arch", arch,
-						"--keep-going", "--json", "--minimize=false", "--jobs", "1", "--color", "never",
-						"--output", filepath.Join(t.TempDir(), "trace")}, strings.Fields(want.Search)...)
-					var stdout, stderr bytes.Buffer
-					code := doMain(t.Context(), args, &stdout, &stderr)
-					var got shown
-					if err := json.Unmarshal(stdout.Bytes(), &got); err != nil {
-						t.Fatalf("%s\nexit code %d, %v\n%s%s", strings.Join(args, " "), code, err, &stdout, &stderr)
-					}
-					if got.Scenario != sc.Name || got.Arch != arch || got.Libc.Version != versions[suite] {
-						t.Errorf("the result is of another search: %+v", got)
-					}
-					for _, problem := range differences(want, got, code) {
-						t.Errorf("%s\n%s", strings.Join(args, " "), problem)
-					}
+					checkSearch(t, sc, sc.Name, suite, versions[suite], arch, nil, want)
 				})
 			}
+		}
+	}
+}
+
+// checkSearch runs one search, with settings of the scenario's parameters, and
+// compares.
+func checkSearch(t *testing.T, sc *scenario.Scenario, name, suite, version, arch string, settings []string, want scenario.Expected) {
+	t.Helper()
+	args := []string{"emurace", "explore", name, "--sysroot", "debian:" + suite, "--arch", arch,
+		"--keep-going", "--json", "--minimize=false", "--jobs", "1", "--color", "never",
+		"--output", filepath.Join(t.TempDir(), "trace")}
+	for _, s := range settings {
+		args = append(args, "--set", s)
+	}
+	args = append(args, strings.Fields(want.Search)...)
+	var stdout, stderr bytes.Buffer
+	code := doMain(t.Context(), args, &stdout, &stderr)
+	var got shown
+	if err := json.Unmarshal(stdout.Bytes(), &got); err != nil {
+		t.Fatalf("%s\nexit code %d, %v\n%s%s", strings.Join(args, " "), code, err, &stdout, &stderr)
+	}
+	if got.Scenario != sc.Name || got.Arch != arch || got.Libc.Version != version {
+		t.Errorf("the result is of another search: %+v", got)
+	}
+	for _, problem := range differences(want, got, code) {
+		t.Errorf("%s\n%s", strings.Join(args, " "), problem)
+	}
+}
+
+// TestOtherSettings: what the texts of scenarios say of other settings than the
+// defaults, by suite; in the suites that are not named nothing fails.
+func TestOtherSettings(t *testing.T) {
+	atHome(t)
+	versions := suiteVersions(t)
+	every := func(kinds string) map[string]string {
+		all := map[string]string{}
+		for suite := range versions {
+			all[suite] = kinds
+		}
+		return all
+	}
+	for _, c := range []struct {
+		scenario, settings string
+		failing            map[string]string // kinds by suite
+	}{
+		{"getenv-putenv", "what=change", every("check")},
+		{"getenv-putenv", "name=LANGUAGE", map[string]string{"bullseye": "segv", "bookworm": "segv"}},
+		{"getenv-putenv", "tcache=on", map[string]string{"bullseye": "check", "bookworm": "segv"}},
+		{"getenv-clearenv", "tcache=on", map[string]string{"bookworm": "segv"}},
+		{"getenv-setenv-mutex", "locked=off", map[string]string{"bullseye": "check segv", "bookworm": "check segv"}},
+		{"setenv-setenv", "same=on", nil},
+		{"strerror-setenv", "locale=C", nil},
+		{"strerror-setenv", "locale=C.UTF-8", map[string]string{"bullseye": "segv", "bookworm": "segv"}},
+		{"localtime-tzset-setenv", "tcache=on", map[string]string{"bullseye": "check", "bookworm": "segv"}},
+		{"localtime-tzset-setenv", "sets=TZ", nil},
+		{"localtime-tzset-setenv", "function=tzset", map[string]string{"bullseye": "check segv", "bookworm": "check segv"}},
+		{"localtime-tzset-setenv", "function=tzset sets=TZ", nil},
+		{"setlocale-printf", "reads=localeconv", nil},
+		{"setlocale-printf", "reads=name", every("check")},
+	} {
+		for _, suite := range sysroot.Suites() {
+			if testing.Short() && suite != "bookworm" {
+				continue
+			}
+			t.Run(strings.ReplaceAll(c.scenario+"/"+c.settings+"/"+suite, " ", ","), func(t *testing.T) {
+				t.Parallel()
+				want := scenario.Expected{Verdict: "clean", Kinds: strings.Fields(c.failing[suite])}
+				if len(want.Kinds) > 0 {
+					want.Verdict = "failing"
+				}
+				checkSearch(t, scripts.Get(c.scenario), c.scenario, suite, versions[suite], "arm64", strings.Fields(c.settings), want)
+			})
 		}
 	}
 }
