@@ -17,6 +17,10 @@ func (x *Explanation) Headline() string {
 		return "no end is reached within the instruction limit"
 	case x.Outcome.Kind == scenario.OK:
 		return "nothing failed"
+	case x.Outcome.Kind == scenario.Check && x.Outcome.Thread >= 0:
+		return x.Names[x.Outcome.Thread] + " finds a fault"
+	case x.Outcome.Kind == scenario.Check:
+		return "a check fails"
 	case x.At == nil:
 		return x.Outcome.String()
 	}
