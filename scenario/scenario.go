@@ -55,6 +55,8 @@ type Note struct {
 // Param is a parameter of a scenario, set with --set NAME=VALUE.
 type Param struct {
 	Name, Default, Help string
+	// Values says what it can be, such as "2 to 4096"; "" for any text.
+	Values string
 	// Check says what is wrong with a value, nil when nothing is.
 	Check func(string) error
 }

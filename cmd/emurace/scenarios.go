@@ -94,6 +94,9 @@ func describeScenario(c *cli.Context, p *replay.Printer) error {
 	}
 	for _, param := range sc.Params {
 		p.Printf("    --set %s=%s\n        %s\n", p.Name(param.Name), param.Default, param.Help)
+		if param.Values != "" {
+			p.Printf("        %s\n", param.Values)
+		}
 	}
 	if len(sc.Packages) > 0 {
 		p.Printf("\n%s\n    %s\n", p.Head("packages that it needs beside libc's"), strings.Join(sc.Packages, ", "))
@@ -141,10 +144,11 @@ func describe(s *scenario.Scenario) map[string]any {
 		Name    string `json:"name"`
 		Default string `json:"default"`
 		Help    string `json:"help"`
+		Values  string `json:"values,omitempty"`
 	}
 	params := []param{}
 	for _, q := range s.Params {
-		params = append(params, param{q.Name, q.Default, q.Help})
+		params = append(params, param{q.Name, q.Default, q.Help, q.Values})
 	}
 	row := map[string]any{"event": "scenario", "name": s.Name, "summary": s.Summary, "params": params}
 	if s.Doc != "" {

@@ -125,7 +125,11 @@ func scenarioSection(sc *scenario.Scenario) string {
 	if len(sc.Params) > 0 {
 		b.WriteString("\n| parameter | default | |\n| --- | --- | --- |\n")
 		for _, p := range sc.Params {
-			fmt.Fprintf(&b, "| `%s` | %s | %s |\n", p.Name, code(p.Default), strings.ReplaceAll(p.Help, "|", `\|`))
+			help := p.Help
+			if p.Values != "" {
+				help += "; " + p.Values
+			}
+			fmt.Fprintf(&b, "| `%s` | %s | %s |\n", p.Name, code(p.Default), strings.ReplaceAll(help, "|", `\|`))
 		}
 	}
 	b.WriteString("\n")

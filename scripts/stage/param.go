@@ -75,7 +75,7 @@ func param(r *reading, t *starlark.Thread, b *starlark.Builtin, args starlark.Tu
 	case starlark.Bool:
 		def = boolText(bool(o))
 	}
-	r.sc.Params = append(r.sc.Params, scenario.Param{Name: name, Default: def, Help: help})
+	r.sc.Params = append(r.sc.Params, scenario.Param{Name: name, Default: def, Help: help, Values: p.values()})
 	return v, r.bound(len(r.sc.Params))
 }
 
@@ -134,6 +134,22 @@ func (p *parameter) rangeText() string {
 		text += " to " + p.max.String()
 	}
 	return text
+}
+
+// values says what the parameter can be.
+func (p *parameter) values() string {
+	switch {
+	case len(p.choices) > 1:
+		last := len(p.choices) - 1
+		return strings.Join(p.choices[:last], ", ") + " or " + p.choices[last]
+	case p.kind == "bool":
+		return "on or off"
+	case p.kind == "int" && p.min != starlark.None && p.max != starlark.None:
+		return p.min.String() + " to " + p.max.String()
+	case p.kind == "int":
+		return "a number" + p.rangeText()
+	}
+	return ""
 }
 
 func boolText(b bool) string {

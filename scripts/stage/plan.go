@@ -143,7 +143,7 @@ func (p *process) judge(fn starlark.Callable, args ...starlark.Value) error {
 	case starlark.NoneType:
 		return nil
 	case starlark.String:
-		return &scenario.Failure{Message: string(v)}
+		return &scenario.Failure{Message: printable(string(v))}
 	}
 	return fmt.Errorf("%s returned %s, not a text that says what is wrong, or nothing", fn.Name(), v.Type())
 }
