@@ -29,7 +29,7 @@ func suiteVersions(t *testing.T) map[string]string {
 	}
 	versions := map[string]string{}
 	for _, e := range list {
-		if e.Spec.Kind == sysroot.Debian {
+		if e.Spec.Kind == sysroot.Debian && e.Spec.Libc == "" {
 			versions[e.Spec.Suite] = e.Libc
 		}
 	}
