@@ -76,10 +76,18 @@ func names[F any](methods map[string]F, more ...string) []string {
 	return more
 }
 
+// maxCalls bounds the calls of one thread in a run, with those that read and write
+// memory. After each, the function is run again up to there, so that the effort grows
+// with the square.
+const maxCalls = 1 << 12
+
 // next is the result of a call; the call that has none yet breaks the function off.
 func (t *racer) next(c scenario.Call) (uint64, error) {
 	if t.pending != nil {
 		return 0, errPending
+	}
+	if t.used == maxCalls {
+		return 0, fmt.Errorf("%s makes more than %d calls: an endless loop?", t.name, maxCalls)
 	}
 	if t.used == len(t.results) {
 		t.pending = &c
