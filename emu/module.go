@@ -3,9 +3,12 @@ package emu
 import (
 	"debug/elf"
 	"fmt"
+	"iter"
 	"path"
 	"slices"
+	"strings"
 
+	"emurace/internal/near"
 	"emurace/loader"
 )
 
@@ -136,7 +139,39 @@ func (m *Machine) Lookup(name string) (uint64, error) {
 		}
 		return addr, nil
 	}
-	return 0, fmt.Errorf("no library of the process exports %q", name)
+	return 0, &UnknownSymbolError{Name: name, Near: near.Names(name, exported(mods), func(s string) string { return s })}
+}
+
+// UnknownSymbolError is about a name that no library of the process exports.
+type UnknownSymbolError struct {
+	Name string
+	Near []string // names that are nearly the same and are exported
+}
+
+// Error says which name it is.
+func (e *UnknownSymbolError) Error() string {
+	return fmt.Sprintf("no library of the process exports %q", e.Name)
+}
+
+// Hint is what to do about it, "" when there is no advice.
+func (e *UnknownSymbolError) Hint() string {
+	if len(e.Near) == 0 {
+		return ""
+	}
+	return "there is " + strings.Join(e.Near, ", ")
+}
+
+// exported are the names that libraries export, each as often as it is.
+func exported(mods []*Module) iter.Seq[string] {
+	return func(yield func(string) bool) {
+		for _, mod := range mods {
+			for _, sym := range mod.Image.Symbols() {
+				if _, ok := mod.Image.Symbol(sym.Name); ok && !yield(sym.Name) {
+					return
+				}
+			}
+		}
+	}
 }
 
 // resolve runs an IFUNC resolver and takes back all that it did. It runs on an

@@ -128,7 +128,30 @@ type Call struct {
 	// data of the thread's own, 16-byte aligned, and the result is their address.
 	// No instruction runs.
 	Place []byte
+	// Pos is where the call is written, FILE:LINE:COLUMN of a script; "" when that is
+	// not known. It is for errors about the call.
+	Pos string
 }
+
+// CallError is about a call that cannot be made, such as one of a function that there
+// is not.
+type CallError struct {
+	Call   Call
+	Thread string
+	Err    error
+}
+
+// Error is the place, where one is known, the thread, the function and what is wrong.
+func (e *CallError) Error() string {
+	text := fmt.Sprintf("%s calls %s: %v", e.Thread, e.Call.Func, e.Err)
+	if e.Call.Pos == "" {
+		return text
+	}
+	return e.Call.Pos + ": " + text
+}
+
+// Unwrap is what is wrong.
+func (e *CallError) Unwrap() error { return e.Err }
 
 // Arg is an argument: a number or address, or a string whose address is passed.
 type Arg struct {

@@ -277,7 +277,7 @@ func (s *Session) advance(i int) error {
 func (s *Session) begin(i int, call Call) error {
 	fn, args, err := s.prepare(i, call)
 	if err != nil {
-		return err
+		return &CallError{Call: call, Thread: s.Plan.Threads[i].Name, Err: err}
 	}
 	s.threads[i].call = call
 	return s.M.Begin(s.threads[i].machine, fn, call.String(), args...)

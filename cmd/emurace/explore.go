@@ -324,7 +324,8 @@ func startPlan(r replay.Recipe, begin func(*scenario.Plan) (*scenario.Session, e
 	}
 	s, err := begin(plan)
 	var script *sandbox.Error
-	if errors.As(err, &script) {
+	var call *scenario.CallError
+	if errors.As(err, &script) || errors.As(err, &call) {
 		return nil, setupError(r, err)
 	}
 	var missing *emu.MissingLibrary

@@ -40,18 +40,30 @@ func scriptError(err error) error {
 	var known *failure
 	var script *sandbox.Error
 	var path *fs.PathError
+	var call *scenario.CallError
 	switch {
 	case errors.As(err, &known):
 		return err
 	case errors.As(err, &script):
-		f := &failure{code: exitUsage, cause: err, hint: "docs/scenarios.md explains the language; emurace explore --describe getenv-setenv shows a scenario", detail: script.Detail()}
-		return f
+		return &failure{code: exitUsage, cause: err, hint: scriptHint(err), detail: script.Detail()}
+	case errors.As(err, &call):
+		return usage(err, scriptHint(err))
 	case errors.Is(err, stage.ErrNone):
 		return usage(err, "docs/scenarios.md explains how to write one")
 	case errors.As(err, &path):
 		return surroundings(err, "name a file that is there, or one of the scenarios of emurace explore --list")
 	}
 	return err
+}
+
+// scriptHint is what to do about an error of a script: what the error itself knows, or
+// else where the language is explained.
+func scriptHint(err error) string {
+	var advised interface{ Hint() string }
+	if errors.As(err, &advised) && advised.Hint() != "" {
+		return advised.Hint()
+	}
+	return "docs/scenarios.md explains the language; emurace explore --describe getenv-setenv shows a scenario"
 }
 
 // listScenarios shows what ships, a line each.

@@ -3,6 +3,7 @@ package sandbox
 import (
 	"errors"
 	"fmt"
+	"strconv"
 	"strings"
 
 	"go.starlark.net/resolve"
@@ -114,4 +115,17 @@ func (e *Error) at(p *Program, pos syntax.Position) {
 			e.Line = e.Line[:200] + "..."
 		}
 	}
+}
+
+// ErrorAt is an error of the host's about a place in the script that Where has told.
+func (p *Program) ErrorAt(place string, err error) *Error {
+	e := &Error{Msg: err.Error(), Pos: place, Cause: err}
+	parts := strings.Split(place, ":")
+	if n := len(parts); n > 2 {
+		line, _ := strconv.ParseInt(parts[n-2], 10, 32) // no line has number 0
+		column, _ := strconv.ParseInt(parts[n-1], 10, 32)
+		file := strings.Join(parts[:n-2], ":")
+		e.at(p, syntax.MakePosition(&file, int32(line), int32(column)))
+	}
+	return e
 }

@@ -199,13 +199,13 @@ func data(r *reading, _ *starlark.Thread, b *starlark.Builtin, args starlark.Tup
 	return address{data: d}, r.bound(len(r.data))
 }
 
-func symbol(r *reading, _ *starlark.Thread, b *starlark.Builtin, args starlark.Tuple, kwargs []starlark.Tuple) (starlark.Value, error) {
+func symbol(r *reading, t *starlark.Thread, b *starlark.Builtin, args starlark.Tuple, kwargs []starlark.Tuple) (starlark.Value, error) {
 	var name string
 	if err := starlark.UnpackArgs(b.Name(), args, kwargs, "name", &name); err != nil {
 		return nil, err
 	}
-	if !slices.Contains(r.symbols, name) {
-		r.symbols = append(r.symbols, name)
+	if !slices.ContainsFunc(r.symbols, func(w wanted) bool { return w.name == name }) {
+		r.symbols = append(r.symbols, wanted{name, sandbox.Where(t)})
 	}
 	return address{symbol: name}, r.bound(len(r.symbols))
 }

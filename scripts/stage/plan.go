@@ -27,7 +27,7 @@ type reading struct {
 	checks   []starlark.Callable
 	after    []starlark.Callable
 	data     []*static
-	symbols  []string // that symbol() was asked for
+	symbols  []wanted // that symbol() was asked for
 }
 
 // racing is a thread as declared.
@@ -92,6 +92,9 @@ func (r *reading) environment() []string {
 	return append([]string{"GLIBC_TUNABLES=" + strings.Join(r.tunables, ":")}, r.env...)
 }
 
+// wanted is a symbol to be found before the race, and where the script asks for it.
+type wanted struct{ name, pos string }
+
 // runSetup places the static data and runs the setup functions.
 func (p *process) runSetup(u *scenario.Setup) error {
 	p.setup = u
@@ -102,12 +105,12 @@ func (p *process) runSetup(u *scenario.Setup) error {
 		}
 	}
 	p.symbols = map[string]uint64{}
-	for _, name := range p.plan.symbols {
-		addr, err := u.Lookup(name)
+	for _, w := range p.plan.symbols {
+		addr, err := u.Lookup(w.name)
 		if err != nil {
-			return fmt.Errorf("symbol(%q): %w", name, err)
+			return p.program.ErrorAt(w.pos, fmt.Errorf("symbol: %w", err))
 		}
-		p.symbols[name] = addr
+		p.symbols[w.name] = addr
 	}
 	p.given = starlark.None
 	for _, fn := range p.plan.setup {

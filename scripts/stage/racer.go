@@ -9,6 +9,7 @@ import (
 
 	"emurace/emu"
 	"emurace/scenario"
+	"emurace/scripts/sandbox"
 )
 
 // racer is what a racing thread's function is given: the thread as it sees itself.
@@ -19,6 +20,7 @@ type racer struct {
 	results []uint64
 	used    int
 	pending *scenario.Call
+	calling *starlark.Thread // the run of the script that makes the present call
 }
 
 var _ starlark.HasAttrs = (*racer)(nil)
@@ -51,7 +53,14 @@ func (t *racer) Attr(name string) (starlark.Value, error) {
 	if name == "name" {
 		return starlark.String(t.name), nil
 	}
-	return method(t, racerMethods, name)
+	f, ok := racerMethods[name]
+	if !ok {
+		return nil, nil
+	}
+	return starlark.NewBuiltin(name, func(thread *starlark.Thread, b *starlark.Builtin, args starlark.Tuple, kwargs []starlark.Tuple) (starlark.Value, error) {
+		t.calling = thread
+		return f(t, b, args, kwargs)
+	}), nil
 }
 
 // AttrNames are the names that Attr knows.
@@ -90,6 +99,7 @@ func (t *racer) next(c scenario.Call) (uint64, error) {
 		return 0, fmt.Errorf("%s makes more than %d calls: an endless loop?", t.name, maxCalls)
 	}
 	if t.used == len(t.results) {
+		c.Pos = sandbox.Where(t.calling)
 		t.pending = &c
 		return 0, errPending
 	}

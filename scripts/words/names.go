@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"emurace/emu"
+	"emurace/internal/near"
 	"emurace/loader"
 	"emurace/scenario"
 )
@@ -276,66 +277,16 @@ func (n *names) unknown(sym Symbol) error {
 		}
 		return e
 	}
-	type near struct {
-		name string
-		far  int
-	}
-	best := map[string]int{}
-	try := func(name string) {
-		if d := editDistance(bare(stem(sym.Name)), bare(stem(name))); d <= 1+len(sym.Name)/4 {
-			best[name] = d
-		}
-	}
-	for _, m := range mods {
-		for _, s := range m.Image.Symbols() {
-			try(s.Name)
-		}
-	}
-	n.eachCall(func(c scenario.Call) { try(c.Func) })
-	var list []near
-	for name, d := range best {
-		list = append(list, near{name, d})
-	}
-	slices.SortFunc(list, func(a, b near) int {
-		if a.far != b.far {
-			return a.far - b.far
-		}
-		if len(a.name) != len(b.name) {
-			return len(a.name) - len(b.name)
-		}
-		return strings.Compare(a.name, b.name)
-	})
-	const most = 5
-	e := &UnknownError{Symbol: sym}
-	for _, x := range list[:min(most, len(list))] {
-		e.Near = append(e.Near, x.name)
-	}
-	return e
-}
-
-// editDistance is how many characters have to be put in, left out or exchanged to
-// make one name of the other; far more when their lengths say so already.
-func editDistance(a, b string) int {
-	if d := len(a) - len(b); d > 3 || d < -3 {
-		return 1 << 10
-	}
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		corner := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			change := corner
-			if a[i] != b[j] {
-				change++
+	return &UnknownError{Symbol: sym, Near: near.Names(sym.Name, func(yield func(string) bool) {
+		for _, m := range mods {
+			for _, s := range m.Image.Symbols() {
+				if !yield(s.Name) {
+					return
+				}
 			}
-			corner = row[j+1]
-			row[j+1] = min(change, row[j]+1, row[j+1]+1)
 		}
-	}
-	return row[len(b)]
+		n.eachCall(func(c scenario.Call) { yield(c.Func) })
+	}, func(name string) string { return bare(stem(name)) })}
 }
 
 // hint is the advice that an error has for its reader, "" for none.
