@@ -83,8 +83,12 @@ func (p *Program) explain(err error) error {
 			e.Msg += fmt.Sprintf(" (and %d more)", n)
 		}
 	case errors.As(err, &run):
-		e.Msg, e.Cause = run.Msg, run.Unwrap()
 		p.trace(e, run.CallStack)
+		// What goes wrong in a module has calls of its own in progress.
+		for inner := (*starlark.EvalError)(nil); errors.As(run.Unwrap(), &inner); run = inner {
+			p.trace(e, inner.CallStack)
+		}
+		e.Msg, e.Cause = run.Msg, run.Unwrap()
 	}
 	if len(e.Msg) > maxMessage {
 		e.Msg = e.Msg[:maxMessage] + "..."

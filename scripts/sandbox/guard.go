@@ -2,6 +2,7 @@ package sandbox
 
 import (
 	"fmt"
+	"slices"
 
 	"go.starlark.net/starlark"
 	"go.starlark.net/syntax"
@@ -26,8 +27,9 @@ const (
 	attrName  = "$attr"
 )
 
-// riskyMethods are the methods of strings whose results can be large.
-var riskyMethods = map[string]bool{"replace": true, "join": true, "format": true}
+// riskyMethods are the methods of strings, and the one of lists, whose results can be
+// large.
+var riskyMethods = map[string]bool{"replace": true, "join": true, "format": true, "extend": true}
 
 // guard replaces operations in a file.
 func guard(f *syntax.File) { guardStmts(f.Stmts) }
@@ -189,18 +191,28 @@ func tooMuch(what string, n, most int) error {
 // It never looks at more of the value than that.
 func measure(v starlark.Value, most int) int {
 	left := most
-	weigh(v, &left, 0)
+	weigh(v, &left, nil)
 	return most - left
 }
 
-func weigh(v starlark.Value, left *int, depth int) {
-	if *left < 0 || depth > 1000 {
+// weigh takes the length of a value off left. The lists and dicts that it is in are
+// not gone into again: as text they are [...] in themselves.
+func weigh(v starlark.Value, left *int, in []starlark.Value) {
+	if *left < 0 || len(in) > 1000 {
 		*left = -1
 		return
 	}
+	switch v.(type) {
+	case *starlark.List, *starlark.Dict:
+		if slices.Contains(in, v) {
+			*left -= 8
+			return
+		}
+	}
+	in = append(in, v)
 	each := func(it starlark.Iterable) {
 		for e := range starlark.Elements(it) {
-			if weigh(e, left, depth+1); *left < 0 {
+			if weigh(e, left, in); *left < 0 {
 				return
 			}
 		}
@@ -221,8 +233,8 @@ func weigh(v starlark.Value, left *int, depth int) {
 		each(v)
 	case *starlark.Dict:
 		for k, e := range v.Entries() {
-			weigh(k, left, depth+1)
-			if weigh(e, left, depth+1); *left < 0 {
+			weigh(k, left, in)
+			if weigh(e, left, in); *left < 0 {
 				return
 			}
 		}

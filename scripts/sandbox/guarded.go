@@ -118,6 +118,9 @@ func attribute(x starlark.Value, name string) (starlark.Value, error) {
 		return nil, nil
 	}
 	method, ok := v.(*starlark.Builtin)
+	if list, isList := x.(*starlark.List); isList && ok && name == "extend" {
+		return extend(list, method), nil
+	}
 	s, isText := x.(starlark.String)
 	if err != nil || !ok || !isText || !riskyMethods[name] {
 		return v, err
@@ -127,7 +130,19 @@ func attribute(x starlark.Value, name string) (starlark.Value, error) {
 			return nil, tooMuch("bytes", n, maxText)
 		}
 		return starlark.Call(t, method, args, kwargs)
-	}), nil
+	}).BindReceiver(x), nil
+}
+
+// extend is list.extend for lists that stay small.
+func extend(list *starlark.List, method *starlark.Builtin) starlark.Value {
+	return starlark.NewBuiltin("extend", func(t *starlark.Thread, _ *starlark.Builtin, args starlark.Tuple, kwargs []starlark.Tuple) (starlark.Value, error) {
+		if len(args) == 1 {
+			if n := list.Len() + max(starlark.Len(args[0]), 0); n > maxItems {
+				return nil, tooMuch("items", n, maxItems)
+			}
+		}
+		return starlark.Call(t, method, args, kwargs)
+	}).BindReceiver(list)
 }
 
 // textSize is how long the result of a method of strings can become.

@@ -62,7 +62,9 @@ func (p *Program) Thread(h Host) *starlark.Thread {
 		if err != nil {
 			return nil, err
 		}
-		globals.Freeze()
+		if err := freeze(globals); err != nil {
+			return nil, err
+		}
 		loaded[name] = globals
 		return globals, nil
 	}
@@ -86,8 +88,13 @@ func (p *Program) Run(h Host) (starlark.StringDict, error) {
 	t := p.Thread(h)
 	defer watch(t, p.Name)()
 	globals, err := p.main.Init(t, p.env)
-	globals.Freeze()
-	return globals, p.explain(cancelled(t, err))
+	if err != nil {
+		return nil, p.explain(cancelled(t, err))
+	}
+	if err := freeze(globals); err != nil {
+		return nil, &Error{Msg: p.Name + ": " + err.Error()}
+	}
+	return globals, nil
 }
 
 // Call calls a function of the script's. Its errors are of type *Error.
