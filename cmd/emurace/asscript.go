@@ -31,7 +31,7 @@ func (r *run) asScript(c *cli.Context, p *replay.Printer) error {
 	p.Printf("# The schedule of a trace of %s on %s, glibc %s, in words.\n", t.Scenario, t.Arch, t.Libc.Version)
 	command := "emurace script FILE.star"
 	if t.Scenario != scripts.Default {
-		command += " " + t.Scenario
+		command += " " + quoted(scenarioArgument(t.Scenario))
 	}
 	for _, set := range changed(r) {
 		command += " --set " + quoted(set)
@@ -42,6 +42,14 @@ func (r *run) asScript(c *cli.Context, p *replay.Printer) error {
 	}
 	p.Printf("%s", words.Text(runs))
 	return p.Err()
+}
+
+// scenarioArgument names a scenario on the command line: one that does not ship is a file.
+func scenarioArgument(name string) string {
+	if _, ships := scripts.Find(name); ships {
+		return name
+	}
+	return name + scripts.Suffix
 }
 
 // changed are the settings that are not the scenario's defaults.

@@ -44,7 +44,7 @@ func exploreCommand() *cli.Command {
            changed a little for further ones.
   random   draws the next thread, again and again.
   script   does as a script says: the one of --script, or SCENARIO's own. It is one
-           schedule in words, or a strategy; docs/scenarios.md shows how.
+           schedule in words, or a strategy; docs/writing-scenarios.md shows how.
 What a strategy at random finds depends on --seed, and not on --jobs; without a
 limit it goes on until something fails.
 The search stops at the first failing schedule, or with --keep-going counts them

@@ -49,7 +49,7 @@ func scriptError(err error) error {
 	case errors.As(err, &call):
 		return usage(err, scriptHint(err))
 	case errors.Is(err, stage.ErrNone):
-		return usage(err, "docs/scenarios.md explains how to write one")
+		return usage(err, "docs/writing-scenarios.md explains how to write one")
 	case errors.As(err, &path):
 		return surroundings(err, "name a file that is there, or one of the scenarios of emurace explore --list")
 	}
@@ -63,7 +63,7 @@ func scriptHint(err error) string {
 	if errors.As(err, &advised) && advised.Hint() != "" {
 		return advised.Hint()
 	}
-	return "docs/scenarios.md explains the language; emurace explore --describe getenv-setenv shows a scenario"
+	return "docs/writing-scenarios.md explains the language; emurace explore --describe getenv-setenv shows a scenario"
 }
 
 // listScenarios shows what ships, a line each.

@@ -27,7 +27,7 @@ other flags are those of emurace explore. A file with a schedule in words, such 
   run("main")
 
 runs it, on SCENARIO or, when the file declares one, on its own. So does one with a
-strategy: a function next(point) or search(s). docs/scenarios.md explains both
+strategy: a function next(point) or search(s). docs/writing-scenarios.md explains both
 languages.
 
 Examples:
@@ -79,7 +79,7 @@ func scriptAction(c *cli.Context) error {
 	case own:
 		on = file
 	case !schedule:
-		return usage(fmt.Errorf("script: %s: neither a scenario nor a schedule: no thread(name, function), no run(...), no next(point), no search(s)", file), "docs/scenarios.md explains how to write one")
+		return usage(fmt.Errorf("script: %s: neither a scenario nor a schedule: no thread(name, function), no run(...), no next(point), no search(s)", file), "docs/writing-scenarios.md explains how to write one")
 	case on == "":
 		on = scripts.Default
 	}
@@ -118,7 +118,7 @@ func findSchedule(c *cli.Context, scenario string) (*scripts.Script, *steer.Sche
 	}
 	schedule, err := s.Schedule()
 	if errors.Is(err, steer.ErrNone) {
-		return nil, nil, usage(fmt.Errorf("--script %s: %w", file, err), "docs/scenarios.md explains how to write one")
+		return nil, nil, usage(fmt.Errorf("--script %s: %w", file, err), "docs/writing-scenarios.md explains how to write one")
 	}
 	if err != nil {
 		return nil, nil, scriptError(fmt.Errorf("--script: %w", err))

@@ -15,7 +15,7 @@ import (
 )
 
 // Names are the names that a file can use beside the language's own. See the
-// package's documentation and docs/scenarios.md.
+// package's documentation and docs/writing-scenarios.md.
 func Names() starlark.StringDict {
 	d := starlark.StringDict{
 		"struct": starlark.NewBuiltin("struct", starlarkstruct.Make),

@@ -351,3 +351,10 @@ func (r *record) Truth() starlark.Bool                     { return true }
 func (r *record) Hash() (uint32, error)                    { return 0, fmt.Errorf("a %s cannot be a key", r.name) }
 func (r *record) Attr(name string) (starlark.Value, error) { return r.fields[name], nil }
 func (r *record) AttrNames() []string                      { return r.fields.Keys() }
+
+// Attributes lists what can be written behind a dot, by what the documentation calls
+// the value: t of threads, p of setup and checks.
+func Attributes() map[string][]string {
+	p := append(names(lookMethods, "arch", "libc"), names(changeMethods)...)
+	return map[string][]string{"t": (&racer{}).AttrNames(), "p": append(p, names(checkMethods)...)}
+}

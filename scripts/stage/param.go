@@ -75,7 +75,7 @@ func param(r *reading, t *starlark.Thread, b *starlark.Builtin, args starlark.Tu
 	case starlark.Bool:
 		def = boolText(bool(o))
 	}
-	r.sc.Params = append(r.sc.Params, scenario.Param{Name: name, Default: def, Help: help, Values: p.values()})
+	r.sc.Params = append(r.sc.Params, scenario.Param{Name: name, Default: def, Help: help, Values: p.values(help)})
 	return v, r.bound(len(r.sc.Params))
 }
 
@@ -136,9 +136,15 @@ func (p *parameter) rangeText() string {
 	return text
 }
 
-// values says what the parameter can be.
-func (p *parameter) values() string {
+// values says what the parameter can be, "" where its help does.
+func (p *parameter) values(help string) string {
+	said := len(p.choices) > 0
+	for _, c := range p.choices {
+		said = said && strings.Contains(help, c)
+	}
 	switch {
+	case said:
+		return ""
 	case len(p.choices) > 1:
 		last := len(p.choices) - 1
 		return strings.Join(p.choices[:last], ", ") + " or " + p.choices[last]

@@ -282,3 +282,11 @@ func chance(name string, r *rand.Rand) starlark.Value {
 		return list.Index(r.IntN(list.Len())), nil
 	})
 }
+
+// Attributes lists what can be written behind a dot, by what the documentation calls
+// the value.
+func Attributes() map[string][]string {
+	return map[string][]string{
+		"point": (&point{}).AttrNames(), "thread": (&candidate{}).AttrNames(), "s": (&searcher{}).AttrNames(),
+	}
+}

@@ -56,7 +56,7 @@ func (l location) Binary(op syntax.Token, y starlark.Value, side starlark.Side) 
 // maxRuns bounds the runs of a schedule in words.
 const maxRuns = 1 << 16
 
-// Names are the names that a file can use beside the language's own; see docs/scenarios.md.
+// Names are the names that a file can use beside the language's own; see docs/writing-scenarios.md.
 func Names() starlark.StringDict {
 	d := starlark.StringDict{"next_event": condition{words.NextEvent{}, "condition"}}
 	for name, f := range map[string]func(*starlark.Thread, *starlark.Builtin, starlark.Tuple, []starlark.Tuple) (starlark.Value, error){
