@@ -77,7 +77,7 @@ func tunable(r *reading, _ *starlark.Thread, b *starlark.Builtin, args starlark.
 		return nil, fmt.Errorf("tunable: value is %s, not a text or a number", value.Type())
 	}
 	if name == "" || strings.ContainsAny(name+text, "=:\x00") {
-		return nil, fmt.Errorf("tunable: %q, %q: a name such as glibc.malloc.tcache_count and a value, without = and :", name, text)
+		return nil, fmt.Errorf("tunable: %q, %q: a name such as glibc.malloc.tcache_count and a value; neither may hold = or : in it", name, text)
 	}
 	r.tunables = append(r.tunables, name+"="+text)
 	return starlark.None, r.bound(len(r.tunables))
