@@ -17,7 +17,7 @@ import (
 var (
 	block = regexp.MustCompile("(?s)```(python|console)(?: (\\S+))?\n(.*?)```")
 	// unstable is what differs from one run to the next.
-	unstable = regexp.MustCompile(`, [0-9.]+ s\b`)
+	unstable = regexp.MustCompile(`, [0-9.]+ s\b|build-id [0-9a-f]+`)
 )
 
 func writingScenarios(t *testing.T) string {

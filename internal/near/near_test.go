@@ -27,7 +27,7 @@ func TestNames(t *testing.T) {
 	}{
 		{"rind", same, []string{"bind", "find", "kind", "rand", "wind"}},
 		{"rind", strings.ToLower, []string{"RIND", "bind", "find", "kind", "rand"}},
-		{"rando", same, []string{"rand", "random", "rand_r", "srand"}},
+		{"rando", same, []string{"rand", "random", "rind2", "srand", "rand_r"}},
 		{"xyzzy", same, []string{}},
 	} {
 		if got := Names(c.name, slices.Values(all), c.form); !slices.Equal(got, c.want) {
