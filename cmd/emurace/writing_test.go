@@ -16,7 +16,7 @@ import (
 
 var (
 	block = regexp.MustCompile("(?s)```(python|console)(?: (\\S+))?\n(.*?)```")
-	// unstable is what differs from one run to the next.
+	// unstable is what differs from one run, and from one update of a libc, to the next.
 	unstable = regexp.MustCompile(`, [0-9.]+ s\b|build-id [0-9a-f]+`)
 )
 
