@@ -9,6 +9,9 @@ import (
 	"emurace/scenario"
 )
 
+// ErrLivelock is the error of a schedule that cannot be cut down.
+var ErrLivelock = errors.New("minimize: a livelock is not cut down")
+
 // Minimal is a failing schedule cut to what it needs.
 type Minimal struct {
 	Schedule scenario.Schedule
@@ -40,14 +43,19 @@ type Place struct {
 // into an equivalent order with few switches, tries to leave out each of the
 // remaining stretches (so the result is 1-minimal in them), and looks whether
 // fewer preemptions would do, for at most the given time. Then it turns round
-// each race of the result and sees whether the run still fails.
+// each race of the result and sees whether the run still fails. When the context
+// ends, so does that, with its error. A livelock is refused: each try would run up to
+// the limit of instructions, and which events lie before that depends on all of them.
 func Minimize(ctx context.Context, start func() (*scenario.Session, error), f Finding, certify time.Duration) (*Minimal, error) {
+	if f.Outcome.Kind == scenario.Livelock {
+		return nil, ErrLivelock
+	}
 	s, err := start()
 	if err != nil {
 		return nil, err
 	}
 	defer s.Close()
-	m := &minimizer{s: s, want: f.Outcome}
+	m := &minimizer{ctx: ctx, s: s, want: f.Outcome}
 	s.M.WantEvents(true)
 	min, err := m.minimize(f.Schedule)
 	if err != nil {
@@ -130,6 +138,7 @@ func (m *minimizer) extend(schedule scenario.Schedule) (scenario.Schedule, error
 // minimizer works with runs as sequences of threads: each stands for the
 // thread's next event.
 type minimizer struct {
+	ctx   context.Context
 	s     *scenario.Session
 	want  scenario.Outcome
 	order order
@@ -167,6 +176,9 @@ func (m *minimizer) learn(schedule scenario.Schedule) ([]int, error) {
 func (m *minimizer) fails(threads []int) (bool, error) {
 	m.order = newOrder(len(m.s.Plan.Threads))
 	m.ran = nil
+	if err := m.ctx.Err(); err != nil {
+		return false, err
+	}
 	if err := m.s.Restart(); err != nil {
 		return false, err
 	}

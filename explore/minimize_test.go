@@ -2,6 +2,7 @@ package explore
 
 import (
 	"context"
+	"errors"
 	"testing"
 	"time"
 
@@ -47,6 +48,27 @@ func TestMinimizeGetenv(t *testing.T) {
 			if len(m.Essential) != 1 || m.Essential[0].First.Thread != 1 || m.Essential[0].Second.Thread != 0 {
 				t.Errorf("%s: essential races %+v", name, m.Essential)
 			}
+		}
+	})
+}
+
+// A livelock is not cut down, and nothing is once the context has ended: the schedule
+// that was found stays as it is.
+func TestMinimizeNot(t *testing.T) {
+	eachArch(t, func(t *testing.T, sys *emu.System) {
+		start := codeStarter(sys, spinning...)
+		r, err := DPOR(t.Context(), start, Options{Jobs: 1})
+		must(t, err)
+		if m, err := Minimize(t.Context(), start, r.Findings[0], time.Minute); !errors.Is(err, ErrLivelock) {
+			t.Errorf("a livelock: %+v, %v", m, err)
+		}
+		start = codeStarter(sys, changing[0], changing[1], straight(5))
+		r, err = Bounded(t.Context(), start, Options{Preemptions: -1, Jobs: 1})
+		must(t, err)
+		ctx, cancel := context.WithCancel(t.Context())
+		cancel()
+		if m, err := Minimize(ctx, start, r.Findings[0], time.Minute); !errors.Is(err, context.Canceled) {
+			t.Errorf("interrupted: %+v, %v", m, err)
 		}
 	})
 }
