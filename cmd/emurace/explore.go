@@ -109,11 +109,8 @@ func exploreAction(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	if c.Bool("list") {
-		return listScenarios(c, p)
-	}
-	if c.IsSet("describe") {
-		return describeScenario(c, p)
+	if c.Bool("list") || c.IsSet("describe") {
+		return showScenarios(c, p)
 	}
 	name := scripts.Default
 	switch c.NArg() {

@@ -66,6 +66,14 @@ func scriptHint(err error) string {
 	return "docs/writing-scenarios.md explains the language; emurace explore --describe getenv-setenv shows a scenario"
 }
 
+// showScenarios answers --list and --describe.
+func showScenarios(c *cli.Context, p *replay.Printer) error {
+	if c.Bool("list") {
+		return listScenarios(c, p)
+	}
+	return describeScenario(c, p)
+}
+
 // listScenarios shows what ships, a line each.
 func listScenarios(c *cli.Context, p *replay.Printer) error {
 	if c.Bool("json") {

@@ -45,11 +45,8 @@ func scriptAction(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	if c.Bool("list") {
-		return listScenarios(c, p)
-	}
-	if c.IsSet("describe") {
-		return describeScenario(c, p)
+	if c.Bool("list") || c.IsSet("describe") {
+		return showScenarios(c, p)
 	}
 	if c.NArg() == 0 {
 		return usage(errors.New("script: which file? It is missing"), "name a file that ends in "+scripts.Suffix+"; emurace script --help shows examples")

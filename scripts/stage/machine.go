@@ -7,6 +7,7 @@ import (
 	"go.starlark.net/starlark"
 
 	"emurace/scenario"
+	"emurace/scripts/sandbox"
 )
 
 // machine is the process as setup and checks see it: from outside, while every
@@ -328,29 +329,13 @@ func (m *machine) results(b *starlark.Builtin, args starlark.Tuple, kwargs []sta
 
 // newReturned is a call that has returned, as a check after it is given it.
 func newReturned(thread string, r scenario.Returned) starlark.Value {
-	return &record{"call", starlark.StringDict{
+	return &sandbox.Record{Kind: "call", Fields: starlark.StringDict{
 		"thread": starlark.String(thread),
 		"func":   starlark.String(r.Call.Func),
 		"text":   starlark.String(r.Call.String()),
 		"result": starlark.MakeUint64(r.Result),
 	}}
 }
-
-// record is a value with named parts that nobody can change.
-type record struct {
-	name   string
-	fields starlark.StringDict
-}
-
-var _ starlark.HasAttrs = (*record)(nil)
-
-func (r *record) String() string                           { return fmt.Sprintf("<%s>", r.name) }
-func (r *record) Type() string                             { return r.name }
-func (r *record) Freeze()                                  { r.fields.Freeze() }
-func (r *record) Truth() starlark.Bool                     { return true }
-func (r *record) Hash() (uint32, error)                    { return 0, fmt.Errorf("a %s cannot be a key", r.name) }
-func (r *record) Attr(name string) (starlark.Value, error) { return r.fields[name], nil }
-func (r *record) AttrNames() []string                      { return r.fields.Keys() }
 
 // Attributes lists what can be written behind a dot, by what the documentation calls
 // the value: t of threads, p of setup and checks.

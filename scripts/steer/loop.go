@@ -100,7 +100,7 @@ func newResult(w Walk, d *decider) starlark.Value {
 	for _, p := range w.Pairs() {
 		pairs = append(pairs, starlark.MakeUint64(p))
 	}
-	return &record{"result", starlark.StringDict{
+	return &sandbox.Record{Kind: "result", Fields: starlark.StringDict{
 		"failed": starlark.Bool(o.Failed()), "kind": starlark.String(o.Kind), "text": starlark.String(o.String()),
 		"order": starlark.NewList(order), "pairs": starlark.NewList(pairs), "steps": starlark.MakeUint64(w.Session().Steps()),
 	}}

@@ -9,6 +9,7 @@ import (
 
 	"emurace/disasm"
 	"emurace/scenario"
+	"emurace/scripts/sandbox"
 )
 
 // point is a scheduling point as next(point) sees it. It can be asked as long as the
@@ -188,22 +189,6 @@ func place(s *scenario.Session, pc uint64) string {
 	return fmt.Sprintf("%s+%#x", name, off)
 }
 
-// record is named values that nobody can change.
-type record struct {
-	kind   string
-	fields starlark.StringDict
-}
-
-var _ starlark.HasAttrs = (*record)(nil)
-
-func (r *record) String() string                           { return fmt.Sprintf("<%s>", r.kind) }
-func (r *record) Type() string                             { return r.kind }
-func (r *record) Freeze()                                  { r.fields.Freeze() }
-func (r *record) Truth() starlark.Bool                     { return true }
-func (r *record) Hash() (uint32, error)                    { return 0, fmt.Errorf("a %s cannot be a key", r.kind) }
-func (r *record) Attr(name string) (starlark.Value, error) { return r.fields[name], nil }
-func (r *record) AttrNames() []string                      { return r.fields.Keys() }
-
 // newEvent is an event as a script sees it.
 func newEvent(s *scenario.Session, e *scenario.Event) starlark.Value {
 	var list []starlark.Value
@@ -212,7 +197,7 @@ func newEvent(s *scenario.Session, e *scenario.Event) starlark.Value {
 	}
 	accesses := starlark.NewList(list)
 	accesses.Freeze()
-	return &record{"event", starlark.StringDict{
+	return &sandbox.Record{Kind: "event", Fields: starlark.StringDict{
 		"thread":   starlark.String(s.Names()[e.Thread]),
 		"pc":       starlark.MakeUint64(e.PC),
 		"place":    starlark.String(place(s, e.PC)),
@@ -231,7 +216,7 @@ func newAccess(s *scenario.Session, a scenario.Access) starlark.Value {
 		if b.Alloc != nil {
 			by = threadName(s, b.Alloc.Thread)
 		}
-		block = &record{"block", starlark.StringDict{
+		block = &sandbox.Record{Kind: "block", Fields: starlark.StringDict{
 			"address": starlark.MakeUint64(b.Addr), "size": starlark.MakeUint64(b.Size),
 			"thread": starlark.String(by), "freed": starlark.Bool(b.Freed != nil),
 		}}
@@ -243,7 +228,7 @@ func newAccess(s *scenario.Session, a scenario.Access) starlark.Value {
 			where = starlark.String(fmt.Sprintf("%s+%#x", name, off))
 		}
 	}
-	return &record{"access", starlark.StringDict{
+	return &sandbox.Record{Kind: "access", Fields: starlark.StringDict{
 		"address": starlark.MakeUint64(a.Addr), "size": starlark.MakeUint64(a.Size), "write": starlark.Bool(a.Write),
 		"symbol": where, "block": block,
 	}}
