@@ -31,7 +31,7 @@ explore: sysroot-explore ## find the getenv/setenv crash on a real arm64 glibc
 	esac
 
 test: setup ## set up, then run all tests
-	$(GO) test -timeout 15m ./...
+	$(GO) test -timeout 25m ./...
 
 setup: sysroots packages-test ## all that building and testing needs
 
