@@ -73,6 +73,7 @@ func exploreFlags() []cli.Flag {
 		&cli.StringSliceFlag{Name: "sysroot", Usage: "the libc: debian:`SUITE`, host or a folder; may be given several times (default: debian:bookworm, or what the machine has for host)", EnvVars: []string{"EMURACE_SYSROOT"}},
 		&cli.StringFlag{Name: "strategy", Usage: "how to search: " + oneOf(strategies()), DefaultText: "see above", EnvVars: []string{"EMURACE_STRATEGY"}},
 		&cli.StringFlag{Name: "script", Usage: "run the schedule, or the strategy, of a script; its `FILE` ends in .star"},
+		&cli.StringFlag{Name: "corpus", Usage: "keep what the search(s) of a script saves in `FILE`, for the next one"},
 		&cli.IntFlag{Name: "preemptions", Value: -1, DefaultText: "no bound", Usage: "bounded: the highest `N` of preemptions to try", EnvVars: []string{"EMURACE_PREEMPTIONS"}},
 		&cli.IntFlag{Name: "depth", Value: explore.DefaultDepth, Usage: "pct: find failures that take `N` ordering constraints", EnvVars: []string{"EMURACE_DEPTH"}},
 		&cli.Uint64Flag{Name: "schedules", Usage: "stop after about `N` schedules", DefaultText: "no limit", EnvVars: []string{"EMURACE_SCHEDULES"}},
@@ -102,6 +103,7 @@ type job struct {
 	// script and schedule are of strategy script.
 	script   *scripts.Script
 	schedule *steer.Schedule
+	corpus   string // the file of what its search saves, "" for none
 }
 
 func exploreAction(c *cli.Context) error {
@@ -202,7 +204,7 @@ func exploreJobs(c *cli.Context, name string) ([]job, error) {
 		return nil, err
 	}
 	for i := range jobs {
-		jobs[i].script, jobs[i].schedule = script, schedule
+		jobs[i].script, jobs[i].schedule, jobs[i].corpus = script, schedule, c.String("corpus")
 	}
 	return jobs, nil
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 
 	"github.com/urfave/cli/v2"
 
@@ -123,18 +124,29 @@ func findSchedule(c *cli.Context, scenario string) (*scripts.Script, *steer.Sche
 	switch {
 	case schedule.Fixed() && (c.IsSet("schedules") || c.IsSet("time") || c.IsSet("resume")):
 		return nil, nil, usage(fmt.Errorf("%s is one schedule: --schedules, --time and --resume do not go with it", file), "leave them out")
+	case c.IsSet("corpus") && !schedule.Sequential():
+		return nil, nil, usage(fmt.Errorf("--corpus: %s has no search(s) that could save anything", file), "leave it out")
 	case schedule.Sequential() && c.IsSet("resume"):
-		return nil, nil, usage(fmt.Errorf("%s searches in a way of its own, which cannot be gone on with: --resume does not go with it", file), "use next(point), or --strategy fuzz")
+		return nil, nil, usage(fmt.Errorf("%s searches in a way of its own, which cannot be gone on with: --resume does not go with it", file), "--corpus FILE keeps what the script saves")
 	}
 	return s, schedule, nil
 }
 
 // searchScript runs what a script says.
-func searchScript(ctx context.Context, s *steer.Schedule, start func() (*scenario.Session, error), o explore.Options) (*explore.Result, error) {
+func searchScript(ctx context.Context, s *steer.Schedule, corpus string, start func() (*scenario.Session, error), o explore.Options) (*explore.Result, error) {
 	if s.Fixed() {
 		return explore.One(ctx, start, s.Play, o)
 	}
-	walk, end := s.Walk(steer.SearchOptions{Seed: o.Seed, Schedules: o.Schedules})
+	options := steer.SearchOptions{Seed: o.Seed, Schedules: o.Schedules}
+	if corpus != "" {
+		data, err := readBounded(corpus)
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return nil, surroundings(fmt.Errorf("corpus: %w", err), "name a file that a search has written, or one that does not exist yet")
+		}
+		options.Saved = data
+		options.Save = func(data []byte) error { return replaceFile(corpus, data) }
+	}
+	walk, end := s.Walk(options)
 	defer end()
 	o.Walk = func(w *explore.Walk) error {
 		err := walk(w)

@@ -66,6 +66,9 @@ func checkStrategy(c *cli.Context) error {
 	if c.IsSet("script") && s != strategyScript {
 		return usage(fmt.Errorf("--script does not go with --strategy %s", s), "leave --strategy out")
 	}
+	if c.IsSet("corpus") && s != strategyScript {
+		return usage(fmt.Errorf("--corpus does not go with --strategy %s", s), "only a script's search(s) saves one; --resume keeps those of the others")
+	}
 	if c.IsSet("preemptions") && s != strategyBounded {
 		why := "only bounded counts preemptions"
 		if s == strategyDPOR {
@@ -111,7 +114,7 @@ func oneOf(words []string) string {
 func (j job) search(ctx context.Context, name string, start func() (*scenario.Session, error), o explore.Options) (*explore.Result, error) {
 	switch name {
 	case strategyScript:
-		return searchScript(ctx, j.schedule, start, o)
+		return searchScript(ctx, j.schedule, j.corpus, start, o)
 	case strategyDPOR:
 		return explore.DPOR(ctx, start, o)
 	case strategyBounded:

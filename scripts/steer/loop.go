@@ -122,7 +122,7 @@ func (s *searcher) Hash() (uint32, error) { return 0, errors.New("a search canno
 
 // AttrNames are the names that Attr knows.
 func (s *searcher) AttrNames() []string {
-	return []string{"choice", "more", "random", "ran", "run", "threads"}
+	return []string{"choice", "more", "ran", "random", "run", "save", "saved", "threads"}
 }
 
 // Attr is s.name.
@@ -145,8 +145,36 @@ func (s *searcher) Attr(name string) (starlark.Value, error) {
 		}), nil
 	case "run":
 		return starlark.NewBuiltin(name, s.runOne), nil
+	case "saved":
+		if s.options.Saved == nil {
+			return starlark.None, nil
+		}
+		v, err := decode(s.options.Saved)
+		if err != nil {
+			err = fmt.Errorf("saved: %w", err)
+		}
+		return v, err
+	case "save":
+		return starlark.NewBuiltin(name, s.save), nil
 	}
 	return nil, nil
+}
+
+// save keeps a value for the next search of this kind, where the user has said where.
+func (s *searcher) save(_ *starlark.Thread, b *starlark.Builtin, args starlark.Tuple, kwargs []starlark.Tuple) (starlark.Value, error) {
+	var v starlark.Value
+	if err := starlark.UnpackPositionalArgs(b.Name(), args, kwargs, 1, &v); err != nil {
+		return nil, err
+	}
+	data, err := encode(v)
+	if err != nil {
+		return nil, fmt.Errorf("save: %w", err)
+	}
+	s.options.Saved = data
+	if s.options.Save != nil {
+		err = s.options.Save(data)
+	}
+	return starlark.None, err
 }
 
 // errStopped ends a script whose search has ended.

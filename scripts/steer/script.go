@@ -158,4 +158,8 @@ func (s *Schedule) Walk(o SearchOptions) (walk func(Walk) error, end func()) {
 type SearchOptions struct {
 	Seed      uint64
 	Schedules uint64 // how many it may run, 0 for no limit
+	// Saved is what a search of before has saved, as JSON; nil for none. Save keeps
+	// what this one does; nil when there is nowhere to keep it.
+	Saved []byte
+	Save  func([]byte) error
 }

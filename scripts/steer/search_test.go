@@ -23,7 +23,7 @@ def search(s):
         other.order[0], other.order == r.order, other.pairs == r.pairs,
     ]]))
 `), []string{
-		`["main", "worker"]`, "3", "True", `["choice", "more", "ran", "random", "run", "threads"]`, `["failed", "kind", "order", "pairs", "steps", "text"]`,
+		`["main", "worker"]`, "3", "True", `["choice", "more", "ran", "random", "run", "save", "saved", "threads"]`, `["failed", "kind", "order", "pairs", "steps", "text"]`,
 		"True", "False", `["main", "main", "main", "worker"]`, "True", "True", "True",
 		"True", "True", "True", "worker", "False", "False",
 	})
