@@ -89,7 +89,7 @@ func (p *Program) Run(h Host) (starlark.StringDict, error) {
 	defer watch(t, p.Name)()
 	globals, err := p.main.Init(t, p.env)
 	if err != nil {
-		return nil, p.explain(cancelled(t, err))
+		return nil, p.explain(cancelled(err))
 	}
 	if err := freeze(globals); err != nil {
 		return nil, &Error{Msg: p.Name + ": " + err.Error()}
@@ -102,11 +102,11 @@ func (p *Program) Call(h Host, fn starlark.Callable, args ...starlark.Value) (st
 	t := p.Thread(h)
 	defer watch(t, p.Name)()
 	v, err := starlark.Call(t, fn, args, nil)
-	return v, p.explain(cancelled(t, err))
+	return v, p.explain(cancelled(err))
 }
 
 // cancelled takes the interpreter's own words out of why a run was broken off.
-func cancelled(_ *starlark.Thread, err error) error {
+func cancelled(err error) error {
 	const prefix = "Starlark computation cancelled: "
 	if e, ok := err.(*starlark.EvalError); ok {
 		e.Msg = strings.TrimPrefix(e.Msg, prefix)

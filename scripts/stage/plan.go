@@ -59,7 +59,7 @@ const (
 	maxFiles    = 16 << 20
 )
 
-// Declared tells whether the file that has just been run declares a scenario: any
+// declared tells whether the file that has just been run declares a scenario: any
 // thread at all, or anything else that only a scenario has.
 func (r *reading) declared() bool {
 	return len(r.threads)+len(r.setup)+len(r.checks)+len(r.after)+len(r.env)+len(r.libs)+len(r.sc.Params)+len(r.data) > 0

@@ -48,7 +48,7 @@ type decider struct {
 // maxEvents bounds what a script can be told of a schedule's past.
 const maxEvents = 1 << 16
 
-// maxIdle is how often a function may be asked about one schedule.
+// maxAsked is how often a function may be asked about one schedule.
 const maxAsked = 1 << 20
 
 // decide asks the function until the race is over.
