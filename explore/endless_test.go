@@ -2,6 +2,7 @@ package explore
 
 import (
 	"errors"
+	"math/rand/v2"
 	"slices"
 	"testing"
 
@@ -80,6 +81,27 @@ func TestSparseMarks(t *testing.T) {
 			must(t, err)
 			if got.Schedules != r.want || !got.Complete {
 				t.Errorf("%s: %+v, want %d traces", r.name, got, r.want)
+			}
+		}
+	})
+}
+
+// However low the priority that a thread has drawn, another one does not spin for
+// it a thousand times: who is passed over draws anew.
+func TestPassedOver(t *testing.T) {
+	spin := program{"spin", `
+volatile u32 ready, x;
+u32 wait(void) { while (!ready) ; return x; }
+u32 go(void) { u32 r = x; x = r + 1; ready = 1; return r; }`, []string{"wait", "go"}}
+	eachArch(t, func(t *testing.T, sys *emu.System) {
+		h := hunted(t, sys, spin)
+		seed := rand.Uint64N(1 << 32)
+		for i := range uint64(3000) {
+			r := &run{ctx: t.Context(), s: h.s, rand: generator(seed+i, 1), profile: h.p.profile}
+			must(t, r.begin())
+			must(t, pos(r))
+			if o, _ := h.s.Outcome(); o.Kind != scenario.OK || r.events > 50*h.p.profile.shortest {
+				t.Errorf("seed %d: %v after %d events (%d in order)", seed+i, o, r.events, h.p.profile.shortest)
 			}
 		}
 	})

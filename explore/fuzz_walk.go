@@ -22,9 +22,9 @@ const maxWait = 4096
 // steering is one run that tries to meet goals.
 type steering struct {
 	*run
-	goals    []goal
-	priority []uint64
-	pending  []*event // what each thread does next, nil when that is not known
+	goals      []goal
+	priorities *priorities
+	pending    []*event // what each thread does next, nil when that is not known
 }
 
 // steer runs one schedule as pos does, and in doing so tries to meet the goals: a
@@ -40,10 +40,7 @@ type steering struct {
 // tell what a thread is about to do; here that is found out as in pos.
 func steer(r *run, goals []goal) error {
 	n := len(r.s.Plan.Threads)
-	w := &steering{run: r, goals: goals, priority: make([]uint64, n), pending: make([]*event, n)}
-	for t := range w.priority {
-		w.priority[t] = r.rand.Uint64()
-	}
+	w := &steering{run: r, goals: goals, priorities: newPriorities(r), pending: make([]*event, n)}
 	for !r.over() {
 		can := r.enabled()
 		held, holding := w.held(can)
@@ -52,7 +49,7 @@ func steer(r *run, goals []goal) error {
 			w.giveUp(holding)
 			continue
 		}
-		t := highest(w.priority, free)
+		t := w.priorities.highest(free)
 		if err := w.look(can &^ (1 << t)); err != nil {
 			return err
 		}
@@ -104,13 +101,15 @@ func (w *steering) move(t int, can set) (ran *event, err error) {
 }
 
 // renew gives new priorities to the event that comes after e, and to those that
-// race with e.
+// race with e or were passed over for long.
 func (w *steering) renew(e *event, can set) {
 	for u := range w.pending {
 		if u == e.Thread || can.has(u) && w.pending[u].dependent(e) {
-			w.pending[u], w.priority[u] = nil, w.rand.Uint64()
+			w.pending[u] = nil
+			w.priorities.draw(u)
 		}
 	}
+	w.priorities.pass(can &^ (1 << e.Thread))
 }
 
 // settle takes away the goals that are decided by the last event. holding are

@@ -15,14 +15,11 @@ import "emurace/scenario"
 // is remembered until an event runs that it depends on: the instructions before
 // it touch nothing that others change, so it stays what it was.
 func pos(r *run) error {
-	priority := make([]uint64, len(r.s.Plan.Threads))
-	for t := range priority {
-		priority[t] = r.rand.Uint64()
-	}
-	pending := make([]*event, len(priority))
+	p := newPriorities(r)
+	pending := make([]*event, len(p.of))
 	for !r.over() {
 		can := r.enabled()
-		t := highest(priority, can)
+		t := p.highest(can)
 		others := can &^ (1 << t)
 		for u := range pending {
 			if !others.has(u) || pending[u] != nil {
@@ -38,13 +35,16 @@ func pos(r *run) error {
 		if err != nil {
 			return err
 		}
-		pending[t], priority[t] = nil, r.rand.Uint64()
+		pending[t] = nil
+		p.draw(t)
 		e := newEvent(ran)
 		for u := range pending {
 			if others.has(u) && pending[u].dependent(e) {
-				pending[u], priority[u] = nil, r.rand.Uint64()
+				pending[u] = nil
+				p.draw(u)
 			}
 		}
+		p.pass(others)
 	}
 	return nil
 }
