@@ -1,7 +1,6 @@
 package emu
 
 import (
-	"flag"
 	"fmt"
 	"math/rand/v2"
 	"strings"
@@ -9,6 +8,7 @@ import (
 	"testing"
 
 	"emurace/internal/testroot"
+	"emurace/internal/testseed"
 	"emurace/loader"
 )
 
@@ -17,18 +17,10 @@ var (
 	suites = []string{"bullseye", "bookworm", "trixie", "forky"}
 )
 
-var seed = flag.Uint64("seed", 1, "seed of the random tests")
-
-// randomness is what a random test draws from; when it fails it says how to
-// repeat it.
+// randomness is what a random test draws from.
 func randomness(t *testing.T) *rand.Rand {
 	t.Helper()
-	t.Cleanup(func() {
-		if t.Failed() {
-			t.Logf("repeat with: go test ./emu -run '^%s$' -seed %d", strings.ReplaceAll(t.Name(), "/", "$/^"), *seed)
-		}
-	})
-	return rand.New(rand.NewPCG(*seed, 0))
+	return rand.New(rand.NewPCG(testseed.Of(t, 1), 0))
 }
 
 // systems are opened once for all tests: reading and parsing the libraries is

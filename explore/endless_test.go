@@ -2,11 +2,11 @@ package explore
 
 import (
 	"errors"
-	"math/rand/v2"
 	"slices"
 	"testing"
 
 	"emurace/emu"
+	"emurace/internal/testseed"
 	"emurace/scenario"
 )
 
@@ -95,7 +95,7 @@ u32 wait(void) { while (!ready) ; return x; }
 u32 go(void) { u32 r = x; x = r + 1; ready = 1; return r; }`, []string{"wait", "go"}}
 	eachArch(t, func(t *testing.T, sys *emu.System) {
 		h := hunted(t, sys, spin)
-		seed := rand.Uint64N(1 << 32)
+		seed := testseed.Of(t, 0)
 		for i := range uint64(3000) {
 			r := &run{ctx: t.Context(), s: h.s, rand: generator(seed+i, 1), profile: h.p.profile}
 			must(t, r.begin())

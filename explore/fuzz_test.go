@@ -2,10 +2,10 @@ package explore
 
 import (
 	"fmt"
-	"math/rand/v2"
 	"slices"
 	"testing"
 
+	"emurace/internal/testseed"
 	"emurace/scenario"
 )
 
@@ -85,7 +85,7 @@ func knowing(n int) *fuzzer {
 // A mutation changes one thing, which can be each of four, and leaves an abstract
 // schedule within its bounds. The one that it is made of stays as it was.
 func TestMutate(t *testing.T) {
-	seed := rand.Uint64()
+	seed := testseed.Of(t, 0)
 	t.Logf("seed %d", seed)
 	for _, pairs := range []int{1, 2, 5, 100} {
 		f := knowing(pairs)
@@ -183,7 +183,7 @@ func change(a, b abstract) string {
 // Half of the constraints are on pairs of the places where threads meet, however
 // few those are among all.
 func TestDrawAtPlaces(t *testing.T) {
-	seed := rand.Uint64()
+	seed := testseed.Of(t, 0)
 	f := knowing(1000)
 	at := f.pairs[777].Read.Addr
 	r := runOf(seed, &profile{pairs: 3, locations: []location{{span: span{0, at, at + 8}, pairs: 3}}})

@@ -1,11 +1,11 @@
 package explore
 
 import (
-	"math/rand/v2"
 	"slices"
 	"testing"
 
 	"emurace/emu"
+	"emurace/internal/testseed"
 	"emurace/scenario"
 )
 
@@ -81,7 +81,7 @@ u32 look(u32 n) { u32 k = n; while (k--) y = k; u32 r = x; while (n--) y = n; re
 func TestGoalsMet(t *testing.T) {
 	eachArch(t, func(t *testing.T, sys *emu.System) {
 		h := hunted(t, sys, race)
-		seed := rand.Uint64N(1 << 32)
+		seed := testseed.Of(t, 0)
 		for _, write := range []string{"", "one", "two"} {
 			p := h.pair(t, write, "look")
 			const runs = 100
@@ -123,7 +123,7 @@ u32 left(u32 n) { while (n--) common = n; x = 1; return y; }
 u32 right(u32 n) { y = 1; while (n--) common = n; return x; }`, []string{"left 4", "right 4"}})
 		a, b := h.pair(t, "right", "left"), h.pair(t, "left", "right")
 		c, d := h.pair(t, "", "left"), h.pair(t, "", "right")
-		seed := rand.Uint64N(1 << 32)
+		seed := testseed.Of(t, 0)
 		for i := range uint64(100) {
 			for _, goals := range [][]pair{{a, b}, {a, d}, {c, b}} {
 				r := h.run(t, seed+i, goal{pair: goals[0]}, goal{pair: goals[1]})
@@ -141,7 +141,7 @@ u32 right(u32 n) { y = 1; while (n--) common = n; return x; }`, []string{"left 4
 // other than runs do.
 func TestGoalsGivenUp(t *testing.T) {
 	eachArch(t, func(t *testing.T, sys *emu.System) {
-		seed := rand.Uint64N(1 << 32)
+		seed := testseed.Of(t, 0)
 		for _, p := range []program{
 			race,
 			{"spin", `

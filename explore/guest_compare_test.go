@@ -9,13 +9,11 @@ import (
 
 	"emurace/emu"
 	"emurace/internal/guestcode"
+	"emurace/internal/testseed"
 	"emurace/scenario"
 )
 
-var (
-	seed     = flag.Uint64("seed", 1, "seed of the first random program")
-	programs = flag.Uint64("programs", 0, "how many random programs, each of the next seed; 0 is as many as usual")
-)
+var programs = flag.Uint64("programs", 0, "how many random programs, each of the next seed; 0 is as many as usual")
 
 // randomProgram writes the functions f<seed>_<thread> and returns how many
 // threads there are.
@@ -135,8 +133,9 @@ func TestRandomPrograms(t *testing.T) {
 		count = *programs
 	}
 	eachArch(t, func(t *testing.T, sys *emu.System) {
-		traces, compared, end := uint64(0), uint64(0), *seed+count
-		for first := *seed; first < end; first += batch {
+		seed := testseed.Of(t, 1)
+		traces, compared, end := uint64(0), uint64(0), seed+count
+		for first := seed; first < end; first += batch {
 			begin, source := randomPrograms(t, sys, first, min(batch, end-first))
 			for s := first; s < min(first+batch, end); s++ {
 				g := begin(s)
@@ -146,7 +145,7 @@ func TestRandomPrograms(t *testing.T) {
 					compared++
 				}
 				if err := compareSearches(search, sleepSets(t, g), every); err != nil {
-					t.Errorf("%v\n%s\nrepeat with: go test ./explore -run '^TestRandomPrograms$/^%v$' -seed %d -programs 1", err, source(s), sys.Arch, s)
+					t.Errorf("seed %d (with -programs 1 nothing comes after it): %v\n%s", s, err, source(s))
 				}
 			}
 		}

@@ -2,7 +2,6 @@ package replay
 
 import (
 	"cmp"
-	"flag"
 	"math/rand/v2"
 	"slices"
 	"testing"
@@ -10,6 +9,7 @@ import (
 	gocmp "github.com/google/go-cmp/cmp"
 
 	"emurace/emu"
+	"emurace/internal/testseed"
 	"emurace/loader"
 	"emurace/scenario"
 )
@@ -145,23 +145,21 @@ func callOf(fn string, args ...uint64) scenario.Call {
 	return c
 }
 
-var heapSeed = flag.Uint64("heapseed", 1, "seed of the random tests of the heap")
-
 // TestHeapKnowsEveryBlock: two threads allocate, resize and free at random while
 // their calls are interleaved at random. At the end the heap's blocks in use are
 // those that the threads have, no two of them share a byte, each lies in a chunk
 // that can hold it, and the traced run was the same as one without.
 func TestHeapKnowsEveryBlock(t *testing.T) {
 	eachLibc(t, []string{"bullseye", "bookworm", "trixie", "forky"}, func(t *testing.T, suite string, arch loader.Arch) {
-		t.Logf("repeat with: go test ./replay -run '^TestHeapKnowsEveryBlock$' -heapseed %d", *heapSeed)
-		bodies := []churn{{*heapSeed, 60}, {*heapSeed + 1, 60}}
+		seed := testseed.Of(t, 1)
+		bodies := []churn{{seed, 60}, {seed + 1, 60}}
 		plan := &scenario.Plan{Threads: []scenario.Thread{{Name: scenario.Main, Body: bodies[0]}, {Name: "worker", Body: bodies[1]}}}
 		sys := system(t, suite, arch)
 		s, err := scenario.Start(sys, plan, 1)
 		must(t, err)
 		defer s.Close()
 		var schedule scenario.Schedule
-		r := rand.New(rand.NewPCG(*heapSeed, 2))
+		r := rand.New(rand.NewPCG(seed, 2))
 		for {
 			if _, over := s.Outcome(); over {
 				break

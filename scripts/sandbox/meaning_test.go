@@ -7,6 +7,8 @@ import (
 	"testing"
 
 	"go.starlark.net/starlark"
+
+	"emurace/internal/testseed"
 )
 
 // plain runs a program as the library does, without any guard.
@@ -136,7 +138,7 @@ func (w writer) program() string {
 
 // The same of programs at random. Many end in an error, which is to be the same too.
 func TestMeaningAtRandom(t *testing.T) {
-	n, seed := 8000, rand.Uint64()
+	n, seed := 8000, testseed.Of(t, 0)
 	if testing.Short() {
 		n = 1000
 	}
