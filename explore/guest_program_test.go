@@ -125,8 +125,16 @@ func (p program) starter(t testing.TB, sys *emu.System) func() (*scenario.Sessio
 // start is the program at the start of its race, with events wanted.
 func (p program) start(t testing.TB, sys *emu.System) *guest {
 	t.Helper()
+	return p.startWith(t, sys, nil)
+}
+
+// startWith is start with files of the process.
+func (p program) startWith(t testing.TB, sys *emu.System, files map[string][]byte) *guest {
+	t.Helper()
 	g := &guest{}
-	s, err := scenario.Start(sys, p.plan(t, sys.Arch, g), 1)
+	plan := p.plan(t, sys.Arch, g)
+	plan.Files = files
+	s, err := scenario.Start(sys, plan, 1)
 	must(t, err)
 	t.Cleanup(s.Close)
 	s.Limit = 100_000

@@ -3,6 +3,7 @@ package explore
 import (
 	"encoding/binary"
 	"errors"
+	"math"
 	"slices"
 	"testing"
 
@@ -63,11 +64,30 @@ func explored(t *testing.T, g *guest) *found {
 // made again because more bytes turned out to be shared.
 func exploredEach(t *testing.T, g *guest, look func()) *found {
 	t.Helper()
+	return exploredUpTo(t, g, math.MaxUint64, look)
+}
+
+// exploredUpTo is exploredEach, but gives up after so many runs, and what it has found
+// by then is not all.
+func exploredUpTo(t *testing.T, g *guest, most uint64, look func()) *found {
+	t.Helper()
+	tooMany := errors.New("too many runs")
 	return settled(t, g, func() *found {
 		f := newFound()
 		d := &subtree{s: g.s, keepGoing: true, known: g.s.Grown()}
-		d.tick = func(int) error { f.add(g); look(); return nil }
-		if err := d.search(&part{}); err != nil && !errors.Is(err, errGrown) {
+		d.tick = func(int) error {
+			if f.traces == most {
+				return tooMany
+			}
+			f.add(g)
+			look()
+			return nil
+		}
+		err := d.search(&part{})
+		if errors.Is(err, tooMany) {
+			return f
+		}
+		if err != nil && !errors.Is(err, errGrown) {
 			t.Fatal(err)
 		}
 		if d.total.Schedules != f.traces {

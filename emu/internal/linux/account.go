@@ -5,12 +5,12 @@ package linux
 
 // sysGetcpu tells that every thread runs on the first processor: there is one that
 // runs at a time.
-func sysGetcpu(k *Kernel, c *Call, _ *Result) (uint64, error) {
+func sysGetcpu(k *Kernel, c *Call, r *Result) (uint64, error) {
 	for _, addr := range c.Args[:2] {
 		if addr == 0 {
 			continue
 		}
-		if v, err := k.put(c, addr, make([]byte, 4)); err != nil || v != 0 {
+		if v, err := k.put(r, addr, make([]byte, 4)); err != nil || v != 0 {
 			return v, err
 		}
 	}
@@ -23,7 +23,7 @@ func (k *Kernel) used() uint64 { return k.Memory.Steps() }
 
 // sysGetrusage fills struct rusage of include/uapi/linux/resource.h: user time, and
 // no other use of anything.
-func sysGetrusage(k *Kernel, c *Call, _ *Result) (uint64, error) {
+func sysGetrusage(k *Kernel, c *Call, r *Result) (uint64, error) {
 	const self, children, thread = 0, -1, 1
 	b := make([]byte, 144)
 	switch int32(c.Args[0]) {
@@ -33,16 +33,16 @@ func sysGetrusage(k *Kernel, c *Call, _ *Result) (uint64, error) {
 	default:
 		return fail(EINVAL)
 	}
-	return k.put(c, c.Args[1], b)
+	return k.put(r, c.Args[1], b)
 }
 
 // ticks is USER_HZ: times counts hundredths of a second.
 const ticks = second / 100
 
-func sysTimes(k *Kernel, c *Call, _ *Result) (uint64, error) {
+func sysTimes(k *Kernel, c *Call, r *Result) (uint64, error) {
 	if c.Args[0] != 0 {
 		b := append(twoWords(k.used()/ticks, 0), twoWords(0, 0)...)
-		if v, err := k.put(c, c.Args[0], b); err != nil || v != 0 {
+		if v, err := k.put(r, c.Args[0], b); err != nil || v != 0 {
 			return v, err
 		}
 	}
@@ -75,7 +75,7 @@ func sysSchedGetparam(k *Kernel, c *Call, r *Result) (uint64, error) {
 	if v, err := sysSchedGetscheduler(k, c, r); err != nil || v != 0 {
 		return v, err
 	}
-	return k.put(c, c.Args[1], make([]byte, 4))
+	return k.put(r, c.Args[1], make([]byte, 4))
 }
 
 // sysSocket: there is no network, of any family.

@@ -29,14 +29,14 @@ func (k *Kernel) share(n int) FD {
 	return f
 }
 
-func sysDup(k *Kernel, c *Call, _ *Result) (uint64, error) {
-	return k.dup(c.Args[0], 0, 0)
+func sysDup(k *Kernel, c *Call, r *Result) (uint64, error) {
+	return k.dup(r, c.Args[0], 0, 0)
 }
 
 // dup gives a descriptor the lowest free number from least on too.
-func (k *Kernel) dup(fd, least, flags uint64) (uint64, error) {
+func (k *Kernel) dup(r *Result, fd, least, flags uint64) (uint64, error) {
 	n := int(int32(fd))
-	if _, ok := k.s.fd(n); !ok {
+	if _, ok := k.fd(r, n); !ok {
 		return fail(EBADF)
 	}
 	if least >= uint64(k.Limits.Files) {
@@ -46,13 +46,16 @@ func (k *Kernel) dup(fd, least, flags uint64) (uint64, error) {
 	for ; at < len(k.s.FDs) && k.s.FDs[at].Kind != fdClosed; at++ {
 	}
 	if at >= k.Limits.Files {
+		r.uses(ObjectFiles, 0, false)
 		return fail(EMFILE)
 	}
-	return k.place(n, at, flags)
+	return k.place(r, n, at, flags)
 }
 
 // place puts a copy of descriptor n at a number below the limit.
-func (k *Kernel) place(n, at int, flags uint64) (uint64, error) {
+func (k *Kernel) place(r *Result, n, at int, flags uint64) (uint64, error) {
+	r.uses(ObjectFiles, uint64(n)+1, true) // who reads of it moves another offset now
+	r.setsFD(at)
 	f := k.share(n)
 	f.Flags |= flags
 	s := k.mut()
@@ -63,27 +66,27 @@ func (k *Kernel) place(n, at int, flags uint64) (uint64, error) {
 	return uint64(at), nil
 }
 
-func sysDup2(k *Kernel, c *Call, _ *Result) (uint64, error) {
+func sysDup2(k *Kernel, c *Call, r *Result) (uint64, error) {
 	if n := int(int32(c.Args[0])); n == int(int32(c.Args[1])) {
-		if _, ok := k.s.fd(n); !ok {
+		if _, ok := k.fd(r, n); !ok {
 			return fail(EBADF)
 		}
 		return uint64(n), nil
 	}
-	return k.dupTo(c.Args[0], c.Args[1], 0)
+	return k.dupTo(r, c.Args[0], c.Args[1], 0)
 }
 
-func sysDup3(k *Kernel, c *Call, _ *Result) (uint64, error) {
+func sysDup3(k *Kernel, c *Call, r *Result) (uint64, error) {
 	if int32(c.Args[0]) == int32(c.Args[1]) || c.Args[2]&^oCloexec != 0 {
 		return fail(EINVAL)
 	}
-	return k.dupTo(c.Args[0], c.Args[1], c.Args[2])
+	return k.dupTo(r, c.Args[0], c.Args[1], c.Args[2])
 }
 
-func (k *Kernel) dupTo(from, to, flags uint64) (uint64, error) {
+func (k *Kernel) dupTo(r *Result, from, to, flags uint64) (uint64, error) {
 	n, at := int(int32(from)), int(int32(to))
-	if _, ok := k.s.fd(n); !ok || at < 0 || at >= k.Limits.Files {
+	if _, ok := k.fd(r, n); !ok || at < 0 || at >= k.Limits.Files {
 		return fail(EBADF)
 	}
-	return k.place(n, at, flags)
+	return k.place(r, n, at, flags)
 }

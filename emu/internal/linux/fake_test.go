@@ -37,6 +37,21 @@ type fakeMemory struct {
 	t     testing.TB
 	zones []*fakeZone
 	steps uint64
+	uses  []fakeUse // of all calls so far
+}
+
+// fakeUse is a range that a call reads, or changes in any way.
+type fakeUse struct {
+	addr, size uint64
+	write      bool
+}
+
+func (m *fakeMemory) Touch(_ int, addr, size uint64) error {
+	if m.View(addr, size) == nil {
+		return fmt.Errorf("fake: touch of %d bytes at %#x, where no zone is", size, addr)
+	}
+	m.uses = append(m.uses, fakeUse{addr, size, false})
+	return nil
 }
 
 func newMemory(t testing.TB) *fakeMemory {
@@ -97,10 +112,12 @@ func (m *fakeMemory) Store(_ int, addr uint64, b []byte) error {
 		return fmt.Errorf("fake: store of %d bytes at %#x, where nothing is mapped", len(b), addr)
 	}
 	copy(m.View(addr, uint64(len(b))), b)
+	m.uses = append(m.uses, fakeUse{addr, uint64(len(b)), true})
 	return nil
 }
 
 func (m *fakeMemory) setPages(what string, addr, size uint64, bits byte, before func(byte) bool) error {
+	m.uses = append(m.uses, fakeUse{addr, size, true})
 	z, off := m.zone(addr, size)
 	if z == nil || size == 0 || (addr|size)%loader.PageSize != 0 {
 		return fmt.Errorf("fake: %s [%#x, +%#x) is not whole pages of one zone", what, addr, size)

@@ -77,8 +77,8 @@ func fsErrno(err error) Errno {
 }
 
 // path resolves a path argument of an *at call to an absolute guest path.
-func (k *Kernel) path(dirfd int, addr uint64) (string, Errno) {
-	name, errno := k.cstring(addr)
+func (k *Kernel) path(r *Result, dirfd int, addr uint64) (string, Errno) {
+	name, errno := k.cstring(r, addr)
 	if errno != 0 {
 		return "", errno
 	}
@@ -91,7 +91,7 @@ func (k *Kernel) path(dirfd int, addr uint64) (string, Errno) {
 	if dirfd == atFdcwd {
 		return path.Join("/", name), 0
 	}
-	f, ok := k.s.fd(dirfd)
+	f, ok := k.fd(r, dirfd)
 	if !ok {
 		return "", EBADF
 	}
@@ -101,16 +101,16 @@ func (k *Kernel) path(dirfd int, addr uint64) (string, Errno) {
 	return path.Join(f.Path, name), 0
 }
 
-func sysOpenat(k *Kernel, c *Call, _ *Result) (uint64, error) {
-	return k.open(int(int32(c.Args[0])), c.Args[1], c.Args[2])
+func sysOpenat(k *Kernel, c *Call, r *Result) (uint64, error) {
+	return k.open(r, int(int32(c.Args[0])), c.Args[1], c.Args[2])
 }
 
-func sysOpen(k *Kernel, c *Call, _ *Result) (uint64, error) {
-	return k.open(atFdcwd, c.Args[0], c.Args[1])
+func sysOpen(k *Kernel, c *Call, r *Result) (uint64, error) {
+	return k.open(r, atFdcwd, c.Args[0], c.Args[1])
 }
 
-func (k *Kernel) open(dirfd int, name, flags uint64) (uint64, error) {
-	p, errno := k.path(dirfd, name)
+func (k *Kernel) open(r *Result, dirfd int, name, flags uint64) (uint64, error) {
+	p, errno := k.path(r, dirfd, name)
 	if errno != 0 {
 		return fail(errno)
 	}
@@ -129,7 +129,7 @@ func (k *Kernel) open(dirfd int, name, flags uint64) (uint64, error) {
 		if flags&k.directoryFlag() != 0 {
 			return fail(ENOTDIR)
 		}
-		return k.install(FD{Kind: fdNull, Path: p, Flags: flags})
+		return k.install(r, FD{Kind: fdNull, Path: p, Flags: flags})
 	}
 	if info.Dir && flags&(oAccmode|oCreat) != 0 {
 		return fail(EISDIR)
@@ -144,7 +144,7 @@ func (k *Kernel) open(dirfd int, name, flags uint64) (uint64, error) {
 	} else if _, err := k.Files.File(p); err != nil {
 		return fail(fsErrno(err))
 	}
-	return k.install(FD{Kind: kind, Path: p, Flags: flags})
+	return k.install(r, FD{Kind: kind, Path: p, Flags: flags})
 }
 
 // uncreatable is why a file that is not there cannot be made: above all else, its
@@ -171,55 +171,62 @@ func (k *Kernel) directoryFlag() uint64 {
 	return 0o200000
 }
 
-func (k *Kernel) install(f FD) (uint64, error) {
+func (k *Kernel) install(r *Result, f FD) (uint64, error) {
 	s := k.mut()
 	for i := range s.FDs {
 		if s.FDs[i].Kind == fdClosed {
+			r.setsFD(i)
 			s.FDs[i] = f
 			return uint64(i), nil
 		}
 	}
 	if len(s.FDs) >= k.Limits.Files {
+		r.uses(ObjectFiles, 0, false)
 		return fail(EMFILE)
 	}
+	r.setsFD(len(s.FDs))
 	s.FDs = append(s.FDs, f)
 	return uint64(len(s.FDs) - 1), nil
 }
 
-func sysClose(k *Kernel, c *Call, _ *Result) (uint64, error) {
+func sysClose(k *Kernel, c *Call, r *Result) (uint64, error) {
 	n := int(int32(c.Args[0]))
-	if _, ok := k.s.fd(n); !ok {
+	if _, ok := k.fd(r, n); !ok {
 		return fail(EBADF)
 	}
+	r.setsFD(n)
 	k.mut().FDs[n] = FD{}
 	return 0, nil
 }
 
-func sysRead(k *Kernel, c *Call, _ *Result) (uint64, error) {
+func sysRead(k *Kernel, c *Call, r *Result) (uint64, error) {
 	n := int(int32(c.Args[0]))
-	f, ok := k.s.fd(n)
+	f, ok := k.fd(r, n)
 	if !ok {
 		return fail(EBADF)
 	}
-	v, err := k.readAt(c.Thread, f, c.Args[1], c.Args[2], f.Offset)
+	if f.Kind == fdFile {
+		r.usesOffset(n, f)
+	}
+	v, err := k.readAt(r, f, c.Args[1], c.Args[2], f.Offset)
 	if err == nil && int64(v) > 0 {
 		k.seek(n, f.Offset+int64(v))
 	}
 	return v, err
 }
 
-func sysPread(k *Kernel, c *Call, _ *Result) (uint64, error) {
-	f, ok := k.s.fd(int(int32(c.Args[0])))
+func sysPread(k *Kernel, c *Call, r *Result) (uint64, error) {
+	f, ok := k.fd(r, int(int32(c.Args[0])))
 	if !ok {
 		return fail(EBADF)
 	}
 	if int64(c.Args[3]) < 0 {
 		return fail(EINVAL)
 	}
-	return k.readAt(c.Thread, f, c.Args[1], c.Args[2], int64(c.Args[3]))
+	return k.readAt(r, f, c.Args[1], c.Args[2], int64(c.Args[3]))
 }
 
-func (k *Kernel) readAt(thread int, f FD, addr, size uint64, at int64) (uint64, error) {
+func (k *Kernel) readAt(r *Result, f FD, addr, size uint64, at int64) (uint64, error) {
 	switch f.Kind {
 	case fdInput:
 		return 0, nil
@@ -243,16 +250,16 @@ func (k *Kernel) readAt(thread int, f FD, addr, size uint64, at int64) (uint64, 
 	}
 	data = data[at:]
 	data = data[:min(uint64(len(data)), size)]
-	ok, err := k.write(thread, addr, data)
+	ok, err := k.write(r, addr, data)
 	if err != nil || ok {
 		return uint64(len(data)), err
 	}
 	return fail(EFAULT)
 }
 
-func sysLseek(k *Kernel, c *Call, _ *Result) (uint64, error) {
+func sysLseek(k *Kernel, c *Call, r *Result) (uint64, error) {
 	n := int(int32(c.Args[0]))
-	f, ok := k.s.fd(n)
+	f, ok := k.fd(r, n)
 	if !ok {
 		return fail(EBADF)
 	}
@@ -262,6 +269,7 @@ func sysLseek(k *Kernel, c *Call, _ *Result) (uint64, error) {
 	if f.Kind != fdFile {
 		return fail(ESPIPE)
 	}
+	r.usesOffset(n, f)
 	data, err := k.Files.File(f.Path)
 	if err != nil {
 		return fail(fsErrno(err))
@@ -284,14 +292,14 @@ func sysLseek(k *Kernel, c *Call, _ *Result) (uint64, error) {
 	return uint64(to), nil
 }
 
-func sysWrite(k *Kernel, c *Call, _ *Result) (uint64, error) {
-	return k.writeOut(c, int(int32(c.Args[0])), c.Args[1], c.Args[2])
+func sysWrite(k *Kernel, c *Call, r *Result) (uint64, error) {
+	return k.writeOut(r, int(int32(c.Args[0])), c.Args[1], c.Args[2])
 }
 
 // writeOut keeps what is written to standard output and error, up to the
 // limit; what is beyond is accepted and forgotten, as a terminal would.
-func (k *Kernel) writeOut(c *Call, n int, addr, size uint64) (uint64, error) {
-	f, ok := k.s.fd(n)
+func (k *Kernel) writeOut(r *Result, n int, addr, size uint64) (uint64, error) {
+	f, ok := k.fd(r, n)
 	null := f.Kind == fdNull && f.Flags&oAccmode != 0
 	if !ok || f.Kind != fdOutput && f.Kind != fdError && !null {
 		return fail(EBADF)
@@ -300,21 +308,23 @@ func (k *Kernel) writeOut(c *Call, n int, addr, size uint64) (uint64, error) {
 	if null {
 		return size, nil // unread, as write_null of drivers/char/mem.c has it
 	}
-	b, ok := k.read(addr, size)
+	b, ok := k.view(r, addr, size)
 	if !ok {
 		return fail(EFAULT)
 	}
+	r.uses(ObjectOutput, 0, true)
 	have := 0
 	for _, o := range k.s.Output {
 		have += len(o.Data)
 	}
 	if keep := min(len(b), k.Limits.Output-have); keep > 0 {
+		k.touch(r, addr, uint64(keep))
 		s := k.mut()
 		fd := 1
 		if f.Kind == fdError {
 			fd = 2
 		}
-		s.Output = append(s.Output, Chunk{FD: fd, Thread: c.Thread, Data: append([]byte(nil), b[:keep]...)})
+		s.Output = append(s.Output, Chunk{FD: fd, Thread: r.thread, Data: append([]byte(nil), b[:keep]...)})
 	}
 	return size, nil
 }
@@ -322,18 +332,18 @@ func (k *Kernel) writeOut(c *Call, n int, addr, size uint64) (uint64, error) {
 // maxIov is UIO_MAXIOV of include/uapi/linux/uio.h.
 const maxIov = 1024
 
-func sysWritev(k *Kernel, c *Call, _ *Result) (uint64, error) {
+func sysWritev(k *Kernel, c *Call, r *Result) (uint64, error) {
 	count := c.Args[2]
 	if count > maxIov {
 		return fail(EINVAL)
 	}
 	total := uint64(0)
 	for i := range count {
-		iov, ok := k.read(c.Args[1]+16*i, 16)
+		iov, ok := k.read(r, c.Args[1]+16*i, 16)
 		if !ok {
 			return fail(EFAULT)
 		}
-		v, err := k.writeOut(c, int(int32(c.Args[0])), le.Uint64(iov), le.Uint64(iov[8:]))
+		v, err := k.writeOut(r, int(int32(c.Args[0])), le.Uint64(iov), le.Uint64(iov[8:]))
 		if err != nil || int64(v) < 0 {
 			if total > 0 && err == nil {
 				break // as far as it went
@@ -345,16 +355,16 @@ func sysWritev(k *Kernel, c *Call, _ *Result) (uint64, error) {
 	return total, nil
 }
 
-func sysReadlinkat(k *Kernel, c *Call, _ *Result) (uint64, error) {
-	return k.readlink(c, int(int32(c.Args[0])), c.Args[1], c.Args[2], c.Args[3])
+func sysReadlinkat(k *Kernel, c *Call, r *Result) (uint64, error) {
+	return k.readlink(r, int(int32(c.Args[0])), c.Args[1], c.Args[2], c.Args[3])
 }
 
-func sysReadlink(k *Kernel, c *Call, _ *Result) (uint64, error) {
-	return k.readlink(c, atFdcwd, c.Args[0], c.Args[1], c.Args[2])
+func sysReadlink(k *Kernel, c *Call, r *Result) (uint64, error) {
+	return k.readlink(r, atFdcwd, c.Args[0], c.Args[1], c.Args[2])
 }
 
-func (k *Kernel) readlink(c *Call, dirfd int, name, buf, size uint64) (uint64, error) {
-	p, errno := k.path(dirfd, name)
+func (k *Kernel) readlink(r *Result, dirfd int, name, buf, size uint64) (uint64, error) {
+	p, errno := k.path(r, dirfd, name)
 	if errno != 0 {
 		return fail(errno)
 	}
@@ -370,33 +380,33 @@ func (k *Kernel) readlink(c *Call, dirfd int, name, buf, size uint64) (uint64, e
 		return fail(fsErrno(err))
 	}
 	b := []byte(target)[:min(uint64(len(target)), size)]
-	ok, err := k.write(c.Thread, buf, b)
+	ok, err := k.write(r, buf, b)
 	if err != nil || ok {
 		return uint64(len(b)), err
 	}
 	return fail(EFAULT)
 }
 
-func sysGetcwd(k *Kernel, c *Call, _ *Result) (uint64, error) {
+func sysGetcwd(k *Kernel, c *Call, r *Result) (uint64, error) {
 	if c.Args[1] < 2 {
 		return fail(ERANGE)
 	}
-	if v, err := k.put(c, c.Args[0], []byte("/\x00")); err != nil || v != 0 {
+	if v, err := k.put(r, c.Args[0], []byte("/\x00")); err != nil || v != 0 {
 		return v, err
 	}
 	return 2, nil
 }
 
-func sysFaccessat(k *Kernel, c *Call, _ *Result) (uint64, error) {
-	return k.access(int(int32(c.Args[0])), c.Args[1], c.Args[2])
+func sysFaccessat(k *Kernel, c *Call, r *Result) (uint64, error) {
+	return k.access(r, int(int32(c.Args[0])), c.Args[1], c.Args[2])
 }
 
-func sysAccess(k *Kernel, c *Call, _ *Result) (uint64, error) {
-	return k.access(atFdcwd, c.Args[0], c.Args[1])
+func sysAccess(k *Kernel, c *Call, r *Result) (uint64, error) {
+	return k.access(r, atFdcwd, c.Args[0], c.Args[1])
 }
 
-func (k *Kernel) access(dirfd int, name, want uint64) (uint64, error) {
-	info, _, errno := k.stat(dirfd, name, 0)
+func (k *Kernel) access(r *Result, dirfd int, name, want uint64) (uint64, error) {
+	info, _, errno := k.stat(r, dirfd, name, 0)
 	switch {
 	case errno != 0:
 		return fail(errno)
@@ -411,16 +421,16 @@ func (k *Kernel) access(dirfd int, name, want uint64) (uint64, error) {
 }
 
 // sysFcntl serves F_DUPFD and F_DUPFD_CLOEXEC, F_GETFD, F_SETFD, F_GETFL and F_SETFL.
-func sysFcntl(k *Kernel, c *Call, _ *Result) (uint64, error) {
-	f, ok := k.s.fd(int(int32(c.Args[0])))
+func sysFcntl(k *Kernel, c *Call, r *Result) (uint64, error) {
+	f, ok := k.fd(r, int(int32(c.Args[0])))
 	if !ok {
 		return fail(EBADF)
 	}
 	switch c.Args[1] {
 	case fDupfd:
-		return k.dup(c.Args[0], c.Args[2], 0)
+		return k.dup(r, c.Args[0], c.Args[2], 0)
 	case fDupfdCloexec:
-		return k.dup(c.Args[0], c.Args[2], oCloexec)
+		return k.dup(r, c.Args[0], c.Args[2], oCloexec)
 	case 1:
 		if f.Flags&oCloexec != 0 {
 			return 1, nil
@@ -428,6 +438,7 @@ func sysFcntl(k *Kernel, c *Call, _ *Result) (uint64, error) {
 		return 0, nil
 	case 2:
 		// FD_CLOEXEC is the only flag of a descriptor.
+		r.uses(ObjectFiles, uint64(uint32(c.Args[0]))+1, true)
 		k.mut().FDs[int(int32(c.Args[0]))].Flags = f.Flags&^oCloexec | c.Args[2]&1*oCloexec
 		return 0, nil
 	case 4:
@@ -441,8 +452,8 @@ func sysFcntl(k *Kernel, c *Call, _ *Result) (uint64, error) {
 	return fail(EINVAL)
 }
 
-func sysIoctl(k *Kernel, c *Call, _ *Result) (uint64, error) {
-	if _, ok := k.s.fd(int(int32(c.Args[0]))); !ok {
+func sysIoctl(k *Kernel, c *Call, r *Result) (uint64, error) {
+	if _, ok := k.fd(r, int(int32(c.Args[0]))); !ok {
 		return fail(EBADF)
 	}
 	return fail(ENOTTY)

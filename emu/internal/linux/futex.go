@@ -42,7 +42,7 @@ func sysFutex(k *Kernel, c *Call, r *Result) (uint64, error) {
 	case futexWait, futexWaitBitset:
 		return k.wait(c, r, addr, val, mask, op)
 	case futexWake, futexWakeBitset:
-		r.Objects = append(r.Objects, Object{Class: ObjectFutex, ID: addr, Write: true})
+		r.uses(ObjectFutex, addr, true)
 		n, err := k.wake(addr, int(int32(val)), mask)
 		return uint64(n), err
 	case futexRequeue, futexCmpRequeue:
@@ -62,22 +62,20 @@ func futexName(cmd uint64) string {
 }
 
 func (k *Kernel) wait(c *Call, r *Result, addr uint64, val, mask uint32, op uint64) (uint64, error) {
-	b, ok := k.read(addr, 4)
+	b, ok := k.read(r, addr, 4)
 	if !ok {
 		return fail(EFAULT)
-	}
-	if err := k.touch(c.Thread, addr, 4); err != nil {
-		return 0, err
 	}
 	if le.Uint32(b) != val {
 		return fail(EAGAIN)
 	}
 	w := Waiter{Thread: c.Thread, Addr: addr, Mask: mask}
 	if c.Args[3] != 0 {
-		t, errno := k.timespec(c.Args[3])
+		t, errno := k.timespec(r, c.Args[3])
 		if errno != 0 {
 			return fail(errno)
 		}
+		r.uses(ObjectClock, 0, false)
 		// WAIT's timeout is relative, WAIT_BITSET's absolute on one of two
 		// clocks.
 		switch {
@@ -92,7 +90,7 @@ func (k *Kernel) wait(c *Call, r *Result, addr uint64, val, mask uint32, op uint
 			return fail(ETIMEDOUT)
 		}
 	}
-	r.Objects = append(r.Objects, Object{Class: ObjectFutex, ID: addr, Write: true})
+	r.uses(ObjectFutex, addr, true)
 	s := k.mut()
 	s.Tasks[c.Thread].Status = Blocked
 	s.Waiters = append(s.Waiters, w)
@@ -128,18 +126,16 @@ func (k *Kernel) requeue(c *Call, r *Result, compare bool) (uint64, error) {
 		return fail(EINVAL)
 	}
 	if compare {
-		b, ok := k.read(from, 4)
+		b, ok := k.read(r, from, 4)
 		if !ok {
 			return fail(EFAULT)
-		}
-		if err := k.touch(c.Thread, from, 4); err != nil {
-			return 0, err
 		}
 		if le.Uint32(b) != uint32(c.Args[5]) {
 			return fail(EAGAIN)
 		}
 	}
-	r.Objects = append(r.Objects, Object{Class: ObjectFutex, ID: from, Write: true}, Object{Class: ObjectFutex, ID: to, Write: true})
+	r.uses(ObjectFutex, from, true)
+	r.uses(ObjectFutex, to, true)
 	n, err := k.wake(from, int(wake), matchAny)
 	if err != nil {
 		return 0, err

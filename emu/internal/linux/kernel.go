@@ -214,6 +214,9 @@ type Result struct {
 	Name   string
 	// Objects are the kernel objects that the call used, memory apart.
 	Objects []Object
+
+	thread int   // that made the call
+	failed error // see touch
 }
 
 // Do carries out a system call. The error is the emulator's own, never the
@@ -231,9 +234,12 @@ func (k *Kernel) Do(c Call) (Result, error) {
 		value := negated(ENOSYS)
 		return Result{Value: value, Name: name}, k.Threads.SetResult(c.Thread, value)
 	}
-	r := Result{Name: e.name}
+	r := Result{Name: e.name, thread: c.Thread}
 	r.note()
 	v, err := e.do(k, &c, &r)
+	if err == nil {
+		err = r.failed
+	}
 	if err != nil {
 		return r, fmt.Errorf("%s: %w", e.name, err)
 	}
@@ -250,24 +256,33 @@ func negated(e Errno) uint64 { return uint64(-int64(e)) }
 func fail(e Errno) (uint64, error) { return negated(e), nil }
 
 // read returns a copy of guest memory, if the guest may read it.
-func (k *Kernel) read(addr, size uint64) ([]byte, bool) {
-	if !k.Memory.Allows(addr, size, loader.ProtRead) {
+func (k *Kernel) read(r *Result, addr, size uint64) ([]byte, bool) {
+	b, ok := k.view(r, addr, size)
+	if ok {
+		k.touch(r, addr, size)
+	}
+	return b, ok
+}
+
+// view is read for those who note themselves what of it they look at.
+func (k *Kernel) view(r *Result, addr, size uint64) ([]byte, bool) {
+	if !k.allows(r, addr, size, loader.ProtRead) {
 		return nil, false
 	}
 	return k.Memory.View(addr, size), true
 }
 
 // write stores into guest memory, if the guest may write it; false is EFAULT.
-func (k *Kernel) write(thread int, addr uint64, b []byte) (bool, error) {
-	if !k.Memory.Allows(addr, uint64(len(b)), loader.ProtWrite) {
+func (k *Kernel) write(r *Result, addr uint64, b []byte) (bool, error) {
+	if !k.allows(r, addr, uint64(len(b)), loader.ProtWrite) {
 		return false, nil
 	}
-	return true, k.Memory.Store(thread, addr, b)
+	return true, k.Memory.Store(r.thread, addr, b)
 }
 
 // put stores a result structure and returns 0 or EFAULT.
-func (k *Kernel) put(c *Call, addr uint64, b []byte) (uint64, error) {
-	ok, err := k.write(c.Thread, addr, b)
+func (k *Kernel) put(r *Result, addr uint64, b []byte) (uint64, error) {
+	ok, err := k.write(r, addr, b)
 	if err != nil || ok {
 		return 0, err
 	}
@@ -278,15 +293,20 @@ func (k *Kernel) put(c *Call, addr uint64, b []byte) (uint64, error) {
 const pathMax = 4096
 
 // cstring reads a NUL-terminated string of at most pathMax bytes.
-func (k *Kernel) cstring(addr uint64) (string, Errno) {
+func (k *Kernel) cstring(r *Result, addr uint64) (string, Errno) {
 	var b []byte
 	for len(b) < pathMax {
 		n := min(loader.PageSize-addr%loader.PageSize, uint64(pathMax-len(b)))
-		part, ok := k.read(addr, n)
+		part, ok := k.view(r, addr, n)
 		if !ok {
 			return "", EFAULT
 		}
-		if i := slices.Index(part, 0); i >= 0 {
+		i := slices.Index(part, 0)
+		if i >= 0 {
+			n = uint64(i) + 1
+		}
+		k.touch(r, addr, n)
+		if i >= 0 {
 			return string(append(b, part[:i]...)), 0
 		}
 		b = append(b, part...)

@@ -16,8 +16,8 @@ const bootTime = 1_600_000_000 * second
 // was slept.
 func (k *Kernel) monotonic() uint64 { return k.Memory.Steps() + k.s.Sleep + second }
 
-func (k *Kernel) timespec(addr uint64) (uint64, Errno) {
-	b, ok := k.read(addr, 16)
+func (k *Kernel) timespec(r *Result, addr uint64) (uint64, Errno) {
+	b, ok := k.read(r, addr, 16)
 	if !ok {
 		return 0, EFAULT
 	}
@@ -44,36 +44,36 @@ func (k *Kernel) clock(id uint64) (uint64, bool) {
 	return 0, false
 }
 
-func sysClockGettime(k *Kernel, c *Call, _ *Result) (uint64, error) {
+func sysClockGettime(k *Kernel, c *Call, r *Result) (uint64, error) {
 	t, ok := k.clock(c.Args[0])
 	if !ok {
 		return fail(EINVAL)
 	}
-	return k.put(c, c.Args[1], twoWords(t/second, t%second))
+	return k.put(r, c.Args[1], twoWords(t/second, t%second))
 }
 
-func sysClockGetres(k *Kernel, c *Call, _ *Result) (uint64, error) {
+func sysClockGetres(k *Kernel, c *Call, r *Result) (uint64, error) {
 	if _, ok := k.clock(c.Args[0]); !ok {
 		return fail(EINVAL)
 	}
 	if c.Args[1] == 0 {
 		return 0, nil
 	}
-	return k.put(c, c.Args[1], twoWords(0, 1))
+	return k.put(r, c.Args[1], twoWords(0, 1))
 }
 
-func sysGettimeofday(k *Kernel, c *Call, _ *Result) (uint64, error) {
+func sysGettimeofday(k *Kernel, c *Call, r *Result) (uint64, error) {
 	t := bootTime + k.monotonic()
 	if c.Args[0] == 0 {
 		return 0, nil
 	}
-	return k.put(c, c.Args[0], twoWords(t/second, t%second/1000))
+	return k.put(r, c.Args[0], twoWords(t/second, t%second/1000))
 }
 
-func sysTime(k *Kernel, c *Call, _ *Result) (uint64, error) {
+func sysTime(k *Kernel, c *Call, r *Result) (uint64, error) {
 	t := (bootTime + k.monotonic()) / second
 	if c.Args[0] != 0 {
-		if v, err := k.put(c, c.Args[0], le.AppendUint64(nil, t)); err != nil || v != 0 {
+		if v, err := k.put(r, c.Args[0], le.AppendUint64(nil, t)); err != nil || v != 0 {
 			return v, err
 		}
 	}
@@ -82,8 +82,8 @@ func sysTime(k *Kernel, c *Call, _ *Result) (uint64, error) {
 
 // sleep moves the clock on. The sleeping thread stays runnable: when it goes
 // on is the schedule's business, not the clock's.
-func (k *Kernel) sleep(addr uint64, absolute bool, clock uint64) (uint64, error) {
-	t, errno := k.timespec(addr)
+func (k *Kernel) sleep(r *Result, addr uint64, absolute bool, clock uint64) (uint64, error) {
+	t, errno := k.timespec(r, addr)
 	if errno != 0 {
 		return fail(errno)
 	}
@@ -106,16 +106,16 @@ func (k *Kernel) advance(ns uint64) {
 	s.Sleep += min(ns, most-s.Sleep)
 }
 
-func sysNanosleep(k *Kernel, c *Call, _ *Result) (uint64, error) {
-	return k.sleep(c.Args[0], false, 1)
+func sysNanosleep(k *Kernel, c *Call, r *Result) (uint64, error) {
+	return k.sleep(r, c.Args[0], false, 1)
 }
 
-func sysClockNanosleep(k *Kernel, c *Call, _ *Result) (uint64, error) {
-	return k.sleep(c.Args[2], c.Args[1]&1 != 0, c.Args[0])
+func sysClockNanosleep(k *Kernel, c *Call, r *Result) (uint64, error) {
+	return k.sleep(r, c.Args[2], c.Args[1]&1 != 0, c.Args[0])
 }
 
 // sysGetrandom hands out SHA-256 of seed and a running number.
-func sysGetrandom(k *Kernel, c *Call, _ *Result) (uint64, error) {
+func sysGetrandom(k *Kernel, c *Call, r *Result) (uint64, error) {
 	n := min(c.Args[1], 256)
 	var b []byte
 	s := k.mut()
@@ -124,14 +124,14 @@ func sysGetrandom(k *Kernel, c *Call, _ *Result) (uint64, error) {
 		s.Random++
 		b = append(b, sum[:]...)
 	}
-	if v, err := k.put(c, c.Args[0], b[:n]); err != nil || v != 0 {
+	if v, err := k.put(r, c.Args[0], b[:n]); err != nil || v != 0 {
 		return v, err
 	}
 	return n, nil
 }
 
 // sysUname fills struct new_utsname: six fields of 65 bytes.
-func sysUname(k *Kernel, c *Call, _ *Result) (uint64, error) {
+func sysUname(k *Kernel, c *Call, r *Result) (uint64, error) {
 	b := make([]byte, 6*65)
 	machine := "aarch64"
 	if k.Arch == loader.AMD64 {
@@ -140,22 +140,22 @@ func sysUname(k *Kernel, c *Call, _ *Result) (uint64, error) {
 	for i, s := range []string{"Linux", "emurace", "6.1.0", "#1 emurace", machine, "(none)"} {
 		copy(b[65*i:], s)
 	}
-	return k.put(c, c.Args[0], b)
+	return k.put(r, c.Args[0], b)
 }
 
 // sysPrlimit64 shows an 8 MiB stack and no other limit, and refuses changes.
-func sysPrlimit64(k *Kernel, c *Call, _ *Result) (uint64, error) {
+func sysPrlimit64(k *Kernel, c *Call, r *Result) (uint64, error) {
 	if c.Args[2] != 0 {
 		return fail(EPERM)
 	}
-	return k.rlimit(c, c.Args[1], c.Args[3])
+	return k.rlimit(r, c.Args[1], c.Args[3])
 }
 
-func sysGetrlimit(k *Kernel, c *Call, _ *Result) (uint64, error) {
-	return k.rlimit(c, c.Args[0], c.Args[1])
+func sysGetrlimit(k *Kernel, c *Call, r *Result) (uint64, error) {
+	return k.rlimit(r, c.Args[0], c.Args[1])
 }
 
-func (k *Kernel) rlimit(c *Call, resource, buf uint64) (uint64, error) {
+func (k *Kernel) rlimit(r *Result, resource, buf uint64) (uint64, error) {
 	const stack, count, infinity = 3, 16, ^uint64(0)
 	if resource >= count {
 		return fail(EINVAL)
@@ -167,19 +167,19 @@ func (k *Kernel) rlimit(c *Call, resource, buf uint64) (uint64, error) {
 	if resource == stack {
 		soft = 8 << 20
 	}
-	return k.put(c, buf, twoWords(soft, infinity))
+	return k.put(r, buf, twoWords(soft, infinity))
 }
 
 // sysSysinfo fills struct sysinfo of include/uapi/linux/sysinfo.h: one GiB of
 // memory, half of it free.
-func sysSysinfo(k *Kernel, c *Call, _ *Result) (uint64, error) {
+func sysSysinfo(k *Kernel, c *Call, r *Result) (uint64, error) {
 	b := make([]byte, 112)
 	le.PutUint64(b, k.monotonic()/second)
 	le.PutUint64(b[32:], 1<<30)
 	le.PutUint64(b[40:], 1<<29)
 	le.PutUint16(b[80:], 1)
 	le.PutUint32(b[104:], 1)
-	return k.put(c, c.Args[0], b)
+	return k.put(r, c.Args[0], b)
 }
 
 // Handler is what rt_sigaction was last given for a signal: struct sigaction
@@ -189,7 +189,7 @@ type Handler [32]byte
 // MaxSignal is the highest signal number; 9 and 19 (SIGKILL, SIGSTOP) cannot be handled.
 const MaxSignal = 64
 
-func sysRtSigaction(k *Kernel, c *Call, _ *Result) (uint64, error) {
+func sysRtSigaction(k *Kernel, c *Call, r *Result) (uint64, error) {
 	sig, act, old := c.Args[0], c.Args[1], c.Args[2]
 	// handler, flags, restorer, mask on amd64; arm64 has no restorer in
 	// between but the same layout, since its libc defines one.
@@ -201,7 +201,7 @@ func sysRtSigaction(k *Kernel, c *Call, _ *Result) (uint64, error) {
 	}
 	before := k.s.Handlers[int(sig)]
 	if act != 0 {
-		b, ok := k.read(act, uint64(len(before)))
+		b, ok := k.read(r, act, uint64(len(before)))
 		if !ok {
 			return fail(EFAULT)
 		}
@@ -214,10 +214,10 @@ func sysRtSigaction(k *Kernel, c *Call, _ *Result) (uint64, error) {
 	if old == 0 {
 		return 0, nil
 	}
-	return k.put(c, old, before[:])
+	return k.put(r, old, before[:])
 }
 
-func sysRtSigprocmask(k *Kernel, c *Call, _ *Result) (uint64, error) {
+func sysRtSigprocmask(k *Kernel, c *Call, r *Result) (uint64, error) {
 	how, set, old := c.Args[0], c.Args[1], c.Args[2]
 	if c.Args[3] != 8 {
 		return fail(EINVAL)
@@ -225,7 +225,7 @@ func sysRtSigprocmask(k *Kernel, c *Call, _ *Result) (uint64, error) {
 	mask := k.s.Tasks[c.Thread].SigMask
 	before := mask
 	if set != 0 {
-		b, ok := k.read(set, 8)
+		b, ok := k.read(r, set, 8)
 		if !ok {
 			return fail(EFAULT)
 		}
@@ -245,13 +245,13 @@ func sysRtSigprocmask(k *Kernel, c *Call, _ *Result) (uint64, error) {
 	if old == 0 {
 		return 0, nil
 	}
-	return k.put(c, old, le.AppendUint64(nil, before))
+	return k.put(r, old, le.AppendUint64(nil, before))
 }
 
-func sysSigaltstack(k *Kernel, c *Call, _ *Result) (uint64, error) {
+func sysSigaltstack(k *Kernel, c *Call, r *Result) (uint64, error) {
 	before := k.s.Tasks[c.Thread].AltStack
 	if c.Args[0] != 0 {
-		b, ok := k.read(c.Args[0], 24)
+		b, ok := k.read(r, c.Args[0], 24)
 		if !ok {
 			return fail(EFAULT)
 		}
@@ -260,7 +260,7 @@ func sysSigaltstack(k *Kernel, c *Call, _ *Result) (uint64, error) {
 	if c.Args[1] == 0 {
 		return 0, nil
 	}
-	return k.put(c, c.Args[1], before[:])
+	return k.put(r, c.Args[1], before[:])
 }
 
 func sysTgkill(k *Kernel, c *Call, r *Result) (uint64, error) {

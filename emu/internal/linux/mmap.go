@@ -157,7 +157,7 @@ func (s *State) inLayout(start, size uint64) bool {
 // lowest is Linux's default vm.mmap_min_addr.
 const lowest = 0x10000
 
-func sysMmap(k *Kernel, c *Call, _ *Result) (uint64, error) {
+func sysMmap(k *Kernel, c *Call, r *Result) (uint64, error) {
 	addr, length, prot, flags := c.Args[0], c.Args[1], c.Args[2], c.Args[3]
 	fd, offset := int(int32(c.Args[4])), c.Args[5]
 	size := pageUp(length)
@@ -170,7 +170,7 @@ func sysMmap(k *Kernel, c *Call, _ *Result) (uint64, error) {
 	v := VMA{Prot: loader.Prot(prot & protMask)}
 	var content []byte
 	if flags&mapAnonymous == 0 {
-		f, ok := k.s.fd(fd)
+		f, ok := k.fd(r, fd)
 		if ok && f.Kind != fdFile {
 			return fail(ENODEV)
 		}

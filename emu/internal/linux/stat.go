@@ -7,10 +7,10 @@ import (
 )
 
 // stat describes a descriptor or a path.
-func (k *Kernel) stat(dirfd int, name, flags uint64) (FileInfo, string, Errno) {
+func (k *Kernel) stat(r *Result, dirfd int, name, flags uint64) (FileInfo, string, Errno) {
 	if flags&atEmpty != 0 {
-		if s, errno := k.cstring(name); errno == 0 && s == "" {
-			f, ok := k.s.fd(dirfd)
+		if s, errno := k.cstring(r, name); errno == 0 && s == "" {
+			f, ok := k.fd(r, dirfd)
 			switch {
 			case !ok:
 				return FileInfo{}, "", EBADF
@@ -21,7 +21,7 @@ func (k *Kernel) stat(dirfd int, name, flags uint64) (FileInfo, string, Errno) {
 			return FileInfo{Size: -1}, "", 0
 		}
 	}
-	p, errno := k.path(dirfd, name)
+	p, errno := k.path(r, dirfd, name)
 	if errno != 0 {
 		return FileInfo{}, "", errno
 	}
@@ -98,28 +98,28 @@ func (k *Kernel) statBytes(i FileInfo, p string) []byte {
 	return b[:128]
 }
 
-func (k *Kernel) putStat(c *Call, dirfd int, name, buf, flags uint64) (uint64, error) {
-	info, p, errno := k.stat(dirfd, name, flags)
+func (k *Kernel) putStat(r *Result, dirfd int, name, buf, flags uint64) (uint64, error) {
+	info, p, errno := k.stat(r, dirfd, name, flags)
 	if errno != 0 {
 		return fail(errno)
 	}
-	return k.put(c, buf, k.statBytes(info, p))
+	return k.put(r, buf, k.statBytes(info, p))
 }
 
-func sysNewfstatat(k *Kernel, c *Call, _ *Result) (uint64, error) {
-	return k.putStat(c, int(int32(c.Args[0])), c.Args[1], c.Args[2], c.Args[3])
+func sysNewfstatat(k *Kernel, c *Call, r *Result) (uint64, error) {
+	return k.putStat(r, int(int32(c.Args[0])), c.Args[1], c.Args[2], c.Args[3])
 }
 
-func sysStat(k *Kernel, c *Call, _ *Result) (uint64, error) {
-	return k.putStat(c, atFdcwd, c.Args[0], c.Args[1], 0)
+func sysStat(k *Kernel, c *Call, r *Result) (uint64, error) {
+	return k.putStat(r, atFdcwd, c.Args[0], c.Args[1], 0)
 }
 
-func sysLstat(k *Kernel, c *Call, _ *Result) (uint64, error) {
-	return k.putStat(c, atFdcwd, c.Args[0], c.Args[1], atNofollow)
+func sysLstat(k *Kernel, c *Call, r *Result) (uint64, error) {
+	return k.putStat(r, atFdcwd, c.Args[0], c.Args[1], atNofollow)
 }
 
-func sysFstat(k *Kernel, c *Call, _ *Result) (uint64, error) {
-	f, ok := k.s.fd(int(int32(c.Args[0])))
+func sysFstat(k *Kernel, c *Call, r *Result) (uint64, error) {
+	f, ok := k.fd(r, int(int32(c.Args[0])))
 	if !ok {
 		return fail(EBADF)
 	}
@@ -130,12 +130,12 @@ func sysFstat(k *Kernel, c *Call, _ *Result) (uint64, error) {
 			return fail(errno)
 		}
 	}
-	return k.put(c, c.Args[1], k.statBytes(info, f.Path))
+	return k.put(r, c.Args[1], k.statBytes(info, f.Path))
 }
 
 // sysStatx fills struct statx of include/uapi/linux/stat.h (256 bytes).
-func sysStatx(k *Kernel, c *Call, _ *Result) (uint64, error) {
-	info, p, errno := k.stat(int(int32(c.Args[0])), c.Args[1], c.Args[2])
+func sysStatx(k *Kernel, c *Call, r *Result) (uint64, error) {
+	info, p, errno := k.stat(r, int(int32(c.Args[0])), c.Args[1], c.Args[2])
 	if errno != 0 {
 		return fail(errno)
 	}
@@ -151,5 +151,5 @@ func sysStatx(k *Kernel, c *Call, _ *Result) (uint64, error) {
 	le.PutUint32(b[128:], uint32(device(info)>>8))   // stx_rdev_major
 	le.PutUint32(b[132:], uint32(device(info)&0xff)) // stx_rdev_minor
 	le.PutUint32(b[140:], 1)                         // stx_dev_minor
-	return k.put(c, c.Args[4], b)
+	return k.put(r, c.Args[4], b)
 }

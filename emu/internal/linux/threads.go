@@ -48,7 +48,7 @@ func sysClone(k *Kernel, c *Call, r *Result) (uint64, error) {
 	if k.Arch == loader.AMD64 {
 		a.childTID, a.tls = c.Args[3], c.Args[4]
 	}
-	return k.clone(c, a)
+	return k.clone(c, r, a)
 }
 
 // sysClone3 reads struct clone_args of include/uapi/linux/sched.h.
@@ -57,15 +57,15 @@ func sysClone3(k *Kernel, c *Call, r *Result) (uint64, error) {
 	if c.Args[1] < version0 {
 		return fail(EINVAL)
 	}
-	b, ok := k.read(c.Args[0], version0)
+	b, ok := k.read(r, c.Args[0], version0)
 	if !ok {
 		return fail(EFAULT)
 	}
 	word := func(i int) uint64 { return le.Uint64(b[8*i:]) }
-	return k.clone(c, cloneArgs{flags: word(0), childTID: word(2), parentTID: word(3), stack: word(5) + word(6), tls: word(7)})
+	return k.clone(c, r, cloneArgs{flags: word(0), childTID: word(2), parentTID: word(3), stack: word(5) + word(6), tls: word(7)})
 }
 
-func (k *Kernel) clone(c *Call, a cloneArgs) (uint64, error) {
+func (k *Kernel) clone(c *Call, r *Result, a cloneArgs) (uint64, error) {
 	// A second process has no place in one machine: only threads are made.
 	if a.flags&threadFlags != threadFlags {
 		return fail(ENOSYS)
@@ -88,7 +88,7 @@ func (k *Kernel) clone(c *Call, a cloneArgs) (uint64, error) {
 		if a.flags&w.flag == 0 {
 			continue
 		}
-		if v, err := k.put(c, w.addr, word[:]); err != nil || v != 0 {
+		if v, err := k.put(r, w.addr, word[:]); err != nil || v != 0 {
 			return v, err
 		}
 	}
@@ -107,10 +107,10 @@ func sysExit(k *Kernel, c *Call, r *Result) (uint64, error) {
 	s := k.mut()
 	t := &s.Tasks[c.Thread]
 	if t.ClearTID != 0 {
-		if _, err := k.write(c.Thread, t.ClearTID, make([]byte, 4)); err != nil {
+		if _, err := k.write(r, t.ClearTID, make([]byte, 4)); err != nil {
 			return 0, err
 		}
-		r.Objects = append(r.Objects, Object{Class: ObjectFutex, ID: t.ClearTID, Write: true})
+		r.uses(ObjectFutex, t.ClearTID, true)
 		if _, err := k.wake(t.ClearTID, 1, matchAny); err != nil {
 			return 0, err
 		}
@@ -165,11 +165,11 @@ func sysArchPrctl(k *Kernel, c *Call, _ *Result) (uint64, error) {
 func sysSchedYield(*Kernel, *Call, *Result) (uint64, error) { return 0, nil }
 
 // sysSchedGetaffinity shows two processors, so that nothing optimises for one.
-func sysSchedGetaffinity(k *Kernel, c *Call, _ *Result) (uint64, error) {
+func sysSchedGetaffinity(k *Kernel, c *Call, r *Result) (uint64, error) {
 	if c.Args[1] < 8 {
 		return fail(EINVAL)
 	}
-	if v, err := k.put(c, c.Args[2], []byte{3, 0, 0, 0, 0, 0, 0, 0}); err != nil || v != 0 {
+	if v, err := k.put(r, c.Args[2], []byte{3, 0, 0, 0, 0, 0, 0, 0}); err != nil || v != 0 {
 		return v, err
 	}
 	return 8, nil

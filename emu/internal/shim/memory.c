@@ -257,22 +257,27 @@ int em_store(em_engine *e, int slot, uint64_t addr, const uint8_t *from, uint64_
     return UC_ERR_OK;
 }
 
-// Logs a read by the kernel that matters to the order of threads.
-int em_touch(em_engine *e, int slot, uint64_t addr, uint8_t size) {
+// Logs a read by the kernel on behalf of slot.
+int em_touch(em_engine *e, int slot, uint64_t addr, uint64_t size) {
     uint8_t *host = em_host(e, addr, size);
-    if (host == NULL || size > 8)
+    if (host == NULL)
         return UC_ERR_ARG;
-    if (!e->logging)
+    if (!e->logging || size == 0)
         return UC_ERR_OK;
-    em_access *a = log_next(e);
-    if (a == NULL)
+    if (e->log_len + size / 8 >= e->log_max)
         return UC_ERR_NOMEM;
-    *a = (em_access){.step = e->step, .pc = e->pc, .addr = addr, .size = size,
-                     .kind = EM_READ, .thread = (uint16_t)slot};
-    memcpy(&a->old, host, size);
-    a->value = a->old;
-    if (e->sharing && em_share_access(e, addr, size, false, slot))
-        e->event = true;
+    for (uint64_t i = 0; i < size; i += 8) {
+        uint8_t n = size - i < 8 ? (uint8_t)(size - i) : 8;
+        em_access *a = log_next(e);
+        if (a == NULL)
+            return UC_ERR_NOMEM;
+        *a = (em_access){.step = e->step, .pc = e->pc, .addr = addr + i, .size = n,
+                         .kind = EM_READ, .thread = (uint16_t)slot};
+        memcpy(&a->old, host + i, n);
+        a->value = a->old;
+        if (e->sharing && em_share_access(e, addr + i, n, false, slot))
+            e->event = true;
+    }
     if (e->watch.size != 0 && watches(e, addr, size, false))
         e->watched = true;
     return UC_ERR_OK;

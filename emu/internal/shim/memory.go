@@ -171,9 +171,9 @@ func (e *Engine) SharedMask(addr uint64) uint8 {
 // TouchedShared tells whether a store since the last Run touched a shared byte.
 func (e *Engine) TouchedShared() bool { return bool(e.c.event) }
 
-// Touch logs a read by the kernel on behalf of a thread, of at most eight bytes.
-func (e *Engine) Touch(thread int, addr uint64, size uint8) error {
-	return e.memError("read", addr, uint64(size), C.em_touch(e.c, C.int(thread), C.uint64_t(addr), C.uint8_t(size)))
+// Touch logs a read by the kernel on behalf of a thread.
+func (e *Engine) Touch(thread int, addr, size uint64) error {
+	return e.memError("read", addr, size, C.em_touch(e.c, C.int(thread), C.uint64_t(addr), C.uint64_t(size)))
 }
 
 // SharedBytes lists the shared bytes: by address, a multiple of eight, which of

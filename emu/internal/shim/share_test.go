@@ -126,7 +126,7 @@ func TestSharing(t *testing.T) {
 				if write {
 					must(t, e.Store(thread, addr, make([]byte, size)))
 				} else {
-					must(t, e.Touch(thread, addr, size))
+					must(t, e.Touch(thread, addr, uint64(size)))
 				}
 				want.access(thread, addr, size, write)
 			}

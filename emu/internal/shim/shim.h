@@ -216,7 +216,7 @@ void em_touch_page(em_engine *e, uint64_t addr);
 int em_store(em_engine *e, int slot, uint64_t addr, const uint8_t *from, uint64_t size);
 void em_on_mem(uc_engine *uc, uc_mem_type type, uint64_t addr, int size, int64_t value,
                void *user);
-int em_touch(em_engine *e, int slot, uint64_t addr, uint8_t size);
+int em_touch(em_engine *e, int slot, uint64_t addr, uint64_t size);
 void em_undo(em_engine *e, size_t log_len, size_t maps_len);
 void em_log_drop(em_engine *e);
 
