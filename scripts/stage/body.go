@@ -31,6 +31,8 @@ type step struct {
 	call scenario.Call
 	more bool
 	err  error
+	// classes are those of the results that it was given.
+	classes []scenario.Class
 	// value is what the function has returned, when there is no more.
 	value starlark.Value
 }
@@ -67,14 +69,17 @@ func (b *body) after(results []uint64) step {
 func (b *body) run(results []uint64) step {
 	t := &racer{process: b.process, name: b.name, results: results}
 	v, err := b.process.call(b.fn, t)
+	t.over = true // a script can keep t in what it returns
+	s := step{classes: append(t.classes, make([]scenario.Class, len(results)-len(t.classes))...)}
 	switch {
 	case t.pending != nil:
-		return step{call: *t.pending, more: true}
+		s.call, s.more = *t.pending, true
 	case err != nil:
-		return step{err: failed(err)}
+		s.err = failed(err)
+	default:
+		s.value, s.err = v, b.freeze(b.fn, v)
 	}
-	v.Freeze()
-	return step{value: v}
+	return s
 }
 
 // printable is a text that may hold anything, since a check may quote the process's

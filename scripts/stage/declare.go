@@ -22,6 +22,7 @@ func Names() starlark.StringDict {
 		"i32":    narrow("i32", 32, true),
 		"u32":    narrow("u32", 32, false),
 		"i64":    narrow("i64", 64, true),
+		"f32":    starlark.NewBuiltin("f32", makeSingle),
 	}
 	for name, f := range map[string]func(*reading, *starlark.Thread, *starlark.Builtin, starlark.Tuple, []starlark.Tuple) (starlark.Value, error){
 		"param": param, "env": env, "tunable": tunable, "file": file, "lib": lib, "package": packageFunc,

@@ -118,12 +118,31 @@ func (p *process) runSetup(u *scenario.Setup) error {
 		if err != nil {
 			return err
 		}
+		if err := p.freeze(fn, v); err != nil {
+			return err
+		}
 		if v != starlark.None {
 			p.given = v
 		}
 	}
-	p.given.Freeze()
 	return nil
+}
+
+// freeze freezes what a function of the script's has returned.
+func (p *process) freeze(fn starlark.Callable, v starlark.Value) error {
+	if err := sandbox.Freeze(v); err != nil {
+		return p.blame(fn, fmt.Errorf("%s returned: %w", fn.Name(), err))
+	}
+	return nil
+}
+
+// blame is an error about what a function has returned, at the function's place.
+func (p *process) blame(fn starlark.Callable, err error) error {
+	place := ""
+	if f, ok := fn.(*starlark.Function); ok {
+		place = f.Position().String()
+	}
+	return p.program.ErrorAt(place, err)
 }
 
 // call calls a function of the script's, with as many of the arguments and of what
@@ -148,7 +167,7 @@ func (p *process) judge(fn starlark.Callable, args ...starlark.Value) error {
 	case starlark.String:
 		return &scenario.Failure{Message: printable(string(v))}
 	}
-	return fmt.Errorf("%s returned %s, not a text that says what is wrong, or nothing", fn.Name(), v.Type())
+	return p.blame(fn, fmt.Errorf("%s returned %s, not a text that says what is wrong, or nothing", fn.Name(), v.Type()))
 }
 
 func (p *process) check(v *scenario.View) error {
