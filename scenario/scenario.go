@@ -191,7 +191,7 @@ func (s *Scenario) Settle(settings []string) (Values, error) {
 		case !found:
 			return nil, fmt.Errorf("setting %q: not NAME=VALUE", setting)
 		case i < 0:
-			return nil, fmt.Errorf("setting %q: %s has no parameter %q, only %s", setting, s.Name, name, strings.Join(s.paramNames(), ", "))
+			return nil, fmt.Errorf("setting %q: %s has no parameter %q, %s", setting, s.Name, name, s.known())
 		}
 		if check := s.Params[i].Check; check != nil {
 			if err := check(value); err != nil {
@@ -206,12 +206,16 @@ func (s *Scenario) Settle(settings []string) (Values, error) {
 	return v, nil
 }
 
-func (s *Scenario) paramNames() []string {
+// known says which parameters there are.
+func (s *Scenario) known() string {
+	if len(s.Params) == 0 {
+		return "and none at all"
+	}
 	var names []string
 	for _, p := range s.Params {
 		names = append(names, p.Name)
 	}
-	return names
+	return "only " + strings.Join(names, ", ")
 }
 
 // Settings are the values as NAME=VALUE, in the order of the parameters.

@@ -3,11 +3,6 @@ package stage
 import (
 	"encoding/binary"
 	"errors"
-	"fmt"
-	"strconv"
-	"strings"
-	"unicode"
-	"unicode/utf8"
 
 	"go.starlark.net/starlark"
 
@@ -82,29 +77,11 @@ func (b *body) run(results []uint64) step {
 	return s
 }
 
-// printable is a text that may hold anything, since a check may quote the process's
-// memory, as one that does a terminal no harm.
-func printable(text string) string {
-	var b strings.Builder
-	for i, r := range text {
-		switch {
-		case r == utf8.RuneError && !strings.HasPrefix(text[i:], string(utf8.RuneError)):
-			fmt.Fprintf(&b, `\x%02x`, text[i])
-		case r == '\n' || unicode.IsPrint(r):
-			b.WriteRune(r)
-		default:
-			quoted := strconv.QuoteRune(r)
-			b.WriteString(quoted[1 : len(quoted)-1])
-		}
-	}
-	return b.String()
-}
-
 // failed makes a failure of the run of a script's own fail.
 func failed(err error) error {
 	var f *sandbox.Failure
 	if errors.As(err, &f) {
-		return &scenario.Failure{Message: printable(f.Msg)}
+		return &scenario.Failure{Message: sandbox.Printable(f.Msg)}
 	}
 	return err
 }

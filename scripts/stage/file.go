@@ -39,7 +39,7 @@ func Scenario(program *sandbox.Program, host Host) (*scenario.Scenario, error) {
 	}
 	sc := r.sc
 	sc.Name = strings.TrimSuffix(program.Name, ".star")
-	sc.Summary, sc.Doc = split(program.Doc)
+	sc.Summary, sc.Doc = split(sandbox.Printable(program.Doc))
 	if len(r.threads) == 0 {
 		return nil, noThreads(program)
 	}

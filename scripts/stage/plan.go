@@ -22,6 +22,7 @@ type reading struct {
 	libs     []string
 	files    map[string][]byte
 	size     int // of the files
+	envSize  int
 	setup    []starlark.Callable
 	threads  []racing
 	checks   []starlark.Callable
@@ -53,10 +54,13 @@ type process struct {
 
 // Limits of what can be declared.
 const (
-	maxThreads  = 64
 	maxDeclared = 1 << 16 // of anything else
 	maxData     = 1 << 20 // bytes of static data
 	maxFiles    = 16 << 20
+	maxVariable = 1<<17 - 1 // bytes of NAME=value, as Linux has it (MAX_ARG_STRLEN)
+	maxEnv      = 1 << 20   // of all of them
+	maxPath     = 4095
+	maxLibs     = 255
 )
 
 // declared tells whether the file that has just been run declares a scenario: any
@@ -165,7 +169,7 @@ func (p *process) judge(fn starlark.Callable, args ...starlark.Value) error {
 	case starlark.NoneType:
 		return nil
 	case starlark.String:
-		return &scenario.Failure{Message: printable(string(v))}
+		return &scenario.Failure{Message: sandbox.Printable(string(v))}
 	}
 	return p.blame(fn, fmt.Errorf("%s returned %s, not a text that says what is wrong, or nothing", fn.Name(), v.Type()))
 }
