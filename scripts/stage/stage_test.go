@@ -163,6 +163,8 @@ def prepare(p):
     p.put(zero, b"xyz")
     if p.bytes(zero, 4) != b"xyz\0" or p.cstring(d + 1) != "ello":
         fail("bytes")
+    if p.call("memchr", b"a\0b", ord("b"), 3) == 0 or p.call("strlen", b"ab") != 2:
+        fail("bytes as an argument")
     if p.call("strlen", d) != 5 or p.call(getpid) != p.call("getpid") or p.address(getpid) != p.address("getpid"):
         fail("calls")
     return {"a": a}
