@@ -14,6 +14,7 @@ var amd64 = func() arch {
 		tls:     reg(id, "fs_base"),
 		args:    regs(id, "rdi", "rsi", "rdx", "rcx", "r8", "r9"),
 		result:  reg(id, "rax"),
+		floats:  regs(id, "xmm0", "xmm1", "xmm2", "xmm3", "xmm4", "xmm5", "xmm6", "xmm7"),
 		number:  reg(id, "rax"),
 		sysArgs: [6]shim.Reg(regs(id, "rdi", "rsi", "rdx", "r10", "r8", "r9")),
 		trap:    []byte{0x0f, 0x0b, 0x90, 0x90}, // ud2

@@ -14,6 +14,7 @@ type arch struct {
 	link    *shim.Reg   // the register of the return address; nil: on the stack
 	args    []shim.Reg  // of a C call, and where its result is
 	result  shim.Reg    //
+	floats  []shim.Reg  // of a C call's floating point arguments; its result is in the first
 	number  shim.Reg    // of a system call
 	sysArgs [6]shim.Reg // of a system call; its result is in result
 	trap    []byte      // an instruction that no program gets past

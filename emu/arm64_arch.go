@@ -26,6 +26,7 @@ var arm64 = func() arch {
 		link:    &link,
 		args:    regs(id, "x0", "x1", "x2", "x3", "x4", "x5", "x6", "x7"),
 		result:  reg(id, "x0"),
+		floats:  regs(id, "v0", "v1", "v2", "v3", "v4", "v5", "v6", "v7"),
 		number:  reg(id, "x8"),
 		sysArgs: [6]shim.Reg(regs(id, "x0", "x1", "x2", "x3", "x4", "x5")),
 		trap:    []byte{0x00, 0x00, 0x20, 0xd4}, // brk #0

@@ -210,7 +210,7 @@ func TestMisuse(t *testing.T) {
 		}{
 			{"begin on no thread", p.Begin(1, strlen, "strlen", 0), "not idle"},
 			{"begin on a negative thread", p.Begin(-1, strlen, "strlen", 0), "not idle"},
-			{"too many arguments", p.Begin(0, strlen, "strlen", make([]uint64, 9)...), "9 arguments"},
+			{"too many arguments", p.Begin(0, strlen, "strlen", make([]uint64, MaxArgs+1)...), "65 arguments, at most 64"},
 			{"write to nowhere", p.Write(0, 0x10, []byte{1}), "not mapped"},
 			{"write across an end", p.Write(0, stackTop-2, make([]byte, 4)), "not mapped"},
 		} {

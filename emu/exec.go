@@ -25,7 +25,7 @@ func (m *Machine) exec(o Options) error {
 	}
 	m.libs = libs
 	code, names := programCode(m.arch)
-	data, layout, err := loader.Stub(loader.StubSpec{Arch: m.arch.id, Interp: m.sys.interp, Needed: libs, Code: code, DataSize: dataSize, Symbols: names})
+	data, layout, err := loader.Stub(loader.StubSpec{Arch: m.arch.id, Interp: m.sys.interp, Needed: libs, Code: code, DataSize: StaticData, Symbols: names})
 	if err != nil {
 		return err
 	}
@@ -44,7 +44,7 @@ func (m *Machine) exec(o Options) error {
 		Lo: m.entry + names[0].Off, Hi: m.entry + uint64(len(code)),
 	}
 	m.dataStart = programBase + layout.DataVaddr
-	m.dataEnd = m.dataStart + dataSize
+	m.dataEnd = m.dataStart + StaticData
 	m.st.data = m.dataStart
 
 	interp, err := m.files.Image(program.Interp)

@@ -12,9 +12,10 @@ import (
 // Limits of one machine.
 const (
 	MaxThreads = shim.MaxThreads
+	// StaticData is the program's own data, in bytes: what Alloc gives.
+	StaticData = 1 << 20
 	maxOutput  = 1 << 20
 	maxFDs     = 256
-	dataSize   = 1 << 20
 	// bootBudget bounds everything that is run to its end rather than in
 	// slices: ld.so needs some 150,000 instructions.
 	bootBudget = 1 << 30

@@ -112,7 +112,8 @@ func (m *Machine) CString(addr uint64, limit int) (s string, ok bool) {
 func (m *Machine) Alloc(size uint64) (uint64, error) {
 	addr := (m.st.data + 15) &^ 15
 	if size > m.dataEnd-addr || addr > m.dataEnd {
-		return 0, fmt.Errorf("alloc: %d bytes do not fit the program's %d of static data", size, m.dataEnd-m.dataStart)
+		return 0, fmt.Errorf("alloc: %d bytes do not fit the program's %d of static data, of which %d are left",
+			size, m.dataEnd-m.dataStart, m.dataEnd-min(addr, m.dataEnd))
 	}
 	m.st.data = addr + size
 	return addr, nil

@@ -6,9 +6,7 @@ import (
 	"iter"
 	"path"
 	"slices"
-	"strings"
 
-	"emurace/internal/near"
 	"emurace/loader"
 )
 
@@ -139,26 +137,7 @@ func (m *Machine) Lookup(name string) (uint64, error) {
 		}
 		return addr, nil
 	}
-	return 0, &UnknownSymbolError{Name: name, Near: near.Names(name, exported(mods), func(s string) string { return s })}
-}
-
-// UnknownSymbolError is about a name that no library of the process exports.
-type UnknownSymbolError struct {
-	Name string
-	Near []string // names that are nearly the same and are exported
-}
-
-// Error says which name it is.
-func (e *UnknownSymbolError) Error() string {
-	return fmt.Sprintf("no library of the process exports %q", e.Name)
-}
-
-// Hint is what to do about it, "" when there is no advice.
-func (e *UnknownSymbolError) Hint() string {
-	if len(e.Near) == 0 {
-		return ""
-	}
-	return "there is " + strings.Join(e.Near, ", ")
+	return 0, m.unknown(name, mods)
 }
 
 // exported are the names that libraries export, each as often as it is.

@@ -54,35 +54,76 @@ func (m *Machine) makeIdle(t int) error {
 // AMD64 supplement, 3.2.2).
 const redZone = 128
 
+// MaxArgs is how many arguments a call may have.
+const MaxArgs = 64
+
+// Arg is an argument of a call: a number or address, or the bits of a float or double.
+type Arg struct {
+	Value uint64
+	Float bool
+}
+
+// Words are arguments none of which is a floating point number.
+func Words(values ...uint64) []Arg {
+	args := make([]Arg, len(values))
+	for i, v := range values {
+		args[i].Value = v
+	}
+	return args
+}
+
 // Begin lets an idle thread call the function at fn: registers and return
 // address are set, nothing runs yet. The text is what the call is shown as.
 func (m *Machine) Begin(t int, fn uint64, text string, args ...uint64) error {
+	return m.BeginWith(t, fn, text, Words(args...))
+}
+
+// BeginWith is Begin for arguments of any kind.
+//
+// Arguments go where both C ABIs have them: numbers and floating point numbers each
+// into registers of their own, and those for which there is none left on the stack, in
+// order, eight bytes each (System V ABI, AMD64 supplement, 3.2.3; AAPCS64, 6.8.2).
+func (m *Machine) BeginWith(t int, fn uint64, text string, args []Arg) error {
 	if !m.Idle(t) {
 		return fmt.Errorf("call %s: thread %d is not idle", text, t)
 	}
-	if len(args) > len(m.arch.args) {
-		return fmt.Errorf("call %s: %d arguments, at most %d are passed in registers", text, len(args), len(m.arch.args))
+	if len(args) > MaxArgs {
+		return fmt.Errorf("call %s: %d arguments, at most %d", text, len(args), MaxArgs)
+	}
+	var stack []byte
+	words, floats := m.arch.args, m.arch.floats
+	for _, a := range args {
+		list := &words
+		if a.Float {
+			list = &floats
+		}
+		if len(*list) == 0 {
+			stack = le.AppendUint64(stack, a.Value)
+			continue
+		}
+		if err := m.eng.WriteReg(t, (*list)[0], a.Value); err != nil {
+			return err
+		}
+		*list = (*list)[1:]
 	}
 	th := &m.st.threads[t]
-	sp := (th.home - redZone) &^ 15
+	sp := (th.home - redZone - uint64(len(stack))) &^ 15
+	if len(stack) > 0 {
+		if err := m.eng.Store(t, sp, stack); err != nil {
+			return err
+		}
+	}
 	if m.arch.link == nil {
 		sp -= 8
 		if err := m.eng.Store(t, sp, le.AppendUint64(nil, m.ret)); err != nil {
 			return err
 		}
+		// A variadic callee reads the number of vector registers from al.
+		if err := m.eng.WriteReg(t, m.arch.result, uint64(len(m.arch.floats)-len(floats))); err != nil {
+			return err
+		}
 	} else if err := m.eng.WriteReg(t, *m.arch.link, m.ret); err != nil {
 		return err
-	}
-	for i, a := range args {
-		if err := m.eng.WriteReg(t, m.arch.args[i], a); err != nil {
-			return err
-		}
-	}
-	if m.arch.link == nil {
-		// A variadic callee reads the number of vector registers from al.
-		if err := m.eng.WriteReg(t, m.arch.result, 0); err != nil {
-			return err
-		}
 	}
 	if err := m.eng.WriteReg(t, m.arch.sp, sp); err != nil {
 		return err
@@ -94,22 +135,39 @@ func (m *Machine) Begin(t int, fn uint64, text string, args ...uint64) error {
 	return nil
 }
 
-// CallRegisters are the registers of a call's arguments, in order, and of its result.
-func (m *Machine) CallRegisters() (args []string, result string) {
+// CallRegisters are the registers of a call's arguments, of its floating point
+// arguments, both in order, and of its result.
+func (m *Machine) CallRegisters() (args, floats []string, result string) {
 	for _, r := range m.arch.args {
 		args = append(args, r.Name)
 	}
-	return args, m.arch.result.Name
+	for _, r := range m.arch.floats {
+		floats = append(floats, r.Name)
+	}
+	return args, floats, m.arch.result.Name
 }
 
 // Result is what the thread's last call returned.
 func (m *Machine) Result(t int) (uint64, error) { return m.eng.ReadReg(t, m.arch.result) }
 
+// FloatResult is the bits of the floating point number that the thread's last call
+// returned: all eight bytes of a double, the low four of a float.
+func (m *Machine) FloatResult(t int) (uint64, error) { return m.eng.ReadReg(t, m.arch.floats[0]) }
+
 // Call makes a call on an idle thread and runs it, and no other thread, to its
 // end.
 func (m *Machine) Call(t int, fn uint64, text string, args ...uint64) (uint64, error) {
-	if err := m.Begin(t, fn, text, args...); err != nil {
+	if err := m.CallWith(t, fn, text, Words(args...)); err != nil {
 		return 0, err
+	}
+	return m.Result(t)
+}
+
+// CallWith is Call for arguments of any kind. Result and FloatResult tell what the
+// function has returned.
+func (m *Machine) CallWith(t int, fn uint64, text string, args []Arg) error {
+	if err := m.BeginWith(t, fn, text, args); err != nil {
+		return err
 	}
 	// What is run in one go has no use for events, and teaches nothing of the
 	// race.
@@ -117,12 +175,12 @@ func (m *Machine) Call(t int, fn uint64, text string, args ...uint64) (uint64, e
 	m.WantEvents(false)
 	s, err := m.Run(t, bootBudget)
 	if err != nil {
-		return 0, err
+		return err
 	}
 	if s.Kind != Returned {
-		return 0, fmt.Errorf("call %s on %s: %v%s", text, m.st.threads[t].Name, s, m.lastOutput())
+		return fmt.Errorf("call %s on %s: %v%s", text, m.st.threads[t].Name, s, m.lastOutput())
 	}
-	return m.Result(t)
+	return nil
 }
 
 // Spawn makes a thread with the guest's own pthread_create, called by the idle

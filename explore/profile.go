@@ -86,21 +86,22 @@ func raise(counts, other []uint64) {
 	}
 }
 
-// spans are what an event accesses, each once.
+// spans are what an event accesses, each once, in order. A system call that maps a
+// library accesses some hundred thousand of them.
 func spans(e *scenario.Event) []span {
-	var list []span
-	add := func(s span) {
-		if !slices.Contains(list, s) {
-			list = append(list, s)
-		}
-	}
+	list := make([]span, 0, len(e.Accesses)+len(e.Objects))
 	for _, a := range e.Accesses {
-		add(span{0, a.Addr, a.Addr + a.Size})
+		list = append(list, span{0, a.Addr, a.Addr + a.Size})
 	}
 	for _, o := range e.Objects {
-		add(span{o.Class, o.ID, o.ID + 1})
+		list = append(list, span{o.Class, o.ID, o.ID + 1})
 	}
-	return list
+	slices.SortFunc(list, compareSpans)
+	return slices.Compact(list)
+}
+
+func compareSpans(a, b span) int {
+	return cmp.Or(cmp.Compare(a.class, b.class), cmp.Compare(a.lo, b.lo), cmp.Compare(a.hi, b.hi))
 }
 
 // finish joins the ranges that overlap and keeps what several threads access.
@@ -109,9 +110,7 @@ func (p *profile) finish() {
 	for s, counts := range p.ranges {
 		all = append(all, location{span: s, events: counts})
 	}
-	slices.SortFunc(all, func(a, b location) int {
-		return cmp.Or(cmp.Compare(a.class, b.class), cmp.Compare(a.lo, b.lo), cmp.Compare(a.hi, b.hi))
-	})
+	slices.SortFunc(all, func(a, b location) int { return compareSpans(a.span, b.span) })
 	p.ranges = nil
 	for len(all) > 0 {
 		l, n := all[0], 1

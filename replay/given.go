@@ -25,19 +25,34 @@ func (h *History) boundary(thread, i int, reg string) (given bool, from string, 
 	if i > 0 && h.events[list[i-1]].Call == call {
 		return false, "", -1
 	}
-	args, result := h.s.M.CallRegisters()
-	k := slices.Index(args, reg)
+	words, floats, result := h.s.M.CallRegisters()
+	k, float := slices.Index(words, reg), false
 	if k < 0 && reg == result {
-		return true, "", -1 // amd64's rax, which is made 0 (emu.Machine.Begin)
+		return true, "", -1 // amd64's rax: how many floats there are (emu.Machine.BeginWith)
+	}
+	if k < 0 {
+		k, float = slices.Index(floats, reg), true
 	}
 	if k < 0 || call > len(h.results[thread]) {
 		return false, "", -1
 	}
 	made, ok, err := h.s.Plan.Threads[thread].Body.Next(h.results[thread][:call])
-	if !ok || err != nil || k >= len(made.Args) {
+	if !ok || err != nil {
 		return false, "", -1
 	}
-	return true, result, h.returned(thread, call, made.Args[k])
+	for _, arg := range made.Args {
+		if (arg.Class != scenario.Word) != float {
+			continue
+		}
+		if k--; k >= 0 {
+			continue
+		}
+		if float {
+			result = floats[0]
+		}
+		return true, result, h.returned(thread, call, arg)
+	}
+	return false, "", -1
 }
 
 // returned is the number of the first event after the latest call before the given
@@ -48,8 +63,12 @@ func (h *History) returned(thread, call int, arg scenario.Arg) int {
 		if h.results[thread][c] != arg.Value {
 			continue
 		}
-		if made, ok, err := h.s.Plan.Threads[thread].Body.Next(h.results[thread][:c]); !ok || err != nil || made.Place != nil {
+		made, ok, err := h.s.Plan.Threads[thread].Body.Next(h.results[thread][:c])
+		if !ok || err != nil || made.Place != nil {
 			return -1 // data that the scenario has placed
+		}
+		if (made.Result != scenario.Word) != (arg.Class != scenario.Word) {
+			continue // the same bits, in a register of the other kind
 		}
 		place, _ := slices.BinarySearchFunc(list, c+1, func(i, call int) int { return h.events[i].Call - call })
 		return place

@@ -124,6 +124,9 @@ type Call struct {
 	Func string // what a library exports; with Addr only a name to show
 	Addr uint64 // where the code is; 0 looks Func up
 	Args []Arg
+	// Result is what class of value it returns, and so in which register. What there is
+	// of it in Results is its bits.
+	Result Class
 	// Place, if not nil, makes it no call at all: the bytes are put into static
 	// data of the thread's own, 16-byte aligned, and the result is their address.
 	// No instruction runs.
@@ -144,6 +147,9 @@ type CallError struct {
 // Error is the place, where one is known, the thread, the function and what is wrong.
 func (e *CallError) Error() string {
 	text := fmt.Sprintf("%s calls %s: %v", e.Thread, e.Call.Func, e.Err)
+	if e.Call.Place != nil {
+		text = fmt.Sprintf("%s places data: %v", e.Thread, e.Err)
+	}
 	if e.Call.Pos == "" {
 		return text
 	}
@@ -153,19 +159,6 @@ func (e *CallError) Error() string {
 // Unwrap is what is wrong.
 func (e *CallError) Unwrap() error { return e.Err }
 
-// Arg is an argument: a number or address, or a string whose address is passed.
-type Arg struct {
-	Value uint64
-	Text  string
-	IsStr bool
-}
-
-// Int is a number or an address as an argument.
-func Int(v uint64) Arg { return Arg{Value: v} }
-
-// Str is a string argument; it lies in the program's static data.
-func Str(s string) Arg { return Arg{Text: s, IsStr: true} }
-
 // String writes the call as in C.
 func (c Call) String() string {
 	var args []string
@@ -173,6 +166,8 @@ func (c Call) String() string {
 		switch {
 		case a.IsStr:
 			args = append(args, fmt.Sprintf("%q", a.Text))
+		case a.Class != Word:
+			args = append(args, floatText(a.Value, a.Class))
 		case a.Value < 4096:
 			args = append(args, fmt.Sprint(a.Value))
 		default:
@@ -196,7 +191,7 @@ func (s *Scenario) Settle(settings []string) (Values, error) {
 		case !found:
 			return nil, fmt.Errorf("setting %q: not NAME=VALUE", setting)
 		case i < 0:
-			return nil, fmt.Errorf("setting %q: %s has no parameter %q, only %s", setting, s.Name, name, strings.Join(s.paramNames(), ", "))
+			return nil, fmt.Errorf("setting %q: %s has no parameter %q, %s", setting, s.Name, name, s.known())
 		}
 		if check := s.Params[i].Check; check != nil {
 			if err := check(value); err != nil {
@@ -211,12 +206,16 @@ func (s *Scenario) Settle(settings []string) (Values, error) {
 	return v, nil
 }
 
-func (s *Scenario) paramNames() []string {
+// known says which parameters there are.
+func (s *Scenario) known() string {
+	if len(s.Params) == 0 {
+		return "and none at all"
+	}
 	var names []string
 	for _, p := range s.Params {
 		names = append(names, p.Name)
 	}
-	return names
+	return "only " + strings.Join(names, ", ")
 }
 
 // Settings are the values as NAME=VALUE, in the order of the parameters.

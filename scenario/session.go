@@ -52,6 +52,12 @@ type racer struct {
 // has its own, so that addresses do not depend on who came first.
 const textArea = 32 << 10
 
+// textSize is textArea, or less where there are so many threads that nothing would be
+// left for other data.
+func textSize(threads int) uint64 {
+	return min(textArea, uint64(emu.StaticData*3/4/threads)&^15)
+}
+
 // LibcID says which C library a session runs.
 type LibcID struct {
 	Name    string // "glibc" or "musl", "" when it is known to be neither
@@ -111,6 +117,13 @@ func (p *Plan) check() error {
 	if len(p.Threads) == 0 {
 		return fmt.Errorf("scenario: no threads race")
 	}
+	made := len(p.Threads)
+	if !slices.ContainsFunc(p.Threads, func(t Thread) bool { return t.Name == Main }) {
+		made++ // the process's first thread is there all the same
+	}
+	if made > emu.MaxThreads {
+		return fmt.Errorf("scenario: %d threads, with the process's first; at most %d", made, emu.MaxThreads)
+	}
 	for i, t := range p.Threads {
 		if slices.ContainsFunc(p.Threads[:i], func(o Thread) bool { return o.Name == t.Name }) {
 			return fmt.Errorf("scenario: thread %d: the name %q is taken", i, t.Name)
@@ -149,11 +162,12 @@ func (s *Session) setUp() error {
 				return err
 			}
 		}
-		area, err := s.M.Alloc(textArea)
+		size := textSize(len(s.Plan.Threads))
+		area, err := s.M.Alloc(size)
 		if err != nil {
 			return err
 		}
-		s.threads = append(s.threads, racer{machine: n, text: area, textEnd: area + textArea})
+		s.threads = append(s.threads, racer{machine: n, text: area, textEnd: area + size})
 	}
 	if s.Plan.Setup != nil {
 		if err := s.Plan.Setup(&Setup{s: s}); err != nil {
@@ -266,9 +280,9 @@ func (s *Session) advance(i int) error {
 		case call.Place == nil:
 			return s.begin(i, call)
 		}
-		addr, err := s.place(i, "data", call.Place)
+		addr, err := s.place(i, call.Place)
 		if err != nil {
-			return err
+			return &CallError{Call: call, Thread: s.Plan.Threads[i].Name, Err: err}
 		}
 		r.results = append(slices.Clip(r.results), addr)
 	}
@@ -280,11 +294,11 @@ func (s *Session) begin(i int, call Call) error {
 		return &CallError{Call: call, Thread: s.Plan.Threads[i].Name, Err: err}
 	}
 	s.threads[i].call = call
-	return s.M.Begin(s.threads[i].machine, fn, call.String(), args...)
+	return s.M.BeginWith(s.threads[i].machine, fn, call.String(), args)
 }
 
 // prepare finds the function and places the strings.
-func (s *Session) prepare(i int, call Call) (fn uint64, args []uint64, err error) {
+func (s *Session) prepare(i int, call Call) (fn uint64, args []emu.Arg, err error) {
 	fn = call.Addr
 	if fn == 0 {
 		fn = s.fns[call.Func]
@@ -298,21 +312,21 @@ func (s *Session) prepare(i int, call Call) (fn uint64, args []uint64, err error
 	for _, a := range call.Args {
 		v := a.Value
 		if a.IsStr {
-			if v, err = s.place(i, "call "+call.Func, append([]byte(a.Text), 0)); err != nil {
+			if v, err = s.place(i, append([]byte(a.Text), 0)); err != nil {
 				return 0, nil, err
 			}
 		}
-		args = append(args, v)
+		args = append(args, emu.Arg{Value: v, Float: a.Class != Word})
 	}
 	return fn, args, nil
 }
 
 // place puts bytes into a thread's static data.
-func (s *Session) place(i int, what string, data []byte) (uint64, error) {
+func (s *Session) place(i int, data []byte) (uint64, error) {
 	r := &s.threads[i]
 	addr := r.text
 	if uint64(len(data)) > r.textEnd-addr {
-		return 0, fmt.Errorf("%s: the strings of %s take more than %d bytes", what, s.Plan.Threads[i].Name, textArea)
+		return 0, fmt.Errorf("the texts and data of the thread's calls take more than %d bytes", textSize(len(s.threads)))
 	}
 	if err := s.M.Write(r.machine, addr, data); err != nil {
 		return 0, err
@@ -378,11 +392,11 @@ func unsupported(stop emu.Stop) error {
 
 func (s *Session) finishCall(i int) error {
 	r := &s.threads[i]
-	v, err := s.M.Result(r.machine)
+	call := r.call
+	v, err := s.result(i, call)
 	if err != nil {
 		return err
 	}
-	call := r.call
 	r.results = append(slices.Clip(r.results), v)
 	if s.Plan.AfterCall != nil {
 		if err := s.Plan.AfterCall(s.view(i), Returned{i, call, v}); err != nil {
@@ -390,6 +404,19 @@ func (s *Session) finishCall(i int) error {
 		}
 	}
 	return s.advance(i)
+}
+
+// result is what a call of a thread's has returned.
+func (s *Session) result(i int, call Call) (uint64, error) {
+	t := s.threads[i].machine
+	if call.Result == Word {
+		return s.M.Result(t)
+	}
+	v, err := s.M.FloatResult(t)
+	if call.Result == Float {
+		v &= 1<<32 - 1
+	}
+	return v, err
 }
 
 // unblock lets the earliest timeout pass when nothing else can happen.

@@ -361,9 +361,10 @@ func TestCallErrors(t *testing.T) {
 			second Call
 			want   string
 		}{
-			"no function": {call("no_such_function"), `main calls no_such_function: no library of the process exports "no_such_function"`},
-			"in a script": {Call{Func: "no_such_function", Pos: "a.star:3:4"}, `a.star:3:4: main calls no_such_function: no library of the process exports "no_such_function"`},
-			"no room":     {call("puts", Str(long)), "main calls puts: call puts: the strings of main take more than 32768 bytes"},
+			"no function":      {call("no_such_function"), `main calls no_such_function: no library of the process exports "no_such_function"`},
+			"in a script":      {Call{Func: "no_such_function", Pos: "a.star:3:4"}, `a.star:3:4: main calls no_such_function: no library of the process exports "no_such_function"`},
+			"no room":          {call("puts", Str(long)), "main calls puts: the texts and data of the thread's calls take more than 32768 bytes"},
+			"no room for data": {Call{Place: []byte(long), Pos: "a.star:3:4"}, "a.star:3:4: main places data: the texts and data of the thread's calls take more than 32768 bytes"},
 		} {
 			s := begin(t, sys, &Plan{Threads: []Thread{{Main, Calls{call("getenv", Str(long)), c.second}}}})
 			n, err := s.Run(0, 0)

@@ -2,6 +2,7 @@ package scenario
 
 import (
 	"errors"
+	"math"
 	"slices"
 	"strings"
 	"testing"
@@ -71,6 +72,8 @@ func TestCallString(t *testing.T) {
 		{call("free", Int(4095)), "free(4095)"},
 		{call("free", Int(4096)), "free(0x1000)"},
 		{call("puts", Str("a\"\n\x01")), `puts("a\"\n\x01")`},
+		{call("f", Float64(1.5), Float64(-2), Float64(1e100), Int(3), Float32(0.1)), "f(1.5, -2.0, 1e+100, 3, 0.1f)"},
+		{call("f", Float64(math.Inf(1)), Float64(math.Inf(-1)), Float32(float32(math.NaN())), Float64(0)), "f(inf, -inf, nan, 0.0)"},
 		{Call{Func: "code", Addr: 0x5000, Args: []Arg{Int(^uint64(0))}}, "code(0xffffffffffffffff)"},
 	} {
 		if got := c.call.String(); got != c.want {

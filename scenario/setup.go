@@ -27,7 +27,10 @@ func (u *Setup) Make(thread string, call Call) (uint64, error) {
 	if err != nil {
 		return 0, err
 	}
-	return s.M.Call(s.threads[i].machine, addr, call.String(), values...)
+	if err := s.M.CallWith(s.threads[i].machine, addr, call.String(), values); err != nil {
+		return 0, err
+	}
+	return s.result(i, call)
 }
 
 // Code places machine code into fresh memory that the guest's own mmap maps

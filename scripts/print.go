@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"os"
 	"sync"
+
+	"emurace/scripts/sandbox"
 )
 
 // Print shows a line that a script prints.
@@ -24,6 +26,7 @@ var printed struct {
 func printOnce(pos, text string) {
 	printed.Lock()
 	defer printed.Unlock()
+	text = sandbox.Printable(text)
 	key := pos + "\x00" + text
 	if printed.seen[key] || len(printed.seen) >= maxPrinted {
 		return

@@ -23,6 +23,8 @@ func TestVariants(t *testing.T) {
 		}{
 			{"strtok-strtok", "function=strtok_r", clean, scenario.OK},
 			{"rand-rand", "function=rand_r", clean, scenario.OK},
+			{"drand48-drand48", "function=erand48 n=3", clean, scenario.OK},
+			{"drand48-drand48", "function=lrand48", first, scenario.Check},
 			{"counter", "lock=mutex", clean, scenario.OK},
 			{"counter", "lock=atomic", clean, scenario.OK},
 			{"counter", "threads=3 n=2", first, scenario.Check},

@@ -113,7 +113,7 @@ func describeScenario(c *cli.Context, p *replay.Printer) error {
 		p.Printf("\n%s\n", p.Head("parameters"))
 	}
 	for _, param := range sc.Params {
-		p.Printf("    --set %s=%s\n        %s\n", p.Name(param.Name), param.Default, param.Help)
+		p.Printf("    --set %s=%s\n        %s\n", p.Name(param.Name), sandbox.Printable(param.Default), param.Help)
 		if param.Values != "" {
 			p.Printf("        %s\n", param.Values)
 		}

@@ -1,9 +1,11 @@
 package sandbox
 
 import (
+	"errors"
 	"fmt"
 
 	"go.starlark.net/starlark"
+	"go.starlark.net/starlarkstruct"
 )
 
 // maxFrozen bounds what has to be visited to freeze what a file leaves behind.
@@ -21,6 +23,18 @@ func freeze(globals starlark.StringDict) error {
 		}
 	}
 	globals.Freeze()
+	return nil
+}
+
+// Freeze freezes a value that a function of a script's has handed to the host, such as
+// what it has returned. An error tells that there is too much of it, and nothing is
+// frozen then.
+func Freeze(v starlark.Value) error {
+	f := freezing{left: maxFrozen, seen: map[starlark.Value]bool{}}
+	if f.visit(v, 0); f.left < 0 {
+		return errors.New("too large: a value with more parts than can be kept")
+	}
+	v.Freeze()
 	return nil
 }
 
@@ -61,6 +75,18 @@ func (f *freezing) visit(v starlark.Value, depth int) {
 	case *starlark.Function:
 		if f.first(v) {
 			f.function(v, depth)
+		}
+	case *starlark.Builtin: // a method holds on to what it is a method of
+		if r := v.Receiver(); r != nil && f.first(v) {
+			f.visit(r, depth+1)
+		}
+	case *starlarkstruct.Struct:
+		if f.first(v) {
+			for _, name := range v.AttrNames() {
+				if e, err := v.Attr(name); err == nil {
+					f.visit(e, depth+1)
+				}
+			}
 		}
 	}
 }

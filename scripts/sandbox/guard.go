@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"go.starlark.net/starlark"
+	"go.starlark.net/starlarkstruct"
 	"go.starlark.net/syntax"
 )
 
@@ -235,6 +236,16 @@ func weigh(v starlark.Value, left *int, in []starlark.Value) {
 		for k, e := range v.Entries() {
 			weigh(k, left, in)
 			if weigh(e, left, in); *left < 0 {
+				return
+			}
+		}
+	case *starlarkstruct.Struct:
+		for _, name := range v.AttrNames() {
+			*left -= len(name)
+			if e, err := v.Attr(name); err == nil {
+				weigh(e, left, in)
+			}
+			if *left < 0 {
 				return
 			}
 		}

@@ -16,6 +16,7 @@ func init() {
 	for name, f := range map[string]func(*starlark.Thread, *starlark.Builtin, starlark.Tuple, []starlark.Tuple) (starlark.Value, error){
 		addName: add, growName: grow, timesName: times, formName: form, attrName: attr,
 		"getattr": getattr, "range": boundedRange, "str": text("str"), "repr": text("repr"), "print": printText, "fail": failText,
+		"zip": boundedZip, "int": boundedInt,
 	} {
 		guarded[name] = starlark.NewBuiltin(name, f)
 	}
@@ -210,6 +211,37 @@ func boundedRange(t *starlark.Thread, b *starlark.Builtin, args starlark.Tuple, 
 		return nil, tooMuch("numbers", n, maxItems)
 	}
 	return v, nil
+}
+
+// boundedZip is zip for as many items in all as a list may have. It makes them all in
+// one step, and zip(*rows) names the same row a thousand times.
+func boundedZip(t *starlark.Thread, _ *starlark.Builtin, args starlark.Tuple, kwargs []starlark.Tuple) (starlark.Value, error) {
+	shortest := maxItems
+	for _, a := range args {
+		// What does not know its length is no longer than what it is made of.
+		if n := starlark.Len(a); n >= 0 {
+			shortest = min(shortest, n)
+		}
+	}
+	if n := shortest * len(args); len(args) > 1 && n > maxItems {
+		return nil, tooMuch("items", n, maxItems)
+	}
+	return starlark.Call(t, starlark.Universe["zip"], args, kwargs)
+}
+
+// boundedInt is int of texts that are no longer than the longest number there can be
+// in the base with the most digits.
+func boundedInt(t *starlark.Thread, _ *starlark.Builtin, args starlark.Tuple, kwargs []starlark.Tuple) (starlark.Value, error) {
+	values := args
+	for _, kw := range kwargs {
+		values = append(values[:len(values):len(values)], kw[1])
+	}
+	for _, v := range values {
+		if s, ok := starlark.AsString(v); ok && len(s) > maxBits {
+			return nil, tooMuch("digits", len(s), maxBits)
+		}
+	}
+	return starlark.Call(t, starlark.Universe["int"], args, kwargs)
 }
 
 // text is a function that makes text of one value.

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"go.starlark.net/starlark"
+	"go.starlark.net/starlarkstruct"
 )
 
 // run compiles and runs a script, without any names of a host's.
@@ -107,10 +108,85 @@ func TestTooLarge(t *testing.T) {
 		"x = 3\nwhile True:\n  x *= x",
 		"range(1 << 60)",
 		"range(1 << 30)",
+		"zip(*[range(1 << 20)] * 1000)",
+		"int('9' * (1 << 20))",
+		"int(base = 10, x = '9' * (1 << 20))",
 	} {
 		e := wrong(t, text, `too large|write x = x|it takes more than|too long|out of range|repeat|more than \d+`)
 		if len(e.Msg) > maxMessage+3 {
 			t.Errorf("%.60q: a message of %d bytes", text, len(e.Msg))
+		}
+	}
+}
+
+// What is not too large is as it was.
+func TestStillThere(t *testing.T) {
+	for text, want := range map[string]string{
+		`zip(range(3), "ab".elems(), [7, 8, 9])`: `[(0, "a", 7), (1, "b", 8)]`,
+		`zip()`:                                  `[]`,
+		`zip([])`:                                `[]`,
+		`zip(range(1 << 19))[-1]`:                `(524287,)`,
+		`int("-0x1f", 16)`:                       `-31`,
+		`int("1011", base = 2)`:                  `11`,
+		`int("z", 36) + int(True)`:               `36`,
+	} {
+		globals, err := run("x = "+text, Host{})
+		if err != nil || globals["x"].String() != want {
+			t.Errorf("%s: %v, %v, want %s", text, globals["x"], err, want)
+		}
+	}
+}
+
+// A value that a function has handed out is frozen, unless that would take for ever:
+// a tuple that holds another one twice, and so on, in whatever holds it.
+func TestFreeze(t *testing.T) {
+	p, err := Compile(Source{Name: "test.star", Text: `
+def tower():
+  x = (1,)
+  for _ in range(60):
+    x = (x, x)
+  return x
+def fine():
+  x = []
+  x.append(struct(a = x, b = [x.append]))
+  return x
+def hidden(): return struct(a = tower())
+def kept(): return [1, [tower()].append]
+def defaults():
+  x = tower()
+  return lambda y = x: y
+`}, starlark.StringDict{"struct": starlark.NewBuiltin("struct", starlarkstruct.Make)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	globals, err := p.Run(Host{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{"tower", "fine", "hidden", "kept", "defaults"} {
+		v, err := p.Call(Host{}, globals[name].(starlark.Callable))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := Freeze(v); (err == nil) != (name == "fine") {
+			t.Errorf("%s: %v", name, err)
+		}
+		if l, ok := v.(*starlark.List); ok && name == "fine" && l.Append(starlark.None) == nil {
+			t.Error("a list that can still be changed")
+		}
+	}
+}
+
+// A struct is as large as what is in it.
+func TestStructText(t *testing.T) {
+	for _, use := range []string{"str(x)", "'%s' % [x]", "fail(x)", "print(x)", "'{}'.format(x)"} {
+		p, err := Compile(Source{Name: "test.star", Text: "x = struct(a = 1)\nfor _ in range(60):\n  x = struct(a = x, b = x)\n" + use},
+			starlark.StringDict{"struct": starlark.NewBuiltin("struct", starlarkstruct.Make)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := p.Run(Host{}); err == nil || !strings.Contains(err.Error(), "too large") {
+			t.Errorf("%s: %v", use, err)
 		}
 	}
 }

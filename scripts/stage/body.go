@@ -3,11 +3,6 @@ package stage
 import (
 	"encoding/binary"
 	"errors"
-	"fmt"
-	"strconv"
-	"strings"
-	"unicode"
-	"unicode/utf8"
 
 	"go.starlark.net/starlark"
 
@@ -31,6 +26,8 @@ type step struct {
 	call scenario.Call
 	more bool
 	err  error
+	// classes are those of the results that it was given.
+	classes []scenario.Class
 	// value is what the function has returned, when there is no more.
 	value starlark.Value
 }
@@ -67,39 +64,24 @@ func (b *body) after(results []uint64) step {
 func (b *body) run(results []uint64) step {
 	t := &racer{process: b.process, name: b.name, results: results}
 	v, err := b.process.call(b.fn, t)
+	t.over = true // a script can keep t in what it returns
+	s := step{classes: append(t.classes, make([]scenario.Class, len(results)-len(t.classes))...)}
 	switch {
 	case t.pending != nil:
-		return step{call: *t.pending, more: true}
+		s.call, s.more = *t.pending, true
 	case err != nil:
-		return step{err: failed(err)}
+		s.err = failed(err)
+	default:
+		s.value, s.err = v, b.freeze(b.fn, v)
 	}
-	v.Freeze()
-	return step{value: v}
-}
-
-// printable is a text that may hold anything, since a check may quote the process's
-// memory, as one that does a terminal no harm.
-func printable(text string) string {
-	var b strings.Builder
-	for i, r := range text {
-		switch {
-		case r == utf8.RuneError && !strings.HasPrefix(text[i:], string(utf8.RuneError)):
-			fmt.Fprintf(&b, `\x%02x`, text[i])
-		case r == '\n' || unicode.IsPrint(r):
-			b.WriteRune(r)
-		default:
-			quoted := strconv.QuoteRune(r)
-			b.WriteString(quoted[1 : len(quoted)-1])
-		}
-	}
-	return b.String()
+	return s
 }
 
 // failed makes a failure of the run of a script's own fail.
 func failed(err error) error {
 	var f *sandbox.Failure
 	if errors.As(err, &f) {
-		return &scenario.Failure{Message: printable(f.Msg)}
+		return &scenario.Failure{Message: sandbox.Printable(f.Msg)}
 	}
 	return err
 }

@@ -10,6 +10,7 @@ import (
 	"go.starlark.net/starlark"
 	"go.starlark.net/starlarkstruct"
 
+	"emurace/emu"
 	"emurace/scenario"
 	"emurace/scripts/sandbox"
 )
@@ -22,6 +23,7 @@ func Names() starlark.StringDict {
 		"i32":    narrow("i32", 32, true),
 		"u32":    narrow("u32", 32, false),
 		"i64":    narrow("i64", 64, true),
+		"f32":    starlark.NewBuiltin("f32", makeSingle),
 	}
 	for name, f := range map[string]func(*reading, *starlark.Thread, *starlark.Builtin, starlark.Tuple, []starlark.Tuple) (starlark.Value, error){
 		"param": param, "env": env, "tunable": tunable, "file": file, "lib": lib, "package": packageFunc,
@@ -48,6 +50,12 @@ func env(r *reading, _ *starlark.Thread, b *starlark.Builtin, args starlark.Tupl
 	}
 	if name == "" || strings.ContainsAny(name, "=\x00") || strings.Contains(value, "\x00") {
 		return nil, fmt.Errorf("env: %q: not the name of a variable, or a value with a NUL", name)
+	}
+	if n := len(name) + len(value) + 1; n > maxVariable {
+		return nil, fmt.Errorf("env: %.40s takes %d bytes, at most %d", name, n, maxVariable)
+	}
+	if r.envSize += len(name) + len(value) + 2; r.envSize > maxEnv {
+		return nil, fmt.Errorf("env: all variables together take more than %d bytes", maxEnv)
 	}
 	if name == "GLIBC_TUNABLES" {
 		return nil, errors.New("env: GLIBC_TUNABLES is made of what tunable(name, value) declares")
@@ -104,6 +112,11 @@ func file(r *reading, _ *starlark.Thread, b *starlark.Builtin, args starlark.Tup
 	if _, there := r.files[name]; there {
 		return nil, fmt.Errorf("file: %s is declared twice", name)
 	}
+	for other := range r.files {
+		if inside(other, name) || inside(name, other) {
+			return nil, fmt.Errorf("file: %s and %s: one would have to be a folder", other, name)
+		}
+	}
 	if r.size += len(text); r.size > maxFiles {
 		return nil, fmt.Errorf("file: all files together have more than %d bytes", maxFiles)
 	}
@@ -111,13 +124,22 @@ func file(r *reading, _ *starlark.Thread, b *starlark.Builtin, args starlark.Tup
 	return starlark.None, r.bound(len(r.files))
 }
 
+// inside tells whether a path is in a folder.
+func inside(name, folder string) bool { return strings.HasPrefix(name, folder+"/") }
+
 func lib(r *reading, _ *starlark.Thread, b *starlark.Builtin, args starlark.Tuple, kwargs []starlark.Tuple) (starlark.Value, error) {
 	var name string
 	if err := starlark.UnpackArgs(b.Name(), args, kwargs, "name", &name); err != nil {
 		return nil, err
 	}
+	if name == "" || len(name) > maxPath || strings.Contains(name, "\x00") {
+		return nil, fmt.Errorf("lib: %.40q: not a name such as libz.so.1, nor a path", name)
+	}
+	if len(r.libs) == maxLibs {
+		return nil, fmt.Errorf("lib: more than %d libraries", maxLibs)
+	}
 	r.libs = append(r.libs, name)
-	return starlark.None, r.bound(len(r.libs))
+	return starlark.None, nil
 }
 
 func packageFunc(r *reading, _ *starlark.Thread, b *starlark.Builtin, args starlark.Tuple, kwargs []starlark.Tuple) (starlark.Value, error) {
@@ -125,7 +147,7 @@ func packageFunc(r *reading, _ *starlark.Thread, b *starlark.Builtin, args starl
 	if err := starlark.UnpackArgs(b.Name(), args, kwargs, "name", &name); err != nil {
 		return nil, err
 	}
-	r.sc.Packages = append(r.sc.Packages, name)
+	r.sc.Packages = append(r.sc.Packages, sandbox.Printable(name))
 	return starlark.None, r.bound(len(r.sc.Packages))
 }
 
@@ -178,10 +200,15 @@ func thread(r *reading, t *starlark.Thread, b *starlark.Builtin, args starlark.T
 	if err := takesArgs("thread", fn, 1); err != nil {
 		return nil, err
 	}
-	if len(r.threads) == maxThreads {
-		return nil, fmt.Errorf("thread: more than %d threads", maxThreads)
-	}
 	r.threads = append(r.threads, racing{name, fn, sandbox.Where(t)})
+	// The process has its first thread also where that does not race.
+	made := len(r.threads)
+	if !slices.ContainsFunc(r.threads, func(t racing) bool { return t.name == scenario.Main }) {
+		made++
+	}
+	if made > emu.MaxThreads && len(r.threads) >= emu.MaxThreads {
+		return nil, fmt.Errorf("thread: more than %d threads, with the process's first, main", emu.MaxThreads)
+	}
 	return starlark.None, nil
 }
 
@@ -221,9 +248,9 @@ func note(r *reading, _ *starlark.Thread, b *starlark.Builtin, args starlark.Tup
 			return nil, fmt.Errorf("note: argument %d is %s, not a text", i+1, a.Type())
 		}
 		if i == 0 {
-			n.Title = text
+			n.Title = sandbox.Printable(text)
 		} else {
-			n.Text = append(n.Text, strings.Join(strings.Fields(text), " "))
+			n.Text = append(n.Text, sandbox.Printable(strings.Join(strings.Fields(text), " ")))
 		}
 	}
 	r.sc.Notes = append(r.sc.Notes, n)
@@ -240,7 +267,8 @@ func expect(r *reading, _ *starlark.Thread, b *starlark.Builtin, args starlark.T
 	if !slices.Contains([]string{"failing", "clean", "undecided"}, e.Verdict) {
 		return nil, fmt.Errorf("expect: verdict %q: not failing, clean or undecided", e.Verdict)
 	}
-	e.Kinds, e.Libc = strings.Fields(kind), strings.Fields(libc)
+	e.Arch, e.Search, e.Why = sandbox.Printable(e.Arch), sandbox.Printable(e.Search), sandbox.Printable(e.Why)
+	e.Kinds, e.Libc = strings.Fields(sandbox.Printable(kind)), strings.Fields(sandbox.Printable(libc))
 	r.sc.Expected = append(r.sc.Expected, e)
 	return starlark.None, r.bound(len(r.sc.Expected))
 }

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"slices"
 	"strings"
 
 	"go.starlark.net/starlark"
@@ -38,7 +39,7 @@ func Scenario(program *sandbox.Program, host Host) (*scenario.Scenario, error) {
 	}
 	sc := r.sc
 	sc.Name = strings.TrimSuffix(program.Name, ".star")
-	sc.Summary, sc.Doc = split(program.Doc)
+	sc.Summary, sc.Doc = split(sandbox.Printable(program.Doc))
 	if len(r.threads) == 0 {
 		return nil, noThreads(program)
 	}
@@ -84,12 +85,18 @@ func read(program *sandbox.Program, host Host, settings scenario.Values) (*proce
 	if err != nil {
 		return nil, err
 	}
+	functions := slices.Concat(r.setup, r.checks, r.after)
 	for _, t := range r.threads {
-		t.fn.Freeze()
+		functions = append(functions, t.fn)
 	}
-	for _, list := range [][]starlark.Callable{r.setup, r.checks, r.after} {
-		for _, fn := range list {
-			fn.Freeze()
+	for _, param := range r.params {
+		if param.check != nil {
+			functions = append(functions, param.check)
+		}
+	}
+	for _, fn := range functions {
+		if err := sandbox.Freeze(fn); err != nil {
+			return nil, p.blame(fn, fmt.Errorf("%s: what it keeps is %w", fn.Name(), err))
 		}
 	}
 	return p, nil

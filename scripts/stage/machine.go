@@ -33,6 +33,8 @@ var lookMethods = map[string]machineMethod{
 	"u16":     (*machine).load,
 	"u32":     (*machine).load,
 	"u64":     (*machine).load,
+	"f32":     (*machine).load,
+	"f64":     (*machine).load,
 	"cstring": (*machine).cstring,
 	"bytes":   (*machine).bytes,
 	"address": (*machine).addressOf,
@@ -46,6 +48,8 @@ var changeMethods = map[string]machineMethod{
 	"put_u16": (*machine).store,
 	"put_u32": (*machine).store,
 	"put_u64": (*machine).store,
+	"put_f32": (*machine).store,
+	"put_f64": (*machine).store,
 	"put":     (*machine).put,
 }
 
@@ -64,17 +68,19 @@ func (m *machine) more() map[string]machineMethod {
 
 // Attr is p.name.
 func (m *machine) Attr(name string) (starlark.Value, error) {
+	if m.over() {
+		return nil, errOver
+	}
 	switch name {
 	case "arch":
 		return starlark.String(m.archName()), nil
 	case "libc":
 		return starlark.String(m.libc().Version), nil
 	}
-	if v, err := method(m, lookMethods, name); v != nil {
-		return v, err
-	}
-	if v, err := method(m, m.more(), name); v != nil {
-		return v, err
+	for _, methods := range []map[string]machineMethod{lookMethods, m.more()} {
+		if f, ok := methods[name]; ok {
+			return m.while(name, f), nil
+		}
 	}
 	if _, ok := changeMethods[name]; ok {
 		return nil, fmt.Errorf("p.%s: a check can only look at the process", name)
@@ -83,6 +89,23 @@ func (m *machine) Attr(name string) (starlark.Value, error) {
 		return nil, fmt.Errorf("p.%s: the threads have not run yet", name)
 	}
 	return nil, nil
+}
+
+// errOver is the error of using a process as setup has it when setup is over.
+var errOver = errors.New("p is setup's, and setup is over: threads have t, and a check a p of its own")
+
+// over tells whether setup, which m was given to, is over. A script can keep m, or
+// a method of it, in what setup returns.
+func (m *machine) over() bool { return m.view == nil && m.setup == nil }
+
+// while is a method that works as long as m does.
+func (m *machine) while(name string, f machineMethod) starlark.Value {
+	return starlark.NewBuiltin(name, func(_ *starlark.Thread, b *starlark.Builtin, args starlark.Tuple, kwargs []starlark.Tuple) (starlark.Value, error) {
+		if m.over() {
+			return nil, errOver
+		}
+		return f(m, b, args, kwargs)
+	})
 }
 
 // AttrNames are the names that Attr knows.
@@ -132,6 +155,9 @@ func (m *machine) place(b *starlark.Builtin, v starlark.Value) (uint64, error) {
 	if err == nil && a.IsStr {
 		err = errors.New("got a text, want an address")
 	}
+	if err == nil {
+		err = noFloat(a)
+	}
 	if err != nil {
 		err = fmt.Errorf("%s: %w", b.Name(), err)
 	}
@@ -147,39 +173,38 @@ func (m *machine) only(b *starlark.Builtin, args starlark.Tuple, kwargs []starla
 	return m.place(b, at)
 }
 
-// widths are the bytes that methods read or write, by how their names end.
-var widths = map[string]uint64{"u8": 1, "u16": 2, "u32": 4, "u64": 8}
-
 func (m *machine) load(b *starlark.Builtin, args starlark.Tuple, kwargs []starlark.Tuple) (starlark.Value, error) {
 	addr, err := m.only(b, args, kwargs)
 	if err != nil {
 		return nil, err
 	}
-	data, err := m.read(addr, widths[b.Name()])
+	c := cells[b.Name()]
+	data, err := m.read(addr, c.size)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", b.Name(), err)
 	}
 	v := uint64(0)
-	for i, c := range data {
-		v |= uint64(c) << (8 * i)
+	for i, b := range data {
+		v |= uint64(b) << (8 * i)
 	}
-	return starlark.MakeUint64(v), nil
+	return value(v, c.class), nil
 }
 
 func (m *machine) store(b *starlark.Builtin, args starlark.Tuple, kwargs []starlark.Tuple) (starlark.Value, error) {
-	var at, value starlark.Value
-	if err := starlark.UnpackPositionalArgs(b.Name(), args, kwargs, 2, &at, &value); err != nil {
+	var at, what starlark.Value
+	if err := starlark.UnpackPositionalArgs(b.Name(), args, kwargs, 2, &at, &what); err != nil {
 		return nil, err
 	}
 	addr, err := m.place(b, at)
 	if err != nil {
 		return nil, err
 	}
-	v, err := m.place(b, value)
+	c := cells[b.Name()[len("put_"):]]
+	v, err := c.bits(what, func(v starlark.Value) (uint64, error) { return m.place(b, v) })
 	if err != nil {
 		return nil, err
 	}
-	data := make([]byte, widths[b.Name()[len("put_"):]])
+	data := make([]byte, c.size)
 	for i := range data {
 		data[i] = byte(v >> (8 * i))
 	}
@@ -256,19 +281,24 @@ func (m *machine) addressOf(b *starlark.Builtin, args starlark.Tuple, kwargs []s
 // callFunc makes a call on a thread, the first one unless thread= names another.
 func (m *machine) callFunc(b *starlark.Builtin, args starlark.Tuple, kwargs []starlark.Tuple) (starlark.Value, error) {
 	thread := m.plan.threads[0].name
-	if len(kwargs) == 1 && kwargs[0][0] == starlark.String("thread") {
-		name, ok := kwargs[0][1].(starlark.String)
-		if !ok {
-			return nil, fmt.Errorf("call: thread is %s, not a name", kwargs[0][1].Type())
+	var others []starlark.Tuple
+	for _, kw := range kwargs {
+		if kw[0] != starlark.String("thread") {
+			others = append(others, kw)
+			continue
 		}
-		thread, kwargs = string(name), nil
+		name, ok := kw[1].(starlark.String)
+		if !ok {
+			return nil, fmt.Errorf("call: thread is %s, not a name", kw[1].Type())
+		}
+		thread = string(name)
 	}
-	c, err := m.asCall(b, args, kwargs, m.lookup)
+	c, err := m.asCall(b, args, others, m.lookup)
 	if err != nil {
 		return nil, err
 	}
 	v, err := m.setup.Make(thread, c)
-	return starlark.MakeUint64(v), err
+	return value(v, c.Result), err
 }
 
 func (m *machine) alloc(b *starlark.Builtin, args starlark.Tuple, kwargs []starlark.Tuple) (starlark.Value, error) {
@@ -320,9 +350,11 @@ func (m *machine) results(b *starlark.Builtin, args starlark.Tuple, kwargs []sta
 	if err != nil {
 		return nil, err
 	}
-	var list []starlark.Value
-	for _, r := range m.view.Results(i) {
-		list = append(list, starlark.MakeUint64(r))
+	results := m.view.Results(i)
+	classes := m.bodies[i].after(results).classes
+	list := make([]starlark.Value, len(results))
+	for k, r := range results {
+		list[k] = value(r, classes[k])
 	}
 	return starlark.NewList(list), nil
 }
@@ -333,7 +365,7 @@ func newReturned(thread string, r scenario.Returned) starlark.Value {
 		"thread": starlark.String(thread),
 		"func":   starlark.String(r.Call.Func),
 		"text":   starlark.String(r.Call.String()),
-		"result": starlark.MakeUint64(r.Result),
+		"result": value(r.Result, r.Call.Result),
 	}}
 }
 

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math/big"
 	"strings"
+	"unicode"
 
 	"go.starlark.net/starlark"
 
@@ -30,7 +31,7 @@ func param(r *reading, t *starlark.Thread, b *starlark.Builtin, args starlark.Tu
 		"min?", &p.min, "max?", &p.max, "choices?", &choices, "check??", &p.check); err != nil {
 		return nil, err
 	}
-	if name == "" || strings.ContainsAny(name, "= \t\n\x00") {
+	if name == "" || strings.ContainsAny(name, "= ") || strings.ContainsFunc(name, func(c rune) bool { return !unicode.IsPrint(c) }) {
 		return nil, fmt.Errorf("param: %q: not a name", name)
 	}
 	if _, there := r.values[name]; there {
@@ -75,7 +76,7 @@ func param(r *reading, t *starlark.Thread, b *starlark.Builtin, args starlark.Tu
 	case starlark.Bool:
 		def = boolText(bool(o))
 	}
-	r.sc.Params = append(r.sc.Params, scenario.Param{Name: name, Default: def, Help: help, Values: p.values(help)})
+	r.sc.Params = append(r.sc.Params, scenario.Param{Name: name, Default: def, Help: sandbox.Printable(help), Values: sandbox.Printable(p.values(help))})
 	return v, r.bound(len(r.sc.Params))
 }
 

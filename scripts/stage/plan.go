@@ -22,6 +22,7 @@ type reading struct {
 	libs     []string
 	files    map[string][]byte
 	size     int // of the files
+	envSize  int
 	setup    []starlark.Callable
 	threads  []racing
 	checks   []starlark.Callable
@@ -53,10 +54,13 @@ type process struct {
 
 // Limits of what can be declared.
 const (
-	maxThreads  = 64
 	maxDeclared = 1 << 16 // of anything else
 	maxData     = 1 << 20 // bytes of static data
 	maxFiles    = 16 << 20
+	maxVariable = 1<<17 - 1 // bytes of NAME=value, as Linux has it (MAX_ARG_STRLEN)
+	maxEnv      = 1 << 20   // of all of them
+	maxPath     = 4095
+	maxLibs     = 255
 )
 
 // declared tells whether the file that has just been run declares a scenario: any
@@ -118,12 +122,31 @@ func (p *process) runSetup(u *scenario.Setup) error {
 		if err != nil {
 			return err
 		}
+		if err := p.freeze(fn, v); err != nil {
+			return err
+		}
 		if v != starlark.None {
 			p.given = v
 		}
 	}
-	p.given.Freeze()
 	return nil
+}
+
+// freeze freezes what a function of the script's has returned.
+func (p *process) freeze(fn starlark.Callable, v starlark.Value) error {
+	if err := sandbox.Freeze(v); err != nil {
+		return p.blame(fn, fmt.Errorf("%s returned: %w", fn.Name(), err))
+	}
+	return nil
+}
+
+// blame is an error about what a function has returned, at the function's place.
+func (p *process) blame(fn starlark.Callable, err error) error {
+	place := ""
+	if f, ok := fn.(*starlark.Function); ok {
+		place = f.Position().String()
+	}
+	return p.program.ErrorAt(place, err)
 }
 
 // call calls a function of the script's, with as many of the arguments and of what
@@ -146,9 +169,9 @@ func (p *process) judge(fn starlark.Callable, args ...starlark.Value) error {
 	case starlark.NoneType:
 		return nil
 	case starlark.String:
-		return &scenario.Failure{Message: printable(string(v))}
+		return &scenario.Failure{Message: sandbox.Printable(string(v))}
 	}
-	return fmt.Errorf("%s returned %s, not a text that says what is wrong, or nothing", fn.Name(), v.Type())
+	return p.blame(fn, fmt.Errorf("%s returned %s, not a text that says what is wrong, or nothing", fn.Name(), v.Type()))
 }
 
 func (p *process) check(v *scenario.View) error {

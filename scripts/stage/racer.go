@@ -19,8 +19,10 @@ type racer struct {
 	name    string
 	results []uint64
 	used    int
+	classes []scenario.Class // of the results that were used
 	pending *scenario.Call
 	calling *starlark.Thread // the run of the script that makes the present call
+	over    bool             // the function has returned
 }
 
 var _ starlark.HasAttrs = (*racer)(nil)
@@ -38,10 +40,14 @@ var racerMethods = map[string]func(*racer, *starlark.Builtin, starlark.Tuple, []
 	"u16":     (*racer).load,
 	"u32":     (*racer).load,
 	"u64":     (*racer).load,
+	"f32":     (*racer).load,
+	"f64":     (*racer).load,
 	"put_u8":  (*racer).store,
 	"put_u16": (*racer).store,
 	"put_u32": (*racer).store,
 	"put_u64": (*racer).store,
+	"put_f32": (*racer).store,
+	"put_f64": (*racer).store,
 	"add":     (*racer).atomicAdd,
 	"cas":     (*racer).compareAndSwap,
 	"cstring": (*racer).cstring,
@@ -66,17 +72,6 @@ func (t *racer) Attr(name string) (starlark.Value, error) {
 // AttrNames are the names that Attr knows.
 func (t *racer) AttrNames() []string { return names(racerMethods, "name") }
 
-// method is a method of a value, nil when there is none of the name.
-func method[T any](v T, methods map[string]func(T, *starlark.Builtin, starlark.Tuple, []starlark.Tuple) (starlark.Value, error), name string) (starlark.Value, error) {
-	f, ok := methods[name]
-	if !ok {
-		return nil, nil
-	}
-	return starlark.NewBuiltin(name, func(_ *starlark.Thread, b *starlark.Builtin, args starlark.Tuple, kwargs []starlark.Tuple) (starlark.Value, error) {
-		return f(v, b, args, kwargs)
-	}), nil
-}
-
 func names[F any](methods map[string]F, more ...string) []string {
 	for name := range methods {
 		more = append(more, name)
@@ -92,6 +87,9 @@ const maxCalls = 1 << 12
 
 // next is the result of a call; the call that has none yet breaks the function off.
 func (t *racer) next(c scenario.Call) (uint64, error) {
+	if t.over {
+		return 0, fmt.Errorf("t is the thread %s's own, and its function has returned", t.name)
+	}
 	if t.pending != nil {
 		return 0, errPending
 	}
@@ -104,6 +102,7 @@ func (t *racer) next(c scenario.Call) (uint64, error) {
 		return 0, errPending
 	}
 	t.used++
+	t.classes = append(t.classes, c.Result)
 	return t.results[t.used-1], nil
 }
 
@@ -125,14 +124,19 @@ func (t *racer) callFunc(b *starlark.Builtin, args starlark.Tuple, kwargs []star
 		return nil, err
 	}
 	v, err := t.next(c)
-	return starlark.MakeUint64(v), err
+	return value(v, c.Result), err
 }
 
 // asCall is a call as t.call and p.call are given it. The function is a name, or
 // the address of code.
 func (p *process) asCall(b *starlark.Builtin, args starlark.Tuple, kwargs []starlark.Tuple, lookup func(string) (uint64, error)) (c scenario.Call, err error) {
-	if len(kwargs) > 0 {
-		return c, fmt.Errorf("%s: unexpected keyword argument %s", b.Name(), kwargs[0][0])
+	for _, kw := range kwargs {
+		if kw[0] != starlark.String("result") {
+			return c, fmt.Errorf("%s: unexpected keyword argument %s", b.Name(), kw[0])
+		}
+		if c.Result, err = resultClass(kw[1]); err != nil {
+			return c, fmt.Errorf("%s: %w", b.Name(), err)
+		}
 	}
 	if len(args) == 0 {
 		return c, fmt.Errorf("%s: which function? Its name comes first", b.Name())
@@ -152,8 +156,8 @@ func (p *process) asCall(b *starlark.Builtin, args starlark.Tuple, kwargs []star
 	default:
 		return c, fmt.Errorf("%s: the function is %s, not a name", b.Name(), fn.Type())
 	}
-	if n := len(args) - 1; n > maxArgs {
-		return c, fmt.Errorf("%s: %s: %d arguments, at most %d are passed in registers", b.Name(), c.Func, n, maxArgs)
+	if n := len(args) - 1; n > emu.MaxArgs {
+		return c, fmt.Errorf("%s: %s: %d arguments, at most %d", b.Name(), c.Func, n, emu.MaxArgs)
 	}
 	for i, v := range args[1:] {
 		a, err := p.argument(v, lookup)
@@ -165,15 +169,14 @@ func (p *process) asCall(b *starlark.Builtin, args starlark.Tuple, kwargs []star
 	return c, nil
 }
 
-// maxArgs is how many arguments are passed in registers on every architecture
-// (System V ABI, AMD64 supplement, 3.2.3; AAPCS64 has eight).
-const maxArgs = 6
-
 // place is an argument that is an address.
 func (t *racer) place(b *starlark.Builtin, v starlark.Value) (scenario.Arg, error) {
 	a, err := t.argument(v, t.lookup)
 	if err == nil && a.IsStr {
 		err = errors.New("got a text, want an address")
+	}
+	if err == nil {
+		err = noFloat(a)
 	}
 	if err != nil {
 		err = fmt.Errorf("%s: %w", b.Name(), err)
@@ -191,10 +194,17 @@ func (t *racer) load(b *starlark.Builtin, args starlark.Tuple, kwargs []starlark
 		return nil, err
 	}
 	v, err := t.make(emu.RoutinePrefix+"load"+b.Name()[1:], a)
-	return starlark.MakeUint64(v), err
+	return value(v, cells[b.Name()].class), err
 }
 
 func (t *racer) store(b *starlark.Builtin, args starlark.Tuple, kwargs []starlark.Tuple) (starlark.Value, error) {
+	if c := cells[b.Name()[len("put_"):]]; c.class != scenario.Word && len(args) == 2 {
+		v, err := c.bits(args[1], nil)
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", b.Name(), err)
+		}
+		args = starlark.Tuple{args[0], starlark.MakeUint64(v)}
+	}
 	_, err := t.change(b, "store"+b.Name()[len("put_u"):], args, kwargs, 1)
 	return starlark.None, err
 }

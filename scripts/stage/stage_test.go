@@ -163,6 +163,8 @@ def prepare(p):
     p.put(zero, b"xyz")
     if p.bytes(zero, 4) != b"xyz\0" or p.cstring(d + 1) != "ello":
         fail("bytes")
+    if p.call("memchr", b"a\0b", ord("b"), 3) == 0 or p.call("strlen", b"ab") != 2:
+        fail("bytes as an argument")
     if p.call("strlen", d) != 5 or p.call(getpid) != p.call("getpid") or p.address(getpid) != p.address("getpid"):
         fail("calls")
     return {"a": a}
@@ -194,13 +196,37 @@ check(look)
 	}
 }
 
+// tower is a function that makes what cannot be frozen in a life.
+const tower = `
+def tower():
+    x = (1,)
+    for _ in range(60):
+        x = (x, x)
+    return x
+`
+
 // Mistakes of functions that run later are errors and no findings, but for fail.
 func TestMistakes(t *testing.T) {
 	sys := system(t, "arm64")
 	for _, c := range []struct{ text, want string }{
 		{`thread("main", lambda t: t.call("no_such_function"))`, "no_such_function"},
 		{`x = symbol("no_such_symbol")` + "\n" + `thread("main", lambda t: 1)`, "no_such_symbol"},
-		{`thread("main", lambda t: t.call("abs", 1, 2, 3, 4, 5, 6, 7))`, "7 arguments, at most 6"},
+		{`thread("main", lambda t: t.call("abs", *range(65)))`, "65 arguments, at most 64"},
+		{`thread("main", lambda t: t.call("abs", 1, result = "int"))`, `result is "int", not "double" or "float"`},
+		{`thread("main", lambda t: t.call("abs", 1, result = 1))`, "result is 1"},
+		{`thread("main", lambda t: t.u64(1.0))`, "got a floating point number"},
+		{`setup(lambda p: p.put_u8(data, 1.0))` + "\n" + `thread("main", lambda t: 1)`, "is no argument for C"},
+		{`d = data(8)` + "\n" + `setup(lambda p: p.put_u64(d, 1.0))` + "\n" + `thread("main", lambda t: 1)`, "got a floating point number"},
+		{`d = data(8)` + "\n" + `thread("main", lambda t: t.put_f64(d, "x"))`, "got string, want a number"},
+		{`thread("main", lambda t: [t.alloc(4096) for _ in range(9)])`, "main places data: the texts and data"},
+		// What setup and threads are given is good for as long as they run.
+		{`setup(lambda p: p)` + "\n" + `thread("main", lambda t, p: p.u64(8))`, "setup is over"},
+		{`setup(lambda p: p.alloc)` + "\n" + `thread("main", lambda t, alloc: alloc(8))`, "setup is over"},
+		{`setup(lambda p: [p])` + "\n" + `thread("main", lambda t: 1)` + "\n" + `check(lambda p, old: old[0].put_u64(8, 1))`, "setup is over"},
+		{`setup(lambda p: p)` + "\n" + `thread("main", lambda t: 1)` + "\n" + `check(lambda p, old: old.arch)`, "setup is over"},
+		{`thread("main", lambda t: t)` + "\n" + `check(lambda p: p.returned("main").call("abs", 1))`, "its function has returned"},
+		{tower + `setup(lambda p: tower())` + "\n" + `thread("main", lambda t: 1)`, "lambda returned: too large"},
+		{tower + `thread("main", lambda t: tower())`, "lambda returned: too large"},
 		{`thread("main", lambda t: t.call("strlen", "a\0b"))`, "holds a NUL"},
 		{`thread("main", lambda t: t.call("abs", [1]))`, "list is no argument for C"},
 		{`thread("main", lambda t: t.call("abs", 1 << 64))`, "does not fit into 64 bits"},

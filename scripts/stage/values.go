@@ -112,18 +112,24 @@ func (p *process) argument(v starlark.Value, lookup func(string) (uint64, error)
 		return scenario.Int(0), nil
 	case starlark.NoneType:
 		return scenario.Int(0), nil
+	case starlark.Float:
+		return scenario.Float64(float64(v)), nil
+	case single:
+		return scenario.Float32(float32(v)), nil
 	case starlark.String:
 		for i := range len(v) {
 			if v[i] == 0 {
-				return scenario.Arg{}, errors.New("the text holds a NUL; C would end it there")
+				return scenario.Arg{}, errors.New("the text holds a NUL; C would end it there. Bytes may hold one")
 			}
 		}
+		return scenario.Str(string(v)), nil
+	case starlark.Bytes:
 		return scenario.Str(string(v)), nil
 	case address:
 		n, err := v.resolve(lookup)
 		return scenario.Int(n), err
 	}
-	return scenario.Arg{}, fmt.Errorf("%s is no argument for C: use a number, a text, None or an address", v.Type())
+	return scenario.Arg{}, fmt.Errorf("%s is no argument for C: use a number, a text, bytes, None, an address or f32(a number)", v.Type())
 }
 
 // bytesOf is the content that a value gives: a text, bytes, or so many zeros.

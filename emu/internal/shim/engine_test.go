@@ -238,3 +238,34 @@ func TestLogLimit(t *testing.T) {
 		t.Errorf("log holds %d entries", e.LogLen())
 	}
 }
+
+// A register of 16 bytes is written from its low end, with zeros above, and nothing
+// else with it.
+func TestWideRegisters(t *testing.T) {
+	eachArch(t, func(t *testing.T, arch loader.Arch) {
+		e := newEngine(t, arch, loops[arch], 2, true)
+		name, next := "v3", "v4"
+		if arch == loader.AMD64 {
+			name, next = "xmm3", "xmm4"
+		}
+		for i, v := range []uint64{1 << 63, 0x123456789abcdef0, 7} {
+			must(t, e.WriteReg(1, regNamed(t, arch, name), v))
+			run(t, e, 0, 5)
+			block, err := e.ReadRegs(1)
+			must(t, err)
+			at := 0
+			for _, r := range Regs(arch) {
+				if r.Name == name || r.Name == next {
+					want := binary.LittleEndian.AppendUint64(nil, map[string]uint64{name: v}[r.Name])
+					if want = append(want, make([]byte, 8)...); !bytes.Equal(block[at:at+r.Size], want) {
+						t.Errorf("%d: %s is %x, want %x", i, r.Name, block[at:at+r.Size], want)
+					}
+				}
+				at += r.Size
+			}
+			if got := get(t, e, 1, name); got != v {
+				t.Errorf("%d: %s reads %#x, want %#x", i, name, got, v)
+			}
+		}
+	})
+}

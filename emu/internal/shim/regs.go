@@ -84,7 +84,7 @@ func makeAMD64Regs() []Reg {
 	return r
 }
 
-// ReadReg reads a register of at most eight bytes.
+// ReadReg reads a register; of a larger one its low eight bytes.
 func (e *Engine) ReadReg(thread int, r Reg) (uint64, error) {
 	var b [16]byte
 	err := C.em_reg_read(e.c, C.int(thread), r.id, unsafe.Pointer(&b[0]))
@@ -94,12 +94,11 @@ func (e *Engine) ReadReg(thread int, r Reg) (uint64, error) {
 	return binary.LittleEndian.Uint64(b[:]), nil
 }
 
-// WriteReg writes a register of at most eight bytes.
+// WriteReg writes a register; of a larger one the low eight bytes, and zeros above.
 func (e *Engine) WriteReg(thread int, r Reg, v uint64) error {
-	if r.Size > 8 {
-		return fmt.Errorf("engine: write %s: it has %d bytes", r.Name, r.Size)
-	}
-	return ucError("write "+r.Name, C.em_reg_write(e.c, C.int(thread), r.id, unsafe.Pointer(&v)))
+	var b [16]byte
+	binary.LittleEndian.PutUint64(b[:], v)
+	return ucError("write "+r.Name, C.em_reg_write(e.c, C.int(thread), r.id, unsafe.Pointer(&b[0])))
 }
 
 // ReadRegs reads all of [Regs] into one block, each register in as many bytes

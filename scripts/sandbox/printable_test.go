@@ -1,4 +1,4 @@
-package stage
+package sandbox
 
 import "testing"
 
@@ -12,7 +12,7 @@ func TestPrintable(t *testing.T) {
 		"\u202e\ufffd":       "\\u202e\ufffd",
 		"quotes ' \" and \\": "quotes ' \" and \\",
 	} {
-		if got := printable(text); got != want {
+		if got := Printable(text); got != want {
 			t.Errorf("%q: %q, want %q", text, got, want)
 		}
 	}
