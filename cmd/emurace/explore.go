@@ -371,7 +371,7 @@ func (j job) run(c *cli.Context) (*outcome, error) {
 	}
 	result, err := j.search(c.Context, strategy(c), j.starter(sys, strategy(c)), options)
 	show.finish()
-	interrupted, late, err := j.searched(err, c.String("resume"))
+	interrupted, late, err := j.searched(result, err, c.String("resume"))
 	if err != nil {
 		return nil, err
 	}
