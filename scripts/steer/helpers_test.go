@@ -65,6 +65,12 @@ func starter(t testing.TB, arch loader.Arch) func() (*scenario.Session, error) {
 // sample searches as a script says.
 func sample(t testing.TB, arch loader.Arch, s *steer.Schedule, o explore.Options) (*explore.Result, error) {
 	t.Helper()
+	return sampleOn(t, starter(t, arch), s, o)
+}
+
+// sampleOn is sample on sessions of one's own.
+func sampleOn(t testing.TB, start func() (*scenario.Session, error), s *steer.Schedule, o explore.Options) (*explore.Result, error) {
+	t.Helper()
 	walk, end := s.Walk(steer.SearchOptions{Seed: o.Seed})
 	o.Walk = func(w *explore.Walk) error {
 		err := walk(w)
@@ -74,7 +80,7 @@ func sample(t testing.TB, arch loader.Arch, s *steer.Schedule, o explore.Options
 		return err
 	}
 	o.Jobs = max(o.Jobs, 1)
-	r, err := explore.Sample(t.Context(), starter(t, arch), explore.Script, o)
+	r, err := explore.Sample(t.Context(), start, explore.Script, o)
 	return r, errors.Join(err, end())
 }
 

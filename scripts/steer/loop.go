@@ -82,6 +82,7 @@ func (l *loop) walk(w Walk) error {
 	}
 	want := l.want
 	d := newDecider(l.schedule, w, &l.players, want.next)
+	defer d.end()
 	whole, err := d.play(want.runs, true)
 	if numberOf(err) != nil {
 		return l.schedule.program.ErrorAt(want.place, err)

@@ -140,6 +140,7 @@ func (s *Schedule) Walk(o SearchOptions) (walk func(Walk) error, end func() erro
 	players := &players{}
 	return func(w Walk) error {
 		d := newDecider(s, w, players, s.next)
+		defer d.end()
 		if _, err := d.play(s.Runs, false); err != nil {
 			return s.placed(err)
 		}

@@ -41,6 +41,8 @@ type decider struct {
 	memory   *starlark.Dict // the function's own, for this schedule
 
 	events []scenario.Event // those that have happened
+	told   []*event         // what the script was given for them, nil for those it was not given
+	past   bool             // the schedule is over
 	last   int              // the thread that ran last, -1 before any has
 	met    bool             // the last run came to its end as it was to
 }
@@ -54,6 +56,9 @@ const maxAsked = 1 << 20
 func newDecider(s *Schedule, w Walk, p *players, fn *starlark.Function) *decider {
 	return &decider{schedule: s, walk: w, player: p.of(w.Session()), fn: fn, memory: starlark.NewDict(0), last: -1, met: true}
 }
+
+// end says that what the schedule has shown is past.
+func (d *decider) end() { d.past = true }
 
 // decide asks the function until the race is over.
 func (d *decider) decide() error {
