@@ -231,6 +231,11 @@ func (p *Player) Step(r Run) (Stopped, error) {
 	if r.Until != nil {
 		what += fmt.Sprintf("; the condition came true %d of %d times", st.Seen, max(r.Hit, 1))
 	}
+	if u, ok := r.Until.(At); ok && st.Seen == 0 {
+		if why := p.miss(u.Place); why != "" {
+			what += "; " + why
+		}
+	}
 	return st, &UnmetError{Run: r, Stopped: st, What: what}
 }
 
