@@ -134,10 +134,15 @@ func findSchedule(c *cli.Context, scenario string) (*scripts.Script, *steer.Sche
 	return s, schedule, nil
 }
 
-// searchScript runs what a script says.
-func searchScript(ctx context.Context, s *steer.Schedule, corpus string, start func() (*scenario.Session, error), o explore.Options) (*explore.Result, error) {
+// searchScript runs what the job's script says.
+func (j job) searchScript(ctx context.Context, start func() (*scenario.Session, error), o explore.Options) (*explore.Result, error) {
+	s, corpus := j.schedule, j.corpus
 	if s.Fixed() {
-		return explore.One(ctx, start, s.Play, o)
+		return explore.One(ctx, start, func(session *scenario.Session) (scenario.Schedule, error) {
+			r, err := s.Play(session)
+			*j.played = r
+			return r.Schedule, err
+		}, o)
 	}
 	options := steer.SearchOptions{Seed: o.Seed}
 	if corpus != "" {

@@ -90,10 +90,10 @@ func TestPlayErrors(t *testing.T) {
 		t.Errorf("no hint in %v", err)
 	}
 	// The same file finds the crash after all that went wrong.
-	schedule, err := read(t, "run(\"main\", until = reads(\"environ\"))\nrun(\"worker\", until = returns(\"setenv\"))\nrun(\"main\")").Play(s)
+	r, err := read(t, "run(\"main\", until = reads(\"environ\"))\nrun(\"worker\", until = returns(\"setenv\"))\nrun(\"main\")").Play(s)
 	testrace.Must(t, err)
-	if o, over := s.Outcome(); !over || o.Kind != scenario.Segv || len(schedule) != 3 {
-		t.Errorf("%v, %v", schedule, o)
+	if o, over := s.Outcome(); !over || o.Kind != scenario.Segv || len(r.Schedule) != 3 {
+		t.Errorf("%v, %v", r.Schedule, o)
 	}
 }
 

@@ -99,9 +99,9 @@ func (s *Schedule) Sequential() bool { return s.search != nil }
 
 // Play runs a schedule in words from the start of the race to its end. An error that
 // is the file's has its place.
-func (s *Schedule) Play(session *scenario.Session) (scenario.Schedule, error) {
+func (s *Schedule) Play(session *scenario.Session) (words.Result, error) {
 	r, err := words.Play(session, s.Runs)
-	return r.Schedule, s.placed(err)
+	return r, s.placed(err)
 }
 
 // placed adds to the error of a run where in the file that is.
