@@ -3,6 +3,7 @@ package words_test
 import (
 	"errors"
 	"fmt"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -70,5 +71,42 @@ func TestNoHint(t *testing.T) {
 	var unmet *words.UnmetError
 	if !errors.As(err, &unmet) || unmet.Hint() != "" {
 		t.Errorf("%v: %v", err, unmet)
+	}
+}
+
+// Where a thread stands already it does not come to, and that is said.
+func TestStoodThere(t *testing.T) {
+	s := sessionOf(t, "bookworm", loader.ARM64)
+	for _, until := range []words.Until{calls("getenv"), at(t, "getenv")} {
+		testrace.Must(t, s.Restart())
+		_, err := words.Step(s, words.Run{Thread: "main", Until: until})
+		if err == nil || !strings.HasSuffix(err.Error(), "0 of 1 times; it stood there already when the run began, which does not count") {
+			t.Errorf("%v: %v", until, err)
+		}
+	}
+}
+
+// How the runs of a schedule stopped is told in words, for each way to stop.
+func TestStoppedText(t *testing.T) {
+	s := sessionOf(t, "bookworm", loader.ARM64)
+	testrace.Must(t, s.Restart())
+	r, err := words.Play(s, []words.Run{
+		{Thread: "main", N: 1}, {Thread: "worker", N: 3}, {Thread: "worker"}, {Thread: "main"},
+	})
+	testrace.Must(t, err)
+	var got []string
+	for i, thread := range []string{"main", "worker", "worker", "main"} {
+		got = append(got, r.Stops[i].Text(thread))
+	}
+	for i, want := range []string{`^main stops at getenv\+0x4, after 1 instructions$`, `^worker stops at setenv\+0x[0-9a-f]+, after 3 instructions$`, `^worker has made all its calls, after \d+ instructions$`, `^main has made all its calls, after \d+ instructions$`} {
+		if !regexp.MustCompile(want).MatchString(got[i]) {
+			t.Errorf("%d: %s, want %s", i, got[i], want)
+		}
+	}
+	testrace.Must(t, s.Restart())
+	r, err = words.Play(s, []words.Run{{Thread: "main", Until: reads(loc(t, "environ"))}, {Thread: "worker", Until: returns("setenv")}, {Thread: "main"}})
+	testrace.Must(t, err)
+	if text := r.Stops[2].Text("main"); !strings.HasPrefix(text, "main ends the process, after ") || r.Stops[2].Where != "" {
+		t.Errorf("%q, at %q", text, r.Stops[2].Where)
 	}
 }

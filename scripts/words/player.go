@@ -162,7 +162,7 @@ func (s Stopped) Text(thread string) string {
 		Reached: "stops at " + s.Where, Waits: "waits at " + s.Where, Ended: "has made all its calls",
 		Died: "ends the process", Limit: "is held at the limit of instructions",
 	}[s.Why]
-	return fmt.Sprintf("%s %s, %d instructions further", thread, what, s.Ran)
+	return fmt.Sprintf("%s %s, after %d instructions", thread, what, s.Ran)
 }
 
 // atRun puts the run's number into an error.
@@ -245,6 +245,7 @@ func (p *Player) Step(r Run) (Stopped, error) {
 		p.s.M.StopAfter(0, 0, false, false)
 		_ = p.s.M.StopAt() // without addresses nothing can fail
 	}()
+	stood := p.standsAt(c, i)
 	if err := p.runTo(c, i, r, &st); err != nil || st.Why == Reached {
 		return st, err
 	}
@@ -256,12 +257,24 @@ func (p *Player) Step(r Run) (Stopped, error) {
 	if r.Until != nil {
 		what += fmt.Sprintf("; the condition came true %d of %d times", st.Seen, max(r.Hit, 1))
 	}
-	if u, ok := r.Until.(At); ok && st.Seen == 0 {
+	if stood {
+		what += "; it stood there already when the run began, which does not count"
+	} else if u, ok := r.Until.(At); ok && st.Seen == 0 {
 		if why := p.miss(u.Place); why != "" {
 			what += "; " + why
 		}
 	}
 	return st, &UnmetError{Run: r, Stopped: st, What: what}
+}
+
+// standsAt tells whether a thread stands now at what it is to come to.
+func (p *Player) standsAt(c condition, i int) bool {
+	a, ok := c.(arrival)
+	if !ok {
+		return false
+	}
+	pc, err := p.s.M.PC(p.s.MachineThread(i))
+	return err == nil && slices.Contains(a.at, pc)
 }
 
 // runTo runs a thread until its condition comes true or it cannot go on.
