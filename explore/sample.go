@@ -22,7 +22,7 @@ import (
 // bytes which threads share, at system calls, and where its calls end; see
 // [scenario.Session.RunEvent].
 //
-// The first two schedules are no matter of chance. They run the threads one
+// The first InOrder schedules are no matter of chance. They run the threads one
 // after the other, in their order and in the reverse, so that each pair of
 // threads is seen in both orders. Running them shows which bytes are shared, how
 // many events there are and where; see profile.
@@ -66,6 +66,9 @@ func Sample(ctx context.Context, start func() (*scenario.Session, error), strate
 	total.conclude(Options{Preemptions: -1})
 	return total, p.saver.finally(failure(ctx, err), p.state)
 }
+
+// InOrder is how many schedules of a Sample are not the strategy's.
+const InOrder = 2
 
 // sampler is a search at random.
 type sampler struct {

@@ -16,6 +16,7 @@ import (
 	"pgregory.net/rapid"
 
 	"emurace/explore"
+	"emurace/scripts/sandbox"
 	"emurace/sysroot"
 )
 
@@ -158,18 +159,23 @@ func (closed) Write([]byte) (int, error) { return 0, fs.ErrClosed }
 
 // TestSearched: how a search ended, and whether its result is shown.
 func TestSearched(t *testing.T) {
+	script := &sandbox.Error{Msg: "no", Pos: "s.star:1:1"}
 	deep := fmt.Errorf("%w: a run has more than 9", explore.ErrDeep)
 	for _, c := range []struct {
 		err               error
+		failing           uint64
 		interrupted       bool
 		late, fatal, hint string
 	}{
-		{nil, false, "", "", ""},
-		{context.Canceled, true, "", "", ""},
-		{deep, false, "too many events for a systematic search: a run has more than 9", "", "use --strategy surw"},
-		{errors.New("broken"), false, "", "broken", ""},
+		{nil, 0, false, "", "", ""},
+		{context.Canceled, 0, true, "", "", ""},
+		{script, 0, false, "", "s.star:1:1: no", ""},
+		{script, 1, false, "s.star:1:1: no", "", ""},
+		{&explore.SaveError{Err: errors.New("full")}, 0, false, "full", "", ""},
+		{deep, 0, false, "too many events for a systematic search: a run has more than 9", "", "use --strategy surw"},
+		{errors.New("broken"), 1, false, "", "broken", ""},
 	} {
-		interrupted, late, fatal := job{}.searched(c.err, "")
+		interrupted, late, fatal := job{}.searched(&explore.Result{Failing: c.failing}, c.err, "")
 		text := func(err error) string {
 			if err == nil {
 				return ""

@@ -20,6 +20,7 @@ import (
 	"emurace/scripts"
 	"emurace/scripts/sandbox"
 	"emurace/scripts/steer"
+	"emurace/scripts/words"
 	"emurace/sysroot"
 )
 
@@ -103,7 +104,8 @@ type job struct {
 	// script and schedule are of strategy script.
 	script   *scripts.Script
 	schedule *steer.Schedule
-	corpus   string // the file of what its search saves, "" for none
+	corpus   string        // the file of what its search saves, "" for none
+	played   *words.Result // of a schedule in words, once it was run
 }
 
 func exploreAction(c *cli.Context) error {
@@ -204,7 +206,7 @@ func exploreJobs(c *cli.Context, name string) ([]job, error) {
 		return nil, err
 	}
 	for i := range jobs {
-		jobs[i].script, jobs[i].schedule, jobs[i].corpus = script, schedule, c.String("corpus")
+		jobs[i].script, jobs[i].schedule, jobs[i].corpus, jobs[i].played = script, schedule, c.String("corpus"), &words.Result{}
 	}
 	return jobs, nil
 }
@@ -371,7 +373,7 @@ func (j job) run(c *cli.Context) (*outcome, error) {
 	}
 	result, err := j.search(c.Context, strategy(c), j.starter(sys, strategy(c)), options)
 	show.finish()
-	interrupted, late, err := j.searched(err, c.String("resume"))
+	interrupted, late, err := j.searched(result, err, c.String("resume"))
 	if err != nil {
 		return nil, err
 	}

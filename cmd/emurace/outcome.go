@@ -14,6 +14,7 @@ import (
 	"emurace/explore"
 	"emurace/replay"
 	"emurace/scenario"
+	"emurace/scripts/words"
 )
 
 // outcome is what one search has found, ready to be shown.
@@ -92,6 +93,10 @@ func (o *outcome) explain(sys *emu.System, output string) error {
 	}
 	if err := o.explainProblems(sys, s, output); err != nil {
 		return err
+	}
+	if o.fixed() && o.trace == "" && o.traceErr == nil && output != "" {
+		// A schedule of the user's own is worth looking at also when it does not fail.
+		o.traceErr = o.writeTrace(s, explore.Finding{Schedule: o.played.Schedule}, output)
 	}
 	o.objects = o.findingObjects(s.Names())
 	o.unknown = s.M.UnknownSyscalls()
@@ -196,8 +201,17 @@ type resultObject struct {
 	Instructions         uint64          `json:"instructions"`
 	Elapsed              float64         `json:"elapsed_s"`
 	Rate                 float64         `json:"schedules_per_s"`
+	Runs                 []runObject     `json:"runs,omitempty"` // of a schedule in words
 	UnknownSyscalls      []string        `json:"unknown_syscalls,omitempty"`
 	Findings             []findingObject `json:"findings"`
+}
+
+// runObject is how a run of a schedule in words stopped.
+type runObject struct {
+	Thread       string    `json:"thread"`
+	Stopped      words.Why `json:"stopped"`
+	Where        string    `json:"where,omitempty"`
+	Instructions uint64    `json:"instructions"`
 }
 
 func (o *outcome) object(c *cli.Context) resultObject {
@@ -209,6 +223,11 @@ func (o *outcome) object(c *cli.Context) resultObject {
 		Schedules: o.result.Schedules, Failing: o.result.Failing, Blocked: o.result.Blocked, Instructions: o.result.Instructions,
 		Elapsed: o.elapsed.Seconds(), Rate: float64(o.result.Schedules) / o.elapsed.Seconds(),
 		UnknownSyscalls: o.unknown, Findings: o.objects,
+	}
+	if o.fixed() {
+		for i, st := range o.played.Stops {
+			r.Runs = append(r.Runs, runObject{o.schedule.Runs[i].Thread, st.Why, st.Where, st.Ran})
+		}
 	}
 	if n := c.Int("preemptions"); n >= 0 {
 		r.Preemptions = &n
@@ -264,14 +283,19 @@ func (o *outcome) print(p *replay.Printer) error {
 	default:
 		done := "the search was cut short"
 		switch {
+		case o.fixed():
+			done = "it says nothing of others"
+		case o.strategy == strategyScript && r.Schedules <= explore.InOrder:
+			done = "they run the threads in order, and the script has chosen none"
 		case o.strategy == strategyScript:
-			done = "the script has chosen them, and they say nothing of others"
+			done = fmt.Sprintf("%d run the threads in order and the script has chosen the others, which say nothing of further ones", explore.InOrder)
 		case drawn(o.strategy):
 			done = "they were drawn at random and say nothing of others"
 		case r.Preemptions >= 0:
 			done = "those with at most " + plural(uint64(r.Preemptions), "preemption", "preemptions") + " are finished"
 		}
 		p.Printf("%s: of %s so far none fails; %s, %s\n", p.Head("UNDECIDED"), plural(r.Schedules, "schedule", "schedules"), done, seconds)
+		o.printPlayed(p)
 	}
 	if len(o.unknown) > 0 {
 		p.Printf("note: the process made system calls that emurace does not have: %s\n", strings.Join(o.unknown, ", "))
@@ -283,6 +307,26 @@ func (o *outcome) print(p *replay.Printer) error {
 		p.Printf("note: interrupted; this is the result so far\n")
 	}
 	return p.Err()
+}
+
+// fixed tells whether a single schedule in words was run.
+func (o *outcome) fixed() bool { return o.strategy == strategyScript && o.schedule.Fixed() }
+
+// printPlayed says how far the runs of a schedule came that does not fail, so that its
+// author can go on from there.
+func (o *outcome) printPlayed(p *replay.Printer) {
+	if !o.fixed() {
+		return
+	}
+	for i, st := range o.played.Stops {
+		p.Printf("%s    %s\n", p.Head(fmt.Sprintf("run %d", i+1)), st.Text(o.schedule.Runs[i].Thread))
+	}
+	p.Printf("%s     the threads run in order to their ends\n", p.Head("then"))
+	if o.trace != "" {
+		p.Printf("%s    %s\n", p.Head("trace"), o.trace)
+	} else {
+		p.Printf("%s     --output FILE writes it as a trace, to be looked at with emurace step\n", p.Head("next"))
+	}
 }
 
 func (o *outcome) printFailing(p *replay.Printer, seconds string) {

@@ -21,6 +21,7 @@ import (
 	"emurace/explore"
 	"emurace/replay"
 	"emurace/scenario"
+	"emurace/scripts/sandbox"
 )
 
 // stateVersion is the version of the state files that are written and read.
@@ -292,9 +293,11 @@ func saveError(err error) error {
 
 // searched sorts out how a search has ended: one whose state was refused has no
 // result; one whose state could not be saved has, and so has one that came to a run
-// too long for it. Those are shown like any other, with the error after them.
-func (j job) searched(err error, name string) (interrupted bool, late, fatal error) {
+// too long for it, or has found failures before its script failed. Those are shown like
+// any other, with the error after them.
+func (j job) searched(result *explore.Result, err error, name string) (interrupted bool, late, fatal error) {
 	var save *explore.SaveError
+	var script *sandbox.Error
 	switch {
 	case errors.Is(err, explore.ErrState):
 		return false, nil, surroundings(fmt.Errorf("resume: %s: %w", name, err), damagedHint)
@@ -304,6 +307,8 @@ func (j job) searched(err error, name string) (interrupted bool, late, fatal err
 		return false, surroundings(err, "use --strategy surw, which holds one run at a time, or --strategy bounded"), nil
 	case errors.Is(err, context.Canceled):
 		return true, nil, nil
+	case errors.As(err, &script) && result != nil && result.Failing > 0:
+		return false, scriptError(err), nil
 	}
 	return false, nil, scriptError(err)
 }

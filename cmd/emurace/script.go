@@ -5,10 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"path/filepath"
 
 	"github.com/urfave/cli/v2"
 
 	"emurace/explore"
+	"emurace/replay"
 	"emurace/scenario"
 	"emurace/scripts"
 	"emurace/scripts/stage"
@@ -127,27 +129,28 @@ func findSchedule(c *cli.Context, scenario string) (*scripts.Script, *steer.Sche
 	case c.IsSet("corpus") && !schedule.Sequential():
 		return nil, nil, usage(fmt.Errorf("--corpus: %s has no search(s) that could save anything", file), "leave it out")
 	case schedule.Sequential() && c.IsSet("resume"):
-		return nil, nil, usage(fmt.Errorf("%s searches in a way of its own, which cannot be gone on with: --resume does not go with it", file), "--corpus FILE keeps what the script saves")
+		return nil, nil, usage(fmt.Errorf("%s searches in a way of its own, which only it can go on with: --resume does not go with it", file), "let it s.save(...) what it goes on from, find that in s.saved, and keep it with --corpus FILE; docs/writing-scenarios.md shows one")
 	}
 	return s, schedule, nil
 }
 
-// searchScript runs what a script says.
-func searchScript(ctx context.Context, s *steer.Schedule, corpus string, start func() (*scenario.Session, error), o explore.Options) (*explore.Result, error) {
+// searchScript runs what the job's script says.
+func (j job) searchScript(ctx context.Context, start func() (*scenario.Session, error), o explore.Options) (*explore.Result, error) {
+	s, corpus := j.schedule, j.corpus
 	if s.Fixed() {
-		return explore.One(ctx, start, s.Play, o)
+		return explore.One(ctx, start, func(session *scenario.Session) (scenario.Schedule, error) {
+			r, err := s.Play(session)
+			*j.played = r
+			return r.Schedule, err
+		}, o)
 	}
-	options := steer.SearchOptions{Seed: o.Seed, Schedules: o.Schedules}
+	options := steer.SearchOptions{Seed: o.Seed}
 	if corpus != "" {
-		data, err := readBounded(corpus)
-		if err != nil && !errors.Is(err, fs.ErrNotExist) {
-			return nil, surroundings(fmt.Errorf("corpus: %w", err), "name a file that a search has written, or one that does not exist yet")
+		if err := openCorpus(corpus, &options); err != nil {
+			return nil, err
 		}
-		options.Saved = data
-		options.Save = func(data []byte) error { return replaceFile(corpus, data) }
 	}
 	walk, end := s.Walk(options)
-	defer end()
 	o.Walk = func(w *explore.Walk) error {
 		err := walk(w)
 		if errors.Is(err, steer.ErrEnd) {
@@ -158,5 +161,43 @@ func searchScript(ctx context.Context, s *steer.Schedule, corpus string, start f
 	if s.Sequential() {
 		o.Jobs = 1
 	}
-	return explore.Sample(ctx, start, explore.Script, o)
+	r, err := explore.Sample(ctx, start, explore.Script, o)
+	ended := end()
+	if err == nil || errors.Is(err, context.Canceled) && ended != nil {
+		err = ended
+	}
+	return r, err
+}
+
+// openCorpus reads what a search before has saved, and lets this one save there. What
+// is wrong with the file shows now, and not when the search has lasted for a while.
+func openCorpus(name string, o *steer.SearchOptions) error {
+	if real, err := filepath.EvalSymlinks(name); err == nil {
+		name = real // a link is not to be replaced by a file
+	}
+	data, err := readBounded(name)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return surroundings(fmt.Errorf("corpus: %w", err), "name a file that a search has written, or one that does not exist yet")
+	}
+	if err == nil {
+		if err := steer.CheckSaved(data); err != nil {
+			return surroundings(fmt.Errorf("corpus: %s: not what a search has saved, or damaged: %w", name, err), "remove the file to begin anew")
+		}
+		o.Saved = data
+	}
+	if err := replay.CheckWritable(name); err != nil {
+		return corpusError(err)
+	}
+	sweep(name)
+	o.Save = func(data []byte) error {
+		if err := replaceFile(name, data); err != nil {
+			return &explore.SaveError{Err: corpusError(err)}
+		}
+		return nil
+	}
+	return nil
+}
+
+func corpusError(err error) error {
+	return surroundings(fmt.Errorf("save the corpus: %w", err), "make room, or name a file that can be written with --corpus FILE; what was saved last is still there")
 }

@@ -114,7 +114,7 @@ func oneOf(words []string) string {
 func (j job) search(ctx context.Context, name string, start func() (*scenario.Session, error), o explore.Options) (*explore.Result, error) {
 	switch name {
 	case strategyScript:
-		return searchScript(ctx, j.schedule, j.corpus, start, o)
+		return j.searchScript(ctx, start, o)
 	case strategyDPOR:
 		return explore.DPOR(ctx, start, o)
 	case strategyBounded:

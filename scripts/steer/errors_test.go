@@ -90,10 +90,10 @@ func TestPlayErrors(t *testing.T) {
 		t.Errorf("no hint in %v", err)
 	}
 	// The same file finds the crash after all that went wrong.
-	schedule, err := read(t, "run(\"main\", until = reads(\"environ\"))\nrun(\"worker\", until = returns(\"setenv\"))\nrun(\"main\")").Play(s)
+	r, err := read(t, "run(\"main\", until = reads(\"environ\"))\nrun(\"worker\", until = returns(\"setenv\"))\nrun(\"main\")").Play(s)
 	testrace.Must(t, err)
-	if o, over := s.Outcome(); !over || o.Kind != scenario.Segv || len(schedule) != 3 {
-		t.Errorf("%v, %v", schedule, o)
+	if o, over := s.Outcome(); !over || o.Kind != scenario.Segv || len(r.Schedule) != 3 {
+		t.Errorf("%v, %v", r.Schedule, o)
 	}
 }
 
@@ -104,8 +104,9 @@ func TestFunctionErrors(t *testing.T) {
 		"def next(p):\n    return p.threads":                        "next: returned list, not a thread",
 		"def next(p):\n    return \"nobody\"":                       `s.star:1:1: next: no thread "nobody"`,
 		"run(\"main\")\ndef next(p):\n    return \"main\"":          "s.star:2:1: next: main cannot run now: choose one of point.threads",
-		"def next(p):\n    return run(\"x\")":                       `run("x"): no thread "x", only main, worker`,
-		"def next(p):\n    return run(\"main\", calls(\"getnev\"))": "the process has no such symbol",
+		"def next(p):\n    return run(\"x\")":                       `s.star:1:1: next: run("x"): no thread "x", only main, worker`,
+		"def next(p):\n    return run(\"main\", calls(\"getnev\"))": `s.star:1:1: next: run("main", until = calls("getnev")): "getnev": the process has no such symbol`,
+		"run(\"main\")\ndef next(p):\n    return run(\"main\")":     `s.star:2:1: next: run("main"): main cannot run: it has made all its calls`,
 		"def next(p):\n    return p.thread(1)":                      "s.star:2:20: thread: for parameter 1: got int, want string",
 		"def next(p):\n    return p.nothing":                        "s.star:2:13: point has no .nothing",
 		"def next(p):\n    return p.threads[0].nothing":             "thread has no .nothing",
@@ -116,17 +117,16 @@ func TestFunctionErrors(t *testing.T) {
 		"def next(p):\n    if \"p\" in p.memory:\n        return p.memory[\"p\"].threads[0]\n    p.memory[\"p\"] = p\n    return p.threads[0]":         "s.star:3:29: the point is past",
 		"def next(p):\n    if \"t\" in p.memory:\n        return p.memory[\"t\"].pending\n    p.memory[\"t\"] = p.threads[0]\n    return p.threads[0]": "s.star:3:29: the point is past",
 		"def next(p):\n    if \"t\" in p.memory:\n        return p.memory[\"t\"](\"main\")\n    p.memory[\"t\"] = p.thread\n    return p.threads[0]":   "the point is past",
-		"def next(p):\n    while True:\n        pass":                      "it takes more than",
-		"def next(p):\n    return next(p)":                                 "s.star:2:12: function next called recursively",
-		"def search(s):\n    while True:\n        pass":                    "it takes more than",
-		"def search(s):\n    s.run(order = [\"nobody\"])":                  `s.star:2:10: run: order: "nobody" is no thread's name`,
-		"def search(s):\n    s.run(order = 5)":                             "for parameter \"order\": got int, want iterable",
-		"def search(s):\n    s.run(runs = [1])":                            "run: runs: int is no run(...)",
-		"def f(a, b): pass\ndef search(s):\n    s.run(next = f)":           "s.star:3:10: run: next: f has to take one argument",
-		"def search(s):\n    s.run(runs = [run(\"main\"), run(\"main\")])": `run 2: run("main"): main cannot run`,
-		"def search(s):\n    s.more(1)":                                    "s.star:2:11: more: got 1 arguments, want 0",
-		"def search(s):\n    s.choice(4)":                                  "choice: got int",
-		"def search(s):\n    return s.nothing":                             "search has no .nothing",
+		"def next(p):\n    while True:\n        pass":            "it takes more than",
+		"def next(p):\n    return next(p)":                       "s.star:2:12: function next called recursively",
+		"def search(s):\n    while True:\n        pass":          "it takes more than",
+		"def search(s):\n    s.run(order = [\"nobody\"])":        `s.star:2:10: run: order: "nobody" is no thread's name`,
+		"def search(s):\n    s.run(order = 5)":                   "for parameter \"order\": got int, want iterable",
+		"def search(s):\n    s.run(runs = [1])":                  "run: runs: int is no run(...)",
+		"def f(a, b): pass\ndef search(s):\n    s.run(next = f)": "s.star:3:10: run: next: f has to take one argument",
+		"def search(s):\n    s.more(1)":                          "s.star:2:11: more: got 1 arguments, want 0",
+		"def search(s):\n    s.choice(4)":                        "choice: got int",
+		"def search(s):\n    return s.nothing":                   "search has no .nothing",
 	} {
 		if err := once(t, loader.ARM64, text); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s:\n%v, want\n%s", text, err, want)

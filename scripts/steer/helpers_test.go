@@ -65,8 +65,13 @@ func starter(t testing.TB, arch loader.Arch) func() (*scenario.Session, error) {
 // sample searches as a script says.
 func sample(t testing.TB, arch loader.Arch, s *steer.Schedule, o explore.Options) (*explore.Result, error) {
 	t.Helper()
-	walk, end := s.Walk(steer.SearchOptions{Seed: o.Seed, Schedules: o.Schedules})
-	defer end()
+	return sampleOn(t, starter(t, arch), s, o)
+}
+
+// sampleOn is sample on sessions of one's own.
+func sampleOn(t testing.TB, start func() (*scenario.Session, error), s *steer.Schedule, o explore.Options) (*explore.Result, error) {
+	t.Helper()
+	walk, end := s.Walk(steer.SearchOptions{Seed: o.Seed})
 	o.Walk = func(w *explore.Walk) error {
 		err := walk(w)
 		if errors.Is(err, steer.ErrEnd) {
@@ -75,7 +80,8 @@ func sample(t testing.TB, arch loader.Arch, s *steer.Schedule, o explore.Options
 		return err
 	}
 	o.Jobs = max(o.Jobs, 1)
-	return explore.Sample(t.Context(), starter(t, arch), explore.Script, o)
+	r, err := explore.Sample(t.Context(), start, explore.Script, o)
+	return r, errors.Join(err, end())
 }
 
 // inOrder are the schedules that every search begins with, by itself: the threads one

@@ -27,6 +27,8 @@ type loop struct {
 
 	next func() (*order, bool)
 	stop func()
+	want *order // what the script waits for
+	over bool   // no more schedules are run
 }
 
 // order is a schedule that the script wants to be run.
@@ -34,7 +36,8 @@ type order struct {
 	threads []string           // one an event, each run if it can
 	runs    []words.Run        // to begin with
 	next    *starlark.Function // to go on with
-	result  starlark.Value
+	place   string             // of the call of s.run, FILE:LINE:COLUMN
+	result  starlark.Value     // nil until the schedule has come to its end
 }
 
 func newLoop(s *Schedule, o SearchOptions) *loop {
@@ -45,20 +48,46 @@ func newLoop(s *Schedule, o SearchOptions) *loop {
 	return l
 }
 
-func (l *loop) close() { l.stop() }
+// close ends the search. When a schedule has come to its end that the script has not
+// seen yet, it is shown that one and may go on to its own end, so that what it does
+// behind its loop is done; it runs no more schedules. In the midst of a schedule, or
+// when that could not be run, the script is broken off.
+func (l *loop) close() error {
+	defer l.stop()
+	if l.want == nil || l.want.result == nil {
+		return nil
+	}
+	l.over = true
+	l.next()
+	return l.failure()
+}
+
+// failure is what went wrong in the script; that its search was ended is nothing wrong.
+func (l *loop) failure() error {
+	if errors.Is(l.err, errStopped) {
+		return nil
+	}
+	return l.err
+}
 
 // walk runs the next schedule that the script wants.
 func (l *loop) walk(w Walk) error {
 	l.names = w.Session().Names()
-	want, more := l.next()
-	if !more {
-		if l.err != nil && !errors.Is(l.err, errStopped) {
-			return l.err
+	var more bool
+	if l.want, more = l.next(); !more {
+		if err := l.failure(); err != nil {
+			return err
 		}
 		return ErrEnd
 	}
-	d := &decider{schedule: l.schedule, walk: w, player: l.players.of(w.Session()), fn: want.next, memory: starlark.NewDict(0), last: -1, met: true}
-	if err := d.play(want.runs); err != nil {
+	want := l.want
+	d := newDecider(l.schedule, w, &l.players, want.next)
+	defer d.end()
+	whole, err := d.play(want.runs, true)
+	if numberOf(err) != nil {
+		return l.schedule.program.ErrorAt(want.place, err)
+	}
+	if err != nil {
 		return err
 	}
 	if err := d.order(want.threads, l.names); err != nil {
@@ -68,7 +97,7 @@ func (l *loop) walk(w Walk) error {
 		return err
 	}
 	l.ran++
-	want.result = newResult(w, d)
+	want.result = newResult(w, d, whole)
 	return nil
 }
 
@@ -89,7 +118,7 @@ func (d *decider) order(threads, names []string) error {
 }
 
 // newResult is what came of a schedule, as the script sees it.
-func newResult(w Walk, d *decider) starlark.Value {
+func newResult(w Walk, d *decider, met bool) starlark.Value {
 	o, _ := w.Session().Outcome()
 	names := w.Session().Names()
 	order := make([]starlark.Value, len(d.events))
@@ -102,7 +131,7 @@ func newResult(w Walk, d *decider) starlark.Value {
 	}
 	return &sandbox.Record{Kind: "result", Fields: starlark.StringDict{
 		"failed": starlark.Bool(o.Failed()), "kind": starlark.String(o.Kind), "text": starlark.String(o.String()),
-		"order": starlark.NewList(order), "pairs": starlark.NewList(pairs), "steps": starlark.MakeUint64(w.Session().Steps()),
+		"met": starlark.Bool(met), "order": starlark.NewList(order), "pairs": starlark.NewList(pairs), "steps": starlark.MakeUint64(w.Session().Steps()),
 	}}
 }
 
@@ -141,7 +170,7 @@ func (s *searcher) Attr(name string) (starlark.Value, error) {
 	case "more":
 		return starlark.NewBuiltin(name, func(_ *starlark.Thread, b *starlark.Builtin, args starlark.Tuple, kwargs []starlark.Tuple) (starlark.Value, error) {
 			err := starlark.UnpackPositionalArgs(b.Name(), args, kwargs, 0)
-			return starlark.Bool(s.options.Schedules == 0 || s.ran < s.options.Schedules), err
+			return starlark.Bool(!s.over), err
 		}), nil
 	case "run":
 		return starlark.NewBuiltin(name, s.runOne), nil
@@ -184,7 +213,7 @@ var errStopped = errors.New("the search has ended")
 const maxOrder = 1 << 20
 
 // runOne runs a schedule: run(order = ["main", "worker", ...], runs = [run(...), ...],
-// next = f). The runs come first, then the threads of the order, one event each, then
+// next = f). The runs come first, each as far as it gets, then the threads of the order, one event each, then
 // what the function says; without one, the thread that ran last goes on, and then the
 // others in order.
 func (s *searcher) runOne(t *starlark.Thread, b *starlark.Builtin, args starlark.Tuple, kwargs []starlark.Tuple) (starlark.Value, error) {
@@ -219,6 +248,10 @@ func (s *searcher) runOne(t *starlark.Thread, b *starlark.Builtin, args starlark
 			return nil, fmt.Errorf("run: next: %s has to take one argument", w.next.Name())
 		}
 	}
+	if s.over {
+		return nil, errStopped
+	}
+	w.place = sandbox.Where(t)
 	resume := sandbox.Pause(t)
 	more := s.yield(w)
 	resume()

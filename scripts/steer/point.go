@@ -8,8 +8,6 @@ import (
 	"go.starlark.net/starlark"
 
 	"emurace/disasm"
-	"emurace/scenario"
-	"emurace/scripts/sandbox"
 )
 
 // point is a scheduling point as next(point) sees it. It can be asked as long as the
@@ -62,11 +60,7 @@ func (p *point) Attr(name string) (starlark.Value, error) {
 	case "memory":
 		return p.memory, nil
 	case "events":
-		list := make([]starlark.Value, len(p.decider.events))
-		for i := range list {
-			list[i] = newEvent(s, &p.decider.events[i])
-		}
-		return starlark.NewList(list), nil
+		return history{p.decider, len(p.decider.events)}, nil
 	}
 	return nil, nil
 }
@@ -105,7 +99,7 @@ type candidate struct {
 	point   *point
 	thread  int
 	called  string
-	pending *scenario.Event
+	pending *event
 }
 
 var _ starlark.HasAttrs = (*candidate)(nil)
@@ -142,21 +136,22 @@ func (c *candidate) Attr(name string) (starlark.Value, error) {
 			if err != nil {
 				return nil, err
 			}
-			c.pending = &e
+			c.pending = &event{decider: c.point.decider, is: e}
 		}
-		return newEvent(s, c.pending), nil
+		return c.pending, nil
 	}
 	pc, err := s.M.PC(m)
 	if err != nil {
 		return nil, err
 	}
-	symbol, off, _ := s.M.Symbol(pc)
 	switch name {
 	case "pc":
 		return starlark.MakeUint64(pc), nil
 	case "symbol":
+		symbol, _, _ := s.M.Symbol(pc)
 		return starlark.String(symbol), nil
 	case "offset":
+		_, off, _ := s.M.Symbol(pc)
 		return starlark.MakeUint64(off), nil
 	case "place":
 		return starlark.String(place(s, pc)), nil
@@ -175,71 +170,6 @@ func (c *candidate) Attr(name string) (starlark.Value, error) {
 		return starlark.String(in.Text), nil
 	}
 	return nil, nil
-}
-
-// place names an instruction, as run's until takes it.
-func place(s *scenario.Session, pc uint64) string {
-	name, off, ok := s.M.Symbol(pc)
-	switch {
-	case !ok:
-		return fmt.Sprintf("%#x", pc)
-	case off == 0:
-		return name
-	}
-	return fmt.Sprintf("%s+%#x", name, off)
-}
-
-// newEvent is an event as a script sees it.
-func newEvent(s *scenario.Session, e *scenario.Event) starlark.Value {
-	var list []starlark.Value
-	for _, a := range e.Accesses {
-		list = append(list, newAccess(s, a))
-	}
-	accesses := starlark.NewList(list)
-	accesses.Freeze()
-	return &sandbox.Record{Kind: "event", Fields: starlark.StringDict{
-		"thread":   starlark.String(s.Names()[e.Thread]),
-		"pc":       starlark.MakeUint64(e.PC),
-		"place":    starlark.String(place(s, e.PC)),
-		"steps":    starlark.MakeUint64(e.Ran),
-		"ends":     starlark.Bool(e.Ends),
-		"accesses": accesses,
-	}}
-}
-
-// newAccess is an access as a script sees it, with the block of the heap that the
-// bytes are of now.
-func newAccess(s *scenario.Session, a scenario.Access) starlark.Value {
-	var block starlark.Value = starlark.None
-	if b, ok := s.Block(a.Addr); ok {
-		by := ""
-		if b.Alloc != nil {
-			by = threadName(s, b.Alloc.Thread)
-		}
-		block = &sandbox.Record{Kind: "block", Fields: starlark.StringDict{
-			"address": starlark.MakeUint64(b.Addr), "size": starlark.MakeUint64(b.Size),
-			"thread": starlark.String(by), "freed": starlark.Bool(b.Freed != nil),
-		}}
-	}
-	where := starlark.String("")
-	if name, off, ok := s.M.Symbol(a.Addr); ok && block == starlark.None {
-		where = starlark.String(name)
-		if off != 0 {
-			where = starlark.String(fmt.Sprintf("%s+%#x", name, off))
-		}
-	}
-	return &sandbox.Record{Kind: "access", Fields: starlark.StringDict{
-		"address": starlark.MakeUint64(a.Addr), "size": starlark.MakeUint64(a.Size), "write": starlark.Bool(a.Write),
-		"symbol": where, "block": block,
-	}}
-}
-
-// threadName is the name of a thread of the machine.
-func threadName(s *scenario.Session, machine int) string {
-	if i := s.RacingThread(machine); i >= 0 {
-		return s.Names()[i]
-	}
-	return ""
 }
 
 // chance are the functions that draw: random(n), a number below n, and choice(list).
@@ -273,5 +203,6 @@ func chance(name string, r *rand.Rand) starlark.Value {
 func Attributes() map[string][]string {
 	return map[string][]string{
 		"point": (&point{}).AttrNames(), "thread": (&candidate{}).AttrNames(), "s": (&searcher{}).AttrNames(),
+		"event": (&event{}).AttrNames(), "access": (&access{}).AttrNames(), "block": (&block{}).AttrNames(),
 	}
 }

@@ -71,6 +71,12 @@ func toPlain(v starlark.Value, depth int, left *int) (any, error) {
 	return nil, fmt.Errorf("%s cannot be saved: only texts, numbers, bools, None, and lists and dicts of them", v.Type())
 }
 
+// CheckSaved finds what no search can have saved.
+func CheckSaved(data []byte) error {
+	_, err := decode(data)
+	return err
+}
+
 // decode reads what encode has written, or what somebody else has.
 func decode(data []byte) (starlark.Value, error) {
 	if len(data) > MaxSaved {

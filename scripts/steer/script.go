@@ -99,26 +99,18 @@ func (s *Schedule) Sequential() bool { return s.search != nil }
 
 // Play runs a schedule in words from the start of the race to its end. An error that
 // is the file's has its place.
-func (s *Schedule) Play(session *scenario.Session) (scenario.Schedule, error) {
+func (s *Schedule) Play(session *scenario.Session) (words.Result, error) {
 	r, err := words.Play(session, s.Runs)
-	return r.Schedule, s.placed(err)
+	return r, s.placed(err)
 }
 
 // placed adds to the error of a run where in the file that is.
 func (s *Schedule) placed(err error) error {
-	number := 0
-	var unmet *words.UnmetError
-	var wrong *words.RunError
-	switch {
-	case errors.As(err, &unmet):
-		number = unmet.Number
-	case errors.As(err, &wrong):
-		number = wrong.Number
-	}
-	if number < 1 || number > len(s.places) {
+	number := numberOf(err)
+	if number == nil || *number < 1 || *number > len(s.places) {
 		return err
 	}
-	return &sandbox.Error{Msg: err.Error(), Pos: s.places[number-1], Cause: err}
+	return &sandbox.Error{Msg: err.Error(), Pos: s.places[*number-1], Cause: err}
 }
 
 // Walk is one schedule while the script decides about it, as explore's Walk is.
@@ -139,25 +131,26 @@ var ErrEnd = errors.New("the script's search has ended")
 
 // Walk makes the function that runs schedules for explore's strategy Script. It is
 // to be used for one search, and closed after it.
-func (s *Schedule) Walk(o SearchOptions) (walk func(Walk) error, end func()) {
+// What end returns is an error of a search(s) that it went on to after its last schedule.
+func (s *Schedule) Walk(o SearchOptions) (walk func(Walk) error, end func() error) {
 	if s.search != nil {
 		l := newLoop(s, o)
 		return l.walk, l.close
 	}
 	players := &players{}
 	return func(w Walk) error {
-		d := &decider{schedule: s, walk: w, player: players.of(w.Session()), fn: s.next, memory: starlark.NewDict(0)}
-		if err := d.play(s.Runs); err != nil {
+		d := newDecider(s, w, players, s.next)
+		defer d.end()
+		if _, err := d.play(s.Runs, false); err != nil {
 			return s.placed(err)
 		}
 		return d.decide()
-	}, func() {}
+	}, func() error { return nil }
 }
 
 // SearchOptions are what a search(s) can ask about.
 type SearchOptions struct {
-	Seed      uint64
-	Schedules uint64 // how many it may run, 0 for no limit
+	Seed uint64
 	// Saved is what a search of before has saved, as JSON; nil for none. Save keeps
 	// what this one does; nil when there is nowhere to keep it.
 	Saved []byte

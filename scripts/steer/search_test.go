@@ -1,12 +1,17 @@
 package steer_test
 
 import (
+	"errors"
+	"strconv"
+	"strings"
 	"testing"
 
 	"emurace/explore"
 	"emurace/internal/testrace"
 	"emurace/loader"
 	"emurace/scenario"
+	"emurace/scripts/sandbox"
+	"emurace/scripts/steer"
 )
 
 // What a search is told of itself and of its schedules is what has happened.
@@ -23,7 +28,7 @@ def search(s):
         other.order[0], other.order == r.order, other.pairs == r.pairs,
     ]]))
 `), []string{
-		`["main", "worker"]`, "3", "True", `["choice", "more", "ran", "random", "run", "save", "saved", "threads"]`, `["failed", "kind", "order", "pairs", "steps", "text"]`,
+		`["main", "worker"]`, "3", "True", `["choice", "more", "ran", "random", "run", "save", "saved", "threads"]`, `["failed", "kind", "met", "order", "pairs", "steps", "text"]`,
 		"True", "False", `["main", "main", "main", "worker"]`, "True", "True", "True",
 		"True", "True", "True", "worker", "False", "False",
 	})
@@ -55,6 +60,84 @@ func TestSearchEnds(t *testing.T) {
 		testrace.Must(t, err)
 		if r.Schedules != want {
 			t.Errorf("%s: %d schedules, want %d", text, r.Schedules, want)
+		}
+	}
+}
+
+// The script sees every one of its schedules, the last too, and comes to its own end:
+// when enough have run, when one fails, and when it goes on by itself. What goes wrong
+// there is an error like any other.
+func TestSearchSeesItsLast(t *testing.T) {
+	for _, x := range []struct {
+		name, loop string
+		going      bool
+		saw        string
+	}{
+		{"enough", "while s.more():\n        r = s.run()", true, "4 False False"},
+		{"crash", "while s.more():\n        r = s.run(runs = crash)", false, "1 True False"},
+		{"own", "for _ in range(2):\n        r = s.run()", true, "2 False True"},
+	} {
+		const form = `
+def search(s):
+    crash = [run("main", until = reads("environ")), run("worker", until = returns("setenv")), run("main")]
+    LOOP
+    s.save(" ".join([str(s.ran), str(r.failed), str(s.more())]))
+    END
+`
+		text := strings.ReplaceAll(strings.ReplaceAll(form, "LOOP", x.loop), "END", "pass")
+		saved := ""
+		search := func(text string) error {
+			walk, end := read(t, text).Walk(steer.SearchOptions{Seed: 1, Save: func(data []byte) error { saved = string(data); return nil }})
+			_, err := explore.Sample(t.Context(), starter(t, loader.ARM64), explore.Script, explore.Options{
+				Schedules: inOrder + 4, Seed: 1, Jobs: 1, KeepGoing: x.going,
+				Walk: func(w *explore.Walk) error {
+					if err := walk(w); !errors.Is(err, steer.ErrEnd) {
+						return err
+					}
+					return explore.ErrStop
+				},
+			})
+			testrace.Must(t, err)
+			return end()
+		}
+		testrace.Must(t, search(text))
+		if want := strconv.Quote(x.saw); saved != want {
+			t.Errorf("%s: saved is %s, want %s", x.name, saved, want)
+		}
+		if x.name == "own" {
+			continue // its end comes while the search goes on
+		}
+		if err := search(strings.ReplaceAll(text, "pass", "s.run()")); err != nil {
+			t.Errorf("%s: a schedule too many is an error: %v", x.name, err)
+		}
+		if err := search(strings.ReplaceAll(text, "pass", "fail(\"at the end\")")); err == nil || !strings.Contains(err.Error(), "at the end") {
+			t.Errorf("%s: the error behind the loop is lost: %v", x.name, err)
+		}
+	}
+}
+
+// Runs that a search has made up need not come to their ends: result.met tells, and the
+// schedule goes on. What means nothing is an error, at the call of s.run.
+func TestSearchRunsUnmet(t *testing.T) {
+	compare(t, says(t, loader.ARM64, `
+def search(s):
+    all = [
+        s.run(runs = [run("main", until = returns("abort")), run("main"), run("worker", until = returns("setenv"))]),
+        s.run(runs = [run("main", until = returns("getenv"), hit = 2), run("worker")]),
+        s.run(runs = [run("main"), run("worker", n = 10)]),
+        s.run(runs = [run("main", n = 1 << 30)]),
+        s.run(runs = [run("main"), run("main"), run("worker")]),
+    ]
+    fail("SAID " + "|".join(["%s %s %s" % (r.met, r.order[0], r.failed) for r in all]))
+`), []string{"False main False", "False main False", "True main False", "False main False", "False main False"})
+	for text, want := range map[string]string{
+		`run("main", until = calls("getnev"))`: `s.star:2:10: run 2: run("main", until = calls("getnev")): "getnev": the process has no such symbol`,
+		`run("mian")`:                          `s.star:2:10: run 2: run("mian"): no thread "mian", only main, worker`,
+	} {
+		err := once(t, loader.ARM64, "def search(s):\n    s.run(runs = [run(\"main\", n = 2), "+text+"])")
+		var bad *sandbox.Error
+		if err == nil || !strings.HasPrefix(err.Error(), want) || !errors.As(err, &bad) {
+			t.Errorf("%s: %v", text, err)
 		}
 	}
 }

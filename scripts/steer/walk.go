@@ -41,6 +41,8 @@ type decider struct {
 	memory   *starlark.Dict // the function's own, for this schedule
 
 	events []scenario.Event // those that have happened
+	told   []*event         // what the script was given for them, nil for those it was not given
+	past   bool             // the schedule is over
 	last   int              // the thread that ran last, -1 before any has
 	met    bool             // the last run came to its end as it was to
 }
@@ -51,11 +53,15 @@ const maxEvents = 1 << 16
 // maxAsked is how often a function may be asked about one schedule.
 const maxAsked = 1 << 20
 
+func newDecider(s *Schedule, w Walk, p *players, fn *starlark.Function) *decider {
+	return &decider{schedule: s, walk: w, player: p.of(w.Session()), fn: fn, memory: starlark.NewDict(0), last: -1, met: true}
+}
+
+// end says that what the schedule has shown is past.
+func (d *decider) end() { d.past = true }
+
 // decide asks the function until the race is over.
 func (d *decider) decide() error {
-	if len(d.events) == 0 {
-		d.last, d.met = -1, true
-	}
 	for asked := 0; !d.walk.Over(); asked++ {
 		if asked == maxAsked {
 			return &sandbox.Error{Msg: fmt.Sprintf("%s was asked %d times in one schedule", d.fn.Name(), maxAsked), Pos: d.fn.Position().String()}
@@ -127,41 +133,67 @@ func (d *decider) run(r words.Run) error {
 	if errors.As(err, &unmet) && st.Ran > 0 {
 		err = nil
 	}
+	if numberOf(err) != nil {
+		return &sandbox.Error{Msg: d.fn.Name() + ": " + err.Error(), Pos: d.fn.Position().String(), Cause: err}
+	}
 	if err != nil {
 		return err
 	}
-	d.met = st.Why == words.Reached || r.Until == nil && r.N == 0
+	d.met = reached(st, r)
 	d.note(thread, st.Events)
 	return d.walk.Ran(thread, st.Ran, st.Events)
 }
 
-// play plays the runs that a schedule begins with. Here each has to come to its end.
-func (d *decider) play(runs []words.Run) error {
+// reached tells whether a run has come to the end that it was to have.
+func reached(st words.Stopped, r words.Run) bool {
+	return st.Why == words.Reached || r.Until == nil && r.N == 0
+}
+
+// numberOf is the number that an error about a run has for it, nil for other errors.
+func numberOf(err error) *int {
+	var unmet *words.UnmetError
+	var wrong *words.RunError
+	switch {
+	case errors.As(err, &unmet):
+		return &unmet.Number
+	case errors.As(err, &wrong):
+		return &wrong.Number
+	}
+	return nil
+}
+
+// play plays the runs that a schedule begins with, and tells whether each has come to
+// its end. In a file one that does not is an error, since its author was sure of it. A
+// search makes its runs by changing others, so there it is no more than something to
+// know, and the next run goes on from where that one came to.
+func (d *decider) play(runs []words.Run, lenient bool) (whole bool, err error) {
+	whole = true
 	for i, r := range runs {
 		if d.walk.Over() {
-			return nil
+			return whole, nil
 		}
 		st, err := d.player.Step(r)
 		var unmet *words.UnmetError
-		var wrong *words.RunError
-		switch {
-		case errors.As(err, &unmet):
-			unmet.Number = i + 1
-			return unmet
-		case errors.As(err, &wrong):
-			wrong.Number = i + 1
-			return wrong
-		case err != nil:
-			return err
+		if lenient && errors.As(err, &unmet) {
+			err = nil
+		}
+		if err != nil {
+			if number := numberOf(err); number != nil {
+				*number = i + 1
+			}
+			return false, err
+		}
+		d.met = reached(st, r) && st.Ran > 0
+		if whole = whole && d.met; st.Ran == 0 {
+			continue // it could not run at all
 		}
 		thread := slices.Index(d.walk.Session().Names(), r.Thread)
-		d.met = true
 		d.note(thread, st.Events)
 		if err := d.walk.Ran(thread, st.Ran, st.Events); err != nil {
-			return err
+			return false, err
 		}
 	}
-	return nil
+	return whole, nil
 }
 
 // rest runs the threads in order, the one that ran last first, each as long as it

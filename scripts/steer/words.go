@@ -61,7 +61,7 @@ func Names() starlark.StringDict {
 	d := starlark.StringDict{"next_event": condition{words.NextEvent{}, "condition"}}
 	for name, f := range map[string]func(*starlark.Thread, *starlark.Builtin, starlark.Tuple, []starlark.Tuple) (starlark.Value, error){
 		"run": run, "calls": calls, "returns": returns, "word": word,
-		"reads": access(words.Reads), "writes": access(words.Writes), "touches": access(words.Touches),
+		"reads": accesses(words.Reads), "writes": accesses(words.Writes), "touches": accesses(words.Touches),
 	} {
 		d[name] = starlark.NewBuiltin(name, f)
 	}
@@ -215,7 +215,7 @@ func word(_ *starlark.Thread, b *starlark.Builtin, args starlark.Tuple, kwargs [
 	return location{value[words.Loc]{words.Loc{Word: &l}, "location"}}, nil
 }
 
-func access(way words.Way) func(*starlark.Thread, *starlark.Builtin, starlark.Tuple, []starlark.Tuple) (starlark.Value, error) {
+func accesses(way words.Way) func(*starlark.Thread, *starlark.Builtin, starlark.Tuple, []starlark.Tuple) (starlark.Value, error) {
 	return func(_ *starlark.Thread, b *starlark.Builtin, args starlark.Tuple, kwargs []starlark.Tuple) (starlark.Value, error) {
 		var at, size, what starlark.Value
 		var in string

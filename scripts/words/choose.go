@@ -4,6 +4,9 @@ import (
 	"cmp"
 	"fmt"
 	"slices"
+	"strings"
+
+	"emurace/emu"
 )
 
 // candidate is a run that may do in place of a segment.
@@ -26,10 +29,23 @@ const (
 	costPointed  = 1  // beyond these, of what an exported pointer points to
 	costFar      = 20 // and at most, of what is far from it
 	costInternal = 30 // beyond these, of what is not exported
+	costReserved = 8  // and of a function whose name is the library's own, though exported
+	costBuiltin  = 15 // and of one that compilers call, or do without, as they like
 	costPlace    = 80
 	costAddress  = 90
 	costCount    = 120
 )
+
+// builtins are functions that GCC knows the meaning of: where a library's code names
+// one, there may be instructions in its place or a call of another one, and there are
+// calls of some that no code names. So which of them a library calls is not the same on
+// two processors.
+var builtins = map[string]bool{
+	"memchr": true, "memcmp": true, "memcpy": true, "memmove": true, "mempcpy": true, "memset": true,
+	"stpcpy": true, "stpncpy": true, "strcat": true, "strchr": true, "strcmp": true, "strcpy": true, "strcspn": true,
+	"strlen": true, "strncat": true, "strncmp": true, "strncpy": true, "strnlen": true, "strpbrk": true, "strrchr": true,
+	"strspn": true, "strstr": true,
+}
 
 // choose finds the run for the first of some segments, the runs before it given.
 func (d *describer) choose(runs []Run, segments []segment) (Run, error) {
@@ -240,9 +256,18 @@ func (d *describer) functionAt(entry uint64) (sym Symbol, cost int, note string)
 			return sym, 0, ""
 		}
 		sym.Name = stem(s.Name)
-		if !public(s) {
+		if name := d.p.names.chosenName(entry); name != "" {
+			sym.Name = name
+		}
+		switch {
+		case strings.HasPrefix(sym.Name, emu.RoutinePrefix):
+		case sym.Name == stem(s.Name) && !public(s):
 			cost = costInternal
 			note = fmt.Sprintf("no library exports %s; another build may have no function of this name.", sym.Name)
+		case builtins[sym.Name]:
+			cost = costBuiltin
+		case strings.HasPrefix(sym.Name, "_"):
+			cost = costReserved
 		}
 	}
 	if _, err := ParseSymbol(sym.Name); err != nil {

@@ -1,7 +1,6 @@
 package words
 
 import (
-	"cmp"
 	"debug/elf"
 	"slices"
 	"strings"
@@ -52,10 +51,7 @@ func (f *finder) findPointers() {
 			}
 		}
 	}
-	slices.SortStableFunc(f.pointers, func(a, b pointer) int {
-		under := func(p pointer) int { return len(p.name) - len(strings.TrimLeft(p.name, "_")) }
-		return cmp.Or(cmp.Compare(under(a), under(b)), cmp.Compare(len(a.name), len(b.name)), cmp.Compare(a.name, b.name))
-	})
+	slices.SortStableFunc(f.pointers, func(a, b pointer) int { return plainer(a.name, b.name) })
 }
 
 // atBegin is the word that was at an address when the trail began.

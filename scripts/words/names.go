@@ -1,6 +1,7 @@
 package words
 
 import (
+	"cmp"
 	"debug/elf"
 	"errors"
 	"fmt"
@@ -38,6 +39,7 @@ type names struct {
 	s         *scenario.Session
 	functions map[Symbol]*function
 	objects   map[Symbol]uint64
+	chosen    map[uint64]string // see chosenName
 }
 
 // function is all that a name stands for.
@@ -58,6 +60,15 @@ func (n *names) function(sym Symbol) (*function, error) {
 		return f, nil
 	}
 	f := &function{name: sym.Name}
+	if sym.Module == "" && strings.HasPrefix(sym.Name, emu.RoutinePrefix) {
+		// The scenario's own accesses are in no library.
+		if addr, err := n.s.M.Lookup(sym.Name); err == nil {
+			f.entries = []uint64{addr}
+			f.exact = f.entries
+			n.functions[sym] = f
+			return f, nil
+		}
+	}
 	for _, alike := range likenesses {
 		for _, mod := range n.modules(sym) {
 			if err := n.collect(f, mod, alike); err != nil {
@@ -129,6 +140,38 @@ func (n *names) collect(f *function, mod *emu.Module, alike likeness) error {
 		f.exact = f.entries
 	}
 	return nil
+}
+
+// chosenName is the name by which programs know the function at an address that a
+// library has chosen for this processor, "" when it is no such function. On another
+// architecture the function behind that name has another name of its own.
+func (n *names) chosenName(entry uint64) string {
+	if n.chosen != nil {
+		return n.chosen[entry]
+	}
+	n.chosen = map[uint64]string{}
+	for _, mod := range n.s.M.Modules() {
+		for _, s := range mod.Image.Symbols() {
+			if s.Type != elf.STT_GNU_IFUNC || !public(s) {
+				continue
+			}
+			addr, err := n.s.M.Lookup(s.Name)
+			if err != nil {
+				continue // it is no function that anybody calls by its name
+			}
+			if old := n.chosen[addr]; old == "" || plainer(s.Name, old) < 0 {
+				n.chosen[addr] = s.Name
+			}
+		}
+	}
+	return n.chosen[entry]
+}
+
+// plainer orders names of one thing: the ones first that programs are most likely to
+// use.
+func plainer(a, b string) int {
+	under := func(name string) int { return len(name) - len(strings.TrimLeft(name, "_")) }
+	return cmp.Or(cmp.Compare(under(a), under(b)), cmp.Compare(len(a), len(b)), cmp.Compare(a, b))
 }
 
 func appendNew(list []uint64, addr uint64) []uint64 {

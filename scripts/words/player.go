@@ -27,6 +27,9 @@ type Stopped struct {
 	Why  Why
 	Ran  uint64 // instructions
 	Seen int    // how often the condition came true
+	// Where is where the thread then stands, by name; "" when it has ended, and for a
+	// run that was not played as one of a list.
+	Where string
 	// Events are those of the run, when the machine wants events. What the thread
 	// ran behind the last of them is in none.
 	Events []scenario.Event
@@ -127,6 +130,7 @@ func (p *Player) Play(runs []Run) (Result, error) {
 		if err != nil {
 			return res, atRun(err, k+1)
 		}
+		st.Where = p.where(p.thread(r.Thread), st.Why)
 		res.Stops = append(res.Stops, st)
 		res.Schedule = res.Schedule.Add(p.thread(r.Thread), st.Ran)
 		over = st.Why == Died || st.Why == Limit
@@ -138,6 +142,27 @@ func (p *Player) Play(runs []Run) (Result, error) {
 		res.Schedule[n-1].N = 0 // into the end of the race
 	}
 	return res, nil
+}
+
+// where names the instruction that a thread stands before.
+func (p *Player) where(i int, why Why) string {
+	if why == Ended || why == Died {
+		return ""
+	}
+	pc, err := p.s.M.PC(p.s.MachineThread(i))
+	if err != nil {
+		return ""
+	}
+	return p.called(pc)
+}
+
+// Text says how a thread's run stopped.
+func (s Stopped) Text(thread string) string {
+	what := map[Why]string{
+		Reached: "stops at " + s.Where, Waits: "waits at " + s.Where, Ended: "has made all its calls",
+		Died: "ends the process", Limit: "is held at the limit of instructions",
+	}[s.Why]
+	return fmt.Sprintf("%s %s, after %d instructions", thread, what, s.Ran)
 }
 
 // atRun puts the run's number into an error.
@@ -220,6 +245,7 @@ func (p *Player) Step(r Run) (Stopped, error) {
 		p.s.M.StopAfter(0, 0, false, false)
 		_ = p.s.M.StopAt() // without addresses nothing can fail
 	}()
+	stood := p.standsAt(c, i)
 	if err := p.runTo(c, i, r, &st); err != nil || st.Why == Reached {
 		return st, err
 	}
@@ -231,7 +257,24 @@ func (p *Player) Step(r Run) (Stopped, error) {
 	if r.Until != nil {
 		what += fmt.Sprintf("; the condition came true %d of %d times", st.Seen, max(r.Hit, 1))
 	}
+	if stood {
+		what += "; it stood there already when the run began, which does not count"
+	} else if u, ok := r.Until.(At); ok && st.Seen == 0 {
+		if why := p.miss(u.Place); why != "" {
+			what += "; " + why
+		}
+	}
 	return st, &UnmetError{Run: r, Stopped: st, What: what}
+}
+
+// standsAt tells whether a thread stands now at what it is to come to.
+func (p *Player) standsAt(c condition, i int) bool {
+	a, ok := c.(arrival)
+	if !ok {
+		return false
+	}
+	pc, err := p.s.M.PC(p.s.MachineThread(i))
+	return err == nil && slices.Contains(a.at, pc)
 }
 
 // runTo runs a thread until its condition comes true or it cannot go on.
