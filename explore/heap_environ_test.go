@@ -5,8 +5,6 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"emurace/emu"
-	"emurace/internal/testroot"
 	"emurace/loader"
 	"emurace/oracle"
 	"emurace/scenario"
@@ -33,9 +31,7 @@ func TestHeapEnviron(t *testing.T) {
 				continue
 			}
 			t.Run(c.suite+"/"+c.name+"/"+arch.String(), func(t *testing.T) {
-				sys, err := emu.OpenSystem(testroot.Dir(t, "debian:"+c.suite, arch.String()), arch)
-				must(t, err)
-				t.Cleanup(func() { must(t, sys.Close()) })
+				sys := systemOf(t, "debian:"+c.suite, arch, 0)
 				values, err := scripts.Get(scripts.Default).Settle([]string{"name=" + c.name})
 				must(t, err)
 				plan := func() *scenario.Plan {

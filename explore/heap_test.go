@@ -93,7 +93,7 @@ func (p heapProgram) plan(t testing.TB, code guestcode.Code, g *guest) *scenario
 		return nil
 	}}
 	for i, text := range p.threads {
-		plan.Threads = append(plan.Threads, scenario.Thread{Name: threadName(i), Body: called(func() scenario.Calls {
+		plan.Threads = append(plan.Threads, scenario.Thread{Name: threadName(i), Body: calledOnce(func() scenario.Calls {
 			var calls scenario.Calls
 			for _, c := range strings.Split(text, ";") {
 				words := strings.Fields(c)

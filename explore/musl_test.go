@@ -5,7 +5,6 @@ import (
 	"testing"
 
 	"emurace/emu"
-	"emurace/internal/testroot"
 	"emurace/loader"
 	"emurace/oracle"
 	"emurace/scenario"
@@ -22,9 +21,7 @@ import (
 // nothing of such things, must agree.
 func TestMuslEnviron(t *testing.T) {
 	for _, arch := range []loader.Arch{loader.ARM64, loader.AMD64} {
-		sys, err := emu.OpenLibc(testroot.Dir(t, "debian:bookworm/musl", arch.String()), arch, loader.Musl)
-		must(t, err)
-		t.Cleanup(func() { must(t, sys.Close()) })
+		sys := systemOf(t, "debian:bookworm/musl", arch, loader.Musl)
 		for _, c := range []struct {
 			entries       int
 			plain, traces uint64 // without the heap's events and with them; 0 for too many to run

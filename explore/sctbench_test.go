@@ -163,7 +163,7 @@ func (b bench) plan(code guestcode.Code) *scenario.Plan {
 		if len(plan.Threads) == 0 {
 			name = scenario.Main
 		}
-		plan.Threads = append(plan.Threads, scenario.Thread{Name: name, Body: called(func() scenario.Calls {
+		plan.Threads = append(plan.Threads, scenario.Thread{Name: name, Body: calledOnce(func() scenario.Calls {
 			call := scenario.Call{Func: fn, Addr: base + code.Symbols[fn]}
 			for _, v := range args() {
 				call.Args = append(call.Args, scenario.Int(v))
