@@ -33,7 +33,7 @@ func stairs(top int, steps ...int) program {
 func TestFuzzLearns(t *testing.T) {
 	seeds, most := 10, uint64(800)
 	if testing.Short() {
-		seeds = 6
+		seeds = 2
 	}
 	p := stairs(12, 2, 5, 8, 11)
 	eachArch(t, func(t *testing.T, sys *emu.System) {

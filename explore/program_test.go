@@ -224,6 +224,10 @@ func codeStarter(sys *emu.System, routines ...routine) func() (*scenario.Session
 	return starter(sys, func(arch loader.Arch) *scenario.Plan { return planOf(arch, routines) })
 }
 
+// inShort tells whether a test of many rows runs row i: all of them, but with -short
+// only every n-th.
+func inShort(i, n int) bool { return !testing.Short() || i%n == 0 }
+
 // eachArch runs a test on Debian 12's glibc for both guest architectures, with
 // -short for arm64 only.
 func eachArch(t *testing.T, test func(t *testing.T, sys *emu.System)) {

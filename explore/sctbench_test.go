@@ -202,12 +202,15 @@ func (b bench) trials(t *testing.T, sys *emu.System, st Strategy, seeds, most in
 
 // SURW finds in a few schedules what others find in hundreds or not at all.
 func TestSURWFinds(t *testing.T) {
+	seeds := 20
+	if testing.Short() {
+		seeds = 4
+	}
 	eachArch(t, func(t *testing.T, sys *emu.System) {
 		for _, c := range []struct {
 			bench
 			under uint64 // on the median
 		}{{reorderOf(3), 100}, {reorderOf(10), 100}, {twostageOf(20), 20}} {
-			const seeds = 20
 			list := c.trials(t, sys, SURW, seeds, 1000)
 			if n := median(list); n >= c.under {
 				t.Errorf("%s: SURW needs %d schedules on the median, want fewer than %d", c.name, n, c.under)
@@ -225,10 +228,13 @@ func TestFuzzFinds(t *testing.T) {
 		seeds = 4
 	}
 	eachArch(t, func(t *testing.T, sys *emu.System) {
-		for _, c := range []struct {
+		for i, c := range []struct {
 			bench
 			most int
 		}{{reorderOf(10), 150}, {reorderOf(21), 200}, {twostageOf(20), 150}} {
+			if !inShort(i, 3) {
+				continue
+			}
 			fuzz, pct := c.trials(t, sys, Fuzz, seeds, c.most), c.trials(t, sys, PCT, seeds, c.most)
 			needs, needed := median(fuzz), median(pct)
 			t.Logf("%s, %v: medians: fuzz %d, pct with depth 3 %d", c.name, sys.Arch, needs, needed)
