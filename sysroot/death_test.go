@@ -114,9 +114,12 @@ func TestPullKilledAtEachStep(t *testing.T) {
 	}
 	stride := 1
 	if testing.Short() {
-		stride = 3
+		stride = 4
 	}
 	for _, extend := range []bool{false, true} {
+		if testing.Short() && !extend {
+			continue
+		}
 		deaths := 0
 		for step := 1; ; step += stride {
 			c := openTemp(t)
