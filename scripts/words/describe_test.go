@@ -123,16 +123,12 @@ void second(void) { x = 2; y = x; x = 3; for (;;) y++; }
 
 // A race that goes on for ever is told without running it to its limit each time.
 func TestEndless(t *testing.T) {
-	limit := uint64(500_000)
-	if testing.Short() {
-		limit /= 10
-	}
 	testrace.EachArch(t, func(t *testing.T, arch loader.Arch) {
 		sys := system(t, "bookworm", arch)
 		start := func() (*scenario.Session, error) {
 			s, err := scenario.Start(sys, testrace.Guest(t, arch, endless, scenario.Call{Func: "first"}, scenario.Call{Func: "second"}), 1)
 			if err == nil {
-				s.Limit = limit
+				s.Limit = 500_000
 			}
 			return s, err
 		}
