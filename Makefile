@@ -18,7 +18,7 @@ SUITES  := bullseye bookworm trixie forky
 # What tests want of a Debian beside libc: locales, a library, time zones.
 LIBRARIES := libc-bin zlib1g tzdata
 
-.PHONY: explore test setup build lint bench clean help packages packages-test unicorn sysroot-explore sysroots
+.PHONY: explore test test-short setup build lint bench clean help packages packages-test unicorn sysroot-explore sysroots
 
 # The demonstration: emurace exits with 1 when it has found a failing schedule,
 # and here that is success.
@@ -32,6 +32,9 @@ explore: sysroot-explore ## find the getenv/setenv crash on a real arm64 glibc
 
 test: setup ## set up, then run all tests
 	$(GO) test -timeout 25m ./...
+
+test-short: setup ## set up, then run the quick tests, in about a minute
+	$(GO) test -short ./...
 
 setup: sysroots packages-test ## all that building and testing needs
 
@@ -52,8 +55,8 @@ clean: ## remove what was built; pulled sysroots stay in the cache
 	rm -rf bin build
 
 help: ## show the targets
-	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' Makefile | sort | while IFS="$$(printf '\t')" read -r name text; do \
-		printf '  make %-8s %s\n' "$$name" "$$text"; done
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | sort | while IFS="$$(printf '\t')" read -r name text; do \
+		printf '  make %-10s %s\n' "$$name" "$$text"; done
 
 # The steps of the set-up, each after the one that it needs.
 

@@ -14,6 +14,9 @@ import (
 // TestLibc decodes all of the code of a real C library.
 func TestLibc(t *testing.T) {
 	for _, arch := range []loader.Arch{loader.ARM64, loader.AMD64} {
+		if testing.Short() && arch != loader.ARM64 {
+			continue
+		}
 		t.Run(arch.String(), func(t *testing.T) {
 			root := testroot.Dir(t, "debian:bookworm", arch.String())
 			data, err := os.ReadFile(filepath.Join(root, "lib", arch.Triplet(), "libc.so.6"))
@@ -57,6 +60,9 @@ func TestLibc(t *testing.T) {
 
 func BenchmarkDecode(b *testing.B) {
 	for _, arch := range []loader.Arch{loader.ARM64, loader.AMD64} {
+		if testing.Short() && arch != loader.ARM64 {
+			continue
+		}
 		b.Run(arch.String(), func(b *testing.B) {
 			list := readGolden(b, arch)
 			for b.Loop() {

@@ -17,6 +17,14 @@ var (
 	suites = []string{"bullseye", "bookworm", "trixie", "forky"}
 )
 
+// tested are the architectures that most tests run on: with -short only the first.
+func tested() []loader.Arch {
+	if testing.Short() {
+		return arches[:1]
+	}
+	return arches
+}
+
 // randomness is what a random test draws from.
 func randomness(t *testing.T) *rand.Rand {
 	t.Helper()
@@ -69,7 +77,7 @@ func boot(t testing.TB, suite string, arch loader.Arch, env ...string) *process 
 
 // each runs f on a freshly booted process of each architecture.
 func each(t *testing.T, f func(t *testing.T, p *process)) {
-	for _, arch := range arches {
+	for _, arch := range tested() {
 		t.Run(arch.String(), func(t *testing.T) { f(t, boot(t, "bookworm", arch)) })
 	}
 }

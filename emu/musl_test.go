@@ -34,7 +34,7 @@ func bootMusl(t testing.TB, arch loader.Arch, env ...string) *process {
 
 // eachMusl runs a test on musl of each architecture.
 func eachMusl(t *testing.T, f func(t *testing.T, p *process)) {
-	for _, arch := range arches {
+	for _, arch := range tested() {
 		t.Run(arch.String(), func(t *testing.T) { f(t, bootMusl(t, arch, "HOME=/nowhere", "LANG=C")) })
 	}
 }
@@ -186,7 +186,7 @@ func TestMuslJoin(t *testing.T) {
 // A folder with musl alone needs no choice; in one with both the choice is glibc,
 // and one without either is refused.
 func TestMuslFolder(t *testing.T) {
-	for _, arch := range arches {
+	for _, arch := range tested() {
 		both := testroot.Dir(t, "debian:bookworm/musl", arch.String())
 		data, err := os.ReadFile(filepath.Join(both, loader.Musl.Interp(arch)))
 		if err != nil {

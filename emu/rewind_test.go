@@ -187,7 +187,7 @@ func (w *workload) moment() moment {
 func TestRewind(t *testing.T) {
 	rounds := 20
 	if testing.Short() {
-		rounds = 2
+		rounds = 1
 	}
 	each(t, func(t *testing.T, p *process) {
 		w := newWorkload(t, p, randomness(t))

@@ -67,7 +67,7 @@ func TestRoutines(t *testing.T) {
 // TestRoutineInstructions: the code is what the comments say, one access to memory
 // at most, of the width that the name has.
 func TestRoutineInstructions(t *testing.T) {
-	for _, arch := range arches {
+	for _, arch := range tested() {
 		for _, r := range routines {
 			code, accesses := r.code(arch), 0
 			for at := 0; at < len(code); {

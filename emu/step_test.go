@@ -38,7 +38,7 @@ func TestStepsAreExact(t *testing.T) {
 		if testing.Short() && suite != "bookworm" {
 			continue
 		}
-		for _, arch := range arches {
+		for _, arch := range tested() {
 			t.Run(suite+"/"+arch.String(), func(t *testing.T) {
 				whole := loaded(t, suite, arch, true)
 				if s := whole.run(0, pastTheEnd); s.Kind != Trapped {
@@ -113,7 +113,7 @@ func difference(a, b *process) string {
 // TestLoggingChangesNothing: a process runs the same whether or not its accesses
 // are logged.
 func TestLoggingChangesNothing(t *testing.T) {
-	for _, arch := range arches {
+	for _, arch := range tested() {
 		with, without := loaded(t, "bookworm", arch, true), loaded(t, "bookworm", arch, false)
 		for _, p := range []*process{with, without} {
 			if s := p.run(0, pastTheEnd); s.Kind != Trapped {

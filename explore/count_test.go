@@ -52,7 +52,10 @@ func threads(lengths []int) []routine {
 func TestCounts(t *testing.T) {
 	cases := [][]int{{1}, {5}, {1, 1}, {1, 5}, {4, 6}, {6, 6}, {1, 1, 1}, {2, 3, 2}, {3, 3, 3}, {1, 4, 2}, {2, 1, 3, 2}}
 	eachArch(t, func(t *testing.T, sys *emu.System) {
-		for _, lengths := range cases {
+		for i, lengths := range cases {
+			if !inShort(i, 2) {
+				continue
+			}
 			want := interleavings(lengths)
 			all, deepest := uint64(0), 0
 			for p, n := range want {
@@ -80,7 +83,10 @@ func TestCounts(t *testing.T) {
 // The same bound by bound, where two threads have closed formulas.
 func TestCountsOfBounds(t *testing.T) {
 	eachArch(t, func(t *testing.T, sys *emu.System) {
-		for _, lengths := range [][]int{{4, 6}, {2, 40}, {35, 34}, {2, 3, 2}} {
+		for i, lengths := range [][]int{{4, 6}, {35, 34}, {2, 3, 2}, {2, 40}} {
+			if !inShort(i, 2) {
+				continue
+			}
 			want := interleavings2(lengths)
 			total := uint64(0)
 			for c, n := range want {

@@ -65,9 +65,8 @@ func textbook() []row {
 	for n := 2; n <= 4; n++ {
 		add(fmt.Sprintf("%d threads, load-add-store", n), factorial(n)*factorial(n), times(n, "add")...)
 	}
-	for k, want := range map[int]uint64{2: 34, 3: 328} {
-		add(fmt.Sprintf("two threads, %d times load-add-store", k), want, times(2, repeated(k, "add"))...)
-	}
+	add("two threads, 2 times load-add-store", 34, times(2, repeated(2, "add"))...)
+	add("two threads, 3 times load-add-store", 328, times(2, repeated(3, "add"))...)
 	for k := 1; k <= 4; k++ {
 		add(fmt.Sprintf("two threads, %d atomic increments", k), choose(2*k, k), times(2, repeated(k, "increment"))...)
 	}
@@ -196,8 +195,8 @@ func TestPublishedCounts(t *testing.T) { testRows(t, published()) }
 
 func testRows(t *testing.T, rows []row) {
 	eachArch(t, func(t *testing.T, sys *emu.System) {
-		for _, r := range rows {
-			if r.slow && testing.Short() {
+		for i, r := range rows {
+			if r.slow && testing.Short() || !inShort(i, 3) {
 				continue
 			}
 			t.Run(r.name, func(t *testing.T) { r.check(t, sys) })

@@ -30,13 +30,17 @@ func TestSpinning(t *testing.T) {
 // lets it go round millions of times: that costs neither all memory nor all time
 // until the first is found.
 func TestSpinningLong(t *testing.T) {
+	limit := uint64(4_000_000)
+	if testing.Short() {
+		limit /= 10
+	}
 	eachArch(t, func(t *testing.T, sys *emu.System) {
 		start := func() (*scenario.Session, error) {
 			// The one that spins comes second, so that the first run shows what is
 			// shared.
 			s, err := scenario.Start(sys, planOf(sys.Arch, []routine{heal.then(spoil, heal, ret), await.then(ret)}), 1)
 			if err == nil {
-				s.Limit = 4_000_000
+				s.Limit = limit
 			}
 			return s, err
 		}
@@ -51,6 +55,9 @@ func TestSpinningLong(t *testing.T) {
 
 // A run with a great many events that does end is refused, not cut off.
 func TestTooDeep(t *testing.T) {
+	if testing.Short() {
+		t.Skip("runs into a limit that is far away")
+	}
 	deep := program{"deep", `
 		volatile u32 x;
 		void many(void) { for (u32 i = 0; i < 300000; i++) x = i; }
@@ -73,8 +80,8 @@ func TestSparseMarks(t *testing.T) {
 	t.Cleanup(func() { markedDepth, markedEvery = depth, every })
 	markedDepth, markedEvery = 2, 3
 	eachArch(t, func(t *testing.T, sys *emu.System) {
-		for _, r := range slices.Concat(textbook(), published()) {
-			if r.want > 100 || r.wide {
+		for i, r := range slices.Concat(textbook(), published()) {
+			if r.want > 100 || r.wide || !inShort(i, 4) {
 				continue
 			}
 			got, err := DPOR(t.Context(), r.starter(t, sys), Options{KeepGoing: true, Jobs: 1})

@@ -74,7 +74,7 @@ func (p program) plan(t testing.TB, arch loader.Arch, g *guest) *scenario.Plan {
 		if i > 0 {
 			name = fmt.Sprintf("thread%d", i)
 		}
-		plan.Threads = append(plan.Threads, scenario.Thread{Name: name, Body: called(func() scenario.Calls {
+		plan.Threads = append(plan.Threads, scenario.Thread{Name: name, Body: calledOnce(func() scenario.Calls {
 			var calls scenario.Calls
 			for _, text := range strings.Split(thread, ";") {
 				c, err := g.call(strings.Fields(text))

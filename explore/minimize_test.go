@@ -78,7 +78,11 @@ func TestMinimizeNot(t *testing.T) {
 func TestMinimizeLeavesOut(t *testing.T) {
 	eachArch(t, func(t *testing.T, sys *emu.System) {
 		// The third thread touches the same bytes, but only reads them.
-		start := codeStarter(sys, changing[0], changing[1], straight(5))
+		reads := 5
+		if testing.Short() {
+			reads = 2
+		}
+		start := codeStarter(sys, changing[0], changing[1], straight(reads))
 		r, err := Bounded(context.Background(), start, Options{Preemptions: -1, Jobs: 1, KeepGoing: true})
 		must(t, err)
 		longest := r.Findings[0]

@@ -5,7 +5,6 @@ import (
 	"testing"
 
 	"emurace/emu"
-	"emurace/internal/testroot"
 	"emurace/loader"
 	"emurace/oracle"
 	"emurace/scenario"
@@ -22,9 +21,10 @@ import (
 // nothing of such things, must agree.
 func TestMuslEnviron(t *testing.T) {
 	for _, arch := range []loader.Arch{loader.ARM64, loader.AMD64} {
-		sys, err := emu.OpenLibc(testroot.Dir(t, "debian:bookworm/musl", arch.String()), arch, loader.Musl)
-		must(t, err)
-		t.Cleanup(func() { must(t, sys.Close()) })
+		if testing.Short() && arch != loader.ARM64 {
+			continue
+		}
+		sys := systemOf(t, "debian:bookworm/musl", arch, loader.Musl)
 		for _, c := range []struct {
 			entries       int
 			plain, traces uint64 // without the heap's events and with them; 0 for too many to run
@@ -59,7 +59,7 @@ func TestMuslEnviron(t *testing.T) {
 					t.Errorf("%v, %d entries: %d of %d traces use freed memory, want %d of %d", arch, c.entries, freed, h.Schedules, c.freed, c.traces)
 				}
 			}
-			if arch != loader.ARM64 || c.entries == 66 {
+			if arch != loader.ARM64 || c.entries == 66 || testing.Short() {
 				continue // the bounded search takes long to find nothing
 			}
 			b, err := Bounded(t.Context(), start, Options{Preemptions: 1, Jobs: 1})

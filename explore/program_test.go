@@ -3,6 +3,7 @@ package explore
 import (
 	"bytes"
 	"encoding/binary"
+	"sync"
 	"testing"
 
 	"emurace/emu"
@@ -146,6 +147,10 @@ var (
 // called is a Body whose calls are known only when Setup has run.
 type called func() scenario.Calls
 
+// calledOnce is one whose calls stay the same: they are made once, since Next is asked
+// for each call of each schedule.
+func calledOnce(calls func() scenario.Calls) called { return sync.OnceValue(calls) }
+
 func (c called) Next(results []uint64) (scenario.Call, bool, error) { return c().Next(results) }
 
 // names are those of racing threads.
@@ -163,7 +168,7 @@ func planOf(arch loader.Arch, routines []routine) *scenario.Plan {
 		for len(code)%16 != 0 {
 			code = append(code, nop.amd64...)
 		}
-		plan.Threads = append(plan.Threads, scenario.Thread{Name: names[i], Body: called(func() scenario.Calls {
+		plan.Threads = append(plan.Threads, scenario.Thread{Name: names[i], Body: calledOnce(func() scenario.Calls {
 			shared := mapping + sharedAt
 			const bad = 0x10
 			return scenario.Calls{{Func: names[i], Addr: mapping + offset, Args: []scenario.Arg{scenario.Int(shared), scenario.Int(bad - shared)}}}
@@ -180,7 +185,7 @@ func planOf(arch loader.Arch, routines []routine) *scenario.Plan {
 func mutexes(loader.Arch) *scenario.Plan {
 	var locks [2]uint64
 	body := func(first, second int) scenario.Body {
-		return called(func() scenario.Calls {
+		return calledOnce(func() scenario.Calls {
 			var c scenario.Calls
 			for _, step := range []struct {
 				fn   string
@@ -219,6 +224,10 @@ func codeStarter(sys *emu.System, routines ...routine) func() (*scenario.Session
 	return starter(sys, func(arch loader.Arch) *scenario.Plan { return planOf(arch, routines) })
 }
 
+// inShort tells whether a test of many rows runs row i: all of them, but with -short
+// only every n-th.
+func inShort(i, n int) bool { return !testing.Short() || i%n == 0 }
+
 // eachArch runs a test on Debian 12's glibc for both guest architectures, with
 // -short for arm64 only.
 func eachArch(t *testing.T, test func(t *testing.T, sys *emu.System)) {
@@ -232,11 +241,27 @@ func eachArch(t *testing.T, test func(t *testing.T, sys *emu.System)) {
 
 func system(t testing.TB, arch loader.Arch) *emu.System {
 	t.Helper()
-	sys, err := emu.OpenSystem(testroot.Dir(t, "debian:bookworm", arch.String()), arch)
+	return systemOf(t, "debian:bookworm", arch, 0)
+}
+
+// systemOf is opened once for all tests, and stays open: reading and parsing the
+// libraries takes longer than many a test.
+func systemOf(t testing.TB, spec string, arch loader.Arch, libc loader.Libc) *emu.System {
+	t.Helper()
+	type key struct {
+		dir  string
+		arch loader.Arch
+		libc loader.Libc
+	}
+	k := key{testroot.Dir(t, spec, arch.String()), arch, libc}
+	open, _ := systems.LoadOrStore(k, sync.OnceValues(func() (*emu.System, error) { return emu.OpenLibc(k.dir, arch, libc) }))
+	sys, err := open.(func() (*emu.System, error))()
 	must(t, err)
-	t.Cleanup(func() { must(t, sys.Close()) })
 	return sys
 }
+
+// systems has a func() (*emu.System, error) for each that was asked for.
+var systems sync.Map
 
 func must(t testing.TB, err error) {
 	t.Helper()

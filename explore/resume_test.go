@@ -90,7 +90,7 @@ func TestResume(t *testing.T) {
 	}
 	eachArch(t, func(t *testing.T, sys *emu.System) {
 		for i, c := range tests {
-			if testing.Short() && i%3 != 0 {
+			if !inShort(i, 6) {
 				continue
 			}
 			t.Run(c.name, func(t *testing.T) {
@@ -100,7 +100,7 @@ func TestResume(t *testing.T) {
 				whole, err := c.search(t.Context(), start, c.o)
 				must(t, err)
 				rounds := 2
-				if sys.Arch != loader.ARM64 {
+				if sys.Arch != loader.ARM64 || testing.Short() {
 					rounds = 1
 				}
 				for round := range rounds {
@@ -232,6 +232,9 @@ func TestResumeEnded(t *testing.T) {
 		"bounded": {Bounded, Options{Preemptions: 2, KeepGoing: true}}, "bounded, first": {Bounded, Options{Preemptions: 2}},
 		"pos": {sampling(POS), Options{Schedules: 300, KeepGoing: true}}, "pos, first": {sampling(POS), Options{}},
 	} {
+		if testing.Short() && !c.o.KeepGoing {
+			continue
+		}
 		var state *State
 		program := readers
 		if name == "dpor, endless" {

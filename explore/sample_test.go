@@ -30,7 +30,10 @@ func sampled(t *testing.T, start func() (*scenario.Session, error), s Strategy, 
 func TestSampleRepeats(t *testing.T) {
 	setters := program{"reorder, 2 setters", failingReorder, []string{"set", "set", "check"}}
 	eachArch(t, func(t *testing.T, sys *emu.System) {
-		for _, st := range Strategies() {
+		for i, st := range Strategies() {
+			if !inShort(i, 3) {
+				continue
+			}
 			start := setters.starter(t, sys)
 			o := Options{KeepGoing: true, Jobs: 1, Seed: 3, Schedules: 300}
 			one := sampled(t, start, st, o)
@@ -94,7 +97,10 @@ func TestSampleCovers(t *testing.T) {
 		{"lll_lock", lll, times(3, "section")},
 	}
 	eachArch(t, func(t *testing.T, sys *emu.System) {
-		for _, p := range programs {
+		for i, p := range programs {
+			if !inShort(i, 2) {
+				continue
+			}
 			g := p.start(t, sys)
 			all := explored(t, g)
 			for _, st := range Strategies() {
@@ -190,11 +196,14 @@ func chiSquare(counts map[string]int, ways int) float64 {
 // unequal the threads; a random walk does not.
 func TestSURWUniform(t *testing.T) {
 	eachArch(t, func(t *testing.T, sys *emu.System) {
-		for _, c := range []struct {
+		for i, c := range []struct {
 			counts []int
 			ways   int
 			limit  float64 // exceeded with a chance of 1 in 100,000
 		}{{[]int{3, 3}, 20, 58.7}, {[]int{1, 5}, 6, 30.9}, {[]int{1, 1, 2}, 12, 43.9}, {[]int{2, 6}, 28, 72.2}} {
+			if !inShort(i, 2) {
+				continue
+			}
 			n := 200 * c.ways
 			uniform := orders(t, sys, tickets(c.counts...), SURW, n)
 			if len(uniform) != c.ways {
@@ -293,7 +302,10 @@ func TestSampleEnds(t *testing.T) {
 func TestSampleBudget(t *testing.T) {
 	eachArch(t, func(t *testing.T, sys *emu.System) {
 		start := codeStarter(sys, heals(3), heals(3))
-		for _, n := range []uint64{1, 2, 3, 10, 11, 300} {
+		for i, n := range []uint64{1, 2, 3, 10, 11, 300} {
+			if !inShort(i, 2) {
+				continue
+			}
 			for _, jobs := range []int{1, 3} {
 				r := sampled(t, start, SURW, Options{Jobs: jobs, Seed: 1, Schedules: n})
 				if r.Schedules != n || r.Verdict != Undecided || r.Complete || r.Preemptions != -1 {

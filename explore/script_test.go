@@ -68,7 +68,11 @@ func TestScriptResume(t *testing.T) {
 	search := sampling(Script)
 	whole, err := search(t.Context(), start, o)
 	must(t, err)
-	for round := range uint64(3) {
+	rounds := uint64(3)
+	if testing.Short() {
+		rounds = 1
+	}
+	for round := range rounds {
 		d := disturbance{t: t, search: search, start: start, o: o, whole: whole, rand: rand.New(rand.NewPCG(1, round))}
 		if diff := cmp.Diff(whole, d.run()); diff != "" {
 			t.Errorf("round %d (-undisturbed, +%v):\n%s", round, d.told, diff)

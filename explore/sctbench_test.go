@@ -163,7 +163,7 @@ func (b bench) plan(code guestcode.Code) *scenario.Plan {
 		if len(plan.Threads) == 0 {
 			name = scenario.Main
 		}
-		plan.Threads = append(plan.Threads, scenario.Thread{Name: name, Body: called(func() scenario.Calls {
+		plan.Threads = append(plan.Threads, scenario.Thread{Name: name, Body: calledOnce(func() scenario.Calls {
 			call := scenario.Call{Func: fn, Addr: base + code.Symbols[fn]}
 			for _, v := range args() {
 				call.Args = append(call.Args, scenario.Int(v))
@@ -183,12 +183,13 @@ func (b bench) plan(code guestcode.Code) *scenario.Plan {
 
 // trials are how many schedules a strategy needs until one fails, for each seed
 // from 0 on, at most so many; sorted.
-func (b bench) trials(t *testing.T, sys *emu.System, st Strategy, seeds, most int) []uint64 {
+func (b bench) trials(t testing.TB, sys *emu.System, st Strategy, seeds, most int) []uint64 {
 	t.Helper()
 	start := b.starter(t, sys)
 	var list []uint64
 	for seed := range uint64(seeds) {
-		r := sampled(t, start, st, Options{Seed: seed, Schedules: uint64(most), Jobs: 2})
+		r, err := Sample(t.Context(), start, st, Options{Seed: seed, Schedules: uint64(most), Jobs: 2})
+		must(t, err)
 		n := uint64(most)
 		if r.Failing > 0 {
 			n = r.Findings[0].Number
@@ -202,12 +203,15 @@ func (b bench) trials(t *testing.T, sys *emu.System, st Strategy, seeds, most in
 
 // SURW finds in a few schedules what others find in hundreds or not at all.
 func TestSURWFinds(t *testing.T) {
+	seeds := 20
+	if testing.Short() {
+		seeds = 4
+	}
 	eachArch(t, func(t *testing.T, sys *emu.System) {
 		for _, c := range []struct {
 			bench
 			under uint64 // on the median
 		}{{reorderOf(3), 100}, {reorderOf(10), 100}, {twostageOf(20), 20}} {
-			const seeds = 20
 			list := c.trials(t, sys, SURW, seeds, 1000)
 			if n := median(list); n >= c.under {
 				t.Errorf("%s: SURW needs %d schedules on the median, want fewer than %d", c.name, n, c.under)
@@ -225,10 +229,13 @@ func TestFuzzFinds(t *testing.T) {
 		seeds = 4
 	}
 	eachArch(t, func(t *testing.T, sys *emu.System) {
-		for _, c := range []struct {
+		for i, c := range []struct {
 			bench
 			most int
 		}{{reorderOf(10), 150}, {reorderOf(21), 200}, {twostageOf(20), 150}} {
+			if !inShort(i, 3) {
+				continue
+			}
 			fuzz, pct := c.trials(t, sys, Fuzz, seeds, c.most), c.trials(t, sys, PCT, seeds, c.most)
 			needs, needed := median(fuzz), median(pct)
 			t.Logf("%s, %v: medians: fuzz %d, pct with depth 3 %d", c.name, sys.Arch, needs, needed)
@@ -246,7 +253,8 @@ func median(list []uint64) uint64 { return (list[len(list)/2-1] + list[len(list)
 // many schedules as published for SURW's evaluation (ASPLOS 2025, raw data: means
 // of 20 trials), within a factor of two, and the random walk finds nothing. How
 // often one has to draw is distributed geometrically, so that a mean scatters by one
-// part in the root of the trials: where it is near to the bound, more seeds are drawn.
+// part in the root of the trials. For POS on twostage_20 the bound is near and 20 trials
+// are too few: BenchmarkPublishedMeans runs that.
 func TestPublishedMeans(t *testing.T) {
 	if testing.Short() {
 		t.Skip("takes a minute")
@@ -260,7 +268,7 @@ func TestPublishedMeans(t *testing.T) {
 	}{
 		{reorderOf(3), PCT, 184, 20}, {reorderOf(3), POS, 85, 20}, {reorderOf(3), Random, 0, 3},
 		{reorderOf(10), POS, 0, 3}, {reorderOf(10), Random, 0, 3},
-		{twostageOf(20), PCT, 158, 20}, {twostageOf(20), POS, 156, 100}, {twostageOf(20), Random, 0, 3},
+		{twostageOf(20), PCT, 158, 20}, {twostageOf(20), Random, 0, 3},
 	} {
 		b := c.asPublished()
 		if c.published == 0 {
@@ -271,14 +279,30 @@ func TestPublishedMeans(t *testing.T) {
 			}
 			continue
 		}
-		list := b.trials(t, sys, c.strategy, c.seeds, 4000)
-		sum := uint64(0)
-		for _, n := range list {
-			sum += n
-		}
-		mean := float64(sum) / float64(len(list))
+		mean := mean(b.trials(t, sys, c.strategy, c.seeds, 4000))
 		if mean < c.published/2 || mean > c.published*2 {
 			t.Errorf("%s: %s needs %.1f schedules on average, published are %.0f", b.name, c.strategy, mean, c.published)
 		}
 	}
+}
+
+func mean(list []uint64) float64 {
+	sum := uint64(0)
+	for _, n := range list {
+		sum += n
+	}
+	return float64(sum) / float64(len(list))
+}
+
+// BenchmarkPublishedMeans is how many schedules POS needs on twostage_20, where every
+// access is an event, on average of 100 seeds, beside the published mean. One round
+// takes minutes: the command is with -benchtime 1x.
+func BenchmarkPublishedMeans(b *testing.B) {
+	sys := system(b, loader.ARM64)
+	sum := 0.0
+	for range b.N {
+		sum += mean(twostageOf(20).asPublished().trials(b, sys, POS, 100, 4000))
+	}
+	b.ReportMetric(sum/float64(b.N), "schedules")
+	b.ReportMetric(156, "published")
 }

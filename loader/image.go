@@ -48,6 +48,7 @@ type Image struct {
 	dyn      dynamic
 	ehHdr    *Segment // PT_GNU_EH_FRAME
 	hash     func() string
+	musl     func() (version string, is bool)
 	sections func() []section // nil when the file has none that are valid
 
 	mu      sync.Mutex   // guards what follows

@@ -65,8 +65,11 @@ var muslVersion = regexp.MustCompile(`^[0-9]+\.[0-9]+\.[0-9]+(-git-[0-9]+-g[0-9a
 // "1.2.3", "" when the image does not tell it. Musl has no function that returns
 // it, and no symbol for it. Its dynamic linker prints it, and so it is in the file
 // as a string of its own: one that is a version, in read-only memory. If there
-// were two of them neither would be it for certain.
-func (im *Image) MuslVersion() (version string, musl bool) {
+// were two of them neither would be it for certain. The file is looked through once:
+// every process that starts asks.
+func (im *Image) MuslVersion() (version string, musl bool) { return im.musl() }
+
+func (im *Image) findMusl() (version string, musl bool) {
 	versions := map[string]bool{}
 	for _, s := range im.Load {
 		if s.Flags&elf.PF_W != 0 {

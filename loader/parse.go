@@ -41,6 +41,7 @@ var le = binary.LittleEndian
 // later finds them broken treats them as missing.
 func Parse(name string, data []byte) (*Image, error) {
 	im := &Image{Name: name, data: data, hash: hashOf(data)}
+	im.musl = sync.OnceValues(im.findMusl)
 	im.sections = sync.OnceValue(func() []section { return readSections(data) })
 	if err := im.parseHeader(); err != nil {
 		return nil, err

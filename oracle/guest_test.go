@@ -4,6 +4,7 @@ import (
 	"math/rand/v2"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 
 	"emurace/emu"
@@ -27,11 +28,16 @@ func eachArch(t *testing.T, test func(t *testing.T, arch loader.Arch)) {
 
 func system(t testing.TB, suite string, arch loader.Arch) *emu.System {
 	t.Helper()
-	sys, err := emu.OpenSystem(testroot.Dir(t, "debian:"+suite, arch.String()), arch)
+	dir := testroot.Dir(t, "debian:"+suite, arch.String())
+	open, _ := systems.LoadOrStore(dir, sync.OnceValues(func() (*emu.System, error) { return emu.OpenSystem(dir, arch) }))
+	sys, err := open.(func() (*emu.System, error))()
 	must(t, err)
-	t.Cleanup(func() { must(t, sys.Close()) })
 	return sys
 }
+
+// systems has a func() (*emu.System, error) for each folder: they are opened once for
+// all tests, and stay open.
+var systems sync.Map
 
 func must(t testing.TB, err error) {
 	t.Helper()

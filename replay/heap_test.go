@@ -32,6 +32,9 @@ func traceHeap(t testing.TB, start Starter) *HeapTracer {
 // eachLibc runs a test for the glibc of each suite and for the guest
 // architectures.
 func eachLibc(t *testing.T, suites []string, test func(t *testing.T, suite string, arch loader.Arch)) {
+	if testing.Short() {
+		suites = suites[len(suites)-1:]
+	}
 	for _, suite := range suites {
 		for _, arch := range arches() {
 			t.Run(suite+"/"+arch.String(), func(t *testing.T) { test(t, suite, arch) })

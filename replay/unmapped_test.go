@@ -28,7 +28,7 @@ func TestUnmapped(t *testing.T) {
 		{"unmapped, on musl", "debian:bookworm/musl", []string{"munmap", "getppid"}, "", "munmap", "munmap+"},
 		{"gone before", "debian:bookworm", []string{"getppid", "getppid"}, "munmap", "", ""},
 	} {
-		for _, arch := range []loader.Arch{loader.ARM64, loader.AMD64} {
+		for _, arch := range arches() {
 			libc := loader.Glibc
 			if strings.HasSuffix(c.libc, "/musl") {
 				libc = loader.Musl

@@ -2,6 +2,7 @@ package scenario
 
 import (
 	"encoding/binary"
+	"sync"
 	"testing"
 
 	"emurace/emu"
@@ -22,11 +23,16 @@ func eachArch(t *testing.T, test func(t *testing.T, sys *emu.System)) {
 
 func bookworm(t testing.TB, arch loader.Arch) *emu.System {
 	t.Helper()
-	sys, err := emu.OpenSystem(testroot.Dir(t, "debian:bookworm", arch.String()), arch)
+	dir := testroot.Dir(t, "debian:bookworm", arch.String())
+	open, _ := systems.LoadOrStore(dir, sync.OnceValues(func() (*emu.System, error) { return emu.OpenSystem(dir, arch) }))
+	sys, err := open.(func() (*emu.System, error))()
 	must(t, err)
-	t.Cleanup(func() { must(t, sys.Close()) })
 	return sys
 }
+
+// systems has a func() (*emu.System, error) for each folder: they are opened once for
+// all tests, and stay open.
+var systems sync.Map
 
 func begin(t testing.TB, sys *emu.System, plan *Plan) *Session {
 	t.Helper()

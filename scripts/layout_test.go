@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 
 	"emurace/emu"
@@ -17,11 +18,16 @@ func system(t testing.TB, suite, arch string) *emu.System {
 	t.Helper()
 	a, err := loader.ParseArch(arch)
 	must(t, err)
-	sys, err := emu.OpenSystem(testroot.Dir(t, "debian:"+suite, arch), a)
+	dir := testroot.Dir(t, "debian:"+suite, arch)
+	open, _ := systems.LoadOrStore(dir, sync.OnceValues(func() (*emu.System, error) { return emu.OpenSystem(dir, a) }))
+	sys, err := open.(func() (*emu.System, error))()
 	must(t, err)
-	t.Cleanup(func() { must(t, sys.Close()) })
 	return sys
 }
+
+// systems has a func() (*emu.System, error) for each folder: they are opened once for
+// all tests, and stay open.
+var systems sync.Map
 
 // eachSystem runs a test on the glibc of several suites, on both architectures;
 // with -short on one of each.

@@ -3,10 +3,12 @@ package sysroot
 import (
 	"crypto/sha256"
 	"fmt"
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -89,12 +91,33 @@ func write(t *testing.T, name string, data []byte) {
 	}
 }
 
-// add builds a package with dpkg-deb and enters it into the lists.
+// add enters a package into the archive and its lists.
 func (m *mirror) add(t *testing.T, name, version string, files map[string][]byte, links map[string]string) {
 	t.Helper()
-	tree := t.TempDir()
 	control := fmt.Sprintf("Package: %s\nVersion: %s\nArchitecture: %s\nMaintainer: nobody <nobody@example.org>\nDescription: test\n",
 		name, version, runtime.GOARCH)
+	data := built(t, control, files, links)
+	write(t, m.deb(name), data)
+	m.entries = append(m.entries, fmt.Sprintf("%sFilename: pool/%s.deb\nSize: %d\nSHA256: %x\n",
+		control, name, len(data), sha256.Sum256(data)))
+}
+
+// packages has what was built, by a hash of what it was built of: mirrors differ little.
+var packages sync.Map
+
+// built is a package made with dpkg-deb.
+func built(t *testing.T, control string, files map[string][]byte, links map[string]string) []byte {
+	t.Helper()
+	hash := sha256.New()
+	fmt.Fprintf(hash, "%q %q", control, links)
+	for _, file := range slices.Sorted(maps.Keys(files)) {
+		fmt.Fprintf(hash, "%q %x", file, sha256.Sum256(files[file]))
+	}
+	key := string(hash.Sum(nil))
+	if data, ok := packages.Load(key); ok {
+		return data.([]byte)
+	}
+	tree := t.TempDir()
 	write(t, filepath.Join(tree, "DEBIAN/control"), []byte(control))
 	for file, data := range files {
 		write(t, filepath.Join(tree, file), data)
@@ -107,10 +130,7 @@ func (m *mirror) add(t *testing.T, name, version string, files map[string][]byte
 			t.Fatal(err)
 		}
 	}
-	deb := m.deb(name)
-	if err := os.MkdirAll(filepath.Dir(deb), 0o755); err != nil {
-		t.Fatal(err)
-	}
+	deb := filepath.Join(t.TempDir(), "built.deb")
 	if out, err := exec.Command("dpkg-deb", "-Znone", "--root-owner-group", "--build", tree, deb).CombinedOutput(); err != nil {
 		t.Fatalf("dpkg-deb: %v: %s", err, out)
 	}
@@ -118,8 +138,8 @@ func (m *mirror) add(t *testing.T, name, version string, files map[string][]byte
 	if err != nil {
 		t.Fatal(err)
 	}
-	m.entries = append(m.entries, fmt.Sprintf("%sFilename: pool/%s.deb\nSize: %d\nSHA256: %x\n",
-		control, name, len(data), sha256.Sum256(data)))
+	packages.Store(key, data)
+	return data
 }
 
 // deb is the path of a package's file.

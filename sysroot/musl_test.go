@@ -14,6 +14,9 @@ import (
 // an entry of its own, with the same folder.
 func TestPullMusl(t *testing.T) {
 	for _, suite := range []string{"bookworm", "trixie"} {
+		if testing.Short() && suite != "bookworm" {
+			continue
+		}
 		m, c := newMirror(t, suite), openTemp(t)
 		spec := Spec{Kind: Debian, Suite: suite, Libc: Musl}
 		hint := "emurace sysroot pull debian:" + suite + "/musl --arch " + runtime.GOARCH

@@ -6,6 +6,7 @@ import (
 	"runtime"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 
 	"emurace/emu"
@@ -13,13 +14,19 @@ import (
 	"emurace/loader"
 )
 
-// Arches are the guest architectures, the one of the article first.
-var Arches = []loader.Arch{loader.ARM64, loader.AMD64}
+// Arches are the guest architectures that tests run on: that of the article and,
+// without -short, the other one.
+func Arches() []loader.Arch {
+	if testing.Short() {
+		return []loader.Arch{loader.ARM64}
+	}
+	return []loader.Arch{loader.ARM64, loader.AMD64}
+}
 
-// EachArch runs a test for both guest architectures.
+// EachArch runs a test for each of Arches.
 func EachArch(t *testing.T, test func(t *testing.T, arch loader.Arch)) {
 	t.Helper()
-	for _, arch := range Arches {
+	for _, arch := range Arches() {
 		t.Run(arch.String(), func(t *testing.T) { test(t, arch) })
 	}
 }
@@ -36,21 +43,19 @@ func Must(t interface {
 	}
 }
 
-// System opens Debian bookworm's libc until the test ends.
+// System is Debian bookworm's libc. It is opened once for all tests and stays open,
+// since reading and parsing it takes as long as a boot.
 func System(t testing.TB, arch loader.Arch) *emu.System {
 	t.Helper()
-	sys := OpenSystem(t, arch)
-	t.Cleanup(func() { Must(t, sys.Close()) })
-	return sys
-}
-
-// OpenSystem is System for what outlives the test: the caller closes it.
-func OpenSystem(t testing.TB, arch loader.Arch) *emu.System {
-	t.Helper()
-	sys, err := emu.OpenSystem(testroot.Dir(t, "debian:bookworm", arch.String()), arch)
+	dir := testroot.Dir(t, "debian:bookworm", arch.String())
+	open, _ := systems.LoadOrStore(arch, sync.OnceValues(func() (*emu.System, error) { return emu.OpenSystem(dir, arch) }))
+	sys, err := open.(func() (*emu.System, error))()
 	Must(t, err)
 	return sys
 }
+
+// systems has a func() (*emu.System, error) for each architecture.
+var systems sync.Map
 
 // Randomness is seeded by EMURACE_TEST_SEED, or by 1. When the test fails it
 // tells the command that repeats it.

@@ -76,7 +76,7 @@ func article(t testing.TB, arch loader.Arch) shown {
 	t.Helper()
 	s, ok := articles[arch]
 	if !ok {
-		sys := testrace.OpenSystem(t, arch)
+		sys := testrace.System(t, arch)
 		s = show(t, sys, testrace.DefaultPlan(t), crash(t, sys))
 		articles[arch] = s
 	}

@@ -21,7 +21,7 @@ func TestTargetXML(t *testing.T) {
 			"xmm0": 128, "xmm15": 128, "mxcsr": 32, "orig_rax": 64, "fs_base": 64, "gs_base": 64},
 	}
 	numbers := map[loader.Arch]int{loader.ARM64: 31 + 3 + 32 + 2 + 1, loader.AMD64: 16 + 2 + 6 + 8 + 8 + 16 + 1 + 1 + 2}
-	for _, arch := range testrace.Arches {
+	for _, arch := range testrace.Arches() {
 		target := targetOf(arch)
 		var doc struct {
 			Architecture string `xml:"architecture"`

@@ -104,7 +104,7 @@ func focus(t *testing.T, p *Picture) Row {
 // it, why there, why an even number of entries, and what avoids it. The order of
 // the moments is that of the run.
 func TestArticle(t *testing.T) {
-	for _, arch := range testrace.Arches {
+	for _, arch := range testrace.Arches() {
 		t.Run(arch.String(), func(t *testing.T) {
 			mainFirst := tell(t, arch, true, nil)
 			check(t, mainFirst)
@@ -159,7 +159,7 @@ func TestArticle(t *testing.T) {
 
 // With the thread cache it is another of malloc's words, and another story.
 func TestThreadCache(t *testing.T) {
-	for _, arch := range testrace.Arches {
+	for _, arch := range testrace.Arches() {
 		l := tell(t, arch, true, []string{"tcache=on"})
 		check(t, l)
 		all := text(l)
@@ -184,7 +184,7 @@ func TestPlainData(t *testing.T) {
 		int cell, *volatile shared = 0;
 		void use(void) { shared = &cell; *shared = 1; }
 		void spoil(void) { shared = (int *)0x40; }`
-	for _, arch := range testrace.Arches {
+	for _, arch := range testrace.Arches() {
 		start := guest(t, arch, source, "use", "spoil")
 		s, err := start(nil)
 		must(t, err)

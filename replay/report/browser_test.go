@@ -160,6 +160,10 @@ func TestBrowser(t *testing.T) {
 		}
 	})
 
+	if testing.Short() {
+		return
+	}
+
 	t.Run("screen readers", func(t *testing.T) { namesForAll(t, b) })
 
 	t.Run("looks", func(t *testing.T) {
@@ -264,7 +268,11 @@ func followed(t *testing.T, b *browser, run *Run) {
 		starts = append(starts, first)
 		first += len(w.Places) + 1
 	}
-	for range 25 {
+	moments := 25
+	if testing.Short() {
+		moments = 5
+	}
+	for range moments {
 		k := r.IntN(len(run.Windows))
 		w := &run.Windows[k]
 		i := r.IntN(len(w.Places) + 1)

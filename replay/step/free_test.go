@@ -123,14 +123,14 @@ func saveAndReplay(t *testing.T, m *Model, l *lab, name string) {
 
 // The recorded run can be saved as well.
 func TestSaveRecorded(t *testing.T) {
-	m, l := article(t, testrace.Arches[0])
+	m, l := article(t, testrace.Arches()[0])
 	saveAndReplay(t, m, l, "recorded.trace")
 }
 
 // A deadlock is shown too: who waits, and that nobody can be run any more.
 func TestDeadlock(t *testing.T) {
-	l := newLab(t, testrace.Arches[0], testrace.Locks())
-	t.Cleanup(func() { must(t, l.close()) })
+	l := newLab(t, testrace.Arches()[0], testrace.Locks())
+	t.Cleanup(l.close)
 	l.open(t, testrace.Deadlock(t, l.spare))
 	m := l.model(t)
 	says(t, m, `end   Every thread that is left waits for another: a deadlock`, `1 main: waits`, `2 worker: waits`)

@@ -261,10 +261,14 @@ func TestCalls(t *testing.T) {
 
 // Wherever one is, s and S, and S and s, come back to the same registers.
 func TestThereAndBack(t *testing.T) {
+	rounds := 40
+	if testing.Short() {
+		rounds = 8
+	}
 	eachArch(t, func(t *testing.T, m *Model, _ *lab) {
 		r := testrace.Randomness(t)
 		line := m.o.Line
-		for range 40 {
+		for range rounds {
 			n := r.Uint64N(line.Len()-1) + 1
 			must(t, line.Seek(n))
 			m.look()

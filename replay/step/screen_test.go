@@ -79,7 +79,7 @@ func TestSizes(t *testing.T) {
 
 // The screen at the crash has what there is to see of it, at every size from 80x24.
 func TestCrashScreen(t *testing.T) {
-	for _, arch := range testrace.Arches {
+	for _, arch := range testrace.Arches() {
 		m, _ := article(t, arch)
 		for _, size := range sizes[:3] {
 			resize(t, m, size[0], size[1])
@@ -180,7 +180,7 @@ func TestHostile(t *testing.T) {
 	for i := range 7 {
 		schedule = append(schedule, scenario.Slice{Thread: i})
 	}
-	t.Cleanup(func() { must(t, l.close()) })
+	t.Cleanup(l.close)
 	l.open(t, schedule)
 	m := l.model(t)
 	m.o.Title = hostile

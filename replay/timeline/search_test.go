@@ -204,7 +204,7 @@ func TestFindReturn(t *testing.T) {
 
 // BenchmarkSeek goes to random moments of the article's crash.
 func BenchmarkSeek(b *testing.B) {
-	for _, arch := range testrace.Arches {
+	for _, arch := range testrace.Arches() {
 		b.Run(arch.String(), func(b *testing.B) {
 			s := article(b, testrace.System(b, arch))
 			line, err := New(s, testrace.Crash(b, s))

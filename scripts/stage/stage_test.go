@@ -5,6 +5,7 @@ import (
 	"os"
 	"regexp"
 	"strings"
+	"sync"
 	"testing"
 
 	"emurace/emu"
@@ -35,11 +36,16 @@ func system(t testing.TB, arch string) *emu.System {
 	t.Helper()
 	a, err := loader.ParseArch(arch)
 	must(t, err)
-	sys, err := emu.OpenSystem(testroot.Dir(t, "debian:bookworm", arch), a)
+	dir := testroot.Dir(t, "debian:bookworm", arch)
+	open, _ := systems.LoadOrStore(dir, sync.OnceValues(func() (*emu.System, error) { return emu.OpenSystem(dir, a) }))
+	sys, err := open.(func() (*emu.System, error))()
 	must(t, err)
-	t.Cleanup(func() { must(t, sys.Close()) })
 	return sys
 }
+
+// systems has a func() (*emu.System, error) for each folder: they are opened once for
+// all tests, and stay open.
+var systems sync.Map
 
 // starter makes sessions of a text's scenario.
 func starter(t testing.TB, sys *emu.System, text string, settings ...string) func() (*scenario.Session, error) {

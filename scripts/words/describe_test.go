@@ -38,7 +38,7 @@ func TestDeadlock(t *testing.T) {
 		}
 		// Such words are the same for each build.
 		for _, suite := range suites {
-			for _, a := range testrace.Arches {
+			for _, a := range testrace.Arches() {
 				plan, err := testrace.Locks().Build(nil)
 				testrace.Must(t, err)
 				o := testrace.Start(t, system(t, suite, a), plan)

@@ -16,7 +16,7 @@ func portable(t *testing.T, start func() (*scenario.Session, error), schedule sc
 	testrace.Must(t, err)
 	t.Logf("%d slices\n%s%q", len(schedule), words.Text(runs), notes)
 	for _, suite := range suites {
-		for _, arch := range testrace.Arches {
+		for _, arch := range testrace.Arches() {
 			s := sessionOf(t, suite, arch)
 			r, err := words.Play(s, runs)
 			if err != nil {
@@ -47,7 +47,7 @@ func TestFound(t *testing.T) {
 	for name, search := range searches {
 		t.Run(name, func(t *testing.T) {
 			for _, suite := range suites {
-				for _, arch := range testrace.Arches {
+				for _, arch := range testrace.Arches() {
 					start := starter(t, system(t, suite, arch))
 					r, err := search(start)
 					testrace.Must(t, err)

@@ -33,7 +33,7 @@ func system(t testing.TB, suite string, arch loader.Arch) *emu.System {
 // eachSystem runs a test on both libcs, on both architectures.
 func eachSystem(t *testing.T, test func(t *testing.T, sys *emu.System)) {
 	for _, suite := range suites {
-		for _, arch := range testrace.Arches {
+		for _, arch := range testrace.Arches() {
 			t.Run(fmt.Sprintf("%s/%v", suite, arch), func(t *testing.T) { test(t, system(t, suite, arch)) })
 		}
 	}

@@ -172,7 +172,7 @@ func TestRandomPrograms(t *testing.T) {
 		programs = 2
 	}
 	r := testrace.Randomness(t)
-	for _, arch := range testrace.Arches {
+	for _, arch := range testrace.Arches() {
 		sys := system(t, "bookworm", arch)
 		for range programs {
 			threads := 2 + r.IntN(2)
@@ -198,7 +198,7 @@ func TestRandomSchedules(t *testing.T) {
 		count = 1
 	}
 	r := testrace.Randomness(t)
-	for _, arch := range testrace.Arches {
+	for _, arch := range testrace.Arches() {
 		start := starter(t, system(t, "bookworm", arch))
 		s := sessionOf(t, "bookworm", arch)
 		for range count {
