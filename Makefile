@@ -33,7 +33,7 @@ explore: sysroot-explore ## find the getenv/setenv crash on a real arm64 glibc
 test: setup ## set up, then run all tests
 	$(GO) test -timeout 25m ./...
 
-test-short: setup ## set up, then run the quick tests, in about a minute
+test-short: setup ## set up, then run the quick tests, in some two minutes
 	$(GO) test -short ./...
 
 setup: sysroots packages-test ## all that building and testing needs
