@@ -54,7 +54,7 @@ func (k *Kernel) dup(r *Result, fd, least, flags uint64) (uint64, error) {
 
 // place puts a copy of descriptor n at a number below the limit.
 func (k *Kernel) place(r *Result, n, at int, flags uint64) (uint64, error) {
-	r.uses(ObjectFiles, uint64(n)+1, true) // who reads of it moves another offset now
+	r.uses(ObjectFiles, descriptor(n), true) // who reads of it moves another offset now
 	r.setsFD(at)
 	f := k.share(n)
 	f.Flags |= flags

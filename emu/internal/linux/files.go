@@ -438,7 +438,7 @@ func sysFcntl(k *Kernel, c *Call, r *Result) (uint64, error) {
 		return 0, nil
 	case 2:
 		// FD_CLOEXEC is the only flag of a descriptor.
-		r.uses(ObjectFiles, uint64(uint32(c.Args[0]))+1, true)
+		r.uses(ObjectFiles, descriptor(int(int32(c.Args[0]))), true)
 		k.mut().FDs[int(int32(c.Args[0]))].Flags = f.Flags&^oCloexec | c.Args[2]&1*oCloexec
 		return 0, nil
 	case 4:

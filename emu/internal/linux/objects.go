@@ -40,20 +40,23 @@ func (r *Result) uses(class ObjectClass, id uint64, write bool) {
 	r.Objects = append(r.Objects, Object{Class: class, ID: id, Write: write})
 }
 
+// descriptor is the object of descriptor n.
+func descriptor(n int) uint64 { return uint64(n) + 1 }
+
 // fd is an open descriptor. That a call asks for it is a use of it, also where it is
 // not open.
 func (k *Kernel) fd(r *Result, n int) (FD, bool) {
 	if n < 0 || n >= k.Limits.Files {
 		return FD{}, false
 	}
-	r.uses(ObjectFiles, uint64(n)+1, false)
+	r.uses(ObjectFiles, descriptor(n), false)
 	return k.s.fd(n)
 }
 
 // setsFD notes that a call gives descriptor n another meaning, or none.
 func (r *Result) setsFD(n int) {
 	r.uses(ObjectFiles, 0, true)
-	r.uses(ObjectFiles, uint64(n)+1, true)
+	r.uses(ObjectFiles, descriptor(n), true)
 }
 
 // usesOffset notes that a call reads and moves the offset of a descriptor's file.
@@ -62,7 +65,7 @@ func (r *Result) usesOffset(n int, f FD) {
 		r.uses(ObjectFiles, openFile+uint64(f.Shared), true)
 		return
 	}
-	r.uses(ObjectFiles, uint64(n)+1, true)
+	r.uses(ObjectFiles, descriptor(n), true)
 }
 
 // uses says which object a call writes, for those whose arguments do not matter.

@@ -212,6 +212,32 @@ int em_forget(em_engine *e, uint64_t addr, uint64_t size) {
     return UC_ERR_OK;
 }
 
+// Logs what the kernel does to memory on behalf of slot, in pieces of eight bytes: a
+// write, or a read, of which old and value are the same.
+static int log_kernel(em_engine *e, int slot, uint64_t addr, const uint8_t *old,
+                      const uint8_t *value, uint64_t size, uint8_t kind) {
+    bool write = kind != EM_READ;
+    if (!e->logging || size == 0)
+        return UC_ERR_OK;
+    if (e->log_len + size / 8 >= e->log_max)
+        return UC_ERR_NOMEM;
+    for (uint64_t i = 0; i < size; i += 8) {
+        uint8_t n = size - i < 8 ? (uint8_t)(size - i) : 8;
+        em_access *a = log_next(e);
+        if (a == NULL)
+            return UC_ERR_NOMEM;
+        *a = (em_access){.step = e->step, .pc = e->pc, .addr = addr + i, .size = n,
+                         .kind = kind, .thread = (uint16_t)slot};
+        memcpy(&a->old, old + i, n);
+        memcpy(&a->value, value + i, n);
+        if (e->sharing && em_share_access(e, addr + i, n, write, slot))
+            e->event = true;
+    }
+    if (e->watch.size != 0 && watches(e, addr, size, write))
+        e->watched = true;
+    return UC_ERR_OK;
+}
+
 // A write by the kernel on behalf of slot: no permission is asked.
 int em_store(em_engine *e, int slot, uint64_t addr, const uint8_t *from, uint64_t size) {
     uint8_t *host = em_host(e, addr, size);
@@ -229,24 +255,9 @@ int em_store(em_engine *e, int slot, uint64_t addr, const uint8_t *from, uint64_
             return err;
         e->cur = -1;
     }
-    if (e->logging) {
-        if (e->log_len + size / 8 >= e->log_max)
-            return UC_ERR_NOMEM;
-        for (uint64_t i = 0; i < size; i += 8) {
-            uint8_t n = size - i < 8 ? (uint8_t)(size - i) : 8;
-            em_access *a = log_next(e);
-            if (a == NULL)
-                return UC_ERR_NOMEM;
-            *a = (em_access){.step = e->step, .pc = e->pc, .addr = addr + i, .size = n,
-                             .kind = EM_KERNEL, .thread = (uint16_t)slot};
-            memcpy(&a->old, host + i, n);
-            memcpy(&a->value, from + i, n);
-            if (e->sharing && em_share_access(e, addr + i, n, true, slot))
-                e->event = true;
-        }
-        if (e->watch.size != 0 && watches(e, addr, size, true))
-            e->watched = true;
-    }
+    int err = log_kernel(e, slot, addr, host, from, size, EM_KERNEL);
+    if (err)
+        return err;
     memcpy(host, from, size);
     uint64_t page = addr & ~(uint64_t)(EM_PAGE - 1);
     for (; page < addr + size; page += EM_PAGE) {
@@ -262,25 +273,7 @@ int em_touch(em_engine *e, int slot, uint64_t addr, uint64_t size) {
     uint8_t *host = em_host(e, addr, size);
     if (host == NULL)
         return UC_ERR_ARG;
-    if (!e->logging || size == 0)
-        return UC_ERR_OK;
-    if (e->log_len + size / 8 >= e->log_max)
-        return UC_ERR_NOMEM;
-    for (uint64_t i = 0; i < size; i += 8) {
-        uint8_t n = size - i < 8 ? (uint8_t)(size - i) : 8;
-        em_access *a = log_next(e);
-        if (a == NULL)
-            return UC_ERR_NOMEM;
-        *a = (em_access){.step = e->step, .pc = e->pc, .addr = addr + i, .size = n,
-                         .kind = EM_READ, .thread = (uint16_t)slot};
-        memcpy(&a->old, host + i, n);
-        a->value = a->old;
-        if (e->sharing && em_share_access(e, addr + i, n, false, slot))
-            e->event = true;
-    }
-    if (e->watch.size != 0 && watches(e, addr, size, false))
-        e->watched = true;
-    return UC_ERR_OK;
+    return log_kernel(e, slot, addr, host, host, size, EM_READ);
 }
 
 static void undo_accesses(em_engine *e, size_t to) {

@@ -168,7 +168,7 @@ func (e *Engine) SharedMask(addr uint64) uint8 {
 	return uint8(C.em_share_mask(e.c, C.uint64_t(addr)))
 }
 
-// TouchedShared tells whether a store since the last Run touched a shared byte.
+// TouchedShared tells whether a Store or Touch since the last Run touched a shared byte.
 func (e *Engine) TouchedShared() bool { return bool(e.c.event) }
 
 // Touch logs a read by the kernel on behalf of a thread.
