@@ -46,9 +46,12 @@ type Object = linux.Object
 // ObjectClass is a kind of kernel object.
 type ObjectClass = linux.ObjectClass
 
-// ObjectFutex is the class of the queues of futex words; an object's ID is the
-// word's address.
-const ObjectFutex = linux.ObjectFutex
+// Classes that others than the kernel know of.
+const (
+	ObjectFutex    = linux.ObjectFutex    // the queues of futex words, by the word's address
+	ObjectMappings = linux.ObjectMappings // the list of mappings, one object
+	ObjectResults  = linux.ObjectResults  // what a thread's calls have returned; not the kernel's
+)
 
 // String says it in words.
 func (s Stop) String() string {
@@ -214,6 +217,9 @@ func (m *Machine) WantEvents(on bool) {
 	m.events = on
 	m.eng.SetSharing(on)
 }
+
+// WantsEvents tells whether WantEvents is on.
+func (m *Machine) WantsEvents() bool { return m.events }
 
 // SharedGrown is how often a byte was found to be shared. When it grows, events
 // were missed before. Rewinding does not undo it.
