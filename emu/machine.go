@@ -52,8 +52,7 @@ type Machine struct {
 	counted  []Counted // by traces at the present breakpoint; see CountWrite
 	countErr error
 	remapped []shim.Bytes // by the last system call
-	caller   int          // who makes the present one, or shim.ClockThread
-	clockErr error        // of reading the clock in it
+	clockErr error        // of reading a clock in the present one
 
 	program  *loader.Image // see Program
 	routines *Module       // the part of it that can be called
@@ -133,7 +132,7 @@ func (m *Machine) boot(o Options) error {
 	if err := m.load(o); err != nil {
 		return err
 	}
-	s, err := m.Run(0, bootBudget)
+	s, err := m.runAlone(0)
 	if err != nil {
 		return err
 	}
@@ -164,7 +163,7 @@ func (m *Machine) runInit() error {
 	if err := m.Begin(0, start, function, m.main, 1, argc+8, 0, 0, 0); err != nil {
 		return err
 	}
-	s, err := m.Run(0, bootBudget)
+	s, err := m.runAlone(0)
 	if err != nil {
 		return err
 	}
