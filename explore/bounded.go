@@ -198,7 +198,7 @@ func (b *bounded) levelZero() ([]uint64, error) {
 	w := b.walker(b.ctx, s, 0)
 	var alone []uint64
 	found := error(nil)
-	for i := range s.Plan.Threads {
+	for i := range s.Schedulable() {
 		if err := s.Restart(); err != nil {
 			return nil, err
 		}

@@ -174,7 +174,7 @@ func (m *minimizer) learn(schedule scenario.Schedule) ([]int, error) {
 // fail, and tells whether the run ends in the same way. The events are in
 // m.order afterwards.
 func (m *minimizer) fails(threads []int) (bool, error) {
-	m.order = newOrder(len(m.s.Plan.Threads))
+	m.order = newOrder(m.s.Schedulable())
 	m.ran = nil
 	if err := m.ctx.Err(); err != nil {
 		return false, err
@@ -231,7 +231,7 @@ func (m *minimizer) causal() []int {
 		needed[i] = m.want.Thread < 0 || m.order.before(i, n-1)
 	}
 	var best []int
-	for first := range m.s.Plan.Threads {
+	for first := range m.s.Schedulable() {
 		if t := m.linear(needed, first); best == nil || switches(t) < switches(best) {
 			best = t
 		}
@@ -412,7 +412,7 @@ func (m *minimizer) passes(events []*event, j int, v []int) (bool, error) {
 		if o, over := m.s.Outcome(); over {
 			return !o.Failed(), nil
 		}
-		for t := range m.s.Plan.Threads {
+		for t := range m.s.Schedulable() {
 			if m.s.Runnable(t) {
 				if _, err := m.s.Run(t, 0); err != nil {
 					return false, err

@@ -207,7 +207,7 @@ func (w *walker) preempt(thread, left int) error {
 // runnable is the threads that can run, except one.
 func (w *walker) runnable(except int) []int {
 	var can []int
-	for i := range w.s.Plan.Threads {
+	for i := range w.s.Schedulable() {
 		if i != except && w.s.Runnable(i) {
 			can = append(can, i)
 		}

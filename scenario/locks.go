@@ -111,6 +111,9 @@ func (s *Session) failedExclusive(w emu.LogEntry) bool {
 
 // lockedOut tells whether the thread waits for a lock that is still taken.
 func (s *Session) lockedOut(i int) bool {
+	if s.IsClock(i) {
+		return false
+	}
 	w := s.threads[i].lock
 	return w.addr != 0 && s.word(w.addr) == w.value
 }
