@@ -52,6 +52,7 @@ type Machine struct {
 	counted  []Counted // by traces at the present breakpoint; see CountWrite
 	countErr error
 	remapped []shim.Bytes // by the last system call
+	mapped   []uint64     // where it has mapped something
 
 	program  *loader.Image // see Program
 	routines *Module       // the part of it that can be called
@@ -71,6 +72,9 @@ type state struct {
 	threads []Thread
 	end     *End
 	data    uint64 // next free byte of static data
+	// loads are the guest paths of the images that system calls have mapped, in
+	// order; a mark keeps a beginning of it.
+	loads []string
 }
 
 // New makes a process and runs it up to the program's entry: libraries loaded
@@ -120,7 +124,7 @@ func (m *Machine) load(o Options) error {
 		return err
 	}
 	m.kernel = linux.New(linux.Kernel{
-		Arch: m.arch.id, Memory: memory{eng, &m.remapped}, Threads: (*threads)(m), Files: m.files, Seed: o.Seed,
+		Arch: m.arch.id, Memory: memory{eng, &m.remapped, &m.mapped}, Threads: (*threads)(m), Files: m.files, Seed: o.Seed,
 		Limits: linux.Limits{Threads: MaxThreads, Output: maxOutput, Files: maxFDs},
 	}, linux.Layout{MmapTop: mmapTop, MmapEnd: mmapEnd, Top: stackTop})
 	m.st.threads = []Thread{{Name: "main"}}
@@ -186,7 +190,7 @@ func (m *Machine) findMonitor() error {
 	if err := m.eng.FindMonitor(page); err != nil {
 		return err
 	}
-	return memory{m.eng, &m.remapped}.Unmap(page, shim.PageSize)
+	return memory{m.eng, &m.remapped, &m.mapped}.Unmap(page, shim.PageSize)
 }
 
 // lastOutput is the last line that the process printed, for an error.

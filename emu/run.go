@@ -263,11 +263,12 @@ func (m *Machine) syscall(t int) (linux.Result, error) {
 	if err != nil {
 		return linux.Result{}, err
 	}
-	m.remapped = m.remapped[:0]
+	m.remapped, m.mapped = m.remapped[:0], m.mapped[:0]
 	r, err := m.kernel.Do(c)
 	if err != nil {
 		return r, err
 	}
+	m.noteLoads()
 	switch r.Effect {
 	case linux.Exits:
 		m.st.end = &End{Kind: EndExit, Thread: t, PC: pc, Code: r.Code}
