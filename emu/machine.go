@@ -53,6 +53,8 @@ type Machine struct {
 	countErr error
 	remapped []shim.Bytes // by the last system call
 	mapped   []uint64     // where it has mapped something
+	caller   int          // who makes the present one, or shim.ClockThread
+	clockErr error        // of reading the clock in it
 
 	program  *loader.Image // see Program
 	routines *Module       // the part of it that can be called
@@ -124,7 +126,7 @@ func (m *Machine) load(o Options) error {
 		return err
 	}
 	m.kernel = linux.New(linux.Kernel{
-		Arch: m.arch.id, Memory: memory{eng, &m.remapped, &m.mapped}, Threads: (*threads)(m), Files: m.files, Seed: o.Seed,
+		Arch: m.arch.id, Memory: memory{eng, m, &m.remapped}, Threads: (*threads)(m), Files: m.files, Seed: o.Seed,
 		Limits: linux.Limits{Threads: MaxThreads, Output: maxOutput, Files: maxFDs},
 	}, linux.Layout{MmapTop: mmapTop, MmapEnd: mmapEnd, Top: stackTop})
 	m.st.threads = []Thread{{Name: "main"}}
@@ -190,7 +192,7 @@ func (m *Machine) findMonitor() error {
 	if err := m.eng.FindMonitor(page); err != nil {
 		return err
 	}
-	return memory{m.eng, &m.remapped, &m.mapped}.Unmap(page, shim.PageSize)
+	return memory{m.eng, m, &m.remapped}.Unmap(page, shim.PageSize)
 }
 
 // lastOutput is the last line that the process printed, for an error.

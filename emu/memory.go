@@ -37,16 +37,20 @@ const (
 // see Machine.noteLoads.
 type memory struct {
 	*shim.Engine
+	m        *Machine
 	remapped *[]shim.Bytes
-	mapped   *[]uint64
 }
+
+// Steps is the clock of the thread whose system call is being served, in
+// instructions. To look at it is to use the clock.
+func (m memory) Steps() uint64 { return m.m.readClock() }
 
 func (m memory) Allows(addr, size uint64, p loader.Prot) bool {
 	return m.Engine.Allows(addr, size, shim.Prot(p))
 }
 
 func (m memory) Map(addr, size uint64, p loader.Prot) error {
-	*m.mapped = append(*m.mapped, addr)
+	m.m.mapped = append(m.m.mapped, addr)
 	return m.Protect(addr, size, p)
 }
 
