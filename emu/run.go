@@ -159,6 +159,9 @@ func (m *Machine) Run(t int, n uint64) (Stop, error) {
 		stop.Watched = m.eng.Watched()
 		switch s.Reason {
 		case shim.StopBudget, shim.StopEvent:
+			if m.events && m.eng.ReadCounter() {
+				stop.Objects = []Object{{Class: linux.ObjectClock}}
+			}
 			return stop, nil
 		case shim.StopBreak:
 			if stands, err := m.standsAtStop(t); stands || err != nil {
@@ -270,7 +273,7 @@ func (m *Machine) syscall(t int) (linux.Result, error) {
 		return linux.Result{}, err
 	}
 	m.remapped = m.remapped[:0]
-	r, err := m.kernel.Do(c)
+	r, err := m.serve(c)
 	if err != nil {
 		return r, err
 	}
@@ -323,13 +326,6 @@ func (m *Machine) crash(t int, stop Stop, s shim.Stop) (Stop, error) {
 	m.st.end = end
 	stop.Kind, stop.End = Ended, end
 	return stop, nil
-}
-
-// Expire is for when every thread waits: the virtual clock moves on to the
-// earliest timeout. It returns false when there is none: a deadlock.
-func (m *Machine) Expire() (bool, error) {
-	t, err := m.kernel.Expire()
-	return t >= 0, err
 }
 
 // PC is the address of the thread's next instruction.

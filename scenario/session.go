@@ -180,6 +180,7 @@ func (s *Session) setUp() error {
 			return err
 		}
 	}
+	s.M.StartClocks()
 	s.base = s.M.Steps()
 	if err := s.judge(); err != nil {
 		return err
