@@ -49,6 +49,8 @@ type Machine struct {
 	traces []*callTrace    // see TraceCalls
 	stops  map[uint64]bool // see StopAt
 
+	missing map[missingCall]*UnknownCall // see UnknownCalls
+
 	counted  []Counted // by traces at the present breakpoint; see CountWrite
 	countErr error
 	remapped []shim.Bytes // by the last system call
@@ -214,6 +216,3 @@ func (m *Machine) printed() []byte {
 
 // Output is what the process wrote to standard output and error.
 func (m *Machine) Output() []linux.Chunk { return m.kernel.State().Output }
-
-// UnknownSyscalls names the system calls that were made and are not there.
-func (m *Machine) UnknownSyscalls() []string { return m.kernel.Unknown() }

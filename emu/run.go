@@ -278,6 +278,9 @@ func (m *Machine) syscall(t int) (linux.Result, error) {
 		return r, err
 	}
 	m.noteLoads()
+	if r.Missing != "" {
+		m.missed(r.Missing, t, pc-m.arch.sysSize)
+	}
 	switch r.Effect {
 	case linux.Exits:
 		m.st.end = &End{Kind: EndExit, Thread: t, PC: pc, Code: r.Code}
