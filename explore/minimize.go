@@ -31,7 +31,7 @@ type Minimal struct {
 type Edge struct{ First, Second Place }
 
 // Place is an event of a run by the number of its last instruction since the
-// race began.
+// race began; when the clock is moved on, of the one before that.
 type Place struct {
 	Thread int
 	Step   uint64
@@ -360,7 +360,9 @@ func (m *minimizer) flip(min *Minimal) error {
 	steps := make([]uint64, len(ran))
 	at := uint64(0)
 	for i, n := range ran {
-		at += n
+		if !m.s.IsClock(whole.events[i].Thread) {
+			at += n
+		}
 		steps[i] = at
 	}
 	part := newOrder(whole.threads)

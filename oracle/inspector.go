@@ -108,13 +108,16 @@ func (p *Inspector) run(schedule scenario.Schedule) (*run, error) {
 	p.calls = nil
 	r := &run{arch: s.M.Arch(), threads: len(s.M.Threads()), order: p.order, text: p.readsStrings}
 	for i, sl := range schedule {
-		if sl.Thread < 0 || sl.Thread >= len(s.Plan.Threads) {
+		if sl.Thread < 0 || sl.Thread >= s.Schedulable() {
 			return nil, fmt.Errorf("inspect: slice %d: no thread %d", i+1, sl.Thread)
 		}
 		step := s.M.Steps()
 		events, err := s.RunEvents(sl.Thread, sl.N)
 		if err != nil {
 			return nil, fmt.Errorf("inspect: %w", err)
+		}
+		if s.IsClock(sl.Thread) {
+			continue // it wakes, but nothing that it has seen is handed on
 		}
 		for _, e := range events {
 			step += e.Ran

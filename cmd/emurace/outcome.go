@@ -65,7 +65,7 @@ func (o *outcome) explain(sys *emu.System, output string) error {
 			o.traceErr = o.writeTrace(s, f, output)
 		}
 		var x *replay.Explanation
-		found := replay.Finding{Kind: f.Outcome.Kind, Switches: f.Schedule.Switches(), Schedule: f.Schedule.Texts(s.Names())}
+		found := replay.Finding{Kind: f.Outcome.Kind, Switches: f.Schedule.Switches(), Schedule: f.Schedule.Texts(s.ScheduleNames())}
 		if i < maxExplained {
 			h, err := replay.NewHistory(s, f.Schedule)
 			if err != nil {
@@ -98,7 +98,7 @@ func (o *outcome) explain(sys *emu.System, output string) error {
 		// A schedule of the user's own is worth looking at also when it does not fail.
 		o.traceErr = o.writeTrace(s, explore.Finding{Schedule: o.played.Schedule}, output)
 	}
-	o.objects = o.findingObjects(s.Names())
+	o.objects = o.findingObjects(s.ScheduleNames())
 	o.unknown = s.M.UnknownSyscalls()
 	return nil
 }
