@@ -29,15 +29,18 @@ type Trace struct {
 	Settings []string `json:"settings"` // NAME=VALUE, every parameter
 	// Script is the scenario's source, with what it loads, as it was when the trace
 	// was made.
-	Script   []scenario.File `json:"script"`
-	Arch     string          `json:"arch"`
-	Libc     Libc            `json:"libc"`
-	Modules  []File          `json:"modules"` // every library in the process
-	Seed     uint64          `json:"seed"`
-	Schedule []string        `json:"schedule"` // as scenario.Slice.Text writes it
-	Outcome  Outcome         `json:"outcome"`
-	Steps    uint64          `json:"steps"`  // instructions from the race's start
-	Digest   string          `json:"digest"` // of the final state; see emu.Machine.Digest
+	Script  []scenario.File `json:"script"`
+	Arch    string          `json:"arch"`
+	Libc    Libc            `json:"libc"`
+	Modules []File          `json:"modules"` // every library in the process
+	Seed    uint64          `json:"seed"`
+	// BindNow is that of the plan. In traces from before there was a choice it is
+	// missing: ld.so then found functions when they were first called.
+	BindNow  bool     `json:"bind_now,omitempty"`
+	Schedule []string `json:"schedule"` // as scenario.Slice.Text writes it
+	Outcome  Outcome  `json:"outcome"`
+	Steps    uint64   `json:"steps"`  // instructions from the race's start
+	Digest   string   `json:"digest"` // of the final state; see emu.Machine.Digest
 }
 
 // Libc says which C library a trace belongs to.
@@ -127,7 +130,7 @@ func Record(s *scenario.Session, r Recipe, schedule scenario.Schedule) (*Trace, 
 	}
 	t := &Trace{
 		Format: FormatVersion, Scenario: r.Scenario.Name, Settings: r.Scenario.Settings(r.Values), Script: r.Scenario.Source,
-		Arch: r.Arch.String(), Seed: r.Seed, Schedule: schedule.Texts(s.Names()),
+		Arch: r.Arch.String(), Seed: r.Seed, BindNow: s.Plan.BindNow, Schedule: schedule.Texts(s.Names()),
 		Outcome: outcomeText(outcome, s.Names()), Steps: s.Steps(), Digest: digest,
 		Modules: modules(s),
 	}
