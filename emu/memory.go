@@ -36,8 +36,13 @@ const (
 // kernel has changed; see Machine.countRemapped.
 type memory struct {
 	*shim.Engine
+	m        *Machine
 	remapped *[]shim.Bytes
 }
+
+// Steps is the clock of the thread whose system call is being served, in
+// instructions. To look at it is to use the clock.
+func (m memory) Steps() uint64 { return m.m.readClock() }
 
 func (m memory) Allows(addr, size uint64, p loader.Prot) bool {
 	return m.Engine.Allows(addr, size, shim.Prot(p))
