@@ -54,9 +54,12 @@ type Machine struct {
 	traces []*callTrace    // see TraceCalls
 	stops  map[uint64]bool // see StopAt
 
+	missing map[missingCall]*UnknownCall // see UnknownCalls
+
 	counted  []Counted // by traces at the present breakpoint; see CountWrite
 	countErr error
 	remapped []shim.Bytes // by the last system call
+	mapped   []uint64     // where it has mapped something
 	caller   int          // who makes the present one, or shim.ClockThread
 	clockErr error        // of reading the clock in it
 
@@ -79,6 +82,9 @@ type state struct {
 	threads []Thread
 	end     *End
 	data    uint64 // next free byte of static data
+	// loads are the guest paths of the images that system calls have mapped, in
+	// order; a mark keeps a beginning of it.
+	loads []string
 }
 
 // New makes a process and runs it up to the program's entry: libraries loaded
@@ -221,6 +227,3 @@ func (m *Machine) printed() []byte {
 
 // Output is what the process wrote to standard output and error.
 func (m *Machine) Output() []linux.Chunk { return m.kernel.State().Output }
-
-// UnknownSyscalls names the system calls that were made and are not there.
-func (m *Machine) UnknownSyscalls() []string { return m.kernel.Unknown() }

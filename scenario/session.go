@@ -470,6 +470,10 @@ func (s *Session) Restart() error { return s.start.Rewind() }
 // StartLog is the length of the access log at the start of the race.
 func (s *Session) StartLog() int { return s.start.m.LogLen() }
 
+// Loads lists the guest paths of the libraries that the process has mapped since the
+// start of the race, as [emu.Machine.Loads].
+func (s *Session) Loads() []string { return s.M.Loads()[s.start.m.Loads():] }
+
 // Base is the machine's step count at the start of the race: the log numbers
 // instructions from there on.
 func (s *Session) Base() uint64 { return s.base }

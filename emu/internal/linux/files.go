@@ -2,6 +2,7 @@ package linux
 
 import (
 	"errors"
+	"fmt"
 	"io/fs"
 	"path"
 
@@ -403,8 +404,15 @@ func sysFcntl(k *Kernel, c *Call, r *Result) (uint64, error) {
 		}
 		return f.flags & oAccmode, nil
 	}
+	if fcntlKnown(c.Args[1]) {
+		r.Missing = fmt.Sprintf("fcntl operation %d", c.Args[1])
+	}
 	return fail(EINVAL)
 }
+
+// fcntlKnown tells whether Linux has an operation of fcntl: include/uapi/asm-generic/fcntl.h
+// has the low numbers, include/uapi/linux/fcntl.h those from 1024 on.
+func fcntlKnown(op uint64) bool { return op <= 17 || op >= 36 && op <= 38 || op >= 1024 && op <= 1040 }
 
 func sysIoctl(k *Kernel, c *Call, r *Result) (uint64, error) {
 	if _, ok := k.descriptors(r).get(int(int32(c.Args[0]))); !ok {

@@ -37,18 +37,15 @@ func sysFutex(k *Kernel, c *Call, r *Result) (uint64, error) {
 	case futexRequeue, futexCmpRequeue:
 		return k.requeue(c, r, cmd == futexCmpRequeue)
 	}
-	k.unknown["futex operation "+futexName(cmd)] = true
+	if cmd < uint64(len(futexNames)) {
+		r.Missing = "futex operation " + futexNames[cmd]
+	}
 	return fail(ENOSYS)
 }
 
-func futexName(cmd uint64) string {
-	names := []string{"WAIT", "WAKE", "FD", "REQUEUE", "CMP_REQUEUE", "WAKE_OP", "LOCK_PI", "UNLOCK_PI",
-		"TRYLOCK_PI", "WAIT_BITSET", "WAKE_BITSET", "WAIT_REQUEUE_PI", "CMP_REQUEUE_PI", "LOCK_PI2"}
-	if cmd < uint64(len(names)) {
-		return names[cmd]
-	}
-	return "unknown"
-}
+// futexNames are the operations of futex by number.
+var futexNames = []string{"WAIT", "WAKE", "FD", "REQUEUE", "CMP_REQUEUE", "WAKE_OP", "LOCK_PI", "UNLOCK_PI",
+	"TRYLOCK_PI", "WAIT_BITSET", "WAKE_BITSET", "WAIT_REQUEUE_PI", "CMP_REQUEUE_PI", "LOCK_PI2"}
 
 func (k *Kernel) wait(c *Call, r *Result, addr uint64, val, mask uint32, op uint64) (uint64, error) {
 	b, ok := k.read(r, addr, 4)

@@ -3,7 +3,6 @@ package linux
 import (
 	"encoding/binary"
 	"fmt"
-	"slices"
 
 	"emurace/loader"
 )
@@ -82,10 +81,9 @@ type Kernel struct {
 	Seed    uint64
 	Limits  Limits
 
-	s       *State
-	shared  bool // s is held by a snapshot and must be copied before a change
-	unknown map[string]bool
-	table   map[uint64]*entry
+	s      *State
+	shared bool // s is held by a snapshot and must be copied before a change
+	table  map[uint64]*entry
 }
 
 // Layout says where the process may have its mappings.
@@ -100,7 +98,6 @@ type Layout struct {
 // New makes a kernel with one thread, in slot 0, and nothing mapped.
 func New(k Kernel, layout Layout) *Kernel {
 	k.table = tableFor(k.Arch)
-	k.unknown = map[string]bool{}
 	k.s = &State{Layout: layout, Brk: layout.Brk, NextTID: FirstTID + 1}
 	k.s.Tasks = make([]Task, k.Limits.Threads)
 	k.s.Tasks[0] = Task{TID: FirstTID, Status: Runnable}
@@ -110,17 +107,6 @@ func New(k Kernel, layout Layout) *Kernel {
 
 // FirstTID is the process id and the main thread's id.
 const FirstTID = 1000
-
-// Unknown lists the system calls that the program made and that the kernel
-// does not have, by name or number, sorted. Rewinding does not shorten it.
-func (k *Kernel) Unknown() []string {
-	var names []string
-	for n := range k.unknown {
-		names = append(names, n)
-	}
-	slices.Sort(names)
-	return names
-}
 
 // Call is a system call as the thread made it.
 type Call struct {
@@ -150,6 +136,10 @@ type Result struct {
 	Name   string
 	// Objects are the kernel objects that the call used, memory apart.
 	Objects []Object
+	// Missing names what the call asked for and a Linux would have done, or is "": a
+	// system call, or a part of one, that is not there. A call that is Absent by
+	// intention, for which C libraries have another way, is not missing.
+	Missing string
 
 	thread int   // that made the call
 	failed error // see touch
@@ -160,15 +150,15 @@ type Result struct {
 func (k *Kernel) Do(c Call) (Result, error) {
 	e := k.table[c.Number]
 	if e == nil || e.do == nil {
-		name := fmt.Sprintf("syscall %d", c.Number)
-		if e != nil {
-			name = e.name
+		r := Result{Value: negated(ENOSYS)}
+		var ok bool
+		if r.Name, ok = CallName(k.Arch, c.Number); !ok {
+			r.Name = fmt.Sprintf("syscall %d", int64(c.Number))
 		}
 		if e == nil || e.support == Unsupported {
-			k.unknown[name] = true
+			r.Missing = r.Name
 		}
-		value := negated(ENOSYS)
-		return Result{Value: value, Name: name}, k.Threads.SetResult(c.Thread, value)
+		return r, k.Threads.SetResult(c.Thread, r.Value)
 	}
 	r := Result{Name: e.name, thread: c.Thread}
 	v, err := e.do(k, &c, &r)

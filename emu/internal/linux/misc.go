@@ -1,6 +1,10 @@
 package linux
 
-import "emurace/loader"
+import (
+	"fmt"
+
+	"emurace/loader"
+)
 
 func (k *Kernel) timespec(r *Result, addr uint64) (uint64, Errno) {
 	b, ok := k.read(r, addr, 16)
@@ -249,8 +253,8 @@ func sysKill(k *Kernel, c *Call, r *Result) (uint64, error) {
 	return k.kill(int(int32(c.Args[0])), c.Args[1], r)
 }
 
-// kill ends the process unless the signal is ignored: handlers are recorded
-// but never run, which the result's signal makes plain.
+// kill ends the process unless the signal is ignored: handlers are recorded but never
+// run. That one would have been is told as missing.
 func (k *Kernel) kill(tid int, sig uint64, r *Result) (uint64, error) {
 	switch {
 	case !k.tasks(r).there(tid):
@@ -270,6 +274,10 @@ func (k *Kernel) kill(tid int, sig uint64, r *Result) (uint64, error) {
 		if !handled || le.Uint64(h[:]) == 0 {
 			return 0, nil
 		}
+	}
+	const byDefault = 0 // SIG_DFL
+	if handled && le.Uint64(h[:]) != byDefault {
+		r.Missing = fmt.Sprintf("the handler of signal %d", sig)
 	}
 	k.tasks(r).endAll(Dies)
 	r.Signal = int(sig)

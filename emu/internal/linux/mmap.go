@@ -1,6 +1,10 @@
 package linux
 
-import "emurace/loader"
+import (
+	"fmt"
+
+	"emurace/loader"
+)
 
 // Flags of mmap, include/uapi/asm-generic/mman-common.h and mman.h.
 const (
@@ -9,6 +13,7 @@ const (
 	mapFixedNoreplace = 0x100000
 	protMask          = 7
 	mremapMaymove     = 1
+	mremapFlags       = 7 // with MREMAP_FIXED and MREMAP_DONTUNMAP
 )
 
 func pageUp(v uint64) uint64 { return (v + loader.PageSize - 1) &^ (loader.PageSize - 1) }
@@ -125,7 +130,14 @@ func sysBrk(k *Kernel, c *Call, r *Result) (uint64, error) {
 
 func sysMremap(k *Kernel, c *Call, r *Result) (uint64, error) {
 	addr, oldSize, newSize, flags := c.Args[0], pageUp(c.Args[1]), pageUp(c.Args[2]), c.Args[3]
-	if addr%loader.PageSize != 0 || newSize == 0 || flags&^mremapMaymove != 0 || addr+oldSize < addr {
+	if addr%loader.PageSize != 0 || newSize == 0 || addr+oldSize < addr {
+		return fail(EINVAL)
+	}
+	if flags&^mremapMaymove != 0 {
+		if flags&^mremapFlags != 0 {
+			return fail(EINVAL)
+		}
+		r.Missing = fmt.Sprintf("mremap with flags %#x", flags)
 		return fail(EINVAL)
 	}
 	m := k.mappings(r)
@@ -181,6 +193,7 @@ func sysMadvise(k *Kernel, c *Call, r *Result) (uint64, error) {
 	}
 	for _, v := range m.parts(addr, addr+size) {
 		if v.fromFile() {
+			r.Missing = "madvise MADV_DONTNEED of a file"
 			return fail(EINVAL)
 		}
 		if err := m.zero(v); err != nil {

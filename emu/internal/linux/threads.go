@@ -1,6 +1,10 @@
 package linux
 
-import "emurace/loader"
+import (
+	"fmt"
+
+	"emurace/loader"
+)
 
 // Flags of clone, include/uapi/linux/sched.h.
 const (
@@ -47,6 +51,7 @@ func sysClone3(k *Kernel, c *Call, r *Result) (uint64, error) {
 func (k *Kernel) clone(c *Call, r *Result, a cloneArgs) (uint64, error) {
 	// A second process has no place in one machine: only threads are made.
 	if a.flags&threadFlags != threadFlags {
+		r.Missing = "clone of a process"
 		return fail(ENOSYS)
 	}
 	t := k.tasks(r)
@@ -116,14 +121,17 @@ const UserID = 1000
 
 func sysGetuid(*Kernel, *Call, *Result) (uint64, error) { return UserID, nil }
 
-// sysArchPrctl serves ARCH_SET_FS and ARCH_GET_FS of
-// arch/x86/include/uapi/asm/prctl.h.
-func sysArchPrctl(k *Kernel, c *Call, _ *Result) (uint64, error) {
-	const setFS = 0x1002
-	if c.Args[0] != setFS {
-		return fail(EINVAL)
+// sysArchPrctl serves ARCH_SET_FS of arch/x86/include/uapi/asm/prctl.h. Operations of
+// newer processors get the error that a kernel without them gives.
+func sysArchPrctl(k *Kernel, c *Call, r *Result) (uint64, error) {
+	const setGS, setFS, getFS, getGS = 0x1001, 0x1002, 0x1003, 0x1004
+	switch c.Args[0] {
+	case setFS:
+		return 0, k.Threads.SetTLS(c.Thread, c.Args[1])
+	case setGS, getFS, getGS:
+		r.Missing = fmt.Sprintf("arch_prctl operation %#x", c.Args[0])
 	}
-	return 0, k.Threads.SetTLS(c.Thread, c.Args[1])
+	return fail(EINVAL)
 }
 
 func sysSchedYield(*Kernel, *Call, *Result) (uint64, error) { return 0, nil }
