@@ -3,7 +3,6 @@ package explore
 import (
 	"encoding/binary"
 	"flag"
-	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -137,7 +136,7 @@ func TestProofsDraw(t *testing.T) {
 		}
 		var missing []string
 		for _, c := range emu.SystemCalls(arch) {
-			if !drawn[c.Name] {
+			if !drawn[c.Name] && !slices.ContainsFunc(callRows(), func(r callRow) bool { return r.name == c.Name && !mended[r.needs] }) {
 				missing = append(missing, c.Name)
 			}
 		}
@@ -151,5 +150,3 @@ func TestProofsDraw(t *testing.T) {
 		}
 	}
 }
-
-var _ = fmt.Sprint
