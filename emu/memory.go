@@ -33,7 +33,8 @@ const (
 )
 
 // memory is the engine as the kernel sees it. It keeps the ranges whose pages the
-// kernel has changed; see Machine.countRemapped.
+// kernel has changed, see Machine.countRemapped, and where it has mapped something,
+// see Machine.noteLoads.
 type memory struct {
 	*shim.Engine
 	m        *Machine
@@ -49,11 +50,14 @@ func (m memory) Allows(addr, size uint64, p loader.Prot) bool {
 }
 
 func (m memory) Map(addr, size uint64, p loader.Prot) error {
+	m.m.mapped = append(m.m.mapped, addr)
+	return m.Protect(addr, size, p)
+}
+
+func (m memory) Protect(addr, size uint64, p loader.Prot) error {
 	m.note(addr, size)
 	return m.SetPages(addr, size, shim.Prot(p)|shim.Mapped)
 }
-
-func (m memory) Protect(addr, size uint64, p loader.Prot) error { return m.Map(addr, size, p) }
 
 func (m memory) Unmap(addr, size uint64) error {
 	m.note(addr, size)

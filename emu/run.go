@@ -272,11 +272,12 @@ func (m *Machine) syscall(t int) (linux.Result, error) {
 	if err != nil {
 		return linux.Result{}, err
 	}
-	m.remapped = m.remapped[:0]
+	m.remapped, m.mapped = m.remapped[:0], m.mapped[:0]
 	r, err := m.serve(c)
 	if err != nil {
 		return r, err
 	}
+	m.noteLoads()
 	if r.Missing != "" {
 		m.missed(r.Missing, t, pc-m.arch.sysSize)
 	}

@@ -96,7 +96,7 @@ func (s *Session) startOn(sys *emu.System, plan *Plan, seed uint64, prepare func
 	if err := plan.check(); err != nil {
 		return nil, err
 	}
-	m, err := emu.New(emu.Options{System: sys, Env: plan.Env, Libs: plan.Libs, Files: plan.Files, Seed: seed})
+	m, err := emu.New(emu.Options{System: sys, Env: plan.Env, BindNow: plan.BindNow, Libs: plan.Libs, Files: plan.Files, Seed: seed})
 	if err != nil {
 		return nil, err
 	}
@@ -469,6 +469,10 @@ func (s *Session) Restart() error { return s.start.Rewind() }
 
 // StartLog is the length of the access log at the start of the race.
 func (s *Session) StartLog() int { return s.start.m.LogLen() }
+
+// Loads lists the guest paths of the libraries that the process has mapped since the
+// start of the race, as [emu.Machine.Loads].
+func (s *Session) Loads() []string { return s.M.Loads()[s.start.m.Loads():] }
 
 // Base is the machine's step count at the start of the race: the log numbers
 // instructions from there on.
