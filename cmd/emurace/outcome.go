@@ -188,6 +188,7 @@ type resultObject struct {
 	Preemptions          *int            `json:"preemptions"` // the bound asked for; null is none
 	PreemptionsCompleted *int            `json:"preemptions_completed,omitempty"`
 	Locks                string          `json:"locks"`
+	Timeouts             string          `json:"timeouts"`
 	MemoryModel          string          `json:"memory_model"`
 	Verdict              explore.Verdict `json:"verdict"`
 	Complete             bool            `json:"complete"`
@@ -217,7 +218,7 @@ type runObject struct {
 func (o *outcome) object(c *cli.Context) resultObject {
 	r := resultObject{
 		Event: "result", Schema: 1, Scenario: o.recipe.Scenario.Name, Settings: o.recipe.Scenario.Settings(o.recipe.Values),
-		Arch: o.recipe.Arch.String(), Strategy: o.strategy, Seed: o.recipe.Seed, Locks: o.locks, MemoryModel: "sc",
+		Arch: o.recipe.Arch.String(), Strategy: o.strategy, Seed: o.recipe.Seed, Locks: o.locks, Timeouts: string(o.recipe.Timeouts), MemoryModel: "sc",
 		Libc:    replay.Libc{Name: o.libc.Name, Version: o.libc.Version, BuildID: o.libc.BuildID, SHA256: o.libc.SHA256, Source: o.recipe.Source},
 		Verdict: o.result.Verdict, Complete: o.result.Complete, Interrupted: o.interrupted, Endless: o.result.Endless,
 		Schedules: o.result.Schedules, Failing: o.result.Failing, Blocked: o.result.Blocked, Instructions: o.result.Instructions,
@@ -302,6 +303,9 @@ func (o *outcome) print(p *replay.Printer) error {
 	}
 	if r.Endless {
 		p.Printf("note: runs were cut off at the instruction limit, as livelocks; what would come after it was not searched\n")
+	}
+	if r.Due {
+		p.Printf("note: when timeouts are due depends on the order of all instructions, and this search runs one order for many; --timeouts any covers them all\n")
 	}
 	if o.interrupted {
 		p.Printf("note: interrupted; this is the result so far\n")
