@@ -1,7 +1,6 @@
 package scenario
 
 import (
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -70,18 +69,8 @@ func (s *Session) Schedulable() int {
 	return len(s.Plan.Threads)
 }
 
-// hasClock tells whether the clock is one of those that a schedule can name. A race of as
-// many threads as a machine can have has none; see errNoClock.
-func (s *Session) hasClock() bool {
-	return s.Timeouts() != WhenIdle && len(s.Plan.Threads) < emu.MaxThreads
-}
-
-// errNoClock is about a race that would need one thread more than there can be.
-var errNoClock = fmt.Errorf("a wait with a deadline in a race of %d threads: at most %d, or with timeouts only when nothing else can happen", emu.MaxThreads, emu.MaxThreads-1)
-
-// ErrNoClock tells whether an error is about a wait with a deadline in a race that has
-// too many threads for that.
-func ErrNoClock(err error) bool { return errors.Is(err, errNoClock) }
+// hasClock tells whether the clock is one of those that a schedule can name.
+func (s *Session) hasClock() bool { return s.Timeouts() != WhenIdle }
 
 // IsClock tells whether an index is that of the clock.
 func (s *Session) IsClock(i int) bool { return i == len(s.Plan.Threads) }
@@ -126,9 +115,6 @@ func (s *Session) threadRuns() bool {
 func (s *Session) unblock() error {
 	if s.hasClock() || s.M.End() != nil || s.verdict != nil || !s.M.Timed() {
 		return nil
-	}
-	if s.Timeouts() != WhenIdle {
-		return errNoClock
 	}
 	if s.threadRuns() {
 		return nil
