@@ -12,6 +12,10 @@ import (
 // ErrLivelock is the error of a schedule that cannot be cut down.
 var ErrLivelock = errors.New("minimize: a livelock is not cut down")
 
+// ErrDue is that of one in which the clock was moved on when that was due: when it is
+// depends on instructions that are part of no event.
+var ErrDue = errors.New("minimize: a schedule in which timeouts are due is not cut down")
+
 // Minimal is a failing schedule cut to what it needs.
 type Minimal struct {
 	Schedule scenario.Schedule
@@ -55,6 +59,9 @@ func Minimize(ctx context.Context, start func() (*scenario.Session, error), f Fi
 		return nil, err
 	}
 	defer s.Close()
+	if s.Timeouts() == scenario.WhenDue && slices.ContainsFunc(f.Schedule, func(sl scenario.Slice) bool { return s.IsClock(sl.Thread) }) {
+		return nil, ErrDue
+	}
 	m := &minimizer{ctx: ctx, s: s, want: f.Outcome}
 	s.M.WantEvents(true)
 	min, err := m.minimize(f.Schedule)

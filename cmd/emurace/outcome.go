@@ -115,7 +115,7 @@ func (o *outcome) minimize(sys *emu.System) error {
 	}
 	f := &o.result.Findings[0]
 	m, err := explore.Minimize(o.ctx, func() (*scenario.Session, error) { return start(sys, o.recipe) }, *f, certifyFor)
-	if errors.Is(err, context.Canceled) || errors.Is(err, explore.ErrLivelock) {
+	if errors.Is(err, context.Canceled) || errors.Is(err, explore.ErrLivelock) || errors.Is(err, explore.ErrDue) {
 		return nil // the schedule that was found is as good, only longer
 	}
 	if err != nil {
