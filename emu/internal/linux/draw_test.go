@@ -218,6 +218,7 @@ var groups = [][]string{
 	{"brk"},
 	{"getrandom", "read", "write", "writev"},
 	{"write", "writev"},
+	{"write", "writev", "munmap", "mprotect"},
 	{"getrandom"},
 }
 
@@ -225,7 +226,7 @@ var groups = [][]string{
 var stateful = []string{
 	"brk", "clone", "clone3", "clock_nanosleep", "close", "dup", "dup3", "exit", "fcntl", "futex", "futex", "futex", "getrandom",
 	"lseek", "madvise", "mmap", "mmap", "mprotect", "mremap", "munmap", "nanosleep", "openat", "read", "rt_sigaction", "rt_sigaction",
-	"set_tid_address", "write",
+	"set_tid_address", "write", "write",
 }
 
 // unseen are calls that change what only their thread sees: any
