@@ -88,7 +88,7 @@ func (r drawer) maybe(addr uint64) uint64 { return r.of(0, addr) }
 
 func (r drawer) futex() []uint64 {
 	private := r.of(0, 128)
-	switch op := r.of(futexWait, futexWait, futexWake, futexWake, futexRequeue, futexCmpRequeue, futexWaitBitset, futexWakeBitset, 6); op {
+	switch op := r.of(futexWait, futexWait, futexWait, futexWake, futexWake, futexRequeue, futexRequeue, futexCmpRequeue, futexWaitBitset, futexWakeBitset, 6); op {
 	case futexRequeue, futexCmpRequeue:
 		return []uint64{r.word(), op | private, r.Uint64N(2), r.Uint64N(3), r.word(), r.of(0, 0, 1)}
 	default:
@@ -214,6 +214,7 @@ var groups = [][]string{
 	{"rt_sigaction", "rt_sigaction", "kill", "tgkill"},
 	{"rt_sigaction", "tkill"},
 	{"futex"},
+	{"futex"},
 	{"futex", "futex", "exit", "set_tid_address"},
 	{"brk"},
 	{"getrandom", "read", "write", "writev"},
@@ -224,8 +225,8 @@ var groups = [][]string{
 
 // stateful are the calls that change what others see, for histories.
 var stateful = []string{
-	"brk", "clone", "clone3", "clock_nanosleep", "close", "dup", "dup3", "exit", "fcntl", "futex", "futex", "futex", "getrandom",
-	"lseek", "madvise", "mmap", "mmap", "mprotect", "mremap", "munmap", "nanosleep", "openat", "read", "rt_sigaction", "rt_sigaction",
+	"brk", "clone", "clone3", "clock_nanosleep", "close", "dup", "dup3", "exit", "fcntl", "futex", "futex", "futex", "futex", "futex",
+	"futex", "getrandom", "lseek", "madvise", "mmap", "mmap", "mprotect", "mremap", "munmap", "nanosleep", "openat", "read", "rt_sigaction", "rt_sigaction",
 	"set_tid_address", "write", "write",
 }
 
