@@ -76,7 +76,7 @@ func (r drawer) clock() uint64  { return r.of(0, 1, 1, 99) }
 
 // in is an address to read from, with little in it or a structure; out is one to write to.
 func (r drawer) in() uint64 {
-	return r.of(drawnWords, drawnWords+4, drawnTimes, drawnIov, drawnPages, drawnPages+loader.PageSize-4)
+	return r.of(drawnWords, drawnWords+4, drawnTimes, drawnIov, drawnPages, drawnPages+loader.PageSize-4, drawnPages+loader.PageSize-4)
 }
 
 func (r drawer) out() uint64 {
@@ -192,7 +192,7 @@ var draws = map[string]func(r drawer) []uint64{
 	"times":   func(r drawer) []uint64 { return []uint64{r.maybe(r.out())} },
 	"tkill":   func(r drawer) []uint64 { return []uint64{r.tid(), r.signal()} },
 	"uname":   func(r drawer) []uint64 { return []uint64{r.out()} },
-	"write":   func(r drawer) []uint64 { return []uint64{r.of(1, 2, r.fd()), r.in(), r.of(r.size(), 60)} },
+	"write":   func(r drawer) []uint64 { return []uint64{r.of(1, 1, 2, r.fd()), r.in(), r.of(r.size(), 60, 60)} },
 	"writev":  func(r drawer) []uint64 { return []uint64{r.of(1, 2, r.fd()), r.of(drawnIov, r.in()), r.Uint64N(3)} },
 }
 
@@ -219,7 +219,7 @@ var groups = [][]string{
 	{"brk"},
 	{"getrandom", "read", "write", "writev"},
 	{"write", "writev"},
-	{"write", "writev", "munmap", "mprotect"},
+	{"write", "munmap", "mprotect"},
 	{"getrandom"},
 }
 
