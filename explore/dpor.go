@@ -107,6 +107,9 @@ func (d *subtree) enter(p *part) (sleep map[int]*event, err error) {
 		return nil, err
 	}
 	for _, t := range p.Threads {
+		if !d.s.Runnable(t) {
+			return nil, damaged("a part begins with thread %d, which cannot run", t)
+		}
 		ev, err := d.s.RunEvent(t)
 		if err != nil {
 			return nil, err
@@ -117,6 +120,9 @@ func (d *subtree) enter(p *part) (sleep map[int]*event, err error) {
 	for t := range d.s.Schedulable() {
 		if !p.Asleep.has(t) {
 			continue
+		}
+		if d.s.IsClock(t) && !d.s.Runnable(t) {
+			return nil, damaged("nobody waits with a deadline where the clock sleeps")
 		}
 		e, err := d.peek(t)
 		if err != nil {
