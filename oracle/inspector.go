@@ -117,6 +117,9 @@ func (p *Inspector) run(schedule scenario.Schedule) (*run, error) {
 			return nil, fmt.Errorf("inspect: %w", err)
 		}
 		if s.IsClock(sl.Thread) {
+			if n := uint64(len(events)); sl.N != 0 && n != sl.N {
+				return nil, fmt.Errorf("inspect: slice %d: the clock is moved on %d times, not %d", i+1, n, sl.N)
+			}
 			continue // it wakes, but nothing that it has seen is handed on
 		}
 		for _, e := range events {
