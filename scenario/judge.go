@@ -56,6 +56,7 @@ func (v *View) Arch() loader.Arch { return v.s.M.Arch() }
 
 // sawShared notes which bytes that a check after a call has read are shared.
 func (s *Session) sawShared(i int, addr, size uint64) {
+	s.lookedAt(addr, size)
 	if i < 0 {
 		return
 	}
