@@ -163,12 +163,13 @@ func TestAbstractIsRaw(t *testing.T) {
 							raws++
 						}
 						if !sameWays(got, want) {
-							t.Errorf("seed %d (with -programs 1 nothing comes after it): raw comes out in %d ways, abstract in %d, of %d and %d traces, mutex 2 is of kind %d\n%s%s", s, len(want), len(got), traces, fewerTraces, kinds[s], differing(want, got), texts[s])
+							t.Errorf("seed %d (with -programs 1 nothing comes after it): %d ways raw, %d abstract, of %d and %d traces; mutex 2 is of kind %d\n%s%s",
+								s, len(want), len(got), traces, fewerTraces, kinds[s], differing(want, got), texts[s])
 						}
 					}
 				}
 				t.Logf("%d of %d programs compared; %d have fewer traces with abstract locks, in %d words were left raw", compared, count, fewer, raws)
-				if *programs == 0 && (compared < int(count/2) || fewer == 0 || raws == 0) {
+				if *programs == 0 && (compared < int(count/2) || count >= 100 && (fewer == 0 || raws == 0)) {
 					t.Errorf("that is too few")
 				}
 			})

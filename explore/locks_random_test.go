@@ -158,12 +158,13 @@ const homemadeCount = 12
 // lockCoder writes the functions of random programs with locks.
 type lockCoder struct {
 	*rand.Rand
-	arch   loader.Arch
-	text   *strings.Builder
-	budget int
-	kinds  []int // of synchronisation that the program draws from
-	home   int   // the lock that it makes itself
-	sec    int   // sections around
+	arch    loader.Arch
+	text    *strings.Builder
+	budget  int
+	kinds   []int // of synchronisation that the program draws from
+	mutexes []int // that the program has
+	home    int   // the lock that it makes itself
+	sec     int   // sections around
 }
 
 // program writes the functions f<seed>_<thread> and returns how many threads there are
@@ -174,15 +175,16 @@ func lockProgram(arch loader.Arch, seed uint64, text *strings.Builder) (threads,
 	if g.IntN(4) == 0 {
 		threads = 3
 	}
-	for range 1 + g.IntN(3) {
+	for range 1 + g.IntN(2) {
 		g.kinds = append(g.kinds, g.IntN(lockKinds))
+		g.mutexes = append(g.mutexes, g.IntN(3))
 	}
 	g.home = g.IntN(homemadeCount)
 	meets := g.IntN(5) == 0 && threads == 2
 	kind = g.IntN(4)
 	for i := range threads {
 		fmt.Fprintf(text, "u64 f%d_%d(void) {\n\tu64 r = 0, v = 0;\n", seed, i)
-		for g.budget = 1 + g.IntN(8/threads); g.budget > 0; {
+		for g.budget = 2 + g.IntN(8/threads); g.budget > 0; {
 			g.statement()
 		}
 		if meets {
@@ -247,7 +249,7 @@ func (g *lockCoder) section(take, leave string, tells bool) {
 
 func (g *lockCoder) sync() {
 	g.budget -= 2
-	n := g.IntN(3)
+	n := g.mutexes[g.IntN(len(g.mutexes))]
 	lock := fmt.Sprintf("pthread_mutex_lock(&mu[%d])", n)
 	unlock := fmt.Sprintf("pthread_mutex_unlock(&mu[%d])", n)
 	switch g.kinds[g.IntN(len(g.kinds))] {

@@ -2,9 +2,6 @@ package scenario
 
 import (
 	"encoding/binary"
-	"fmt"
-	"os"
-	"runtime/debug"
 	"slices"
 
 	"emurace/emu"
@@ -33,7 +30,7 @@ type lockTable struct {
 // the kernel after an atomic instruction of its had found it not zero, as glibc's
 // lll_lock does (sysdeps/nptl/lowlevellock.h). It stays one as long as nothing is
 // done to it but what locks are for (lockUse) and as long as trying in vain makes
-// no difference (tryTaking, tryLettingGo). A word that breaks these rules is left
+// no difference (tryOut). A word that breaks these rules is left
 // raw: its instructions are events like any others.
 func (s *Session) AbstractLocks(on bool) {
 	s.locks = lockTable{abstract: on, grown: s.locks.grown}
@@ -112,7 +109,7 @@ func (s *Session) learnLock(machine int) {
 		if !tried {
 			continue
 		}
-		if uint32(a.Old) != 0 {
+		if uint32(a.Old) != 0 && s.M.SharedBytes()[addr&^7]>>(addr&7)&1 != 0 {
 			s.locks.found[addr] = true
 			s.locks.grown++
 		}
@@ -122,9 +119,6 @@ func (s *Session) learnLock(machine int) {
 
 // breakLock notes that a word is no lock.
 func (s *Session) breakLock(addr uint64) {
-	if s.locks.words[addr] && os.Getenv("DBGLOCK") != "" {
-		fmt.Fprintf(os.Stderr, "BREAK %#x\n%s\n", addr, debug.Stack())
-	}
 	if s.locks.words[addr] && !s.locks.broken[addr] {
 		s.locks.broken[addr] = true
 		s.locks.grown++
@@ -178,8 +172,8 @@ func (s *Session) runAbstract(i int) (Event, error) {
 		return e, err
 	}
 	use := s.lockUse(&e)
-	if w := use.taken | use.free; w != 0 {
-		key, err := s.lockTry(i, w)
+	if w, does := use.act(); w != 0 {
+		key, err := s.lockTry(i, w, does)
 		if err != nil {
 			return e, err
 		}
@@ -188,7 +182,7 @@ func (s *Session) runAbstract(i int) (Event, error) {
 			if err := mark.Rewind(); err != nil {
 				return e, err
 			}
-			if err := s.tryOut(i, w, use.taken != 0, e.first); err != nil {
+			if err := s.tryOut(i, w, does, e.first); err != nil {
 				return e, err
 			}
 			if e, err = s.nextEvent(i); err != nil {

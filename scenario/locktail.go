@@ -1,6 +1,7 @@
 package scenario
 
 import (
+	"maps"
 	"slices"
 	"strings"
 
@@ -9,23 +10,49 @@ import (
 	"emurace/loader"
 )
 
-// tail is where a thread is that has taken a lock, or let it go, when it is next about
+// place is where a thread is that has taken a lock, or let it go, when it is next about
 // to do something that others can see, or when its call has returned.
-type tail struct {
+type place struct {
 	returned bool
 	pc       uint64
+	does     []emu.LogEntry // what others can see of its next instruction
 	regs     []emu.Register
-	written  map[uint64][2]byte // private bytes that it has written on its way: before, and now
+	written  map[uint64][2]byte // bytes that it has written on its way: before, and now
 }
 
-// tail runs the thread to there, and tells whether it has woken those who wait for the
-// word, if it may.
-func (x *trial) tail(mayWake bool) (t tail, wakes bool, err error) {
+// maxPlaces is how many places are looked at for one at which two ways to take a lock
+// have come together again: compilers make two of the instructions behind a lock.
+const maxPlaces = 8
+
+// tail is the next places that a thread comes to. It ends where the thread is at the
+// same place as another tail, if there is one, and tells whether the thread has woken
+// those who wait for the word, if it may.
+func (x *trial) tail(other []place, mayWake bool) (list []place, wakes bool, err error) {
+	for len(list) < maxPlaces {
+		p, woken, err := x.place(mayWake)
+		if err != nil {
+			return nil, false, err
+		}
+		wakes = wakes || woken
+		list = append(list, p)
+		k := len(list) - 1
+		if other != nil && (k >= len(other) || other[k].pc == p.pc) || p.returned || p.does == nil {
+			break
+		}
+		if _, err := x.s.M.Run(x.thread, 1); err != nil {
+			return nil, false, err
+		}
+	}
+	return list, wakes, nil
+}
+
+// place runs the thread to the next place.
+func (x *trial) place(mayWake bool) (p place, wakes bool, err error) {
 	s := x.s
 	for {
 		mark, err := s.Mark()
 		if err != nil {
-			return t, wakes, err
+			return p, wakes, err
 		}
 		stop, err := s.M.Run(x.thread, tailLimit)
 		if err == nil && mayWake && stop.Event && stop.Kind == emu.Budget && len(stop.Objects) == 1 &&
@@ -34,25 +61,28 @@ func (x *trial) tail(mayWake bool) (t tail, wakes bool, err error) {
 			mark.Drop()
 			continue
 		}
-		t.returned = stop.Kind == emu.Returned
-		if err == nil && !t.returned {
+		p.returned = stop.Kind == emu.Returned
+		if stop.Kind == emu.Budget && stop.Event && len(stop.Objects)+len(stop.Counted) == 0 {
+			p.does = x.visible()
+		}
+		if err == nil && !p.returned {
 			if err = mark.Rewind(); err == nil && stop.Ran > 1 {
 				_, err = s.M.Run(x.thread, stop.Ran-1)
 			}
 		}
 		mark.Drop()
 		if err != nil {
-			return t, wakes, err
+			return p, wakes, err
 		}
 		break
 	}
-	if t.pc, err = s.M.PC(x.thread); err != nil {
-		return t, wakes, err
+	if p.pc, err = s.M.PC(x.thread); err != nil {
+		return p, wakes, err
 	}
-	if t.regs, err = s.M.Registers(x.thread); err != nil {
-		return t, wakes, err
+	if p.regs, err = s.M.Registers(x.thread); err != nil {
+		return p, wakes, err
 	}
-	t.written = map[uint64][2]byte{}
+	p.written = map[uint64][2]byte{}
 	for _, a := range s.M.Log()[x.log:] {
 		if int(a.Thread) != x.thread || a.Kind == emu.LogRead {
 			continue
@@ -62,15 +92,30 @@ func (x *trial) tail(mayWake bool) (t tail, wakes bool, err error) {
 			if at >= x.word && at < x.word+4 {
 				continue
 			}
-			b, seen := t.written[at]
+			b, seen := p.written[at]
 			if !seen {
 				b[0] = byte(a.Old >> (8 * k))
 			}
 			b[1] = byte(a.Value >> (8 * k))
-			t.written[at] = b
+			p.written[at] = b
 		}
 	}
-	return t, wakes, nil
+	return p, wakes, nil
+}
+
+// visible are the accesses of the last instruction, without the moment and the place
+// of it, and without what the lock's word holds.
+func (x *trial) visible() (list []emu.LogEntry) {
+	log := x.s.M.Log()
+	for i := len(log) - 1; i >= 0 && log[i].Step == x.s.M.Steps(); i-- {
+		a := log[i]
+		a.Step, a.PC = 0, 0
+		if a.Addr == x.word {
+			a.Old, a.Value = 0, 0
+		}
+		list = append(list, a)
+	}
+	return list
 }
 
 // difference is what two runs of a thread differ in: registers and bytes of memory.
@@ -81,12 +126,8 @@ type difference struct {
 
 func (d *difference) empty() bool { return len(d.regs)+len(d.bytes) == 0 }
 
-// add takes in what another run has come to differently. It tells whether the two are
-// at the same place at all.
-func (d *difference) add(a, b tail) bool {
-	if a.returned != b.returned || a.pc != b.pc || len(a.regs) != len(b.regs) {
-		return false
-	}
+// add takes in what another run has come to differently.
+func (d *difference) add(a, b place) {
 	for i, r := range a.regs {
 		if !slices.Equal(r.Value, b.regs[i].Value) {
 			d.regs[r.Name] = true
@@ -106,45 +147,79 @@ func (d *difference) add(a, b tail) bool {
 			d.bytes[at] = true
 		}
 	}
-	return true
 }
 
 // same tells whether it makes no difference to the thread in which of these ways it
-// has taken the lock or let it go: nothing in which they differ is read again before
-// it is written, as far as the call goes. What a call returns counts if result is set.
-func (x *trial) same(plain tail, others []tail, result bool) (bool, error) {
-	d := difference{map[string]bool{}, map[uint64]bool{}}
+// has taken the lock or let it go: they come together again, with nothing in between
+// that others could tell apart, and nothing in which they differ is then used before it
+// is written, as far as the call goes. What a call returns counts if result is set.
+func (x *trial) same(plain []place, others [][]place, result bool) (bool, error) {
+	ds := make([]difference, len(plain)) // by the place where they come together
 	for _, o := range others {
-		if !d.add(plain, o) {
+		k := len(o) - 1
+		if k >= len(plain) {
 			return false, nil
 		}
-	}
-	if d.empty() {
-		return true, nil
-	}
-	same := false
-	err := x.back(func() (err error) {
-		if _, _, err = x.again(plain); err == nil {
-			same, err = x.dead(&d, plain.returned, result)
+		for i := range k {
+			if plain[i].returned || !slices.Equal(plain[i].does, o[i].does) {
+				return false, nil
+			}
 		}
-		return err
-	})
-	return same, err
+		if plain[k].pc != o[k].pc || plain[k].returned != o[k].returned || len(plain[k].regs) != len(o[k].regs) {
+			return false, nil
+		}
+		if ds[k].regs == nil {
+			ds[k] = difference{map[string]bool{}, map[uint64]bool{}}
+		}
+		ds[k].add(plain[k], o[k])
+	}
+	for k := range ds {
+		if ds[k].empty() {
+			continue
+		}
+		same := false
+		err := x.back(func() (err error) {
+			if err = x.again(k); err == nil {
+				same, err = x.dead(&ds[k], plain[k].returned, result)
+			}
+			return err
+		})
+		if err != nil || !same {
+			return false, err
+		}
+	}
+	return true, nil
 }
 
-// again runs the thread to where its tail was.
-func (x *trial) again(t tail) (act, uint64, error) {
+// again runs the thread to a place of its plain tail.
+func (x *trial) again(k int) error {
 	for range maxActs {
-		a, n, err := x.act()
-		if err != nil || a == actTake || a == actFree {
-			if err == nil {
-				_, _, err = x.tail(a == actFree)
-			}
-			return a, n, err
+		a, _, err := x.act()
+		if err != nil {
+			return err
 		}
+		if a != x.does {
+			continue
+		}
+		for range k {
+			if _, _, err := x.place(a == actFree); err != nil {
+				return err
+			}
+			if _, err := x.s.M.Run(x.thread, 1); err != nil {
+				return err
+			}
+		}
+		_, _, err = x.place(a == actFree)
+		return err
 	}
-	return actOther, 0, nil
+	return nil
 }
+
+// FUTEX_WAIT and FUTEX_WAKE of include/uapi/linux/futex.h.
+const (
+	futexWait = 0
+	futexWake = 1
+)
 
 // maxDead bounds for how many instructions a difference is followed.
 const maxDead = 20_000
@@ -170,12 +245,16 @@ func (x *trial) dead(d *difference, returned, result bool) (bool, error) {
 		if err != nil || in.Undecoded {
 			return false, nil
 		}
+		src := in.Src
+		if in.Op == "svc" || in.Op == "syscall" {
+			src = x.arguments()
+		}
 		from := len(s.M.Log())
 		stop, err := s.M.Run(x.thread, 1)
 		if err != nil {
 			return false, err
 		}
-		if d.used(&in, s.M.Log()[from:], x) {
+		if d.used(&in, src, s.M.Log()[from:], stop.Event) {
 			return false, nil
 		}
 		switch stop.Kind {
@@ -191,29 +270,101 @@ func (x *trial) dead(d *difference, returned, result bool) (bool, error) {
 	return x.unused(d, result), nil
 }
 
-// used takes an instruction that has run and what it accessed, and tells whether it
-// has read anything of the difference. What it has written is in it no more.
-func (d *difference) used(in *disasm.Inst, log []emu.LogEntry, x *trial) bool {
-	zeroes := in.Op == "xor" && len(in.Mem) == 0 && len(in.Src) == 1
-	for _, r := range in.Src {
-		if d.regs[r] && !zeroes {
+// used takes an instruction that has run, the registers that it read and what it
+// accessed, and tells whether it has made use of anything of the difference. What it has
+// only moved is then at a second place; what it has written is in it no more.
+func (d *difference) used(in *disasm.Inst, src []string, log []emu.LogEntry, event bool) bool {
+	if in.Op == "xor" && len(in.Mem) == 0 && len(in.Src) == 1 {
+		src = nil // sets it to 0, whatever it was
+	}
+	var reads, writes span
+	for _, a := range log {
+		if a.Kind == emu.LogRead {
+			reads.add(a)
+		} else {
+			writes.add(a)
+		}
+	}
+	regs, bytes := map[string]bool{}, map[uint64]bool{}
+	moved, loaded := map[string]bool{}, map[uint64]bool{}
+	for _, mv := range in.Moves {
+		switch {
+		case mv.Kind == disasm.Copy && d.regs[mv.Src]:
+			moved[mv.Src], regs[mv.Dst] = true, true
+		case mv.Kind == disasm.Store && mv.Src != "" && d.regs[mv.Src]:
+			moved[mv.Src] = true
+			for k := range uint64(mv.Size) {
+				bytes[writes.lo+uint64(mv.Offset)+k] = true
+			}
+		case mv.Kind == disasm.Load:
+			for k := range uint64(mv.Size) {
+				at := reads.lo + uint64(mv.Offset) + k
+				loaded[at] = true
+				if d.bytes[at] {
+					regs[mv.Dst] = true
+				}
+			}
+		}
+	}
+	if len(in.Mem) > 1 || event {
+		clear(moved)
+		clear(loaded)
+	}
+	for _, m := range in.Mem {
+		delete(moved, m.Base)
+		delete(moved, m.Index)
+	}
+	if slices.ContainsFunc(src, func(r string) bool { return d.regs[r] && !moved[r] }) {
+		return true
+	}
+	for at := reads.lo; at < reads.hi; at++ {
+		if d.bytes[at] && !loaded[at] {
 			return true
 		}
 	}
-	for _, a := range log {
-		for k := range uint64(a.Size) {
-			if a.Kind == emu.LogRead && d.bytes[a.Addr+k] {
-				return true
-			}
-			delete(d.bytes, a.Addr+k)
-		}
+	for at := writes.lo; at < writes.hi; at++ {
+		delete(d.bytes, at)
 	}
 	for _, r := range in.Dst {
 		if !slices.Contains(in.Partial, r) {
 			delete(d.regs, r)
 		}
 	}
+	maps.Copy(d.regs, regs)
+	maps.Copy(d.bytes, bytes)
 	return false
+}
+
+// span is the bytes that an instruction reads, or writes, from the first to the last.
+type span struct{ lo, hi uint64 }
+
+func (s *span) add(a emu.LogEntry) {
+	end := a.Addr + uint64(a.Size)
+	if s.hi == 0 {
+		s.lo = a.Addr
+	}
+	s.lo, s.hi = min(s.lo, a.Addr), max(s.hi, end)
+}
+
+// arguments are the registers that the system call which the thread is about to make
+// takes something from: to wait for a word takes four arguments and to wake who does
+// three, and of others all six count.
+func (x *trial) arguments() []string {
+	number, futex, list := "x8", uint64(98), []string{"x0", "x1", "x2", "x3", "x4", "x5"}
+	if x.s.M.Arch() == loader.AMD64 {
+		number, futex, list = "rax", 202, []string{"rdi", "rsi", "rdx", "r10", "r8", "r9"}
+	}
+	nr, _ := x.s.M.Register(x.thread, number)
+	op, _ := x.s.M.Register(x.thread, list[1])
+	if nr == futex {
+		switch op & 0x7f {
+		case futexWait:
+			list = list[:4]
+		case futexWake:
+			list = list[:3]
+		}
+	}
+	return append(list, number)
 }
 
 // unused tells whether none of a difference can matter any more where a call is over:

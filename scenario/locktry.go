@@ -24,7 +24,7 @@ import (
 type lockTry struct {
 	word   uint64
 	thread int
-	taking bool
+	does   act
 	waited int
 	state  [sha256.Size]byte
 }
@@ -38,9 +38,9 @@ const (
 	stackTop   = 512 // bytes
 )
 
-func (s *Session) lockTry(i int, w uint64) (lockTry, error) {
+func (s *Session) lockTry(i int, w uint64, does act) (lockTry, error) {
 	m := s.threads[i].machine
-	k := lockTry{word: w, thread: i, waited: len(s.locks.waited[w]), taking: s.word(w) != 0}
+	k := lockTry{word: w, thread: i, does: does, waited: len(s.locks.waited[w])}
 	regs, err := s.M.Registers(m)
 	if err != nil {
 		return k, err
@@ -64,17 +64,19 @@ type trial struct {
 	thread int // on the machine
 	other  int // the thread that changes the word
 	word   uint64
-	log    int      // length of the log when it began
-	values []uint32 // what the word holds when it is taken
-	taken  []tail   // how the thread goes on when it has taken the lock
+	log    int       // length of the log when it began
+	values []uint32  // what the word holds when it is taken
+	does   act       // what the thread does to the lock
+	plain  []place   // how it goes on then
+	taken  [][]place // and how when it has tried in vain before
 	tries  int
 	bad    bool
 }
 
-// tryOut tries out the taking or the letting go of a lock that thread i is about to
-// do, by the instruction with this step. The session is then as it was.
-func (s *Session) tryOut(i int, w uint64, taking bool, step uint64) error {
-	x := &trial{s: s, thread: s.threads[i].machine, word: w}
+// tryOut tries out what thread i is about to do to a lock, by the instruction with this
+// step: take it, let it go, or look at it while it has it. The session is then as it was.
+func (s *Session) tryOut(i int, w uint64, does act, step uint64) error {
+	x := &trial{s: s, thread: s.threads[i].machine, word: w, does: does}
 	for j := range s.threads {
 		if j != i {
 			x.other = s.threads[j].machine
@@ -87,10 +89,10 @@ func (s *Session) tryOut(i int, w uint64, taking bool, step uint64) error {
 				return err
 			}
 			x.log = len(s.M.Log())
-			if taking {
+			if does == actTake {
 				return x.tryTaking()
 			}
-			return x.tryLettingGo()
+			return x.tryHolding()
 		})
 	})
 }
@@ -258,7 +260,6 @@ func (s *Session) leadsToWait(i int, w uint64) (bool, error) {
 
 // tryTaking tries out a taking: what if the lock had been taken?
 func (x *trial) tryTaking() error {
-	var at tail
 	err := x.back(func() error {
 		for range maxActs {
 			a, _, err := x.act()
@@ -267,7 +268,7 @@ func (x *trial) tryTaking() error {
 			}
 			if a == actTake {
 				x.value(x.s.word(x.word))
-				at, _, err = x.tail(false)
+				x.plain, _, err = x.tail(nil, false)
 				return err
 			}
 			if a != actLook {
@@ -296,7 +297,7 @@ func (x *trial) tryTaking() error {
 		}
 	}
 	if !x.bad {
-		same, err := x.same(at, x.taken, true)
+		same, err := x.same(x.plain, x.taken, true)
 		if err != nil {
 			return err
 		}
@@ -336,7 +337,7 @@ func (x *trial) inVain(changes int, changed, waited bool) error {
 				// Others that waited with it may wait still.
 				x.wait(now)
 			}
-			t, _, err := x.tail(false)
+			t, _, err := x.tail(x.plain, false)
 			x.taken = append(x.taken, t)
 			return err
 		case actWait:
@@ -386,17 +387,20 @@ func (x *trial) changes(left int, waited, rouse bool) error {
 	return nil
 }
 
-// tryLettingGo tries out a letting go: what if others had waited?
-func (x *trial) tryLettingGo() error {
-	held := x.s.word(x.word)
-	letGo := func() (t tail, wakes bool, err error) {
+// tryHolding tries out what a thread does that has taken the lock: what if others
+// waited for it? When it lets the lock go it must wake one of them, and beside that it
+// must do the same.
+func (x *trial) tryHolding() error {
+	s := x.s
+	held := s.word(x.word)
+	do := func() (t []place, wakes bool, err error) {
 		for range maxActs {
 			a, _, err := x.act()
 			if err != nil {
 				return t, false, err
 			}
-			if a == actFree {
-				return x.tail(true)
+			if a == x.does {
+				return x.tail(x.plain, a == actFree)
 			}
 			if a != actLook {
 				break
@@ -405,41 +409,39 @@ func (x *trial) tryLettingGo() error {
 		x.bad = true
 		return t, false, nil
 	}
-	var plain tail
-	var others []tail
-	wake := true
+	var others [][]place
 	err := x.back(func() (err error) {
-		var wakes bool
-		plain, wakes, err = letGo()
-		wake = wakes || !slices.Contains(x.s.locks.waited[x.word], held)
+		wakes := false
+		x.plain, wakes, err = do()
+		x.bad = x.bad || !wakes && x.does == actFree && slices.Contains(s.locks.waited[x.word], held)
 		return err
 	})
-	for _, v := range x.s.locks.waited[x.word] {
-		if err != nil || v == held {
+	for _, v := range s.locks.waited[x.word] {
+		if err != nil || x.bad || v == held {
 			continue
 		}
 		err = x.back(func() error {
 			if err := x.set(v); err != nil {
 				return err
 			}
-			t, wakes, err := letGo()
+			t, wakes, err := do()
 			others = append(others, t)
-			wake = wake && wakes
+			x.bad = x.bad || !wakes && x.does == actFree
 			return err
 		})
 	}
 	if err != nil {
 		return err
 	}
-	if wake && !x.bad {
-		same, err := x.same(plain, others, false)
+	if !x.bad {
+		same, err := x.same(x.plain, others, false)
 		if err != nil {
 			return err
 		}
-		wake = same
+		x.bad = !same
 	}
-	if !wake || x.bad {
-		x.s.breakLock(x.word)
+	if x.bad {
+		s.breakLock(x.word)
 	}
 	return nil
 }

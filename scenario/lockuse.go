@@ -7,8 +7,19 @@ import (
 // lockUse is what an event does to abstract locks, by their words' addresses; 0
 // for none.
 type lockUse struct {
-	taken, free, failed uint64
-	against             []uint64 // words that it treats as no lock is treated
+	taken, free, looked, failed uint64
+	against                     []uint64 // words that it treats as no lock is treated
+}
+
+// act is the lock with which the event does what has to be tried out, and what that is.
+func (u *lockUse) act() (w uint64, does act) {
+	switch {
+	case u.taken != 0:
+		return u.taken, actTake
+	case u.free != 0:
+		return u.free, actFree
+	}
+	return u.looked, actLook
 }
 
 // lockUse says what an event that has just run did to abstract locks. To such a word
@@ -16,7 +27,7 @@ type lockUse struct {
 //
 //   - an atomic instruction, or arm64's load and store exclusive, finds it 0 and makes
 //     it something else: the thread has taken the lock;
-//   - the thread that has taken it makes it 0;
+//   - the thread that has taken it makes it 0, or reads it;
 //   - an atomic instruction, or a load exclusive, finds it not 0 and does not make it 0:
 //     a try in vain.
 //
@@ -45,6 +56,8 @@ func (s *Session) lockUse(e *Event) (u lockUse) {
 			u.taken = w
 		case use == lockFree && u.free == 0:
 			u.free = w
+		case use == lockLooked && u.looked == 0:
+			u.looked = w
 		case use == lockFailed && u.failed == 0:
 			u.failed = w
 		default:
@@ -69,6 +82,7 @@ const (
 	lockAgainst wordUse = iota
 	lockTaken
 	lockFree
+	lockLooked
 	lockFailed
 )
 
@@ -108,6 +122,8 @@ func (s *Session) useOf(e *Event, log []emu.LogEntry, w uint64) wordUse {
 		return lockFree
 	case len(list) == 1 && first.Kind == emu.LogRead && old != 0 && s.loadExclusive(first.PC):
 		return lockFailed
+	case len(list) == 1 && first.Kind == emu.LogRead && holds && !s.loadExclusive(first.PC):
+		return lockLooked
 	}
 	return lockAgainst
 }
