@@ -120,8 +120,16 @@ func (x *trial) visible() (list []emu.LogEntry) {
 
 // difference is what two runs of a thread differ in: registers and bytes of memory.
 type difference struct {
-	regs  map[string]bool
+	regs  map[string][]uint64 // what else they hold, none where that is not known
 	bytes map[uint64]bool
+}
+
+func newDifference() difference { return difference{map[string][]uint64{}, map[uint64]bool{}} }
+
+// has tells whether a register is part of the difference.
+func (d *difference) has(r string) bool {
+	_, ok := d.regs[r]
+	return ok
 }
 
 func (d *difference) empty() bool { return len(d.regs)+len(d.bytes) == 0 }
@@ -129,8 +137,8 @@ func (d *difference) empty() bool { return len(d.regs)+len(d.bytes) == 0 }
 // add takes in what another run has come to differently.
 func (d *difference) add(a, b place) {
 	for i, r := range a.regs {
-		if !slices.Equal(r.Value, b.regs[i].Value) {
-			d.regs[r.Name] = true
+		if v := b.regs[i].Uint64(); !slices.Equal(r.Value, b.regs[i].Value) && !slices.Contains(d.regs[r.Name], v) {
+			d.regs[r.Name] = append(d.regs[r.Name], v)
 		}
 	}
 	for at, v := range a.written {
@@ -169,7 +177,7 @@ func (x *trial) same(plain []place, others [][]place, result bool) (bool, error)
 			return false, nil
 		}
 		if ds[k].regs == nil {
-			ds[k] = difference{map[string]bool{}, map[uint64]bool{}}
+			ds[k] = newDifference()
 		}
 		ds[k].add(plain[k], o[k])
 	}
@@ -215,12 +223,6 @@ func (x *trial) again(k int) error {
 	return nil
 }
 
-// FUTEX_WAIT and FUTEX_WAKE of include/uapi/linux/futex.h.
-const (
-	futexWait = 0
-	futexWake = 1
-)
-
 // maxDead bounds for how many instructions a difference is followed.
 const maxDead = 20_000
 
@@ -247,7 +249,9 @@ func (x *trial) dead(d *difference, returned, result bool) (bool, error) {
 		}
 		src := in.Src
 		if in.Op == "svc" || in.Op == "syscall" {
-			src = x.arguments()
+			if src, err = x.arguments(d); err != nil {
+				return false, err
+			}
 		}
 		from := len(s.M.Log())
 		stop, err := s.M.Run(x.thread, 1)
@@ -285,13 +289,13 @@ func (d *difference) used(in *disasm.Inst, src []string, log []emu.LogEntry, eve
 			writes.add(a)
 		}
 	}
-	regs, bytes := map[string]bool{}, map[uint64]bool{}
+	regs, bytes := map[string][]uint64{}, map[uint64]bool{}
 	moved, loaded := map[string]bool{}, map[uint64]bool{}
 	for _, mv := range in.Moves {
 		switch {
-		case mv.Kind == disasm.Copy && d.regs[mv.Src]:
-			moved[mv.Src], regs[mv.Dst] = true, true
-		case mv.Kind == disasm.Store && mv.Src != "" && d.regs[mv.Src]:
+		case mv.Kind == disasm.Copy && d.has(mv.Src):
+			moved[mv.Src], regs[mv.Dst] = true, nil
+		case mv.Kind == disasm.Store && mv.Src != "" && d.has(mv.Src):
 			moved[mv.Src] = true
 			for k := range uint64(mv.Size) {
 				bytes[writes.lo+uint64(mv.Offset)+k] = true
@@ -301,7 +305,7 @@ func (d *difference) used(in *disasm.Inst, src []string, log []emu.LogEntry, eve
 				at := reads.lo + uint64(mv.Offset) + k
 				loaded[at] = true
 				if d.bytes[at] {
-					regs[mv.Dst] = true
+					regs[mv.Dst] = nil
 				}
 			}
 		}
@@ -314,7 +318,7 @@ func (d *difference) used(in *disasm.Inst, src []string, log []emu.LogEntry, eve
 		delete(moved, m.Base)
 		delete(moved, m.Index)
 	}
-	if slices.ContainsFunc(src, func(r string) bool { return d.regs[r] && !moved[r] }) {
+	if slices.ContainsFunc(src, func(r string) bool { return d.has(r) && !moved[r] }) {
 		return true
 	}
 	for at := reads.lo; at < reads.hi; at++ {
@@ -346,25 +350,71 @@ func (s *span) add(a emu.LogEntry) {
 	s.lo, s.hi = min(s.lo, a.Addr), max(s.hi, end)
 }
 
-// arguments are the registers that the system call which the thread is about to make
-// takes something from: to wait for a word takes four arguments and to wake who does
-// three, and of others all six count.
-func (x *trial) arguments() []string {
-	number, futex, list := "x8", uint64(98), []string{"x0", "x1", "x2", "x3", "x4", "x5"}
-	if x.s.M.Arch() == loader.AMD64 {
-		number, futex, list = "rax", 202, []string{"rdi", "rsi", "rdx", "r10", "r8", "r9"}
+// arguments are the registers of a difference that matter to the system call which the
+// thread is about to make: with what else they hold it would do something else.
+func (x *trial) arguments(d *difference) (list []string, err error) {
+	s := x.s
+	names := []string{"x8", "x0", "x1", "x2", "x3", "x4", "x5"}
+	if s.M.Arch() == loader.AMD64 {
+		names = []string{"rax", "rdi", "rsi", "rdx", "r10", "r8", "r9"}
 	}
-	nr, _ := x.s.M.Register(x.thread, number)
-	op, _ := x.s.M.Register(x.thread, list[1])
-	if nr == futex {
-		switch op & 0x7f {
-		case futexWait:
-			list = list[:4]
-		case futexWake:
-			list = list[:3]
+	from := len(s.M.Log())
+	var plain, other called
+	for _, r := range names {
+		if !d.has(r) {
+			continue
+		}
+		same := len(d.regs[r]) > 0
+		if plain.log == nil {
+			if err := x.back(func() error { return x.call(&plain, from) }); err != nil {
+				return nil, err
+			}
+		}
+		for _, v := range d.regs[r] {
+			err := x.back(func() error {
+				if _, err := s.M.SetRegister(x.thread, r, v); err != nil {
+					return err
+				}
+				return x.call(&other, from)
+			})
+			if err != nil {
+				return nil, err
+			}
+			same = same && plain.equal(&other)
+		}
+		if !same {
+			list = append(list, r)
 		}
 	}
-	return append(list, number)
+	return list, nil
+}
+
+// called is what a system call has come to.
+type called struct {
+	kind    emu.StopKind
+	result  uint64
+	objects []emu.Object
+	log     []emu.LogEntry
+}
+
+func (c *called) equal(o *called) bool {
+	return c.kind == o.kind && c.result == o.result && slices.Equal(c.objects, o.objects) && slices.Equal(c.log, o.log)
+}
+
+// call makes the thread's system call.
+func (x *trial) call(c *called, from int) error {
+	stop, err := x.s.M.Run(x.thread, 1)
+	if err != nil {
+		return err
+	}
+	name := "x0"
+	if x.s.M.Arch() == loader.AMD64 {
+		name = "rax"
+	}
+	c.kind, c.objects = stop.Kind, stop.Objects
+	c.result, _ = x.s.M.Register(x.thread, name)
+	c.log = append([]emu.LogEntry{}, x.s.M.Log()[from:]...)
+	return nil
 }
 
 // unused tells whether none of a difference can matter any more where a call is over:
