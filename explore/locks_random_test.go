@@ -40,7 +40,6 @@ static inline void crash(void) {
 	asm volatile("" : "=r"(p) : "0"(16));
 	*p = 0;
 }
-void idle(void) {}
 void routine(void) { AT(u8, 4)++; }
 // What the kinds of mutex are called in glibc's pthread.h: 1 recursive, 2 checked,
 // 3 adaptive.
