@@ -25,6 +25,11 @@ const (
 type Options struct {
 	System *System
 	Env    []string // the process's environment, NAME=value
+	// BindNow makes ld.so find each function that a library calls when it loads the
+	// library, and not when it is first called: ld.so sees LD_BIND_NOW=1 behind the
+	// environment. When the process has booted, that is not in its environment any
+	// more. Musl never does otherwise.
+	BindNow bool
 	// Libs are libraries to load beside libc.so.6, in order, by DT_NEEDED name:
 	// one is looked for as ld.so does it, a path with a slash is the file.
 	Libs []string
@@ -49,14 +54,20 @@ type Machine struct {
 	traces []*callTrace    // see TraceCalls
 	stops  map[uint64]bool // see StopAt
 
+	missing map[missingCall]*UnknownCall // see UnknownCalls
+
 	counted  []Counted // by traces at the present breakpoint; see CountWrite
 	countErr error
 	remapped []shim.Bytes // by the last system call
+	mapped   []uint64     // where it has mapped something
+	caller   int          // who makes the present one, or shim.ClockThread
+	clockErr error        // of reading the clock in it
 
 	program  *loader.Image // see Program
 	routines *Module       // the part of it that can be called
 	linker   string        // guest path of the dynamic linker's file
 	auxv     []byte        // see Auxv
+	stack    uint64        // where the first stack begins: argc, argv, the environment
 
 	entry, ret, start  uint64 // the traps of the program's code
 	main               uint64 // another one; see runInit
@@ -71,6 +82,9 @@ type state struct {
 	threads []Thread
 	end     *End
 	data    uint64 // next free byte of static data
+	// loads are the guest paths of the images that system calls have mapped, in
+	// order; a mark keeps a beginning of it.
+	loads []string
 }
 
 // New makes a process and runs it up to the program's entry: libraries loaded
@@ -120,7 +134,7 @@ func (m *Machine) load(o Options) error {
 		return err
 	}
 	m.kernel = linux.New(linux.Kernel{
-		Arch: m.arch.id, Memory: memory{eng, &m.remapped}, Threads: (*threads)(m), Files: m.files, Seed: o.Seed,
+		Arch: m.arch.id, Memory: memory{eng, m, &m.remapped}, Threads: (*threads)(m), Files: m.files, Seed: o.Seed,
 		Limits: linux.Limits{Threads: MaxThreads, Output: maxOutput, Files: maxFDs},
 	}, linux.Layout{MmapTop: mmapTop, MmapEnd: mmapEnd, Top: stackTop})
 	m.st.threads = []Thread{{Name: "main"}}
@@ -140,6 +154,11 @@ func (m *Machine) boot(o Options) error {
 			return missing
 		}
 		return fmt.Errorf("the program's entry was not reached: %v%s", s, m.lastOutput())
+	}
+	if o.bindsNow() {
+		if err := m.hideLastVariable(o); err != nil {
+			return err
+		}
 	}
 	if err := m.makeIdle(0); err != nil || m.sys.Libc != loader.Musl {
 		return err
@@ -186,7 +205,7 @@ func (m *Machine) findMonitor() error {
 	if err := m.eng.FindMonitor(page); err != nil {
 		return err
 	}
-	return memory{m.eng, &m.remapped}.Unmap(page, shim.PageSize)
+	return memory{m.eng, m, &m.remapped}.Unmap(page, shim.PageSize)
 }
 
 // lastOutput is the last line that the process printed, for an error.
@@ -208,6 +227,3 @@ func (m *Machine) printed() []byte {
 
 // Output is what the process wrote to standard output and error.
 func (m *Machine) Output() []linux.Chunk { return m.kernel.State().Output }
-
-// UnknownSyscalls names the system calls that were made and are not there.
-func (m *Machine) UnknownSyscalls() []string { return m.kernel.Unknown() }

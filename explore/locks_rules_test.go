@@ -103,8 +103,8 @@ func TestLockRules(t *testing.T) {
 			if raw.RawLocks != 0 || (abstract.RawLocks > 0) != c.raw {
 				t.Errorf("%s: %d words are left raw, of %d and %d schedules", c.name, abstract.RawLocks, raw.Schedules, abstract.Schedules)
 			}
-			if want := kindsOf(raw); !slices.Equal(want, kindsOf(abstract)) || raw.Verdict != abstract.Verdict || (c.outcome != "") != slices.Contains(want, c.outcome) {
-				t.Errorf("%s: %v %v with locks as they are, %v %v with abstract ones", c.name, raw.Verdict, want, abstract.Verdict, kindsOf(abstract))
+			if want := failureKinds(raw); !slices.Equal(want, failureKinds(abstract)) || raw.Verdict != abstract.Verdict || (c.outcome != "") != slices.Contains(want, c.outcome) {
+				t.Errorf("%s: %v %v with locks as they are, %v %v with abstract ones", c.name, raw.Verdict, want, abstract.Verdict, failureKinds(abstract))
 			}
 			if !c.raw && abstract.Schedules > raw.Schedules {
 				t.Errorf("%s: %d schedules, and %d with abstract locks", c.name, raw.Schedules, abstract.Schedules)
@@ -122,7 +122,7 @@ func TestLockRules(t *testing.T) {
 	})
 }
 
-func kindsOf(r *Result) (kinds []scenario.Kind) {
+func failureKinds(r *Result) (kinds []scenario.Kind) {
 	for _, f := range r.Findings {
 		kinds = append(kinds, f.Outcome.Kind)
 	}

@@ -142,7 +142,7 @@ func (s *Session) loadExclusive(pc uint64) bool { return s.M.LoadExclusive(pc) }
 // the store exclusive behind it: together they are a try to take the lock, as one
 // compare-and-swap is. Where something else comes first, the event stays a load.
 func (s *Session) finishExclusive(e *Event) error {
-	if len(e.Accesses) != 1 || e.Accesses[0].Size != 4 || !s.locks.words[e.Accesses[0].Addr] || !s.loadExclusive(e.PC) {
+	if len(e.Accesses) != 1 || len(e.Objects) > 0 || e.Accesses[0].Size != 4 || !s.locks.words[e.Accesses[0].Addr] || !s.loadExclusive(e.PC) {
 		return nil
 	}
 	mark, err := s.Mark()
@@ -160,7 +160,7 @@ func (s *Session) finishExclusive(e *Event) error {
 		same = same && a.Addr == e.Accesses[0].Addr && a.Size == 4
 	}
 	if !same {
-		s.seen = s.seen[:0]
+		s.seen, s.used = s.seen[:0], s.used[:0]
 		return mark.Rewind()
 	}
 	e.Ran += next.Ran

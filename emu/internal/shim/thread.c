@@ -95,6 +95,8 @@ int em_thread_add(em_engine *e, int slot, int parent) {
         e->nslots = slot + 1;
     s->left_at = e->log_len;
     s->log_gen = e->log_gen;
+    if (parent >= 0)
+        em_clock_wake(e, parent, slot);
     if (!err)
         err = em_monitor_open(e, slot);
     return err;
@@ -153,6 +155,10 @@ em_mark *em_mark_set(em_engine *e, int *err) {
     m->step = e->step;
     m->pc = e->pc;
     m->log_gen = e->log_gen;
+    m->notes_len = e->clock.len;
+    m->turn = e->clock.turn;
+    m->clocks = e->clock.on;
+    m->advanced = e->clock.advanced;
     m->nslots = e->nslots;
     memcpy(m->slots, e->slots, (size_t)e->nslots * sizeof *m->slots);
     for (int i = 0; i < m->nslots; i++)
@@ -165,6 +171,11 @@ int em_mark_rewind(em_engine *e, em_mark *m) {
     if (m->log_gen != e->log_gen || m->log_len > e->log_len || m->maps_len > e->maps_len)
         return UC_ERR_ARG;
     em_undo(e, m->log_len, m->maps_len);
+    if (m->clocks)
+        em_clock_rewind(e, m->log_len, m->notes_len, m->turn);
+    else
+        em_clock_drop(e);
+    e->clock.advanced = m->advanced;
     em_ctx *now = e->cur >= 0 ? e->slots[e->cur].ctx : NULL;
     em_ctx *then = e->cur >= 0 && e->cur < m->nslots ? m->slots[e->cur].ctx : NULL;
     if (e->dirty || now != then) {
