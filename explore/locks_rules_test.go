@@ -81,14 +81,18 @@ func home(n int, raw bool, outcome scenario.Kind) lockRow {
 // and the kinds of failure are the same as with locks as they are, and whatever fails
 // with locks as one thing fails with real ones.
 func TestLockRules(t *testing.T) {
+	source := prelude + lockPrelude()
+	for i, c := range lockPrograms {
+		source += fmt.Sprintf("\n#define f f%[1]d\n#define g g%[1]d\n%[2]s\n#undef f\n#undef g\n", i, c.source)
+	}
 	eachArch(t, func(t *testing.T, sys *emu.System) {
+		code := guestcode.Build(t, sys.Arch, source)
 		for i, c := range lockPrograms {
 			if !inShort(i, 3) {
 				continue
 			}
-			code := guestcode.Build(t, sys.Arch, prelude+lockPrelude()+c.source)
 			start := func() (*scenario.Session, error) {
-				s, err := scenario.Start(sys, lockPlan(t, &guest{arch: sys.Arch}, code, c.kind, "f", "g"), 1)
+				s, err := scenario.Start(sys, lockPlan(t, &guest{arch: sys.Arch}, code, c.kind, fmt.Sprint("f", i), fmt.Sprint("g", i)), 1)
 				if err == nil {
 					s.Limit = 20_000
 				}
