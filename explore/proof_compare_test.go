@@ -11,6 +11,7 @@ import (
 	"sync/atomic"
 	"testing"
 
+	"emurace/emu"
 	"emurace/internal/guestcode"
 	"emurace/scenario"
 )
@@ -27,6 +28,10 @@ func (g *guest) told() string {
 	switch {
 	case o.Kind == scenario.Livelock:
 		return b.String()
+	case o.Kind == scenario.Illegal || o.Kind == scenario.Segv && o.End.Access == emu.AccessExec:
+		// A thread's code was taken from it or changed, somewhere between two events:
+		// where it was then, the search cannot tell.
+		fmt.Fprint(&b, " of ", g.s.Names()[o.Thread])
 	case o.End != nil:
 		fmt.Fprintf(&b, " of %s, %v %v", g.s.Names()[o.Thread], *o.End, g.s.Results(o.Thread))
 	default:
