@@ -31,25 +31,25 @@ func le64(v uint64) []byte { return binary.LittleEndian.AppendUint64(nil, v) }
 // proofBatch is programs that are compiled in one go, since a compiler takes longer to
 // start than for all of them.
 type proofBatch struct {
-	sys     *emu.System
+	arch    loader.Arch
 	code    guestcode.Code
 	texts   map[uint64]string
 	threads map[uint64]int
-	guests  map[int]*guest // by the number of threads
+	guests  map[string]*guest // by the suite and the number of threads
 	current uint64
 }
 
-func newProofBatch(t *testing.T, sys *emu.System, first, n uint64) *proofBatch {
+func newProofBatch(t *testing.T, arch loader.Arch, first, n uint64) *proofBatch {
 	t.Helper()
-	b := &proofBatch{sys: sys, texts: map[uint64]string{}, threads: map[uint64]int{}, guests: map[int]*guest{}, current: first}
+	b := &proofBatch{arch: arch, texts: map[uint64]string{}, threads: map[uint64]int{}, guests: map[string]*guest{}, current: first}
 	var all strings.Builder
 	for seed := first; seed < first+n; seed++ {
-		w := newProofWriter(sys.Arch, seed)
+		w := newProofWriter(arch, seed)
 		b.threads[seed] = w.program(seed)
 		b.texts[seed] = w.text.String()
 		all.WriteString(b.texts[seed])
 	}
-	b.code = guestcode.Build(t, sys.Arch, proofSource(sys.Arch, all.String()))
+	b.code = guestcode.Build(t, arch, proofSource(arch, all.String()))
 	return b
 }
 
@@ -58,12 +58,13 @@ func (b *proofBatch) begin(t *testing.T, seed uint64) *guest {
 	t.Helper()
 	b.current = seed
 	n := b.threads[seed]
-	if b.guests[n] == nil {
-		g, err := startProofs(b.sys, b.code, n, &b.current)
+	key := fmt.Sprint(suiteOf(seed), n)
+	if b.guests[key] == nil {
+		g, err := startProofs(systemOf(t, "debian:"+suiteOf(seed), b.arch, 0), b.code, n, &b.current)
 		must(t, err)
-		b.guests[n] = g
+		b.guests[key] = g
 	}
-	return b.guests[n]
+	return b.guests[key]
 }
 
 func (b *proofBatch) close() {
@@ -74,7 +75,7 @@ func (b *proofBatch) close() {
 
 // proofRun is programs that are searched and run side by side, batch by batch.
 type proofRun struct {
-	sys   *emu.System
+	arch  loader.Arch
 	size  proofSize
 	seed  uint64        // of the first program
 	count uint64        // of programs; more when there is time
@@ -83,6 +84,12 @@ type proofRun struct {
 	stop  *atomic.Bool  // a difference was found, and nothing more is wanted
 
 	programs, compared, several atomic.Uint64
+}
+
+// suiteOf is which libc a program has.
+func suiteOf(seed uint64) string {
+	suites := []string{"bookworm", "bullseye", "trixie"}
+	return suites[seed/batchSize%uint64(len(suites))]
 }
 
 // batchSize is programs that are compiled in one go.
@@ -99,7 +106,7 @@ func (p *proofRun) work(t *testing.T) {
 			}
 			n = min(n, p.count-at)
 		}
-		b := newProofBatch(t, p.sys, p.seed+at, n)
+		b := newProofBatch(t, p.arch, p.seed+at, n)
 		for s := p.seed + at; s < p.seed+at+n && !p.stop.Load() && (p.until.IsZero() || p.goesOn()); s++ {
 			p.compare(t, b, s)
 		}
@@ -112,7 +119,7 @@ func (p *proofRun) goesOn() bool { return time.Now().Before(p.until) }
 func (p *proofRun) compare(t *testing.T, b *proofBatch, seed uint64) {
 	whole, several, err := compareProof(t, b.begin(t, seed), seed, p.size)
 	if err != nil {
-		t.Errorf("seed %d: %v\n%s\nrepeat with: go test emurace/explore -run '^TestProofs$/^%v$' -programs 1 -seed %d", seed, err, b.texts[seed], p.sys.Arch, seed)
+		t.Errorf("seed %d, %s: %v\n%s\nrepeat with: go test emurace/explore -run '^TestProofs$/^%v$' -programs 1 -seed %d", seed, suiteOf(seed), err, b.texts[seed], p.arch, seed)
 		p.stop.Store(!p.until.IsZero())
 	}
 	p.programs.Add(1)
@@ -127,7 +134,7 @@ func (p *proofRun) compare(t *testing.T, b *proofBatch, seed uint64) {
 // tell says how far it has come.
 func (p *proofRun) tell(t *testing.T) {
 	t.Logf("%v: %d programs from seed %d on, %d of them compared, %d can come out in several ways",
-		p.sys.Arch, p.programs.Load(), p.seed, p.compared.Load(), p.several.Load())
+		p.arch, p.programs.Load(), p.seed, p.compared.Load(), p.several.Load())
 }
 
 // A search that says what can come of a program says all of it. Random programs of two
@@ -140,7 +147,7 @@ func (p *proofRun) tell(t *testing.T) {
 // -programs says how many, and -seed from which seed on. With -proofs-for it goes on for
 // so long, from a new seed, on all processors, and ends with the first difference.
 func TestProofs(t *testing.T) {
-	count, size := uint64(60), proofSize{traces: 600, schedules: 400, drawn: 40}
+	count, size := uint64(150), proofSize{traces: 600, schedules: 400, drawn: 40}
 	if testing.Short() {
 		count, size.schedules = batchSize, 100
 	}
@@ -154,7 +161,7 @@ func TestProofs(t *testing.T) {
 		if *proofsFor > 0 {
 			usual = 0
 		}
-		p := &proofRun{sys: sys, size: size, seed: testseed.Of(t, usual), count: count, stop: &stop}
+		p := &proofRun{arch: sys.Arch, size: size, seed: testseed.Of(t, usual), count: count, stop: &stop}
 		if *proofsFor > 0 {
 			p.count, p.until = 0, time.Now().Add(*proofsFor)
 			workers = max(1, runtime.GOMAXPROCS(0)/2) // the other architecture has as many
