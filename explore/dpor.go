@@ -354,6 +354,7 @@ func (d *subtree) over(o scenario.Outcome) error {
 	}
 	d.reverseLockedOut()
 	d.total.Schedules++
+	rests := d.total.note(d.s, o)
 	d.total.Endless = d.total.Endless || o.Kind == scenario.Livelock
 	found := error(nil)
 	if o.Failed() || d.inspect != nil {
@@ -368,7 +369,7 @@ func (d *subtree) over(o scenario.Outcome) error {
 				schedule = append(schedule, scenario.Slice{Thread: t})
 			}
 		}
-		failed, err := d.total.judge(o, schedule, -1, d.inspect)
+		failed, err := d.total.judge(o, schedule, -1, d.inspect, rests)
 		if err != nil {
 			return err
 		}

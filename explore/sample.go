@@ -411,10 +411,11 @@ func (p *sampler) judge(r *run) (*Result, error) {
 		return nil, errors.New("sample: a schedule has ended before the race")
 	}
 	result := &Result{Schedules: 1, Instructions: r.instructions}
+	rests := result.note(r.s, o)
 	if !o.Failed() && p.Inspect == nil {
 		return result, nil
 	}
-	_, err := result.judge(o, r.schedule.ToEnd(), -1, p.Inspect)
+	_, err := result.judge(o, r.schedule.ToEnd(), -1, p.Inspect, rests)
 	return result, err
 }
 

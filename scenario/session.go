@@ -46,8 +46,10 @@ type racer struct {
 	done          bool
 	call          Call // the last one begun
 	results       []uint64
-	lock          lockWait
-	text, textEnd uint64 // what is left of the static data for its strings
+	lock          uint64   // the abstract lock that it would try in vain to take, 0 for none
+	holds         []uint64 // abstract locks that it has taken
+	next          *Event   // what it does next, as far as known; only with abstract locks
+	text, textEnd uint64   // what is left of the static data for its strings
 }
 
 // textArea is how many bytes of static data a thread has for its strings. Each
@@ -119,6 +121,9 @@ func (p *Plan) check() error {
 	if len(p.Threads) == 0 {
 		return fmt.Errorf("scenario: no threads race")
 	}
+	if err := p.checkEndings(); err != nil {
+		return err
+	}
 	made := len(p.Threads)
 	if !slices.ContainsFunc(p.Threads, func(t Thread) bool { return t.Name == Main }) {
 		made++ // the process's first thread is there all the same
@@ -146,11 +151,13 @@ func CheckThreadName(name string) error {
 	if name == ClockName {
 		return fmt.Errorf("the name %q is that of who moves the clock on", name)
 	}
-	if strings.ContainsFunc(name, func(c rune) bool { return unicode.IsSpace(c) || !unicode.IsPrint(c) }) {
+	if strings.ContainsFunc(name, func(c rune) bool { return unicode.IsSpace(c) || unprintable(c) }) {
 		return fmt.Errorf("the name %q is not one printable word", name)
 	}
 	return nil
 }
+
+func unprintable(c rune) bool { return !unicode.IsPrint(c) }
 
 // Close frees the machine.
 func (s *Session) Close() { s.M.Close() }
@@ -273,7 +280,7 @@ func (s *Session) Results(i int) []uint64 {
 // Outcome is how the race came out, once it is over.
 func (s *Session) Outcome() (Outcome, bool) {
 	if end := s.M.End(); end != nil {
-		return outcomeOf(end, s.RacingThread(end.Thread)), true
+		return s.ended(end), true
 	}
 	if s.verdict != nil {
 		return *s.verdict, true
@@ -476,7 +483,10 @@ func (k *Mark) Rewind() error {
 func (k *Mark) Drop() { k.m.Drop() }
 
 // Restart goes back to the start of the race.
-func (s *Session) Restart() error { return s.start.Rewind() }
+func (s *Session) Restart() error {
+	s.adoptLocks()
+	return s.start.Rewind()
+}
 
 // StartLog is the length of the access log at the start of the race.
 func (s *Session) StartLog() int { return s.start.m.LogLen() }

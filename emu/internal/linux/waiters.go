@@ -109,3 +109,13 @@ func (q waiters) rouse(i int, value uint64) error {
 	s.Tasks[t].Status = Runnable
 	return q.k.Threads.SetResult(t, value)
 }
+
+// Rouse ends a thread's wait as a wake-up of its word would. It returns false when the
+// thread waits for none.
+func (k *Kernel) Rouse(thread int) (bool, error) {
+	i := slices.IndexFunc(k.s.Waiters, func(w Waiter) bool { return w.Thread == thread && !w.Sleeps })
+	if i < 0 {
+		return false, nil
+	}
+	return true, k.waiters(&Result{thread: thread}).rouse(i, 0)
+}
