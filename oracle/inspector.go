@@ -14,7 +14,9 @@ import (
 )
 
 // Kinds lists what can be asked for.
-func Kinds() []scenario.Kind { return []scenario.Kind{UseAfterFree, OutOfBounds, DataRace} }
+func Kinds() []scenario.Kind {
+	return []scenario.Kind{UseAfterFree, DoubleFree, InvalidFree, OutOfBounds, DataRace}
+}
 
 // ParseKind reads the name of a kind.
 func ParseKind(name string) (scenario.Kind, error) {
@@ -35,6 +37,8 @@ type Inspector struct {
 	detect  []scenario.Kind
 	explain bool
 	heap    *heap.Heap // when the race begins
+	own     heap.Code
+	early   []emu.Mapping // see mayHoldBlocks
 
 	calls  []emu.CallEvent
 	origin map[origin]*Call // of calls, when they are to be explained
@@ -72,6 +76,7 @@ func newInspector(start Starter, explain bool, detect []scenario.Kind) (*Inspect
 	}
 	s, err := start(func(m *emu.Machine) error {
 		m.System().LoadDebug() // for the names of functions
+		p.own, p.early = heap.Own(m), mayHoldBlocks(m)
 		return heap.Trace(m, func(c emu.CallEvent) { p.note(m, c) })
 	})
 	if err != nil {
@@ -106,7 +111,7 @@ func (p *Inspector) run(schedule scenario.Schedule) (*run, error) {
 		return nil, err
 	}
 	p.calls = nil
-	r := &run{arch: s.M.Arch(), threads: len(s.M.Threads()), order: p.order, text: p.readsStrings}
+	r := &run{arch: s.M.Arch(), threads: len(s.M.Threads()), order: p.order, text: p.readsStrings, own: p.own.Has, early: p.isEarly}
 	for i, sl := range schedule {
 		if sl.Thread < 0 || sl.Thread >= len(s.Plan.Threads) {
 			return nil, fmt.Errorf("inspect: slice %d: no thread %d", i+1, sl.Thread)
@@ -150,7 +155,7 @@ func (p *Inspector) look(schedule scenario.Schedule) (found, error) {
 	if err != nil {
 		return f, err
 	}
-	if p.wants(UseAfterFree) || p.wants(OutOfBounds) {
+	if slices.ContainsFunc(Kinds(), func(k scenario.Kind) bool { return k != DataRace && p.wants(k) }) {
 		for _, m := range findMisuses(r, p.heap.Clone()) {
 			if p.wants(m.kind) {
 				f.misuses = append(f.misuses, m)
@@ -163,7 +168,12 @@ func (p *Inspector) look(schedule scenario.Schedule) (found, error) {
 	return f, nil
 }
 
-func (p *Inspector) wants(k scenario.Kind) bool { return slices.Contains(p.detect, k) }
+// wants tells whether problems of a kind are looked for. To free what was freed, or
+// what never was a block, is to use it after that: who asks for the one kind is told
+// of the others.
+func (p *Inspector) wants(k scenario.Kind) bool {
+	return slices.Contains(p.detect, k) || (k == DoubleFree || k == InvalidFree) && slices.Contains(p.detect, UseAfterFree)
+}
 
 // Inspect repeats a run and returns what is wrong with it, in the order in which
 // it happened, first the uses of memory and then the races. How the run ended is

@@ -12,6 +12,8 @@ import (
 // Kinds of what an inspection finds.
 const (
 	UseAfterFree scenario.Kind = "use-after-free" // an access to a block that was freed
+	DoubleFree   scenario.Kind = "double-free"    // a block that was freed is freed or resized
+	InvalidFree  scenario.Kind = "invalid-free"   // so is what is no block
 	OutOfBounds  scenario.Kind = "out-of-bounds"  // an access to the heap that is in no block
 	DataRace     scenario.Kind = "data-race"
 )
@@ -34,8 +36,9 @@ func accessOf(e *emu.LogEntry) access {
 type misuse struct {
 	kind scenario.Kind
 	access
-	block *heap.Piece // the freed one, or the one that the access missed; nil when there is none near
-	count uint64      // accesses of this instruction
+	block *heap.Piece    // the freed one, or the one that the access missed; nil when there is none near
+	free  *emu.CallEvent // set when the access is a call that frees or resizes
+	count uint64         // accesses of this instruction
 }
 
 // How far string functions read beyond a block: they take up to four vectors of
@@ -78,7 +81,24 @@ func findMisuses(r *run, h *heap.Heap) []*misuse {
 	return m.found
 }
 
-func (m *misuses) called(c *emu.CallEvent) { m.heap.Apply(c) }
+// called carries out a call. One that frees what it must not is a misuse at its
+// beginning.
+func (m *misuses) called(c *emu.CallEvent) {
+	ch := m.heap.Apply(c)
+	kind := DoubleFree
+	switch ch.Misuse {
+	case heap.Proper:
+		return
+	case heap.NoBlock:
+		if kind = InvalidFree; ch.Block == nil && m.early != nil && m.early(c.Args[0]) {
+			return
+		}
+	}
+	m.add(&misuse{
+		kind: kind, block: ch.Block, free: c,
+		access: access{thread: c.Thread, step: c.Step, pc: c.Caller, addr: c.Args[0], size: 1, write: true},
+	})
+}
 
 func (m *misuses) woke(wake) {}
 

@@ -61,7 +61,7 @@ func Explain(start Starter, schedule scenario.Schedule, detect ...scenario.Kind)
 	var list []Report
 	for _, m := range f.misuses {
 		r := Report{Problem: Problem{m.kind, p.siteOf(m.access), m.count}, Block: p.block(m.block)}
-		if err := p.describe(h, &r, m.access, m.access, nil, nil); err != nil {
+		if err := p.describe(h, &r, m.access, m.access, m.free, m.free); err != nil {
 			return nil, err
 		}
 		r.Accesses = r.Accesses[:1]

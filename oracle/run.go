@@ -15,6 +15,8 @@ type run struct {
 	pointer []uint64 // the threads' thread pointers
 	order   func(pc uint64) ordering
 	text    func(pc uint64) bool // whether the code is one of the string functions
+	own     func(pc uint64) bool // whether it is the allocator's
+	early   func(p uint64) bool  // whether a block may have been there from before calls were traced
 }
 
 // wake is a futex wake.
@@ -37,13 +39,13 @@ func moment(c *emu.CallEvent) uint64 {
 type walker struct {
 	*run
 	inside []bool
-	open   []emu.CallEvent // of each thread, the outermost call that it is in
+	depth  []int // of each thread inside, that of the call that has led there
 
 	call, wake int
 }
 
 func newWalker(r *run) *walker {
-	return &walker{run: r, inside: make([]bool, r.threads), open: make([]emu.CallEvent, r.threads)}
+	return &walker{run: r, inside: make([]bool, r.threads), depth: make([]int, r.threads)}
 }
 
 // visitor is told what happens, in order.
@@ -61,7 +63,7 @@ func (w *walker) walk(v visitor) {
 	for i := range w.log {
 		a := &w.log[i]
 		w.before(a.Step, v)
-		if !w.inside[a.Thread] {
+		if !w.inside[a.Thread] && !(w.own != nil && w.own(a.PC)) {
 			v.access(i, a)
 		}
 	}
@@ -73,13 +75,23 @@ func (w *walker) walk(v visitor) {
 func (w *walker) before(step uint64, v visitor) {
 	for ; w.call < len(w.calls) && moment(&w.calls[w.call]) < step; w.call++ {
 		c := &w.calls[w.call]
-		if c.Depth != 0 {
-			continue
+		w.follow(c)
+		if c.Depth == 0 {
+			v.called(c)
 		}
-		w.inside[c.Thread] = !c.Returned
-		v.called(c)
 	}
 	for ; w.wake < len(w.wakes) && w.wakes[w.wake].step < step; w.wake++ {
 		v.woke(w.wakes[w.wake])
+	}
+}
+
+// follow notes where a call leads into the allocator or out of it.
+func (w *walker) follow(c *emu.CallEvent) {
+	t := c.Thread
+	switch {
+	case !c.Returned && (!w.inside[t] || c.Depth <= w.depth[t]):
+		w.inside[t], w.depth[t] = true, c.Depth
+	case c.Returned && c.Depth <= w.depth[t]:
+		w.inside[t] = false
 	}
 }
