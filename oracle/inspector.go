@@ -39,8 +39,10 @@ type Inspector struct {
 	heap    *heap.Heap // when the race begins
 	own     heap.Code
 	early   []emu.Mapping // see mayHoldBlocks
+	numbers []uint64      // of the threads
 
 	calls  []emu.CallEvent
+	fences []fence
 	origin map[origin]*Call // of calls, when they are to be explained
 
 	orders  map[uint64]ordering
@@ -83,7 +85,17 @@ func newInspector(start Starter, explain bool, detect []scenario.Kind) (*Inspect
 		return nil, err
 	}
 	p.s = s
+	for t := range s.M.Threads() {
+		number, _ := s.M.TID(t)
+		p.numbers = append(p.numbers, uint64(number))
+	}
 	s.M.WantEvents(true) // to be told who wakes whom
+	if p.wants(DataRace) {
+		if err := p.traceFences(); err != nil {
+			p.Close()
+			return nil, err
+		}
+	}
 	p.heap = heap.New(s.M.System().Libc)
 	for i := range p.calls {
 		if p.calls[i].Depth == 0 {
@@ -110,8 +122,8 @@ func (p *Inspector) run(schedule scenario.Schedule) (*run, error) {
 	if err := s.Restart(); err != nil {
 		return nil, err
 	}
-	p.calls = nil
-	r := &run{arch: s.M.Arch(), threads: len(s.M.Threads()), order: p.order, text: p.readsStrings, own: p.own.Has, early: p.isEarly}
+	p.calls, p.fences = nil, nil
+	r := &run{arch: s.M.Arch(), threads: len(s.M.Threads()), numbers: p.numbers, order: p.order, text: p.readsStrings, own: p.own.Has, early: p.isEarly}
 	for i, sl := range schedule {
 		if sl.Thread < 0 || sl.Thread >= len(s.Plan.Threads) {
 			return nil, fmt.Errorf("inspect: slice %d: no thread %d", i+1, sl.Thread)
@@ -139,7 +151,7 @@ func (p *Inspector) run(schedule scenario.Schedule) (*run, error) {
 		v, _ := s.M.Register(t, name) // of a thread that is gone, none
 		r.pointer = append(r.pointer, v)
 	}
-	r.log, r.calls = s.M.Log()[s.StartLog():], p.calls
+	r.log, r.calls, r.fences = s.M.Log()[s.StartLog():], p.calls, p.fences
 	return r, nil
 }
 

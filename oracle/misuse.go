@@ -102,6 +102,8 @@ func (m *misuses) called(c *emu.CallEvent) {
 
 func (m *misuses) woke(wake) {}
 
+func (m *misuses) fenced(fence) {}
+
 func (m *misuses) access(_ int, e *emu.LogEntry) {
 	v := &m.visits[e.Thread]
 	reading := e.Kind == emu.LogRead && m.text(e.PC)

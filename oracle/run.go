@@ -12,7 +12,9 @@ type run struct {
 	log     []emu.LogEntry
 	calls   []emu.CallEvent // of the allocating functions
 	wakes   []wake
+	fences  []fence
 	pointer []uint64 // the threads' thread pointers
+	numbers []uint64 // and their numbers, as gettid tells them
 	order   func(pc uint64) ordering
 	text    func(pc uint64) bool // whether the code is one of the string functions
 	own     func(pc uint64) bool // whether it is the allocator's
@@ -41,7 +43,7 @@ type walker struct {
 	inside []bool
 	depth  []int // of each thread inside, that of the call that has led there
 
-	call, wake int
+	call, wake, fence int // how many of each are done with
 }
 
 func newWalker(r *run) *walker {
@@ -56,6 +58,7 @@ type visitor interface {
 	// does, or that frees, its beginning.
 	called(c *emu.CallEvent)
 	woke(w wake)
+	fenced(f fence)
 }
 
 // walk goes through all of the run.
@@ -70,18 +73,40 @@ func (w *walker) walk(v visitor) {
 	w.before(^uint64(0), v)
 }
 
-// before handles calls and wakes up to the instruction of a step. Calls and wakes
-// of one moment touch different things, so their order does not matter.
+// before handles calls, wakes and fences up to the instruction of a step, in order.
+// Calls and wakes of one moment touch different things, so their order does not
+// matter.
 func (w *walker) before(step uint64, v visitor) {
-	for ; w.call < len(w.calls) && moment(&w.calls[w.call]) < step; w.call++ {
-		c := &w.calls[w.call]
-		w.follow(c)
-		if c.Depth == 0 {
-			v.called(c)
+	for {
+		call, wake, fence := ^uint64(0), ^uint64(0), ^uint64(0)
+		if w.call < len(w.calls) {
+			call = moment(&w.calls[w.call])
 		}
-	}
-	for ; w.wake < len(w.wakes) && w.wakes[w.wake].step < step; w.wake++ {
-		v.woke(w.wakes[w.wake])
+		if w.wake < len(w.wakes) {
+			wake = w.wakes[w.wake].step
+		}
+		if w.fence < len(w.fences) {
+			fence = w.fences[w.fence].step
+		}
+		switch at := min(call, wake, fence); {
+		case at >= step || at == ^uint64(0):
+			return
+		case at == call:
+			c := &w.calls[w.call]
+			w.call++
+			w.follow(c)
+			if c.Depth == 0 {
+				v.called(c)
+			}
+		case at == wake:
+			w.wake++
+			v.woke(w.wakes[w.wake-1])
+		default:
+			w.fence++
+			if f := w.fences[w.fence-1]; !w.inside[f.thread] {
+				v.fenced(f)
+			}
+		}
 	}
 }
 
