@@ -1,6 +1,7 @@
 package oracle
 
 import (
+	"crypto/sha256"
 	"fmt"
 	"path"
 	"slices"
@@ -47,6 +48,7 @@ type Inspector struct {
 
 	orders  map[uint64]ordering
 	strings map[uint64]bool
+	trials  map[[sha256.Size]byte]bool // what trials have shown; see ending
 }
 
 // origin names a call by its first instruction.
@@ -75,6 +77,7 @@ func newInspector(start Starter, explain bool, detect []scenario.Kind) (*Inspect
 	p := &Inspector{
 		detect: detect, explain: explain,
 		origin: map[origin]*Call{}, orders: map[uint64]ordering{}, strings: map[uint64]bool{},
+		trials: map[[sha256.Size]byte]bool{},
 	}
 	s, err := start(func(m *emu.Machine) error {
 		m.System().LoadDebug() // for the names of functions
@@ -123,7 +126,7 @@ func (p *Inspector) run(schedule scenario.Schedule) (*run, error) {
 		return nil, err
 	}
 	p.calls, p.fences = nil, nil
-	r := &run{arch: s.M.Arch(), threads: len(s.M.Threads()), numbers: p.numbers, order: p.order, text: p.readsStrings, own: p.own.Has, early: p.isEarly}
+	r := &run{arch: s.M.Arch(), threads: len(s.M.Threads()), numbers: p.numbers, order: p.order, text: p.readsStrings, libc: p.inLibc, own: p.own.Has, early: p.isEarly}
 	for i, sl := range schedule {
 		if sl.Thread < 0 || sl.Thread >= len(s.Plan.Threads) {
 			return nil, fmt.Errorf("inspect: slice %d: no thread %d", i+1, sl.Thread)
@@ -168,7 +171,11 @@ func (p *Inspector) look(schedule scenario.Schedule) (found, error) {
 		return f, err
 	}
 	if slices.ContainsFunc(Kinds(), func(k scenario.Kind) bool { return k != DataRace && p.wants(k) }) {
-		for _, m := range findMisuses(r, p.heap.Clone()) {
+		misuses, err := findMisuses(r, p.heap.Clone(), func(doubts []doubt) ([]*misuse, error) { return p.try(schedule, doubts) })
+		if err != nil {
+			return f, err
+		}
+		for _, m := range misuses {
 			if p.wants(m.kind) {
 				f.misuses = append(f.misuses, m)
 			}
@@ -231,18 +238,30 @@ func (p *Inspector) order(pc uint64) ordering {
 
 // readers are beginnings of the names of functions that look for the end of a
 // string, or for a byte, more than one at a time.
-var readers = []string{"str", "stp", "wcs", "memchr", "memrchr", "memcmp", "rawmemchr", "wmemchr", "wmemcmp", "index", "rindex"}
+var readers = []string{"str", "stp", "wcs", "wcp", "memchr", "memrchr", "memcmp", "memccpy", "rawmemchr", "wmemchr", "wmemcmp", "index", "rindex", "bcmp"}
+
+// aliases are what names of a libc begin with that stand for others inside of it.
+var aliases = []string{"GI_", "libc_", "new_", "old_", "rtld_"}
 
 func (p *Inspector) readsStrings(pc uint64) bool {
 	is, ok := p.strings[pc]
 	if !ok {
 		name, _, named := p.s.M.Symbol(pc)
 		name = strings.TrimLeft(name, "_")
-		mod, found := p.s.M.Module(pc)
-		libc, _ := p.s.M.Libc()
+		for _, alias := range aliases {
+			name = strings.TrimLeft(strings.TrimPrefix(name, alias), "_")
+		}
 		// Without debug files a libc's own variants of them have no names.
-		is = !named && found && mod == libc || slices.ContainsFunc(readers, func(r string) bool { return strings.HasPrefix(name, r) })
+		is = !named && p.inLibc(pc) || slices.ContainsFunc(readers, func(r string) bool { return strings.HasPrefix(name, r) })
 		p.strings[pc] = is
 	}
 	return is
+}
+
+// inLibc tells whether the code at pc is the libc's or its dynamic linker's.
+func (p *Inspector) inLibc(pc uint64) bool {
+	mod, found := p.s.M.Module(pc)
+	libc, _ := p.s.M.Libc()
+	linker, _ := p.s.M.Linker()
+	return found && (mod == libc || mod == linker)
 }

@@ -17,6 +17,7 @@ type run struct {
 	numbers []uint64 // and their numbers, as gettid tells them
 	order   func(pc uint64) ordering
 	text    func(pc uint64) bool // whether the code is one of the string functions
+	libc    func(pc uint64) bool // whether it is a libc's, or of its dynamic linker
 	own     func(pc uint64) bool // whether it is the allocator's
 	early   func(p uint64) bool  // whether a block may have been there from before calls were traced
 }
