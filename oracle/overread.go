@@ -157,7 +157,11 @@ func (p *Inspector) trial(d doubt) (ran uint64, harmless bool, err error) {
 	if err != nil {
 		return 0, false, err
 	}
-	was, err := p.finish(d, maxTrial)
+	var back uint64
+	if stack := replay.Stack(p.s.M, d.thread); len(stack) > 1 {
+		back = stack[1]
+	}
+	was, err := p.finish(d, back, maxTrial)
 	if err != nil {
 		return 0, false, err
 	}
@@ -175,7 +179,7 @@ func (p *Inspector) trial(d doubt) (ran uint64, harmless bool, err error) {
 		if err := p.put(d.thread, slices.Sorted(maps.Keys(was.misread)), f); err != nil {
 			return 0, false, err
 		}
-		now, err := p.finish(d, 2*was.ran+64) // what takes longer reads more
+		now, err := p.finish(d, back, 2*was.ran+64) // what takes longer reads more
 		if err != nil {
 			return 0, false, err
 		}
@@ -207,9 +211,9 @@ func (p *Inspector) put(thread int, addrs []uint64, f fill) error {
 	return nil
 }
 
-// finish runs the function that a thread is in to its end, while the others stand, for
-// at most so many instructions.
-func (p *Inspector) finish(d doubt, most uint64) (ending, error) {
+// finish runs the function that a thread is in to its end, up to where it returns to,
+// while the others stand, for at most so many instructions.
+func (p *Inspector) finish(d doubt, back, most uint64) (ending, error) {
 	m := p.s.M
 	e := ending{written: map[uint64]byte{}, misread: map[uint64]bool{}}
 	result := "x0"
@@ -217,10 +221,6 @@ func (p *Inspector) finish(d doubt, most uint64) (ending, error) {
 		result = "rax"
 	}
 	from, _ := m.StackPointer(d.thread)
-	var back uint64
-	if stack := replay.Stack(m, d.thread); len(stack) > 1 {
-		back = stack[1]
-	}
 	log, first := len(m.Log()), m.Steps()
 	key := sha256.New()
 	regs, err := m.Registers(d.thread)
@@ -230,21 +230,8 @@ func (p *Inspector) finish(d doubt, most uint64) (ending, error) {
 	for _, r := range regs {
 		key.Write(r.Value) // a hash never fails to write
 	}
-	for !e.returned && m.Steps()-first < most {
-		stop, err := m.Run(d.thread, 1)
-		if err != nil {
-			return e, err
-		}
-		if stop.Kind != emu.Budget && stop.Kind != emu.Returned {
-			return e, nil // it waits, or ends the process
-		}
-		pc, err := m.PC(d.thread)
-		if err != nil {
-			return e, err
-		}
-		sp, _ := m.StackPointer(d.thread)
-		// Without unwind tables it is where the code of other functions begins.
-		e.returned = stop.Kind == emu.Returned || sp >= from && (pc == back || back == 0 && !p.readsStrings(pc))
+	if e.returned, err = p.runBack(d.thread, back, from, most); err != nil {
+		return e, err
 	}
 	e.ran = m.Steps() - first
 	e.result, _ = m.Register(d.thread, result)
@@ -266,4 +253,43 @@ func (p *Inspector) finish(d doubt, most uint64) (ending, error) {
 	}
 	e.key = [sha256.Size]byte(key.Sum(nil))
 	return e, nil
+}
+
+// runBack runs a thread until its function has returned to an address, with the stack
+// pointer no lower than it was; without one, as there are no unwind tables, until it
+// comes to code of other functions. It returns false when it does not come there.
+func (p *Inspector) runBack(thread int, back, stack, most uint64) (bool, error) {
+	m := p.s.M
+	if back != 0 {
+		if err := m.StopAt(back); err != nil {
+			return false, err
+		}
+		defer m.StopAt() // of no addresses: it cannot fail
+	}
+	for first := m.Steps(); m.Steps()-first < most; {
+		n := most - (m.Steps() - first)
+		if back == 0 {
+			n = 1
+		}
+		stop, err := m.Run(thread, n)
+		switch {
+		case err != nil:
+			return false, err
+		case stop.Kind == emu.Returned:
+			return true, nil
+		case stop.Kind != emu.Budget && stop.Kind != emu.AtStop:
+			return false, nil // it waits, or ends the process
+		}
+		pc, err := m.PC(thread)
+		if err != nil {
+			return false, err
+		}
+		if sp, _ := m.StackPointer(thread); sp >= stack && (pc == back || back == 0 && !p.readsStrings(pc)) {
+			return true, nil
+		}
+		if stop.Kind == emu.AtStop {
+			return false, nil // of another call of the same function
+		}
+	}
+	return false, nil
 }

@@ -161,7 +161,7 @@ func TestStringsBeyondBlocks(t *testing.T) {
 				seen += p.Count
 			}
 		}
-		if seen != uint64(len(places)) {
+		if seen < uint64(len(places)) {
 			t.Errorf("%d of %d are seen", seen, len(places))
 		}
 	})
