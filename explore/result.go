@@ -27,14 +27,22 @@ type Result struct {
 	// Endless tells of DPOR that a run was cut off at the instruction limit, as a
 	// livelock. What would come after that was not covered, so that the search is
 	// not complete.
-	Endless      bool   `json:",omitempty"`
-	Restarts     int    // searches begun anew because more bytes were shared than known
+	Endless  bool `json:",omitempty"`
+	Restarts int  // searches begun anew because more bytes were shared than known
+	// RawLocks is how many words look like locks but were left raw with abstract
+	// locks, because something is done with them that is not done with locks.
+	RawLocks     int    `json:",omitempty"`
 	Instructions uint64 // run in all, those of rewound prefixes once
 	// Pairs is how many pairs of a write and a read that sees it fuzz has come
 	// to know, and Corpus how many abstract schedules it makes others of.
 	Pairs    int `json:",omitempty"`
 	Corpus   int `json:",omitempty"`
 	Findings []Finding
+	// Ended are the ways in which processes ended that the scenario says are right.
+	Ended []Ended `json:",omitempty"`
+	// Doubts are why nothing is said to be proved, and why schedules that seem to fail are
+	// not among the Failing.
+	Doubts []Doubt `json:",omitempty"`
 }
 
 // Finding is a way to fail, with the first schedule that does so.
@@ -90,6 +98,12 @@ func (r *Result) merge(next *Result) {
 		failing := r.Failing
 		r.add(f)
 		r.Failing = failing
+	}
+	for _, e := range next.Ended {
+		r.addEnded(e)
+	}
+	for _, d := range next.Doubts {
+		r.addDoubt(d)
 	}
 	r.Failing += next.Failing
 	r.Blocked += next.Blocked

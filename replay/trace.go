@@ -36,8 +36,11 @@ type Trace struct {
 	// Modules are the libraries in the process when the race begins, and then those
 	// that the race loads. In traces of before that was noted they are the ones that
 	// were there when the race was over.
-	Modules  []File   `json:"modules"`
-	Seed     uint64   `json:"seed"`
+	Modules []File `json:"modules"`
+	Seed    uint64 `json:"seed"`
+	// BindNow is that of the plan. In traces from before there was a choice it is
+	// missing: ld.so then found functions when they were first called.
+	BindNow  bool     `json:"bind_now,omitempty"`
 	Schedule []string `json:"schedule"` // as scenario.Slice.Text writes it
 	Outcome  Outcome  `json:"outcome"`
 	Steps    uint64   `json:"steps"`  // instructions from the race's start
@@ -81,13 +84,15 @@ type Outcome struct {
 	Signal  int           `json:"signal,omitempty"`
 	Code    *int          `json:"code,omitempty"`   // of an exit
 	Detail  string        `json:"detail,omitempty"` // of an exception, and what a check has said
+	// Expected tells that the scenario says that this ending is right.
+	Expected bool `json:"expected,omitempty"`
 }
 
 func hex(v uint64) string { return "0x" + strconv.FormatUint(v, 16) }
 
 // outcomeText writes an outcome with the names of its session.
 func outcomeText(o scenario.Outcome, names []string) Outcome {
-	t := Outcome{Kind: o.Kind, Detail: o.Message}
+	t := Outcome{Kind: o.Kind, Detail: o.Message, Expected: o.Expected}
 	if o.Thread >= 0 {
 		t.Thread = names[o.Thread]
 	}
@@ -140,7 +145,7 @@ func Record(s *scenario.Session, r Recipe, schedule scenario.Schedule) (*Trace, 
 	}
 	t := &Trace{
 		Format: FormatVersion, Scenario: r.Scenario.Name, Settings: r.Scenario.Settings(r.Values), Script: r.Scenario.Source,
-		Arch: r.Arch.String(), Seed: r.Seed, Schedule: schedule.Texts(s.Names()),
+		Arch: r.Arch.String(), Seed: r.Seed, BindNow: s.Plan.BindNow, Schedule: schedule.Texts(s.Names()),
 		Outcome: outcomeText(outcome, s.Names()), Steps: s.Steps(), Digest: digest,
 		Modules: slices.Concat(files, loaded),
 	}
@@ -285,7 +290,7 @@ func (t *Trace) check() error {
 		missing = "arch"
 	case t.Libc.SHA256 == "":
 		missing = "libc.sha256"
-	case len(t.Schedule) == 0:
+	case t.Schedule == nil || len(t.Schedule) == 0 && t.Steps > 0: // only of a race that is over at once it is empty
 		missing = "schedule"
 	case t.Outcome.Kind == "":
 		missing = "outcome.kind"

@@ -86,6 +86,7 @@ func (s *Session) uses(o emu.Object) {
 
 // sawShared notes which bytes that a check after a call has read are shared.
 func (s *Session) sawShared(i int, addr, size uint64) {
+	s.lookedAt(addr, size)
 	if i < 0 {
 		return
 	}
@@ -105,6 +106,9 @@ func (s *Session) judge() error {
 		}
 	}
 	s.verdict = &Outcome{Kind: OK, Thread: -1}
+	if s.Plan.MustEnd {
+		return s.fault(-1, s.Plan.endless())
+	}
 	if s.Plan.Check == nil {
 		return nil
 	}

@@ -45,8 +45,10 @@ type racer struct {
 	done          bool
 	call          Call // the last one begun
 	results       []uint64
-	lock          lockWait
-	text, textEnd uint64 // what is left of the static data for its strings
+	lock          uint64   // the abstract lock that it would try in vain to take, 0 for none
+	holds         []uint64 // abstract locks that it has taken
+	next          *Event   // what it does next, as far as known; only with abstract locks
+	text, textEnd uint64   // what is left of the static data for its strings
 }
 
 // textArea is how many bytes of static data a thread has for its strings. Each
@@ -96,7 +98,7 @@ func (s *Session) startOn(sys *emu.System, plan *Plan, seed uint64, prepare func
 	if err := plan.check(); err != nil {
 		return nil, err
 	}
-	m, err := emu.New(emu.Options{System: sys, Env: plan.Env, Libs: plan.Libs, Files: plan.Files, Seed: seed})
+	m, err := emu.New(emu.Options{System: sys, Env: plan.Env, BindNow: plan.BindNow, Libs: plan.Libs, Files: plan.Files, Seed: seed})
 	if err != nil {
 		return nil, err
 	}
@@ -117,6 +119,9 @@ func (s *Session) startOn(sys *emu.System, plan *Plan, seed uint64, prepare func
 func (p *Plan) check() error {
 	if len(p.Threads) == 0 {
 		return fmt.Errorf("scenario: no threads race")
+	}
+	if err := p.checkEndings(); err != nil {
+		return err
 	}
 	made := len(p.Threads)
 	if !slices.ContainsFunc(p.Threads, func(t Thread) bool { return t.Name == Main }) {
@@ -142,11 +147,13 @@ func CheckThreadName(name string) error {
 	if name == "" {
 		return errors.New("the name is empty")
 	}
-	if strings.ContainsFunc(name, func(c rune) bool { return unicode.IsSpace(c) || !unicode.IsPrint(c) }) {
+	if strings.ContainsFunc(name, func(c rune) bool { return unicode.IsSpace(c) || unprintable(c) }) {
 		return fmt.Errorf("the name %q is not one printable word", name)
 	}
 	return nil
 }
+
+func unprintable(c rune) bool { return !unicode.IsPrint(c) }
 
 // Close frees the machine.
 func (s *Session) Close() { s.M.Close() }
@@ -175,7 +182,13 @@ func (s *Session) setUp() error {
 			return fmt.Errorf("setup: %w", err)
 		}
 	}
+	for _, r := range s.threads {
+		s.M.ForgetCall(r.machine)
+	}
 	for i := range s.threads {
+		if s.verdict != nil {
+			break // a thread before this one has found a fault
+		}
 		if err := s.advance(i); err != nil {
 			return err
 		}
@@ -249,7 +262,7 @@ func (s *Session) Results(i int) []uint64 { return s.threads[i].results }
 // Outcome is how the race came out, once it is over.
 func (s *Session) Outcome() (Outcome, bool) {
 	if end := s.M.End(); end != nil {
-		return outcomeOf(end, s.RacingThread(end.Thread)), true
+		return s.ended(end), true
 	}
 	if s.verdict != nil {
 		return *s.verdict, true
@@ -465,7 +478,10 @@ func (k *Mark) Rewind() error {
 func (k *Mark) Drop() { k.m.Drop() }
 
 // Restart goes back to the start of the race.
-func (s *Session) Restart() error { return s.start.Rewind() }
+func (s *Session) Restart() error {
+	s.adoptLocks()
+	return s.start.Rewind()
+}
 
 // StartLog is the length of the access log at the start of the race.
 func (s *Session) StartLog() int { return s.start.m.LogLen() }

@@ -7,7 +7,6 @@ import (
 
 	"emurace/emu"
 	"emurace/replay/timeline"
-	"emurace/scenario"
 )
 
 // timelineLines draw which thread runs when, a row for each, with the moment that
@@ -93,7 +92,7 @@ func (m *Model) cells(thread, columns int) []rune {
 // fails tells whether the run ends with a failure of the thread.
 func (m *Model) fails(thread int) bool {
 	o, over := m.o.Line.Outcome()
-	return over && o.Thread == thread && o.Kind != scenario.OK
+	return over && o.Thread == thread && o.Failed()
 }
 
 // marks are the lesson's moments by their numbers, and where one stands.
@@ -152,7 +151,10 @@ func (m *Model) threadLines(i, w, h int) []string {
 	}
 	lines := []string{m.bar(fmt.Sprintf("%s%d %s: %s", mark, i+1, t.name, t.status), w, m.pane == codePane && i == m.picked)}
 	call := t.call
-	if t.status == "done" {
+	switch {
+	case t.status == "done" && t.call == "":
+		call = "it made no call"
+	case t.status == "done":
 		call = "its last call was " + t.call
 	}
 	lines = append(lines, cut(call, w))

@@ -2,6 +2,7 @@ package stage
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"go.starlark.net/starlark"
@@ -19,6 +20,7 @@ type reading struct {
 	values   map[string]starlark.Value
 	env      []string
 	tunables []string
+	lazy     bool // see lazyBinding
 	libs     []string
 	files    map[string][]byte
 	size     int // of the files
@@ -27,6 +29,8 @@ type reading struct {
 	threads  []racing
 	checks   []starlark.Callable
 	after    []starlark.Callable
+	endings  []scenario.Ending
+	mustEnd  string // where the script says that the process must end, "" when it may go on
 	data     []*static
 	symbols  []wanted // that symbol() was asked for
 }
@@ -66,13 +70,13 @@ const (
 // declared tells whether the file that has just been run declares a scenario: any
 // thread at all, or anything else that only a scenario has.
 func (r *reading) declared() bool {
-	return len(r.threads)+len(r.setup)+len(r.checks)+len(r.after)+len(r.env)+len(r.libs)+len(r.sc.Params)+len(r.data) > 0
+	return len(r.threads)+len(r.setup)+len(r.checks)+len(r.after)+len(r.env)+len(r.libs)+len(r.sc.Params)+len(r.data)+len(r.endings) > 0
 }
 
 // newPlan makes the plan of a reading.
 func (p *process) newPlan() (*scenario.Plan, error) {
 	r := p.plan
-	plan := &scenario.Plan{Env: r.environment(), Libs: r.libs, Files: r.files, Setup: p.runSetup}
+	plan := &scenario.Plan{Env: r.environment(), BindNow: !r.bindsAsTold(), Libs: r.libs, Files: r.files, Setup: p.runSetup, Endings: r.endings, MustEnd: r.mustEnd != ""}
 	for _, t := range r.threads {
 		b := &body{process: p, name: t.name, fn: t.fn}
 		p.bodies = append(p.bodies, b)
@@ -94,6 +98,12 @@ func (r *reading) environment() []string {
 		return r.env
 	}
 	return append([]string{"GLIBC_TUNABLES=" + strings.Join(r.tunables, ":")}, r.env...)
+}
+
+// bindsAsTold tells whether the file says itself when ld.so binds, by lazy_binding or by
+// the variable that ld.so looks at.
+func (r *reading) bindsAsTold() bool {
+	return r.lazy || slices.ContainsFunc(r.env, func(e string) bool { return strings.HasPrefix(e, "LD_BIND_NOW=") })
 }
 
 // wanted is a symbol to be found before the race, and where the script asks for it.
