@@ -60,6 +60,13 @@ var verdictCases = []verdictCase{
 
 	{"barrier", "what=destroy", byItself, "", "clean"},
 	{"barrier", "what=reuse", byItself, "", "clean"},
+	{"barrier", "what=destroy", "--locks abstract", "", "clean"},
+	{"barrier", "what=reuse", "--locks abstract", "", "clean"},
+	{"barrier", "what=fill", "|--locks abstract", "", "failing abort"},
+	{"barrier", "what=free", "|--locks abstract", "", "clean"},
+	{"waits", "what=mutex", "--locks abstract", "", "failing deadlock"},
+	{"waits", "what=condition", "--locks abstract", "", "failing deadlock"},
+	{"waits", "what=itself", "--locks abstract", "", "clean"},
 	{"ends", "what=exit", "", "", "clean"},
 	{"ends", "what=return", "", "", "clean"},
 	{"endings", "what=exits handlers=40", "--strategy surw --schedules 60 --seed 1 --detect use-after-free", "bookworm", "failing segv use-after-free"},
