@@ -21,6 +21,8 @@ type Event struct {
 	// Ends tells that the process ended, by a crash or otherwise. Whatever
 	// another thread would have done next depends on it.
 	Ends bool
+
+	first uint64 // the step of the instruction that matters, or of the first of two
 }
 
 // Access is a range of bytes that an event read or wrote. An atomic instruction
@@ -61,12 +63,10 @@ func (e *Event) Dependent(o *Event) bool {
 // RunEvent runs a thread up to and over its next event, or to its end. The
 // machine must want events.
 func (s *Session) RunEvent(i int) (Event, error) {
-	e, err := s.nextEvent(i)
-	if err != nil {
-		return e, err
+	if s.abstracting() {
+		return s.runAbstract(i)
 	}
-	s.lockUse(&e)
-	return e, s.findLockedOut()
+	return s.nextEvent(i)
 }
 
 func (s *Session) nextEvent(i int) (Event, error) {
@@ -78,6 +78,12 @@ func (s *Session) nextEvent(i int) (Event, error) {
 			return e, err
 		}
 		if stop.Event || len(s.seen) > 0 || len(s.used) > 0 || stop.Kind == emu.AtStop {
+			e.first = s.M.Steps()
+			if s.abstracting() {
+				if err := s.finishExclusive(&e); err != nil {
+					return e, err
+				}
+			}
 			break
 		}
 	}
@@ -105,7 +111,7 @@ func (s *Session) runOnce(e *Event, n uint64) (emu.Stop, error) {
 		}
 	}
 	if stop.Kind == emu.Waits {
-		s.learnLock(t, stop.Objects)
+		s.learnLock(t)
 	}
 	s.seen, s.used = s.seen[:0], s.used[:0]
 	if err := s.settle(e.Thread, stop.Kind); err != nil {
@@ -139,8 +145,7 @@ func (s *Session) RunPart(i int, n uint64) (Event, emu.Stop, error) {
 		return e, stop, err
 	}
 	s.noteWoken(&e, waiting)
-	s.lockUse(&e)
-	return e, stop, s.findLockedOut()
+	return e, stop, nil
 }
 
 // waiting lists the threads that wait in the kernel.
