@@ -194,8 +194,15 @@ func (o *outcome) printProblems(p *replay.Printer) {
 			}
 			p.Printf("    %s %s in %s\n      %s\n", p.Name(a.Thread), what, a.Call, p.Faint(way(a.Backtrace)))
 		}
+		if x.Outcome.Kind == oracle.InvalidFree && x.report.Block == nil {
+			p.Printf("    no block is there\n")
+		}
 		if b := x.report.Block; b != nil {
-			p.Printf("    the block: %d bytes at %s\n", b.Size, b.Address)
+			where := ""
+			if x.Outcome.Kind == oracle.InvalidFree {
+				where = fmt.Sprintf(", %d bytes before that", b.Offset)
+			}
+			p.Printf("    the block: %d bytes at %s%s\n", b.Size, b.Address, where)
 			for _, c := range []struct {
 				verb string
 				call *oracle.Call
