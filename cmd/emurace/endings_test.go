@@ -3,9 +3,14 @@ package main
 import (
 	"bytes"
 	"encoding/json"
+	"fmt"
 	"os"
 	"strings"
 	"testing"
+
+	"emurace/explore"
+	"emurace/replay"
+	"emurace/scenario"
 )
 
 // endsScenario: one thread ends the process and the other looks on, or what. declares.
@@ -243,6 +248,55 @@ thread("other", lambda t: t.call("getpid"))
 		code := doMain(t.Context(), append([]string{"emurace", "explore", "frees.star"}, strings.Fields(c.flags)...), &out, &errs)
 		if code != exitOK || strings.Contains(out.String(), "try --detect use-after-free") != c.hint {
 			t.Errorf("%s: exit code %d, %s%s", c.flags, code, &out, &errs)
+		}
+	}
+}
+
+// No search of any test has a hole.
+func init() {
+	explore.OnHole = func(f explore.Finding) { panic(fmt.Sprintf("a search has missed %v: %v", f.Outcome, f.Schedule)) }
+}
+
+// TestHoleText: a failure that the search had missed is told as one, and as a fault of
+// the search.
+func TestHoleText(t *testing.T) {
+	f := explore.Finding{Outcome: scenario.Outcome{Kind: scenario.Check, Thread: -1, Message: "lost"}, Preemptions: -1, Number: 6, Count: 1, Hole: true}
+	o := &outcome{
+		result: &explore.Result{Verdict: explore.Failing, Schedules: 6, Failing: 1, Findings: []explore.Finding{f}, SelfCheck: &explore.SelfCheck{Orders: 2, Drawn: 1}},
+		first:  &replay.Explanation{Outcome: f.Outcome, Message: "lost"}, findings: make([]replay.Finding, 1),
+	}
+	var text bytes.Buffer
+	o.printFailing(replay.NewPrinter(&text, false), "1 s")
+	for _, want := range []string{
+		"FAILING at schedule 6, 1 s: a check fails\n", "its proof has a hole. This one is of the 2 orders of the threads and 1 schedule drawn at any instruction",
+		"fault of emurace: please report it", "it said: lost",
+	} {
+		if !strings.Contains(text.String(), want) {
+			t.Errorf("no %q in\n%s", want, &text)
+		}
+	}
+}
+
+// TestResultsReadWrongly: a check that asks for what there is not is told so at the line
+// where it does, with what it may ask for.
+func TestResultsReadWrongly(t *testing.T) {
+	for body, want := range map[string]string{
+		`p.results("nobody")`:       `results: no thread "nobody", only main, worker`,
+		`p.returned("nobody")`:      `returned: no thread "nobody", only main, worker`,
+		`p.results("main")[1]`:      "out of range",
+		`p.returned("main") + None`: "unknown binary op",
+		`p.returned()`:              "returned: got 0 arguments, want 1",
+	} {
+		inProcess(t, t.Context(), "version")
+		text := "def works(t):\n    return t.call('getpid')\nthread('main', works)\nthread('worker', works)\ncheck(lambda p: " + body + ")\n"
+		if err := os.WriteFile("wrong.star", []byte(text), 0o666); err != nil {
+			t.Fatal(err)
+		}
+		var out, errs bytes.Buffer
+		code := doMain(t.Context(), []string{"emurace", "explore", "wrong.star"}, &out, &errs)
+		if code != exitUsage || !strings.HasPrefix(errs.String(), "emurace: wrong.star:5:") || !strings.Contains(errs.String(), want) ||
+			!strings.Contains(errs.String(), "\nhint: a check sees what has happened so far: ") {
+			t.Errorf("%s: exit code %d, %s%s", body, code, &out, &errs)
 		}
 	}
 }
