@@ -58,6 +58,7 @@ var lockPrograms = []lockRow{
 	home(5, true, ""),
 	home(6, true, scenario.Deadlock),
 	home(7, true, ""),
+	home(12, true, ""), // but with more threads than can be searched
 	home(8, false, ""),
 	home(10, false, ""),
 	home(11, true, ""), // everybody is woken, but from a mark that who takes it then does not renew

@@ -2,6 +2,8 @@ package scenario
 
 import (
 	"crypto/sha256"
+	"fmt"
+	"maps"
 	"slices"
 
 	"emurace/emu"
@@ -289,7 +291,7 @@ func (x *trial) tryTaking() error {
 				if err := x.set(v); err != nil {
 					return err
 				}
-				return x.inVain(maxChanges, false, false)
+				return x.inVain(maxChanges, false, false, nil)
 			})
 			if err != nil {
 				return err
@@ -311,13 +313,13 @@ func (x *trial) tryTaking() error {
 
 // inVain runs a thread that finds the lock taken, while others change the word at
 // most so many times.
-func (x *trial) inVain(changes int, changed, waited bool) error {
+func (x *trial) inVain(changes int, changed, waited bool, since *round) error {
 	for range maxActs {
 		if x.bad {
 			return nil
 		}
 		if !changed {
-			if err := x.changes(changes, waited, false); err != nil {
+			if err := x.changes(changes, waited, nil); err != nil {
 				return err
 			}
 		}
@@ -345,7 +347,15 @@ func (x *trial) inVain(changes int, changed, waited bool) error {
 				x.bad = true
 			}
 			x.wait(now)
-			return x.changes(changes, true, true)
+			r := &round{before: since, word: now}
+			if r.state, err = x.state(); err != nil {
+				return err
+			}
+			if r.remembers() {
+				x.bad = true
+				return nil
+			}
+			return x.changes(changes, true, r)
 		default:
 			x.bad = true
 			return nil
@@ -355,14 +365,48 @@ func (x *trial) inVain(changes int, changed, waited bool) error {
 	return nil
 }
 
+// round is a wait of a thread that tries in vain.
+type round struct {
+	before *round // the wait before it, if nothing but a wake-up lies between
+	word   uint32
+	state  [sha256.Size]byte
+	set    uint32 // what the word was when the wait ended
+}
+
+// remembers tells whether a thread that has been woken in vain twice, in the same way,
+// is not in the same state as after the first time. Such a thread counts, and may do
+// something else the third time, or the hundredth.
+func (r *round) remembers() bool {
+	b := r.before
+	return b != nil && b.before != nil && b.set == b.before.set && b.word == r.word && b.state != r.state
+}
+
+// state is what the thread has in its registers and what it has written.
+func (x *trial) state() (sum [sha256.Size]byte, err error) {
+	h := sha256.New()
+	regs, err := x.s.M.Registers(x.thread)
+	if err != nil {
+		return sum, err
+	}
+	for _, r := range regs {
+		h.Write(r.Value)
+	}
+	written := x.written()
+	for _, at := range slices.Sorted(maps.Keys(written)) {
+		fmt.Fprintf(h, "%x=%x;", at, written[at][1])
+	}
+	h.Sum(sum[:0])
+	return sum, nil
+}
+
 // changes goes on with the word changed in every way, the thread woken if it waits.
-func (x *trial) changes(left int, waited, rouse bool) error {
+func (x *trial) changes(left int, waited bool, wait *round) error {
 	if left == 0 {
 		return nil
 	}
 	now := x.s.word(x.word)
 	for _, v := range append([]uint32{0}, x.values...) {
-		if v == now && !rouse {
+		if v == now && wait == nil {
 			continue
 		}
 		if x.tries++; x.tries > maxTries {
@@ -373,12 +417,13 @@ func (x *trial) changes(left int, waited, rouse bool) error {
 			if err := x.set(v); err != nil {
 				return err
 			}
-			if rouse {
+			if wait != nil {
+				wait.set = v
 				if _, err := x.s.M.Rouse(x.thread); err != nil {
 					return err
 				}
 			}
-			return x.inVain(left-1, true, waited)
+			return x.inVain(left-1, true, waited, wait)
 		})
 		if err != nil {
 			return err
