@@ -63,7 +63,7 @@ func (e *Event) Dependent(o *Event) bool {
 // RunEvent runs a thread up to and over its next event, or to its end. The
 // machine must want events.
 func (s *Session) RunEvent(i int) (Event, error) {
-	if s.abstracting() {
+	if s.locks.abstract {
 		return s.runAbstract(i)
 	}
 	return s.nextEvent(i)

@@ -26,8 +26,8 @@ type lockTable struct {
 // find it taken cannot run until it is free, instead of trying, marking the
 // word and waiting in the kernel. It saves the many orders of failed tries.
 //
-// A word is first taken for a lock when a thread has been seen to wait on it in
-// the kernel after an atomic instruction of its had found it not zero, as glibc's
+// A word is first taken for a lock when a thread waits on it in the kernel, or would,
+// after an atomic instruction of its had found it not zero, as glibc's
 // lll_lock does (sysdeps/nptl/lowlevellock.h). It stays one as long as nothing is
 // done to it but what locks are for (lockUse) and as long as trying in vain makes
 // no difference (tryOut). A word that breaks these rules is left
@@ -172,10 +172,16 @@ func (s *Session) runAbstract(i int) (Event, error) {
 		return e, err
 	}
 	use := s.lockUse(&e)
-	if w, does := use.act(); w != 0 {
-		key, err := s.lockTry(i, w, does)
-		if err != nil {
-			return e, err
+	w, does := use.act()
+	if w == 0 {
+		w, does = s.mayTake(&e), actLearn
+	}
+	if w != 0 {
+		key := lockTry{word: w, does: does}
+		if does != actLearn {
+			if key, err = s.lockTry(i, w, does); err != nil {
+				return e, err
+			}
 		}
 		if !s.locks.tried[key] {
 			s.locks.tried[key] = true

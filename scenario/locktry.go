@@ -91,8 +91,11 @@ func (s *Session) tryOut(i int, w uint64, does act, step uint64) error {
 				return err
 			}
 			x.log = len(s.M.Log())
-			if does == actTake {
+			switch does {
+			case actTake:
 				return x.tryTaking()
+			case actLearn:
+				return x.tryLearning(i)
 			}
 			return x.tryHolding()
 		})
@@ -170,6 +173,9 @@ const (
 	actFree             // to 0
 	actWait             // waits for it
 	actWake             // wakes who waits for it
+
+	// actLearn, which is tried out only, is to take a word that may be a lock.
+	actLearn
 )
 
 // act runs the thread up to and over the next that it does and others can see.
@@ -258,6 +264,33 @@ func (s *Session) leadsToWait(i int, w uint64) (bool, error) {
 		}
 	}
 	return false, nil
+}
+
+// tryLearning tries out whether a word is a lock's: a thread that finds it not 0 waits.
+func (x *trial) tryLearning(i int) error {
+	taken := uint32(0)
+	err := x.back(func() error {
+		a, _, err := x.act()
+		if a == actTake {
+			taken = x.s.word(x.word)
+		}
+		return err
+	})
+	if err != nil || taken == 0 {
+		return err
+	}
+	if err := x.set(taken); err != nil {
+		return err
+	}
+	if a, _, err := x.act(); err != nil || a != actLook && a != actMark {
+		return err
+	}
+	waits, err := x.s.leadsToWait(i, x.word)
+	if waits {
+		x.s.locks.found[x.word] = true
+		x.s.locks.grown++
+	}
+	return err
 }
 
 // tryTaking tries out a taking: what if the lock had been taken?

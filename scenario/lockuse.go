@@ -128,6 +128,25 @@ func (s *Session) useOf(e *Event, log []emu.LogEntry, w uint64) wordUse {
 	return lockAgainst
 }
 
+// mayTake is the word that an event of one atomic instruction has made something else
+// than 0, if nothing is known of it: it may be a lock. It is 0 where there is none.
+func (s *Session) mayTake(e *Event) uint64 {
+	l := &s.locks
+	if len(e.Accesses) != 2 || len(e.Objects) > 0 || !e.Accesses[1].Write {
+		return 0
+	}
+	w := e.Accesses[0].Addr
+	if e.Accesses[0] != (Access{Addr: w, Size: 4}) || e.Accesses[1].Addr != w || w%4 != 0 || l.words[w] || l.found[w] || l.raw[w] {
+		return 0
+	}
+	log := s.M.Log()
+	a := log[len(log)-1]
+	if a.Step != e.first || a.Addr != w || a.Kind != emu.LogWrite || uint32(a.Old) != 0 || s.M.StoreExclusive(a.PC) {
+		return 0
+	}
+	return w
+}
+
 // failedExclusive tells whether a write is one by which a store exclusive of
 // arm64 that fails puts back what it has found. That is no try at a lock: what
 // the thread makes of the lock's word it has decided at the load before.
