@@ -44,6 +44,14 @@ var verdictCases = []verdictCase{
 	{"looks", "what=returned", byItself, one, "failing check"},
 	{"clock", "", byItself, one, "clean"},
 
+	{"timeouts", "what=equal", byItself + "|" + atRandom, "", "failing check"},
+	{"timeouts", "what=sleep", byItself + "|" + atRandom, one, "failing check"},
+	{"timeouts", "what=shorter", byItself + "|" + atRandom, one, "failing check"},
+	{"timeouts", "what=signal", byItself, "", "failing check"},
+	{"timeouts", "what=lock", byItself, "", "failing check"},
+	{"timeouts", "what=owner", byItself, "", "failing check"},
+	{"timeouts", "what=owner", "--timeouts idle|--timeouts idle --preemptions 1", one, "clean"},
+
 	{"early", "what=thread", byItself + "|" + atRandom, one, "failing check"},
 	{"early", "what=second", byItself + "|" + atRandom, one, "failing check"},
 	{"early", "what=check", byItself + "|" + atRandom, one, "failing check"},
@@ -69,6 +77,20 @@ var verdictCases = []verdictCase{
 	{"waits", "what=itself", "--locks abstract", "", "clean"},
 	{"ends", "what=exit", "", "", "clean"},
 	{"ends", "what=return", "", "", "clean"},
+	{"endings", "what=exits handlers=40", "--strategy surw --schedules 60 --seed 1 --detect use-after-free", "bookworm", "failing segv use-after-free"},
+	{"endings", "what=exits handlers=40", "--strategy surw --schedules 60 --seed 1 --detect use-after-free", "trixie", "undecided"},
+	{"endings", "what=other", byItself, one, "failing exit"},
+	{"endings", "what=aborts", byItself, one, "clean"},
+	{"endings", "what=dies", byItself, one, "clean"},
+	{"endings", "what=never", byItself, one, "failing check"},
+	{"endings", "what=hangs", byItself, "", "clean"},
+	{"endings", "what=stream", "", "bullseye bookworm", "clean"},
+	{"endings", "what=stream", "", "trixie forky", "failing deadlock"},
+
+	{"missing", "what=eventfd", byItself, one, "undecided"},
+	{"missing", "what=inotify_init", byItself, one, "undecided"},
+	{"inside", "", byItself, one, "undecided"},
+
 	{"texts", "what=strerror", "", "bookworm trixie forky", "clean"},
 	{"texts", "what=strsignal", "", "bookworm trixie forky", "clean"},
 }
