@@ -16,6 +16,9 @@ type lockTable struct {
 	// so that one run has one meaning.
 	found, broken map[uint64]bool
 	grown         uint64
+	// step is that of the instruction that matters of the event that has just run, or
+	// of the first of two.
+	step uint64
 	// tried are the takings and lettings go that were tried out, and waited what
 	// was seen there: the values of each word at which somebody may wait for it.
 	tried  map[lockTry]bool
@@ -188,7 +191,7 @@ func (s *Session) runAbstract(i int) (Event, error) {
 			if err := mark.Rewind(); err != nil {
 				return e, err
 			}
-			if err := s.tryOut(i, w, does, e.first); err != nil {
+			if err := s.tryOut(i, w, does, s.locks.step); err != nil {
 				return e, err
 			}
 			if e, err = s.nextEvent(i); err != nil {

@@ -48,7 +48,7 @@ func (s *Session) lockUse(e *Event) (u lockUse) {
 	}
 	log := s.M.Log()
 	from := len(log)
-	for from > 0 && log[from-1].Step >= e.first {
+	for from > 0 && log[from-1].Step >= s.locks.step {
 		from--
 	}
 	for _, w := range words {
@@ -166,7 +166,7 @@ func (s *Session) mayTake(e *Event) uint64 {
 	}
 	log := s.M.Log()
 	a := log[len(log)-1]
-	if a.Step != e.first || a.Addr != w || a.Kind != emu.LogWrite || uint32(a.Old) != 0 || s.M.StoreExclusive(a.PC) {
+	if a.Step != l.step || a.Addr != w || a.Kind != emu.LogWrite || uint32(a.Old) != 0 || s.M.StoreExclusive(a.PC) {
 		return 0
 	}
 	return w
