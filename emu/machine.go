@@ -52,6 +52,7 @@ type Machine struct {
 	libs   []string
 	events bool            // see WantEvents
 	traces []*callTrace    // see TraceCalls
+	finder *finder         // see TraceWords
 	stops  map[uint64]bool // see StopAt
 
 	missing map[missingCall]*UnknownCall // see UnknownCalls
@@ -60,8 +61,7 @@ type Machine struct {
 	countErr error
 	remapped []shim.Bytes // by the last system call
 	mapped   []uint64     // where it has mapped something
-	caller   int          // who makes the present one, or shim.ClockThread
-	clockErr error        // of reading the clock in it
+	clockErr error        // of reading a clock in the present one
 
 	program  *loader.Image // see Program
 	routines *Module       // the part of it that can be called
@@ -146,7 +146,7 @@ func (m *Machine) boot(o Options) error {
 	if err := m.load(o); err != nil {
 		return err
 	}
-	s, err := m.Run(0, bootBudget)
+	s, err := m.runAlone(0)
 	if err != nil {
 		return err
 	}
@@ -182,7 +182,7 @@ func (m *Machine) runInit() error {
 	if err := m.Begin(0, start, function, m.main, 1, argc+8, 0, 0, 0); err != nil {
 		return err
 	}
-	s, err := m.Run(0, bootBudget)
+	s, err := m.runAlone(0)
 	if err != nil {
 		return err
 	}

@@ -27,7 +27,11 @@ type Result struct {
 	// Endless tells of DPOR that a run was cut off at the instruction limit, as a
 	// livelock. What would come after that was not covered, so that the search is
 	// not complete.
-	Endless  bool `json:",omitempty"`
+	Endless bool `json:",omitempty"`
+	// Due tells of DPOR that threads waited with deadlines where these pass when they are
+	// due, see scenario.WhenDue. When that is depends on the order of all instructions,
+	// and not of dependent ones alone, so that the search is not complete.
+	Due      bool `json:",omitempty"`
 	Restarts int  // searches begun anew because more bytes were shared than known
 	// RawLocks is how many words look like locks but were left raw with abstract
 	// locks, because something is done with them that is not done with locks.
@@ -43,6 +47,9 @@ type Result struct {
 	// Doubts are why nothing is said to be proved, and why schedules that seem to fail are
 	// not among the Failing.
 	Doubts []Doubt `json:",omitempty"`
+	// SelfCheck is what was run beside a search that came to say that nothing fails; nil
+	// when it did not come to that.
+	SelfCheck *SelfCheck `json:",omitempty"`
 }
 
 // Finding is a way to fail, with the first schedule that does so.
@@ -55,6 +62,8 @@ type Finding struct {
 	// Problem is the site of a problem that an inspection found, of the kind
 	// that Outcome says; "" when the run itself failed.
 	Problem string `json:",omitempty"`
+	// Hole tells that a self-check has found it, after the search had missed it.
+	Hole bool `json:",omitempty"`
 }
 
 // maxFindings bounds the kinds of failure that are kept apart. Beyond it
@@ -110,4 +119,5 @@ func (r *Result) merge(next *Result) {
 	r.Schedules += next.Schedules
 	r.Instructions += next.Instructions
 	r.Endless = r.Endless || next.Endless
+	r.Due = r.Due || next.Due
 }

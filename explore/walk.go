@@ -153,12 +153,15 @@ func (w *walker) leaf(o scenario.Outcome) error {
 
 // finish runs the thread and then all others without any preemption.
 func (w *walker) finish(thread int) error {
-	// There are as many ways to go on from here as orders of the threads.
-	if err := w.ctx.Err(); err != nil {
-		return err
-	}
-	if w.limit > 0 && w.count.Load() >= w.limit {
-		return errBudget
+	// There are as many ways to go on from here as orders of the threads: with two it is
+	// one, which is run to its end.
+	if len(w.s.Plan.Threads) > 2 {
+		if err := w.ctx.Err(); err != nil {
+			return err
+		}
+		if w.limit > 0 && w.count.Load() >= w.limit {
+			return errBudget
+		}
 	}
 	if err := w.run(thread, 0); err != nil {
 		return err
@@ -172,7 +175,7 @@ func (w *walker) finish(thread int) error {
 // finishWhole is finish, of which nothing counts when it is broken off: a walk is gone
 // on with from where its preemptions were, and then runs all of it.
 func (w *walker) finishWhole(thread int) error {
-	if len(w.s.Plan.Threads) <= 2 {
+	if w.s.Schedulable() <= 2 {
 		return w.finish(thread) // one schedule
 	}
 	before := tallyOf(&w.result)
@@ -188,6 +191,9 @@ func (w *walker) walk(thread, left int) error {
 	if left == 0 {
 		if w.skipping {
 			return damaged("a walk has more turns than preemptions")
+		}
+		if w.limit > 0 && w.count.Load() >= w.limit {
+			return errBudget
 		}
 		return w.finishWhole(thread)
 	}
@@ -223,7 +229,7 @@ func (w *walker) preempt(thread, left int) error {
 // runnable is the threads that can run, except one.
 func (w *walker) runnable(except int) []int {
 	var can []int
-	for i := range w.s.Plan.Threads {
+	for i := range w.s.Schedulable() {
 		if i != except && w.s.Runnable(i) {
 			can = append(can, i)
 		}

@@ -33,6 +33,8 @@ type Finding struct {
 	Cycle   []WaitReport   `json:"cycle,omitempty"`
 	Waits   []WaitReport   `json:"waits,omitempty"`
 	Threads []ThreadReport `json:"threads,omitempty"`
+	// Ticks are where the schedule moved the clock on.
+	Ticks []Tick `json:"ticks,omitempty"`
 	// Races are pairs of accesses, the first one first; with the second one
 	// first the run passes.
 	Races       [][2]AccessReport `json:"races,omitempty"`
@@ -41,6 +43,7 @@ type Finding struct {
 	Schedule    []string          `json:"schedule,omitempty"`
 	Preemptions *int              `json:"preemptions,omitempty"`
 	Count       uint64            `json:"count,omitempty"` // schedules that fail in this way
+	Hole        bool              `json:"hole,omitempty"`  // a search had missed it, and the check after it has not
 	Trace       string            `json:"trace,omitempty"` // path of the trace file
 }
 
@@ -111,6 +114,7 @@ func (x *Explanation) Finding() Finding {
 	for _, t := range x.Threads {
 		f.Threads = append(f.Threads, ThreadReport{Name: t.Name, Status: t.Status, Call: t.Call, Backtrace: frames(t.Backtrace)})
 	}
+	f.Ticks = x.Ticks
 	for _, r := range x.Races {
 		f.Races = append(f.Races, [2]AccessReport{r.First.report(), r.Second.report()})
 	}

@@ -37,6 +37,7 @@ type Session struct {
 	verdict *Outcome
 	seen    []Access     // shared bytes that checks have read since the last event
 	used    []emu.Object // objects that these checks have used, and that what they see is
+	expired bool         // the clock has moved by itself since the event began
 }
 
 // racer is one thread of the race.
@@ -147,6 +148,9 @@ func CheckThreadName(name string) error {
 	if name == "" {
 		return errors.New("the name is empty")
 	}
+	if name == ClockName {
+		return fmt.Errorf("the name %q is that of who moves the clock on", name)
+	}
 	if strings.ContainsFunc(name, func(c rune) bool { return unicode.IsSpace(c) || unprintable(c) }) {
 		return fmt.Errorf("the name %q is not one printable word", name)
 	}
@@ -241,7 +245,13 @@ func (s *Session) Names() []string {
 }
 
 // MachineThread is a racing thread's number on the machine.
-func (s *Session) MachineThread(i int) int { return s.threads[i].machine }
+// The clock has none, which is -1.
+func (s *Session) MachineThread(i int) int {
+	if s.IsClock(i) {
+		return -1
+	}
+	return s.threads[i].machine
+}
 
 // RacingThread is the inverse of MachineThread, -1 when the thread does not race.
 func (s *Session) RacingThread(machine int) int {
@@ -251,13 +261,21 @@ func (s *Session) RacingThread(machine int) int {
 // Steps is how many instructions the race has run so far.
 func (s *Session) Steps() uint64 { return s.M.Steps() - s.base }
 
-// Runnable tells whether the thread can run now.
+// Runnable tells whether the thread, or the clock, can run now.
 func (s *Session) Runnable(i int) bool {
+	if s.IsClock(i) {
+		return s.clockRuns()
+	}
 	return s.verdict == nil && s.M.Runnable(s.threads[i].machine) && !s.lockedOut(i)
 }
 
 // Results are what the thread's calls have returned so far.
-func (s *Session) Results(i int) []uint64 { return s.threads[i].results }
+func (s *Session) Results(i int) []uint64 {
+	if s.IsClock(i) {
+		return nil
+	}
+	return s.threads[i].results
+}
 
 // Outcome is how the race came out, once it is over.
 func (s *Session) Outcome() (Outcome, bool) {
@@ -267,15 +285,13 @@ func (s *Session) Outcome() (Outcome, bool) {
 	if s.verdict != nil {
 		return *s.verdict, true
 	}
-	for i := range s.threads {
-		if s.Runnable(i) {
-			if s.Steps() >= s.Limit {
-				return Outcome{Kind: Livelock, Thread: -1}, true
-			}
-			return Outcome{}, false
-		}
+	switch {
+	case !s.threadRuns() && !s.clockRuns():
+		return Outcome{Kind: Deadlock, Thread: -1}, true
+	case s.Steps() >= s.Limit:
+		return Outcome{Kind: Livelock, Thread: -1}, true
 	}
-	return Outcome{Kind: Deadlock, Thread: -1}, true
+	return Outcome{}, false
 }
 
 // maxString bounds the strings that are read of the guest, in bytes.
@@ -355,6 +371,9 @@ func (s *Session) place(i int, data []byte) (uint64, error) {
 // session's limit. It returns how many ran. One call follows the other without
 // an instruction in between.
 func (s *Session) Run(i int, n uint64) (uint64, error) {
+	if s.IsClock(i) {
+		return s.runClock(n)
+	}
 	room := s.Limit - min(s.Limit, s.Steps())
 	if n == 0 || n > room {
 		n = room
@@ -435,20 +454,6 @@ func (s *Session) result(i int, call Call) (uint64, error) {
 	return v, err
 }
 
-// unblock lets the earliest timeout pass when nothing else can happen.
-func (s *Session) unblock() error {
-	if s.M.End() != nil || s.verdict != nil {
-		return nil
-	}
-	for i := range s.threads {
-		if s.Runnable(i) {
-			return nil
-		}
-	}
-	_, err := s.M.Expire()
-	return err
-}
-
 // Mark is a moment of a session.
 type Mark struct {
 	s       *Session
@@ -507,7 +512,7 @@ func (s *Session) Play(schedule Schedule) error {
 			if _, over := s.Outcome(); over && i == len(schedule)-1 {
 				return nil
 			}
-			return fmt.Errorf("slice %d (%s): ran %d instructions", i+1, sl.Text(s.Names()), ran)
+			return fmt.Errorf("slice %d (%s): ran %d instructions", i+1, sl.Text(s.ScheduleNames()), ran)
 		}
 	}
 	return nil

@@ -30,7 +30,7 @@ func (o *outcome) assumes() []string {
 
 // timeouts says when a deadline passes.
 func (o *outcome) timeouts() string {
-	return "a timeout passes only when no thread can run"
+	return o.recipe.Timeouts.Assumes()
 }
 
 // printClean says that nothing failed, and what that assumes.
@@ -49,6 +49,9 @@ func (o *outcome) printClean(p *replay.Printer, seconds string) {
 	list := o.assumes()
 	last := len(list) - 1
 	p.Printf("%s\n", p.Faint("This assumes: "+strings.Join(list[:last], "; ")+". It covers "+list[last]+"."))
+	if x := o.result.SelfCheck; x != nil {
+		p.Printf("%s\n", p.Faint("Tried beside it: "+tried(x)+"; none fails."))
+	}
 	if o.freed {
 		p.Printf("%s      blocks of memory are freed in the race, and a use of them need not fail: try --detect use-after-free\n", p.Head("hint"))
 	}
@@ -112,6 +115,8 @@ func (o *outcome) unfinished() string {
 		return fmt.Sprintf("%d run the threads in order and the script has chosen the others, which say nothing of further ones", explore.InOrder)
 	case drawn(o.strategy):
 		return "they were drawn at random and say nothing of others"
+	case r.Due:
+		return "when timeouts are due depends on the order of all instructions, which this search does not cover"
 	case r.Endless:
 		return "some were cut off at the instruction limit"
 	case r.Preemptions >= 0:
@@ -146,6 +151,25 @@ func doubtsText(list []explore.Doubt) string {
 	return strings.Join(parts, "; ")
 }
 
+// checkObject is what was run beside a search that came to a proof, in the result object.
+type checkObject struct {
+	Orders       int    `json:"orders"` // of the threads, one after the other
+	Drawn        int    `json:"drawn"`  // schedules at any instruction
+	Instructions uint64 `json:"instructions"`
+}
+
+// tried says what was run beside the search.
+func tried(x *explore.SelfCheck) string {
+	return fmt.Sprintf("%s of the threads and %s drawn at any instruction",
+		plural(uint64(x.Orders), "order", "orders"), plural(uint64(x.Drawn), "schedule", "schedules"))
+}
+
+// printHole says that a search was about to say that nothing fails.
+func (o *outcome) printHole(p *replay.Printer) {
+	p.Printf("note: the search had come to say that no schedule fails, so its proof has a hole. This one is of the %s that are run after it.\n"+
+		"      That is a fault of emurace: please report it, with the scenario\n", tried(o.result.SelfCheck))
+}
+
 // doubtObject is why a result is undecided, in the result object.
 type doubtObject struct {
 	scenario.Doubt
@@ -157,6 +181,9 @@ type doubtObject struct {
 // kindLimit is the kind of a doubt about runs that were cut off.
 const kindLimit scenario.DoubtKind = "instruction-limit"
 
+// kindDue is the kind of a doubt about when timeouts are due.
+const kindDue scenario.DoubtKind = "timeouts-due"
+
 // because lists why the result is no proof, beside the search's own limits.
 func (o *outcome) because() []doubtObject {
 	var list []doubtObject
@@ -165,6 +192,9 @@ func (o *outcome) because() []doubtObject {
 	}
 	if o.result.Endless && o.result.Verdict == explore.Undecided {
 		list = append(list, doubtObject{Doubt: scenario.Doubt{Kind: kindLimit}})
+	}
+	if o.result.Due && o.result.Verdict == explore.Undecided {
+		list = append(list, doubtObject{Doubt: scenario.Doubt{Kind: kindDue}})
 	}
 	return list
 }
