@@ -69,11 +69,11 @@ var verdictCases = []verdictCase{
 	{"early", "what=check threads=1", byItself, one, "failing check"},
 	{"early", "what=nothing threads=63", byItself, one, "clean"},
 
-	{"waits", "what=semaphore", byItself, "", "failing deadlock"},
-	{"waits", "what=mutex", byItself, "", "failing deadlock"},
-	{"waits", "what=condition", byItself, "", "failing deadlock"},
-	{"waits", "what=one,post", byItself, "", "failing deadlock"},
-	{"waits", "what=itself", byItself, "", "clean"},
+	{"waits", "what=semaphore", byItself, "bullseye trixie", "failing deadlock"},
+	{"waits", "what=mutex", byItself, "bullseye trixie", "failing deadlock"},
+	{"waits", "what=condition", byItself, "bullseye trixie", "failing deadlock"},
+	{"waits", "what=one,post", byItself, "bullseye trixie", "failing deadlock"},
+	{"waits", "what=itself", byItself, "bullseye trixie", "clean"},
 
 	{"barrier", "what=destroy", byItself + "|--locks abstract", "", "clean"},
 	{"barrier", "what=free", "|--locks abstract", "", "clean"},
@@ -95,8 +95,8 @@ var verdictCases = []verdictCase{
 	{"frees", "what=data", "--detect invalid-free", one, "failing abort invalid-free"},
 	{"frees", "what=own", "--detect double-free --detect invalid-free --detect use-after-free", "", "clean"},
 
-	{"endings", "what=exits handlers=40", "--strategy surw --schedules 60 --seed 1 --detect use-after-free", "bookworm", "failing segv use-after-free"},
-	{"endings", "what=exits handlers=40", "--strategy surw --schedules 60 --seed 1 --detect use-after-free", "trixie", "undecided"},
+	{"endings", "what=exits handlers=40", "--detect use-after-free --strategy surw --schedules 60 --seed 1", "bookworm", "failing segv use-after-free"},
+	{"endings", "what=exits handlers=40", "--detect use-after-free --strategy surw --schedules 60 --seed 1", "trixie", "undecided"},
 	{"endings", "what=other", byItself, one, "failing exit"},
 	{"endings", "what=aborts", byItself, one, "clean"},
 	{"endings", "what=dies", byItself, one, "clean"},
@@ -131,6 +131,9 @@ func TestVerdictCases(t *testing.T) {
 					continue
 				}
 				for _, search := range strings.Split(c.searches, "|") {
+					if strings.HasPrefix(search, "--strategy") && arch != "arm64" {
+						continue // drawing knows no architecture
+					}
 					t.Run(strings.ReplaceAll(fmt.Sprintf("%s/%s/%s/%s/%s", c.file, c.settings, suite, arch, search), " ", ","), func(t *testing.T) {
 						t.Parallel()
 						var settings []string
