@@ -52,6 +52,7 @@ type Machine struct {
 	counted  []Counted // by traces at the present breakpoint; see CountWrite
 	countErr error
 	remapped []shim.Bytes // by the last system call
+	caller   int          // thread that is making a system call, -1 for none
 
 	program  *loader.Image // see Program
 	routines *Module       // the part of it that can be called
@@ -76,7 +77,7 @@ type state struct {
 // New makes a process and runs it up to the program's entry: libraries loaded
 // and relocated, their constructors run, one idle thread called main.
 func New(o Options) (*Machine, error) {
-	m := &Machine{sys: o.System, arch: archOf(o.System.Arch)}
+	m := &Machine{sys: o.System, arch: archOf(o.System.Arch), caller: -1}
 	if err := m.boot(o); err != nil {
 		m.Close()
 		return nil, fmt.Errorf("boot %v from %s: %w", m.arch.id, o.System.Root.Dir(), err)

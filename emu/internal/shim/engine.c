@@ -34,7 +34,6 @@ static bool careful(em_engine *e, uint64_t addr) {
 static void on_code(uc_engine *uc, uint64_t addr, uint32_t size, void *user) {
     em_engine *e = user;
     (void)uc;
-    (void)size;
     if (__builtin_expect(addr - e->trap_lo < e->trap_hi - e->trap_lo, 0)) {
         halt(e, EM_STOP_TRAP);
         return;
@@ -49,6 +48,8 @@ static void on_code(uc_engine *uc, uint64_t addr, uint32_t size, void *user) {
     e->left--;
     e->step++;
     e->pc = addr;
+    if (__builtin_expect(((addr ^ e->fetched) | ((addr + size - 1) ^ e->fetched)) >= EM_PAGE, 0))
+        em_fetch(e, addr, size);
 }
 
 // The page table walk. A refusal raises the fault precisely, with every
@@ -223,6 +224,7 @@ static void probe(em_engine *e) {
     bool logging = e->logging;
     uint64_t step = e->step;
     bool sharing = e->sharing;
+    uint64_t fetched = e->fetched;
     e->logging = true;
     e->sharing = false;
     e->probing = true;
@@ -238,6 +240,7 @@ static void probe(em_engine *e) {
     em_undo(e, log_len, e->maps_len);
     e->logging = logging;
     e->sharing = sharing;
+    e->fetched = fetched;
     e->step = step;
     e->stop = EM_STOP_FAULT;
     em_flush_tlb(e);
@@ -315,9 +318,15 @@ int em_run(em_engine *e, int slot, uint64_t budget) {
     e->stop = -1;
     e->log_full = false;
     e->event = false;
+    e->event_of_fetch = false;
+    e->nfetches = 0;
     e->watched = false;
     e->dirty = true;
+    e->ran = slot;
     e->lost = e->slots[slot].lost;
+    e->fetched = e->slots[slot].fetched;
+    if (e->sharing && !e->stepping_on) // what a trace has counted is of the instruction to come
+        em_share_step(e, slot);
     int err = start(e, slot, pc_reg);
     if (e->stop == EM_STOP_FAULT) {
         settle_fault(e, slot, pc_reg);
@@ -340,6 +349,9 @@ int em_run(em_engine *e, int slot, uint64_t budget) {
     e->slots[slot].left_at = e->log_len;
     e->slots[slot].log_gen = e->log_gen;
     e->slots[slot].lost = e->lost;
+    if ((e->event && !e->event_of_fetch) || e->stop == EM_STOP_SYSCALL)
+        e->fetched = EM_NO_PAGE;
+    e->slots[slot].fetched = e->fetched;
     if (e->stop == EM_STOP_SYSCALL || e->stop == EM_STOP_FAULT ||
         e->stop == EM_STOP_EXCEPTION || e->stop == EM_STOP_ILLEGAL) {
         err = em_monitor_open(e, slot);

@@ -95,6 +95,7 @@ int em_thread_add(em_engine *e, int slot, int parent) {
         e->nslots = slot + 1;
     s->left_at = e->log_len;
     s->log_gen = e->log_gen;
+    s->fetched = EM_NO_PAGE;
     if (!err)
         err = em_monitor_open(e, slot);
     return err;
@@ -153,6 +154,7 @@ em_mark *em_mark_set(em_engine *e, int *err) {
     m->step = e->step;
     m->pc = e->pc;
     m->log_gen = e->log_gen;
+    em_share_mark_set(e, &m->share);
     m->nslots = e->nslots;
     memcpy(m->slots, e->slots, (size_t)e->nslots * sizeof *m->slots);
     for (int i = 0; i < m->nslots; i++)
@@ -165,6 +167,7 @@ int em_mark_rewind(em_engine *e, em_mark *m) {
     if (m->log_gen != e->log_gen || m->log_len > e->log_len || m->maps_len > e->maps_len)
         return UC_ERR_ARG;
     em_undo(e, m->log_len, m->maps_len);
+    em_share_undo(&e->share, &m->share);
     em_ctx *now = e->cur >= 0 ? e->slots[e->cur].ctx : NULL;
     em_ctx *then = e->cur >= 0 && e->cur < m->nslots ? m->slots[e->cur].ctx : NULL;
     if (e->dirty || now != then) {
