@@ -15,8 +15,8 @@ export CGO_ENABLED := 1
 
 UNICORN := github.com/unicorn-engine/unicorn
 SUITES  := bullseye bookworm trixie forky
-# What tests want of a Debian beside libc: locales, a library, time zones.
-LIBRARIES := libc-bin zlib1g tzdata
+# What tests want of a Debian beside libc: locales, libraries, time zones.
+LIBRARIES := libc-bin zlib1g tzdata libgcc-s1
 
 .PHONY: explore test test-short setup build lint bench clean help packages packages-test unicorn sysroot-explore sysroots
 

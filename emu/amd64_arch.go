@@ -17,6 +17,7 @@ var amd64 = func() arch {
 		floats:  regs(id, "xmm0", "xmm1", "xmm2", "xmm3", "xmm4", "xmm5", "xmm6", "xmm7"),
 		number:  reg(id, "rax"),
 		sysArgs: [6]shim.Reg(regs(id, "rdi", "rsi", "rdx", "r10", "r8", "r9")),
+		sysSize: 2,
 		trap:    []byte{0x0f, 0x0b, 0x90, 0x90}, // ud2
 		// AT_HWCAP is CPUID's leaf 1 EDX: fpu, tsc, cx8, cmov, mmx, fxsr,
 		// sse, sse2. glibc asks CPUID itself.

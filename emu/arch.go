@@ -17,6 +17,7 @@ type arch struct {
 	floats  []shim.Reg  // of a C call's floating point arguments; its result is in the first
 	number  shim.Reg    // of a system call
 	sysArgs [6]shim.Reg // of a system call; its result is in result
+	sysSize uint64      // bytes of the instruction that makes one
 	trap    []byte      // an instruction that no program gets past
 	monitor []byte      // arm64's `ldxr xzr, [x1]`; see shim.FindMonitor
 	hwcap   uint64      // AT_HWCAP

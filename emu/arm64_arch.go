@@ -29,6 +29,7 @@ var arm64 = func() arch {
 		floats:  regs(id, "v0", "v1", "v2", "v3", "v4", "v5", "v6", "v7"),
 		number:  reg(id, "x8"),
 		sysArgs: [6]shim.Reg(regs(id, "x0", "x1", "x2", "x3", "x4", "x5")),
+		sysSize: 4,
 		trap:    []byte{0x00, 0x00, 0x20, 0xd4}, // brk #0
 		monitor: []byte{0x3f, 0x7c, 0x5f, 0xc8}, // ldxr xzr, [x1]
 		hwcap:   arm64FP | arm64ASIMD | arm64CRC32 | arm64Atomics,

@@ -49,10 +49,14 @@ type Machine struct {
 	traces []*callTrace    // see TraceCalls
 	stops  map[uint64]bool // see StopAt
 
+	missing map[missingCall]*UnknownCall // see UnknownCalls
+
 	counted  []Counted // by traces at the present breakpoint; see CountWrite
 	countErr error
 	remapped []shim.Bytes // by the last system call
-	caller   int          // thread that is making a system call, -1 for none
+	mapped   []uint64     // where it has mapped something
+	caller   int          // who makes the present one, or shim.ClockThread
+	clockErr error        // of reading the clock in it
 
 	program  *loader.Image // see Program
 	routines *Module       // the part of it that can be called
@@ -72,12 +76,15 @@ type state struct {
 	threads []Thread
 	end     *End
 	data    uint64 // next free byte of static data
+	// loads are the guest paths of the images that system calls have mapped, in
+	// order; a mark keeps a beginning of it.
+	loads []string
 }
 
 // New makes a process and runs it up to the program's entry: libraries loaded
 // and relocated, their constructors run, one idle thread called main.
 func New(o Options) (*Machine, error) {
-	m := &Machine{sys: o.System, arch: archOf(o.System.Arch), caller: -1}
+	m := &Machine{sys: o.System, arch: archOf(o.System.Arch)}
 	if err := m.boot(o); err != nil {
 		m.Close()
 		return nil, fmt.Errorf("boot %v from %s: %w", m.arch.id, o.System.Root.Dir(), err)
@@ -121,7 +128,7 @@ func (m *Machine) load(o Options) error {
 		return err
 	}
 	m.kernel = linux.New(linux.Kernel{
-		Arch: m.arch.id, Memory: memory{eng, &m.remapped}, Threads: (*threads)(m), Files: m.files, Seed: o.Seed,
+		Arch: m.arch.id, Memory: memory{eng, m, &m.remapped}, Threads: (*threads)(m), Files: m.files, Seed: o.Seed,
 		Limits: linux.Limits{Threads: MaxThreads, Output: maxOutput, Files: maxFDs},
 	}, linux.Layout{MmapTop: mmapTop, MmapEnd: mmapEnd, Top: stackTop})
 	m.st.threads = []Thread{{Name: "main"}}
@@ -187,7 +194,7 @@ func (m *Machine) findMonitor() error {
 	if err := m.eng.FindMonitor(page); err != nil {
 		return err
 	}
-	return memory{m.eng, &m.remapped}.Unmap(page, shim.PageSize)
+	return memory{m.eng, m, &m.remapped}.Unmap(page, shim.PageSize)
 }
 
 // lastOutput is the last line that the process printed, for an error.
@@ -209,6 +216,3 @@ func (m *Machine) printed() []byte {
 
 // Output is what the process wrote to standard output and error.
 func (m *Machine) Output() []linux.Chunk { return m.kernel.State().Output }
-
-// UnknownSyscalls names the system calls that were made and are not there.
-func (m *Machine) UnknownSyscalls() []string { return m.kernel.Unknown() }

@@ -42,5 +42,8 @@ func (k *Mark) Rewind() error {
 // Drop frees the mark.
 func (k *Mark) Drop() { k.eng.Drop() }
 
+// Loads is how many of the machine's loads had been made at the mark.
+func (k *Mark) Loads() int { return len(k.st.loads) }
+
 // LogLen is the length of the access log at the mark.
 func (k *Mark) LogLen() int { return k.eng.LogLen() }

@@ -33,22 +33,31 @@ const (
 )
 
 // memory is the engine as the kernel sees it. It keeps the ranges whose pages the
-// kernel has changed; see Machine.countRemapped.
+// kernel has changed, see Machine.countRemapped, and where it has mapped something,
+// see Machine.noteLoads.
 type memory struct {
 	*shim.Engine
+	m        *Machine
 	remapped *[]shim.Bytes
 }
+
+// Steps is the clock of the thread whose system call is being served, in
+// instructions. To look at it is to use the clock.
+func (m memory) Steps() uint64 { return m.m.readClock() }
 
 func (m memory) Allows(addr, size uint64, p loader.Prot) bool {
 	return m.Engine.Allows(addr, size, shim.Prot(p))
 }
 
 func (m memory) Map(addr, size uint64, p loader.Prot) error {
+	m.m.mapped = append(m.m.mapped, addr)
+	return m.Protect(addr, size, p)
+}
+
+func (m memory) Protect(addr, size uint64, p loader.Prot) error {
 	m.note(addr, size)
 	return m.SetPages(addr, size, shim.Prot(p)|shim.Mapped)
 }
-
-func (m memory) Protect(addr, size uint64, p loader.Prot) error { return m.Map(addr, size, p) }
 
 func (m memory) Unmap(addr, size uint64) error {
 	m.note(addr, size)

@@ -46,9 +46,12 @@ type Object = linux.Object
 // ObjectClass is a kind of kernel object.
 type ObjectClass = linux.ObjectClass
 
-// ObjectFutex is the class of the queues of futex words; an object's ID is the
-// word's address.
-const ObjectFutex = linux.ObjectFutex
+// Classes that others than the kernel know of.
+const (
+	ObjectFutex    = linux.ObjectFutex    // the queues of futex words, by the word's address
+	ObjectMappings = linux.ObjectMappings // the list of mappings, one object
+	ObjectResults  = linux.ObjectResults  // what a thread's calls have returned; not the kernel's
+)
 
 // String says it in words.
 func (s Stop) String() string {
@@ -159,6 +162,9 @@ func (m *Machine) Run(t int, n uint64) (Stop, error) {
 		stop.Watched = m.eng.Watched()
 		switch s.Reason {
 		case shim.StopBudget, shim.StopEvent:
+			if m.events && m.eng.ReadCounter() {
+				stop.Objects = []Object{{Class: linux.ObjectClock}}
+			}
 			return stop, nil
 		case shim.StopBreak:
 			if stands, err := m.standsAtStop(t); stands || err != nil {
@@ -217,6 +223,9 @@ func (m *Machine) WantEvents(on bool) {
 	m.eng.SetSharing(on)
 }
 
+// WantsEvents tells whether WantEvents is on.
+func (m *Machine) WantsEvents() bool { return m.events }
+
 // SharedGrown is how often a byte was found to be shared. When it grows, events
 // were missed before. Rewinding does not undo it.
 func (m *Machine) SharedGrown() uint64 { return m.eng.SharedGrown() }
@@ -268,17 +277,14 @@ func (m *Machine) syscall(t int) (linux.Result, error) {
 	if err != nil {
 		return linux.Result{}, err
 	}
-	m.remapped = m.remapped[:0]
-	m.caller = t
-	r, err := m.kernel.Do(c)
-	m.caller = -1
+	m.remapped, m.mapped = m.remapped[:0], m.mapped[:0]
+	r, err := m.serve(c)
 	if err != nil {
 		return r, err
 	}
-	for _, o := range r.Objects {
-		if err := m.eng.NoteObject(t, uint64(o.Class), o.ID, o.Write); err != nil {
-			return r, err
-		}
+	m.noteLoads()
+	if r.Missing != "" {
+		m.missed(r.Missing, t, pc-m.arch.sysSize)
 	}
 	switch r.Effect {
 	case linux.Exits:
@@ -326,13 +332,6 @@ func (m *Machine) crash(t int, stop Stop, s shim.Stop) (Stop, error) {
 	m.st.end = end
 	stop.Kind, stop.End = Ended, end
 	return stop, nil
-}
-
-// Expire is for when every thread waits: the virtual clock moves on to the
-// earliest timeout. It returns false when there is none: a deadlock.
-func (m *Machine) Expire() (bool, error) {
-	t, err := m.kernel.Expire()
-	return t >= 0, err
 }
 
 // PC is the address of the thread's next instruction.

@@ -21,6 +21,7 @@ type System struct {
 	mu     sync.Mutex
 	files  map[string][]byte
 	images map[string]*loader.Image
+	debug  bool // see LoadDebug
 }
 
 // maxFile bounds what is read of one file of the sysroot: far more than any
@@ -126,6 +127,9 @@ func (s *System) Image(path string) (*loader.Image, error) {
 	if im.Arch != s.Arch {
 		return nil, fmt.Errorf("%s: e_machine: %v, not %v", real, im.Arch, s.Arch)
 	}
+	if s.debug {
+		_, _ = im.LoadDebug(s.Root) // see LoadDebug
+	}
 	s.images[real] = im
 	return im, nil
 }
@@ -157,11 +161,12 @@ func (s systemFiles) Info(path string, follow bool) (linux.FileInfo, error) {
 func (s systemFiles) Readlink(path string) (string, error) { return s.Root.Readlink(path) }
 
 // LoadDebug attaches the separate debug files that the sysroot has, to all
-// images that machines have loaded so far. Without them names are poorer, and
-// nothing else changes; so a file that cannot be read is as good as none.
+// images that machines have loaded or are going to load. Without them names are
+// poorer, and nothing else changes; so a file that cannot be read is as good as none.
 func (s *System) LoadDebug() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.debug = true
 	for _, im := range s.images {
 		if !im.HasDebug() {
 			_, _ = im.LoadDebug(s.Root)

@@ -248,16 +248,8 @@ func (m *threads) Clone(slot, parent int, stack, tls uint64, setTLS bool) error 
 // SetTLS sets the thread pointer.
 func (m *threads) SetTLS(t int, tls uint64) error { return m.eng.WriteReg(t, m.arch.tls, tls) }
 
-// SetResult sets what a system call returns. That of another thread than the one that is
-// making a call lets the other one go on.
-func (m *threads) SetResult(t int, v uint64) error {
-	if m.caller >= 0 && t != m.caller {
-		if err := m.eng.NoteJoin(m.caller, t); err != nil {
-			return err
-		}
-	}
-	return m.eng.WriteReg(t, m.arch.result, v)
-}
+// SetResult sets what a system call returns.
+func (m *threads) SetResult(t int, v uint64) error { return m.eng.WriteReg(t, m.arch.result, v) }
 
 // Drop ends a thread.
 func (m *threads) Drop(t int) { m.eng.DropThread(t) }

@@ -132,7 +132,7 @@ func (h *History) column(thread int, n uint64) string {
 		return ""
 	}
 	e := h.events[list[n]]
-	line := fmt.Sprintf("%7d %s  %s%s", e.Step-h.s.Base(), Locate(h.s.M, e.PC, false), h.Inst(e.PC).Text, accesses(h.Accesses(e.Step)))
+	line := fmt.Sprintf("%7d %s  %s%s", e.Step-h.s.Base(), h.Locate(e.PC), h.Inst(e.PC).Text, accesses(h.Accesses(e.Step)))
 	if runes := []rune(line); len(runes) > columnWidth {
 		return string(runes[:columnWidth-1]) + "~"
 	}
@@ -144,7 +144,7 @@ func (h *History) tellSide(p *Printer, run string, s Side) {
 	case s.Event == nil:
 		p.Printf("    in %s the thread runs no further\n", run)
 	case s.Read == nil:
-		p.Printf("    in %s it runs on at %s\n", run, p.Name(Locate(h.s.M, s.Event.PC, false).String()))
+		p.Printf("    in %s it runs on at %s\n", run, p.Name(h.Locate(s.Event.PC).String()))
 	case s.Writer == nil:
 		p.Printf("    in %s it reads %s at %s, which nobody has written since the race began\n", run, p.Number(hex(s.Read.Value)), hex(s.Read.Addr))
 	default:

@@ -48,8 +48,9 @@ type Heap struct {
 	m      *emu.Machine
 	blocks []*Block    // in the order in which they were handed out
 	calls  []*HeapCall // in the order in which they began
-	glibc  bool        // the functions are glibc's own
-	minor  int         // of glibc 2.36: 36
+	places map[uint64]Location
+	glibc  bool // the functions are glibc's own
+	minor  int  // of glibc 2.36: 36
 }
 
 // Blocks lists the blocks in the order in which they were handed out. Blocks
@@ -68,7 +69,11 @@ func (h *Heap) Glibc() bool { return h.glibc }
 func (h *Heap) Backtrace(c *HeapCall) []Location {
 	var out []Location
 	for i, pc := range c.stack {
-		out = append(out, Locate(h.m, pc, i > 0))
+		l := Locate(h.m, pc, i > 0)
+		if was, ok := h.places[pc]; ok && l.Module == "" {
+			l = was // of a library that has been unmapped since
+		}
+		out = append(out, l)
 	}
 	return out
 }
@@ -135,7 +140,7 @@ func NewHeapTracer(start Starter) (*HeapTracer, error) {
 	t := &HeapTracer{}
 	var err error
 	t.s, err = start(func(m *emu.Machine) error {
-		t.rec = &recorder{m: m, live: map[uint64]*Block{}, stacks: map[string][]uint64{}}
+		t.rec = &recorder{m: m, live: map[uint64]*Block{}, stacks: map[string][]uint64{}, places: map[uint64]Location{}}
 		return t.rec.begin()
 	})
 	if err != nil {
@@ -158,7 +163,7 @@ func (t *HeapTracer) Run(schedule scenario.Schedule) (*Heap, error) {
 	if err := t.s.Play(schedule); err != nil {
 		return nil, fmt.Errorf("trace malloc: %w", err)
 	}
-	h := &Heap{m: t.s.M, blocks: t.rec.blocks, calls: t.rec.calls, glibc: t.rec.glibc, minor: minorVersion(t.s.Libc().Version)}
+	h := &Heap{m: t.s.M, blocks: t.rec.blocks, calls: t.rec.calls, places: t.rec.places, glibc: t.rec.glibc, minor: minorVersion(t.s.Libc().Version)}
 	t.rec.restore(t.setup) // the next run gets lists of its own
 	return h, nil
 }

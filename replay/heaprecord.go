@@ -17,6 +17,8 @@ type recorder struct {
 	live   map[uint64]*Block // by address
 	open   []openHeapCall    // calls in progress, of all threads, inner ones later
 	stacks map[string][]uint64
+	places map[uint64]Location // on stacks, of code that was not there at the beginning
+	booted []File
 }
 
 // openHeapCall is a call in progress.
@@ -33,6 +35,9 @@ func (r *recorder) begin() error {
 	})
 	if err := r.m.TraceCalls(names, r.note); err != nil {
 		return err
+	}
+	for _, mod := range r.m.Modules() {
+		r.booted = append(r.booted, File{Path: mod.Path})
 	}
 	libc, ok := r.m.Libc()
 	if !ok {
@@ -198,5 +203,11 @@ func (r *recorder) intern(stack []uint64) []uint64 {
 		return known
 	}
 	r.stacks[string(key)] = stack
+	for i, pc := range stack {
+		// A library that is loaded later may be gone when the stack is shown.
+		if mod, ok := r.m.Module(pc); ok && !named(r.booted, mod.Path) {
+			r.places[pc] = Locate(r.m, pc, i > 0)
+		}
+	}
 	return stack
 }

@@ -30,9 +30,11 @@ type History struct {
 	byThread [][]int // indices into events
 	log      []emu.LogEntry
 	insts    map[uint64]disasm.Inst
-	end      uint64     // race steps at the end
-	results  [][]uint64 // of each thread's calls, at the end
-	calls    []int      // how many there are
+	gone     []string            // libraries that the race unmaps
+	places   map[uint64]Location // of their instructions
+	end      uint64              // race steps at the end
+	results  [][]uint64          // of each thread's calls, at the end
+	calls    []int               // how many there are
 }
 
 // NewHistory plays a schedule from the start of the race, noting every
@@ -40,8 +42,16 @@ type History struct {
 func NewHistory(s *scenario.Session, schedule scenario.Schedule) (*History, error) {
 	h := &History{s: s, schedule: schedule, insts: map[uint64]disasm.Inst{}}
 	h.byThread = make([][]int, len(s.Plan.Threads))
+	if err := s.Restart(); err != nil {
+		return nil, err
+	}
+	before := modules(s)
 	if _, _, err := run(s, schedule); err != nil {
 		return nil, err
+	}
+	h.gone, h.places = gone(s, before), map[uint64]Location{}
+	if h.gone != nil {
+		s.M.System().LoadDebug() // for visit
 	}
 	h.end = s.Steps()
 	for i := range s.Plan.Threads {
@@ -71,6 +81,7 @@ func (h *History) step(skip uint64) error {
 			if err != nil {
 				return err
 			}
+			h.visit(pc)
 			step, call := h.s.M.Steps()+1, len(h.s.Results(sl.Thread))
 			ran, err := h.s.Run(sl.Thread, 1)
 			if err != nil {
@@ -141,7 +152,34 @@ func (h *History) Accesses(step uint64) []emu.LogEntry {
 	return h.log[lo:hi]
 }
 
-// Inst decodes the instruction at pc, as the code is at the end of the run.
+// gone are the libraries that were there when the race began, or that the race has
+// loaded, and that are not there now that it is over.
+func gone(s *scenario.Session, before []File) (paths []string) {
+	now, all := modules(s), slices.Clone(s.Loads())
+	for _, f := range before {
+		all = append(all, f.Path)
+	}
+	for _, path := range all {
+		if !named(now, path) && !slices.Contains(paths, path) {
+			paths = append(paths, path)
+		}
+	}
+	return paths
+}
+
+// visit takes down what is at pc, where that cannot be asked at the end any more.
+func (h *History) visit(pc uint64) {
+	if _, known := h.places[pc]; known || h.gone == nil {
+		return
+	}
+	if mod, ok := h.s.M.Module(pc); ok && slices.Contains(h.gone, mod.Path) {
+		h.places[pc] = Locate(h.s.M, pc, false)
+		h.insts[pc] = Disassemble(h.s.M, pc)
+	}
+}
+
+// Inst decodes the instruction at pc, as the code is at the end of the run; in a
+// library that the race has unmapped, as it was when the run first came there.
 func (h *History) Inst(pc uint64) disasm.Inst {
 	if in, ok := h.insts[pc]; ok {
 		return in
@@ -149,6 +187,14 @@ func (h *History) Inst(pc uint64) disasm.Inst {
 	in := Disassemble(h.s.M, pc)
 	h.insts[pc] = in
 	return in
+}
+
+// Locate names the place of an instruction, as Inst decodes it.
+func (h *History) Locate(pc uint64) Location {
+	if l, ok := h.places[pc]; ok {
+		return l
+	}
+	return Locate(h.s.M, pc, false)
 }
 
 // maxInst is the longest instruction of both architectures, in bytes.

@@ -49,7 +49,7 @@ func (h *History) List(p *Printer, list []Event) {
 			thread = e.Thread
 			p.Printf("  %s\n", p.Name(h.s.Names()[thread]))
 		}
-		where := Locate(h.s.M, e.PC, false).String()
+		where := h.Locate(e.PC).String()
 		line := fmt.Sprintf("    %8d  %-24s %-36s", e.Step-h.s.Base(), where, h.Inst(e.PC).Text)
 		if done := accesses(h.Accesses(e.Step)); done != "" {
 			line += p.Faint(done)
@@ -73,7 +73,7 @@ type InstructionReport struct {
 
 // Report is an instruction as an object.
 func (h *History) Report(e Event) InstructionReport {
-	l := Locate(h.s.M, e.PC, false)
+	l := h.Locate(e.PC)
 	return InstructionReport{
 		Event: "instruction", Step: e.Step - h.s.Base(), Thread: h.s.Names()[e.Thread], PC: hex(e.PC),
 		Function: l.Function, Offset: l.Offset, Source: l.Source(), Instruction: h.Inst(e.PC).Text,

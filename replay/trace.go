@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"reflect"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -29,15 +30,18 @@ type Trace struct {
 	Settings []string `json:"settings"` // NAME=VALUE, every parameter
 	// Script is the scenario's source, with what it loads, as it was when the trace
 	// was made.
-	Script   []scenario.File `json:"script"`
-	Arch     string          `json:"arch"`
-	Libc     Libc            `json:"libc"`
-	Modules  []File          `json:"modules"` // every library in the process
-	Seed     uint64          `json:"seed"`
-	Schedule []string        `json:"schedule"` // as scenario.Slice.Text writes it
-	Outcome  Outcome         `json:"outcome"`
-	Steps    uint64          `json:"steps"`  // instructions from the race's start
-	Digest   string          `json:"digest"` // of the final state; see emu.Machine.Digest
+	Script []scenario.File `json:"script"`
+	Arch   string          `json:"arch"`
+	Libc   Libc            `json:"libc"`
+	// Modules are the libraries in the process when the race begins, and then those
+	// that the race loads. In traces of before that was noted they are the ones that
+	// were there when the race was over.
+	Modules  []File   `json:"modules"`
+	Seed     uint64   `json:"seed"`
+	Schedule []string `json:"schedule"` // as scenario.Slice.Text writes it
+	Outcome  Outcome  `json:"outcome"`
+	Steps    uint64   `json:"steps"`  // instructions from the race's start
+	Digest   string   `json:"digest"` // of the final state; see emu.Machine.Digest
 }
 
 // Libc says which C library a trace belongs to.
@@ -64,6 +68,7 @@ type File struct {
 	Path    string `json:"path"`
 	BuildID string `json:"build_id,omitempty"`
 	SHA256  string `json:"sha256"`
+	Loaded  bool   `json:"loaded,omitempty"` // by the race
 }
 
 // Outcome is scenario.Outcome as text. Addresses are hexadecimal.
@@ -121,7 +126,15 @@ type Recipe struct {
 // Record plays a schedule from the start of the race and makes a trace of it.
 // The session is left at the end of the run.
 func Record(s *scenario.Session, r Recipe, schedule scenario.Schedule) (*Trace, error) {
+	if err := s.Restart(); err != nil {
+		return nil, err
+	}
+	files := modules(s)
 	outcome, digest, err := run(s, schedule)
+	if err != nil {
+		return nil, err
+	}
+	loaded, err := loads(s, files)
 	if err != nil {
 		return nil, err
 	}
@@ -129,19 +142,41 @@ func Record(s *scenario.Session, r Recipe, schedule scenario.Schedule) (*Trace, 
 		Format: FormatVersion, Scenario: r.Scenario.Name, Settings: r.Scenario.Settings(r.Values), Script: r.Scenario.Source,
 		Arch: r.Arch.String(), Seed: r.Seed, Schedule: schedule.Texts(s.Names()),
 		Outcome: outcomeText(outcome, s.Names()), Steps: s.Steps(), Digest: digest,
-		Modules: modules(s),
+		Modules: slices.Concat(files, loaded),
 	}
 	id := s.Libc()
 	t.Libc = Libc{Name: id.Name, Version: id.Version, BuildID: id.BuildID, SHA256: id.SHA256, Source: r.Source}
 	return t, nil
 }
 
+// modules are the libraries that are mapped now.
 func modules(s *scenario.Session) []File {
 	var files []File
 	for _, m := range s.M.Modules() {
 		files = append(files, File{Path: m.Path, BuildID: m.Image.BuildID, SHA256: m.Image.SHA256()})
 	}
 	return files
+}
+
+// loads are the libraries that the race has loaded so far, in order, each once, but
+// for those that were there before.
+func loads(s *scenario.Session, before []File) ([]File, error) {
+	var files []File
+	for _, path := range s.Loads() {
+		if named(before, path) || named(files, path) {
+			continue
+		}
+		im, err := s.M.Image(path)
+		if err != nil {
+			return nil, err
+		}
+		files = append(files, File{Path: path, BuildID: im.BuildID, SHA256: im.SHA256(), Loaded: true})
+	}
+	return files, nil
+}
+
+func named(files []File, path string) bool {
+	return slices.ContainsFunc(files, func(f File) bool { return f.Path == path })
 }
 
 // run plays a schedule from the start to the end of the race.

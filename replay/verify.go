@@ -3,6 +3,7 @@ package replay
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"unicode"
 
@@ -23,35 +24,60 @@ type Verification struct {
 	Difference string
 }
 
-// CheckLibraries tells whether a session has the libraries of the trace,
-// content for content.
+// CheckLibraries tells whether a session, at the start of its race, has the libraries
+// of the trace, content for content, and whether the race can load the others.
 func (t *Trace) CheckLibraries(s *scenario.Session) error {
 	if id := s.Libc(); id.SHA256 != t.Libc.SHA256 {
 		return fmt.Errorf("%w: the trace has %s, build-id %s; here is %s, build-id %s",
 			ErrOtherLibc, t.Libc, t.Libc.BuildID, id, id.BuildID)
 	}
-	have := map[string]string{}
-	for _, f := range modules(s) {
-		have[f.Path] = f.SHA256
-	}
 	for _, f := range t.Modules {
-		switch have[f.Path] {
-		case f.SHA256:
-		case "":
+		im, err := s.M.Image(f.Path)
+		if err != nil {
 			return fmt.Errorf("%w: %s is not among those here", ErrOtherLibc, f.Path)
-		default:
+		}
+		if im.SHA256() != f.SHA256 {
 			return fmt.Errorf("%w: %s is another file", ErrOtherLibc, f.Path)
 		}
 	}
 	return nil
 }
 
+// compareLoads says how the libraries of a run that is over differ from the trace's,
+// "" when they do not. before are those that were there at the start of the race.
+func (t *Trace) compareLoads(s *scenario.Session, before []File) (string, error) {
+	have, err := loads(s, before)
+	if err != nil {
+		return "", err
+	}
+	marked := slices.ContainsFunc(t.Modules, func(f File) bool { return f.Loaded })
+	for _, f := range t.Modules {
+		switch {
+		case !f.Loaded && named(before, f.Path):
+		case !named(have, f.Path):
+			return fmt.Sprintf("%s is not loaded here", f.Path), nil
+		case !f.Loaded && marked:
+			return fmt.Sprintf("%s is loaded by the race, and in the trace before", f.Path), nil
+		}
+	}
+	for _, f := range have {
+		if !named(t.Modules, f.Path) {
+			return fmt.Sprintf("%s is loaded here, and not in the trace", f.Path), nil
+		}
+	}
+	return "", nil
+}
+
 // Verify runs the trace's schedule on a session made for it and compares how
 // it ends with what the trace says. The session is left at the end of the run.
 func Verify(s *scenario.Session, t *Trace) (*Verification, error) {
+	if err := s.Restart(); err != nil {
+		return nil, err
+	}
 	if err := t.CheckLibraries(s); err != nil {
 		return nil, err
 	}
+	before := modules(s)
 	schedule, err := scenario.ParseSchedule(t.Schedule, s.Names())
 	if err != nil {
 		return nil, fmt.Errorf("%w: schedule: %w", ErrFormat, err)
@@ -63,9 +89,15 @@ func Verify(s *scenario.Session, t *Trace) (*Verification, error) {
 		return v, nil
 	}
 	got := outcomeText(v.Outcome, s.Names())
+	libraries, err := t.compareLoads(s, before)
+	if err != nil {
+		return nil, err
+	}
 	switch {
 	case !got.equal(t.Outcome):
 		v.Difference = fmt.Sprintf("it ended with %s, the trace with %s", got, t.Outcome)
+	case libraries != "":
+		v.Difference = libraries
 	case s.Steps() != t.Steps:
 		v.Difference = fmt.Sprintf("it took %d instructions, the trace %d", s.Steps(), t.Steps)
 	case v.Digest != t.Digest:

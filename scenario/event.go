@@ -1,6 +1,8 @@
 package scenario
 
 import (
+	"slices"
+
 	"emurace/emu"
 )
 
@@ -11,7 +13,7 @@ type Event struct {
 	Ran      uint64 // instructions, the one that matters last
 	PC       uint64 // of that one, where it has accessed memory; else 0
 	Accesses []Access
-	Objects  []emu.Object // kernel objects that a system call used
+	Objects  []emu.Object // kernel objects that a system call used, and results that a check sees
 	Woke     []int        // threads that it let go on
 	// Acquire and Release are the lock that the event took or let go, 0 for
 	// none; only with abstract locks.
@@ -75,7 +77,7 @@ func (s *Session) nextEvent(i int) (Event, error) {
 		if err != nil {
 			return e, err
 		}
-		if stop.Event || len(s.seen) > 0 || stop.Kind == emu.AtStop {
+		if stop.Event || len(s.seen) > 0 || len(s.used) > 0 || stop.Kind == emu.AtStop {
 			break
 		}
 	}
@@ -105,11 +107,12 @@ func (s *Session) runOnce(e *Event, n uint64) (emu.Stop, error) {
 	if stop.Kind == emu.Waits {
 		s.learnLock(t, stop.Objects)
 	}
-	s.seen = s.seen[:0]
+	s.seen, s.used = s.seen[:0], s.used[:0]
 	if err := s.settle(e.Thread, stop.Kind); err != nil {
 		return stop, err
 	}
 	e.Accesses = append(e.Accesses, s.seen...)
+	e.Objects = append(slices.Clip(e.Objects), s.used...)
 	e.Ends = stop.Kind == emu.Ended || s.verdict != nil && s.verdict.Thread >= 0
 	return stop, nil
 }

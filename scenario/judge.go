@@ -4,6 +4,7 @@ import (
 	"errors"
 	"slices"
 
+	"emurace/emu"
 	"emurace/loader"
 )
 
@@ -22,8 +23,14 @@ type Returned struct {
 
 func (s *Session) view(reader int) *View { return &View{s, reader} }
 
-// Results are what thread i's calls have returned so far.
-func (v *View) Results(i int) []uint64 { return slices.Clone(v.s.threads[i].results) }
+// Results are what thread i's calls have returned so far. After a call of another
+// thread's, how many there are depends on which came first, as with what Read reads.
+func (v *View) Results(i int) []uint64 {
+	if v.reader >= 0 && v.reader != i {
+		v.s.uses(emu.Object{Class: emu.ObjectResults, ID: uint64(i)})
+	}
+	return slices.Clone(v.s.threads[i].results)
+}
 
 // Read copies memory of the guest, false where none is mapped. After a call it is
 // an access of the thread that made the call, at the moment when that returned: what
@@ -32,6 +39,8 @@ func (v *View) Read(addr, size uint64) ([]byte, bool) {
 	b, ok := v.s.M.Read(addr, size)
 	if ok {
 		v.s.sawShared(v.reader, addr, size)
+	} else {
+		v.sawMappings()
 	}
 	return b, ok
 }
@@ -41,18 +50,39 @@ func (v *View) CString(addr uint64) (string, bool) {
 	text, ok := v.s.M.CString(addr, maxString)
 	if ok {
 		v.s.sawShared(v.reader, addr, uint64(len(text))+1)
+	} else {
+		v.s.sawShared(v.reader, addr, uint64(len(text)))
+		v.sawMappings()
 	}
 	return text, ok
 }
 
 // Lookup is the address of a function or object that a loaded library exports.
-func (v *View) Lookup(name string) (uint64, error) { return v.s.M.Lookup(name) }
+func (v *View) Lookup(name string) (uint64, error) {
+	v.sawMappings()
+	return v.s.M.Lookup(name)
+}
+
+// sawMappings notes that what a check after a call has found depends on what is mapped.
+func (v *View) sawMappings() {
+	if v.reader >= 0 {
+		v.s.uses(emu.Object{Class: emu.ObjectMappings})
+	}
+}
 
 // Libc is the C library of the process.
 func (v *View) Libc() LibcID { return v.s.libc }
 
 // Arch is the guest's architecture.
 func (v *View) Arch() loader.Arch { return v.s.M.Arch() }
+
+// uses notes an object that a call's return, or the check after it, has changed or
+// looked at, for the event that ends there.
+func (s *Session) uses(o emu.Object) {
+	if s.M.WantsEvents() && !slices.Contains(s.used, o) {
+		s.used = append(s.used, o)
+	}
+}
 
 // sawShared notes which bytes that a check after a call has read are shared.
 func (s *Session) sawShared(i int, addr, size uint64) {

@@ -35,7 +35,8 @@ type Session struct {
 	// verdict is the outcome of a race that the plan has judged, nil as long as it
 	// has not: one that is over, or in which a thread or the plan found a fault.
 	verdict *Outcome
-	seen    []Access // shared bytes that checks have read since the last event
+	seen    []Access     // shared bytes that checks have read since the last event
+	used    []emu.Object // objects that these checks have used, and that what they see is
 }
 
 // racer is one thread of the race.
@@ -179,6 +180,7 @@ func (s *Session) setUp() error {
 			return err
 		}
 	}
+	s.M.StartClocks()
 	s.base = s.M.Steps()
 	if err := s.judge(); err != nil {
 		return err
@@ -399,6 +401,7 @@ func (s *Session) finishCall(i int) error {
 	}
 	r.results = append(slices.Clip(r.results), v)
 	if s.Plan.AfterCall != nil {
+		s.uses(emu.Object{Class: emu.ObjectResults, ID: uint64(i), Write: true})
 		if err := s.Plan.AfterCall(s.view(i), Returned{i, call, v}); err != nil {
 			return s.fault(i, err)
 		}
@@ -466,6 +469,10 @@ func (s *Session) Restart() error { return s.start.Rewind() }
 
 // StartLog is the length of the access log at the start of the race.
 func (s *Session) StartLog() int { return s.start.m.LogLen() }
+
+// Loads lists the guest paths of the libraries that the process has mapped since the
+// start of the race, as [emu.Machine.Loads].
+func (s *Session) Loads() []string { return s.M.Loads()[s.start.m.Loads():] }
 
 // Base is the machine's step count at the start of the race: the log numbers
 // instructions from there on.

@@ -17,10 +17,6 @@ func sysGetcpu(k *Kernel, c *Call, r *Result) (uint64, error) {
 	return 0, nil
 }
 
-// used is the processor time of the process in nanoseconds: one an instruction, as
-// on the virtual clock, without what was slept.
-func (k *Kernel) used() uint64 { return k.Memory.Steps() }
-
 // sysGetrusage fills struct rusage of include/uapi/linux/resource.h: user time, and
 // no other use of anything.
 func sysGetrusage(k *Kernel, c *Call, r *Result) (uint64, error) {
@@ -28,7 +24,8 @@ func sysGetrusage(k *Kernel, c *Call, r *Result) (uint64, error) {
 	b := make([]byte, 144)
 	switch int32(c.Args[0]) {
 	case self, thread: // what a thread alone has used is not counted
-		copy(b, twoWords(k.used()/second, k.used()%second/1000))
+		used := k.clock(r).used()
+		copy(b, twoWords(used/second, used%second/1000))
 	case children: // there are none
 	default:
 		return fail(EINVAL)
@@ -40,31 +37,23 @@ func sysGetrusage(k *Kernel, c *Call, r *Result) (uint64, error) {
 const ticks = second / 100
 
 func sysTimes(k *Kernel, c *Call, r *Result) (uint64, error) {
+	t := k.clock(r)
 	if c.Args[0] != 0 {
-		b := append(twoWords(k.used()/ticks, 0), twoWords(0, 0)...)
+		b := append(twoWords(t.used()/ticks, 0), twoWords(0, 0)...)
 		if v, err := k.put(r, c.Args[0], b); err != nil || v != 0 {
 			return v, err
 		}
 	}
-	return k.monotonic() / ticks, nil
-}
-
-// thread tells whether a thread of that number is there; 0 is the caller.
-func (k *Kernel) thread(tid uint64) bool {
-	for _, t := range k.s.Tasks {
-		if t.TID == int(int32(tid)) && (t.Status == Runnable || t.Status == Blocked) {
-			return true
-		}
-	}
-	return int32(tid) == 0
+	return t.now() / ticks, nil
 }
 
 // sysSchedGetscheduler: every thread has SCHED_OTHER, which is 0.
-func sysSchedGetscheduler(k *Kernel, c *Call, _ *Result) (uint64, error) {
-	switch {
-	case int32(c.Args[0]) < 0:
+func sysSchedGetscheduler(k *Kernel, c *Call, r *Result) (uint64, error) {
+	const caller = 0
+	switch tid := int(int32(c.Args[0])); {
+	case tid < 0:
 		return fail(EINVAL)
-	case !k.thread(c.Args[0]):
+	case tid != caller && !k.tasks(r).there(tid):
 		return fail(ESRCH)
 	}
 	return 0, nil

@@ -2,31 +2,11 @@ package linux
 
 import (
 	"errors"
+	"fmt"
 	"io/fs"
 	"path"
 
 	"emurace/loader"
-)
-
-// FD is an open file descriptor.
-type FD struct {
-	Kind   fdKind
-	Path   string // guest path, absolute
-	Offset int64
-	Flags  uint64
-	Shared int // what descriptors of one open file have in common; 0 when it is the only one
-}
-
-type fdKind uint8
-
-const (
-	fdClosed fdKind = iota
-	fdInput         // standard input: at its end
-	fdOutput        // standard output
-	fdError         // standard error
-	fdFile          // a regular file, for reading
-	fdDir           // a folder
-	fdNull          // /dev/null
 )
 
 // Flags of open and the *at calls, include/uapi/asm-generic/fcntl.h and
@@ -41,13 +21,6 @@ const (
 	atEmpty    = 0x1000
 	atNofollow = 0x100
 )
-
-func (s *State) fd(n int) (FD, bool) {
-	if n < 0 || n >= len(s.FDs) || s.FDs[n].Kind == fdClosed {
-		return FD{}, false
-	}
-	return s.FDs[n], true
-}
 
 // NullDevice is the path of the one device there is. Nothing else can be written to
 // but standard output and error.
@@ -91,14 +64,14 @@ func (k *Kernel) path(r *Result, dirfd int, addr uint64) (string, Errno) {
 	if dirfd == atFdcwd {
 		return path.Join("/", name), 0
 	}
-	f, ok := k.fd(r, dirfd)
+	f, ok := k.descriptors(r).get(dirfd)
 	if !ok {
 		return "", EBADF
 	}
-	if f.Kind != fdDir {
+	if f.kind != fdDir {
 		return "", ENOTDIR
 	}
-	return path.Join(f.Path, name), 0
+	return path.Join(f.path, name), 0
 }
 
 func sysOpenat(k *Kernel, c *Call, r *Result) (uint64, error) {
@@ -172,51 +145,42 @@ func (k *Kernel) directoryFlag() uint64 {
 }
 
 func (k *Kernel) install(r *Result, f FD) (uint64, error) {
-	s := k.mut()
-	for i := range s.FDs {
-		if s.FDs[i].Kind == fdClosed {
-			r.setsFD(i)
-			s.FDs[i] = f
-			return uint64(i), nil
-		}
-	}
-	if len(s.FDs) >= k.Limits.Files {
-		r.uses(ObjectFiles, 0, false)
+	d := k.descriptors(r)
+	n, ok := d.lowest(0)
+	if !ok {
 		return fail(EMFILE)
 	}
-	r.setsFD(len(s.FDs))
-	s.FDs = append(s.FDs, f)
-	return uint64(len(s.FDs) - 1), nil
+	d.set(n, f)
+	return uint64(n), nil
 }
 
 func sysClose(k *Kernel, c *Call, r *Result) (uint64, error) {
-	n := int(int32(c.Args[0]))
-	if _, ok := k.fd(r, n); !ok {
+	f, ok := k.descriptors(r).get(int(int32(c.Args[0])))
+	if !ok {
 		return fail(EBADF)
 	}
-	r.setsFD(n)
-	k.mut().FDs[n] = FD{}
+	f.close()
 	return 0, nil
 }
 
 func sysRead(k *Kernel, c *Call, r *Result) (uint64, error) {
-	n := int(int32(c.Args[0]))
-	f, ok := k.fd(r, n)
+	f, ok := k.descriptors(r).get(int(int32(c.Args[0])))
 	if !ok {
 		return fail(EBADF)
 	}
-	if f.Kind == fdFile {
-		r.usesOffset(n, f)
+	if f.kind != fdFile {
+		return k.readAt(r, f, c.Args[1], c.Args[2], 0)
 	}
-	v, err := k.readAt(r, f, c.Args[1], c.Args[2], f.Offset)
+	at := f.offset()
+	v, err := k.readAt(r, f, c.Args[1], c.Args[2], at)
 	if err == nil && int64(v) > 0 {
-		k.seek(n, f.Offset+int64(v))
+		f.seek(at + int64(v))
 	}
 	return v, err
 }
 
 func sysPread(k *Kernel, c *Call, r *Result) (uint64, error) {
-	f, ok := k.fd(r, int(int32(c.Args[0])))
+	f, ok := k.descriptors(r).get(int(int32(c.Args[0])))
 	if !ok {
 		return fail(EBADF)
 	}
@@ -226,12 +190,12 @@ func sysPread(k *Kernel, c *Call, r *Result) (uint64, error) {
 	return k.readAt(r, f, c.Args[1], c.Args[2], int64(c.Args[3]))
 }
 
-func (k *Kernel) readAt(r *Result, f FD, addr, size uint64, at int64) (uint64, error) {
-	switch f.Kind {
+func (k *Kernel) readAt(r *Result, f file, addr, size uint64, at int64) (uint64, error) {
+	switch f.kind {
 	case fdInput:
 		return 0, nil
 	case fdNull:
-		if f.Flags&oAccmode == 1 { // O_WRONLY
+		if f.flags&oAccmode == 1 { // O_WRONLY
 			return fail(EBADF)
 		}
 		return 0, nil
@@ -241,7 +205,7 @@ func (k *Kernel) readAt(r *Result, f FD, addr, size uint64, at int64) (uint64, e
 	default:
 		return fail(EBADF)
 	}
-	data, err := k.Files.File(f.Path)
+	data, err := k.Files.File(f.path)
 	if err != nil {
 		return fail(fsErrno(err))
 	}
@@ -258,19 +222,17 @@ func (k *Kernel) readAt(r *Result, f FD, addr, size uint64, at int64) (uint64, e
 }
 
 func sysLseek(k *Kernel, c *Call, r *Result) (uint64, error) {
-	n := int(int32(c.Args[0]))
-	f, ok := k.fd(r, n)
+	f, ok := k.descriptors(r).get(int(int32(c.Args[0])))
 	if !ok {
 		return fail(EBADF)
 	}
-	if f.Kind == fdNull {
+	if f.kind == fdNull {
 		return 0, nil // null_lseek of drivers/char/mem.c
 	}
-	if f.Kind != fdFile {
+	if f.kind != fdFile {
 		return fail(ESPIPE)
 	}
-	r.usesOffset(n, f)
-	data, err := k.Files.File(f.Path)
+	data, err := k.Files.File(f.path)
 	if err != nil {
 		return fail(fsErrno(err))
 	}
@@ -278,7 +240,7 @@ func sysLseek(k *Kernel, c *Call, r *Result) (uint64, error) {
 	switch c.Args[2] { // SEEK_SET, SEEK_CUR, SEEK_END
 	case 0:
 	case 1:
-		base = f.Offset
+		base = f.offset()
 	case 2:
 		base = int64(len(data))
 	default:
@@ -288,7 +250,7 @@ func sysLseek(k *Kernel, c *Call, r *Result) (uint64, error) {
 	if to < 0 {
 		return fail(EINVAL)
 	}
-	k.seek(n, to)
+	f.seek(to)
 	return uint64(to), nil
 }
 
@@ -299,32 +261,26 @@ func sysWrite(k *Kernel, c *Call, r *Result) (uint64, error) {
 // writeOut keeps what is written to standard output and error, up to the
 // limit; what is beyond is accepted and forgotten, as a terminal would.
 func (k *Kernel) writeOut(r *Result, n int, addr, size uint64) (uint64, error) {
-	f, ok := k.fd(r, n)
-	null := f.Kind == fdNull && f.Flags&oAccmode != 0
-	if !ok || f.Kind != fdOutput && f.Kind != fdError && !null {
+	f, ok := k.descriptors(r).get(n)
+	null := f.kind == fdNull && f.flags&oAccmode != 0
+	if !ok || f.kind != fdOutput && f.kind != fdError && !null {
 		return fail(EBADF)
 	}
 	size = min(size, 0x7ffff000) // MAX_RW_COUNT
 	if null {
 		return size, nil // unread, as write_null of drivers/char/mem.c has it
 	}
-	b, ok := k.view(r, addr, size)
+	out := k.output(r)
+	b, ok := k.readUpTo(r, addr, size, out.room())
 	if !ok {
 		return fail(EFAULT)
 	}
-	r.uses(ObjectOutput, 0, true)
-	have := 0
-	for _, o := range k.s.Output {
-		have += len(o.Data)
-	}
-	if keep := min(len(b), k.Limits.Output-have); keep > 0 {
-		k.touch(r, addr, uint64(keep))
-		s := k.mut()
+	if len(b) > 0 {
 		fd := 1
-		if f.Kind == fdError {
+		if f.kind == fdError {
 			fd = 2
 		}
-		s.Output = append(s.Output, Chunk{FD: fd, Thread: r.thread, Data: append([]byte(nil), b[:keep]...)})
+		out.add(fd, b)
 	}
 	return size, nil
 }
@@ -422,7 +378,7 @@ func (k *Kernel) access(r *Result, dirfd int, name, want uint64) (uint64, error)
 
 // sysFcntl serves F_DUPFD and F_DUPFD_CLOEXEC, F_GETFD, F_SETFD, F_GETFL and F_SETFL.
 func sysFcntl(k *Kernel, c *Call, r *Result) (uint64, error) {
-	f, ok := k.fd(r, int(int32(c.Args[0])))
+	f, ok := k.descriptors(r).get(int(int32(c.Args[0])))
 	if !ok {
 		return fail(EBADF)
 	}
@@ -432,28 +388,34 @@ func sysFcntl(k *Kernel, c *Call, r *Result) (uint64, error) {
 	case fDupfdCloexec:
 		return k.dup(r, c.Args[0], c.Args[2], oCloexec)
 	case 1:
-		if f.Flags&oCloexec != 0 {
+		if f.flags&oCloexec != 0 {
 			return 1, nil
 		}
 		return 0, nil
 	case 2:
 		// FD_CLOEXEC is the only flag of a descriptor.
-		r.uses(ObjectFiles, descriptor(int(int32(c.Args[0]))), true)
-		k.mut().FDs[int(int32(c.Args[0]))].Flags = f.Flags&^oCloexec | c.Args[2]&1*oCloexec
+		f.setFlags(f.flags&^oCloexec | c.Args[2]&1*oCloexec)
 		return 0, nil
 	case 4:
 		return 0, nil
 	case 3:
-		if f.Kind == fdOutput || f.Kind == fdError {
+		if f.kind == fdOutput || f.kind == fdError {
 			return 1, nil // O_WRONLY
 		}
-		return f.Flags & oAccmode, nil
+		return f.flags & oAccmode, nil
+	}
+	if fcntlKnown(c.Args[1]) {
+		r.Missing = fmt.Sprintf("fcntl operation %d", c.Args[1])
 	}
 	return fail(EINVAL)
 }
 
+// fcntlKnown tells whether Linux has an operation of fcntl: include/uapi/asm-generic/fcntl.h
+// has the low numbers, include/uapi/linux/fcntl.h those from 1024 on.
+func fcntlKnown(op uint64) bool { return op <= 17 || op >= 36 && op <= 38 || op >= 1024 && op <= 1040 }
+
 func sysIoctl(k *Kernel, c *Call, r *Result) (uint64, error) {
-	if _, ok := k.fd(r, int(int32(c.Args[0]))); !ok {
+	if _, ok := k.descriptors(r).get(int(int32(c.Args[0]))); !ok {
 		return fail(EBADF)
 	}
 	return fail(ENOTTY)

@@ -3,7 +3,6 @@ package linux
 import (
 	"encoding/binary"
 	"fmt"
-	"slices"
 
 	"emurace/loader"
 )
@@ -82,10 +81,9 @@ type Kernel struct {
 	Seed    uint64
 	Limits  Limits
 
-	s       *State
-	shared  bool // s is held by a snapshot and must be copied before a change
-	unknown map[string]bool
-	table   map[uint64]*entry
+	s      *State
+	shared bool // s is held by a snapshot and must be copied before a change
+	table  map[uint64]*entry
 }
 
 // Layout says where the process may have its mappings.
@@ -100,7 +98,6 @@ type Layout struct {
 // New makes a kernel with one thread, in slot 0, and nothing mapped.
 func New(k Kernel, layout Layout) *Kernel {
 	k.table = tableFor(k.Arch)
-	k.unknown = map[string]bool{}
 	k.s = &State{Layout: layout, Brk: layout.Brk, NextTID: FirstTID + 1}
 	k.s.Tasks = make([]Task, k.Limits.Threads)
 	k.s.Tasks[0] = Task{TID: FirstTID, Status: Runnable}
@@ -110,81 +107,6 @@ func New(k Kernel, layout Layout) *Kernel {
 
 // FirstTID is the process id and the main thread's id.
 const FirstTID = 1000
-
-// State is everything that a system call can change, apart from memory.
-type State struct {
-	Layout
-	Brk      uint64
-	VMAs     []VMA // ascending, not overlapping
-	Tasks    []Task
-	FDs      []FD
-	Shared   int // how many open files have had more than one descriptor
-	NextTID  int
-	Waiters  []Waiter // blocked threads, in the order they came
-	Sleep    uint64   // nanoseconds the clock has been advanced by sleeping
-	Random   uint64   // how many blocks of random bytes were handed out
-	Output   []Chunk
-	Handlers map[int]Handler
-	Exited   bool
-}
-
-// Chunk is one write to standard output (1) or error (2).
-type Chunk struct {
-	FD     int
-	Thread int
-	Data   []byte
-}
-
-func (s *State) clone() *State {
-	c := *s
-	c.VMAs = slices.Clone(s.VMAs)
-	c.Tasks = slices.Clone(s.Tasks)
-	c.FDs = slices.Clone(s.FDs)
-	c.Waiters = slices.Clone(s.Waiters)
-	c.Output = slices.Clip(s.Output)
-	if s.Handlers != nil {
-		c.Handlers = make(map[int]Handler, len(s.Handlers))
-		for sig, h := range s.Handlers {
-			c.Handlers[sig] = h
-		}
-	}
-	return &c
-}
-
-// State is the present state, for reading.
-func (k *Kernel) State() *State { return k.s }
-
-// Snapshot returns the present state, which no longer changes.
-func (k *Kernel) Snapshot() *State {
-	k.shared = true
-	return k.s
-}
-
-// Restore goes back to a snapshot.
-func (k *Kernel) Restore(s *State) {
-	k.s = s
-	k.shared = true
-}
-
-// mut is the state for writing.
-func (k *Kernel) mut() *State {
-	if k.shared {
-		k.s = k.s.clone()
-		k.shared = false
-	}
-	return k.s
-}
-
-// Unknown lists the system calls that the program made and that the kernel
-// does not have, by name or number, sorted. Rewinding does not shorten it.
-func (k *Kernel) Unknown() []string {
-	var names []string
-	for n := range k.unknown {
-		names = append(names, n)
-	}
-	slices.Sort(names)
-	return names
-}
 
 // Call is a system call as the thread made it.
 type Call struct {
@@ -214,6 +136,10 @@ type Result struct {
 	Name   string
 	// Objects are the kernel objects that the call used, memory apart.
 	Objects []Object
+	// Missing names what the call asked for and a Linux would have done, or is "": a
+	// system call, or a part of one, that is not there. A call that is Absent by
+	// intention, for which C libraries have another way, is not missing.
+	Missing string
 
 	thread int   // that made the call
 	failed error // see touch
@@ -224,18 +150,17 @@ type Result struct {
 func (k *Kernel) Do(c Call) (Result, error) {
 	e := k.table[c.Number]
 	if e == nil || e.do == nil {
-		name := fmt.Sprintf("syscall %d", c.Number)
-		if e != nil {
-			name = e.name
+		r := Result{Value: negated(ENOSYS)}
+		var ok bool
+		if r.Name, ok = CallName(k.Arch, c.Number); !ok {
+			r.Name = fmt.Sprintf("syscall %d", int64(c.Number))
 		}
 		if e == nil || e.support == Unsupported {
-			k.unknown[name] = true
+			r.Missing = r.Name
 		}
-		value := negated(ENOSYS)
-		return Result{Value: value, Name: name}, k.Threads.SetResult(c.Thread, value)
+		return r, k.Threads.SetResult(c.Thread, r.Value)
 	}
 	r := Result{Name: e.name, thread: c.Thread}
-	r.note()
 	v, err := e.do(k, &c, &r)
 	if err == nil {
 		err = r.failed
@@ -254,63 +179,3 @@ func negated(e Errno) uint64 { return uint64(-int64(e)) }
 
 // fail is the result of a call that the guest got wrong.
 func fail(e Errno) (uint64, error) { return negated(e), nil }
-
-// read returns a copy of guest memory, if the guest may read it.
-func (k *Kernel) read(r *Result, addr, size uint64) ([]byte, bool) {
-	b, ok := k.view(r, addr, size)
-	if ok {
-		k.touch(r, addr, size)
-	}
-	return b, ok
-}
-
-// view is read for those who note themselves what of it they look at.
-func (k *Kernel) view(r *Result, addr, size uint64) ([]byte, bool) {
-	if !k.allows(r, addr, size, loader.ProtRead) {
-		return nil, false
-	}
-	return k.Memory.View(addr, size), true
-}
-
-// write stores into guest memory, if the guest may write it; false is EFAULT.
-func (k *Kernel) write(r *Result, addr uint64, b []byte) (bool, error) {
-	if !k.allows(r, addr, uint64(len(b)), loader.ProtWrite) {
-		return false, nil
-	}
-	return true, k.Memory.Store(r.thread, addr, b)
-}
-
-// put stores a result structure and returns 0 or EFAULT.
-func (k *Kernel) put(r *Result, addr uint64, b []byte) (uint64, error) {
-	ok, err := k.write(r, addr, b)
-	if err != nil || ok {
-		return 0, err
-	}
-	return fail(EFAULT)
-}
-
-// pathMax is PATH_MAX of include/uapi/linux/limits.h, with its NUL.
-const pathMax = 4096
-
-// cstring reads a NUL-terminated string of at most pathMax bytes.
-func (k *Kernel) cstring(r *Result, addr uint64) (string, Errno) {
-	var b []byte
-	for len(b) < pathMax {
-		n := min(loader.PageSize-addr%loader.PageSize, uint64(pathMax-len(b)))
-		part, ok := k.view(r, addr, n)
-		if !ok {
-			return "", EFAULT
-		}
-		i := slices.Index(part, 0)
-		if i >= 0 {
-			n = uint64(i) + 1
-		}
-		k.touch(r, addr, n)
-		if i >= 0 {
-			return string(append(b, part[:i]...)), 0
-		}
-		b = append(b, part...)
-		addr += n
-	}
-	return "", ENAMETOOLONG
-}

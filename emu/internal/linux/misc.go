@@ -1,20 +1,10 @@
 package linux
 
 import (
-	"crypto/sha256"
+	"fmt"
 
 	"emurace/loader"
 )
-
-const second = 1_000_000_000
-
-// bootTime is the real-time clock, in nanoseconds since 1970, at the virtual
-// machine's start: an arbitrary constant, so that runs are equal on any day.
-const bootTime = 1_600_000_000 * second
-
-// monotonic is the virtual clock in nanoseconds: one per instruction, and what
-// was slept.
-func (k *Kernel) monotonic() uint64 { return k.Memory.Steps() + k.s.Sleep + second }
 
 func (k *Kernel) timespec(r *Result, addr uint64) (uint64, Errno) {
 	b, ok := k.read(r, addr, 16)
@@ -34,26 +24,29 @@ func twoWords(a, b uint64) []byte {
 	return le.AppendUint64(le.AppendUint64(nil, a), b)
 }
 
-func (k *Kernel) clock(id uint64) (uint64, bool) {
+// clockKind says what a clock of clock_gettime counts: the time of day, or what has passed
+// since the start, which processor time is too.
+func clockKind(id uint64) (real, ok bool) {
 	switch id {
 	case 0, 5, 11: // REALTIME, REALTIME_COARSE, TAI
-		return bootTime + k.monotonic(), true
+		return true, true
 	case 1, 2, 3, 4, 6, 7: // MONOTONIC and its kin, CPU time
-		return k.monotonic(), true
+		return false, true
 	}
-	return 0, false
+	return false, false
 }
 
 func sysClockGettime(k *Kernel, c *Call, r *Result) (uint64, error) {
-	t, ok := k.clock(c.Args[0])
+	real, ok := clockKind(c.Args[0])
 	if !ok {
 		return fail(EINVAL)
 	}
+	t := k.clock(r).read(real)
 	return k.put(r, c.Args[1], twoWords(t/second, t%second))
 }
 
 func sysClockGetres(k *Kernel, c *Call, r *Result) (uint64, error) {
-	if _, ok := k.clock(c.Args[0]); !ok {
+	if _, ok := clockKind(c.Args[0]); !ok {
 		return fail(EINVAL)
 	}
 	if c.Args[1] == 0 {
@@ -63,15 +56,15 @@ func sysClockGetres(k *Kernel, c *Call, r *Result) (uint64, error) {
 }
 
 func sysGettimeofday(k *Kernel, c *Call, r *Result) (uint64, error) {
-	t := bootTime + k.monotonic()
 	if c.Args[0] == 0 {
 		return 0, nil
 	}
+	t := k.clock(r).read(true)
 	return k.put(r, c.Args[0], twoWords(t/second, t%second/1000))
 }
 
 func sysTime(k *Kernel, c *Call, r *Result) (uint64, error) {
-	t := (bootTime + k.monotonic()) / second
+	t := k.clock(r).read(true) / second
 	if c.Args[0] != 0 {
 		if v, err := k.put(r, c.Args[0], le.AppendUint64(nil, t)); err != nil || v != 0 {
 			return v, err
@@ -82,28 +75,20 @@ func sysTime(k *Kernel, c *Call, r *Result) (uint64, error) {
 
 // sleep moves the clock on. The sleeping thread stays runnable: when it goes
 // on is the schedule's business, not the clock's.
-func (k *Kernel) sleep(r *Result, addr uint64, absolute bool, clock uint64) (uint64, error) {
+func (k *Kernel) sleep(r *Result, addr uint64, absolute bool, id uint64) (uint64, error) {
 	t, errno := k.timespec(r, addr)
 	if errno != 0 {
 		return fail(errno)
 	}
 	if absolute {
-		now, ok := k.clock(clock)
+		real, ok := clockKind(id)
 		if !ok {
 			return fail(EINVAL)
 		}
-		t -= min(t, now)
+		t -= min(t, k.clock(r).read(real))
 	}
-	k.advance(t)
+	k.clock(r).sleep(t)
 	return 0, nil
-}
-
-// advance moves the clock on, up to 146 years in all: with a timeout added, a
-// time still fits 64 bits.
-func (k *Kernel) advance(ns uint64) {
-	const most = 1 << 62
-	s := k.mut()
-	s.Sleep += min(ns, most-s.Sleep)
 }
 
 func sysNanosleep(k *Kernel, c *Call, r *Result) (uint64, error) {
@@ -114,15 +99,12 @@ func sysClockNanosleep(k *Kernel, c *Call, r *Result) (uint64, error) {
 	return k.sleep(r, c.Args[2], c.Args[1]&1 != 0, c.Args[0])
 }
 
-// sysGetrandom hands out SHA-256 of seed and a running number.
+// sysGetrandom hands out at most 256 bytes at a time, which Linux promises at least.
 func sysGetrandom(k *Kernel, c *Call, r *Result) (uint64, error) {
 	n := min(c.Args[1], 256)
 	var b []byte
-	s := k.mut()
 	for uint64(len(b)) < n {
-		sum := sha256.Sum256(twoWords(k.Seed, s.Random))
-		s.Random++
-		b = append(b, sum[:]...)
+		b = append(b, k.random(r).block()...)
 	}
 	if v, err := k.put(r, c.Args[0], b[:n]); err != nil || v != 0 {
 		return v, err
@@ -174,20 +156,13 @@ func (k *Kernel) rlimit(r *Result, resource, buf uint64) (uint64, error) {
 // memory, half of it free.
 func sysSysinfo(k *Kernel, c *Call, r *Result) (uint64, error) {
 	b := make([]byte, 112)
-	le.PutUint64(b, k.monotonic()/second)
+	le.PutUint64(b, k.clock(r).read(false)/second)
 	le.PutUint64(b[32:], 1<<30)
 	le.PutUint64(b[40:], 1<<29)
 	le.PutUint16(b[80:], 1)
 	le.PutUint32(b[104:], 1)
 	return k.put(r, c.Args[0], b)
 }
-
-// Handler is what rt_sigaction was last given for a signal: struct sigaction
-// as the kernel has it.
-type Handler [32]byte
-
-// MaxSignal is the highest signal number; 9 and 19 (SIGKILL, SIGSTOP) cannot be handled.
-const MaxSignal = 64
 
 func sysRtSigaction(k *Kernel, c *Call, r *Result) (uint64, error) {
 	sig, act, old := c.Args[0], c.Args[1], c.Args[2]
@@ -199,17 +174,18 @@ func sysRtSigaction(k *Kernel, c *Call, r *Result) (uint64, error) {
 	if act != 0 && (sig == 9 || sig == 19) {
 		return fail(EINVAL)
 	}
-	before := k.s.Handlers[int(sig)]
+	var now Handler
 	if act != 0 {
-		b, ok := k.read(r, act, uint64(len(before)))
+		b, ok := k.read(r, act, uint64(len(now)))
 		if !ok {
 			return fail(EFAULT)
 		}
-		s := k.mut()
-		if s.Handlers == nil {
-			s.Handlers = map[int]Handler{}
-		}
-		s.Handlers[int(sig)] = Handler(b)
+		now = Handler(b)
+	}
+	handlers := k.signals(r)
+	before, _ := handlers.handler(int(sig))
+	if act != 0 {
+		handlers.setHandler(int(sig), now)
 	}
 	if old == 0 {
 		return 0, nil
@@ -222,7 +198,8 @@ func sysRtSigprocmask(k *Kernel, c *Call, r *Result) (uint64, error) {
 	if c.Args[3] != 8 {
 		return fail(EINVAL)
 	}
-	mask := k.s.Tasks[c.Thread].SigMask
+	t := k.tasks(r)
+	mask := t.mask()
 	before := mask
 	if set != 0 {
 		b, ok := k.read(r, set, 8)
@@ -240,7 +217,7 @@ func sysRtSigprocmask(k *Kernel, c *Call, r *Result) (uint64, error) {
 		default:
 			return fail(EINVAL)
 		}
-		k.mut().Tasks[c.Thread].SigMask = mask
+		t.setMask(mask)
 	}
 	if old == 0 {
 		return 0, nil
@@ -249,13 +226,14 @@ func sysRtSigprocmask(k *Kernel, c *Call, r *Result) (uint64, error) {
 }
 
 func sysSigaltstack(k *Kernel, c *Call, r *Result) (uint64, error) {
-	before := k.s.Tasks[c.Thread].AltStack
+	t := k.tasks(r)
+	before := t.altStack()
 	if c.Args[0] != 0 {
 		b, ok := k.read(r, c.Args[0], 24)
 		if !ok {
 			return fail(EFAULT)
 		}
-		k.mut().Tasks[c.Thread].AltStack = [24]byte(b)
+		t.setAltStack([24]byte(b))
 	}
 	if c.Args[1] == 0 {
 		return 0, nil
@@ -275,22 +253,18 @@ func sysKill(k *Kernel, c *Call, r *Result) (uint64, error) {
 	return k.kill(int(int32(c.Args[0])), c.Args[1], r)
 }
 
-// kill ends the process unless the signal is ignored: handlers are recorded
-// but never run, which the result's signal makes plain.
+// kill ends the process unless the signal is ignored: handlers are recorded but never
+// run. That one would have been is told as missing.
 func (k *Kernel) kill(tid int, sig uint64, r *Result) (uint64, error) {
-	found := false
-	for _, t := range k.s.Tasks {
-		found = found || t.TID == tid && (t.Status == Runnable || t.Status == Blocked)
-	}
 	switch {
-	case !found:
+	case !k.tasks(r).there(tid):
 		return fail(ESRCH)
 	case sig > MaxSignal:
 		return fail(EINVAL)
 	case sig == 0:
 		return 0, nil
 	}
-	h, handled := k.s.Handlers[int(sig)]
+	h, handled := k.signals(r).handler(int(sig))
 	const ignore = 1 // SIG_IGN
 	if handled && le.Uint64(h[:]) == ignore {
 		return 0, nil
@@ -301,8 +275,12 @@ func (k *Kernel) kill(tid int, sig uint64, r *Result) (uint64, error) {
 			return 0, nil
 		}
 	}
-	k.mut().Exited = true
-	r.Effect, r.Signal = Dies, int(sig)
+	const byDefault = 0 // SIG_DFL
+	if handled && le.Uint64(h[:]) != byDefault {
+		r.Missing = fmt.Sprintf("the handler of signal %d", sig)
+	}
+	k.tasks(r).endAll(Dies)
+	r.Signal = int(sig)
 	return 0, nil
 }
 

@@ -203,19 +203,3 @@ func TestSignals(t *testing.T) {
 		}
 	})
 }
-
-// TestUnknownCalls: what is not there is named, each once, in order.
-func TestUnknownCalls(t *testing.T) {
-	each(t, func(t *testing.T, k *fixture) {
-		for _, n := range []uint64{9999, 8888, 9999, ^uint64(0)} {
-			r, err := k.Do(Call{Number: n})
-			if err != nil || int64(r.Value) != errno(ENOSYS) || r.Effect != Returns || k.threads.result[0] != r.Value {
-				t.Errorf("call %d: %+v, %v", n, r, err)
-			}
-		}
-		k.do("rseq") // absent on purpose: not worth a word
-		if got := k.Unknown(); !slices.Equal(got, []string{"syscall 18446744073709551615", "syscall 8888", "syscall 9999"}) {
-			t.Errorf("unknown: %v", got)
-		}
-	})
-}

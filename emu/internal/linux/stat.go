@@ -10,13 +10,13 @@ import (
 func (k *Kernel) stat(r *Result, dirfd int, name, flags uint64) (FileInfo, string, Errno) {
 	if flags&atEmpty != 0 {
 		if s, errno := k.cstring(r, name); errno == 0 && s == "" {
-			f, ok := k.fd(r, dirfd)
+			f, ok := k.descriptors(r).get(dirfd)
 			switch {
 			case !ok:
 				return FileInfo{}, "", EBADF
-			case f.Path != "":
-				info, errno := k.info(f.Path, true)
-				return info, f.Path, errno
+			case f.path != "":
+				info, errno := k.info(f.path, true)
+				return info, f.path, errno
 			}
 			return FileInfo{Size: -1}, "", 0
 		}
@@ -119,18 +119,18 @@ func sysLstat(k *Kernel, c *Call, r *Result) (uint64, error) {
 }
 
 func sysFstat(k *Kernel, c *Call, r *Result) (uint64, error) {
-	f, ok := k.fd(r, int(int32(c.Args[0])))
+	f, ok := k.descriptors(r).get(int(int32(c.Args[0])))
 	if !ok {
 		return fail(EBADF)
 	}
 	info := FileInfo{Size: -1}
-	if f.Path != "" {
+	if f.path != "" {
 		var errno Errno
-		if info, errno = k.info(f.Path, true); errno != 0 {
+		if info, errno = k.info(f.path, true); errno != 0 {
 			return fail(errno)
 		}
 	}
-	return k.put(r, c.Args[1], k.statBytes(info, f.Path))
+	return k.put(r, c.Args[1], k.statBytes(info, f.path))
 }
 
 // sysStatx fills struct statx of include/uapi/linux/stat.h (256 bytes).

@@ -1,27 +1,10 @@
 package linux
 
-import "emurace/loader"
+import (
+	"fmt"
 
-// Status is what a thread is doing.
-type Status uint8
-
-// The statuses.
-const (
-	None     Status = iota // no thread in this slot
-	Runnable               // can run
-	Blocked                // waits in the kernel
-	Ended                  // has exited; its slot is not used again
+	"emurace/loader"
 )
-
-// Task is the kernel's side of a thread. Its index in State.Tasks is the slot
-// of the processor.
-type Task struct {
-	TID      int
-	Status   Status
-	ClearTID uint64 // word to zero and wake at exit, 0 for none
-	SigMask  uint64
-	AltStack [24]byte
-}
 
 // Flags of clone, include/uapi/linux/sched.h.
 const (
@@ -68,20 +51,14 @@ func sysClone3(k *Kernel, c *Call, r *Result) (uint64, error) {
 func (k *Kernel) clone(c *Call, r *Result, a cloneArgs) (uint64, error) {
 	// A second process has no place in one machine: only threads are made.
 	if a.flags&threadFlags != threadFlags {
+		r.Missing = "clone of a process"
 		return fail(ENOSYS)
 	}
-	slot := -1
-	for i, t := range k.s.Tasks {
-		if t.Status == None {
-			slot = i
-			break
-		}
-	}
-	if slot < 0 {
+	t := k.tasks(r)
+	slot, tid, ok := t.next()
+	if !ok {
 		return fail(EAGAIN)
 	}
-	s := k.mut()
-	tid := s.NextTID
 	var word [4]byte
 	le.PutUint32(word[:], uint32(tid))
 	for _, w := range []struct{ flag, addr uint64 }{{cloneParentSettid, a.parentTID}, {cloneChildSettid, a.childTID}} {
@@ -92,56 +69,48 @@ func (k *Kernel) clone(c *Call, r *Result, a cloneArgs) (uint64, error) {
 			return v, err
 		}
 	}
-	t := Task{TID: tid, Status: Runnable, SigMask: s.Tasks[c.Thread].SigMask}
+	clearTID := uint64(0)
 	if a.flags&cloneChildCleartid != 0 {
-		t.ClearTID = a.childTID
+		clearTID = a.childTID
 	}
-	s.NextTID++
-	s.Tasks[slot] = t
+	t.add(slot, tid, clearTID)
 	return uint64(tid), k.Threads.Clone(slot, c.Thread, a.stack, a.tls, a.flags&cloneSettls != 0)
 }
 
 // sysExit ends one thread: its clear-tid word is zeroed and whoever waits
 // there, as pthread_join does, is woken. The last thread ends the process.
 func sysExit(k *Kernel, c *Call, r *Result) (uint64, error) {
-	s := k.mut()
-	t := &s.Tasks[c.Thread]
-	if t.ClearTID != 0 {
-		if _, err := k.write(r, t.ClearTID, make([]byte, 4)); err != nil {
+	t := k.tasks(r)
+	if addr := t.clearTID(); addr != 0 {
+		if _, err := k.write(r, addr, make([]byte, 4)); err != nil {
 			return 0, err
 		}
-		r.uses(ObjectFutex, t.ClearTID, true)
-		if _, err := k.wake(t.ClearTID, 1, matchAny); err != nil {
+		if _, err := k.waiters(r).wake(addr, 1, matchAny); err != nil {
 			return 0, err
 		}
 	}
-	t.Status = Ended
-	r.Effect = ThreadEnds
-	for _, o := range s.Tasks {
-		if o.Status == Runnable || o.Status == Blocked {
-			k.Threads.Drop(c.Thread)
-			return 0, nil
-		}
+	if !t.endSelf() {
+		k.Threads.Drop(c.Thread)
+		r.Effect = ThreadEnds
+		return 0, nil
 	}
-	s.Exited = true
-	r.Effect, r.Code = Exits, int(c.Args[0]&0xff)
-	return 0, nil
+	return sysExitGroup(k, c, r)
 }
 
 func sysExitGroup(k *Kernel, c *Call, r *Result) (uint64, error) {
-	k.mut().Exited = true
-	r.Effect, r.Code = Exits, int(c.Args[0]&0xff)
+	k.tasks(r).endAll(Exits)
+	r.Code = int(c.Args[0] & 0xff)
 	return 0, nil
 }
 
-func sysSetTidAddress(k *Kernel, c *Call, _ *Result) (uint64, error) {
-	t := &k.mut().Tasks[c.Thread]
-	t.ClearTID = c.Args[0]
-	return uint64(t.TID), nil
+func sysSetTidAddress(k *Kernel, c *Call, r *Result) (uint64, error) {
+	t := k.tasks(r)
+	t.setClearTID(c.Args[0])
+	return uint64(t.self()), nil
 }
 
-func sysGettid(k *Kernel, c *Call, _ *Result) (uint64, error) {
-	return uint64(k.s.Tasks[c.Thread].TID), nil
+func sysGettid(k *Kernel, _ *Call, r *Result) (uint64, error) {
+	return uint64(k.tasks(r).self()), nil
 }
 
 func sysGetpid(*Kernel, *Call, *Result) (uint64, error)  { return FirstTID, nil }
@@ -152,14 +121,17 @@ const UserID = 1000
 
 func sysGetuid(*Kernel, *Call, *Result) (uint64, error) { return UserID, nil }
 
-// sysArchPrctl serves ARCH_SET_FS and ARCH_GET_FS of
-// arch/x86/include/uapi/asm/prctl.h.
-func sysArchPrctl(k *Kernel, c *Call, _ *Result) (uint64, error) {
-	const setFS = 0x1002
-	if c.Args[0] != setFS {
-		return fail(EINVAL)
+// sysArchPrctl serves ARCH_SET_FS of arch/x86/include/uapi/asm/prctl.h. Operations of
+// newer processors get the error that a kernel without them gives.
+func sysArchPrctl(k *Kernel, c *Call, r *Result) (uint64, error) {
+	const setGS, setFS, getFS, getGS = 0x1001, 0x1002, 0x1003, 0x1004
+	switch c.Args[0] {
+	case setFS:
+		return 0, k.Threads.SetTLS(c.Thread, c.Args[1])
+	case setGS, getFS, getGS:
+		r.Missing = fmt.Sprintf("arch_prctl operation %#x", c.Args[0])
 	}
-	return 0, k.Threads.SetTLS(c.Thread, c.Args[1])
+	return fail(EINVAL)
 }
 
 func sysSchedYield(*Kernel, *Call, *Result) (uint64, error) { return 0, nil }

@@ -113,11 +113,26 @@ static void on_syscall(uc_engine *uc, void *user) {
     halt(user, EM_STOP_SYSCALL);
 }
 
-// The time stamp counter follows the instruction count: host time would make
-// two runs differ.
+// What a counter of the processor shows. To read one is an event: who advances the
+// clock may come before or after.
+static uint64_t counter(em_engine *e) {
+    uint64_t now;
+    if (!em_clock_read(e, e->cur, &now)) {
+        e->uc_error = UC_ERR_NOMEM;
+        halt(e, EM_STOP_ERROR);
+    }
+    e->clock_read = true;
+    if (e->sharing) {
+        e->event = true;
+        e->left = 0;
+    }
+    return now;
+}
+
+// The time stamp counter is the virtual clock: host time would make two runs differ.
 static int on_rdtsc(uc_engine *uc, void *user) {
-    em_engine *e = user;
-    uint64_t lo = e->step & 0xffffffff, hi = e->step >> 32;
+    uint64_t now = counter(user);
+    uint64_t lo = now & 0xffffffff, hi = now >> 32;
     uc_reg_write(uc, UC_X86_REG_RAX, &lo);
     uc_reg_write(uc, UC_X86_REG_RDX, &hi);
     return 1;
@@ -128,12 +143,12 @@ static int on_rdtsc(uc_engine *uc, void *user) {
 static uint32_t on_mrs(uc_engine *uc, uc_arm64_reg reg, const uc_arm64_cp_reg *cp,
                        void *user) {
     em_engine *e = user;
-    bool counter = cp->op0 == 3 && cp->op1 == 3 && cp->crn == 14 && cp->crm == 0 &&
-                   cp->op2 != 0;
+    bool shows = cp->op0 == 3 && cp->op1 == 3 && cp->crn == 14 && cp->crm == 0 &&
+                 cp->op2 != 0;
     bool random = cp->op0 == 3 && cp->op1 == 3 && cp->crn == 2 && cp->crm == 4;
-    if (!counter && !random)
+    if (!shows && !random)
         return 0;
-    uint64_t v = e->step;
+    uint64_t v = counter(e);
     uc_reg_write(uc, (int)reg, &v);
     return 1;
 }
@@ -173,6 +188,7 @@ int em_init(em_engine *e, uc_engine *uc, int arch, bool hooks) {
     e->cur = -1;
     e->monitor_at = -1;
     e->log_max = 1 << 24;
+    e->share.stamp = 1; // nothing is saved yet
     e->pc_synced = (bool *)((char *)uc + EMURACE_UC_SKIP_SYNC_PC);
     int err = uc_ctl_tlb_mode(uc, UC_TLB_VIRTUAL);
     if (err)
@@ -321,8 +337,10 @@ int em_run(em_engine *e, int slot, uint64_t budget) {
     e->event_of_fetch = false;
     e->nfetches = 0;
     e->watched = false;
+    e->clock_read = false;
     e->dirty = true;
     e->ran = slot;
+    em_clock_turn(e, slot);
     e->lost = e->slots[slot].lost;
     e->fetched = e->slots[slot].fetched;
     if (e->sharing && !e->stepping_on) // what a trace has counted is of the instruction to come
@@ -382,6 +400,7 @@ void em_close_contexts(em_engine *e) {
 }
 
 void em_close(em_engine *e) {
+    em_clock_drop(e);
     em_log_drop(e);
     em_share_drop(e);
     em_break_drop(e);

@@ -338,6 +338,7 @@ void em_undo(em_engine *e, size_t log_len, size_t maps_len) {
 
 // Forgets the logs: nothing before this moment can be undone any more.
 void em_log_drop(em_engine *e) {
+    em_clock_settle(e);
     e->maps_len = 0;
     e->log_len = 0;
     e->log_gen++;

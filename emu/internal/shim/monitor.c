@@ -56,7 +56,7 @@ static void set_word(em_ctx *c, ptrdiff_t at, uint64_t v) {
 // Tells whether entry i of the log changes memory, as seen by other threads. An
 // atomic instruction that puts back what it has read does not: to swap it with
 // one that only reads makes no difference, and it must make none here either.
-static bool changes(em_engine *e, size_t i) {
+bool em_log_changes(em_engine *e, size_t i) {
     em_access *w = &e->log[i];
     if (w->kind != EM_WRITE || w->old != w->value)
         return w->kind != EM_READ;
@@ -103,7 +103,7 @@ void em_monitor_check(em_engine *e, int slot) {
     uint16_t lost = 0;
     for (size_t i = s->left_at; i < e->log_len; i++) {
         em_access *a = &e->log[i];
-        if (a->thread == slot || a->addr >= base + WIDEST || a->addr + a->size <= base || !changes(e, i))
+        if (a->thread == slot || a->addr >= base + WIDEST || a->addr + a->size <= base || !em_log_changes(e, i))
             continue;
         uint32_t bytes = first_bytes(a->size);
         lost |= a->addr < base ? bytes >> (base - a->addr) : bytes << (a->addr - base);

@@ -77,8 +77,9 @@ static void join(const em_share *s, uint32_t *to, const uint32_t *from) {
 }
 
 // Makes a record the one of a byte that makes events: clocks of its last write and of
-// its reads. What the byte has seen before it did is taken for later than it was,
-// which orders too much, but only in the run in which it begins to make events.
+// its reads. Of what came before that only the epochs are known, not what these threads
+// knew of others: it orders a little less than it should, but only in the run in which
+// the byte begins to make events.
 static bool begin_record(em_share *s, em_granule *g, int i) {
     uint32_t index = g->read[i] & ~EM_MANY;
     if (!(g->read[i] & EM_MANY) && !em_record_new(s, &index))
@@ -86,13 +87,10 @@ static bool begin_record(em_share *s, em_granule *g, int i) {
     if (!em_record_save(s, index))
         return false;
     uint32_t *wrote = em_record(s, index), *read = wrote + s->width;
-    for (int u = 0; u < s->width; u++)
-        if (read[u] != 0)
-            join(s, read, s->clocks[u]);
     if (!(g->read[i] & EM_MANY) && g->read[i] != 0)
-        join(s, read, s->clocks[EM_SLOT_OF(g->read[i])]);
+        read[EM_SLOT_OF(g->read[i])] = EM_CLOCK_OF(g->read[i]);
     if (g->wrote[i] != 0)
-        join(s, wrote, s->clocks[EM_SLOT_OF(g->wrote[i])]);
+        wrote[EM_SLOT_OF(g->wrote[i])] = EM_CLOCK_OF(g->wrote[i]);
     g->read[i] = EM_MANY | index;
     g->recorded |= (uint8_t)(1 << i);
     return true;

@@ -168,6 +168,34 @@ typedef struct em_breaks {
     uint64_t filter[(1 << EM_BREAK_BITS) / 64];
 } em_breaks;
 
+// Slot of who advances the clock, which is no thread, and the class of the clock among
+// the kernel's objects; see clock.c.
+enum { EM_CLOCK_SLOT = EM_MAX_THREADS, EM_CLOCK_OBJECT = 255 };
+
+// Threads' clocks; see clock.c.
+typedef struct em_clock {
+    bool on;           // threads run side by side; before, the step is the clock of all
+    bool failed;       // memory has run out
+    uint64_t advanced; // what the kernel has advanced the clock, in nanoseconds
+    int turn;          // slot of the last turn that was noted, -1 for none
+    struct em_note *notes;
+    size_t len, cap;
+
+    // What follows from the first entries of the log and the first notes.
+    size_t log_at, note_at; // how many
+    bool in_note;           // a note is being gone through
+    int running;            // slot whose turn it is there, -1 for none
+    uint64_t since;         // the step when that began
+    // Of each slot: its instructions in turns before, and what its clock is more.
+    uint64_t ran[EM_CLOCK_SLOT + 1], behind[EM_CLOCK_SLOT + 1];
+    struct em_place *places;
+    size_t places_len, places_cap;
+    uint32_t *index; // by hash, the number of a place, counted from 1
+    unsigned index_bits;
+    struct em_change *changes; // the journal
+    size_t changes_len, changes_cap;
+} em_clock;
+
 // Bytes to stop behind an access of; see memory.c. No size is no watch.
 typedef struct em_watch {
     uint64_t addr, size;
@@ -202,6 +230,8 @@ typedef struct em_engine {
     em_breaks breaks;
     em_watch watch;
     bool watched; // the last instruction touched what is watched
+    em_clock clock;
+    bool clock_read; // the last instruction was a read of a counter of the processor
     uint16_t lost;   // the running thread's em_slot.lost
     bool *pc_synced; // Unicorn's skip_sync_pc_on_exit; see on_code
     int stop;
@@ -230,6 +260,10 @@ typedef struct em_mark {
     size_t log_len, maps_len;
     uint64_t step, pc, log_gen;
     em_share_mark share;
+    size_t notes_len;
+    uint64_t advanced;
+    int turn;
+    bool clocks; // threads ran side by side
     int nslots;
     em_slot slots[]; // nslots of them
 } em_mark;
@@ -284,6 +318,18 @@ void em_share_drop(em_engine *e);
 void em_fetch(em_engine *e, uint64_t addr, uint32_t size);
 void em_fetch_forget(em_engine *e);
 
+// clock.c
+void em_clock_start(em_engine *e);
+void em_clock_drop(em_engine *e);
+void em_clock_turn(em_engine *e, int slot);
+void em_clock_use(em_engine *e, int slot, uint8_t class, uint64_t id, bool write);
+void em_clock_wake(em_engine *e, int slot, int other);
+void em_clock_all(em_engine *e, int slot);
+void em_clock_rewind(em_engine *e, size_t log_len, size_t notes_len, int turn);
+void em_clock_settle(em_engine *e);
+bool em_clock_now(em_engine *e, int slot, uint64_t *now);
+bool em_clock_read(em_engine *e, int slot, uint64_t *now);
+
 // breaks.c
 bool em_break_hit(em_engine *e, uint64_t addr);
 int em_break_add(em_engine *e, uint64_t addr);
@@ -305,6 +351,7 @@ em_ctx *em_ctx_own(em_engine *e, em_slot *s);
 // monitor.c
 #define EM_MONITOR_OPEN (~0ULL)
 void em_monitor_check(em_engine *e, int slot);
+bool em_log_changes(em_engine *e, size_t i);
 bool em_monitor_fails(em_engine *e, uint64_t pc);
 int em_monitor_spoil(em_engine *e, int slot);
 int em_monitor_open(em_engine *e, int slot);

@@ -96,6 +96,8 @@ int em_thread_add(em_engine *e, int slot, int parent) {
     s->left_at = e->log_len;
     s->log_gen = e->log_gen;
     s->fetched = EM_NO_PAGE;
+    if (parent >= 0)
+        em_clock_wake(e, parent, slot);
     if (!err)
         err = em_monitor_open(e, slot);
     return err;
@@ -155,6 +157,10 @@ em_mark *em_mark_set(em_engine *e, int *err) {
     m->pc = e->pc;
     m->log_gen = e->log_gen;
     em_share_mark_set(e, &m->share);
+    m->notes_len = e->clock.len;
+    m->turn = e->clock.turn;
+    m->clocks = e->clock.on;
+    m->advanced = e->clock.advanced;
     m->nslots = e->nslots;
     memcpy(m->slots, e->slots, (size_t)e->nslots * sizeof *m->slots);
     for (int i = 0; i < m->nslots; i++)
@@ -168,6 +174,11 @@ int em_mark_rewind(em_engine *e, em_mark *m) {
         return UC_ERR_ARG;
     em_undo(e, m->log_len, m->maps_len);
     em_share_undo(&e->share, &m->share);
+    if (m->clocks)
+        em_clock_rewind(e, m->log_len, m->notes_len, m->turn);
+    else
+        em_clock_drop(e);
+    e->clock.advanced = m->advanced;
     em_ctx *now = e->cur >= 0 ? e->slots[e->cur].ctx : NULL;
     em_ctx *then = e->cur >= 0 && e->cur < m->nslots ? m->slots[e->cur].ctx : NULL;
     if (e->dirty || now != then) {

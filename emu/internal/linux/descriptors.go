@@ -1,0 +1,120 @@
+package linux
+
+// FD is an open file descriptor.
+type FD struct {
+	Kind   fdKind
+	Path   string // guest path, absolute
+	Offset int64
+	Flags  uint64
+	Shared int // what descriptors of one open file have in common; 0 when it is the only one
+}
+
+type fdKind uint8
+
+const (
+	fdClosed fdKind = iota
+	fdInput         // standard input: at its end
+	fdOutput        // standard output
+	fdError         // standard error
+	fdFile          // a regular file, for reading
+	fdDir           // a folder
+	fdNull          // /dev/null
+)
+
+// descriptors is the table of open files as a system call sees it.
+type descriptors struct{ access }
+
+func (k *Kernel) descriptors(r *Result) descriptors { return descriptors{access{k, r}} }
+
+// descriptor is the object of descriptor n, allNumbers that of which ones are free.
+func descriptor(n int) uint64 { return uint64(n) + 1 }
+
+const allNumbers = 0
+
+// file is an open descriptor as a call sees it, without its offset: to look at that is a
+// use of its own.
+type file struct {
+	descriptors
+	n      int
+	kind   fdKind
+	path   string
+	flags  uint64
+	shared int
+}
+
+// in tells whether there can be a descriptor of that number.
+func (d descriptors) in(n int) bool { return n >= 0 && n < d.k.Limits.Files }
+
+// get is descriptor n. That a call asks for it is a use of it, also where it is not open.
+func (d descriptors) get(n int) (file, bool) {
+	if !d.in(n) {
+		return file{}, false
+	}
+	s := d.reads(ObjectFiles, descriptor(n))
+	if n >= len(s.FDs) || s.FDs[n].Kind == fdClosed {
+		return file{}, false
+	}
+	f := s.FDs[n]
+	return file{descriptors: d, n: n, kind: f.Kind, path: f.Path, flags: f.Flags, shared: f.Shared}, true
+}
+
+// offsetObject is the object that the file's offset belongs to.
+func (f file) offsetObject() uint64 {
+	if f.shared != 0 {
+		return openFile + uint64(f.shared)
+	}
+	return descriptor(f.n)
+}
+
+// offset is where the next read begins.
+func (f file) offset() int64 { return f.reads(ObjectFiles, f.offsetObject()).FDs[f.n].Offset }
+
+// seek moves the offset of the descriptor and of those that share its file.
+func (f file) seek(to int64) {
+	s := f.writes(ObjectFiles, f.offsetObject())
+	for i := range s.FDs {
+		if i == f.n || f.shared != 0 && s.FDs[i].Shared == f.shared {
+			s.FDs[i].Offset = to
+		}
+	}
+}
+
+// setFlags changes the descriptor's flags.
+func (f file) setFlags(flags uint64) { f.writes(ObjectFiles, descriptor(f.n)).FDs[f.n].Flags = flags }
+
+// close frees the descriptor's number.
+func (f file) close() { f.set(f.n, FD{}) }
+
+// lowest is the lowest free number from least on; false when there is none.
+func (d descriptors) lowest(least int) (int, bool) {
+	s := d.reads(ObjectFiles, allNumbers)
+	for at := least; d.in(at); at++ {
+		if at >= len(s.FDs) || s.FDs[at].Kind == fdClosed {
+			return at, true
+		}
+	}
+	return 0, false
+}
+
+// set gives number n, below the limit, another meaning, or none.
+func (d descriptors) set(n int, f FD) {
+	d.writes(ObjectFiles, allNumbers)
+	s := d.writes(ObjectFiles, descriptor(n))
+	for len(s.FDs) <= n {
+		s.FDs = append(s.FDs, FD{})
+	}
+	s.FDs[n] = f
+}
+
+// copyTo gives the descriptor another number as well, with flags of its own: from then
+// on the two have one offset, so who reads of this one moves another object.
+func (f file) copyTo(n int, flags uint64) {
+	s := f.writes(ObjectFiles, descriptor(f.n))
+	if s.FDs[f.n].Shared == 0 {
+		s.Shared++
+		s.FDs[f.n].Shared = s.Shared
+	}
+	c := s.FDs[f.n]
+	c.Flags = c.Flags&^oCloexec | flags // that flag is the descriptor's, not the file's
+	f.set(n, c)
+}

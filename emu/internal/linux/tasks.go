@@ -1,0 +1,98 @@
+package linux
+
+// Status is what a thread is doing.
+type Status uint8
+
+// The statuses.
+const (
+	None     Status = iota // no thread in this slot
+	Runnable               // can run
+	Blocked                // waits in the kernel
+	Ended                  // has exited; its slot is not used again
+)
+
+// Task is the kernel's side of a thread. Its index in State.Tasks is the slot
+// of the processor.
+type Task struct {
+	TID      int
+	Status   Status
+	ClearTID uint64 // word to zero and wake at exit, 0 for none
+	SigMask  uint64
+	AltStack [24]byte
+}
+
+func (t Task) alive() bool { return t.Status == Runnable || t.Status == Blocked }
+
+// tasks is the threads as a system call sees them.
+type tasks struct{ access }
+
+func (k *Kernel) tasks(r *Result) tasks { return tasks{access{k, r}} }
+
+// nextNumber is the object of which thread comes next.
+const nextNumber = 0
+
+// self is the number of the thread that made the call.
+func (t tasks) self() int { return t.own().TID }
+
+// there tells whether a thread of that number is there.
+func (t tasks) there(tid int) bool {
+	for _, o := range t.reads(ObjectTasks, uint64(tid)).Tasks {
+		if o.TID == tid && o.alive() {
+			return true
+		}
+	}
+	return false
+}
+
+// next is the slot and the number of the next new thread, false when there can be no
+// more.
+func (t tasks) next() (slot, tid int, ok bool) {
+	s := t.reads(ObjectTasks, nextNumber)
+	for i, o := range s.Tasks {
+		if o.Status == None {
+			return i, s.NextTID, true
+		}
+	}
+	return 0, 0, false
+}
+
+// add makes a thread in the slot and with the number that next has told. It has the
+// signal mask of the one that makes it.
+func (t tasks) add(slot, tid int, clearTID uint64) {
+	t.writes(ObjectTasks, uint64(tid))
+	s := t.writes(ObjectTasks, nextNumber)
+	s.Tasks[slot] = Task{TID: tid, Status: Runnable, ClearTID: clearTID, SigMask: t.own().SigMask}
+	s.NextTID++
+}
+
+// endSelf ends the thread that made the call, and tells whether it was the last one.
+func (t tasks) endSelf() (last bool) {
+	s := t.writes(ObjectTasks, uint64(t.self()))
+	s.Tasks[t.r.thread].Status = Ended
+	for _, o := range s.Tasks {
+		if o.Status == None {
+			break
+		}
+		if t.there(o.TID) {
+			return false
+		}
+	}
+	t.reads(ObjectTasks, nextNumber)
+	return true
+}
+
+// endAll makes the process end. Whatever another thread would have done next depends on
+// it, which the effect says.
+func (t tasks) endAll(effect Effect) {
+	t.k.mut().Exited = true
+	t.r.Effect = effect
+}
+
+// What only the calling thread sees.
+
+func (t tasks) clearTID() uint64        { return t.own().ClearTID }
+func (t tasks) setClearTID(addr uint64) { t.changeOwn().ClearTID = addr }
+func (t tasks) mask() uint64            { return t.own().SigMask }
+func (t tasks) setMask(m uint64)        { t.changeOwn().SigMask = m }
+func (t tasks) altStack() [24]byte      { return t.own().AltStack }
+func (t tasks) setAltStack(s [24]byte)  { t.changeOwn().AltStack = s }

@@ -1,0 +1,25 @@
+package emu
+
+import "emurace/loader"
+
+// Loads lists the guest paths of the ELF files that the process has mapped from
+// their beginning, in order, each as often as it was: libraries, whether they are
+// mapped still or no more. The program's interpreter, which the kernel maps, is not
+// among them.
+func (m *Machine) Loads() []string { return m.st.loads[:len(m.st.loads):len(m.st.loads)] }
+
+// Image is the ELF file at a guest path, as the process would find it now.
+func (m *Machine) Image(path string) (*loader.Image, error) { return m.files.Image(path) }
+
+// noteLoads takes down what the last system call has mapped.
+func (m *Machine) noteLoads() {
+	for _, addr := range m.mapped {
+		v, ok := m.kernel.State().VMA(addr)
+		if !ok || v.Start != addr || v.Offset != 0 || v.Path == "" || v.Path[0] != '/' {
+			continue
+		}
+		if _, err := m.files.Image(v.Path); err == nil {
+			m.st.loads = append(m.st.loads, v.Path)
+		}
+	}
+}

@@ -1,0 +1,65 @@
+package emu
+
+import (
+	"cmp"
+	"maps"
+	"slices"
+	"strings"
+)
+
+// UnknownCall is a system call that the process made and that the kernel does not
+// have, or asked for a part of one that it does not have. What the process did then may
+// not be what it does on Linux. Calls that are left out by intention, because C libraries
+// have another way, are none of these.
+type UnknownCall struct {
+	Name   string // such as getdents64, or "futex operation LOCK_PI"
+	PC     uint64 // of the instruction that made it
+	Func   string // the function that the thread was called with, such as readdir; "" outside of calls
+	Thread int    // the thread that made it; of several the lowest
+	Times  uint64 // how often it was made, in all runs of the machine
+}
+
+// missingCall tells unknown calls apart.
+type missingCall struct {
+	name, function string
+	pc             uint64
+}
+
+// UnknownCalls lists the unknown system calls of all that the machine has run, also of
+// what it has gone back from since, by name, then place: each name, place and function
+// once.
+func (m *Machine) UnknownCalls() []UnknownCall {
+	var list []UnknownCall
+	for _, c := range m.missing {
+		list = append(list, *c)
+	}
+	slices.SortFunc(list, func(a, b UnknownCall) int {
+		return cmp.Or(cmp.Compare(a.Name, b.Name), cmp.Compare(a.PC, b.PC), cmp.Compare(a.Func, b.Func))
+	})
+	return list
+}
+
+// UnknownSyscalls are the names of UnknownCalls, in order and each once.
+func (m *Machine) UnknownSyscalls() []string {
+	names := map[string]bool{}
+	for c := range m.missing {
+		names[c.name] = true
+	}
+	return slices.Sorted(maps.Keys(names))
+}
+
+// missed notes that a thread made an unknown call at pc.
+func (m *Machine) missed(name string, t int, pc uint64) {
+	function, _, _ := strings.Cut(m.st.threads[t].Call, "(")
+	at := missingCall{name, function, pc}
+	c := m.missing[at]
+	if c == nil {
+		if m.missing == nil {
+			m.missing = map[missingCall]*UnknownCall{}
+		}
+		c = &UnknownCall{Name: name, PC: pc, Func: function, Thread: t}
+		m.missing[at] = c
+	}
+	c.Thread = min(c.Thread, t)
+	c.Times++
+}
