@@ -106,9 +106,26 @@ func (m *Machine) mapImage(im *loader.Image, base uint64, path string) error {
 	return nil
 }
 
+// bindsNow tells whether the environment is to have bindNow in it until the process
+// has booted.
+func (o *Options) bindsNow() bool { return o.BindNow && o.System.Libc == loader.Glibc }
+
+// bindNow is what makes glibc's ld.so bind at once (elf/rtld.c, process_envvars).
+const bindNow = "LD_BIND_NOW=1"
+
+// hideLastVariable ends the array of the environment in front of its last entry.
+func (m *Machine) hideLastVariable(o Options) error {
+	const argcAndArgv = 8 + 8 + 8 // argc, the program's name, the end of argv
+	return m.eng.Store(0, m.stack+argcAndArgv+8*uint64(len(o.Env)), make([]byte, 8))
+}
+
 func (m *Machine) startStack(o Options, program, interp *loader.Image, interpBase uint64) error {
+	env := o.Env
+	if o.bindsNow() {
+		env = append(slices.Clip(env), bindNow)
+	}
 	spec := loader.StackSpec{
-		Arch: m.arch.id, Argv: []string{programPath}, Envp: o.Env, Top: stackTop - 16,
+		Arch: m.arch.id, Argv: []string{programPath}, Envp: env, Top: stackTop - 16,
 		Aux: []loader.AuxEntry{
 			{Type: loader.AT_HWCAP, Value: m.arch.hwcap},
 			{Type: loader.AT_PAGESZ, Value: loader.PageSize},
@@ -133,7 +150,7 @@ func (m *Machine) startStack(o Options, program, interp *loader.Image, interpBas
 	if err != nil {
 		return err
 	}
-	m.auxv = auxvOf(image)
+	m.auxv, m.stack = auxvOf(image), sp
 	stack := linux.VMA{Start: stackTop - stackSize, End: stackTop, Prot: loader.ProtRead | loader.ProtWrite, Path: "[stack]"}
 	if err := m.kernel.Map(0, stack, nil); err != nil {
 		return err

@@ -7,21 +7,14 @@ import (
 	"testing"
 	"time"
 
-	"emurace/emu/internal/linux"
 	"emurace/loader"
 )
 
 // syscallNumbers are all the calls of an architecture, and some it has not.
 func syscallNumbers(arch loader.Arch) []uint64 {
 	numbers := []uint64{9999, 1 << 40, ^uint64(0)}
-	for _, d := range linux.Table() {
-		n := d.AMD64
-		if arch == loader.ARM64 {
-			n = d.ARM64
-		}
-		if n >= 0 {
-			numbers = append(numbers, uint64(n))
-		}
+	for _, c := range SystemCalls(arch) {
+		numbers = append(numbers, c.Number)
 	}
 	return numbers
 }

@@ -25,6 +25,11 @@ const (
 type Options struct {
 	System *System
 	Env    []string // the process's environment, NAME=value
+	// BindNow makes ld.so find each function that a library calls when it loads the
+	// library, and not when it is first called: ld.so sees LD_BIND_NOW=1 behind the
+	// environment. When the process has booted, that is not in its environment any
+	// more. Musl never does otherwise.
+	BindNow bool
 	// Libs are libraries to load beside libc.so.6, in order, by DT_NEEDED name:
 	// one is looked for as ld.so does it, a path with a slash is the file.
 	Libs []string
@@ -62,6 +67,7 @@ type Machine struct {
 	routines *Module       // the part of it that can be called
 	linker   string        // guest path of the dynamic linker's file
 	auxv     []byte        // see Auxv
+	stack    uint64        // where the first stack begins: argc, argv, the environment
 
 	entry, ret, start  uint64 // the traps of the program's code
 	main               uint64 // another one; see runInit
@@ -148,6 +154,11 @@ func (m *Machine) boot(o Options) error {
 			return missing
 		}
 		return fmt.Errorf("the program's entry was not reached: %v%s", s, m.lastOutput())
+	}
+	if o.bindsNow() {
+		if err := m.hideLastVariable(o); err != nil {
+			return err
+		}
 	}
 	if err := m.makeIdle(0); err != nil || m.sys.Libc != loader.Musl {
 		return err

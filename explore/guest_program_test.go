@@ -56,6 +56,7 @@ type guest struct {
 	// blocks are those that calls have freed or handed out since the event
 	// began, first and last byte; see heapProgram.
 	blocks [][2]uint64
+	began  []uint64 // the words of its variables when the race began; see guest.told
 }
 
 // plan compiles the program. The machine's address for its code is put into g.

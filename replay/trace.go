@@ -36,8 +36,11 @@ type Trace struct {
 	// Modules are the libraries in the process when the race begins, and then those
 	// that the race loads. In traces of before that was noted they are the ones that
 	// were there when the race was over.
-	Modules  []File   `json:"modules"`
-	Seed     uint64   `json:"seed"`
+	Modules []File `json:"modules"`
+	Seed    uint64 `json:"seed"`
+	// BindNow is that of the plan. In traces from before there was a choice it is
+	// missing: ld.so then found functions when they were first called.
+	BindNow  bool     `json:"bind_now,omitempty"`
 	Schedule []string `json:"schedule"` // as scenario.Slice.Text writes it
 	Outcome  Outcome  `json:"outcome"`
 	Steps    uint64   `json:"steps"`  // instructions from the race's start
@@ -140,7 +143,7 @@ func Record(s *scenario.Session, r Recipe, schedule scenario.Schedule) (*Trace, 
 	}
 	t := &Trace{
 		Format: FormatVersion, Scenario: r.Scenario.Name, Settings: r.Scenario.Settings(r.Values), Script: r.Scenario.Source,
-		Arch: r.Arch.String(), Seed: r.Seed, Schedule: schedule.Texts(s.Names()),
+		Arch: r.Arch.String(), Seed: r.Seed, BindNow: s.Plan.BindNow, Schedule: schedule.Texts(s.Names()),
 		Outcome: outcomeText(outcome, s.Names()), Steps: s.Steps(), Digest: digest,
 		Modules: slices.Concat(files, loaded),
 	}

@@ -68,6 +68,8 @@ type Values map[string]string
 type Plan struct {
 	Env  []string // the process's environment, NAME=value
 	Libs []string // libraries beside libc, by DT_NEEDED name or absolute path
+	// BindNow makes ld.so find all functions before the race; see emu.Options.BindNow.
+	BindNow bool
 	// Files are read-only files of the process beside the sysroot's, or in their
 	// place; see emu.Options.Files.
 	Files   map[string][]byte

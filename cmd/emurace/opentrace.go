@@ -159,7 +159,15 @@ func traceScenario(t *replay.Trace) (*scenario.Scenario, error) {
 	if sc.Name != t.Scenario {
 		return nil, fmt.Errorf("it is of scenario %q, and holds the source of %q", t.Scenario, sc.Name)
 	}
-	return sc, nil
+	again := *sc
+	again.Build = func(v scenario.Values) (*scenario.Plan, error) {
+		plan, err := sc.Build(v)
+		if err == nil {
+			plan.BindNow = t.BindNow // also of a trace from before there was a choice
+		}
+		return plan, err
+	}
+	return &again, nil
 }
 
 // traceSession boots the machine of a trace's recipe.

@@ -26,7 +26,7 @@ func Names() starlark.StringDict {
 		"f32":    starlark.NewBuiltin("f32", makeSingle),
 	}
 	for name, f := range map[string]func(*reading, *starlark.Thread, *starlark.Builtin, starlark.Tuple, []starlark.Tuple) (starlark.Value, error){
-		"param": param, "env": env, "tunable": tunable, "file": file, "lib": lib, "package": packageFunc,
+		"param": param, "env": env, "tunable": tunable, "lazy_binding": lazyBinding, "file": file, "lib": lib, "package": packageFunc,
 		"setup":      function(func(r *reading) *[]starlark.Callable { return &r.setup }, 1),
 		"check":      function(func(r *reading) *[]starlark.Callable { return &r.checks }, 1),
 		"after_call": function(func(r *reading) *[]starlark.Callable { return &r.after }, 2),
@@ -89,6 +89,13 @@ func tunable(r *reading, _ *starlark.Thread, b *starlark.Builtin, args starlark.
 	}
 	r.tunables = append(r.tunables, name+"="+text)
 	return starlark.None, r.bound(len(r.tunables))
+}
+
+// lazyBinding is for a scenario that is about a function's first call: ld.so finds the
+// function then, and not before the race.
+func lazyBinding(r *reading, _ *starlark.Thread, b *starlark.Builtin, args starlark.Tuple, kwargs []starlark.Tuple) (starlark.Value, error) {
+	r.lazy = true
+	return starlark.None, starlark.UnpackArgs(b.Name(), args, kwargs)
 }
 
 func file(r *reading, _ *starlark.Thread, b *starlark.Builtin, args starlark.Tuple, kwargs []starlark.Tuple) (starlark.Value, error) {

@@ -2,6 +2,7 @@ package stage
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"go.starlark.net/starlark"
@@ -19,6 +20,7 @@ type reading struct {
 	values   map[string]starlark.Value
 	env      []string
 	tunables []string
+	lazy     bool // see lazyBinding
 	libs     []string
 	files    map[string][]byte
 	size     int // of the files
@@ -72,7 +74,7 @@ func (r *reading) declared() bool {
 // newPlan makes the plan of a reading.
 func (p *process) newPlan() (*scenario.Plan, error) {
 	r := p.plan
-	plan := &scenario.Plan{Env: r.environment(), Libs: r.libs, Files: r.files, Setup: p.runSetup}
+	plan := &scenario.Plan{Env: r.environment(), BindNow: !r.bindsAsTold(), Libs: r.libs, Files: r.files, Setup: p.runSetup}
 	for _, t := range r.threads {
 		b := &body{process: p, name: t.name, fn: t.fn}
 		p.bodies = append(p.bodies, b)
@@ -94,6 +96,12 @@ func (r *reading) environment() []string {
 		return r.env
 	}
 	return append([]string{"GLIBC_TUNABLES=" + strings.Join(r.tunables, ":")}, r.env...)
+}
+
+// bindsAsTold tells whether the file says itself when ld.so binds, by lazy_binding or by
+// the variable that ld.so looks at.
+func (r *reading) bindsAsTold() bool {
+	return r.lazy || slices.ContainsFunc(r.env, func(e string) bool { return strings.HasPrefix(e, "LD_BIND_NOW=") })
 }
 
 // wanted is a symbol to be found before the race, and where the script asks for it.

@@ -360,3 +360,24 @@ func FuzzBuild(f *testing.F) {
 		}
 	})
 }
+
+// A process binds all functions when it is made, unless the file has a word in it.
+func TestLazyBinding(t *testing.T) {
+	const rest = `
+def work(t):
+    t.call("getpid")
+thread("main", work)
+`
+	for text, now := range map[string]bool{
+		"": true, `env("A", "b")`: true, "lazy_binding()": false,
+		`env("LD_BIND_NOW", "")`: false, `env("LD_BIND_NOW", "1")`: false, // which says it itself
+	} {
+		sc, err := scenarioOf(text + rest)
+		must(t, err)
+		plan, err := sc.Build(nil)
+		must(t, err)
+		if plan.BindNow != now {
+			t.Errorf("%q: %v", text, plan.BindNow)
+		}
+	}
+}

@@ -263,10 +263,15 @@ const (
 
 func newFixture(t testing.TB, arch loader.Arch) *fixture {
 	t.Helper()
+	return newLimited(t, arch, Limits{Threads: 4, Output: 100, Files: 6})
+}
+
+func newLimited(t testing.TB, arch loader.Arch, limits Limits) *fixture {
+	t.Helper()
 	f := &fixture{t: t, mem: newMemory(t), numbers: map[string]uint64{}, next: area,
 		threads: &fakeThreads{map[int]uint64{}, map[int]uint64{}, map[int]uint64{}, map[int]bool{0: true}}}
 	f.Kernel = New(Kernel{Arch: arch, Memory: f.mem, Threads: f.threads, Files: files, Seed: 1,
-		Limits: Limits{Threads: 4, Output: 100, Files: 6}},
+		Limits: limits},
 		Layout{MmapTop: mmapTop, MmapEnd: mmapEnd, Top: topAddr})
 	f.SetBrk(heapBase, heapEnd)
 	for _, c := range calls {

@@ -1,0 +1,279 @@
+package linux
+
+import (
+	"fmt"
+	"math/rand/v2"
+
+	"emurace/loader"
+)
+
+// Calls at random for TestIndependentCallsCommute. All are about the same few threads,
+// descriptors, bytes, pages and signals, so that they matter to each other.
+
+// Where the drawn calls have their memory: a page of paths, one of words and structures,
+// and two pages that come and go.
+const (
+	drawnPaths = area
+	drawnWords = area + loader.PageSize
+	drawnTimes = drawnWords + 64  // two struct timespec
+	drawnIov   = drawnWords + 96  // two struct iovec
+	drawnClone = drawnWords + 128 // struct clone_args
+	drawnRoom  = drawnWords + 256 // for what calls write, of any size
+	drawnPages = area + 2*loader.PageSize
+	drawnSize  = 4 * loader.PageSize // of all that
+)
+
+var drawnNames = []string{"/etc/motd", "/etc/big", "", "/bin/link", "/etc", NullDevice, "motd", "/none"}
+
+// prepare puts in place what drawn calls are about: threads 1 to 3, files and memory.
+func (f *fixture) prepare() {
+	write := func(addr uint64, words ...uint64) {
+		for i, w := range words {
+			le.PutUint64(f.mem.View(addr+8*uint64(i), 8), w)
+		}
+	}
+	for i, name := range drawnNames {
+		copy(f.mem.View(drawnPaths+uint64(32*i), 32), name)
+	}
+	write(drawnTimes, 0, 500, 3, 7)
+	write(drawnIov, drawnWords, 3, drawnPages, 2)
+	write(drawnClone, threadFlags|cloneParentSettid|cloneChildCleartid, 0, drawnWords+8, drawnWords, 0, 0, 0, 0)
+	f.spawn(3)
+	f.do("openat", cwd, drawnPaths, 0)
+	f.do("dup", 3)
+	f.do("openat", cwd, drawnPaths+32, 0)
+	f.mem.uses = nil
+}
+
+// drawer draws arguments.
+type drawer struct {
+	*rand.Rand
+	arch loader.Arch
+}
+
+func (r drawer) of(list ...uint64) uint64 { return list[r.IntN(len(list))] }
+
+func (r drawer) flags(list ...uint64) (all uint64) {
+	for _, f := range list {
+		all |= f * uint64(r.IntN(2))
+	}
+	return all
+}
+
+func (r drawer) fd() uint64 { return r.of(3, 3, 3, 4, 4, 5, 5, 6, 1, 2, 0, minus1) }
+func (r drawer) name() uint64 {
+	return drawnPaths + 32*r.of(0, 0, 0, 1, r.Uint64N(uint64(len(drawnNames))))
+}
+func (r drawer) dir() uint64    { return r.of(cwd, cwd, r.fd()) }
+func (r drawer) page() uint64   { return drawnPages + loader.PageSize*r.Uint64N(2) }
+func (r drawer) pages() uint64  { return loader.PageSize * r.of(1, 1, 2) }
+func (r drawer) size() uint64   { return r.Uint64N(9) }
+func (r drawer) signal() uint64 { return r.of(0, 9, 10, 10, 10, 10, 17, 99) }
+func (r drawer) tid() uint64    { return FirstTID + r.of(0, 1, 1, 2, 2, 3, 4, 4, 5) }
+func (r drawer) word() uint64   { return drawnWords + 4*r.of(0, 0, 0, 1, 2) }
+func (r drawer) time() uint64   { return drawnTimes + 16*r.Uint64N(2) }
+func (r drawer) clock() uint64  { return r.of(0, 1, 1, 99) }
+
+// in is an address to read from, with little in it or a structure; out is one to write to.
+func (r drawer) in() uint64 {
+	return r.of(drawnWords, drawnWords+4, drawnTimes, drawnIov, drawnPages, drawnPages+loader.PageSize-4)
+}
+
+func (r drawer) out() uint64 {
+	return r.of(drawnRoom, drawnRoom, drawnRoom+512, drawnRoom+512, drawnWords, drawnPaths+4, drawnPages, drawnPages+loader.PageSize-4)
+}
+
+// maybe is an address or none.
+func (r drawer) maybe(addr uint64) uint64 { return r.of(0, addr) }
+
+func (r drawer) futex() []uint64 {
+	private := r.of(0, 128)
+	switch op := r.of(futexWait, futexWait, futexWake, futexWake, futexRequeue, futexCmpRequeue, futexWaitBitset, futexWakeBitset, 6); op {
+	case futexRequeue, futexCmpRequeue:
+		return []uint64{r.word(), op | private, r.Uint64N(2), r.Uint64N(3), r.word(), r.of(0, 0, 1)}
+	default:
+		return []uint64{r.word(), op | private, r.of(0, 0, 1), r.maybe(r.time()), 0, r.of(1, 2, 3)}
+	}
+}
+
+func (r drawer) clone() []uint64 {
+	flags := r.of(threadFlags, threadFlags, threadFlags, 17) |
+		r.flags(cloneSettls, cloneParentSettid, cloneChildCleartid, cloneChildSettid)
+	args := []uint64{flags, r.Uint64N(9) * 16, r.word(), 77, r.word()}
+	if r.arch == loader.AMD64 {
+		args[3], args[4] = args[4], args[3]
+	}
+	return args
+}
+
+func (r drawer) mmap() []uint64 {
+	const copied, fixed, anonymous = 2, mapFixed, mapAnonymous
+	prot := r.of(0, 1, 3)
+	return [][]uint64{
+		{0, r.pages(), prot, copied | anonymous, minus1, 0},
+		{r.page(), r.pages(), prot, copied | anonymous, minus1, 0},
+		{r.page(), loader.PageSize, prot, copied | anonymous | fixed, minus1, 0},
+		{r.page(), loader.PageSize, prot, copied | anonymous | mapFixedNoreplace, minus1, 0},
+		{0, r.pages(), prot, copied, r.fd(), loader.PageSize * r.Uint64N(2)},
+		{heapBase + loader.PageSize, loader.PageSize, prot, copied | anonymous | fixed, minus1, 0},
+	}[r.IntN(6)]
+}
+
+// draws has arguments for each call of the table.
+var draws = map[string]func(r drawer) []uint64{
+	"access":             func(r drawer) []uint64 { return []uint64{r.name(), r.of(0, 4, 4, r.Uint64N(8))} },
+	"arch_prctl":         func(r drawer) []uint64 { return []uint64{r.of(0x1002, 0x1002, 0x1003), r.Uint64()} },
+	"brk":                func(r drawer) []uint64 { return []uint64{r.of(0, heapBase+loader.PageSize*r.Uint64N(3)+r.Uint64N(9))} },
+	"clock_getres":       func(r drawer) []uint64 { return []uint64{r.clock(), r.maybe(r.out())} },
+	"clock_gettime":      func(r drawer) []uint64 { return []uint64{r.clock(), r.out()} },
+	"clock_nanosleep":    func(r drawer) []uint64 { return []uint64{r.clock(), r.Uint64N(2), r.of(r.time(), r.in()), 0} },
+	"clone":              drawer.clone,
+	"clone3":             func(r drawer) []uint64 { return []uint64{r.of(drawnClone, drawnClone, r.in()), r.of(64, 88, 8)} },
+	"close":              func(r drawer) []uint64 { return []uint64{r.fd()} },
+	"dup":                func(r drawer) []uint64 { return []uint64{r.fd()} },
+	"dup2":               func(r drawer) []uint64 { return []uint64{r.fd(), r.fd()} },
+	"dup3":               func(r drawer) []uint64 { return []uint64{r.fd(), r.fd(), r.of(0, oCloexec)} },
+	"exit":               func(r drawer) []uint64 { return []uint64{r.Uint64N(3)} },
+	"exit_group":         func(r drawer) []uint64 { return []uint64{r.Uint64N(3)} },
+	"faccessat":          func(r drawer) []uint64 { return []uint64{r.dir(), r.name(), r.of(0, 4, 4, r.Uint64N(8))} },
+	"faccessat2":         func(r drawer) []uint64 { return []uint64{r.dir(), r.name(), r.of(0, 4, 4, r.Uint64N(8)), 0} },
+	"fcntl":              func(r drawer) []uint64 { return []uint64{r.fd(), r.of(0, 1, 2, 3, 4, 6, fDupfdCloexec), r.Uint64N(8)} },
+	"fstat":              func(r drawer) []uint64 { return []uint64{r.fd(), r.out()} },
+	"futex":              drawer.futex,
+	"getcpu":             func(r drawer) []uint64 { return []uint64{r.maybe(r.out()), r.maybe(r.out())} },
+	"getcwd":             func(r drawer) []uint64 { return []uint64{r.out(), r.Uint64N(5)} },
+	"getegid":            none,
+	"geteuid":            none,
+	"getgid":             none,
+	"getpid":             none,
+	"getppid":            none,
+	"getrandom":          func(r drawer) []uint64 { return []uint64{r.out(), r.of(0, 4, 40), 0} },
+	"getrlimit":          func(r drawer) []uint64 { return []uint64{r.of(3, 7, 99), r.maybe(r.out())} },
+	"getrusage":          func(r drawer) []uint64 { return []uint64{r.of(0, 1, 5, minus1), r.out()} },
+	"gettid":             none,
+	"gettimeofday":       func(r drawer) []uint64 { return []uint64{r.maybe(r.out())} },
+	"getuid":             none,
+	"ioctl":              func(r drawer) []uint64 { return []uint64{r.fd(), 0x5401, r.out()} },
+	"kill":               func(r drawer) []uint64 { return []uint64{r.tid(), r.signal()} },
+	"lseek":              func(r drawer) []uint64 { return []uint64{r.fd(), r.Uint64N(4), r.Uint64N(3)} },
+	"lstat":              func(r drawer) []uint64 { return []uint64{r.name(), r.out()} },
+	"madvise":            func(r drawer) []uint64 { return []uint64{r.page(), r.pages(), r.of(madvDontneed, madvDontneed, 3)} },
+	"mmap":               drawer.mmap,
+	"mprotect":           func(r drawer) []uint64 { return []uint64{r.page(), r.pages(), r.of(0, 1, 3)} },
+	"mremap":             func(r drawer) []uint64 { return []uint64{r.page(), r.pages(), r.pages(), r.of(0, 1, 1, 2)} },
+	"munmap":             func(r drawer) []uint64 { return []uint64{r.page(), r.pages()} },
+	"nanosleep":          func(r drawer) []uint64 { return []uint64{r.of(r.time(), r.in()), 0} },
+	"newfstatat":         func(r drawer) []uint64 { return []uint64{r.dir(), r.name(), r.out(), r.flags(atEmpty, atNofollow)} },
+	"open":               func(r drawer) []uint64 { return []uint64{r.name(), r.of(0, 0, 2, oCreat, oCloexec)} },
+	"openat":             func(r drawer) []uint64 { return []uint64{r.dir(), r.name(), r.of(0, 0, 2, oCreat, oCloexec)} },
+	"prctl":              func(r drawer) []uint64 { return []uint64{15, r.in()} },
+	"pread64":            func(r drawer) []uint64 { return []uint64{r.fd(), r.out(), r.size(), r.Uint64N(4)} },
+	"prlimit64":          func(r drawer) []uint64 { return []uint64{0, r.of(3, 7, 99), r.of(0, 0, r.in()), r.maybe(r.out())} },
+	"read":               func(r drawer) []uint64 { return []uint64{r.fd(), r.out(), r.size()} },
+	"readlink":           func(r drawer) []uint64 { return []uint64{r.of(drawnPaths+96, r.name()), r.out(), r.size()} },
+	"readlinkat":         func(r drawer) []uint64 { return []uint64{r.dir(), r.of(drawnPaths+96, r.name()), r.out(), r.size()} },
+	"rt_sigaction":       func(r drawer) []uint64 { return []uint64{r.signal(), r.maybe(r.in()), r.maybe(r.out()), 8} },
+	"rt_sigprocmask":     func(r drawer) []uint64 { return []uint64{r.Uint64N(4), r.maybe(r.in()), r.maybe(r.out()), 8} },
+	"sched_getaffinity":  func(r drawer) []uint64 { return []uint64{0, r.of(8, 128, 4), r.out()} },
+	"sched_getparam":     func(r drawer) []uint64 { return []uint64{r.of(0, r.tid()), r.out()} },
+	"sched_getscheduler": func(r drawer) []uint64 { return []uint64{r.of(0, r.tid(), r.tid(), minus1)} },
+	"sched_yield":        none,
+	"set_robust_list":    func(r drawer) []uint64 { return []uint64{r.in(), 24} },
+	"set_tid_address":    func(r drawer) []uint64 { return []uint64{r.word()} },
+	"sigaltstack":        func(r drawer) []uint64 { return []uint64{r.maybe(r.in()), r.maybe(r.out())} },
+	"socket":             func(r drawer) []uint64 { return []uint64{1, 1, 0} },
+	"stat":               func(r drawer) []uint64 { return []uint64{r.name(), r.out()} },
+	"statx": func(r drawer) []uint64 {
+		return []uint64{r.dir(), r.name(), r.flags(atEmpty, atNofollow), 0x7ff, r.out()}
+	},
+	"sysinfo": func(r drawer) []uint64 { return []uint64{r.out()} },
+	"tgkill":  func(r drawer) []uint64 { return []uint64{FirstTID, r.tid(), r.signal()} },
+	"time":    func(r drawer) []uint64 { return []uint64{r.maybe(r.out())} },
+	"times":   func(r drawer) []uint64 { return []uint64{r.maybe(r.out())} },
+	"tkill":   func(r drawer) []uint64 { return []uint64{r.tid(), r.signal()} },
+	"uname":   func(r drawer) []uint64 { return []uint64{r.out()} },
+	"write":   func(r drawer) []uint64 { return []uint64{r.of(1, 2, r.fd()), r.in(), r.of(r.size(), 60)} },
+	"writev":  func(r drawer) []uint64 { return []uint64{r.of(1, 2, r.fd()), r.of(drawnIov, r.in()), r.Uint64N(3)} },
+}
+
+func none(drawer) []uint64 { return nil }
+
+// fruitless are calls that have no way to succeed.
+var fruitless = map[string]bool{"ioctl": true, "socket": true}
+
+// groups are calls that have to do with each other.
+var groups = [][]string{
+	{"openat", "openat", "close", "close", "dup", "dup3", "fcntl", "lseek", "read", "pread64", "fstat", "mmap"},
+	{"openat", "close", "dup", "lseek", "read"},
+	{"mmap", "mmap", "munmap", "mprotect", "mremap", "madvise", "brk"},
+	{"mmap", "munmap", "mprotect", "mremap", "madvise", "read", "write", "getcwd", "uname", "stat", "statx"},
+	{"nanosleep", "clock_nanosleep", "clock_gettime", "gettimeofday", "time", "times", "sysinfo", "getrusage", "futex"},
+	{"clone", "clone", "clone3", "exit", "kill", "tkill", "tgkill", "sched_getparam", "sched_getscheduler"},
+	{"clone", "exit", "tgkill", "sched_getscheduler"},
+	{"rt_sigaction", "rt_sigaction", "kill", "tgkill"},
+	{"rt_sigaction", "tkill"},
+	{"futex"},
+	{"futex", "futex", "exit", "set_tid_address"},
+	{"brk"},
+	{"getrandom", "read", "write", "writev"},
+	{"write", "writev"},
+	{"getrandom"},
+}
+
+// stateful are the calls that change what others see, for histories.
+var stateful = []string{
+	"brk", "clone", "clone3", "clock_nanosleep", "close", "dup", "dup3", "exit", "fcntl", "futex", "futex", "futex", "getrandom",
+	"lseek", "madvise", "mmap", "mmap", "mprotect", "mremap", "munmap", "nanosleep", "openat", "read", "rt_sigaction", "rt_sigaction",
+	"set_tid_address", "write",
+}
+
+// unseen are calls that change what only their thread sees: any
+// thread may make them before.
+var unseen = []string{"rt_sigprocmask", "set_tid_address", "sigaltstack"}
+
+// drawnCall is a call of a thread's.
+type drawnCall struct {
+	thread int
+	name   string
+	args   []uint64
+}
+
+func (c drawnCall) String() string { return fmt.Sprintf("%d: %s%x", c.thread, c.name, c.args) }
+
+// call draws a call out of some.
+func (r drawer) call(thread int, names []string) drawnCall {
+	name := names[r.IntN(len(names))]
+	return drawnCall{thread, name, draws[name](r)}
+}
+
+// rows are the names of all calls that the fixture's architecture has and the kernel does.
+func (f *fixture) rows() (names []string) {
+	for _, c := range calls {
+		if f.has(c.name) && c.do != nil {
+			names = append(names, c.name)
+		}
+	}
+	return names
+}
+
+// pair draws a history of threads 0 and 3, and two calls of threads 1 and 2 after it: the
+// given one with any other, or two that have to do with each other.
+func (r drawer) pair(row string, rows []string) (before []drawnCall, pair [2]drawnCall) {
+	for range r.IntN(8) {
+		c := r.call(3*r.IntN(2), stateful)
+		if r.IntN(4) == 0 {
+			c = r.call(r.IntN(4), unseen)
+		}
+		before = append(before, c)
+	}
+	if r.IntN(2) == 0 {
+		g := groups[r.IntN(len(groups))]
+		return before, [2]drawnCall{r.call(1, g), r.call(2, g)}
+	}
+	pair = [2]drawnCall{r.call(1, []string{row}), r.call(2, rows)}
+	if r.IntN(2) == 0 {
+		pair[0], pair[1] = pair[1], pair[0]
+		pair[0].thread, pair[1].thread = 1, 2
+	}
+	return before, pair
+}
