@@ -45,7 +45,8 @@ var unnoted = map[string]string{
 	"access.own":       "nobody else sees it",
 	"access.changeOwn": "nobody else sees it",
 	"mappings.allowed": "never changes",
-	"mappings.zero":    "Unmap and Map note it, and parts the list",
+	"mappings.renew":   "Unmap and Map note it, and parts the list",
+	"mappings.fill":    "Map and Store note it",
 	"mappings.copy":    "Store notes it, and Unmap what is then taken away",
 	"tasks.endAll":     "an end depends on everything",
 }
@@ -263,7 +264,7 @@ func TestAccessFinds(t *testing.T) {
 		{"new.go", "t := k.tasks(r); t.changeOwn().TID = 0; return 0, nil", "sysNew uses access.changeOwn"},
 		{"new.go", "now := k.monotonic; return now(), nil", "sysNew uses Kernel.monotonic"},
 		{"new.go", "r.Objects = nil; return 0, nil", "sysNew uses Result.Objects"},
-		{"new.go", "return 0, k.mappings(&Result{}).zero(VMA{})", "sysNew makes its own Result"},
+		{"new.go", "return 0, k.mappings(&Result{}).renew(VMA{}, nil)", "sysNew makes its own Result"},
 		{"new.go", "return uint64(k.Memory.View(c.Args[0], 1)[0]), nil", "sysNew uses Kernel.Memory"},
 		{"new.go", "_, err := k.Expire(); return 0, err", "sysNew uses Kernel.Expire"},
 		{"new.go", "return k.other(), nil }; func (k *Kernel) other() uint64 { return k.s.Brk", "Kernel.other uses Kernel.s"},

@@ -155,7 +155,7 @@ var draws = map[string]func(r drawer) []uint64{
 	"getuid":             none,
 	"ioctl":              func(r drawer) []uint64 { return []uint64{r.fd(), 0x5401, r.out()} },
 	"kill":               func(r drawer) []uint64 { return []uint64{r.tid(), r.signal()} },
-	"lseek":              func(r drawer) []uint64 { return []uint64{r.fd(), r.Uint64N(4), r.Uint64N(3)} },
+	"lseek":              func(r drawer) []uint64 { return []uint64{r.fd(), r.Uint64N(4), r.of(0, 1, 2, 2)} },
 	"lstat":              func(r drawer) []uint64 { return []uint64{r.name(), r.out()} },
 	"madvise":            func(r drawer) []uint64 { return []uint64{r.page(), r.pages(), r.of(madvDontneed, madvDontneed, 3)} },
 	"mmap":               drawer.mmap,
@@ -205,6 +205,7 @@ var fruitless = map[string]bool{"ioctl": true, "socket": true}
 var groups = [][]string{
 	{"openat", "openat", "close", "close", "dup", "dup3", "fcntl", "lseek", "read", "pread64", "fstat", "mmap"},
 	{"openat", "close", "dup", "lseek", "read"},
+	{"lseek", "read"},
 	{"mmap", "mmap", "munmap", "mprotect", "mremap", "madvise", "brk"},
 	{"mmap", "munmap", "mprotect", "mremap", "madvise", "read", "write", "getcwd", "uname", "stat", "statx"},
 	{"nanosleep", "clock_nanosleep", "clock_gettime", "gettimeofday", "time", "times", "sysinfo", "getrusage", "futex"},

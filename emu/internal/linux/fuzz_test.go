@@ -3,6 +3,7 @@ package linux
 import (
 	"encoding/binary"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
@@ -52,8 +53,8 @@ func (f *fixture) decode(data []byte, values []uint64) (c Call, rest []byte) {
 
 // FuzzSyscall: no series of system calls, however senseless, makes the kernel
 // panic, fail, or break what always holds: threads that wait are the waiters,
-// mappings agree with the page table, a result is delivered, and a snapshot
-// brings everything back.
+// mappings agree with the page table, a result is delivered, whatever changes is noted,
+// and a snapshot brings everything back.
 func FuzzSyscall(f *testing.F) {
 	for i := range calls {
 		f.Add(uint8(1), []byte{0, byte(i), 13, 24, 3, 29, 6, 0})
@@ -79,9 +80,15 @@ func FuzzSyscall(f *testing.F) {
 				continue // only a running thread makes calls
 			}
 			k.mem.steps++
+			was := k.State().clone()
 			r, err := k.Do(c)
 			if err != nil {
 				t.Fatalf("%+v: %v", c, err)
+			}
+			for _, w := range changes(was, k.State(), c.Thread) {
+				if !slices.Contains(r.Objects, w) {
+					t.Fatalf("%+v changes %+v and notes %+v", c, w, r.Objects)
+				}
 			}
 			k.check(t, c, r)
 		}

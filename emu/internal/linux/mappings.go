@@ -179,14 +179,8 @@ func (m mappings) set(v VMA, content []byte) error {
 			return err
 		}
 	}
-	if err := m.k.Memory.Map(v.Start, v.End-v.Start, v.Prot); err != nil {
-		return err
-	}
 	m.writes(ObjectMappings, 0).insert(v)
-	if len(content) == 0 {
-		return nil
-	}
-	return m.k.Memory.Store(m.r.thread, v.Start, content)
+	return m.fill(v, content)
 }
 
 // remove takes away whatever is mapped in [start, end).
@@ -219,12 +213,21 @@ func (m mappings) protect(start, end uint64, prot loader.Prot) error {
 	return m.k.Memory.Protect(start, end-start, prot)
 }
 
-// zero makes the pages of a mapping's part hold nothing. The list stays as it is.
-func (m mappings) zero(v VMA) error {
+// renew makes the pages of a mapping's part hold content and nothing else. The list stays
+// as it is.
+func (m mappings) renew(v VMA, content []byte) error {
 	if err := m.k.Memory.Unmap(v.Start, v.End-v.Start); err != nil {
 		return err
 	}
-	return m.k.Memory.Map(v.Start, v.End-v.Start, v.Prot)
+	return m.fill(v, content)
+}
+
+// fill makes the pages of a mapping's part, which are not there, hold content.
+func (m mappings) fill(v VMA, content []byte) error {
+	if err := m.k.Memory.Map(v.Start, v.End-v.Start, v.Prot); err != nil || len(content) == 0 {
+		return err
+	}
+	return m.k.Memory.Store(m.r.thread, v.Start, content)
 }
 
 // copy copies the pages of [from, from+size) that hold something. They must be going to

@@ -38,12 +38,9 @@ func sysMmap(k *Kernel, c *Call, r *Result) (uint64, error) {
 		if !ok {
 			return fail(EBADF)
 		}
-		data, err := k.Files.File(f.path)
-		if err != nil {
+		var err error
+		if content, err = k.content(f.path, offset, size); err != nil {
 			return fail(EACCES)
-		}
-		if offset < uint64(len(data)) {
-			content = data[offset:min(uint64(len(data)), offset+size)]
 		}
 		v.Path, v.Offset = f.path, offset
 	}
@@ -54,6 +51,15 @@ func sysMmap(k *Kernel, c *Call, r *Result) (uint64, error) {
 	}
 	v.Start, v.End = start, start+size
 	return start, m.set(v, content)
+}
+
+// content is what a mapping of a file holds; behind the file's end there is nothing.
+func (k *Kernel) content(path string, offset, size uint64) ([]byte, error) {
+	data, err := k.Files.File(path)
+	if err != nil || offset >= uint64(len(data)) {
+		return nil, err
+	}
+	return data[offset:min(uint64(len(data)), offset+size)], nil
 }
 
 // where decides the address of a new mapping.
@@ -176,7 +182,8 @@ func sysMremap(k *Kernel, c *Call, r *Result) (uint64, error) {
 	return start, m.remove(addr, addr+oldSize)
 }
 
-// madvDontneed is MADV_DONTNEED: anonymous pages read as zero afterwards.
+// madvDontneed is MADV_DONTNEED: afterwards anonymous pages read as zero, and those of
+// files as the file.
 const madvDontneed = 4
 
 func sysMadvise(k *Kernel, c *Call, r *Result) (uint64, error) {
@@ -192,11 +199,14 @@ func sysMadvise(k *Kernel, c *Call, r *Result) (uint64, error) {
 		return 0, nil
 	}
 	for _, v := range m.parts(addr, addr+size) {
+		var content []byte
 		if v.fromFile() {
-			r.Missing = "madvise MADV_DONTNEED of a file"
-			return fail(EINVAL)
+			var err error
+			if content, err = k.content(v.Path, v.Offset, v.End-v.Start); err != nil {
+				return fail(EACCES)
+			}
 		}
-		if err := m.zero(v); err != nil {
+		if err := m.renew(v, content); err != nil {
 			return 0, err
 		}
 	}

@@ -301,3 +301,24 @@ func TestMappingsStayInOrder(t *testing.T) {
 		}
 	})
 }
+
+// MADV_DONTNEED of a file's pages brings back what the file holds, and nothing behind
+// its end.
+func TestMadviseFile(t *testing.T) {
+	each(t, func(t *testing.T, k *fixture) {
+		file := uint64(k.do("openat", cwd, k.str("/etc/big"), 0)) // 9,600 bytes
+		a := uint64(k.do("mmap", 0, 4*page, 3, 2, file, 0))
+		was := bytes.Clone(k.mem.View(a, 3*page))
+		for _, at := range []uint64{a, a + page + 5, a + 9600, a + 3*page - 1} {
+			if err := k.mem.Store(0, at, []byte{0xff}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if v := k.do("madvise", a+page, 2*page, 4); v != 0 {
+			t.Fatalf("madvise: %d", v)
+		}
+		if got := k.mem.View(a, 3*page); got[0] != 0xff || !bytes.Equal(got[1:], was[1:]) {
+			t.Error("the pages advised of do not hold the file, or others do")
+		}
+	})
+}

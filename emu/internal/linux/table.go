@@ -65,7 +65,7 @@ var calls = []entry{
 	{"kill", 129, 62, Partly, "ends the process or is ignored; handlers are not run", sysKill},
 	{"lseek", 62, 8, Supported, "", sysLseek},
 	{"lstat", -1, 6, Supported, "", sysLstat},
-	{"madvise", 233, 28, Partly, "MADV_DONTNEED on anonymous memory; other advice is accepted", sysMadvise},
+	{"madvise", 233, 28, Partly, "MADV_DONTNEED; other advice is accepted", sysMadvise},
 	{"membarrier", 283, 324, Absent, "", nil},
 	{"mmap", 222, 9, Partly, "private mappings; shared ones are private too", sysMmap},
 	{"mprotect", 226, 10, Supported, "", sysMprotect},
