@@ -41,6 +41,9 @@ func (m *Machine) serve(c linux.Call) (linux.Result, error) {
 	if err != nil {
 		return r, err
 	}
+	if len(r.Objects) > 0 || r.Effect != linux.Returns {
+		m.effects++
+	}
 	for _, o := range r.Objects {
 		class := uint8(o.Class)
 		if o.Class == linux.ObjectClock {

@@ -62,6 +62,7 @@ type Machine struct {
 	mapped   []uint64     // where it has mapped something
 	caller   int          // who makes the present one, or shim.ClockThread
 	clockErr error        // of reading the clock in it
+	effects  uint64       // see Effects
 
 	program  *loader.Image // see Program
 	routines *Module       // the part of it that can be called

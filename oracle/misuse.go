@@ -83,6 +83,9 @@ func (m *misuses) called(c *emu.CallEvent) { m.heap.Apply(c) }
 func (m *misuses) woke(wake) {}
 
 func (m *misuses) access(_ int, e *emu.LogEntry) {
+	if e.Kind == emu.LogZero {
+		return // the kernel takes pages away, which is no use of them
+	}
 	v := &m.visits[e.Thread]
 	reading := e.Kind == emu.LogRead && m.text(e.PC)
 	if !reading {

@@ -23,6 +23,7 @@ type Session struct {
 	Plan  *Plan
 	Limit uint64 // instructions of one run
 
+	whole   uint64 // Limit, while RunEvents has set a lower one
 	libc    LibcID
 	threads []racer
 	locks   lockTable
@@ -46,7 +47,10 @@ type racer struct {
 	call          Call // the last one begun
 	results       []uint64
 	lock          lockWait
-	text, textEnd uint64 // what is left of the static data for its strings
+	visits        []visit // since it last changed something that others see; see spin.go
+	held          []held  // what it waits for a change of, nil when it does not go round
+	late          uint64  // instructions in the second half of the limit
+	text, textEnd uint64  // what is left of the static data for its strings
 }
 
 // textArea is how many bytes of static data a thread has for its strings. Each
@@ -240,7 +244,7 @@ func (s *Session) Steps() uint64 { return s.M.Steps() - s.base }
 
 // Runnable tells whether the thread can run now.
 func (s *Session) Runnable(i int) bool {
-	return s.verdict == nil && s.M.Runnable(s.threads[i].machine) && !s.lockedOut(i)
+	return s.verdict == nil && s.M.Runnable(s.threads[i].machine) && !s.lockedOut(i) && !s.spinning(i)
 }
 
 // Results are what the thread's calls have returned so far.
@@ -255,12 +259,18 @@ func (s *Session) Outcome() (Outcome, bool) {
 		return *s.verdict, true
 	}
 	for i := range s.threads {
-		if s.Runnable(i) {
-			if s.Steps() >= s.Limit {
-				return Outcome{Kind: Livelock, Thread: -1}, true
-			}
+		switch {
+		case !s.Runnable(i):
+		case !s.CutShort():
 			return Outcome{}, false
+		case s.fair():
+			return Outcome{Kind: Livelock, Thread: -1}, true
+		default:
+			return Outcome{Kind: Unfinished, Thread: -1}, true
 		}
+	}
+	if s.allSpin() {
+		return Outcome{Kind: Livelock, Thread: -1}, true
 	}
 	return Outcome{Kind: Deadlock, Thread: -1}, true
 }
@@ -291,6 +301,7 @@ func (s *Session) advance(i int) error {
 }
 
 func (s *Session) begin(i int, call Call) error {
+	s.threads[i].visits = nil // it gets further
 	fn, args, err := s.prepare(i, call)
 	if err != nil {
 		return &CallError{Call: call, Thread: s.Plan.Threads[i].Name, Err: err}
@@ -338,30 +349,42 @@ func (s *Session) place(i int, data []byte) (uint64, error) {
 }
 
 // Run runs a thread for exactly n instructions, or fewer when it waits, comes
-// to the end of its calls, or the process ends; n 0 is no bound but the
-// session's limit. It returns how many ran. One call follows the other without
-// an instruction in between.
+// to the end of its calls, or the process ends. With n 0 there is no bound but the
+// session's limit, and a thread that goes round until others do something waits; see
+// Spinning. It returns how many ran. One call follows the other without an instruction
+// in between.
 func (s *Session) Run(i int, n uint64) (uint64, error) {
-	room := s.Limit - min(s.Limit, s.Steps())
-	if n == 0 || n > room {
-		n = room
+	if n == 0 {
+		return s.runOut(i)
 	}
-	ran := uint64(0)
-	r := &s.threads[i]
-	for ran < n && s.Runnable(i) {
-		stop, err := s.M.Run(r.machine, n-ran)
-		if err == nil {
-			err = unsupported(stop)
+	n = min(n, s.Limit-min(s.Limit, s.Steps()))
+	s.stirs(i)
+	e := Event{Thread: i}
+	for e.Ran < n && s.Runnable(i) {
+		if _, err := s.runOnce(&e, func(t int) (emu.Stop, error) { return s.M.Run(t, n-e.Ran) }); err != nil {
+			return e.Ran, err
+		}
+	}
+	return e.Ran, nil
+}
+
+// runOut runs a thread for as long as it can.
+func (s *Session) runOut(i int) (uint64, error) {
+	s.stirs(i)
+	e := Event{Thread: i}
+	for wait := uint64(patience); s.Runnable(i) && s.Steps() < s.Limit; wait *= 2 {
+		stop, err := s.runOnce(&e, func(t int) (emu.Stop, error) { return s.M.Run(t, min(wait, s.Limit-s.Steps())) })
+		if err == nil && stop.Kind == emu.Budget && s.Steps() < s.Limit {
+			_, err = s.goesRound(&e)
 		}
 		if err != nil {
-			return ran, err
-		}
-		ran += stop.Ran
-		if err := s.settle(i, stop.Kind); err != nil {
-			return ran, err
+			return e.Ran, err
 		}
 	}
-	return ran, nil
+	if s.threads[i].held == nil {
+		return e.Ran, nil
+	}
+	return e.Ran, s.unblock()
 }
 
 // settle does what follows from the way in which a thread's run stopped.
