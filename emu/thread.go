@@ -135,6 +135,10 @@ func (m *Machine) BeginWith(t int, fn uint64, text string, args []Arg) error {
 	return nil
 }
 
+// ForgetCall makes an idle thread one that has made no call: what it did before is of
+// no interest any more.
+func (m *Machine) ForgetCall(t int) { m.st.threads[t].Call = "" }
+
 // CallRegisters are the registers of a call's arguments, of its floating point
 // arguments, both in order, and of its result.
 func (m *Machine) CallRegisters() (args, floats []string, result string) {

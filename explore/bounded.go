@@ -198,6 +198,11 @@ func (b *bounded) levelZero() ([]uint64, error) {
 	w := b.walker(b.ctx, s, 0)
 	var alone []uint64
 	found := error(nil)
+	if o, over := s.Outcome(); over && !b.resumes() {
+		if found = w.leaf(o); found != nil && !errors.Is(found, errFound) {
+			return nil, found // it could not be judged
+		}
+	}
 	for i := range s.Plan.Threads {
 		if err := s.Restart(); err != nil {
 			return nil, err
@@ -215,6 +220,7 @@ func (b *bounded) levelZero() ([]uint64, error) {
 		w.schedule = nil
 		if n > 0 && found == nil && !b.resumes() {
 			if found = w.finish(i); found != nil && !errors.Is(found, errFound) {
+				b.total.merge(&w.result)
 				return nil, found
 			}
 		}

@@ -76,8 +76,8 @@ func (d *subtree) search(p *part) error {
 	}
 	for len(d.stack) > 0 {
 		f := d.stack[len(d.stack)-1]
-		next := f.backtrack &^ f.done &^ f.asleep
-		if next == 0 {
+		next := f.backtrack.less(f.done).less(f.asleep)
+		if next.empty() {
 			d.unwind(len(d.stack) - 1)
 			if n := len(d.stack); n > 0 {
 				if err := d.retire(d.stack[n-1]); err != nil {
@@ -154,13 +154,13 @@ func (d *subtree) push(sleep map[int]*event) error {
 		}
 	}
 	for t := range sleep {
-		f.asleep |= 1 << t
+		f.asleep = f.asleep.with(t)
 	}
 	d.stack = append(d.stack, f)
 	// One thread that is not asleep has to go on; the others only when a race
 	// asks for it.
-	if free := f.enabled &^ f.asleep; free != 0 {
-		f.backtrack = 1 << d.prefer(free)
+	if free := f.enabled.less(f.asleep); !free.empty() {
+		f.backtrack = only(d.prefer(free))
 	} else {
 		d.total.Blocked++
 	}
@@ -171,7 +171,7 @@ func enabled(s *scenario.Session) set {
 	var e set
 	for i := range s.Plan.Threads {
 		if s.Runnable(i) {
-			e |= 1 << i
+			e = e.with(i)
 		}
 	}
 	return e
@@ -212,7 +212,7 @@ func (d *subtree) retire(f *frame) error {
 		f.sleep = map[int]*event{}
 	}
 	f.sleep[f.event.Thread] = f.event
-	f.asleep |= 1 << f.event.Thread
+	f.asleep = f.asleep.with(f.event.Thread)
 	return d.rewind()
 }
 
@@ -237,7 +237,7 @@ func (d *subtree) rewind() error {
 // run goes on from the top frame with a thread. It tells whether the run is
 // over; if not, there is a new frame on top.
 func (d *subtree) run(f *frame, thread int) (over bool, err error) {
-	f.done |= 1 << thread
+	f.done = f.done.with(thread)
 	ev, err := d.s.RunEvent(thread)
 	if err != nil {
 		return false, err
@@ -260,7 +260,7 @@ func (d *subtree) run(f *frame, thread int) (over bool, err error) {
 	}
 	if ev.Ends {
 		// What the others would have done next must be tried before it.
-		f.backtrack |= f.enabled
+		f.backtrack = f.backtrack.or(f.enabled)
 	}
 	if over {
 		return true, d.over(o)
@@ -300,16 +300,15 @@ func (d *subtree) reverse(j int) {
 	}
 	_, initials := d.order.reversal(j)
 	f := d.stack[j-d.prefix]
-	initials &= f.enabled // a thread that waits for a lock comes no earlier
-	if initials&(f.backtrack|f.done) != 0 || initials == 0 {
+	initials = initials.and(f.enabled) // a thread that waits for a lock comes no earlier
+	if !initials.and(f.backtrack.or(f.done)).empty() || initials.empty() {
 		return
 	}
 	last := d.order.events[len(d.order.events)-1].Thread
-	if initials.has(last) {
-		f.backtrack |= 1 << last
-	} else {
-		f.backtrack |= 1 << initials.first()
+	if !initials.has(last) {
+		last = initials.first()
 	}
+	f.backtrack = f.backtrack.with(last)
 }
 
 // reverseLockedOut makes sure that threads which wait for an abstract lock at
@@ -342,7 +341,7 @@ func (d *subtree) over(o scenario.Outcome) error {
 		for _, e := range d.order.events {
 			schedule = schedule.Add(e.Thread, e.Ran)
 		}
-		schedule[len(schedule)-1].N = 0
+		schedule = schedule.ToEnd()
 		if o.Kind == scenario.Deadlock {
 			// Threads that wait for an abstract lock have not tried it yet.
 			for t := range d.s.Plan.Threads {

@@ -44,13 +44,13 @@ func steer(r *run, goals []goal) error {
 	for !r.over() {
 		can := r.enabled()
 		held, holding := w.held(can)
-		free := can &^ held
-		if free == 0 {
+		free := can.less(held)
+		if free.empty() {
 			w.giveUp(holding)
 			continue
 		}
 		t := w.priorities.highest(free)
-		if err := w.look(can &^ (1 << t)); err != nil {
+		if err := w.look(can.less(only(t))); err != nil {
 			return err
 		}
 		e, err := w.move(t, can)
@@ -85,7 +85,7 @@ func (w *steering) move(t int, can set) (ran *event, err error) {
 	if e := w.pending[t]; e != nil && w.holders(e, can) != 0 {
 		return nil, nil
 	}
-	if w.pending[t] != nil || len(w.goals) == 0 || can == 1<<t {
+	if w.pending[t] != nil || len(w.goals) == 0 || can == only(t) {
 		// What is known holds nobody, or there is nobody to be held for.
 		e, err := w.step(t)
 		return newEvent(e), err
@@ -109,7 +109,7 @@ func (w *steering) renew(e *event, can set) {
 			w.priorities.draw(u)
 		}
 	}
-	w.priorities.pass(can &^ (1 << e.Thread))
+	w.priorities.pass(can.less(only(e.Thread)))
 }
 
 // settle takes away the goals that are decided by the last event. holding are
@@ -131,7 +131,7 @@ func (w *steering) settle(e *event, holding uint64) {
 
 // giveUp drops one of the goals that hold somebody.
 func (w *steering) giveUp(holding uint64) {
-	i := w.pick(set(holding))
+	i := w.pick(set{holding})
 	w.goals = slices.Delete(w.goals, i, i+1)
 }
 
@@ -139,14 +139,14 @@ func (w *steering) giveUp(holding uint64) {
 // known what they do next, and the goals that do so, a bit each.
 func (w *steering) held(can set) (threads set, goals uint64) {
 	if len(w.goals) == 0 {
-		return 0, 0
+		return set{}, 0
 	}
 	for u, e := range w.pending {
 		if !can.has(u) || e == nil {
 			continue
 		}
 		if by := w.holders(e, can); by != 0 {
-			threads |= 1 << u
+			threads = threads.with(u)
 			goals |= by
 		}
 	}

@@ -132,7 +132,7 @@ func (g *guest) drawRun(t *testing.T, r *rand.Rand) *order {
 			can := enabled(g.s)
 			thread := can.first()
 			for n := r.IntN(can.len()); n > 0; n-- {
-				can &= can - 1
+				can = can.less(only(can.first()))
 				thread = can.first()
 			}
 			e, err := g.s.RunEvent(thread)

@@ -113,7 +113,7 @@ func (m *minimizer) attempt(schedule scenario.Schedule) (*Minimal, error) {
 // extend lets a thread that is preempted run on to its end where the failure
 // stays the same: as many switches, but a preemption less.
 func (m *minimizer) extend(schedule scenario.Schedule) (scenario.Schedule, error) {
-	for i := range schedule[:len(schedule)-1] {
+	for i := range max(len(schedule)-1, 0) {
 		longer := slices.Clone(schedule)
 		longer[i].N = 0
 		if err := m.s.Restart(); err != nil {
@@ -330,7 +330,7 @@ func (m *minimizer) result(threads []int) (*Minimal, error) {
 	for i, e := range m.order.events {
 		min.Schedule = min.Schedule.Add(e.Thread, m.ran[i])
 	}
-	min.Schedule[len(min.Schedule)-1].N = 0
+	min.Schedule = min.Schedule.ToEnd()
 	min.Switches = min.Schedule.Switches()
 	min.Preemptions, err = m.preemptions(min.Schedule)
 	return min, err

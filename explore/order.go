@@ -2,21 +2,11 @@ package explore
 
 import (
 	"cmp"
-	"math/bits"
 	"slices"
 
 	"emurace/emu"
 	"emurace/scenario"
 )
-
-// set is a set of threads, a bit each.
-type set uint64
-
-// maxThreads is how many threads a set holds.
-const maxThreads = 64
-
-func (s set) has(t int) bool { return s&(1<<t) != 0 }
-func (s set) first() int     { return bits.TrailingZeros64(uint64(s)) }
 
 // event is an event of a run, with its place in the run's order.
 type event struct {
@@ -300,10 +290,10 @@ func (r *order) reversal(j int) (v []int, initials set) {
 		if !seen.has(o.Thread) {
 			free := !slices.ContainsFunc(v, func(i int) bool { return r.before(i, k) })
 			if free {
-				initials |= 1 << o.Thread
+				initials = initials.with(o.Thread)
 			}
 		}
-		seen |= 1 << o.Thread
+		seen = seen.with(o.Thread)
 		v = append(v, k)
 	}
 	return v, initials

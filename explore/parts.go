@@ -414,8 +414,12 @@ func (w *partition) children(s *scenario.Session, p *part, known uint64) ([]*par
 		sleep = map[int]*event{}
 	}
 	asleep := p.Asleep
-	can := enabled(s) &^ p.Asleep
-	for t := d.prefer(can | 1<<(maxThreads-1)); can != 0; {
+	can := enabled(s).less(p.Asleep)
+	for !can.empty() {
+		t := can.first()
+		if len(parts) == 0 {
+			t = d.prefer(can)
+		}
 		e, err := d.peek(t)
 		if err != nil {
 			return nil, err
@@ -423,16 +427,13 @@ func (w *partition) children(s *scenario.Session, p *part, known uint64) ([]*par
 		child := &part{Threads: append(slices.Clone(p.Threads), t)}
 		for q, other := range sleep {
 			if asleep.has(q) && !other.dependent(e) {
-				child.Asleep |= 1 << q
+				child.Asleep = child.Asleep.with(q)
 			}
 		}
 		parts = append(parts, child)
 		sleep[t] = e
-		asleep |= 1 << t
-		can &^= 1 << t
-		if can != 0 {
-			t = can.first()
-		}
+		asleep = asleep.with(t)
+		can = can.less(only(t))
 	}
 	if s.Grown() != known {
 		return nil, errGrown

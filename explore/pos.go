@@ -20,7 +20,7 @@ func pos(r *run) error {
 	for !r.over() {
 		can := r.enabled()
 		t := p.highest(can)
-		others := can &^ (1 << t)
+		others := can.less(only(t))
 		for u := range pending {
 			if !others.has(u) || pending[u] != nil {
 				continue

@@ -2,7 +2,6 @@ package explore
 
 import (
 	"context"
-	"math/bits"
 	"math/rand/v2"
 
 	"emurace/scenario"
@@ -88,10 +87,7 @@ func (r *run) try(t int, wanted func(*scenario.Event) bool) (scenario.Event, err
 // pick is a thread of a set that is not empty, each with equal chance.
 func (r *run) pick(threads set) int {
 	for n := r.rand.IntN(threads.len()); n > 0; n-- {
-		threads &= threads - 1
+		threads = threads.less(only(threads.first()))
 	}
 	return threads.first()
 }
-
-func (s set) len() int  { return bits.OnesCount64(uint64(s)) }
-func (s set) last() int { return 63 - bits.LeadingZeros64(uint64(s)) }

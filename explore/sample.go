@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
-	"slices"
 	"sync"
 
 	"emurace/scenario"
@@ -415,13 +414,7 @@ func (p *sampler) judge(r *run) (*Result, error) {
 	if !o.Failed() && p.Inspect == nil {
 		return result, nil
 	}
-	schedule := slices.Clone(r.schedule)
-	if n := len(schedule); n > 0 {
-		// The last slice runs into the failure, or to the end, however long
-		// that takes.
-		schedule[n-1].N = 0
-	}
-	_, err := result.judge(o, schedule, -1, p.Inspect)
+	_, err := result.judge(o, r.schedule.ToEnd(), -1, p.Inspect)
 	return result, err
 }
 

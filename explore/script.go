@@ -30,7 +30,7 @@ func (w *Walk) Over() bool { return w.r.over() }
 // not over.
 func (w *Walk) Enabled() []int {
 	var list []int
-	for can := w.r.enabled(); can != 0; can &= can - 1 {
+	for can := w.r.enabled(); !can.empty(); can = can.less(only(can.first())) {
 		list = append(list, can.first())
 	}
 	return list

@@ -14,7 +14,7 @@ type dporState struct {
 
 type partState struct {
 	Threads []int   `json:"threads,omitempty"`
-	Asleep  set     `json:"asleep,omitempty"`
+	Asleep  set     `json:"asleep,omitzero"`
 	Share   float64 `json:"share"`
 	Result  *tally  `json:"result,omitempty"` // none: still to be searched
 }
@@ -36,7 +36,7 @@ func (w *partition) state() *State {
 		}
 		finished.merge(p.Result)
 		last := &s.Parts[len(s.Parts)-1]
-		last.Share += p.Share
+		last.Share = min(last.Share+p.Share, 1) // a sum of quotients can come out above
 		last.Result = tallyOf(finished)
 	}
 	return &State{Strategy: strategyDPOR, DPOR: s}
@@ -81,7 +81,7 @@ func (s *dporState) check(threads int) error {
 		}
 		share += p.Share
 		if p.Result != nil {
-			if len(p.Threads) > 0 || p.Asleep != 0 {
+			if len(p.Threads) > 0 || !p.Asleep.empty() {
 				return damaged("part %d is finished and to be searched", i+1)
 			}
 			results = append(results, p.Result)
@@ -95,8 +95,8 @@ func (s *dporState) check(threads int) error {
 				return damaged("part %d names thread %d of %d", i+1, t, threads)
 			}
 		}
-		if threads < maxThreads && p.Asleep>>threads != 0 {
-			return damaged("part %d: threads %#x of %d sleep", i+1, uint64(p.Asleep), threads)
+		if p.Asleep.last() >= threads {
+			return damaged("part %d: thread %d of %d sleeps", i+1, p.Asleep.last(), threads)
 		}
 		prefixes = append(prefixes, p.Threads)
 	}

@@ -70,7 +70,7 @@ func TestDamagedStates(t *testing.T) {
 			"no parts":            func(s *State) { s.DPOR.Parts = nil },
 			"a thread too many":   func(s *State) { toSearch(s).Threads = []int{0, 2} },
 			"a thread below 0":    func(s *State) { toSearch(s).Threads = []int{-1} },
-			"a sleeper too many":  func(s *State) { toSearch(s).Asleep = 1 << 2 },
+			"a sleeper too many":  func(s *State) { toSearch(s).Asleep = only(2) },
 			"a share below 0":     func(s *State) { toSearch(s).Share = -0.1 },
 			"a share that is NaN": func(s *State) { toSearch(s).Share = math.NaN() },
 			"shares above 1": func(s *State) {

@@ -23,12 +23,12 @@ import "emurace/scenario"
 func surw(r *run) error {
 	w := &uniform{run: r, place: r.profile.choose(r.rand), intended: -1}
 	w.left = r.profile.count(w.place)
-	held := set(0)
+	held := set{}
 	for !r.over() {
 		can := r.enabled()
-		free := can &^ held
-		if free == 0 {
-			held, w.intended = 0, w.draw(can)
+		free := can.less(held)
+		if free.empty() {
+			held, w.intended = set{}, w.draw(can)
 			continue
 		}
 		t := r.pick(free)
@@ -38,9 +38,9 @@ func surw(r *run) error {
 		}
 		switch {
 		case !moved:
-			held |= 1 << t
+			held = held.with(t)
 		case interesting:
-			held = 0
+			held = set{}
 		}
 	}
 	return nil
@@ -57,7 +57,7 @@ type uniform struct {
 // move runs a thread's next event, unless that is interesting and another thread
 // is to do the next such event. can is the threads that can run.
 func (w *uniform) move(t int, can set) (moved, interesting bool, err error) {
-	if can == 1<<t || t == w.intended {
+	if can == only(t) || t == w.intended {
 		// There is nobody to be held for.
 		e, err := w.step(t)
 		interesting = w.place.touchedBy(&e)
@@ -92,7 +92,7 @@ func (w *uniform) done(t int) {
 }
 
 // everyone is all threads: one that waits now may be let go in time.
-const everyone = ^set(0)
+var everyone = set{^uint64(0), ^uint64(0)}
 
 // draw is a thread of the set, with a chance that follows what it has left. One
 // of them has something left.

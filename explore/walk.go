@@ -143,10 +143,7 @@ func (w *walker) leaf(o scenario.Outcome) error {
 	if !o.Failed() && w.inspect == nil {
 		return nil
 	}
-	schedule := append(scenario.Schedule(nil), w.schedule...)
-	// The last slice runs into the failure, or to the end, however long that takes.
-	schedule[len(schedule)-1].N = 0
-	failed, err := w.result.judge(o, schedule, w.level, w.inspect)
+	failed, err := w.result.judge(o, w.schedule.ToEnd(), w.level, w.inspect)
 	if err != nil || !failed || w.keepGoing {
 		return err
 	}
@@ -155,6 +152,13 @@ func (w *walker) leaf(o scenario.Outcome) error {
 
 // finish runs the thread and then all others without any preemption.
 func (w *walker) finish(thread int) error {
+	// There are as many ways to go on from here as orders of the threads.
+	if err := w.ctx.Err(); err != nil {
+		return err
+	}
+	if w.limit > 0 && w.count.Load() >= w.limit {
+		return errBudget
+	}
 	if err := w.run(thread, 0); err != nil {
 		return err
 	}
@@ -164,16 +168,27 @@ func (w *walker) finish(thread int) error {
 	return w.choose(w.runnable(-1), false, w.finish)
 }
 
+// finishWhole is finish, of which nothing counts when it is broken off: a walk is gone
+// on with from where its preemptions were, and then runs all of it.
+func (w *walker) finishWhole(thread int) error {
+	if len(w.s.Plan.Threads) <= 2 {
+		return w.finish(thread) // one schedule
+	}
+	before := tallyOf(&w.result)
+	err := w.finish(thread)
+	if err != nil && !errors.Is(err, errFound) {
+		w.result = *before.result()
+	}
+	return err
+}
+
 // walk runs the thread and preempts it at every instruction, left times in all.
 func (w *walker) walk(thread, left int) error {
 	if left == 0 {
 		if w.skipping {
 			return damaged("a walk has more turns than preemptions")
 		}
-		if w.limit > 0 && w.count.Load() >= w.limit {
-			return errBudget
-		}
-		return w.finish(thread)
+		return w.finishWhole(thread)
 	}
 	for n := w.enter(1); ; n = 1 {
 		if err := w.ctx.Err(); err != nil {

@@ -50,6 +50,10 @@ func (d dumper) machine() *emu.Machine { return d.h.s.M }
 
 func (d dumper) backtraces() {
 	for _, t := range d.x.Threads {
+		if t.Status == "done" && t.Call == "" {
+			d.section("thread %s: done; it made no call", t.Name)
+			continue
+		}
 		if t.Status == "done" {
 			d.section("thread %s: done; its last call was %s", t.Name, t.Call)
 			continue

@@ -134,6 +134,9 @@ func (x *Explanation) whyNoLoad(thread string) string {
 // 1,203, main".
 func (x *Explanation) Switching() string {
 	const most = 12
+	if len(x.Schedule) == 0 {
+		return "the race was over before an instruction of it ran"
+	}
 	var parts []string
 	for i, sl := range x.Schedule {
 		if i == most {

@@ -2,6 +2,7 @@ package scenario
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -24,6 +25,16 @@ func (s Schedule) Add(thread int, n uint64) Schedule {
 		return s
 	}
 	return append(s, Slice{thread, n})
+}
+
+// ToEnd is the schedule with its last slice running into the end of the race,
+// however long that takes. The schedule of a race that was over at once has none.
+func (s Schedule) ToEnd() Schedule {
+	s = slices.Clone(s)
+	if n := len(s); n > 0 {
+		s[n-1].N = 0
+	}
+	return s
 }
 
 // Switches is how often the schedule goes from one thread to another.

@@ -179,7 +179,13 @@ func (s *Session) setUp() error {
 			return fmt.Errorf("setup: %w", err)
 		}
 	}
+	for _, r := range s.threads {
+		s.M.ForgetCall(r.machine)
+	}
 	for i := range s.threads {
+		if s.verdict != nil {
+			break // a thread before this one has found a fault
+		}
 		if err := s.advance(i); err != nil {
 			return err
 		}

@@ -29,6 +29,10 @@ func (r *run) asScript(c *cli.Context, p *replay.Printer) error {
 	}
 	t := r.trace
 	p.Printf("# The schedule of a trace of %s on %s, glibc %s, in words.\n", t.Scenario, t.Arch, t.Libc.Version)
+	if len(runs) == 0 {
+		p.Printf("# The race is over before an instruction of it runs: there is nothing to run.\n")
+		return p.Err()
+	}
 	command := "emurace script FILE.star"
 	if t.Scenario != scripts.Default {
 		command += " " + quoted(scenarioArgument(t.Scenario))

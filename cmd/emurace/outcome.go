@@ -375,7 +375,7 @@ func plural(n uint64, one, many string) string {
 // preemptionText says what is known of the preemptions a failure needs.
 func (o *outcome) preemptionText(n int) string {
 	switch {
-	case n < 0:
+	case n < 0 || len(o.first.Schedule) == 0:
 		return ""
 	case n == 0:
 		return "; no preemption, the threads just run one after the other"

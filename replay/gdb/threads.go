@@ -124,6 +124,8 @@ func (c *client) threadState(t int) string {
 	}
 	state := "in "
 	switch {
+	case c.m.Idle(t) && th.Call == "":
+		return "done, without a call"
 	case c.m.Idle(t):
 		state = "done, after "
 	case c.m.Waiting(t):

@@ -152,7 +152,10 @@ func (m *Model) threadLines(i, w, h int) []string {
 	}
 	lines := []string{m.bar(fmt.Sprintf("%s%d %s: %s", mark, i+1, t.name, t.status), w, m.pane == codePane && i == m.picked)}
 	call := t.call
-	if t.status == "done" {
+	switch {
+	case t.status == "done" && t.call == "":
+		call = "it made no call"
+	case t.status == "done":
 		call = "its last call was " + t.call
 	}
 	lines = append(lines, cut(call, w))

@@ -121,9 +121,8 @@ func (p *Player) Play(runs []Run) (Result, error) {
 	if err := p.s.Restart(); err != nil {
 		return res, err
 	}
-	over := false
 	for k, r := range runs {
-		if over {
+		if p.over() {
 			break
 		}
 		st, err := p.Step(r)
@@ -133,15 +132,20 @@ func (p *Player) Play(runs []Run) (Result, error) {
 		st.Where = p.where(p.thread(r.Thread), st.Why)
 		res.Stops = append(res.Stops, st)
 		res.Schedule = res.Schedule.Add(p.thread(r.Thread), st.Ran)
-		over = st.Why == Died || st.Why == Limit
 	}
 	if err := p.rest(&res); err != nil {
 		return res, err
 	}
-	if n := len(res.Schedule); n > 0 {
-		res.Schedule[n-1].N = 0 // into the end of the race
-	}
+	res.Schedule = res.Schedule.ToEnd()
 	return res, nil
+}
+
+// over tells whether nobody can run any more because of how the race ended. After one
+// that ended well, or with threads that wait, a run that there is no thread for is a
+// mistake of the schedule's.
+func (p *Player) over() bool {
+	o, over := p.s.Outcome()
+	return over && o.Kind != scenario.OK && o.Kind != scenario.Deadlock
 }
 
 // where names the instruction that a thread stands before.
