@@ -21,7 +21,10 @@ func (m *Machine) RunBack(t int, n uint64) (stop Stop, back bool, err error) {
 	m.stops = map[uint64]bool{pc: true}
 	rest, err := m.Run(t, n-1)
 	rest.Ran += stop.Ran
-	return rest, rest.Kind == AtStop, err
+	if back = rest.Kind == AtStop; back {
+		rest.Kind = Budget // nobody has asked for a stop here
+	}
+	return rest, back, err
 }
 
 // State is all registers of a thread, SIMD ones and flags too, as bytes to be compared:

@@ -139,11 +139,12 @@ func (w *walker) within(f func() error) error {
 // leaf counts a finished run.
 func (w *walker) leaf(o scenario.Outcome) error {
 	w.result.Schedules++
+	w.result.Endless = w.result.Endless || w.s.CutShort()
 	w.count.Add(1)
 	if !o.Failed() && w.inspect == nil {
 		return nil
 	}
-	failed, err := w.result.judge(o, w.schedule.ToEnd(), w.level, w.inspect)
+	failed, err := w.result.judge(o, ending(w.s, w.schedule, false), w.level, w.inspect)
 	if err != nil || !failed || w.keepGoing {
 		return err
 	}
@@ -190,12 +191,31 @@ func (w *walker) walk(thread, left int) error {
 		}
 		return w.finishWhole(thread)
 	}
+	var rounds *scenario.Rounds // that the thread comes to, once that was looked for
+	until := uint64(0)
 	for n := w.enter(1); ; n = 1 {
 		if err := w.ctx.Err(); err != nil {
 			return err
 		}
+		if ran := w.at[len(w.at)-1].N; rounds == nil && ran >= until {
+			// Step by step it would go round for ever. Where it does not, it is
+			// looked at again when it has run twice as far.
+			until = 2*ran + scenario.Patience
+			if ran > 0 || n > scenario.Patience {
+				far, r, err := w.s.LookAhead(thread)
+				if err != nil {
+					return err
+				}
+				if r != nil {
+					rounds, until = r, ran+far
+				}
+			}
+		}
 		if err := w.move(thread, n); err != nil {
 			return err
+		}
+		if rounds != nil && w.at[len(w.at)-1].N >= until {
+			w.s.Wait(thread, rounds)
 		}
 		if _, over := w.s.Outcome(); over {
 			break // a schedule with fewer preemptions; counted before

@@ -20,11 +20,12 @@ import (
 // A round that changes something and takes it back, such as taking a lock, looking and
 // letting it go, is none of these: others may meet its middle, again and again.
 
-// Lengths of runs without an event after which a thread is looked at.
-const (
-	patience = 1 << 9  // instructions; after each look twice as many
-	longest  = 1 << 14 // instructions of a round that is looked for
-)
+// Patience is after how many instructions without an event a thread is looked at; then
+// after twice as many, and so on.
+const Patience = 1 << 9
+
+// longest is how many instructions a round may have.
+const longest = 1 << 14
 
 // maxVisits bounds how many places of a thread are remembered. A loop that has more
 // events in a round is not known for one.
@@ -76,6 +77,31 @@ func (s *Session) allSpin() bool {
 	}
 	return any
 }
+
+// Rounds are what a thread waits for that goes round.
+type Rounds struct{ held []held }
+
+// LookAhead tells how many instructions a thread would run with Run(i, 0), and where it
+// ends by going round what it then waits for; nil where not. The session comes back to
+// the present moment.
+func (s *Session) LookAhead(i int) (ran uint64, r *Rounds, err error) {
+	mark, err := s.Mark()
+	if err != nil {
+		return 0, nil, err
+	}
+	defer mark.Drop()
+	if ran, err = s.Run(i, 0); err != nil {
+		return 0, nil, err
+	}
+	if s.spinning(i) {
+		r = &Rounds{s.threads[i].held}
+	}
+	return ran, r, mark.Rewind()
+}
+
+// Wait makes a thread wait as it would if it had been run with Run(i, 0) to where it
+// stands, and that had found these rounds.
+func (s *Session) Wait(i int, r *Rounds) { s.threads[i].held = r.held }
 
 // stirs forgets the rounds of a thread that is to run.
 func (s *Session) stirs(i int) { s.threads[i].held = nil }

@@ -105,7 +105,7 @@ static bool use_record(em_share *s, uint32_t index, bool write, int slot) {
     join(s, mine, wrote);
     if (write)
         join(s, mine, read);
-    memcpy(write ? wrote : read, mine, (size_t)s->width * sizeof *mine);
+    join(s, write ? wrote : read, mine);
     s->published[slot] = true;
     return true;
 }
@@ -148,8 +148,10 @@ static bool races(em_share *s, em_granule *g, int i, bool write, int slot) {
     return false;
 }
 
-// Notes an access to bytes of a granule and returns which of them make events.
-static uint8_t note(em_share *s, em_granule *g, uint8_t bytes, bool write, int slot) {
+// Looks at an access to bytes of a granule: those that race with an access of before make
+// events from now on. Tells which of the bytes make events. An access is looked at as a
+// whole before any of it orders anything: see settle.
+static uint8_t look(em_share *s, em_granule *g, uint8_t bytes, bool write, int slot) {
     if (g->shared == 0 && g->last == s->epoch[slot] &&
         !(bytes & ~(write ? g->did_write : g->did_read | g->did_write)))
         return 0; // again, with nothing in between
@@ -169,16 +171,15 @@ static uint8_t note(em_share *s, em_granule *g, uint8_t bytes, bool write, int s
             found |= (uint8_t)(1 << i);
     s->grown += found != 0;
     g->shared |= found;
-    uint8_t hit = bytes & g->shared;
-    for (int i = 0; hit >> i; i++) {
-        if (!(hit >> i & 1))
-            continue;
-        if (!(g->recorded >> i & 1) && !begin_record(s, g, i))
-            break;
-        if (!use_record(s, g->read[i] & ~EM_MANY, write, slot))
-            break;
-    }
-    return hit;
+    return bytes & g->shared;
+}
+
+// Orders an access to bytes of a granule that make events. Without memory it orders less
+// than it could, which makes more events.
+static void settle(em_share *s, em_granule *g, uint8_t bytes, bool write, int slot) {
+    for (int i = 0; bytes >> i; i++)
+        if (bytes >> i & 1 && (g->recorded >> i & 1 || begin_record(s, g, i)))
+            use_record(s, g->read[i] & ~EM_MANY, write, slot);
 }
 
 // The bytes of a granule that lie in [lo, hi), which it overlaps.
@@ -231,12 +232,19 @@ bool em_share_access(em_engine *e, uint64_t addr, unsigned size, bool write, int
     if (!ready(s, slot))
         return true;
     em_granule *g = granule(s, addr / 8 + 1);
-    uint8_t hit = !see(s, g) ? 1 : note(s, g, (uint8_t)bytes, write, slot);
-    if (bytes > 0xff) {
-        g = granule(s, addr / 8 + 2);
-        hit |= !see(s, g) ? 1 : note(s, g, (uint8_t)(bytes >> 8), write, slot);
+    if (!see(s, g))
+        return true;
+    uint8_t hit = look(s, g, (uint8_t)bytes, write, slot), more = 0;
+    if (__builtin_expect(bytes > 0xff, 0)) {
+        em_granule *next = granule(s, addr / 8 + 2);
+        if (!see(s, next))
+            return true;
+        g = em_granule_find(s, addr / 8 + 1); // the table may have grown
+        more = look(s, next, (uint8_t)(bytes >> 8), write, slot);
+        settle(s, next, more, write, slot);
     }
-    return hit != 0;
+    settle(s, g, hit, write, slot);
+    return (hit | more) != 0;
 }
 
 // Notes that a thread wrote the bytes from lo up to hi, however many, and writes
@@ -257,22 +265,31 @@ int64_t em_share_block(em_engine *e, uint64_t lo, uint64_t hi, int slot, uint64_
     uint64_t first = lo / 8 + 1, last = (hi - 1) / 8 + 1;
     bool few = last - first < s->cap;
     size_t n = 0, places = few ? last - first + 1 : s->cap;
-    for (size_t i = 0; i < places; i++) {
-        em_granule *g = few ? em_granule_find(s, first + i) : &s->table[i];
-        if (g->key < first || g->key > last)
-            continue;
-        renew(s, g);
-        if (!g->seen && g->shared == 0)
-            continue;
-        uint8_t hit = !see(s, g) ? 0xff : note(s, g, part(g->key, lo, hi), true, slot);
-        if (hit == 0)
-            continue;
-        if (n < room) {
-            pairs[2 * n] = (g->key - 1) * 8;
-            pairs[2 * n + 1] = hit;
+    for (int pass = 0; pass < 2; pass++)
+        for (size_t i = 0; i < places; i++) {
+            em_granule *g = few ? em_granule_find(s, first + i) : &s->table[i];
+            if (g->key < first || g->key > last)
+                continue;
+            renew(s, g);
+            if (!g->seen && g->shared == 0)
+                continue;
+            uint8_t bytes = part(g->key, lo, hi);
+            if (pass == 0) {
+                if (!see(s, g))
+                    return -1;
+                look(s, g, bytes, true, slot);
+                continue;
+            }
+            uint8_t hit = bytes & g->shared;
+            if (hit == 0)
+                continue;
+            settle(s, g, hit, true, slot);
+            if (n < room) {
+                pairs[2 * n] = (g->key - 1) * 8;
+                pairs[2 * n + 1] = hit;
+            }
+            n++;
         }
-        n++;
-    }
     return (int64_t)n;
 }
 

@@ -94,8 +94,9 @@ func (s *sharing) see(granule uint64) {
 func (s *sharing) access(thread int, addr, size uint64, write bool) {
 	for granule := addr / 8; granule*8 < addr+size; granule++ {
 		s.see(granule)
-		s.note(thread, granule, addr, addr+size, write)
+		s.look(thread, granule, addr, addr+size, write)
 	}
+	s.settle(thread, addr, addr+size, write)
 }
 
 // block is a write of a whole block: of what no access has been to, only the
@@ -109,8 +110,9 @@ func (s *sharing) block(thread int, addr, size uint64) (shared []Bytes) {
 			continue
 		}
 		s.see(granule)
-		s.note(thread, granule, addr, end, true)
+		s.look(thread, granule, addr, end, true)
 	}
+	s.settle(thread, addr, end, true)
 	for b := addr; b < end; b++ {
 		if !s.shared(b) {
 			continue
@@ -124,8 +126,8 @@ func (s *sharing) block(thread int, addr, size uint64) (shared []Bytes) {
 	return shared
 }
 
-// note takes in an access to those of eight bytes that lie in [lo, hi).
-func (s *sharing) note(thread int, granule, lo, hi uint64, write bool) {
+// look takes in an access to those of eight bytes that lie in [lo, hi).
+func (s *sharing) look(thread int, granule, lo, hi uint64, write bool) {
 	lo, hi = max(lo, granule*8), min(hi, granule*8+8)
 	now, grew := s.clock[thread], false
 	for b := lo; b < hi; b++ {
@@ -148,6 +150,10 @@ func (s *sharing) note(thread int, granule, lo, hi uint64, write bool) {
 	if grew {
 		s.grown++
 	}
+}
+
+// settle orders an access to what is shared of it.
+func (s *sharing) settle(thread int, lo, hi uint64, write bool) {
 	for b := lo; b < hi; b++ {
 		if !s.shared(b) {
 			continue
