@@ -6,6 +6,7 @@
 GO    ?= go
 CC    ?= cc
 BENCH ?= .
+TIME  ?= 10m
 
 # A user's flags or workspace must not change what is built here. An empty
 # GOFLAGS would let the one of `go env -w` through; this is Go's own default.
@@ -18,7 +19,7 @@ SUITES  := bullseye bookworm trixie forky
 # What tests want of a Debian beside libc: locales, libraries, time zones.
 LIBRARIES := libc-bin zlib1g tzdata libgcc-s1
 
-.PHONY: explore test test-short setup build lint bench clean help packages packages-test unicorn sysroot-explore sysroots
+.PHONY: explore test test-short setup build lint bench fuzz-proofs clean help packages packages-test unicorn sysroot-explore sysroots
 
 # The demonstration: emurace exits with 1 when it has found a failing schedule,
 # and here that is success.
@@ -51,12 +52,16 @@ lint: unicorn ## check form and common mistakes, of Go and C
 bench: setup ## run the benchmarks whose names match: make bench BENCH=regexp
 	$(GO) test -timeout 15m -run '^$$' -bench '$(BENCH)' ./...
 
+# TestProofs ends with the first difference, and says how to see it again.
+fuzz-proofs: setup ## search random programs, and look for what a search has missed: make fuzz-proofs TIME=1h
+	$(GO) test ./explore -count 1 -timeout 0 -v -run '^TestProofs$$' -proofs-for $(TIME)
+
 clean: ## remove what was built; pulled sysroots stay in the cache
 	rm -rf bin build
 
 help: ## show the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | sort | while IFS="$$(printf '\t')" read -r name text; do \
-		printf '  make %-10s %s\n' "$$name" "$$text"; done
+		printf '  make %-11s %s\n' "$$name" "$$text"; done
 
 # The steps of the set-up, each after the one that it needs.
 

@@ -106,7 +106,7 @@ func (g *guest) stageProofs(u *scenario.Setup) (err error) {
 			return err
 		}
 	}
-	for _, words := range []string{"stage", "pthread_barrier_init &barrier 0 2"} {
+	for _, words := range []string{"stage", "pthread_barrier_init &barrier 0 2", "pthread_spin_init &spin 0"} {
 		c, err := g.call(strings.Fields(words))
 		if err != nil {
 			return err

@@ -47,7 +47,7 @@ type outcome struct {
 // inOrder makes calls on a kernel that has made others before.
 func inOrder(t *testing.T, arch loader.Arch, before []drawnCall, pair [2]drawnCall, order [2]int) *outcome {
 	t.Helper()
-	o := &outcome{fixture: newLimited(t, arch, Limits{Threads: 6, Output: 100, Files: 7})}
+	o := &outcome{fixture: newLimited(t, arch, Limits{Threads: 6, Output: 12, Files: 7})}
 	o.prepare()
 	for _, c := range before {
 		o.made(c)

@@ -76,7 +76,7 @@ func (r drawer) clock() uint64  { return r.of(0, 1, 1, 99) }
 
 // in is an address to read from, with little in it or a structure; out is one to write to.
 func (r drawer) in() uint64 {
-	return r.of(drawnWords, drawnWords+4, drawnTimes, drawnIov, drawnPages, drawnPages+loader.PageSize-4)
+	return r.of(drawnWords, drawnWords+4, drawnTimes, drawnIov, drawnPages, drawnPages+loader.PageSize-4, drawnPages+loader.PageSize-4)
 }
 
 func (r drawer) out() uint64 {
@@ -88,7 +88,7 @@ func (r drawer) maybe(addr uint64) uint64 { return r.of(0, addr) }
 
 func (r drawer) futex() []uint64 {
 	private := r.of(0, 128)
-	switch op := r.of(futexWait, futexWait, futexWake, futexWake, futexRequeue, futexCmpRequeue, futexWaitBitset, futexWakeBitset, 6); op {
+	switch op := r.of(futexWait, futexWait, futexWait, futexWake, futexWake, futexRequeue, futexRequeue, futexCmpRequeue, futexWaitBitset, futexWakeBitset, 6); op {
 	case futexRequeue, futexCmpRequeue:
 		return []uint64{r.word(), op | private, r.Uint64N(2), r.Uint64N(3), r.word(), r.of(0, 0, 1)}
 	default:
@@ -192,7 +192,7 @@ var draws = map[string]func(r drawer) []uint64{
 	"times":   func(r drawer) []uint64 { return []uint64{r.maybe(r.out())} },
 	"tkill":   func(r drawer) []uint64 { return []uint64{r.tid(), r.signal()} },
 	"uname":   func(r drawer) []uint64 { return []uint64{r.out()} },
-	"write":   func(r drawer) []uint64 { return []uint64{r.of(1, 2, r.fd()), r.in(), r.of(r.size(), 60)} },
+	"write":   func(r drawer) []uint64 { return []uint64{r.of(1, 1, 2, r.fd()), r.in(), r.of(r.size(), 60, 60)} },
 	"writev":  func(r drawer) []uint64 { return []uint64{r.of(1, 2, r.fd()), r.of(drawnIov, r.in()), r.Uint64N(3)} },
 }
 
@@ -214,18 +214,20 @@ var groups = [][]string{
 	{"rt_sigaction", "rt_sigaction", "kill", "tgkill"},
 	{"rt_sigaction", "tkill"},
 	{"futex"},
+	{"futex"},
 	{"futex", "futex", "exit", "set_tid_address"},
 	{"brk"},
 	{"getrandom", "read", "write", "writev"},
 	{"write", "writev"},
+	{"write", "munmap", "mprotect"},
 	{"getrandom"},
 }
 
 // stateful are the calls that change what others see, for histories.
 var stateful = []string{
-	"brk", "clone", "clone3", "clock_nanosleep", "close", "dup", "dup3", "exit", "fcntl", "futex", "futex", "futex", "getrandom",
-	"lseek", "madvise", "mmap", "mmap", "mprotect", "mremap", "munmap", "nanosleep", "openat", "read", "rt_sigaction", "rt_sigaction",
-	"set_tid_address", "write",
+	"brk", "clone", "clone3", "clock_nanosleep", "close", "dup", "dup3", "exit", "fcntl", "futex", "futex", "futex", "futex", "futex",
+	"futex", "getrandom", "lseek", "madvise", "mmap", "mmap", "mprotect", "mremap", "munmap", "nanosleep", "openat", "read", "rt_sigaction", "rt_sigaction",
+	"set_tid_address", "write", "write",
 }
 
 // unseen are calls that change what only their thread sees: any

@@ -302,3 +302,27 @@ func TestReadSeesSnapshots(t *testing.T) {
 		}
 	})
 }
+
+// What is printed beyond the limit is not read, but has to be readable: a call looks at
+// each page of it.
+func TestOutputLimitReads(t *testing.T) {
+	each(t, func(t *testing.T, k *fixture) {
+		limit := uint64(k.Limits.Output)
+		for _, c := range []struct {
+			addr, size uint64
+			want       []fakeUse
+		}{
+			{area + 8, limit - 2, []fakeUse{{area + 8, limit - 2, false}}},
+			{area + page - 1, 2 + page, []fakeUse{{area + page - 1, 2, false}, {area + 2*page, 1, false}}},
+			{area + 8, 8, []fakeUse{{area + 8, 1, false}}},
+			{area + 8, 3 * page, []fakeUse{{area + 8, 1, false}, {area + page, 1, false}, {area + 2*page, 1, false}, {area + 3*page, 1, false}}},
+			{area + page, page, []fakeUse{{area + page, 1, false}}},
+			{area, 0, nil},
+		} {
+			k.mem.uses = nil
+			if v := k.do("write", 1, c.addr, c.size); v != int64(c.size) || !slices.Equal(k.mem.uses, c.want) {
+				t.Errorf("%d bytes at %#x: %d, looked at %v; want %v", c.size, c.addr, v, k.mem.uses, c.want)
+			}
+		}
+	})
+}

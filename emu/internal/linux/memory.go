@@ -63,7 +63,11 @@ func (k *Kernel) readUpTo(r *Result, addr, size uint64, most int) ([]byte, bool)
 	}
 	b = b[:min(len(b), most)]
 	k.touch(r, addr, uint64(len(b)))
-	for at := pageUp(addr + uint64(len(b))); at < addr+size; at += loader.PageSize {
+	at := addr + uint64(len(b))
+	if len(b) > 0 {
+		at = pageUp(at)
+	}
+	for ; at < addr+size; at = pageUp(at + 1) {
 		k.touch(r, at, 1)
 	}
 	return b, true

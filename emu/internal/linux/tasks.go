@@ -77,7 +77,6 @@ func (t tasks) endSelf() (last bool) {
 			return false
 		}
 	}
-	t.reads(ObjectTasks, nextNumber)
 	return true
 }
 

@@ -1,0 +1,113 @@
+package main
+
+import (
+	"fmt"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"emurace/scenario"
+	"emurace/scripts"
+	"emurace/sysroot"
+)
+
+// verdictCase is a scenario of testdata/verdict with settings, and what searches of it
+// have to say.
+type verdictCase struct {
+	file, settings string
+	searches       string // flags, those of one search apart from the next by a bar
+	suites         string // all when empty
+	verdict        string // and the kinds of failures behind it
+}
+
+// Strategies that end by themselves or after some schedules, and find what there is to
+// find when it does not take luck.
+const (
+	byItself = "|--preemptions 1"
+	atRandom = "--strategy surw --schedules 40|--strategy pct --schedules 40|--strategy pos --schedules 40|--strategy random --schedules 40|--strategy fuzz --schedules 40"
+	one      = "bookworm"
+)
+
+// verdictCases are the kinds of question that a search has been wrong about: what the
+// kernel reads and changes, code, waits with a deadline, threads that spin or that wait
+// for nobody, races that are over at once, locks as one thing each, and what is a fault
+// of memory.
+var verdictCases = []verdictCase{
+	{"state", "what=uptime", byItself, one, "failing check"},
+	{"state", "what=usage", byItself, one, "failing check"},
+	{"state", "what=handler", byItself, one, "failing signal"},
+	{"state", "what=break", byItself, one, "failing check"},
+	{"state", "what=offset", byItself, one, "failing check"},
+	{"state", "what=descriptor", byItself, one, "failing check"},
+	{"looks", "what=results", byItself, one, "failing check"},
+	{"looks", "what=returned", byItself, one, "failing check"},
+	{"clock", "", byItself, one, "clean"},
+
+	{"early", "what=thread", byItself + "|" + atRandom, one, "failing check"},
+	{"early", "what=second", byItself + "|" + atRandom, one, "failing check"},
+	{"early", "what=check", byItself + "|" + atRandom, one, "failing check"},
+	{"early", "what=nothing", byItself, one, "clean"},
+	{"early", "what=one", byItself, one, "clean"},
+	{"early", "what=check threads=1", byItself, one, "failing check"},
+	{"early", "what=nothing threads=63", byItself, one, "clean"},
+
+	{"waits", "what=semaphore", byItself, "", "failing deadlock"},
+	{"waits", "what=mutex", byItself, "", "failing deadlock"},
+	{"waits", "what=condition", byItself, "", "failing deadlock"},
+	{"waits", "what=one,post", byItself, "", "failing deadlock"},
+	{"waits", "what=itself", byItself, "", "clean"},
+
+	{"barrier", "what=destroy", byItself, "", "clean"},
+	{"barrier", "what=reuse", byItself, "", "clean"},
+	{"ends", "what=exit", "", "", "clean"},
+	{"ends", "what=return", "", "", "clean"},
+	{"texts", "what=strerror", "", "bookworm trixie forky", "clean"},
+	{"texts", "what=strsignal", "", "bookworm trixie forky", "clean"},
+}
+
+// TestVerdictCases runs them by the command line.
+func TestVerdictCases(t *testing.T) {
+	atHome(t)
+	versions := suiteVersions(t)
+	for i, c := range verdictCases {
+		sc := verdictScenario(t, c.file)
+		words := strings.Fields(c.verdict)
+		for _, suite := range sysroot.Suites() {
+			if c.suites != "" && !slices.Contains(strings.Fields(c.suites), suite) {
+				continue
+			}
+			for _, arch := range sysroot.Arches() {
+				if testing.Short() && (i%3 != 0 || suite != "bookworm" || arch != "arm64") {
+					continue
+				}
+				for _, search := range strings.Split(c.searches, "|") {
+					t.Run(strings.ReplaceAll(fmt.Sprintf("%s/%s/%s/%s/%s", c.file, c.settings, suite, arch, search), " ", ","), func(t *testing.T) {
+						t.Parallel()
+						var settings []string
+						for _, s := range strings.Fields(c.settings) {
+							settings = append(settings, strings.ReplaceAll(s, ",", " "))
+						}
+						want := scenario.Expected{Verdict: words[0], Kinds: words[1:], Search: search}
+						checkSearch(t, sc, verdictFile(c.file), suite, versions[suite], arch, settings, want)
+					})
+				}
+			}
+		}
+	}
+}
+
+func verdictFile(name string) string { return filepath.Join("testdata", "verdict", name+".star") }
+
+func verdictScenario(t *testing.T, name string) *scenario.Scenario {
+	t.Helper()
+	script, err := scripts.Read(verdictFile(name))
+	if err != nil {
+		t.Fatal(err)
+	}
+	sc, err := script.Scenario()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return sc
+}
