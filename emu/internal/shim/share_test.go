@@ -24,6 +24,7 @@ func (c *clocks) join(o clocks) {
 type known struct {
 	writer, wrote int // wrote is 0 for no write
 	reads         clocks
+	many          bool // reads of several threads that nothing orders
 	recorded      bool
 	afterWrites   clocks
 	afterReads    clocks
@@ -143,6 +144,17 @@ func (s *sharing) look(thread int, granule, lo, hi uint64, write bool) {
 		case write:
 			s.bytes[b] = known{writer: thread, wrote: now[thread]}
 		default:
+			// A single read that is ordered before this one need not be known.
+			before, many := -1, 0
+			for u, c := range k.reads {
+				if c > 0 {
+					before, many = u, many+1
+				}
+			}
+			if many == 1 && !k.many && k.reads[before] <= now[before] {
+				k.reads[before] = 0
+			}
+			k.many = k.many || many == 1 && k.reads[before] > 0
 			k.reads[thread] = now[thread]
 			s.bytes[b] = k
 		}
