@@ -85,7 +85,8 @@ type state struct {
 	data    uint64 // next free byte of static data
 	// loads are the guest paths of the images that system calls have mapped, in
 	// order; a mark keeps a beginning of it.
-	loads []string
+	loads  []string
+	missed []UnknownCall // see Missed
 }
 
 // New makes a process and runs it up to the program's entry: libraries loaded

@@ -62,4 +62,15 @@ func (m *Machine) missed(name string, t int, pc uint64) {
 	}
 	c.Thread = min(c.Thread, t)
 	c.Times++
+	for _, c := range m.st.missed {
+		if c.Name == name && c.Func == function && c.PC == pc {
+			return
+		}
+	}
+	// Marks hold the list as it was.
+	m.st.missed = append(slices.Clip(m.st.missed), UnknownCall{Name: name, PC: pc, Func: function, Thread: t, Times: 1})
 }
+
+// Missed lists the unknown system calls that have led to the present moment, in the
+// order in which they were made, each name, place and function once.
+func (m *Machine) Missed() []UnknownCall { return slices.Clone(m.st.missed) }

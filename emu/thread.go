@@ -12,10 +12,14 @@ import (
 // Thread is the machine's view of one guest thread; its number is its index.
 type Thread struct {
 	Name string
-	Idle bool      // waits for a call to make
-	Call string    // the call in progress, as in `setenv("A", "1", 1)`, or the last one
-	home uint64    // stack pointer while idle
-	open *openCall // innermost traced call in progress
+	Idle bool   // waits for a call to make
+	Call string // the call in progress, as in `setenv("A", "1", 1)`, or the last one
+	// MadeIn is the call in progress, as in Call, of the thread MadeBy that made this
+	// one; "" for the process's first.
+	MadeIn string
+	MadeBy int
+	home   uint64    // stack pointer while idle
+	open   *openCall // innermost traced call in progress
 }
 
 // Threads lists the threads, main first. A thread's index stays its number.
@@ -31,6 +35,15 @@ func (m *Machine) Runnable(t int) bool {
 // Waiting tells whether the thread is in a call and waits in the kernel.
 func (m *Machine) Waiting(t int) bool {
 	return t >= 0 && t < len(m.st.threads) && m.kernel.State().Tasks[t].Status == linux.Blocked
+}
+
+// Alive tells whether the thread is there and has not ended.
+func (m *Machine) Alive(t int) bool {
+	if t < 0 || t >= len(m.st.threads) {
+		return false
+	}
+	status := m.kernel.State().Tasks[t].Status
+	return status == linux.Runnable || status == linux.Blocked
 }
 
 // Idle tells whether the thread has finished its call.
@@ -232,7 +245,7 @@ func (m *threads) Clone(slot, parent int, stack, tls uint64, setTLS bool) error 
 	if err := m.eng.NoteJoin(parent, slot); err != nil {
 		return err
 	}
-	m.st.threads = append(m.st.threads, Thread{Name: fmt.Sprintf("thread %d", slot)})
+	m.st.threads = append(m.st.threads, Thread{Name: fmt.Sprintf("thread %d", slot), MadeIn: m.st.threads[parent].Call, MadeBy: parent})
 	set := []struct {
 		reg   shim.Reg
 		value uint64

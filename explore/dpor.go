@@ -334,7 +334,7 @@ func (d *subtree) over(o scenario.Outcome) error {
 	}
 	d.reverseLockedOut()
 	d.total.Schedules++
-	d.total.Endless = d.total.Endless || d.s.CutShort()
+	rests := d.total.note(d.s, o)
 	found := error(nil)
 	if o.Failed() || d.inspect != nil {
 		var schedule scenario.Schedule
@@ -343,7 +343,7 @@ func (d *subtree) over(o scenario.Outcome) error {
 		}
 		// Threads that wait for an abstract lock have not tried it yet.
 		schedule = ending(d.s, schedule, o.Kind == scenario.Deadlock)
-		failed, err := d.total.judge(o, schedule, -1, d.inspect)
+		failed, err := d.total.judge(o, schedule, -1, d.inspect, rests)
 		if err != nil {
 			return err
 		}

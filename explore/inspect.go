@@ -10,8 +10,12 @@ type Problem struct {
 }
 
 // judge counts a finished run: how it failed, and what an inspection finds wrong
-// with it. A run with several problems is one failing schedule.
-func (r *Result) judge(o scenario.Outcome, schedule scenario.Schedule, preemptions int, inspect func(scenario.Schedule) ([]Problem, error)) (failed bool, err error) {
+// with it. A run with several problems is one failing schedule. When its failure rests on
+// a doubt, neither counts.
+func (r *Result) judge(o scenario.Outcome, schedule scenario.Schedule, preemptions int, inspect func(scenario.Schedule) ([]Problem, error), rests bool) (failed bool, err error) {
+	if rests {
+		return false, nil
+	}
 	before := r.Failing
 	f := Finding{Outcome: o, Schedule: schedule, Preemptions: preemptions, Number: r.Schedules, Count: 1}
 	if o.Failed() {

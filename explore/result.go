@@ -34,6 +34,11 @@ type Result struct {
 	Pairs    int `json:",omitempty"`
 	Corpus   int `json:",omitempty"`
 	Findings []Finding
+	// Ended are the ways in which processes ended that the scenario says are right.
+	Ended []Ended `json:",omitempty"`
+	// Doubts are why nothing is said to be proved, and why schedules that seem to fail are
+	// not among the Failing.
+	Doubts []Doubt `json:",omitempty"`
 }
 
 // Finding is a way to fail, with the first schedule that does so.
@@ -89,6 +94,12 @@ func (r *Result) merge(next *Result) {
 		failing := r.Failing
 		r.add(f)
 		r.Failing = failing
+	}
+	for _, e := range next.Ended {
+		r.addEnded(e)
+	}
+	for _, d := range next.Doubts {
+		r.addDoubt(d)
 	}
 	r.Failing += next.Failing
 	r.Blocked += next.Blocked

@@ -410,11 +410,12 @@ func (p *sampler) judge(r *run) (*Result, error) {
 	if !over {
 		return nil, errors.New("sample: a schedule has ended before the race")
 	}
-	result := &Result{Schedules: 1, Instructions: r.instructions, Endless: r.s.CutShort()}
+	result := &Result{Schedules: 1, Instructions: r.instructions}
+	rests := result.note(r.s, o)
 	if !o.Failed() && p.Inspect == nil {
 		return result, nil
 	}
-	_, err := result.judge(o, ending(r.s, r.schedule, false), -1, p.Inspect)
+	_, err := result.judge(o, ending(r.s, r.schedule, false), -1, p.Inspect, rests)
 	return result, err
 }
 

@@ -123,12 +123,15 @@ type tally struct {
 	Endless      bool      `json:"endless,omitempty"`
 	Instructions uint64    `json:"instructions"`
 	Findings     []Finding `json:"findings,omitempty"`
+	Ended        []Ended   `json:"ended,omitempty"`
+	Doubts       []Doubt   `json:"doubts,omitempty"`
 }
 
 func tallyOf(r *Result) *tally {
 	return &tally{
 		Schedules: r.Schedules, Failing: r.Failing, Blocked: r.Blocked, Endless: r.Endless,
 		Instructions: r.Instructions, Findings: slices.Clone(r.Findings),
+		Ended: slices.Clone(r.Ended), Doubts: slices.Clone(r.Doubts),
 	}
 }
 
@@ -136,6 +139,7 @@ func (t *tally) result() *Result {
 	return &Result{
 		Schedules: t.Schedules, Failing: t.Failing, Blocked: t.Blocked, Endless: t.Endless,
 		Instructions: t.Instructions, Findings: slices.Clone(t.Findings),
+		Ended: slices.Clone(t.Ended), Doubts: slices.Clone(t.Doubts),
 	}
 }
 
@@ -143,7 +147,7 @@ func (t *tally) result() *Result {
 // before what lies in front of both. Otherwise the bound of findings might cut
 // off kinds of failure that are not cut off in an undisturbed search.
 func (r *Result) joins(next *Result) bool {
-	return len(r.Findings)+len(next.Findings) <= maxFindings
+	return len(r.Findings)+len(next.Findings) <= maxFindings && len(r.Doubts)+len(next.Doubts) <= maxDoubts
 }
 
 // check refuses counts that no search comes to.
@@ -157,6 +161,9 @@ func (t *tally) check(threads int) error {
 		return damaged("%d findings, at most %d", len(t.Findings), maxFindings)
 	case (t.Failing > 0) != (len(t.Findings) > 0):
 		return damaged("%d schedules fail, in %d ways", t.Failing, len(t.Findings))
+	}
+	if err := t.checkNotes(); err != nil {
+		return err
 	}
 	last := uint64(1)
 	for i := range t.Findings {

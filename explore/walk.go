@@ -139,12 +139,12 @@ func (w *walker) within(f func() error) error {
 // leaf counts a finished run.
 func (w *walker) leaf(o scenario.Outcome) error {
 	w.result.Schedules++
-	w.result.Endless = w.result.Endless || w.s.CutShort()
+	rests := w.result.note(w.s, o)
 	w.count.Add(1)
 	if !o.Failed() && w.inspect == nil {
 		return nil
 	}
-	failed, err := w.result.judge(o, ending(w.s, w.schedule, false), w.level, w.inspect)
+	failed, err := w.result.judge(o, ending(w.s, w.schedule, false), w.level, w.inspect, rests)
 	if err != nil || !failed || w.keepGoing {
 		return err
 	}

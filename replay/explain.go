@@ -2,6 +2,8 @@ package replay
 
 import (
 	"fmt"
+	"slices"
+	"strings"
 
 	"emurace/disasm"
 	"emurace/emu"
@@ -89,9 +91,12 @@ func Explain(h *History) (*Explanation, error) {
 	if o.Kind == scenario.Check {
 		x.Message = o.Message
 	}
-	if o.Kind == scenario.Abort {
-		if out := s.M.Output(); len(out) > 0 {
-			x.Message = string(out[len(out)-1].Data)
+	if o.Kind == scenario.Abort || o.Kind == scenario.Exit {
+		for _, out := range slices.Backward(s.M.Output()) {
+			if text := string(out.Data); strings.TrimSpace(text) != "" {
+				x.Message = text
+				break
+			}
 		}
 	}
 	if o.Kind == scenario.Deadlock {

@@ -144,6 +144,38 @@ func (a *Allocation) place() string {
 	return fmt.Sprintf("at byte %d of the block", a.Offset)
 }
 
+// deadlock says who waits for whom, in a few words. Where a thread waits for something
+// that none of those has which wait as well, such as a semaphore that another one was to
+// post before it ended, nobody is left to wake it.
+func (x *Explanation) deadlock() string {
+	held := map[string]bool{} // the thread waits for one that waits
+	for _, w := range x.Waits {
+		for _, o := range x.Waits {
+			held[w.Thread] = held[w.Thread] || w.HeldBy == o.Thread
+		}
+	}
+	var waiting, forNobody []string
+	for _, t := range x.Threads {
+		if t.Status != "waiting" {
+			continue
+		}
+		waiting = append(waiting, t.Name)
+		if !held[t.Name] {
+			forNobody = append(forNobody, t.Name)
+		}
+	}
+	switch {
+	case len(forNobody) == 0 && len(waiting) == 1:
+		return waiting[0] + " waits for itself: a deadlock"
+	case len(forNobody) == 0:
+		return "every thread that is left waits for another: a deadlock"
+	case len(forNobody) == 1:
+		return forNobody[0] + " waits, and nobody is left to wake it: a deadlock"
+	}
+	n := len(forNobody) - 1
+	return fmt.Sprintf("%s and %s wait, and nobody is left to wake them: a deadlock", strings.Join(forNobody[:n], ", "), forNobody[n])
+}
+
 // whyDeadlock are the sentences about who waits for whom.
 func (x *Explanation) whyDeadlock(p *Printer) []string {
 	var lines []string
@@ -167,7 +199,7 @@ func (w *Wait) tell(p *Printer) string {
 	case w.What == "thread":
 		return s + fmt.Sprintf(", which %s clears when it ends.", p.Name(w.HeldBy))
 	case w.HeldBy == "":
-		return s + ", which nobody is known to hold."
+		return s + ", and nobody is left to change it."
 	}
 	holder := p.Name(w.HeldBy)
 	if w.HeldBy == w.Thread {

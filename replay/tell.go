@@ -12,7 +12,7 @@ import (
 func (x *Explanation) Headline() string {
 	switch {
 	case x.Outcome.Kind == scenario.Deadlock:
-		return "every thread that is left waits for another: a deadlock"
+		return x.deadlock()
 	case x.Outcome.Kind == scenario.Livelock:
 		return "no end is reached within the instruction limit"
 	case x.Outcome.Kind == scenario.OK:
@@ -30,11 +30,21 @@ func (x *Explanation) Headline() string {
 	}
 	switch x.Outcome.Kind {
 	case scenario.Abort:
-		return fmt.Sprintf("%s aborts %s", x.At.Thread, where)
+		return fmt.Sprintf("%s aborts %s%s", x.At.Thread, where, x.expected())
 	case scenario.Exit:
-		return fmt.Sprintf("%s exits with status %d", x.At.Thread, x.Outcome.End.Code)
+		return fmt.Sprintf("%s exits with status %d%s", x.At.Thread, x.Outcome.End.Code, x.expected())
+	case scenario.Signal:
+		return fmt.Sprintf("%s dies %s%s", x.At.Thread, where, x.expected())
 	}
 	return fmt.Sprintf("%s dies %s", x.At.Thread, where)
+}
+
+// expected is what there is to add of a process that ended as it may.
+func (x *Explanation) expected() string {
+	if x.Outcome.Expected {
+		return ", as the scenario expects"
+	}
+	return ""
 }
 
 // Tell writes the explanation: the failing instruction, and why.

@@ -84,13 +84,15 @@ type Outcome struct {
 	Signal  int           `json:"signal,omitempty"`
 	Code    *int          `json:"code,omitempty"`   // of an exit
 	Detail  string        `json:"detail,omitempty"` // of an exception, and what a check has said
+	// Expected tells that the scenario says that this ending is right.
+	Expected bool `json:"expected,omitempty"`
 }
 
 func hex(v uint64) string { return "0x" + strconv.FormatUint(v, 16) }
 
 // outcomeText writes an outcome with the names of its session.
 func outcomeText(o scenario.Outcome, names []string) Outcome {
-	t := Outcome{Kind: o.Kind, Detail: o.Message}
+	t := Outcome{Kind: o.Kind, Detail: o.Message, Expected: o.Expected}
 	if o.Thread >= 0 {
 		t.Thread = names[o.Thread]
 	}

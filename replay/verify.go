@@ -144,5 +144,8 @@ func (o Outcome) more() []string {
 	if o.Detail != "" {
 		list = append(list, o.Detail)
 	}
+	if o.Expected {
+		list = append(list, "as the scenario expects")
+	}
 	return list
 }

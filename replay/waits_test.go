@@ -69,7 +69,7 @@ var standstills = []standstill{
 		threads: map[string]string{"main": "sem_wait 0", "a": "getpid"},
 		turns:   "main a",
 		waits:   []string{"main  "},
-		tell:    []string{", which nobody is known to hold."},
+		tell:    []string{"main waits, and nobody is left to wake it: a deadlock", ", and nobody is left to change it."},
 	},
 }
 

@@ -105,6 +105,9 @@ func (s *Session) judge() error {
 		}
 	}
 	s.verdict = &Outcome{Kind: OK, Thread: -1}
+	if s.Plan.MustEnd {
+		return s.fault(-1, s.Plan.endless())
+	}
 	if s.Plan.Check == nil {
 		return nil
 	}

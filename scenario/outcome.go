@@ -35,13 +35,18 @@ type Outcome struct {
 	End    *emu.End // how the process ended; nil for OK, Deadlock, Livelock, Check
 	// Message says what was wrong, for Check.
 	Message string `json:",omitempty"`
+	// Expected tells that the process ended in a way that the plan says is right.
+	Expected bool `json:",omitempty"`
 }
 
 // Failed tells whether the outcome is one to report.
-func (o Outcome) Failed() bool { return o.Kind != OK && o.Kind != Unfinished }
+func (o Outcome) Failed() bool { return o.Kind != OK && o.Kind != Unfinished && !o.Expected }
 
 // String says it in words.
 func (o Outcome) String() string {
+	if o.Expected {
+		return fmt.Sprintf("%s: %v, as the scenario expects", o.Kind, o.End)
+	}
 	if o.End != nil {
 		return fmt.Sprintf("%s: %v", o.Kind, o.End)
 	}
@@ -54,7 +59,6 @@ func (o Outcome) String() string {
 // outcomeOf classifies the end of the process.
 func outcomeOf(end *emu.End, thread int) Outcome {
 	o := Outcome{Thread: thread, End: end}
-	const sigabrt = 6
 	switch {
 	case end.Kind == emu.EndFault:
 		o.Kind = Segv

@@ -81,6 +81,11 @@ type Plan struct {
 	// must be pure functions of what they see.
 	Check     func(*View) error
 	AfterCall func(*View, Returned) error
+	// Endings are ways in which the process may end in the middle of the race and be
+	// right. Nothing is checked then: there is no process any more. With MustEnd it has
+	// to end in one of them, and not doing so is a fault like those that a check finds.
+	Endings []Ending
+	MustEnd bool
 }
 
 // Failure is the error of a run in which something is not as it should be, found

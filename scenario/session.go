@@ -122,6 +122,9 @@ func (p *Plan) check() error {
 	if len(p.Threads) == 0 {
 		return fmt.Errorf("scenario: no threads race")
 	}
+	if err := p.checkEndings(); err != nil {
+		return err
+	}
 	made := len(p.Threads)
 	if !slices.ContainsFunc(p.Threads, func(t Thread) bool { return t.Name == Main }) {
 		made++ // the process's first thread is there all the same
@@ -146,11 +149,13 @@ func CheckThreadName(name string) error {
 	if name == "" {
 		return errors.New("the name is empty")
 	}
-	if strings.ContainsFunc(name, func(c rune) bool { return unicode.IsSpace(c) || !unicode.IsPrint(c) }) {
+	if strings.ContainsFunc(name, func(c rune) bool { return unicode.IsSpace(c) || unprintable(c) }) {
 		return fmt.Errorf("the name %q is not one printable word", name)
 	}
 	return nil
 }
+
+func unprintable(c rune) bool { return !unicode.IsPrint(c) }
 
 // Close frees the machine.
 func (s *Session) Close() { s.M.Close() }
@@ -259,7 +264,7 @@ func (s *Session) Results(i int) []uint64 { return s.threads[i].results }
 // Outcome is how the race came out, once it is over.
 func (s *Session) Outcome() (Outcome, bool) {
 	if end := s.M.End(); end != nil {
-		return outcomeOf(end, s.RacingThread(end.Thread)), true
+		return s.ended(end), true
 	}
 	if s.verdict != nil {
 		return *s.verdict, true

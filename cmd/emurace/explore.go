@@ -377,6 +377,6 @@ func (j job) run(c *cli.Context) (*outcome, error) {
 	if err != nil {
 		return nil, err
 	}
-	o := &outcome{job: j, ctx: c.Context, result: result, elapsed: time.Since(began), interrupted: interrupted, stateErr: late, minimizing: c.Bool("minimize"), strategy: strategy(c), locks: c.String("locks")}
+	o := &outcome{job: j, ctx: c.Context, result: result, elapsed: time.Since(began), interrupted: interrupted, stateErr: late, minimizing: c.Bool("minimize"), keepGoing: c.Bool("keep-going"), strategy: strategy(c), locks: c.String("locks")}
 	return o, o.explain(sys, c.String("output"))
 }

@@ -25,6 +25,7 @@ type outcome struct {
 	elapsed     time.Duration
 	interrupted bool
 	minimizing  bool
+	keepGoing   bool
 	strategy    string
 	locks       string // raw or abstract
 
@@ -35,9 +36,10 @@ type outcome struct {
 	objects  []findingObject
 	problems []problem // that inspections found, apart from the findings
 	trace    string
-	traceErr error // why there is none
-	stateErr error // why the search's state could not be saved, or it could not go on
-	unknown  []string
+	traceErr error             // why there is none
+	stateErr error             // why the search's state could not be saved, or it could not go on
+	endings  []scenario.Ending // that the scenario expects
+	freed    bool              // blocks are freed in the race; known of clean results without --detect
 }
 
 // maxExplained bounds how many kinds of failure are explained. Any further
@@ -99,7 +101,12 @@ func (o *outcome) explain(sys *emu.System, output string) error {
 		o.traceErr = o.writeTrace(s, explore.Finding{Schedule: o.played.Schedule}, output)
 	}
 	o.objects = o.findingObjects(s.Names())
-	o.unknown = s.M.UnknownSyscalls()
+	o.endings = s.Plan.Endings
+	if o.result.Verdict == explore.Clean && len(o.detect) == 0 {
+		if o.freed, err = freesBlocks(sys, o.recipe); err != nil {
+			return err
+		}
+	}
 	return nil
 }
 
@@ -203,6 +210,9 @@ type resultObject struct {
 	Rate                 float64         `json:"schedules_per_s"`
 	Runs                 []runObject     `json:"runs,omitempty"` // of a schedule in words
 	UnknownSyscalls      []string        `json:"unknown_syscalls,omitempty"`
+	Assumes              []string        `json:"assumes,omitempty"`           // of a clean result
+	UndecidedBecause     []doubtObject   `json:"undecided_because,omitempty"` // beside the search's own limits
+	Endings              []endingObject  `json:"endings,omitempty"`           // that the scenario expects
 	Findings             []findingObject `json:"findings"`
 }
 
@@ -222,7 +232,10 @@ func (o *outcome) object(c *cli.Context) resultObject {
 		Verdict: o.result.Verdict, Complete: o.result.Complete, Interrupted: o.interrupted, Endless: o.result.Endless,
 		Schedules: o.result.Schedules, Failing: o.result.Failing, Blocked: o.result.Blocked, Instructions: o.result.Instructions,
 		Elapsed: o.elapsed.Seconds(), Rate: float64(o.result.Schedules) / o.elapsed.Seconds(),
-		UnknownSyscalls: o.unknown, Findings: o.objects,
+		UnknownSyscalls: o.unknown(), UndecidedBecause: o.because(), Endings: o.endingObjects(), Findings: o.objects,
+	}
+	if r.Verdict == explore.Clean {
+		r.Assumes = o.assumes()
 	}
 	if o.fixed() {
 		for i, st := range o.played.Stops {
@@ -266,39 +279,12 @@ func (o *outcome) print(p *replay.Printer) error {
 	case explore.Failing:
 		o.printFailing(p, seconds)
 	case explore.Clean:
-		if r.Preemptions < 0 {
-			p.Printf("%s: no schedule fails: %s for all of them, %s\n", p.Good("CLEAN"), plural(r.Schedules, "interleaving stands", "interleavings stand"), seconds)
-		} else {
-			bound := "with at most " + plural(uint64(r.Preemptions), "preemption", "preemptions")
-			if r.Unbounded {
-				bound = "whatever the preemptions"
-			}
-			p.Printf("%s: of %s %s none fails, %s\n", p.Good("CLEAN"), plural(r.Schedules, "schedule", "schedules"), bound, seconds)
-		}
-		locks := "nothing of locks"
-		if o.locks == "abstract" {
-			locks = "that a failed try to take a lock changes nothing"
-		}
-		p.Printf("%s\n", p.Faint("This assumes sequentially consistent memory and "+locks+"; it covers this libc, these calls and parameters."))
+		o.printClean(p, seconds)
 	default:
-		done := "the search was cut short"
-		switch {
-		case o.fixed():
-			done = "it says nothing of others"
-		case o.strategy == strategyScript && r.Schedules <= explore.InOrder:
-			done = "they run the threads in order, and the script has chosen none"
-		case o.strategy == strategyScript:
-			done = fmt.Sprintf("%d run the threads in order and the script has chosen the others, which say nothing of further ones", explore.InOrder)
-		case drawn(o.strategy):
-			done = "they were drawn at random and say nothing of others"
-		case r.Preemptions >= 0:
-			done = "those with at most " + plural(uint64(r.Preemptions), "preemption", "preemptions") + " are finished"
-		}
-		p.Printf("%s: of %s so far none fails; %s, %s\n", p.Head("UNDECIDED"), plural(r.Schedules, "schedule", "schedules"), done, seconds)
-		o.printPlayed(p)
+		o.printUndecided(p, seconds)
 	}
-	if len(o.unknown) > 0 {
-		p.Printf("note: the process made system calls that emurace does not have: %s\n", strings.Join(o.unknown, ", "))
+	if len(r.Doubts) > 0 && r.Verdict == explore.Failing {
+		p.Printf("note: %s\n", doubtsText(r.Doubts))
 	}
 	if r.Endless {
 		p.Printf("note: runs were cut off at the instruction limit, as livelocks; what would come after it was not searched\n")
@@ -347,7 +333,7 @@ func (o *outcome) printFailing(p *replay.Printer, seconds string) {
 // printFailures describes the first run that failed by itself, and lists others.
 func (o *outcome) printFailures(p *replay.Printer, seconds string) {
 	f := o.result.Findings[0]
-	if o.result.Failing == 1 {
+	if o.result.Failing == 1 && !o.keepGoing {
 		p.Printf("%s at schedule %d, %s: %s\n", p.Bad("FAILING"), f.Number, seconds, o.first.Headline())
 	} else {
 		p.Printf("%s: %d of %d schedules, %s; the first, number %d: %s\n", p.Bad("FAILING"),

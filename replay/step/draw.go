@@ -7,7 +7,6 @@ import (
 
 	"emurace/emu"
 	"emurace/replay/timeline"
-	"emurace/scenario"
 )
 
 // timelineLines draw which thread runs when, a row for each, with the moment that
@@ -93,7 +92,7 @@ func (m *Model) cells(thread, columns int) []rune {
 // fails tells whether the run ends with a failure of the thread.
 func (m *Model) fails(thread int) bool {
 	o, over := m.o.Line.Outcome()
-	return over && o.Thread == thread && o.Kind != scenario.OK
+	return over && o.Thread == thread && o.Failed()
 }
 
 // marks are the lesson's moments by their numbers, and where one stands.

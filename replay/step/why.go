@@ -7,7 +7,6 @@ import (
 
 	"emurace/emu"
 	"emurace/replay"
-	"emurace/scenario"
 )
 
 // whyLines say in at most so many lines what the instruction just did and what the
@@ -28,7 +27,7 @@ func (m *Model) whyLines(w, h int) []string {
 	now := m.now
 	if now.over && now.at == now.len {
 		r, label := bad, "end"
-		if now.outcome.Kind == scenario.OK {
+		if !now.outcome.Failed() {
 			r = good
 		}
 		add(label, r, m.endText())

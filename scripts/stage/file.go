@@ -85,6 +85,9 @@ func read(program *sandbox.Program, host Host, settings scenario.Values) (*proce
 	if err != nil {
 		return nil, err
 	}
+	if r.mustEnd != "" && len(r.checks) > 0 {
+		return nil, program.ErrorAt(r.mustEnd, fmt.Errorf("must_end: %s would never run: a check is of a process that goes on when every thread has made its calls; may_end lets it, and after_call checks before", r.checks[0].Name()))
+	}
 	functions := slices.Concat(r.setup, r.checks, r.after)
 	for _, t := range r.threads {
 		functions = append(functions, t.fn)

@@ -29,6 +29,8 @@ type reading struct {
 	threads  []racing
 	checks   []starlark.Callable
 	after    []starlark.Callable
+	endings  []scenario.Ending
+	mustEnd  string // where the script says that the process must end, "" when it may go on
 	data     []*static
 	symbols  []wanted // that symbol() was asked for
 }
@@ -68,13 +70,13 @@ const (
 // declared tells whether the file that has just been run declares a scenario: any
 // thread at all, or anything else that only a scenario has.
 func (r *reading) declared() bool {
-	return len(r.threads)+len(r.setup)+len(r.checks)+len(r.after)+len(r.env)+len(r.libs)+len(r.sc.Params)+len(r.data) > 0
+	return len(r.threads)+len(r.setup)+len(r.checks)+len(r.after)+len(r.env)+len(r.libs)+len(r.sc.Params)+len(r.data)+len(r.endings) > 0
 }
 
 // newPlan makes the plan of a reading.
 func (p *process) newPlan() (*scenario.Plan, error) {
 	r := p.plan
-	plan := &scenario.Plan{Env: r.environment(), BindNow: !r.bindsAsTold(), Libs: r.libs, Files: r.files, Setup: p.runSetup}
+	plan := &scenario.Plan{Env: r.environment(), BindNow: !r.bindsAsTold(), Libs: r.libs, Files: r.files, Setup: p.runSetup, Endings: r.endings, MustEnd: r.mustEnd != ""}
 	for _, t := range r.threads {
 		b := &body{process: p, name: t.name, fn: t.fn}
 		p.bodies = append(p.bodies, b)

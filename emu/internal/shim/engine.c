@@ -282,6 +282,13 @@ static void settle_fault(em_engine *e, int slot, int pc_reg) {
     uint64_t left = e->left;
     probe(e);
     e->left = left;
+    // What was refused is an access all the same: another thread may be about to map the
+    // page, or to take it away.
+    if (e->sharing && e->fault.access != EM_X)
+        em_share_access(e, em_untagged(e, e->fault.addr), 1, e->fault.access == EM_W, slot);
+    else if (e->sharing)
+        em_fetch(e, e->fault.pc, 1);
+    e->nfetches = 0;
 }
 
 // Lets the processor run from the thread's pc on. arm64's WFI only ends

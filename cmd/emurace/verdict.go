@@ -1,0 +1,248 @@
+package main
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"emurace/emu"
+	"emurace/explore"
+	"emurace/heap"
+	"emurace/replay"
+	"emurace/scenario"
+)
+
+// assumes lists what a clean result takes for granted.
+func (o *outcome) assumes() []string {
+	locks := "nothing of locks"
+	if o.locks == "abstract" {
+		locks = "a failed try to take a lock changes nothing"
+	}
+	return []string{
+		"memory is sequentially consistent: a write is seen by all threads at once, and none out of order",
+		o.timeouts(),
+		"signal handlers are not run",
+		"each access of an instruction is one step, whatever its size",
+		locks,
+		"this libc, these calls and parameters",
+	}
+}
+
+// timeouts says when a deadline passes.
+func (o *outcome) timeouts() string {
+	return "a timeout passes only when no thread can run"
+}
+
+// printClean says that nothing failed, and what that assumes.
+func (o *outcome) printClean(p *replay.Printer, seconds string) {
+	r := o.result
+	if r.Preemptions < 0 {
+		p.Printf("%s: no schedule fails: %s for all of them, %s\n", p.Good("CLEAN"), plural(r.Schedules, "interleaving stands", "interleavings stand"), seconds)
+	} else {
+		bound := "with at most " + plural(uint64(r.Preemptions), "preemption", "preemptions")
+		if r.Unbounded {
+			bound = "whatever the preemptions"
+		}
+		p.Printf("%s: of %s %s none fails, %s\n", p.Good("CLEAN"), plural(r.Schedules, "schedule", "schedules"), bound, seconds)
+	}
+	o.printEnded(p)
+	list := o.assumes()
+	last := len(list) - 1
+	p.Printf("%s\n", p.Faint("This assumes: "+strings.Join(list[:last], "; ")+". It covers "+list[last]+"."))
+	if o.freed {
+		p.Printf("%s      blocks of memory are freed in the race, and a use of them need not fail: try --detect use-after-free\n", p.Head("hint"))
+	}
+}
+
+// printEnded says how many schedules ended as the scenario expects, and which endings
+// never came.
+func (o *outcome) printEnded(p *replay.Printer) {
+	for _, e := range o.ended() {
+		switch {
+		case e.Schedules > 0:
+			p.Printf("%s     in %s the process ends with %v, as the scenario expects\n", p.Head("ends"), plural(e.Schedules, "of them", "of them"), e.Ending)
+		case o.result.Complete:
+			p.Printf("note: no schedule ends with %v, which the scenario expects; what it declares with may_end or must_end may not be what it means\n", e.Ending)
+		}
+	}
+}
+
+// ended are the endings that the scenario expects, in its order, also those that never
+// came.
+func (o *outcome) ended() []explore.Ended {
+	var list []explore.Ended
+	for _, e := range o.endings {
+		ended := explore.Ended{Ending: e}
+		for _, known := range o.result.Ended {
+			if known.Ending == e {
+				ended = known
+			}
+		}
+		list = append(list, ended)
+	}
+	return list
+}
+
+// printUndecided says why nothing is known.
+func (o *outcome) printUndecided(p *replay.Printer, seconds string) {
+	r := o.result
+	if len(r.Doubts) > 0 {
+		p.Printf("%s: %s; of %s, %s\n", p.Head("UNDECIDED"), doubtsText(r.Doubts), plural(r.Schedules, "schedule", "schedules"), seconds)
+		for _, d := range r.Doubts {
+			if d.Failing > 0 {
+				p.Printf("    %s with %v, which on Linux need not be so: %s\n", plural(d.Failing, "schedule fails", "schedules fail"), d.Doubt, d.Outcome)
+			}
+		}
+	} else {
+		p.Printf("%s: of %s so far none fails; %s, %s\n", p.Head("UNDECIDED"), plural(r.Schedules, "schedule", "schedules"), o.unfinished(), seconds)
+	}
+	o.printEnded(p)
+	o.printPlayed(p)
+}
+
+// unfinished says what of a search that found nothing was done.
+func (o *outcome) unfinished() string {
+	r := o.result
+	switch {
+	case o.fixed():
+		return "it says nothing of others"
+	case o.strategy == strategyScript && r.Schedules <= explore.InOrder:
+		return "they run the threads in order, and the script has chosen none"
+	case o.strategy == strategyScript:
+		return fmt.Sprintf("%d run the threads in order and the script has chosen the others, which say nothing of further ones", explore.InOrder)
+	case drawn(o.strategy):
+		return "they were drawn at random and say nothing of others"
+	case r.Endless:
+		return "some were cut off at the instruction limit"
+	case r.Preemptions >= 0:
+		return "those with at most " + plural(uint64(r.Preemptions), "preemption", "preemptions") + " are finished"
+	}
+	return "the search was cut short"
+}
+
+// doubtsText says in a line why nothing is said to be proved, or to fail.
+func doubtsText(list []explore.Doubt) string {
+	words := map[scenario.DoubtKind]string{
+		scenario.UnknownSyscall:    "the process makes system calls that emurace does not have",
+		scenario.UnscheduledThread: "the process has threads that are not the scenario's, and those are not run",
+	}
+	var parts []string
+	for _, kind := range []scenario.DoubtKind{scenario.UnknownSyscall, scenario.UnscheduledThread} {
+		var places []string
+		for _, d := range list {
+			d.Thread = "" // it is the same place
+			if d.Kind == kind && !slices.Contains(places, d.String()) {
+				places = append(places, d.String())
+			}
+		}
+		const most = 4
+		if n := len(places); n > most {
+			places = append(places[:most], fmt.Sprintf("and %d more", n-most))
+		}
+		if len(places) > 0 {
+			parts = append(parts, fmt.Sprintf("%s (%s)", words[kind], strings.Join(places, ", ")))
+		}
+	}
+	return strings.Join(parts, "; ")
+}
+
+// doubtObject is why a result is undecided, in the result object.
+type doubtObject struct {
+	scenario.Doubt
+	Schedules uint64 `json:"schedules"`
+	Failing   uint64 `json:"failing"`           // of them: schedules that fail, which need not be so
+	Outcome   string `json:"outcome,omitempty"` // of the first of these
+}
+
+// kindLimit is the kind of a doubt about runs that were cut off.
+const kindLimit scenario.DoubtKind = "instruction-limit"
+
+// because lists why the result is no proof, beside the search's own limits.
+func (o *outcome) because() []doubtObject {
+	var list []doubtObject
+	for _, d := range o.result.Doubts {
+		list = append(list, doubtObject{d.Doubt, d.Schedules, d.Failing, d.Outcome})
+	}
+	if o.result.Endless && o.result.Verdict == explore.Undecided {
+		list = append(list, doubtObject{Doubt: scenario.Doubt{Kind: kindLimit}})
+	}
+	return list
+}
+
+// unknown names the system calls that emurace does not have, each once.
+func (o *outcome) unknown() []string {
+	var names []string
+	for _, d := range o.result.Doubts {
+		if d.Kind == scenario.UnknownSyscall {
+			names = append(names, d.Name)
+		}
+	}
+	slices.Sort(names)
+	return slices.Compact(names)
+}
+
+// endingObject is an ending that the scenario expects, in the result object.
+type endingObject struct {
+	Kind      scenario.Kind `json:"kind"`
+	Code      *int          `json:"code,omitempty"`   // of an exit
+	Signal    int           `json:"signal,omitempty"` // of a signal
+	Schedules uint64        `json:"schedules"`
+}
+
+func (o *outcome) endingObjects() []endingObject {
+	var list []endingObject
+	for _, e := range o.ended() {
+		x := endingObject{Kind: e.Kind, Signal: e.Signal, Schedules: e.Schedules}
+		if e.Kind == scenario.Exit {
+			x.Code = &e.Code
+		}
+		list = append(list, x)
+	}
+	return list
+}
+
+// freesBlocks tells whether blocks of memory are freed in a race whose threads run one
+// after the other, in their order or in the reverse.
+func freesBlocks(sys *emu.System, r replay.Recipe) (bool, error) {
+	freed, racing := false, false
+	s, err := startWith(sys, r, func(m *emu.Machine) error {
+		return heap.Trace(m, func(c emu.CallEvent) {
+			takes := heap.Takes(c.Func) && c.Args[0] != 0
+			freed = freed || racing && takes && c.Depth == 0 && !c.Returned
+		})
+	})
+	if err != nil {
+		return false, err
+	}
+	defer s.Close()
+	racing = true
+	for _, last := range []bool{false, true} {
+		if err := s.Restart(); err != nil {
+			return false, err
+		}
+		if err := inOrder(s, last); err != nil {
+			return false, err
+		}
+	}
+	return freed, nil
+}
+
+// inOrder runs the threads to their ends, each as far as it gets.
+func inOrder(s *scenario.Session, reverse bool) error {
+	for {
+		for k := range s.Plan.Threads {
+			if _, over := s.Outcome(); over {
+				return nil
+			}
+			if reverse {
+				k = len(s.Plan.Threads) - 1 - k
+			}
+			if !s.Runnable(k) {
+				continue
+			}
+			if _, err := s.Run(k, 0); err != nil {
+				return err
+			}
+		}
+	}
+}

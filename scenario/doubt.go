@@ -1,0 +1,92 @@
+package scenario
+
+import (
+	"fmt"
+	"strings"
+)
+
+// DoubtKind is a class of doubts. The texts are part of the result object.
+type DoubtKind string
+
+// The kinds of doubt.
+const (
+	// UnknownSyscall: emurace does not have a system call, or a part of it, and the
+	// process was told so.
+	UnknownSyscall DoubtKind = "unknown-syscall"
+	// UnscheduledThread: a thread that is none of the scenario's is there and never runs.
+	UnscheduledThread DoubtKind = "unscheduled-thread"
+)
+
+// Doubt is why a run may differ from those that there are on Linux.
+type Doubt struct {
+	Kind DoubtKind `json:"kind"`
+	Name string    `json:"name"` // the system call, of which clone makes a thread
+	// Function is the one that the thread was called with, such as readdir, and Thread
+	// its name: "" before the race, or for a thread that is none of the scenario's.
+	Function string `json:"function,omitempty"`
+	Thread   string `json:"thread,omitempty"`
+}
+
+// String names it and its place.
+func (d Doubt) String() string {
+	where := d.Name
+	if d.Function != "" && d.Function != d.Name {
+		where += " in " + d.Function
+	}
+	if d.Thread != "" {
+		where += " of " + d.Thread
+	}
+	return where
+}
+
+// Doubts are those about the present run, which is over. Rests tells that its failure
+// need not be one: an unknown system call may have led there, and a thread that could
+// still run may get those going that wait. What a process has done before, such as a
+// crash, it can do however late another thread comes.
+func (s *Session) Doubts(o Outcome) (list []Doubt, rests bool) {
+	for _, c := range s.M.Missed() {
+		rests = true
+		list = append(list, s.doubt(UnknownSyscall, c.Name, c.Func, c.Thread))
+	}
+	for t, th := range s.M.Threads() {
+		// The process's first thread is there, idle, also where it does not race.
+		if t == 0 || s.RacingThread(t) >= 0 || !s.M.Alive(t) {
+			continue
+		}
+		rests = rests || o.Kind == Deadlock || o.Kind == Livelock
+		function, _, _ := strings.Cut(th.MadeIn, "(")
+		list = append(list, s.doubt(UnscheduledThread, "clone", function, th.MadeBy))
+	}
+	return list, rests
+}
+
+func (s *Session) doubt(kind DoubtKind, name, function string, machine int) Doubt {
+	d := Doubt{Kind: kind, Name: name, Function: function}
+	if i := s.RacingThread(machine); i >= 0 && function != "" {
+		d.Thread = s.Plan.Threads[i].Name
+	}
+	return d
+}
+
+// check finds what no doubt is.
+func (k DoubtKind) check() error {
+	if k != UnknownSyscall && k != UnscheduledThread {
+		return fmt.Errorf("%q is no kind of doubt", string(k))
+	}
+	return nil
+}
+
+// Printable tells whether a text is one to be shown in a line.
+func Printable(text string) bool {
+	return len(text) <= maxString && !strings.ContainsFunc(text, unprintable)
+}
+
+// Check finds what no session says, in a doubt that was read from somewhere.
+func (d Doubt) Check() error {
+	for _, text := range []string{d.Name, d.Function, d.Thread} {
+		if !Printable(text) {
+			return fmt.Errorf("the doubt %q is no text to be shown", text)
+		}
+	}
+	return d.Kind.check()
+}
