@@ -191,30 +191,19 @@ func (w *walker) walk(thread, left int) error {
 		}
 		return w.finishWhole(thread)
 	}
-	var rounds *scenario.Rounds // that the thread comes to, once that was looked for
-	until := uint64(0)
+	// Step by step a thread would go round for ever.
+	far, rounds, err := w.s.LookAhead(thread)
+	if err != nil {
+		return err
+	}
 	for n := w.enter(1); ; n = 1 {
 		if err := w.ctx.Err(); err != nil {
 			return err
 		}
-		if ran := w.at[len(w.at)-1].N; rounds == nil && ran >= until {
-			// Step by step it would go round for ever. Where it does not, it is
-			// looked at again when it has run twice as far.
-			until = 2*ran + scenario.Patience
-			if ran > 0 || n > scenario.Patience {
-				far, r, err := w.s.LookAhead(thread)
-				if err != nil {
-					return err
-				}
-				if r != nil {
-					rounds, until = r, ran+far
-				}
-			}
-		}
 		if err := w.move(thread, n); err != nil {
 			return err
 		}
-		if rounds != nil && w.at[len(w.at)-1].N >= until {
+		if rounds != nil && w.at[len(w.at)-1].N >= far {
 			w.s.Wait(thread, rounds)
 		}
 		if _, over := w.s.Outcome(); over {

@@ -112,7 +112,7 @@ func (s *Session) runOnce(e *Event, run func(t int) (emu.Stop, error)) (emu.Stop
 		return stop, err
 	}
 	e.Ran += stop.Ran
-	s.countLate(e.Thread, stop.Ran)
+	s.pass(e.Thread, stop.Ran)
 	if stop.Event {
 		e.PC, e.Accesses = s.lastAccesses()
 		e.Objects = stop.Objects

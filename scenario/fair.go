@@ -4,18 +4,17 @@ package scenario
 // after it is not known.
 func (s *Session) CutShort() bool { return s.Steps() >= s.Limit }
 
-// turnsOf is what part of the second half of a run a thread must have had, times the
-// number of threads, for the run to be a fair one.
-const turnsOf = 16
+// turns is into how many parts the second half of a run is cut: in a fair one, nobody who
+// can run is passed over for as long as a part.
+const turns = 8
 
-// fair tells whether no thread that can run had to wait for long. That is judged by the
-// second half of the limit: a schedule that runs one thread for ever because another
-// one gets no turn is none that a machine would have (Musuvathi and Qadeer, Fair Stateless
-// Model Checking, PLDI 2008).
+// fair tells whether a run that has come to the limit is a fair one. A schedule that runs
+// one thread for ever because another one gets no turn is none that a machine would have
+// (Musuvathi and Qadeer, Fair Stateless Model Checking, PLDI 2008). Only the second half
+// is judged: what led there may be as it likes.
 func (s *Session) fair() bool {
-	half := s.limit() / 2
-	for i, r := range s.threads {
-		if s.Runnable(i) && r.late < half/uint64(turnsOf*len(s.threads)) {
+	for i := range s.threads {
+		if s.threads[i].passed > s.limit()/2/turns {
 			return false
 		}
 	}
@@ -25,10 +24,22 @@ func (s *Session) fair() bool {
 // limit is Limit, whatever RunEvents has made of it.
 func (s *Session) limit() uint64 { return max(s.Limit, s.whole) }
 
-// countLate counts the instructions that a thread has just run in the second half of the
-// limit.
-func (s *Session) countLate(i int, ran uint64) {
-	if half := s.limit() / 2; s.Steps() > half {
-		s.threads[i].late += min(ran, s.Steps()-half)
+// pass notes, in the second half of the limit, that a thread has run while others that
+// can run did not.
+func (s *Session) pass(i int, ran uint64) {
+	half := s.limit() / 2
+	if s.Steps() <= half {
+		return
+	}
+	ran = min(ran, s.Steps()-half)
+	for t := range s.threads {
+		r := &s.threads[t]
+		switch {
+		case t == i || !s.M.Runnable(r.machine):
+			r.waits = 0
+		default:
+			r.waits += ran
+			r.passed = max(r.passed, r.waits)
+		}
 	}
 }

@@ -49,7 +49,7 @@ type racer struct {
 	lock          lockWait
 	visits        []visit // since it last changed something that others see; see spin.go
 	held          []held  // what it waits for a change of, nil when it does not go round
-	late          uint64  // instructions in the second half of the limit
+	waits, passed uint64  // for how long it is passed over, and was at most; see fair.go
 	text, textEnd uint64  // what is left of the static data for its strings
 }
 
