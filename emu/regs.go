@@ -53,6 +53,17 @@ func (m *Machine) Register(t int, name string) (uint64, bool) {
 	return 0, false
 }
 
+// SetRegister gives a register of at most eight bytes another value: what would the
+// thread do? It returns false when there is none of this name.
+func (m *Machine) SetRegister(t int, name string, v uint64) (bool, error) {
+	for _, r := range shim.Regs(m.arch.id) {
+		if r.Name == name && r.Size <= 8 && m.hasRegisters(t) {
+			return true, m.eng.WriteReg(t, r, v)
+		}
+	}
+	return false, nil
+}
+
 // StackPointer is a thread's stack pointer.
 func (m *Machine) StackPointer(t int) (uint64, bool) {
 	return m.Register(t, m.arch.sp.Name)

@@ -246,6 +246,10 @@ func (m *Machine) ForgetShared() { m.eng.ForgetShared() }
 // arm64, such as STXR.
 func (m *Machine) StoreExclusive(pc uint64) bool { return m.eng.StoreExclusive(pc) }
 
+// LoadExclusive tells whether the instruction at pc is a load exclusive of
+// arm64, such as LDXR.
+func (m *Machine) LoadExclusive(pc uint64) bool { return m.eng.LoadExclusive(pc) }
+
 // trapped sorts out which of the program's traps the thread has reached.
 func (m *Machine) trapped(t int, stop Stop) (Stop, error) {
 	pc, err := m.PC(t)

@@ -17,6 +17,21 @@ func (m *Machine) WaitsFor(t int) (addr uint64, ok bool) {
 	return list[i].Addr, true
 }
 
+// WaitsForever is WaitsFor, of a wait that nothing ends but a wake-up of the word:
+// one without a deadline, and for any wake-up.
+func (m *Machine) WaitsForever(t int) (addr uint64, ok bool) {
+	list := m.kernel.State().Waiters
+	i := slices.IndexFunc(list, func(w linux.Waiter) bool { return w.Thread == t })
+	if i < 0 || list[i].Deadline != 0 || list[i].Mask != ^uint32(0) {
+		return 0, false
+	}
+	return list[i].Addr, true
+}
+
+// Rouse ends a thread's wait for a futex word as a wake-up would, though nobody has
+// made one: what would the thread do? It returns false when the thread does not wait.
+func (m *Machine) Rouse(t int) (bool, error) { return m.kernel.Rouse(t) }
+
 // TID is a thread's id as the guest knows it, false when it has ended.
 func (m *Machine) TID(t int) (uint32, bool) {
 	if t < 0 || t >= len(m.st.threads) {

@@ -68,3 +68,67 @@ func TestWaits(t *testing.T) {
 		}
 	})
 }
+
+// TestWaitsForever: only a wake-up ends the wait for a mutex, but a deadline ends one
+// with a deadline. A thread that is roused without a wake-up tries again.
+func TestWaitsForever(t *testing.T) {
+	eachSystem(t, func(t *testing.T, p *process) {
+		worker, err := p.Spawn("worker")
+		if err != nil {
+			t.Fatal(err)
+		}
+		mutex := p.bytes(make([]byte, 64))
+		far := p.bytes([]byte{15: 0, 4: 1}) // the second 2^32
+		if _, ok := p.WaitsForever(worker); ok {
+			t.Error("worker waits")
+		}
+		if ok, err := p.Rouse(worker); ok || err != nil {
+			t.Errorf("worker was roused, %v", err)
+		}
+		p.call(0, "pthread_mutex_lock", mutex)
+		mark, err := p.Mark()
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer mark.Drop()
+		p.begin(worker, "pthread_mutex_timedlock", mutex, far)
+		if s := p.run(worker, bootBudget); s.Kind != Waits {
+			t.Fatal(s)
+		}
+		if addr, ok := p.WaitsForever(worker); ok {
+			t.Errorf("with a deadline it waits for %#x for ever", addr)
+		}
+		if err := mark.Rewind(); err != nil {
+			t.Fatal(err)
+		}
+		p.begin(worker, "pthread_mutex_lock", mutex)
+		for range 2 {
+			if s := p.run(worker, bootBudget); s.Kind != Waits {
+				t.Fatal(s)
+			}
+			if addr, ok := p.WaitsForever(worker); !ok || addr != mutex {
+				t.Errorf("it waits for %#x, %v, and not for %#x", addr, ok, mutex)
+			}
+			if ok, err := p.Rouse(worker); !ok || err != nil || !p.Runnable(worker) {
+				t.Errorf("not roused: %v, %v", ok, err)
+			}
+		}
+	})
+}
+
+// TestSetRegister: what is set is read, and a name that is none changes nothing.
+func TestSetRegister(t *testing.T) {
+	eachSystem(t, func(t *testing.T, p *process) {
+		names := map[loader.Arch]string{loader.ARM64: "x3", loader.AMD64: "r8"}
+		name := names[p.Arch()]
+		if ok, err := p.SetRegister(0, name, 1<<63|5); !ok || err != nil {
+			t.Fatal(ok, err)
+		}
+		if v, ok := p.Register(0, name); !ok || v != 1<<63|5 {
+			t.Errorf("%s is %#x", name, v)
+		}
+		if ok, err := p.SetRegister(0, "no register", 1); ok || err != nil {
+			t.Error(ok, err)
+		}
+	})
+}

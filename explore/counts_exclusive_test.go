@@ -1,6 +1,7 @@
 package explore
 
 import (
+	"strings"
 	"testing"
 
 	"emurace/loader"
@@ -88,25 +89,42 @@ void exclusive_section(void) {
 }
 `
 
-// A lock made of exclusives is taken by the store, and found taken by the load:
-// a store exclusive that fails is no try, with abstract locks neither.
+// A lock made of exclusives is taken by the store, and found taken by the load: a store
+// exclusive that fails is no try. As one thing, the two together are one try, as a
+// compare-and-swap is: the counts are those of a lock that is made of such.
 func TestExclusiveLock(t *testing.T) {
 	sys := system(t, loader.ARM64)
-	raw := uint64(0)
-	for _, abstract := range []bool{false, true} {
-		g := program{"exclusive lock", exclusiveLock, times(2, "exclusive_section")}.start(t, sys)
-		g.s.AbstractLocks(abstract)
+	twice := "exclusive_section;exclusive_section"
+	for _, c := range []struct {
+		threads        []string
+		abstract       bool
+		traces, atomic uint64 // atomic: with compare-and-swap; 0 for not compared
+	}{
+		{times(2, "exclusive_section"), false, 42, 0},
+		{times(2, "exclusive_section"), true, 2, 2},
+		{times(3, "exclusive_section"), true, 6, 6},
+		{times(2, twice), true, 6, 6},
+	} {
+		g := program{"exclusive lock", exclusiveLock, c.threads}.start(t, sys)
+		g.s.AbstractLocks(c.abstract)
 		search, oracle := explored(t, g), sleepSets(t, g)
 		if search.traces != oracle.traces || !sameWays(search.ends, oracle.ends) {
-			t.Errorf("abstract %v: %d traces in %d ways, the oracle finds %d in %d", abstract, search.traces, len(search.ends), oracle.traces, len(oracle.ends))
+			t.Errorf("%d threads, abstract %v: %d traces in %d ways, the oracle finds %d in %d", len(c.threads), c.abstract, search.traces, len(search.ends), oracle.traces, len(oracle.ends))
 		}
-		if search.kinds[scenario.OK] != search.traces {
-			t.Errorf("abstract %v: %v", abstract, search.kinds)
+		if search.kinds[scenario.OK] != search.traces || search.traces != c.traces {
+			t.Errorf("%v, abstract %v: %v, want %d traces", c.threads, c.abstract, search.kinds, c.traces)
 		}
-		if !abstract {
-			raw = search.traces
-		} else if search.traces >= raw {
-			t.Errorf("%d traces with abstract locks, %d without", search.traces, raw)
+		if c.atomic == 0 {
+			continue
+		}
+		var atomic []string
+		for _, calls := range c.threads {
+			atomic = append(atomic, strings.ReplaceAll(calls, "exclusive_", ""))
+		}
+		g = program{"lock", exclusiveLock, atomic}.start(t, sys)
+		g.s.AbstractLocks(true)
+		if n := explored(t, g).traces; n != c.atomic {
+			t.Errorf("%v with compare-and-swap: %d traces, want %d", c.threads, n, c.atomic)
 		}
 	}
 }

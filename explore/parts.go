@@ -67,6 +67,7 @@ type part struct {
 type learned struct {
 	shared map[uint64]uint8
 	locks  []uint64
+	raw    []uint64 // words that look like locks and are none
 }
 
 // Sizes of parts, in runs.
@@ -89,6 +90,7 @@ type partition struct {
 	sessions []*scenario.Session // idle ones
 	shared   map[uint64]uint8
 	locks    []uint64
+	raw      []uint64
 	restarts int
 	parts    []*part
 	stop     error       // ends all work
@@ -163,13 +165,13 @@ func (w *partition) grown() bool {
 	if l == nil {
 		return false
 	}
-	w.shared, w.locks = l.shared, l.locks
+	w.shared, w.locks, w.raw = l.shared, l.locks, l.raw
 	return true
 }
 
 // merge adds up the parts' results in their order.
 func (w *partition) merge() *Result {
-	total := &Result{Preemptions: -1, Restarts: w.restarts}
+	total := &Result{Preemptions: -1, Restarts: w.restarts, RawLocks: len(w.raw)}
 	for _, p := range w.parts[:min(w.limit, len(w.parts))] {
 		if p.Result != nil {
 			total.merge(p.Result)
@@ -194,7 +196,7 @@ func (w *partition) work() {
 		// What the session has learned in other parts is forgotten: what is
 		// an event must not depend on who has run which part.
 		s.M.ForgetShared()
-		s.SetLockWords(w.locks)
+		s.SetLockWords(w.locks, w.raw)
 		known := s.Grown()
 		d := &subtree{s: s, keepGoing: w.KeepGoing, inspect: w.Inspect, known: known, tick: w.tick(p)}
 		err := d.search(p)
@@ -280,8 +282,8 @@ func (w *partition) finish(p *part, r *Result, children []*part, err error, s *s
 	p.taken = false
 	switch {
 	case errors.Is(err, errGrown):
-		p.learned = &learned{s.M.SharedBytes(), s.LockWords()}
-		slices.Sort(p.learned.locks)
+		p.learned = &learned{shared: s.M.SharedBytes()}
+		p.learned.locks, p.learned.raw = s.LockWords()
 		w.dropAfter(p)
 	case errors.Is(err, errFound):
 		p.Result = r

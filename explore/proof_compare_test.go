@@ -78,7 +78,7 @@ func prove(t *testing.T, g *guest, abstract bool, most uint64) proved {
 	g.s.M.ForgetShared()
 	g.s.M.WantEvents(true)
 	g.s.AbstractLocks(abstract)
-	g.s.SetLockWords(nil)
+	g.s.SetLockWords(nil, nil)
 	defer g.s.AbstractLocks(false)
 	p := proved{ends: map[string]bool{}}
 	f := exploredUpTo(t, g, most, func() { p.ends[g.told()] = true })

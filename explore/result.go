@@ -26,8 +26,11 @@ type Result struct {
 	Blocked     uint64 // runs given up because what follows was covered already
 	// Endless tells that a run was cut off at the instruction limit. What would come
 	// after that was not covered, so that the search is not complete.
-	Endless      bool   `json:",omitempty"`
-	Restarts     int    // searches begun anew because more bytes were shared than known
+	Endless  bool `json:",omitempty"`
+	Restarts int  // searches begun anew because more bytes were shared than known
+	// RawLocks is how many words look like locks but were left raw with abstract
+	// locks, because something is done with them that is not done with locks.
+	RawLocks     int    `json:",omitempty"`
 	Instructions uint64 // run in all, those of rewound prefixes once
 	// Pairs is how many pairs of a write and a read that sees it fuzz has come
 	// to know, and Corpus how many abstract schedules it makes others of.

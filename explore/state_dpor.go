@@ -6,6 +6,7 @@ import "slices"
 type dporState struct {
 	Shared   []SharedBytes `json:"shared"`
 	Locks    []uint64      `json:"locks,omitempty"` // in order
+	Raw      []uint64      `json:"raw,omitempty"`   // words that look like locks and are none, in order
 	Restarts int           `json:"restarts"`
 	// Parts are in order. Neighbours that are finished are one, of which only
 	// the result is of interest any more.
@@ -22,7 +23,7 @@ type partState struct {
 // state is what is to be kept of the search; the caller holds the lock or is
 // alone.
 func (w *partition) state() *State {
-	s := &dporState{Restarts: w.restarts, Locks: slices.Clone(w.locks), Shared: sharedList(w.shared)}
+	s := &dporState{Restarts: w.restarts, Locks: slices.Clone(w.locks), Raw: slices.Clone(w.raw), Shared: sharedList(w.shared)}
 	var finished *Result // of the last in Parts, when that is finished
 	for _, p := range w.parts[:min(w.limit, len(w.parts))] {
 		if p.Result == nil || p.partial {
@@ -46,6 +47,7 @@ func (w *partition) state() *State {
 func (w *partition) resume(s *dporState) {
 	w.restarts = s.Restarts
 	w.locks = slices.Clone(s.Locks)
+	w.raw = slices.Clone(s.Raw)
 	w.shared = sharedMap(s.Shared)
 	w.parts = nil
 	for _, p := range s.Parts {
@@ -63,8 +65,13 @@ func (s *dporState) check(threads int) error {
 	if err := checkShared(s.Shared); err != nil {
 		return err
 	}
-	if len(s.Locks) > maxShared || !slices.IsSorted(s.Locks) || len(slices.Compact(slices.Clone(s.Locks))) < len(s.Locks) {
-		return damaged("its locks are not in order")
+	for _, words := range [][]uint64{s.Locks, s.Raw} {
+		if len(words) > maxShared || !slices.IsSorted(words) || len(slices.Compact(slices.Clone(words))) < len(words) {
+			return damaged("its locks are not in order")
+		}
+	}
+	if slices.ContainsFunc(s.Locks, func(w uint64) bool { return slices.Contains(s.Raw, w) }) {
+		return damaged("a word is a lock and is none")
 	}
 	if s.Restarts < 0 || s.Restarts > 8*maxShared {
 		return damaged("%d restarts", s.Restarts)

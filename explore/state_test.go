@@ -84,6 +84,8 @@ func TestDamagedStates(t *testing.T) {
 			"bytes twice":     func(s *State) { s.DPOR.Shared = append(s.DPOR.Shared, s.DPOR.Shared[0]) },
 			"no bytes":        func(s *State) { s.DPOR.Shared[0].Mask = 0 },
 			"too many bytes":  func(s *State) { s.DPOR.Shared = make([]SharedBytes, maxShared+1) },
+			"no lock twice":   func(s *State) { s.DPOR.Raw = []uint64{8, 8} },
+			"a lock and none": func(s *State) { s.DPOR.Locks, s.DPOR.Raw = []uint64{8}, []uint64{8} },
 			"a lock twice":    func(s *State) { s.DPOR.Locks = []uint64{8, 8} },
 			"restarts":        func(s *State) { s.DPOR.Restarts = -1 },
 			"both":            func(s *State) { toSearch(s).Result = &tally{} },

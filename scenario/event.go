@@ -21,6 +21,8 @@ type Event struct {
 	// Ends tells that the process ended, by a crash or otherwise. Whatever
 	// another thread would have done next depends on it.
 	Ends bool
+
+	first uint64 // the step of the instruction that matters, or of the first of two
 }
 
 // Access is a range of bytes that an event read or wrote. An atomic instruction
@@ -61,12 +63,10 @@ func (e *Event) Dependent(o *Event) bool {
 // RunEvent runs a thread up to and over its next event, or to its end. The
 // machine must want events.
 func (s *Session) RunEvent(i int) (Event, error) {
-	e, err := s.nextEvent(i)
-	if err != nil {
-		return e, err
+	if s.abstracting() {
+		return s.runAbstract(i)
 	}
-	s.lockUse(&e)
-	return e, s.findLockedOut()
+	return s.nextEvent(i)
 }
 
 func (s *Session) nextEvent(i int) (Event, error) {
@@ -78,13 +78,19 @@ func (s *Session) nextEvent(i int) (Event, error) {
 		if err == nil && stop.Kind == emu.Budget && !s.saw(stop) && s.Steps() < s.Limit && !s.M.HasStops() {
 			stop, err = s.goesRound(&e)
 		}
-		if err == nil && stop.Event {
-			err = s.comesBack(&e)
-		}
 		if err != nil {
 			return e, err
 		}
 		if s.saw(stop) || stop.Kind == emu.AtStop {
+			e.first = s.M.Steps()
+			if s.abstracting() {
+				if err := s.finishExclusive(&e); err != nil {
+					return e, err
+				}
+			}
+			if err := s.comesBack(&e); err != nil {
+				return e, err
+			}
 			break
 		}
 	}
@@ -121,7 +127,7 @@ func (s *Session) runOnce(e *Event, run func(t int) (emu.Stop, error)) (emu.Stop
 		}
 	}
 	if stop.Kind == emu.Waits {
-		s.learnLock(t, stop.Objects)
+		s.learnLock(t)
 	}
 	s.seen, s.used = s.seen[:0], s.used[:0]
 	if err := s.settle(e.Thread, stop.Kind); err != nil {
@@ -157,8 +163,7 @@ func (s *Session) RunPart(i int, n uint64) (Event, emu.Stop, error) {
 		return e, stop, err
 	}
 	s.noteWoken(&e, waiting)
-	s.lockUse(&e)
-	return e, stop, s.findLockedOut()
+	return e, stop, nil
 }
 
 // waiting lists the threads that wait in the kernel.

@@ -86,6 +86,7 @@ func (s *Session) uses(o emu.Object) {
 
 // sawShared notes which bytes that a check after a call has read are shared.
 func (s *Session) sawShared(i int, addr, size uint64) {
+	s.lookedAt(addr, size)
 	if i < 0 {
 		return
 	}

@@ -1,118 +1,216 @@
 package scenario
 
 import (
+	"encoding/binary"
+	"slices"
+
 	"emurace/emu"
 )
-
-// lockWait is a failed try to take a lock: the thread can go on only when the
-// word holds something else.
-type lockWait struct {
-	addr  uint64 // 0 for none
-	value uint32
-}
 
 // lockTable is what a session knows of the words that locks are made of.
 type lockTable struct {
 	abstract bool
-	words    map[uint64]bool
-	grown    uint64
+	words    map[uint64]bool // taken as one thing
+	raw      map[uint64]bool // look like locks, and are none
+	// What the present run has shown in addition. It counts from the next run on,
+	// so that one run has one meaning.
+	found, broken map[uint64]bool
+	grown         uint64
+	// tried are the takings and lettings go that were tried out, and waited what
+	// was seen there: the values of each word at which somebody may wait for it.
+	tried  map[lockTry]bool
+	waited map[uint64][]uint32
 }
 
 // AbstractLocks makes RunEvent take a lock as one thing: a thread that would
 // find it taken cannot run until it is free, instead of trying, marking the
-// word and waiting in the kernel. A lock is a word on which a thread has been
-// seen to wait in the kernel after an atomic instruction of its had found it
-// not zero, as glibc's lll_lock does (sysdeps/nptl/lowlevellock.h). It saves
-// the many orders of failed tries, and assumes that those change nothing.
+// word and waiting in the kernel. It saves the many orders of failed tries.
+//
+// A word is first taken for a lock when a thread has been seen to wait on it in
+// the kernel after an atomic instruction of its had found it not zero, as glibc's
+// lll_lock does (sysdeps/nptl/lowlevellock.h). It stays one as long as nothing is
+// done to it but what locks are for (lockUse) and as long as trying in vain makes
+// no difference (tryOut). A word that breaks these rules is left
+// raw: its instructions are events like any others.
 func (s *Session) AbstractLocks(on bool) {
-	s.locks.abstract = on
-	if s.locks.words == nil {
-		s.locks.words = map[uint64]bool{}
+	s.locks = lockTable{abstract: on, grown: s.locks.grown}
+	s.SetLockWords(nil, nil)
+}
+
+// LockWords lists the words known to be locks, in order, and those that looked like
+// locks but are to be left raw.
+func (s *Session) LockWords() (locks, raw []uint64) {
+	for _, known := range []map[uint64]bool{s.locks.words, s.locks.found} {
+		for addr := range known {
+			if !s.locks.broken[addr] {
+				locks = append(locks, addr)
+			}
+		}
+	}
+	for _, known := range []map[uint64]bool{s.locks.raw, s.locks.broken} {
+		for addr := range known {
+			raw = append(raw, addr)
+		}
+	}
+	slices.Sort(locks)
+	slices.Sort(raw)
+	return slices.Compact(locks), slices.Compact(raw)
+}
+
+// SetLockWords makes the session know these words to be locks, and these to be none,
+// as another session of the same plan has learned them, and no others.
+func (s *Session) SetLockWords(locks, raw []uint64) {
+	l := &s.locks
+	l.words, l.raw = map[uint64]bool{}, map[uint64]bool{}
+	l.found, l.broken = map[uint64]bool{}, map[uint64]bool{}
+	l.tried, l.waited = map[lockTry]bool{}, map[uint64][]uint32{}
+	for _, addr := range raw {
+		l.raw[addr] = true
+	}
+	for _, addr := range locks {
+		l.words[addr] = !l.raw[addr]
 	}
 }
 
-// LockWords lists the words known to be locks.
-func (s *Session) LockWords() []uint64 {
-	var list []uint64
-	for addr := range s.locks.words {
-		list = append(list, addr)
-	}
-	return list
-}
-
-// SetLockWords makes the session know these words to be locks, as another
-// session of the same plan has learned them, and no others.
-func (s *Session) SetLockWords(list []uint64) {
-	s.locks.words = map[uint64]bool{}
-	for _, addr := range list {
-		s.locks.words[addr] = true
+// adoptLocks makes what the run before has shown of locks count.
+func (s *Session) adoptLocks() {
+	if len(s.locks.found)+len(s.locks.broken) > 0 {
+		s.SetLockWords(s.LockWords())
 	}
 }
 
 // Grown counts what the session has learned about events: bytes that threads
-// share, and words that are locks. When it grows, events were missed before.
+// share, and words that are locks or are none. When it grows, events were missed
+// before, or taken for what they are not.
 func (s *Session) Grown() uint64 { return s.M.SharedGrown() + s.locks.grown }
 
-// learnLock looks, when a thread has begun to wait at a word, whether its last
-// atomic instruction there had found it not zero.
-func (s *Session) learnLock(machine int, objects []emu.Object) {
-	for _, o := range objects {
-		if o.Class != emu.ObjectFutex || s.locks.words == nil || s.locks.words[o.ID] {
-			continue
-		}
-		log := s.M.Log()
-		for i := len(log) - 1; i > 0; i-- {
-			w := log[i]
-			if int(w.Thread) != machine || w.Addr != o.ID || w.Kind != emu.LogWrite || !readBefore(log[i-1:i], w) || s.failedExclusive(w) {
-				continue
-			}
-			if uint32(w.Old) != 0 {
-				s.locks.words[o.ID] = true
-				s.locks.grown++
-			}
-			break
-		}
+// learnLock looks, when a thread has begun to wait, whether it does so after it has
+// tried in vain to take a lock.
+func (s *Session) learnLock(machine int) {
+	if !s.locks.abstract {
+		return
 	}
-}
-
-// lockUse says what an event did to a lock: took it, let it go, or tried in
-// vain.
-func (s *Session) lockUse(e *Event) (failed lockWait) {
-	if !s.locks.abstract || len(s.locks.words) == 0 || len(e.Accesses) == 0 {
-		return lockWait{}
+	addr, ok := s.M.WaitsForever(machine)
+	switch {
+	case !ok || s.locks.found[addr] || s.locks.raw[addr]:
+		return
+	case s.locks.words[addr]:
+		s.breakLock(addr) // who waits should have been locked out
+		return
 	}
 	log := s.M.Log()
-	step := s.M.Steps()
-	for i := len(log) - 1; i >= 0 && log[i].Step == step; i-- {
-		w := log[i]
-		if w.Kind != emu.LogWrite || !s.locks.words[w.Addr] || s.failedExclusive(w) {
+	for i := len(log) - 1; i > 0; i-- {
+		a := log[i]
+		if int(a.Thread) != machine || a.Addr != addr || a.Size != 4 {
 			continue
 		}
-		old, now := uint32(w.Old), uint32(w.Value)
-		switch {
-		case now == 0:
-			e.Release = w.Addr
-		case i == 0 || !readBefore(log[i-1:i], w):
-		case old == 0:
-			e.Acquire = w.Addr
-		default:
-			return lockWait{w.Addr, old}
+		tried := a.Kind == emu.LogWrite && readBefore(log[i-1:i], a) && !s.failedExclusive(a) ||
+			a.Kind == emu.LogRead && s.loadExclusive(a.PC)
+		if !tried {
+			continue
 		}
+		if uint32(a.Old) != 0 && s.M.SharedBytes()[addr&^7]>>(addr&7)&1 != 0 {
+			s.locks.found[addr] = true
+			s.locks.grown++
+		}
+		return
 	}
-	return lockWait{}
 }
 
-// failedExclusive tells whether a write is one by which a store exclusive of
-// arm64 that fails puts back what it has found. That is no try at a lock: what
-// the thread makes of the lock's word it has decided at the load before.
-func (s *Session) failedExclusive(w emu.LogEntry) bool {
-	return w.Old == w.Value && s.M.StoreExclusive(w.PC)
+// breakLock notes that a word is no lock.
+func (s *Session) breakLock(addr uint64) {
+	if s.locks.words[addr] && !s.locks.broken[addr] {
+		s.locks.broken[addr] = true
+		s.locks.grown++
+	}
+}
+
+// abstracting tells whether there are locks that are taken as one thing.
+func (s *Session) abstracting() bool { return s.locks.abstract && len(s.locks.words) > 0 }
+
+// lockWordsIn are the words taken for locks of which bytes lie in a range.
+func (s *Session) lockWordsIn(addr, size uint64) (list []uint64) {
+	if size > 64 {
+		for w := range s.locks.words {
+			if s.locks.words[w] && w < addr+size && addr < w+4 {
+				list = append(list, w)
+			}
+		}
+		return list
+	}
+	for w := (addr - min(addr, 3) + 3) &^ 3; w < addr+size; w += 4 {
+		if s.locks.words[w] {
+			list = append(list, w)
+		}
+	}
+	if w := addr &^ 3; w != addr && s.locks.words[w] {
+		list = append(list, w)
+	}
+	return list
+}
+
+// lookedAt notes that a check has read memory: what is in a lock's word is no
+// secret any more, and locks that are taken as one thing have other values in it.
+func (s *Session) lookedAt(addr, size uint64) {
+	if !s.abstracting() {
+		return
+	}
+	for _, w := range s.lockWordsIn(addr, size) {
+		s.breakLock(w)
+	}
+}
+
+// runAbstract is RunEvent with abstract locks.
+func (s *Session) runAbstract(i int) (Event, error) {
+	mark, err := s.Mark()
+	if err != nil {
+		return Event{}, err
+	}
+	defer mark.Drop()
+	e, err := s.nextEvent(i)
+	if err != nil {
+		return e, err
+	}
+	use := s.lockUse(&e)
+	if w, does := use.act(); w != 0 {
+		key, err := s.lockTry(i, w, does)
+		if err != nil {
+			return e, err
+		}
+		if !s.locks.tried[key] {
+			s.locks.tried[key] = true
+			if err := mark.Rewind(); err != nil {
+				return e, err
+			}
+			if err := s.tryOut(i, w, does, e.first); err != nil {
+				return e, err
+			}
+			if e, err = s.nextEvent(i); err != nil {
+				return e, err
+			}
+		}
+	}
+	r := &s.threads[i]
+	for _, w := range use.against {
+		s.breakLock(w)
+	}
+	switch {
+	case use.failed != 0:
+		s.breakLock(use.failed) // who fails should have been locked out
+	case use.taken != 0:
+		e.Acquire = use.taken
+		r.holds = append(slices.Clip(r.holds), use.taken)
+	case use.free != 0:
+		e.Release = use.free
+		r.holds = slices.DeleteFunc(slices.Clone(r.holds), func(w uint64) bool { return w == use.free })
+	}
+	return e, s.findLockedOut(i, &e)
 }
 
 // lockedOut tells whether the thread waits for a lock that is still taken.
 func (s *Session) lockedOut(i int) bool {
 	w := s.threads[i].lock
-	return w.addr != 0 && s.word(w.addr) == w.value
+	return w != 0 && s.word(w) != 0
 }
 
 // LockedOut tells whether the thread cannot run because the next thing it does
@@ -121,7 +219,7 @@ func (s *Session) LockedOut(i int) (Event, bool) {
 	if !s.lockedOut(i) {
 		return Event{}, false
 	}
-	addr := s.threads[i].lock.addr
+	addr := s.threads[i].lock
 	return Event{Thread: i, Acquire: addr, Accesses: []Access{{Addr: addr, Size: 4}, {Addr: addr, Size: 4, Write: true}}}, true
 }
 
@@ -130,44 +228,60 @@ func (s *Session) word(addr uint64) uint32 {
 	if !ok {
 		return 0
 	}
-	return uint32(b[0]) | uint32(b[1])<<8 | uint32(b[2])<<16 | uint32(b[3])<<24
+	return binary.LittleEndian.Uint32(b)
 }
 
 // findLockedOut looks, while any lock is taken, which threads would try in vain
-// to take one next.
-func (s *Session) findLockedOut() error {
-	if !s.locks.abstract {
-		return nil
-	}
+// to take one next. What a thread does next stays the same until it runs or
+// something happens that this depends on.
+func (s *Session) findLockedOut(ran int, e *Event) error {
 	taken := false
 	for addr := range s.locks.words {
 		taken = taken || s.word(addr) != 0
 	}
 	for i := range s.threads {
-		if !s.lockedOut(i) {
-			s.threads[i].lock = lockWait{}
+		r := &s.threads[i]
+		if r.next != nil && (i == ran || len(e.Objects) > 0 || r.next.Dependent(e)) {
+			r.next, r.lock = nil, 0
 		}
-		if !taken || !s.Runnable(i) {
+		if !taken || r.next != nil || !s.Runnable(i) {
 			continue
 		}
-		mark, err := s.Mark()
-		if err != nil {
+		if err := s.lookAhead(i); err != nil {
 			return err
 		}
-		var e Event
-		err = s.M.WithoutStops(func() (err error) {
-			e, err = s.nextEvent(i)
-			return err
-		})
-		failed := s.lockUse(&e)
-		if err == nil {
-			err = mark.Rewind()
-		}
-		mark.Drop()
-		if err != nil {
-			return err
-		}
-		s.threads[i].lock = failed
 	}
 	return nil
+}
+
+// lookAhead finds out what a thread's next event is, and whether it is to try in
+// vain to take a lock.
+func (s *Session) lookAhead(i int) error {
+	mark, err := s.Mark()
+	if err != nil {
+		return err
+	}
+	defer mark.Drop()
+	var e Event
+	failed := uint64(0)
+	err = s.M.WithoutStops(func() (err error) {
+		if e, err = s.nextEvent(i); err != nil {
+			return err
+		}
+		if failed = s.lockUse(&e).failed; failed == 0 {
+			return nil
+		}
+		waits, err := s.leadsToWait(i, failed)
+		if err == nil && !waits {
+			s.breakLock(failed)
+		}
+		return err
+	})
+	if err == nil {
+		err = mark.Rewind()
+	}
+	if err == nil {
+		s.threads[i].next, s.threads[i].lock = &e, failed
+	}
+	return err
 }

@@ -46,11 +46,13 @@ type racer struct {
 	done          bool
 	call          Call // the last one begun
 	results       []uint64
-	lock          lockWait
-	visits        []visit // since it last changed something that others see; see spin.go
-	held          []held  // what it waits for a change of, nil when it does not go round
-	waits, passed uint64  // for how long it is passed over, and was at most; see fair.go
-	text, textEnd uint64  // what is left of the static data for its strings
+	lock          uint64   // the abstract lock that it would try in vain to take, 0 for none
+	holds         []uint64 // abstract locks that it has taken
+	next          *Event   // what it does next, as far as known; only with abstract locks
+	visits        []visit  // since it last changed something that others see; see spin.go
+	held          []held   // what it waits for a change of, nil when it does not go round
+	waits, passed uint64   // for how long it is passed over, and was at most; see fair.go
+	text, textEnd uint64   // what is left of the static data for its strings
 }
 
 // textArea is how many bytes of static data a thread has for its strings. Each
@@ -499,7 +501,10 @@ func (k *Mark) Rewind() error {
 func (k *Mark) Drop() { k.m.Drop() }
 
 // Restart goes back to the start of the race.
-func (s *Session) Restart() error { return s.start.Rewind() }
+func (s *Session) Restart() error {
+	s.adoptLocks()
+	return s.start.Rewind()
+}
 
 // StartLog is the length of the access log at the start of the race.
 func (s *Session) StartLog() int { return s.start.m.LogLen() }

@@ -34,6 +34,7 @@ func TestVariants(t *testing.T) {
 			{"philosophers", "seats=4 order=lowest", abstract, scenario.OK},
 			{"twostage", "sections=one", clean, scenario.OK},
 			{"once", "once=off", first, scenario.Check},
+			{"once", "once=on", abstract, scenario.OK},
 			{"cond-signal", "flag=unlocked", first, scenario.Deadlock},
 			{"cond-signal", "flag=unchecked", first, scenario.Deadlock},
 			{"rwlock", "lock=off", first, scenario.Segv},

@@ -82,7 +82,7 @@ func exploreFlags() []cli.Flag {
 		&cli.IntFlag{Name: "jobs", Aliases: []string{"j"}, Value: runtime.NumCPU(), DefaultText: "number of processors", Usage: "search with `N` machines side by side", EnvVars: []string{"EMURACE_JOBS"}},
 		&cli.Uint64Flag{Name: "seed", Value: 1, Usage: "of the random bytes that the process gets, and of what surw, fuzz, pos, pct and random draw", EnvVars: []string{"EMURACE_SEED"}},
 		&cli.BoolFlag{Name: "keep-going", Usage: "count every failing schedule instead of stopping at the first", EnvVars: []string{"EMURACE_KEEP_GOING"}},
-		&cli.StringFlag{Name: "locks", Value: "raw", Usage: "dpor: raw runs a lock's instructions like any others, abstract takes a lock as one thing", EnvVars: []string{"EMURACE_LOCKS"}},
+		&cli.StringFlag{Name: "locks", Value: "raw", Usage: "dpor: raw runs a lock's instructions like any others, abstract takes a lock as one thing, where that makes no difference", EnvVars: []string{"EMURACE_LOCKS"}},
 		&cli.StringFlag{Name: "resume", Usage: "keep the search's state in `FILE`, and go on from there if it exists"},
 		&cli.BoolFlag{Name: "minimize", Value: true, Usage: "cut the first failing schedule down to what the failure needs", EnvVars: []string{"EMURACE_MINIMIZE"}},
 		detectFlag(),

@@ -200,6 +200,7 @@ type resultObject struct {
 	Complete             bool            `json:"complete"`
 	Interrupted          bool            `json:"interrupted,omitempty"`
 	Endless              bool            `json:"endless,omitempty"`
+	RawLocks             int             `json:"raw_locks,omitempty"`
 	Schedules            uint64          `json:"schedules"`
 	Failing              uint64          `json:"failing"`
 	Blocked              uint64          `json:"blocked"`
@@ -229,7 +230,7 @@ func (o *outcome) object(c *cli.Context) resultObject {
 		Event: "result", Schema: 1, Scenario: o.recipe.Scenario.Name, Settings: o.recipe.Scenario.Settings(o.recipe.Values),
 		Arch: o.recipe.Arch.String(), Strategy: o.strategy, Seed: o.recipe.Seed, Locks: o.locks, MemoryModel: "sc",
 		Libc:    replay.Libc{Name: o.libc.Name, Version: o.libc.Version, BuildID: o.libc.BuildID, SHA256: o.libc.SHA256, Source: o.recipe.Source},
-		Verdict: o.result.Verdict, Complete: o.result.Complete, Interrupted: o.interrupted, Endless: o.result.Endless,
+		Verdict: o.result.Verdict, Complete: o.result.Complete, Interrupted: o.interrupted, Endless: o.result.Endless, RawLocks: o.result.RawLocks,
 		Schedules: o.result.Schedules, Failing: o.result.Failing, Blocked: o.result.Blocked, Instructions: o.result.Instructions,
 		Elapsed: o.elapsed.Seconds(), Rate: float64(o.result.Schedules) / o.elapsed.Seconds(),
 		UnknownSyscalls: o.unknown(), UndecidedBecause: o.because(), Endings: o.endingObjects(), Findings: o.objects,
@@ -288,6 +289,9 @@ func (o *outcome) print(p *replay.Printer) error {
 	}
 	if r.Endless {
 		p.Printf("note: runs were cut off at the instruction limit, as livelocks; what would come after it was not searched\n")
+	}
+	if r.RawLocks > 0 {
+		p.Printf("note: %s like locks, but something else is done with them too: they were left raw\n", plural(uint64(r.RawLocks), "word looks", "words look"))
 	}
 	if o.interrupted {
 		p.Printf("note: interrupted; this is the result so far\n")

@@ -16,7 +16,7 @@ import (
 func (o *outcome) assumes() []string {
 	locks := "nothing of locks"
 	if o.locks == "abstract" {
-		locks = "a failed try to take a lock changes nothing"
+		locks = "trying in vain to take a lock makes no difference, as far as it was tried out"
 	}
 	return []string{
 		"memory is sequentially consistent: a write is seen by all threads at once, and none out of order",

@@ -32,6 +32,7 @@ var unnoted = map[string]string{
 	"Kernel.mut":       "hands out what was asked for with a note",
 	"Kernel.SetBrk":    "for exec",
 	"Kernel.Expire":    "for when nobody makes calls",
+	"Kernel.Rouse":     "for what would be, which is gone back from",
 	"Kernel.monotonic": "for the clock, which notes, and Expire",
 	"Kernel.advance":   "for the clock, which notes, and Expire",
 	"Kernel.rouse":     "for waiters, which note, and Expire",
@@ -143,7 +144,7 @@ func (s *source) name(f *ast.FuncDecl) string {
 func raw(member string) bool {
 	switch member {
 	case "Kernel.s", "Kernel.shared", "Kernel.Memory", "Kernel.mut", "Kernel.State", "Kernel.Snapshot", "Kernel.Restore",
-		"Kernel.Map", "Kernel.SetBrk", "Kernel.Expire", "Kernel.monotonic", "Kernel.advance", "Kernel.rouse",
+		"Kernel.Map", "Kernel.SetBrk", "Kernel.Expire", "Kernel.Rouse", "Kernel.monotonic", "Kernel.advance", "Kernel.rouse",
 		"access.reads", "access.writes", "access.own", "access.changeOwn", "access.k", "access.r",
 		"Result.Objects", "Result.uses", "Result.thread":
 		return true

@@ -67,6 +67,16 @@ func (k *Kernel) rouse(i int, value uint64) error {
 	return k.Threads.SetResult(t, value)
 }
 
+// Rouse ends a thread's wait as a wake-up of its word would. It returns false when the
+// thread waits for none.
+func (k *Kernel) Rouse(thread int) (bool, error) {
+	i := slices.IndexFunc(k.s.Waiters, func(w Waiter) bool { return w.Thread == thread })
+	if i < 0 {
+		return false, nil
+	}
+	return true, k.rouse(i, 0)
+}
+
 // Expire is for when every thread waits: the clock is moved on to the earliest
 // timeout and its thread woken. It returns that thread, or -1 when no wait has
 // a timeout, which is a deadlock.

@@ -43,6 +43,11 @@ bool em_store_exclusive(em_engine *e, uint64_t pc) {
     return e->arch == UC_ARCH_ARM64 && exclusive_size(e, pc, &load) != 0 && !load;
 }
 
+bool em_load_exclusive(em_engine *e, uint64_t pc) {
+    bool load;
+    return e->arch == UC_ARCH_ARM64 && exclusive_size(e, pc, &load) != 0 && load;
+}
+
 static uint64_t get_word(em_ctx *c, ptrdiff_t at) {
     uint64_t v;
     memcpy(&v, (char *)c->uc + at, sizeof v);

@@ -212,6 +212,11 @@ func (e *Engine) StoreExclusive(pc uint64) bool {
 	return bool(C.em_store_exclusive(e.c, C.uint64_t(pc)))
 }
 
+// LoadExclusive tells whether the instruction at pc is a load exclusive of arm64.
+func (e *Engine) LoadExclusive(pc uint64) bool {
+	return bool(C.em_load_exclusive(e.c, C.uint64_t(pc)))
+}
+
 // UnicornVersion is that of the library the program is linked with.
 var UnicornVersion = unicornVersion()
 

@@ -357,6 +357,7 @@ int em_monitor_spoil(em_engine *e, int slot);
 int em_monitor_open(em_engine *e, int slot);
 uint64_t em_monitor(em_engine *e, int slot);
 bool em_store_exclusive(em_engine *e, uint64_t pc);
+bool em_load_exclusive(em_engine *e, uint64_t pc);
 int em_monitor_find(em_engine *e, uint64_t scratch);
 
 // Unicorn's control calls are variadic macros, which cgo cannot call.

@@ -1,0 +1,447 @@
+package scenario
+
+import (
+	"crypto/sha256"
+	"slices"
+
+	"emurace/emu"
+	"emurace/loader"
+)
+
+// What a failed try to take a lock does is left out with abstract locks: no run of
+// the search has one. So whether it is of no account has to be found out by trying.
+// When a thread takes a lock in a way that was not met before, it is sent back, the
+// lock's word is made to look taken, and it runs alone while the word changes under
+// its hands as other threads could change it: let go, taken again, marked as waited
+// for. Whatever comes, the thread must do nothing that others can see but read and
+// mark the word, wait for it, without a deadline, while it is taken, and take it when
+// it is free; and then it must go on as if it had taken it at once. When it lets go a
+// lock, the same is tried with the word as those leave it who wait: it must wake one.
+
+// lockTry tells apart ways to take a lock or to let it go: by the word, the
+// values at which others wait, and the thread with its registers and the top of its
+// stack behind the instruction.
+type lockTry struct {
+	word   uint64
+	thread int
+	does   act
+	waited int
+	state  [sha256.Size]byte
+}
+
+// Bounds of trying out one taking.
+const (
+	maxActs    = 64   // of a thread that tries in vain
+	maxChanges = 2    // of the word by others
+	maxTries   = 2000 // ways in which the word changes
+	tailLimit  = 2_000_000
+	stackTop   = 512 // bytes
+)
+
+func (s *Session) lockTry(i int, w uint64, does act) (lockTry, error) {
+	m := s.threads[i].machine
+	k := lockTry{word: w, thread: i, does: does, waited: len(s.locks.waited[w])}
+	regs, err := s.M.Registers(m)
+	if err != nil {
+		return k, err
+	}
+	h := sha256.New()
+	for _, r := range regs {
+		h.Write(r.Value)
+	}
+	if sp, ok := s.M.StackPointer(m); ok {
+		if top, ok := s.M.Read(sp-128, stackTop); ok {
+			h.Write(top)
+		}
+	}
+	h.Sum(k.state[:0])
+	return k, nil
+}
+
+// trial is a thread that is run alone, to see what it would do.
+type trial struct {
+	s      *Session
+	thread int // on the machine
+	other  int // the thread that changes the word
+	word   uint64
+	log    int       // length of the log when it began
+	values []uint32  // what the word holds when it is taken
+	does   act       // what the thread does to the lock
+	plain  []place   // how it goes on then
+	taken  [][]place // and how when it has tried in vain before
+	tries  int
+	bad    bool
+}
+
+// tryOut tries out what thread i is about to do to a lock, by the instruction with this
+// step: take it, let it go, or look at it while it has it. The session is then as it was.
+func (s *Session) tryOut(i int, w uint64, does act, step uint64) error {
+	x := &trial{s: s, thread: s.threads[i].machine, word: w, does: does}
+	for j := range s.threads {
+		if j != i {
+			x.other = s.threads[j].machine
+			break
+		}
+	}
+	return s.M.WithoutStops(func() error {
+		return x.back(func() error {
+			if err := x.approach(i, step); err != nil {
+				return err
+			}
+			x.log = len(s.M.Log())
+			if does == actTake {
+				return x.tryTaking()
+			}
+			return x.tryHolding()
+		})
+	})
+}
+
+// approach runs thread i up to the instruction with this step, through the ends of
+// calls and the beginnings of others.
+func (x *trial) approach(i int, step uint64) error {
+	s := x.s
+	if n := step - s.M.Steps() - 1; n > 0 {
+		if _, err := s.Run(i, n); err != nil {
+			return err
+		}
+	}
+	for {
+		returned := false
+		err := x.back(func() error {
+			stop, err := s.M.Run(x.thread, 1)
+			returned = stop.Kind == emu.Returned && stop.Ran == 0
+			return err
+		})
+		if err != nil || !returned {
+			return err
+		}
+		if _, err := s.M.Run(x.thread, 1); err != nil {
+			return err
+		}
+		if err := s.settle(i, emu.Returned); err != nil {
+			return err
+		}
+	}
+}
+
+// back calls f and goes back to the moment before.
+func (x *trial) back(f func() error) error {
+	mark, err := x.s.Mark()
+	if err != nil {
+		return err
+	}
+	defer mark.Drop()
+	if err := f(); err != nil {
+		return err
+	}
+	return mark.Rewind()
+}
+
+// set makes the word what another thread could have made it.
+func (x *trial) set(v uint32) error {
+	b := []byte{byte(v), byte(v >> 8), byte(v >> 16), byte(v >> 24)}
+	return x.s.M.Write(x.other, x.word, b)
+}
+
+func (x *trial) value(v uint32) {
+	if v != 0 && !slices.Contains(x.values, v) {
+		x.values = append(x.values, v)
+	}
+}
+
+// wait notes a value of the word at which somebody may wait.
+func (x *trial) wait(v uint32) {
+	if list := x.s.locks.waited[x.word]; !slices.Contains(list, v) {
+		x.s.locks.waited[x.word] = append(list, v)
+	}
+}
+
+// act is what a thread does to the word.
+type act uint8
+
+const (
+	actOther act = iota // something else, that others could see, or nothing at all
+	actLook             // reads it, or tries to change it and fails
+	actMark             // changes it from one value that is not 0 to another one
+	actTake             // from 0
+	actFree             // to 0
+	actWait             // waits for it
+	actWake             // wakes who waits for it
+)
+
+// act runs the thread up to and over the next that it does and others can see.
+func (x *trial) act() (act, uint64, error) {
+	s := x.s
+	stop, err := s.M.Run(x.thread, tailLimit)
+	if err != nil {
+		return actOther, 0, err
+	}
+	if stop.Kind == emu.Waits {
+		if addr, ok := s.M.WaitsForever(x.thread); ok && addr == x.word {
+			return actWait, stop.Ran, nil
+		}
+		return actOther, stop.Ran, nil
+	}
+	if stop.Kind != emu.Budget || !stop.Event || len(stop.Counted) > 0 {
+		return actOther, stop.Ran, nil
+	}
+	if len(stop.Objects) > 0 {
+		o := stop.Objects[0]
+		if len(stop.Objects) == 1 && o.Class == emu.ObjectFutex && o.ID == x.word && x.wakes() {
+			return actWake, stop.Ran, nil
+		}
+		return actOther, stop.Ran, nil
+	}
+	return x.access(), stop.Ran, nil
+}
+
+// wakes tells whether the system call that has just been made was to wake at least
+// one thread.
+func (x *trial) wakes() bool {
+	name := "x2"
+	if x.s.M.Arch() == loader.AMD64 {
+		name = "rdx"
+	}
+	n, ok := x.s.M.Register(x.thread, name)
+	return ok && int32(n) > 0
+}
+
+// access says what the last instruction did to the word.
+func (x *trial) access() act {
+	s := x.s
+	log := s.M.Log()
+	kind := actOther
+	var read, write *emu.LogEntry
+	for i := len(log) - 1; i >= 0 && log[i].Step == s.M.Steps(); i-- {
+		a := &log[i]
+		switch {
+		case int(a.Thread) != x.thread:
+			continue
+		case a.Addr != x.word || a.Size != 4 || a.Kind == emu.LogKernel:
+			return actOther
+		case a.Kind == emu.LogRead:
+			read = a
+		default:
+			write = a
+		}
+	}
+	switch {
+	case write == nil && read != nil:
+		kind = actLook
+	case write == nil:
+	case uint32(write.Value) == 0 && uint32(write.Old) != 0:
+		kind = actFree
+	case read == nil:
+	case write.Value == write.Old:
+		kind = actLook
+	case uint32(write.Old) == 0:
+		kind = actTake
+	default:
+		kind = actMark
+	}
+	return kind
+}
+
+// leadsToWait tells whether a thread that has just tried in vain to take a lock waits
+// for it before it does anything else.
+func (s *Session) leadsToWait(i int, w uint64) (bool, error) {
+	x := &trial{s: s, thread: s.threads[i].machine, word: w}
+	for range maxActs {
+		switch a, _, err := x.act(); {
+		case err != nil || a == actWait:
+			return err == nil, err
+		case a != actLook && a != actMark:
+			return false, nil
+		}
+	}
+	return false, nil
+}
+
+// tryTaking tries out a taking: what if the lock had been taken?
+func (x *trial) tryTaking() error {
+	err := x.back(func() error {
+		for range maxActs {
+			a, _, err := x.act()
+			if err != nil {
+				return err
+			}
+			if a == actTake {
+				x.value(x.s.word(x.word))
+				x.plain, _, err = x.tail(nil, false)
+				return err
+			}
+			if a != actLook {
+				break
+			}
+		}
+		x.bad = true
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	for n := 0; n < len(x.values) && !x.bad; {
+		n = len(x.values)
+		x.taken = nil
+		for _, v := range x.values[:n] {
+			err := x.back(func() error {
+				if err := x.set(v); err != nil {
+					return err
+				}
+				return x.inVain(maxChanges, false, false)
+			})
+			if err != nil {
+				return err
+			}
+		}
+	}
+	if !x.bad {
+		same, err := x.same(x.plain, x.taken, true)
+		if err != nil {
+			return err
+		}
+		x.bad = !same
+	}
+	if x.bad {
+		x.s.breakLock(x.word)
+	}
+	return nil
+}
+
+// inVain runs a thread that finds the lock taken, while others change the word at
+// most so many times.
+func (x *trial) inVain(changes int, changed, waited bool) error {
+	for range maxActs {
+		if x.bad {
+			return nil
+		}
+		if !changed {
+			if err := x.changes(changes, waited, false); err != nil {
+				return err
+			}
+		}
+		changed = false
+		a, _, err := x.act()
+		if err != nil {
+			return err
+		}
+		now := x.s.word(x.word)
+		switch a {
+		case actLook:
+		case actMark:
+			x.value(now)
+		case actTake:
+			x.value(now)
+			if waited {
+				// Others that waited with it may wait still.
+				x.wait(now)
+			}
+			t, _, err := x.tail(x.plain, false)
+			x.taken = append(x.taken, t)
+			return err
+		case actWait:
+			if now == 0 {
+				x.bad = true
+			}
+			x.wait(now)
+			return x.changes(changes, true, true)
+		default:
+			x.bad = true
+			return nil
+		}
+	}
+	x.bad = true
+	return nil
+}
+
+// changes goes on with the word changed in every way, the thread woken if it waits.
+func (x *trial) changes(left int, waited, rouse bool) error {
+	if left == 0 {
+		return nil
+	}
+	now := x.s.word(x.word)
+	for _, v := range append([]uint32{0}, x.values...) {
+		if v == now && !rouse {
+			continue
+		}
+		if x.tries++; x.tries > maxTries {
+			x.bad = true
+			return nil
+		}
+		err := x.back(func() error {
+			if err := x.set(v); err != nil {
+				return err
+			}
+			if rouse {
+				if _, err := x.s.M.Rouse(x.thread); err != nil {
+					return err
+				}
+			}
+			return x.inVain(left-1, true, waited)
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// tryHolding tries out what a thread does that has taken the lock: what if others
+// waited for it? When it lets the lock go it must wake one of them, and beside that it
+// must do the same.
+func (x *trial) tryHolding() error {
+	s := x.s
+	held := s.word(x.word)
+	do := func() (t []place, wakes bool, err error) {
+		for range maxActs {
+			a, _, err := x.act()
+			if err != nil {
+				return t, false, err
+			}
+			if a == x.does {
+				return x.tail(x.plain, a == actFree)
+			}
+			if a != actLook {
+				break
+			}
+		}
+		x.bad = true
+		return t, false, nil
+	}
+	var others [][]place
+	err := x.back(func() (err error) {
+		wakes := false
+		x.plain, wakes, err = do()
+		x.bad = x.bad || !wakes && x.does == actFree && slices.Contains(s.locks.waited[x.word], held)
+		return err
+	})
+	for _, v := range s.locks.waited[x.word] {
+		if err != nil || x.bad || v == held {
+			continue
+		}
+		err = x.back(func() error {
+			if err := x.set(v); err != nil {
+				return err
+			}
+			t, wakes, err := do()
+			others = append(others, t)
+			x.bad = x.bad || !wakes && x.does == actFree
+			return err
+		})
+	}
+	if err != nil {
+		return err
+	}
+	if !x.bad {
+		same, err := x.same(x.plain, others, false)
+		if err != nil {
+			return err
+		}
+		x.bad = !same
+	}
+	if x.bad {
+		s.breakLock(x.word)
+	}
+	return nil
+}
