@@ -15,9 +15,8 @@ func (m *Machine) RunBack(t int, n uint64) (stop Stop, back bool, err error) {
 	if err != nil || n == 1 || stop.Kind != Budget || stop.Ran == 0 || stop.Event || stop.Watched {
 		return stop, false, err
 	}
-	if err := m.eng.SetBreak(pc); err != nil {
-		return stop, false, err
-	}
+	m.eng.SetBack(pc)
+	defer m.eng.ClearBack()
 	m.stops = map[uint64]bool{pc: true}
 	rest, err := m.Run(t, n-1)
 	rest.Ran += stop.Ran

@@ -16,7 +16,7 @@ static void halt(em_engine *e, int why) {
 // What is only to be asked before an instruction when there are breakpoints or
 // the thread's monitor has lost bytes. Tells whether it may run.
 static bool careful(em_engine *e, uint64_t addr) {
-    if (e->breaks.len != 0 && !e->stepping_on && em_break_hit(e, addr)) {
+    if (!e->stepping_on && (addr == e->back || (e->breaks.len != 0 && em_break_hit(e, addr)))) {
         halt(e, EM_STOP_BREAK);
         return false;
     }
@@ -42,7 +42,7 @@ static void on_code(uc_engine *uc, uint64_t addr, uint32_t size, void *user) {
         halt(e, e->log_full ? EM_STOP_LOG : e->event ? EM_STOP_EVENT : EM_STOP_BUDGET);
         return;
     }
-    if (__builtin_expect((e->breaks.len | e->lost) != 0, 0) && !careful(e, addr))
+    if (__builtin_expect((e->breaks.len | e->lost) != 0 || e->back != EM_NOWHERE, 0) && !careful(e, addr))
         return;
     *e->pc_synced = true;
     e->left--;
@@ -188,6 +188,7 @@ int em_init(em_engine *e, uc_engine *uc, int arch, bool hooks) {
     e->cur = -1;
     e->monitor_at = -1;
     e->log_max = 1 << 24;
+    e->back = EM_NOWHERE;
     e->share.stamp = 1; // nothing is saved yet
     e->pc_synced = (bool *)((char *)uc + EMURACE_UC_SKIP_SYNC_PC);
     int err = uc_ctl_tlb_mode(uc, UC_TLB_VIRTUAL);

@@ -30,6 +30,8 @@ enum {
     EM_MAPPED = 8, // some guest mapping covers the page
 };
 
+#define EM_NOWHERE (~0ULL)
+
 enum { EM_MAX_ZONES = 8, EM_MAX_THREADS = 64 };
 
 // Why em_run came back.
@@ -228,6 +230,7 @@ typedef struct em_engine {
     bool naive;   // Unicorn counts instructions, one a start; see start
     bool stepping_on; // the next instruction runs, breakpoint or not
     em_breaks breaks;
+    uint64_t back; // one more address to stop at; EM_NOWHERE for none
     em_watch watch;
     bool watched; // the last instruction touched what is watched
     em_clock clock;
