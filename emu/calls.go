@@ -74,7 +74,7 @@ func (m *Machine) TraceCalls(names []string, f func(CallEvent)) error {
 
 // StopTracing ends all traces. What is in progress never returns to them.
 func (m *Machine) StopTracing() {
-	m.traces = nil
+	m.traces, m.finder = nil, nil
 	m.eng.ClearBreaks()
 	for i := range m.st.threads {
 		m.st.threads[i].open = nil
@@ -96,13 +96,14 @@ func (m *Machine) exports(name string) bool {
 // be, when code returns to the first instruction of a function.
 func (m *Machine) atBreak(t int) error {
 	m.counted = nil
-	if len(m.traces) == 0 {
+	if len(m.traces) == 0 && m.finder == nil {
 		return nil
 	}
 	pc, err := m.PC(t)
 	if err != nil {
 		return err
 	}
+	m.atWord(t, pc)
 	sp, err := m.eng.ReadReg(t, m.arch.sp)
 	if err != nil {
 		return err

@@ -52,6 +52,7 @@ type Machine struct {
 	libs   []string
 	events bool            // see WantEvents
 	traces []*callTrace    // see TraceCalls
+	finder *finder         // see TraceWords
 	stops  map[uint64]bool // see StopAt
 
 	missing map[missingCall]*UnknownCall // see UnknownCalls

@@ -287,6 +287,11 @@ func (m *Machine) syscall(t int) (linux.Result, error) {
 		return r, err
 	}
 	m.noteLoads()
+	if len(m.remapped) > 0 {
+		if err := m.findWords(); err != nil {
+			return r, err
+		}
+	}
 	if r.Missing != "" {
 		m.missed(r.Missing, t, pc-m.arch.sysSize)
 	}

@@ -41,6 +41,8 @@ type Options struct {
 	// called from several goroutines at once, and what it does must follow from what
 	// the Walk tells. ErrStop ends the search, without a schedule.
 	Walk func(*Walk) error
+	// trusted makes it no matter of a self-check that nothing fails.
+	trusted bool
 	// Progress, if set, is told now and then from another goroutine.
 	Progress func(Progress)
 }
@@ -83,6 +85,9 @@ func Bounded(ctx context.Context, start func() (*scenario.Session, error), o Opt
 	err := b.search()
 	stop()
 	b.total.conclude(o)
+	if err == nil {
+		err = b.total.tryProof(ctx, b.session, b.release, o)
+	}
 	return b.total, b.saver.finally(failure(ctx, err), b.state)
 }
 

@@ -133,7 +133,7 @@ func TestCountsOfIdleThreads(t *testing.T) {
 				t.Errorf("without %v: %+v, want %d schedules", c.idle, r, c.want)
 			}
 		}
-		// And when nobody has one, the race is over at once.
+		// And when nobody has one, there is the run of nothing.
 		r, err := Bounded(t.Context(), starterOfNothing(sys), Options{Preemptions: -1, Jobs: 1})
 		must(t, err)
 		if r.Schedules != 1 || r.Verdict != Clean {

@@ -35,7 +35,14 @@ type place struct {
 // t by necessity: t wrote all that o touches.
 func (t touch) hides(o touch) bool { return (o.reads|o.writes)&^t.writes == 0 }
 
+// forget, if set, takes away some of what an event does. It is there for tests of what
+// becomes of a search that does not know all.
+var forget func(*scenario.Event)
+
 func newEvent(ev scenario.Event) *event {
+	if forget != nil {
+		forget(&ev)
+	}
 	e := &event{Event: ev, lo: ^uint64(0)}
 	for _, a := range ev.Accesses {
 		end := a.Addr + a.Size

@@ -43,6 +43,9 @@ func DPOR(ctx context.Context, start func() (*scenario.Session, error), o Option
 	total := w.merge()
 	total.Unbounded = err == nil && !total.Endless
 	total.conclude(o)
+	if err == nil {
+		err = total.tryProof(ctx, w.session, w.release, o)
+	}
 	return total, w.saver.finally(failure(ctx, err), w.state)
 }
 

@@ -42,6 +42,9 @@ type Result struct {
 	// Doubts are why nothing is said to be proved, and why schedules that seem to fail are
 	// not among the Failing.
 	Doubts []Doubt `json:",omitempty"`
+	// SelfCheck is what was run beside a search that came to say that nothing fails; nil
+	// when it did not come to that.
+	SelfCheck *SelfCheck `json:",omitempty"`
 }
 
 // Finding is a way to fail, with the first schedule that does so.
@@ -54,6 +57,8 @@ type Finding struct {
 	// Problem is the site of a problem that an inspection found, of the kind
 	// that Outcome says; "" when the run itself failed.
 	Problem string `json:",omitempty"`
+	// Hole tells that a self-check has found it, after the search had missed it.
+	Hole bool `json:",omitempty"`
 }
 
 // maxFindings bounds the kinds of failure that are kept apart. Beyond it

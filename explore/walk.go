@@ -153,12 +153,15 @@ func (w *walker) leaf(o scenario.Outcome) error {
 
 // finish runs the thread and then all others without any preemption.
 func (w *walker) finish(thread int) error {
-	// There are as many ways to go on from here as orders of the threads.
-	if err := w.ctx.Err(); err != nil {
-		return err
-	}
-	if w.limit > 0 && w.count.Load() >= w.limit {
-		return errBudget
+	// There are as many ways to go on from here as orders of the threads: with two it is
+	// one, which is run to its end.
+	if len(w.s.Plan.Threads) > 2 {
+		if err := w.ctx.Err(); err != nil {
+			return err
+		}
+		if w.limit > 0 && w.count.Load() >= w.limit {
+			return errBudget
+		}
 	}
 	if err := w.run(thread, 0); err != nil {
 		return err
@@ -188,6 +191,9 @@ func (w *walker) walk(thread, left int) error {
 	if left == 0 {
 		if w.skipping {
 			return damaged("a walk has more turns than preemptions")
+		}
+		if w.limit > 0 && w.count.Load() >= w.limit {
+			return errBudget
 		}
 		return w.finishWhole(thread)
 	}

@@ -73,9 +73,16 @@ func Given(m *emu.Machine, name string, args [6]uint64, result uint64) uint64 {
 }
 
 // Trace lets f know of every call of an allocator, as [emu.Machine.TraceCalls]
-// does. The result of one that has returned is the block that it gives.
+// does. The result of one that has returned is the block that it gives. A call that
+// the allocator's own code makes has a depth of at least 1, also where none of these
+// functions has called that code: where a thread ends, glibc's frees for good what
+// the program has freed before.
 func Trace(m *emu.Machine, f func(emu.CallEvent)) error {
+	own := Own(m)
 	return m.TraceCalls(functions, func(c emu.CallEvent) {
+		if own.Has(c.Caller - 1) {
+			c.Depth++
+		}
 		if c.Returned {
 			c.Result = Given(m, c.Func, c.Args, c.Result)
 		}

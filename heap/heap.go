@@ -24,6 +24,7 @@ type Range struct{ Lo, Hi uint64 }
 type Heap struct {
 	layout *layout
 	pieces []Piece // by address, without overlaps
+	gone   []Piece // freed ones that are large and so in no pieces, by the time they were
 	spans  []Range // of malloc's memory, as far as known; by address, apart from each other
 }
 
@@ -37,7 +38,7 @@ func New(libc loader.Libc) *Heap {
 
 // Clone is a heap of its own with the same blocks.
 func (h *Heap) Clone() *Heap {
-	return &Heap{layout: h.layout, pieces: slices.Clone(h.pieces), spans: slices.Clone(h.spans)}
+	return &Heap{layout: h.layout, pieces: slices.Clone(h.pieces), gone: slices.Clone(h.gone), spans: slices.Clone(h.spans)}
 }
 
 // Change is what a call did to the heap.
@@ -50,13 +51,29 @@ type Change struct {
 	Reads  []uint64
 	// Widens are the bytes that are between blocks now and were not before.
 	Widens []Range
+	// Misuse is what is wrong with the pointer that the call is to free or resize, and
+	// Block the block that it leads to: the one that was freed before, or the one that
+	// it points into, nil for none.
+	Misuse Misuse
+	Block  *Piece
 }
+
+// Misuse is a way to free what is not to be freed.
+type Misuse uint8
+
+// The ways.
+const (
+	Proper     Misuse = iota
+	FreedTwice        // the block has been freed before
+	NoBlock           // the pointer is not the address of a block
+)
 
 // Apply carries out a call's beginning, or its end when it has returned. Calls
 // that another one makes are not for it.
 func (h *Heap) Apply(c *emu.CallEvent) Change {
 	var ch Change
 	if !c.Returned {
+		h.judge(c, &ch)
 		if frees(c.Func) {
 			h.free(c, &ch)
 		} else if p := c.Args[0]; resizes(c.Func) && p != 0 {
@@ -70,6 +87,7 @@ func (h *Heap) Apply(c *emu.CallEvent) Change {
 		return ch
 	}
 	if resizes(c.Func) && (c.Result != 0 || size == 0) {
+		h.overtaken(c, &ch)
 		h.free(c, &ch)
 		if ch.Freed != nil && c.Result == c.Args[0] {
 			// It stays where it is, and so does what has happened to it. What
@@ -120,6 +138,7 @@ func (h *Heap) free(c *emu.CallEvent, ch *Change) {
 	was := *p
 	if was.Size >= h.layout.large {
 		h.pieces = slices.Delete(h.pieces, i, i+1)
+		h.gone = append(h.gone, was)
 	}
 	ch.Freed = &was
 	ch.Writes = append(ch.Writes, Range{addr, max(was.Hi, addr+1)})
@@ -134,6 +153,7 @@ func (h *Heap) insert(addr, size uint64, c *emu.CallEvent, ch *Change) {
 	end := addr + max(size, 1)
 	ch.Made = &p
 	ch.Writes = append(ch.Writes, Range{addr, end})
+	h.gone = slices.DeleteFunc(h.gone, func(g Piece) bool { return g.Addr >= addr && g.Addr < end })
 	i := h.from(addr)
 	j := i
 	put := []Piece{p}

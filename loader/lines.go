@@ -59,6 +59,24 @@ func (im *Image) LineAt(vaddr uint64) (file string, line int, ok bool) {
 	return file, int(found.line), true
 }
 
+// Unit returns the address ranges of all code that was compiled together with the
+// instruction at vaddr, that is of its compilation unit, as far as it has lines: pairs
+// of a first address and one behind the last, in ascending order. It is nil when
+// nothing is known of the instruction.
+func (im *Image) Unit(vaddr uint64) (ranges [][2]uint64) {
+	idx := im.lineIndex()
+	at := idx.extent.at(vaddr)
+	if at < 0 {
+		return nil
+	}
+	for i, p := range idx.places {
+		if p.unit == idx.places[at].unit {
+			ranges = append(ranges, [2]uint64{idx.extent.lo[i], idx.extent.hi[i]})
+		}
+	}
+	return ranges
+}
+
 // LineProblem says why line information that exists could not be used, or
 // returns nil.
 func (im *Image) LineProblem() error { return im.lineIndex().problem }

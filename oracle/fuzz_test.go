@@ -68,7 +68,8 @@ func FuzzFind(f *testing.F) {
 				t.Fatalf("%+v comes before %+v", x.a, x.b)
 			}
 		}
-		misused := findMisuses(r, heap.New(loader.Glibc))
+		misused, err := findMisuses(r, heap.New(loader.Glibc), nil)
+		must(t, err)
 		for _, m := range misused {
 			if m.count == 0 || m.kind == UseAfterFree && (m.block == nil || m.block.Freed == nil) {
 				t.Fatalf("%+v", m)
@@ -77,7 +78,7 @@ func FuzzFind(f *testing.F) {
 		if again := findRaces(r, heap.New(loader.Glibc)); len(again) != len(found) {
 			t.Fatalf("%d races, then %d", len(found), len(again))
 		}
-		if again := findMisuses(r, heap.New(loader.Glibc)); len(again) != len(misused) {
+		if again, err := findMisuses(r, heap.New(loader.Glibc), nil); err != nil || len(again) != len(misused) {
 			t.Fatalf("%d misuses, then %d", len(misused), len(again))
 		}
 	})

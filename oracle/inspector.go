@@ -1,6 +1,7 @@
 package oracle
 
 import (
+	"crypto/sha256"
 	"fmt"
 	"path"
 	"slices"
@@ -14,7 +15,9 @@ import (
 )
 
 // Kinds lists what can be asked for.
-func Kinds() []scenario.Kind { return []scenario.Kind{UseAfterFree, OutOfBounds, DataRace} }
+func Kinds() []scenario.Kind {
+	return []scenario.Kind{UseAfterFree, DoubleFree, InvalidFree, OutOfBounds, DataRace}
+}
 
 // ParseKind reads the name of a kind.
 func ParseKind(name string) (scenario.Kind, error) {
@@ -35,12 +38,17 @@ type Inspector struct {
 	detect  []scenario.Kind
 	explain bool
 	heap    *heap.Heap // when the race begins
+	own     heap.Code
+	early   []emu.Mapping // see mayHoldBlocks
+	numbers []uint64      // of the threads
 
 	calls  []emu.CallEvent
+	fences []fence
 	origin map[origin]*Call // of calls, when they are to be explained
 
 	orders  map[uint64]ordering
 	strings map[uint64]bool
+	trials  map[[sha256.Size]byte]bool // what trials have shown; see ending
 }
 
 // origin names a call by its first instruction.
@@ -69,16 +77,28 @@ func newInspector(start Starter, explain bool, detect []scenario.Kind) (*Inspect
 	p := &Inspector{
 		detect: detect, explain: explain,
 		origin: map[origin]*Call{}, orders: map[uint64]ordering{}, strings: map[uint64]bool{},
+		trials: map[[sha256.Size]byte]bool{},
 	}
 	s, err := start(func(m *emu.Machine) error {
 		m.System().LoadDebug() // for the names of functions
+		p.own, p.early = heap.Own(m), mayHoldBlocks(m)
 		return heap.Trace(m, func(c emu.CallEvent) { p.note(m, c) })
 	})
 	if err != nil {
 		return nil, err
 	}
 	p.s = s
+	for t := range s.M.Threads() {
+		number, _ := s.M.TID(t)
+		p.numbers = append(p.numbers, uint64(number))
+	}
 	s.M.WantEvents(true) // to be told who wakes whom
+	if p.wants(DataRace) {
+		if err := p.traceFences(); err != nil {
+			p.Close()
+			return nil, err
+		}
+	}
 	p.heap = heap.New(s.M.System().Libc)
 	for i := range p.calls {
 		if p.calls[i].Depth == 0 {
@@ -105,8 +125,8 @@ func (p *Inspector) run(schedule scenario.Schedule) (*run, error) {
 	if err := s.Restart(); err != nil {
 		return nil, err
 	}
-	p.calls = nil
-	r := &run{arch: s.M.Arch(), threads: len(s.M.Threads()), order: p.order, text: p.readsStrings}
+	p.calls, p.fences = nil, nil
+	r := &run{arch: s.M.Arch(), threads: len(s.M.Threads()), numbers: p.numbers, order: p.order, text: p.readsStrings, libc: p.inLibc, own: p.own.Has, early: p.isEarly}
 	for i, sl := range schedule {
 		if sl.Thread < 0 || sl.Thread >= len(s.Plan.Threads) {
 			return nil, fmt.Errorf("inspect: slice %d: no thread %d", i+1, sl.Thread)
@@ -134,7 +154,7 @@ func (p *Inspector) run(schedule scenario.Schedule) (*run, error) {
 		v, _ := s.M.Register(t, name) // of a thread that is gone, none
 		r.pointer = append(r.pointer, v)
 	}
-	r.log, r.calls = s.M.Log()[s.StartLog():], p.calls
+	r.log, r.calls, r.fences = s.M.Log()[s.StartLog():], p.calls, p.fences
 	return r, nil
 }
 
@@ -150,8 +170,12 @@ func (p *Inspector) look(schedule scenario.Schedule) (found, error) {
 	if err != nil {
 		return f, err
 	}
-	if p.wants(UseAfterFree) || p.wants(OutOfBounds) {
-		for _, m := range findMisuses(r, p.heap.Clone()) {
+	if slices.ContainsFunc(Kinds(), func(k scenario.Kind) bool { return k != DataRace && p.wants(k) }) {
+		misuses, err := findMisuses(r, p.heap.Clone(), func(doubts []doubt) ([]*misuse, error) { return p.try(schedule, doubts) })
+		if err != nil {
+			return f, err
+		}
+		for _, m := range misuses {
 			if p.wants(m.kind) {
 				f.misuses = append(f.misuses, m)
 			}
@@ -163,7 +187,12 @@ func (p *Inspector) look(schedule scenario.Schedule) (found, error) {
 	return f, nil
 }
 
-func (p *Inspector) wants(k scenario.Kind) bool { return slices.Contains(p.detect, k) }
+// wants tells whether problems of a kind are looked for. To free what was freed, or
+// what never was a block, is to use it after that: who asks for the one kind is told
+// of the others.
+func (p *Inspector) wants(k scenario.Kind) bool {
+	return slices.Contains(p.detect, k) || (k == DoubleFree || k == InvalidFree) && slices.Contains(p.detect, UseAfterFree)
+}
 
 // Inspect repeats a run and returns what is wrong with it, in the order in which
 // it happened, first the uses of memory and then the races. How the run ended is
@@ -209,18 +238,30 @@ func (p *Inspector) order(pc uint64) ordering {
 
 // readers are beginnings of the names of functions that look for the end of a
 // string, or for a byte, more than one at a time.
-var readers = []string{"str", "stp", "wcs", "memchr", "memrchr", "memcmp", "rawmemchr", "wmemchr", "wmemcmp", "index", "rindex"}
+var readers = []string{"str", "stp", "wcs", "wcp", "memchr", "memrchr", "memcmp", "memccpy", "rawmemchr", "wmemchr", "wmemcmp", "index", "rindex", "bcmp"}
+
+// aliases are what names of a libc begin with that stand for others inside of it.
+var aliases = []string{"GI_", "libc_", "new_", "old_", "rtld_"}
 
 func (p *Inspector) readsStrings(pc uint64) bool {
 	is, ok := p.strings[pc]
 	if !ok {
 		name, _, named := p.s.M.Symbol(pc)
 		name = strings.TrimLeft(name, "_")
-		mod, found := p.s.M.Module(pc)
-		libc, _ := p.s.M.Libc()
+		for _, alias := range aliases {
+			name = strings.TrimLeft(strings.TrimPrefix(name, alias), "_")
+		}
 		// Without debug files a libc's own variants of them have no names.
-		is = !named && found && mod == libc || slices.ContainsFunc(readers, func(r string) bool { return strings.HasPrefix(name, r) })
+		is = !named && p.inLibc(pc) || slices.ContainsFunc(readers, func(r string) bool { return strings.HasPrefix(name, r) })
 		p.strings[pc] = is
 	}
 	return is
+}
+
+// inLibc tells whether the code at pc is the libc's or its dynamic linker's.
+func (p *Inspector) inLibc(pc uint64) bool {
+	mod, found := p.s.M.Module(pc)
+	libc, _ := p.s.M.Libc()
+	linker, _ := p.s.M.Linker()
+	return found && (mod == libc || mod == linker)
 }

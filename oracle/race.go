@@ -27,33 +27,6 @@ type use struct {
 	write  bool
 }
 
-// owner is what a word is set to.
-type owner struct {
-	// identity: only to zero, and to an address that lies at the same distance
-	// before the thread pointer of each thread that writes it.
-	identity bool
-	named    bool   // to such an address once at least
-	distance uint64 // of it
-}
-
-// threadArea bounds the distance of a thread's descriptor, by which glibc knows
-// it, from the thread pointer. On amd64 it is 0; on arm64 the descriptor ends at
-// the thread pointer (sysdeps/aarch64/nptl/tls.h).
-const threadArea = 16 << 10
-
-// set takes in that a thread with the given thread pointer writes the word.
-func (o *owner) set(e *emu.LogEntry, pointer uint64) {
-	if e.Addr%8 != 0 || e.Size != 8 {
-		o.identity = false
-	}
-	if e.Value == 0 || !o.identity {
-		return
-	}
-	distance := pointer - e.Value
-	o.identity = distance < threadArea && (!o.named || distance == o.distance)
-	o.named, o.distance = true, distance
-}
-
 // survey learns what a run is about before races are looked for: which words
 // several threads use, which are atomic variables, which name the owner of a
 // lock.
@@ -62,17 +35,21 @@ type survey struct {
 	heap   *heap.Heap
 	words  map[word]use
 	atomic map[word]uint8 // a bit a byte, lowest first
-	owners map[word]owner
+	owners map[half]owner
 	freed  []heap.Piece
-	by     []int // the threads that freed them
+	by     []int       // the threads that freed them
+	near   []neighbour // of each thread
+	pairs  []pair
 }
 
 func newSurvey(r *run, h *heap.Heap) *survey {
 	s := &survey{
 		walker: newWalker(r), heap: h,
-		words: map[word]use{}, atomic: map[word]uint8{}, owners: map[word]owner{},
+		words: map[word]use{}, atomic: map[word]uint8{}, owners: map[half]owner{},
+		near: make([]neighbour, r.threads),
 	}
 	s.walk(s)
+	s.settle()
 	all := slices.Sorted(maps.Keys(s.words))
 	for i, p := range s.freed {
 		for _, w := range wordsIn(all, p.Lo, p.Hi) {
@@ -103,6 +80,7 @@ func (s *survey) use(w word, thread int, write bool) {
 func (s *survey) access(_ int, e *emu.LogEntry) {
 	write := e.Kind != emu.LogRead
 	o := s.order(e.PC)
+	s.beside(e, o.atomic || o.kernel)
 	for w, mask := range wordsOf(e.Addr, e.Size) {
 		if !o.linker {
 			s.use(w, int(e.Thread), write)
@@ -110,23 +88,24 @@ func (s *survey) access(_ int, e *emu.LogEntry) {
 		if o.atomic || o.kernel && !write {
 			s.atomic[w] |= mask
 		}
-		if !write {
-			continue
-		}
-		own, ok := s.owners[w]
-		if !ok {
-			own.identity = true
-		}
-		own.set(e, s.pointer[e.Thread])
-		s.owners[w] = own
+	}
+	if write {
+		s.owned(e)
 	}
 }
 
-// ownerWord tells whether a word is the owner field behind a lock: see the
-// package comment.
-func (s *survey) ownerWord(w word) bool {
-	o := s.owners[w]
-	return o.identity && o.named && s.atomic[w-1] != 0
+// isAtomic tells whether all bytes of an access are of atomic variables. One
+// that is not aligned is never atomic.
+func (s *survey) isAtomic(e *emu.LogEntry) bool {
+	if e.Addr%uint64(e.Size) != 0 {
+		return false
+	}
+	for w, mask := range wordsOf(e.Addr, e.Size) {
+		if s.atomic[w]&mask != mask {
+			return false
+		}
+	}
+	return true
 }
 
 // wordsOf are the words that an access touches, with the bytes of each.
@@ -144,7 +123,7 @@ func wordsOf(addr uint64, size uint8) func(yield func(word, uint8) bool) {
 type past struct {
 	access
 	mask   uint8  // bytes of the word
-	clock  uint32 // the thread's moment
+	clock  uint32 // the thread's moment; see races.knows
 	atomic bool
 	free   *emu.CallEvent
 }
@@ -152,12 +131,15 @@ type past struct {
 // races finds the pairs of accesses of a run that race.
 type races struct {
 	*walker
-	survey  *survey
-	heap    *heap.Heap
-	shared  []word // that several threads use and one writes, ascending
-	clocks  []clock
-	syncs   map[uint64]clock // of atomic variables, by address in units of four bytes
-	history map[word][]past
+	survey *survey
+	heap   *heap.Heap
+	shared []word           // that several threads use and one writes, ascending
+	clocks []clock          // of each thread
+	syncs  map[uint64]clock // of atomic variables, by address in units of four bytes
+	// What each thread has loaded from atomic variables without acquiring it, and what
+	// its atomic stores hand on because of barriers before them; see fenced.
+	loaded, released []clock
+	history          map[word][]past
 
 	found []*race
 	known map[raceKey]*race
@@ -176,24 +158,44 @@ func findRaces(r *run, h *heap.Heap) []*race {
 		syncs: map[uint64]clock{}, history: map[word][]past{}, known: map[raceKey]*race{},
 	}
 	for w, u := range s.words {
-		if u.shared && u.write && !s.ownerWord(w) {
+		if u.shared && u.write && s.ownerBytes(w) != 0xff {
 			d.shared = append(d.shared, w)
 		}
 	}
 	slices.Sort(d.shared)
 	for t := range r.threads {
-		c := make(clock, r.threads)
-		c[t] = 1
-		d.clocks = append(d.clocks, c)
+		d.clocks = append(d.clocks, d.newClock())
+		d.loaded, d.released = append(d.loaded, d.newClock()), append(d.released, d.newClock())
+		d.tick(t)
 	}
 	d.walk(d)
 	return d.found
 }
 
+// newClock is a clock that knows of nothing. It has the moments of the threads'
+// reads, and then those of their writes, for there are barriers that order the one
+// and not the other.
+func (d *races) newClock() clock { return make(clock, 2*d.threads) }
+
+// tick begins a new moment of a thread's: those before have been told of.
+func (d *races) tick(t int) {
+	d.clocks[t][t]++
+	d.clocks[t][d.threads+t]++
+}
+
+// knows tells whether an access comes before all that the owner of the clock does
+// from here on.
+func (d *races) knows(c clock, p *past) bool {
+	if p.write {
+		return p.clock <= c[d.threads+p.thread]
+	}
+	return p.clock <= c[p.thread]
+}
+
 // woke orders the waker before the woken.
 func (d *races) woke(w wake) {
 	d.clocks[w.to].join(d.clocks[w.from])
-	d.clocks[w.from][w.from]++
+	d.tick(w.from)
 }
 
 // called lets freeing count as a write and forgets what was in a new block.
@@ -245,18 +247,24 @@ func (d *races) access(_ int, e *emu.LogEntry) {
 	o := d.order(e.PC)
 	write := e.Kind != emu.LogRead
 	atomic := o.atomic || o.kernel && !write
-	if !atomic && !o.plainRMW && d.isAtomic(e) {
+	if !atomic && !o.plainRMW && d.survey.isAtomic(e) {
 		atomic = true
 		if d.arch == loader.AMD64 {
 			o.acquire, o.release = true, true
 		}
 	}
-	if atomic && !write && o.acquire {
-		d.acquire(e)
+	if atomic && !write {
+		to := d.loaded[e.Thread]
+		if o.acquire {
+			to = d.clocks[e.Thread]
+		}
+		d.acquire(e, to)
 	}
 	for w, mask := range wordsOf(e.Addr, e.Size) {
 		if _, ok := slices.BinarySearch(d.shared, w); ok && !o.linker {
-			d.touch(w, past{access: accessOf(e), mask: mask, atomic: atomic})
+			if mask &^= d.survey.ownerBytes(w); mask != 0 {
+				d.touch(w, past{access: accessOf(e), mask: mask, atomic: atomic})
+			}
 		}
 	}
 	if atomic && write && !(o.compares && e.Old == e.Value) {
@@ -264,51 +272,39 @@ func (d *races) access(_ int, e *emu.LogEntry) {
 	}
 }
 
-// isAtomic tells whether all bytes of an access are of atomic variables. One
-// that is not aligned is never atomic.
-func (d *races) isAtomic(e *emu.LogEntry) bool {
-	if e.Addr%uint64(e.Size) != 0 {
-		return false
-	}
-	for w, mask := range wordsOf(e.Addr, e.Size) {
-		if d.survey.atomic[w]&mask != mask {
-			return false
-		}
-	}
-	return true
-}
-
 // parts are the addresses of an access in units of four bytes.
 func parts(e *emu.LogEntry) (first, last uint64) {
 	return e.Addr / 4, (e.Addr + uint64(e.Size) - 1) / 4
 }
 
-func (d *races) acquire(e *emu.LogEntry) {
+// acquire adds what a load is told.
+func (d *races) acquire(e *emu.LogEntry, to clock) {
 	first, last := parts(e)
 	for p := first; p <= last; p++ {
-		d.clocks[e.Thread].join(d.syncs[p])
+		to.join(d.syncs[p])
 	}
 }
 
-// store is an atomic one. With release it hands on all that the thread knows. A
-// store that also reads keeps what was handed on before, any other one replaces
-// it (the release sequences of C11).
+// store is an atomic one. With release it hands on all that the thread knows, and
+// else what it knew at the last barrier. A store that also reads keeps what was
+// handed on before, any other one replaces it (the release sequences of C11).
 func (d *races) store(e *emu.LogEntry, o ordering) {
 	first, last := parts(e)
 	for p := first; p <= last; p++ {
 		if !o.rmw {
 			delete(d.syncs, p)
 		}
-		if !o.release {
-			continue
-		}
 		if d.syncs[p] == nil {
-			d.syncs[p] = make(clock, d.threads)
+			d.syncs[p] = d.newClock()
 		}
-		d.syncs[p].join(d.clocks[e.Thread])
+		if o.release {
+			d.syncs[p].join(d.clocks[e.Thread])
+		} else {
+			d.syncs[p].join(d.released[e.Thread])
+		}
 	}
 	if o.release {
-		d.clocks[e.Thread][e.Thread]++
+		d.tick(int(e.Thread))
 	}
 }
 
@@ -321,12 +317,12 @@ func (d *races) touch(w word, now past) {
 	kept := list[:0]
 	for _, p := range list {
 		both := p.mask & now.mask
-		if both != 0 && p.thread != now.thread && (p.write || now.write) && !(p.atomic && now.atomic) && p.clock > c[p.thread] {
+		if both != 0 && p.thread != now.thread && (p.write || now.write) && !(p.atomic && now.atomic) && !d.knows(c, &p) {
 			d.add(&p, &now)
 		}
 		// What comes after the earlier access and is not harder to race with
 		// stands in for it: a write for anything, a plain access for an atomic one.
-		ordered := p.thread == now.thread || p.clock <= c[p.thread]
+		ordered := p.thread == now.thread || d.knows(c, &p)
 		if ordered && (now.write || !p.write) && (!now.atomic || p.atomic) && (p.thread == now.thread || now.write) {
 			p.mask &^= now.mask
 		}

@@ -77,6 +77,40 @@ var programs = []struct {
 		int flag; volatile int data;
 		void one(void) { data = 1; __atomic_store_n(&flag, 1, __ATOMIC_SEQ_CST); }
 		int two(void) { return __atomic_load_n(&flag, __ATOMIC_RELAXED) ? data : 0; }`, map[loader.Arch]bool{loader.ARM64: true}},
+	{"message with fences", `
+		int flag; volatile int data;
+		void one(void) { data = 1; __atomic_thread_fence(__ATOMIC_RELEASE); __atomic_store_n(&flag, 1, __ATOMIC_RELAXED); }
+		int two(void) { if (!__atomic_load_n(&flag, __ATOMIC_RELAXED)) return 0; __atomic_thread_fence(__ATOMIC_ACQUIRE); return data; }`,
+		map[loader.Arch]bool{loader.AMD64: true}}, // where fences leave no trace, and nothing tells that the flag is atomic
+	{"message without a fence to release", `
+		int flag; volatile int data;
+		void one(void) { data = 1; __atomic_store_n(&flag, 1, __ATOMIC_RELAXED); }
+		int two(void) { if (!__atomic_load_n(&flag, __ATOMIC_RELAXED)) return 0; __atomic_thread_fence(__ATOMIC_ACQUIRE); return data; }`, both(true)},
+	{"message without a fence to acquire", `
+		int flag; volatile int data;
+		void one(void) { data = 1; __atomic_thread_fence(__ATOMIC_RELEASE); __atomic_store_n(&flag, 1, __ATOMIC_RELAXED); }
+		int two(void) { return __atomic_load_n(&flag, __ATOMIC_RELAXED) ? data : 0; }`, both(true)},
+	{"message with fences after it", `
+		int flag; volatile int data;
+		void one(void) { __atomic_store_n(&flag, 1, __ATOMIC_RELAXED); __atomic_thread_fence(__ATOMIC_SEQ_CST); data = 1; data = 2; }
+		int two(void) { if (!__atomic_load_n(&flag, __ATOMIC_RELAXED)) return 0; __atomic_thread_fence(__ATOMIC_ACQUIRE); return data; }`, both(true)},
+	{"an answer with fences", `
+		int flag; volatile int data, spare;
+		int one(void) { int n = data; spare = n; __atomic_thread_fence(__ATOMIC_RELEASE); __atomic_fetch_add(&flag, 1, __ATOMIC_RELAXED); return n; }
+		void two(void) { if (__atomic_fetch_add(&flag, 1, __ATOMIC_RELAXED)) { __atomic_thread_fence(__ATOMIC_ACQUIRE); data = 1; } }`, both(false)},
+	{"message through a counter", `
+		int flag; volatile int data;
+		void one(void) { data = 1; __atomic_thread_fence(__ATOMIC_RELEASE); __atomic_fetch_add(&flag, 1, __ATOMIC_RELAXED); }
+		int two(void) { if (!__atomic_fetch_add(&flag, 1, __ATOMIC_RELAXED)) return 0; __atomic_thread_fence(__ATOMIC_ACQUIRE); return data; }`, both(false)},
+	{"after you", `
+		int wants[2]; volatile int n;
+		static void try(int me) {
+			__atomic_store_n(&wants[me], 1, __ATOMIC_RELAXED);
+			__atomic_thread_fence(__ATOMIC_SEQ_CST);
+			if (!__atomic_load_n(&wants[1 - me], __ATOMIC_RELAXED)) n++;
+		}
+		void one(void) { try(0); }
+		void two(void) { try(1); }`, map[loader.Arch]bool{loader.AMD64: true}},
 	{"message with plain accesses", `
 		volatile int flag, data;
 		void one(void) { data = 1; flag = 1; }

@@ -28,7 +28,8 @@ type Access struct {
 // Block is the block of memory that an access went to, or missed.
 type Block struct {
 	Address   string `json:"address"`
-	Size      uint64 `json:"size"` // bytes asked for
+	Size      uint64 `json:"size"`             // bytes asked for
+	Offset    int64  `json:"offset,omitempty"` // from its beginning to where the access goes
 	Allocated *Call  `json:"allocated_by,omitempty"`
 	Freed     *Call  `json:"freed_by,omitempty"`
 }
@@ -60,8 +61,8 @@ func Explain(start Starter, schedule scenario.Schedule, detect ...scenario.Kind)
 	}
 	var list []Report
 	for _, m := range f.misuses {
-		r := Report{Problem: Problem{m.kind, p.siteOf(m.access), m.count}, Block: p.block(m.block)}
-		if err := p.describe(h, &r, m.access, m.access, nil, nil); err != nil {
+		r := Report{Problem: Problem{m.kind, p.siteOf(m.access), m.count}, Block: p.block(m.block, m.addr)}
+		if err := p.describe(h, &r, m.access, m.access, m.free, m.free); err != nil {
 			return nil, err
 		}
 		r.Accesses = r.Accesses[:1]
@@ -105,11 +106,11 @@ func accessReport(act *replay.Act, a access, freed *emu.CallEvent) Access {
 	return out
 }
 
-func (p *Inspector) block(b *heap.Piece) *Block {
+func (p *Inspector) block(b *heap.Piece, addr uint64) *Block {
 	if b == nil {
 		return nil
 	}
-	out := &Block{Address: hex(b.Addr), Size: b.Size}
+	out := &Block{Address: hex(b.Addr), Size: b.Size, Offset: int64(addr - b.Addr)}
 	for _, c := range []struct {
 		event *emu.CallEvent
 		call  **Call

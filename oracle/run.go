@@ -12,9 +12,14 @@ type run struct {
 	log     []emu.LogEntry
 	calls   []emu.CallEvent // of the allocating functions
 	wakes   []wake
+	fences  []fence
 	pointer []uint64 // the threads' thread pointers
+	numbers []uint64 // and their numbers, as gettid tells them
 	order   func(pc uint64) ordering
 	text    func(pc uint64) bool // whether the code is one of the string functions
+	libc    func(pc uint64) bool // whether it is a libc's, or of its dynamic linker
+	own     func(pc uint64) bool // whether it is the allocator's
+	early   func(p uint64) bool  // whether a block may have been there from before calls were traced
 }
 
 // wake is a futex wake.
@@ -37,13 +42,13 @@ func moment(c *emu.CallEvent) uint64 {
 type walker struct {
 	*run
 	inside []bool
-	open   []emu.CallEvent // of each thread, the outermost call that it is in
+	depth  []int // of each thread inside, that of the call that has led there
 
-	call, wake int
+	call, wake, fence int // how many of each are done with
 }
 
 func newWalker(r *run) *walker {
-	return &walker{run: r, inside: make([]bool, r.threads), open: make([]emu.CallEvent, r.threads)}
+	return &walker{run: r, inside: make([]bool, r.threads), depth: make([]int, r.threads)}
 }
 
 // visitor is told what happens, in order.
@@ -54,6 +59,7 @@ type visitor interface {
 	// does, or that frees, its beginning.
 	called(c *emu.CallEvent)
 	woke(w wake)
+	fenced(f fence)
 }
 
 // walk goes through all of the run.
@@ -61,25 +67,57 @@ func (w *walker) walk(v visitor) {
 	for i := range w.log {
 		a := &w.log[i]
 		w.before(a.Step, v)
-		if !w.inside[a.Thread] {
+		if !w.inside[a.Thread] && !(w.own != nil && w.own(a.PC)) {
 			v.access(i, a)
 		}
 	}
 	w.before(^uint64(0), v)
 }
 
-// before handles calls and wakes up to the instruction of a step. Calls and wakes
-// of one moment touch different things, so their order does not matter.
+// before handles calls, wakes and fences up to the instruction of a step, in order.
+// Calls and wakes of one moment touch different things, so their order does not
+// matter.
 func (w *walker) before(step uint64, v visitor) {
-	for ; w.call < len(w.calls) && moment(&w.calls[w.call]) < step; w.call++ {
-		c := &w.calls[w.call]
-		if c.Depth != 0 {
-			continue
+	for {
+		call, wake, fence := ^uint64(0), ^uint64(0), ^uint64(0)
+		if w.call < len(w.calls) {
+			call = moment(&w.calls[w.call])
 		}
-		w.inside[c.Thread] = !c.Returned
-		v.called(c)
+		if w.wake < len(w.wakes) {
+			wake = w.wakes[w.wake].step
+		}
+		if w.fence < len(w.fences) {
+			fence = w.fences[w.fence].step
+		}
+		switch at := min(call, wake, fence); {
+		case at >= step || at == ^uint64(0):
+			return
+		case at == call:
+			c := &w.calls[w.call]
+			w.call++
+			w.follow(c)
+			if c.Depth == 0 {
+				v.called(c)
+			}
+		case at == wake:
+			w.wake++
+			v.woke(w.wakes[w.wake-1])
+		default:
+			w.fence++
+			if f := w.fences[w.fence-1]; !w.inside[f.thread] {
+				v.fenced(f)
+			}
+		}
 	}
-	for ; w.wake < len(w.wakes) && w.wakes[w.wake].step < step; w.wake++ {
-		v.woke(w.wakes[w.wake])
+}
+
+// follow notes where a call leads into the allocator or out of it.
+func (w *walker) follow(c *emu.CallEvent) {
+	t := c.Thread
+	switch {
+	case !c.Returned && (!w.inside[t] || c.Depth <= w.depth[t]):
+		w.inside[t], w.depth[t] = true, c.Depth
+	case c.Returned && c.Depth <= w.depth[t]:
+		w.inside[t] = false
 	}
 }

@@ -41,6 +41,7 @@ type Finding struct {
 	Schedule    []string          `json:"schedule,omitempty"`
 	Preemptions *int              `json:"preemptions,omitempty"`
 	Count       uint64            `json:"count,omitempty"` // schedules that fail in this way
+	Hole        bool              `json:"hole,omitempty"`  // a search had missed it, and the check after it has not
 	Trace       string            `json:"trace,omitempty"` // path of the trace file
 }
 

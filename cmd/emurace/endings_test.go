@@ -3,9 +3,14 @@ package main
 import (
 	"bytes"
 	"encoding/json"
+	"fmt"
 	"os"
 	"strings"
 	"testing"
+
+	"emurace/explore"
+	"emurace/replay"
+	"emurace/scenario"
 )
 
 // endsScenario: one thread ends the process and the other looks on, or what. declares.
@@ -243,6 +248,31 @@ thread("other", lambda t: t.call("getpid"))
 		code := doMain(t.Context(), append([]string{"emurace", "explore", "frees.star"}, strings.Fields(c.flags)...), &out, &errs)
 		if code != exitOK || strings.Contains(out.String(), "try --detect use-after-free") != c.hint {
 			t.Errorf("%s: exit code %d, %s%s", c.flags, code, &out, &errs)
+		}
+	}
+}
+
+// No search of any test has a hole.
+func init() {
+	explore.OnHole = func(f explore.Finding) { panic(fmt.Sprintf("a search has missed %v: %v", f.Outcome, f.Schedule)) }
+}
+
+// TestHoleText: a failure that the search had missed is told as one, and as a fault of
+// the search.
+func TestHoleText(t *testing.T) {
+	f := explore.Finding{Outcome: scenario.Outcome{Kind: scenario.Check, Thread: -1, Message: "lost"}, Preemptions: -1, Number: 6, Count: 1, Hole: true}
+	o := &outcome{
+		result: &explore.Result{Verdict: explore.Failing, Schedules: 6, Failing: 1, Findings: []explore.Finding{f}, SelfCheck: &explore.SelfCheck{Orders: 2, Drawn: 1}},
+		first:  &replay.Explanation{Outcome: f.Outcome, Message: "lost"}, findings: make([]replay.Finding, 1),
+	}
+	var text bytes.Buffer
+	o.printFailing(replay.NewPrinter(&text, false), "1 s")
+	for _, want := range []string{
+		"FAILING at schedule 6, 1 s: a check fails\n", "its proof has a hole. This one is of the 2 orders of the threads and 1 schedule drawn at any instruction",
+		"fault of emurace: please report it", "it said: lost",
+	} {
+		if !strings.Contains(text.String(), want) {
+			t.Errorf("no %q in\n%s", want, &text)
 		}
 	}
 }

@@ -90,7 +90,7 @@ func (o *outcome) explain(sys *emu.System, output string) error {
 		if f.Preemptions >= 0 {
 			found.Preemptions = &f.Preemptions
 		}
-		found.Count = f.Count
+		found.Count, found.Hole = f.Count, f.Hole
 		o.findings = append(o.findings, found)
 	}
 	if err := o.explainProblems(sys, s, output); err != nil {
@@ -212,6 +212,7 @@ type resultObject struct {
 	Runs                 []runObject     `json:"runs,omitempty"` // of a schedule in words
 	UnknownSyscalls      []string        `json:"unknown_syscalls,omitempty"`
 	Assumes              []string        `json:"assumes,omitempty"`           // of a clean result
+	SelfCheck            *checkObject    `json:"self_check,omitempty"`        // of a search that came to a proof
 	UndecidedBecause     []doubtObject   `json:"undecided_because,omitempty"` // beside the search's own limits
 	Endings              []endingObject  `json:"endings,omitempty"`           // that the scenario expects
 	Findings             []findingObject `json:"findings"`
@@ -237,6 +238,9 @@ func (o *outcome) object(c *cli.Context) resultObject {
 	}
 	if r.Verdict == explore.Clean {
 		r.Assumes = o.assumes()
+	}
+	if x := o.result.SelfCheck; x != nil {
+		r.SelfCheck = &checkObject{x.Orders, x.Drawn, x.Instructions}
 	}
 	if o.fixed() {
 		for i, st := range o.played.Stops {
@@ -342,6 +346,9 @@ func (o *outcome) printFailures(p *replay.Printer, seconds string) {
 	} else {
 		p.Printf("%s: %d of %d schedules, %s; the first, number %d: %s\n", p.Bad("FAILING"),
 			o.result.Failing, o.result.Schedules, seconds, f.Number, o.first.Headline())
+	}
+	if f.Hole {
+		o.printHole(p)
 	}
 	o.first.Tell(p)
 	p.Printf("%s  %s%s\n", p.Head("schedule"), o.first.Switching(), o.preemptionText(f.Preemptions))

@@ -141,7 +141,7 @@ func (o *outcome) findingObjects(names []string) []findingObject {
 		list = append(list, findingObject{Finding: f})
 	}
 	for i, p := range o.problems {
-		f := replay.Finding{Kind: p.Outcome.Kind, Switches: p.Schedule.Switches(), Schedule: p.Schedule.Texts(names), Count: p.Count}
+		f := replay.Finding{Kind: p.Outcome.Kind, Switches: p.Schedule.Switches(), Schedule: p.Schedule.Texts(names), Count: p.Count, Hole: p.Hole}
 		if p.Preemptions >= 0 {
 			f.Preemptions = &p.Preemptions
 		}
@@ -180,6 +180,9 @@ func (o *outcome) printProblems(p *replay.Printer) {
 			p.Printf("%s   %d more problems; --json lists them\n", p.Head("and"), len(o.problems)-most)
 			return
 		}
+		if x.Hole && i == 0 && len(o.result.Findings) == 0 {
+			o.printHole(p)
+		}
 		p.Printf("%s  %s, in %s\n", p.Head("problem"), p.Bad(x.head()), plural(x.Count, "schedule", "schedules"))
 		if x.report == nil {
 			continue
@@ -191,8 +194,15 @@ func (o *outcome) printProblems(p *replay.Printer) {
 			}
 			p.Printf("    %s %s in %s\n      %s\n", p.Name(a.Thread), what, a.Call, p.Faint(way(a.Backtrace)))
 		}
+		if x.Outcome.Kind == oracle.InvalidFree && x.report.Block == nil {
+			p.Printf("    no block is there\n")
+		}
 		if b := x.report.Block; b != nil {
-			p.Printf("    the block: %d bytes at %s\n", b.Size, b.Address)
+			where := ""
+			if x.Outcome.Kind == oracle.InvalidFree {
+				where = fmt.Sprintf(", %d bytes before that", b.Offset)
+			}
+			p.Printf("    the block: %d bytes at %s%s\n", b.Size, b.Address, where)
 			for _, c := range []struct {
 				verb string
 				call *oracle.Call

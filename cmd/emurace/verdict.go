@@ -49,6 +49,9 @@ func (o *outcome) printClean(p *replay.Printer, seconds string) {
 	list := o.assumes()
 	last := len(list) - 1
 	p.Printf("%s\n", p.Faint("This assumes: "+strings.Join(list[:last], "; ")+". It covers "+list[last]+"."))
+	if x := o.result.SelfCheck; x != nil {
+		p.Printf("%s\n", p.Faint("Tried beside it: "+tried(x)+"; none fails."))
+	}
 	if o.freed {
 		p.Printf("%s      blocks of memory are freed in the race, and a use of them need not fail: try --detect use-after-free\n", p.Head("hint"))
 	}
@@ -144,6 +147,25 @@ func doubtsText(list []explore.Doubt) string {
 		}
 	}
 	return strings.Join(parts, "; ")
+}
+
+// checkObject is what was run beside a search that came to a proof, in the result object.
+type checkObject struct {
+	Orders       int    `json:"orders"` // of the threads, one after the other
+	Drawn        int    `json:"drawn"`  // schedules at any instruction
+	Instructions uint64 `json:"instructions"`
+}
+
+// tried says what was run beside the search.
+func tried(x *explore.SelfCheck) string {
+	return fmt.Sprintf("%s of the threads and %s drawn at any instruction",
+		plural(uint64(x.Orders), "order", "orders"), plural(uint64(x.Drawn), "schedule", "schedules"))
+}
+
+// printHole says that a search was about to say that nothing fails.
+func (o *outcome) printHole(p *replay.Printer) {
+	p.Printf("note: the search had come to say that no schedule fails, so its proof has a hole. This one is of the %s that are run after it.\n"+
+		"      That is a fault of emurace: please report it, with the scenario\n", tried(o.result.SelfCheck))
 }
 
 // doubtObject is why a result is undecided, in the result object.

@@ -1,0 +1,81 @@
+package heap
+
+import (
+	"slices"
+
+	"emurace/emu"
+)
+
+// Code is the allocator's own code: where instructions may use memory that is in no
+// block, since they keep its books.
+type Code struct{ ranges []Range }
+
+// maxOwn bounds the code of an allocator whose functions are known by address only,
+// in bytes: more than any libc's has.
+const maxOwn = 64 << 10
+
+// Own finds the code of the process's allocator. It is all that was compiled
+// together with one of its functions, as the debug files tell: so the functions that
+// glibc calls when a thread ends, which nobody else can, are among it. Without debug
+// files it is what lies between the exported functions of others around them, for a
+// linker puts together what was compiled together.
+func Own(m *emu.Machine) Code {
+	m.System().LoadDebug()
+	var c Code
+	bare := map[*emu.Module][]uint64{} // functions without lines
+	for _, name := range functions {
+		if name == "reallocarray" {
+			continue // in glibc a file of its own, far away, which only calls realloc
+		}
+		addr, err := m.Lookup(name)
+		if err != nil {
+			continue // there is none of that name
+		}
+		mod, ok := m.Module(addr)
+		if !ok {
+			continue
+		}
+		unit := mod.Image.Unit(addr - mod.Base)
+		for _, r := range unit {
+			c.ranges = append(c.ranges, Range{mod.Base + r[0], mod.Base + r[1]})
+		}
+		if unit == nil {
+			bare[mod] = append(bare[mod], addr-mod.Base)
+		}
+	}
+	for mod, addrs := range bare {
+		lo, hi := between(mod, addrs)
+		if hi-lo <= maxOwn {
+			c.ranges = append(c.ranges, Range{mod.Base + lo, mod.Base + hi})
+			continue
+		}
+		for _, addr := range addrs {
+			if sym, off, ok := mod.Image.SymbolAt(addr); ok {
+				c.ranges = append(c.ranges, Range{mod.Base + addr - off, mod.Base + sym.Addr + max(sym.Size, 1)})
+			}
+		}
+	}
+	return c
+}
+
+// between is the range around some functions of a module up to the next exported
+// ones that are not among the allocator's.
+func between(mod *emu.Module, addrs []uint64) (lo, hi uint64) {
+	first, last := slices.Min(addrs), slices.Max(addrs)
+	lo, hi = 0, mod.Hi-mod.Base
+	for _, sym := range mod.Image.Symbols() {
+		switch {
+		case !sym.Dynamic || !sym.Function() || sym.Addr >= first && sym.Addr <= last:
+		case sym.Addr < first:
+			lo = max(lo, sym.Addr+sym.Size)
+		case !slices.Contains(addrs, sym.Addr):
+			hi = min(hi, sym.Addr)
+		}
+	}
+	return min(lo, first), hi
+}
+
+// Has tells whether the instruction at pc is the allocator's own.
+func (c Code) Has(pc uint64) bool {
+	return slices.ContainsFunc(c.ranges, func(r Range) bool { return r.Lo <= pc && pc < r.Hi })
+}
