@@ -1,8 +1,6 @@
 package emu
 
 import (
-	"errors"
-
 	"emurace/emu/internal/linux"
 	"emurace/emu/internal/shim"
 )
@@ -19,42 +17,40 @@ func (m *Machine) StartClocks() { m.eng.StartClocks() }
 // what the kernel has advanced it, and the constant at which it began.
 func (m *Machine) Clock(t int) (uint64, error) { return m.eng.Clock(t) }
 
-// readClock is the clock of who is being served by the kernel.
-func (m *Machine) readClock() uint64 {
-	m.eng.Uses(m.caller, shim.ClockObject, 0, false)
-	now, err := m.eng.Clock(m.caller)
+// readClock is the clock of a thread that the kernel serves. To look at it is to use
+// the clock.
+func (m *Machine) readClock(thread int) uint64 {
+	slot := slotOf(thread)
+	m.eng.Uses(slot, shim.ClockObject, 0, false)
+	now, err := m.eng.Clock(slot)
 	if err != nil {
 		m.clockErr = err
 	}
 	return now
 }
 
+func slotOf(thread int) int {
+	if thread == linux.ClockThread {
+		return shim.ClockThread
+	}
+	return thread
+}
+
 // serve has the kernel serve a system call, and notes what that means for the
 // threads' clocks.
 func (m *Machine) serve(c linux.Call) (linux.Result, error) {
 	blocked := m.blocked()
-	m.caller = c.Thread
 	r, err := m.kernel.Do(c)
 	if err == nil {
 		err = m.clockErr
 	}
-	if err != nil {
-		return r, err
+	if err == nil {
+		_, err = m.order(c.Thread, r.Objects, blocked)
 	}
 	if len(r.Objects) > 0 || r.Effect != linux.Returns {
 		m.effects++
 	}
-	for _, o := range r.Objects {
-		class := uint8(o.Class)
-		if o.Class == linux.ObjectClock {
-			class = shim.ClockObject
-		}
-		m.eng.Uses(c.Thread, class, o.ID, o.Write)
-		if err := m.eng.NoteObject(c.Thread, uint64(o.Class), o.ID, o.Write); err != nil {
-			return r, err
-		}
-	}
-	return r, m.wake(blocked)
+	return r, err
 }
 
 // blocked lists the threads that wait in the kernel.
@@ -66,31 +62,110 @@ func (m *Machine) blocked() []int {
 	return list
 }
 
-// wake notes which of the threads that were blocked go on, because of who is served.
-func (m *Machine) wake(blocked []int) error {
+// order notes which objects who was served has used, and which of the threads that were
+// blocked it lets go on.
+func (m *Machine) order(slot int, objects []Object, blocked []int) (woken []int, err error) {
+	for _, o := range objects {
+		class := uint8(o.Class)
+		if o.Class == linux.ObjectClock {
+			class = shim.ClockObject
+		}
+		m.eng.Uses(slot, class, o.ID, o.Write)
+		if err := m.eng.NoteObject(slot, uint64(o.Class), o.ID, o.Write); err != nil {
+			return nil, err
+		}
+	}
 	s := m.kernel.State()
 	for _, t := range blocked {
 		if s.Tasks[t].Status != linux.Runnable {
 			continue
 		}
-		m.eng.Wakes(m.caller, t)
-		if err := m.eng.NoteJoin(m.caller, t); err != nil {
-			return err
+		m.eng.Wakes(slot, t)
+		if err := m.eng.NoteJoin(slot, t); err != nil {
+			return nil, err
 		}
+		woken = append(woken, t)
 	}
-	m.eng.SetAdvanced(s.Sleep)
-	return nil
+	m.eng.SetAdvanced(s.Advanced)
+	return woken, nil
 }
 
-// Expire is for when every thread waits: the virtual clock moves on to the
-// earliest timeout. It returns false when there is none: a deadlock.
-func (m *Machine) Expire() (bool, error) {
+// Deadline tells when the wait of a thread ends by itself, in nanoseconds of a clock that
+// all threads' deadlines are of; false when it does not wait, or for ever.
+func (m *Machine) Deadline(t int) (ns uint64, ok bool) {
+	for _, w := range m.kernel.State().Waiters {
+		if w.Thread == t && w.Deadline != 0 {
+			return w.Deadline, true
+		}
+	}
+	return 0, false
+}
+
+// Timed tells whether any thread waits with a deadline, or sleeps.
+func (m *Machine) Timed() bool {
+	_, ok := m.kernel.State().Earliest()
+	return ok
+}
+
+// Due tells whether the earliest deadline has come for the thread whose clock is
+// furthest.
+func (m *Machine) Due() (bool, error) {
+	latest := uint64(0)
+	for t := range m.st.threads {
+		now, err := m.eng.Clock(t)
+		if err != nil {
+			return false, err
+		}
+		latest = max(latest, now)
+	}
+	return m.kernel.Due(latest), nil
+}
+
+// Advanced is what came of moving the clock on.
+type Advanced struct {
+	Objects []Object // that were used
+	Woke    []int    // threads whose wait it has ended
+}
+
+// Advance moves the clock on until the earliest deadline has come, and lets go on who
+// waits with one that has. Who moves it has a clock of its own, which follows from those
+// who have looked at the clock, or waited with a deadline, so far; with last, from all
+// that has happened. There is nothing to do, and nobody is woken, when nobody waits with
+// a deadline.
+func (m *Machine) Advance(last bool) (Advanced, error) {
+	if !m.Timed() || m.st.end != nil {
+		return Advanced{}, nil
+	}
+	if last {
+		m.eng.WaitsForAll(shim.ClockThread)
+	}
+	// It comes behind whoever has looked at the clock.
+	m.eng.Uses(shim.ClockThread, shim.ClockObject, 0, true)
 	blocked := m.blocked()
-	m.caller = shim.ClockThread
-	m.eng.WaitsForAll(m.caller)
-	t, err := m.kernel.Expire()
+	r, _, err := m.kernel.Advance()
 	if err == nil {
 		err = m.clockErr
 	}
-	return t >= 0, errors.Join(err, m.wake(blocked))
+	if err != nil {
+		return Advanced{}, err
+	}
+	woken, err := m.order(shim.ClockThread, r.Objects, blocked)
+	return Advanced{Objects: r.Objects, Woke: woken}, err
+}
+
+// runAlone runs a thread, and no other, to the end of its call or up to a trap. Time
+// passes while it waits.
+func (m *Machine) runAlone(t int) (Stop, error) {
+	for left := uint64(bootBudget); ; {
+		s, err := m.Run(t, left)
+		if left -= s.Ran; err != nil || s.Kind != Waits || left == 0 {
+			return s, err
+		}
+		for !m.Runnable(t) {
+			a, err := m.Advance(true)
+			if err != nil || len(a.Woke) == 0 {
+				return s, err
+			}
+		}
+	}
 }

@@ -44,7 +44,7 @@ func (m *Machine) Digest(from int) (string, error) {
 		h.Write(b) // a hash never fails to write
 	}
 	s := m.kernel.State()
-	word(m.Steps(), s.Brk, s.Sleep, s.Random, uint64(s.NextTID), uint64(len(m.st.threads)))
+	word(m.Steps(), s.Brk, s.Advanced, s.Random, uint64(s.NextTID), uint64(len(m.st.threads)))
 	for t := range m.st.threads {
 		task := s.Tasks[t]
 		word(uint64(task.TID), uint64(task.Status), task.ClearTID, task.SigMask)

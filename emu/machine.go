@@ -61,8 +61,7 @@ type Machine struct {
 	countErr error
 	remapped []shim.Bytes // by the last system call
 	mapped   []uint64     // where it has mapped something
-	caller   int          // who makes the present one, or shim.ClockThread
-	clockErr error        // of reading the clock in it
+	clockErr error        // of reading a clock in the present one
 	effects  uint64       // see Effects
 
 	program  *loader.Image // see Program
@@ -148,7 +147,7 @@ func (m *Machine) boot(o Options) error {
 	if err := m.load(o); err != nil {
 		return err
 	}
-	s, err := m.Run(0, bootBudget)
+	s, err := m.runAlone(0)
 	if err != nil {
 		return err
 	}
@@ -184,7 +183,7 @@ func (m *Machine) runInit() error {
 	if err := m.Begin(0, start, function, m.main, 1, argc+8, 0, 0, 0); err != nil {
 		return err
 	}
-	s, err := m.Run(0, bootBudget)
+	s, err := m.runAlone(0)
 	if err != nil {
 		return err
 	}

@@ -41,9 +41,8 @@ type memory struct {
 	remapped *[]shim.Bytes
 }
 
-// Steps is the clock of the thread whose system call is being served, in
-// instructions. To look at it is to use the clock.
-func (m memory) Steps() uint64 { return m.m.readClock() }
+// Clock is the clock of who is served by the kernel.
+func (m memory) Clock(thread int) uint64 { return m.m.readClock(thread) }
 
 func (m memory) Allows(addr, size uint64, p loader.Prot) bool {
 	return m.Engine.Allows(addr, size, shim.Prot(p))

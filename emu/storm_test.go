@@ -54,8 +54,8 @@ func TestTimedWaits(t *testing.T) {
 			}
 			until := p.deadline(3)
 			p.waits(w, c.fn, append(slices.Clone(c.args), until)...)
-			if woken, err := p.Expire(); !woken || err != nil {
-				t.Fatalf("%s: expire: %v, %v", c.fn, woken, err)
+			if a, err := p.Advance(true); len(a.Woke) != 1 || err != nil {
+				t.Fatalf("%s: expire: %v, %v", c.fn, a, err)
 			}
 			rc := p.finish(w)
 			if c.fn == "sem_timedwait" && int32(rc) == -1 {

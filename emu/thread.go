@@ -190,7 +190,7 @@ func (m *Machine) CallWith(t int, fn uint64, text string, args []Arg) error {
 	// race.
 	defer m.WantEvents(m.events)
 	m.WantEvents(false)
-	s, err := m.Run(t, bootBudget)
+	s, err := m.runAlone(t)
 	if err != nil {
 		return err
 	}
@@ -221,7 +221,7 @@ func (m *Machine) Spawn(name string) (int, error) {
 	}
 	t := before
 	m.st.threads[t].Name = name
-	s, err := m.Run(t, bootBudget)
+	s, err := m.runAlone(t)
 	if err != nil {
 		return 0, err
 	}

@@ -1,6 +1,7 @@
 package emu
 
 import (
+	"slices"
 	"testing"
 
 	"emurace/emu/internal/linux"
@@ -83,8 +84,8 @@ func TestMutex(t *testing.T) {
 			if again := p.run(worker, 100); again.Kind != Unready || again.Ran != 0 {
 				t.Errorf("running it all the same: %v", again)
 			}
-			if woken, err := p.Expire(); woken || err != nil {
-				t.Errorf("there is no timeout to expire: %v, %v", woken, err)
+			if a, err := p.Advance(true); len(a.Woke) > 0 || err != nil {
+				t.Errorf("there is no timeout to expire: %v, %v", a, err)
 			}
 			if rc := p.call(0, "pthread_mutex_unlock", mutex); rc != 0 {
 				t.Fatalf("unlock: %d", rc)
@@ -122,8 +123,8 @@ func TestTimeouts(t *testing.T) {
 		if s := p.run(worker, 1<<20); s.Kind != Waits {
 			t.Fatalf("timedlock: %v", s)
 		}
-		if woken, err := p.Expire(); !woken || err != nil || !p.Runnable(worker) {
-			t.Fatalf("expire: %v, %v", woken, err)
+		if a, err := p.Advance(true); !slices.Equal(a.Woke, []int{worker}) || err != nil || !p.Runnable(worker) {
+			t.Fatalf("expire: %v, %v", a, err)
 		}
 		if rc := p.finish(worker); rc != uint64(linux.ETIMEDOUT) {
 			t.Errorf("timedlock: %d", rc)

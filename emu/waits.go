@@ -10,7 +10,7 @@ import (
 // kernel.
 func (m *Machine) WaitsFor(t int) (addr uint64, ok bool) {
 	list := m.kernel.State().Waiters
-	i := slices.IndexFunc(list, func(w linux.Waiter) bool { return w.Thread == t })
+	i := slices.IndexFunc(list, func(w linux.Waiter) bool { return w.Thread == t && !w.Sleeps })
 	if i < 0 {
 		return 0, false
 	}

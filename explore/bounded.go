@@ -208,7 +208,7 @@ func (b *bounded) levelZero() ([]uint64, error) {
 			return nil, found // it could not be judged
 		}
 	}
-	for i := range s.Plan.Threads {
+	for i := range s.Schedulable() {
 		if err := s.Restart(); err != nil {
 			return nil, err
 		}

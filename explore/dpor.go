@@ -62,7 +62,7 @@ type subtree struct {
 // search runs one schedule of each class below the part.
 func (d *subtree) search(p *part) error {
 	defer d.unwind(0)
-	d.order = newOrder(len(d.s.Plan.Threads))
+	d.order = newOrder(d.s.Schedulable())
 	d.prefix = len(p.Threads)
 	sleep, err := d.enter(p)
 	if err != nil {
@@ -107,6 +107,9 @@ func (d *subtree) enter(p *part) (sleep map[int]*event, err error) {
 		return nil, err
 	}
 	for _, t := range p.Threads {
+		if !d.s.Runnable(t) {
+			return nil, damaged("a part begins with thread %d, which cannot run", t)
+		}
 		ev, err := d.s.RunEvent(t)
 		if err != nil {
 			return nil, err
@@ -114,9 +117,12 @@ func (d *subtree) enter(p *part) (sleep map[int]*event, err error) {
 		d.total.Instructions += ev.Ran
 		d.order.add(newEvent(ev))
 	}
-	for t := range d.s.Plan.Threads {
+	for t := range d.s.Schedulable() {
 		if !p.Asleep.has(t) {
 			continue
+		}
+		if d.s.IsClock(t) && !d.s.Runnable(t) {
+			return nil, damaged("nobody waits with a deadline where the clock sleeps")
 		}
 		e, err := d.peek(t)
 		if err != nil {
@@ -147,6 +153,9 @@ func (d *subtree) peek(t int) (*event, error) {
 // push makes the present moment the top of the stack.
 func (d *subtree) push(sleep map[int]*event) error {
 	f := &frame{sleep: sleep, enabled: enabled(d.s)}
+	if d.s.Timeouts() == scenario.WhenDue && d.s.M.Timed() {
+		d.total.Due = true
+	}
 	if n := len(d.stack); n < markedDepth || n%markedEvery == 0 {
 		var err error
 		if f.mark, err = d.s.Mark(); err != nil {
@@ -169,7 +178,7 @@ func (d *subtree) push(sleep map[int]*event) error {
 
 func enabled(s *scenario.Session) set {
 	var e set
-	for i := range s.Plan.Threads {
+	for i := range s.Schedulable() {
 		if s.Runnable(i) {
 			e = e.with(i)
 		}
@@ -262,6 +271,7 @@ func (d *subtree) run(f *frame, thread int) (over bool, err error) {
 		// What the others would have done next must be tried before it.
 		f.backtrack = f.backtrack.or(f.enabled)
 	}
+	d.reverseWaked(f, thread)
 	if over {
 		return true, d.over(o)
 	}
@@ -309,6 +319,16 @@ func (d *subtree) reverse(j int) {
 		last = initials.first()
 	}
 	f.backtrack = f.backtrack.with(last)
+}
+
+// reverseWaked makes sure that the clock is also moved on before the newest event, where
+// that has ended the last wait with a deadline: nothing is left then that could be
+// seen to be in a race with it.
+func (d *subtree) reverseWaked(f *frame, thread int) {
+	clock := len(d.s.Plan.Threads)
+	if clock != thread && f.enabled.has(clock) && !d.s.Runnable(clock) {
+		f.backtrack = f.backtrack.with(clock)
+	}
 }
 
 // reverseLockedOut makes sure that threads which wait for an abstract lock at

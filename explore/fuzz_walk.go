@@ -39,7 +39,7 @@ type steering struct {
 // Concurrency Testing, ASPLOS 2024 (RFF). There the program is instrumented to
 // tell what a thread is about to do; here that is found out as in pos.
 func steer(r *run, goals []goal) error {
-	n := len(r.s.Plan.Threads)
+	n := r.s.Schedulable()
 	w := &steering{run: r, goals: goals, priorities: newPriorities(r), pending: make([]*event, n)}
 	for !r.over() {
 		can := r.enabled()

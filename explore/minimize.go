@@ -12,6 +12,10 @@ import (
 // ErrLivelock is the error of a schedule that cannot be cut down.
 var ErrLivelock = errors.New("minimize: a livelock is not cut down")
 
+// ErrDue is that of one in which the clock was moved on when that was due: when it is
+// depends on instructions that are part of no event.
+var ErrDue = errors.New("minimize: a schedule in which timeouts are due is not cut down")
+
 // Minimal is a failing schedule cut to what it needs.
 type Minimal struct {
 	Schedule scenario.Schedule
@@ -31,7 +35,7 @@ type Minimal struct {
 type Edge struct{ First, Second Place }
 
 // Place is an event of a run by the number of its last instruction since the
-// race began.
+// race began; when the clock is moved on, of the one before that.
 type Place struct {
 	Thread int
 	Step   uint64
@@ -55,6 +59,9 @@ func Minimize(ctx context.Context, start func() (*scenario.Session, error), f Fi
 		return nil, err
 	}
 	defer s.Close()
+	if s.Timeouts() == scenario.WhenDue && slices.ContainsFunc(f.Schedule, func(sl scenario.Slice) bool { return s.IsClock(sl.Thread) }) {
+		return nil, ErrDue
+	}
 	m := &minimizer{ctx: ctx, s: s, want: f.Outcome}
 	s.M.WantEvents(true)
 	min, err := m.minimize(f.Schedule)
@@ -174,7 +181,7 @@ func (m *minimizer) learn(schedule scenario.Schedule) ([]int, error) {
 // fail, and tells whether the run ends in the same way. The events are in
 // m.order afterwards.
 func (m *minimizer) fails(threads []int) (bool, error) {
-	m.order = newOrder(len(m.s.Plan.Threads))
+	m.order = newOrder(m.s.Schedulable())
 	m.ran = nil
 	if err := m.ctx.Err(); err != nil {
 		return false, err
@@ -231,7 +238,7 @@ func (m *minimizer) causal() []int {
 		needed[i] = m.want.Thread < 0 || m.order.before(i, n-1)
 	}
 	var best []int
-	for first := range m.s.Plan.Threads {
+	for first := range m.s.Schedulable() {
 		if t := m.linear(needed, first); best == nil || switches(t) < switches(best) {
 			best = t
 		}
@@ -360,7 +367,9 @@ func (m *minimizer) flip(min *Minimal) error {
 	steps := make([]uint64, len(ran))
 	at := uint64(0)
 	for i, n := range ran {
-		at += n
+		if !m.s.IsClock(whole.events[i].Thread) {
+			at += n
+		}
 		steps[i] = at
 	}
 	part := newOrder(whole.threads)
@@ -412,7 +421,7 @@ func (m *minimizer) passes(events []*event, j int, v []int) (bool, error) {
 		if o, over := m.s.Outcome(); over {
 			return !o.Failed(), nil
 		}
-		for t := range m.s.Plan.Threads {
+		for t := range m.s.Schedulable() {
 			if m.s.Runnable(t) {
 				if _, err := m.s.Run(t, 0); err != nil {
 					return false, err

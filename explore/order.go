@@ -109,6 +109,8 @@ type order struct {
 	byPlace map[place]*touchers
 	own     [][]int // numbers of each thread's events
 	wakers  []int   // numbers of the events that woke a thread
+	// expiries are the numbers of the events behind which the clock moved by itself.
+	expiries []int
 }
 
 // touchers are who touched a place, in the order of the run: those that wrote and
@@ -182,6 +184,9 @@ func (r *order) cut(n int) {
 		if len(e.Woke) > 0 {
 			r.wakers = r.wakers[:len(r.wakers)-1]
 		}
+		if e.Expired {
+			r.expiries = r.expiries[:len(r.expiries)-1]
+		}
 	}
 }
 
@@ -199,7 +204,7 @@ func (r *order) add(e *event) (races []int) {
 		if e.clock[o.Thread] >= j {
 			continue
 		}
-		if o.Thread != e.Thread && !slices.Contains(o.Woke, e.Thread) {
+		if o.Thread != e.Thread && !slices.Contains(o.Woke, e.Thread) && !r.needed(j, e) && j > r.expired() {
 			if k := r.raceOf(j, e); k >= 0 {
 				races = append(races, k)
 			}
@@ -223,7 +228,26 @@ func (r *order) add(e *event) (races []int) {
 	if len(e.Woke) > 0 {
 		r.wakers = append(r.wakers, n)
 	}
+	if e.Expired {
+		r.expiries = append(r.expiries, n)
+	}
 	return races
+}
+
+// needed tells whether a new event cannot be without event j.
+func (r *order) needed(j int, e *event) bool {
+	o := r.events[j]
+	own := r.own[o.Thread]
+	return own[len(own)-1] == j && slices.Contains(e.Needs, o.Thread)
+}
+
+// expired is the number of the latest event behind which nobody could run before the
+// clock moved, -1 for none: nothing can come before what is in front of that.
+func (r *order) expired() int {
+	if n := len(r.expiries); n > 0 {
+		return r.expiries[n-1]
+	}
+	return -1
 }
 
 // candidates are the numbers of the events that a new one directly depends on,
@@ -255,6 +279,9 @@ func (r *order) candidates(e *event) []int {
 				}
 			})
 		}
+	}
+	for i := r.expired(); i > before; i-- {
+		list = append(list, i)
 	}
 	slices.SortFunc(list, func(a, b int) int { return b - a })
 	return slices.Compact(list)

@@ -41,7 +41,7 @@ func DPOR(ctx context.Context, start func() (*scenario.Session, error), o Option
 	}
 	err := w.searchAll()
 	total := w.merge()
-	total.Unbounded = err == nil && !total.Endless
+	total.Unbounded = err == nil && !total.Endless && !total.Due
 	total.conclude(o)
 	if err == nil {
 		err = total.tryProof(ctx, w.session, w.release, o)
@@ -360,7 +360,7 @@ func (w *partition) session() (*scenario.Session, error) {
 		if s, err = w.start(); err != nil {
 			return nil, err
 		}
-		if n := len(s.Plan.Threads); n > maxThreads {
+		if n := s.Schedulable(); n > maxThreads {
 			s.Close()
 			return nil, fmt.Errorf("%d racing threads, at most %d", n, maxThreads)
 		}
@@ -406,7 +406,7 @@ func (w *partition) split(s *scenario.Session, p *part, known uint64) ([]*part, 
 // children are the parts one event further, nil when the part is one run or
 // none.
 func (w *partition) children(s *scenario.Session, p *part, known uint64) ([]*part, error) {
-	d := &subtree{s: s, known: known, order: newOrder(len(s.Plan.Threads)), prefix: len(p.Threads)}
+	d := &subtree{s: s, known: known, order: newOrder(s.Schedulable()), prefix: len(p.Threads)}
 	sleep, err := d.enter(p)
 	if err != nil {
 		return nil, err

@@ -26,6 +26,9 @@ func pct(r *run, depth int) error {
 		at := r.rand.Uint64N(max(r.profile.longest, 1))
 		changes[at] = append(changes[at], i)
 	}
+	if r.s.Schedulable() > n {
+		priority = insert(priority, r.rand.IntN(n+1)+depth)
+	}
 	for !r.over() {
 		for _, fall := range changes[r.events] {
 			priority[highest(priority, r.enabled())] = fall
@@ -36,6 +39,18 @@ func pct(r *run, depth int) error {
 		}
 	}
 	return nil
+}
+
+// insert gives one more thread, which is the clock, a priority: from there on the others
+// move up. It comes last, so that what is drawn for the threads does not depend on there
+// being a clock.
+func insert(priority []int, at int) []int {
+	for i := range priority {
+		if priority[i] >= at {
+			priority[i]++
+		}
+	}
+	return append(priority, at)
 }
 
 // highest is the thread of a set with the highest priority.

@@ -12,24 +12,33 @@ import "math/rand/v2"
 // without.
 type priorities struct {
 	of      []uint64
+	drawn   []bool   // has one
 	passed  []uint64 // events that others ran since a thread drew
 	patient uint64   // how many of them before it draws anew
 	rand    *rand.Rand
 }
 
 func newPriorities(r *run) *priorities {
-	n := len(r.s.Plan.Threads)
-	p := &priorities{of: make([]uint64, n), passed: make([]uint64, n), rand: r.rand, patient: r.profile.shortest}
-	for t := range n {
+	n := r.s.Schedulable()
+	p := &priorities{of: make([]uint64, n), passed: make([]uint64, n), drawn: make([]bool, n), rand: r.rand, patient: r.profile.shortest}
+	for t := range r.s.Plan.Threads {
 		p.draw(t)
 	}
 	return p
 }
 
-func (p *priorities) draw(t int) { p.of[t], p.passed[t] = p.rand.Uint64(), 0 }
+func (p *priorities) draw(t int) { p.of[t], p.passed[t], p.drawn[t] = p.rand.Uint64(), 0, true }
 
-// highest is the thread of a set with the highest priority.
-func (p *priorities) highest(threads set) int { return highest(p.of, threads) }
+// highest is the thread of a set with the highest priority. The clock, which most races
+// have no use for, draws its first one when it can run.
+func (p *priorities) highest(threads set) int {
+	for t, drawn := range p.drawn {
+		if !drawn && threads.has(t) {
+			p.draw(t)
+		}
+	}
+	return highest(p.of, threads)
+}
 
 // pass counts an event that ran while others could have.
 func (p *priorities) pass(others set) {

@@ -124,6 +124,8 @@ func callRows() []callRow {
 	row("clock_getres", "", "clock", "buffer")
 	row("clock_gettime", "time", "clock", "buffer")
 	row("clock_nanosleep", "time", "clock", "bit", "time", "0")
+	row("clock_settime", "", "clock", "time")
+	row("settimeofday", "", "time", "0")
 	row("nanosleep", "time", "time", "0")
 	row("gettimeofday", "time", "buffer", "0")
 	row("time", "time", "buffer")

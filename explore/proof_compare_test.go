@@ -117,7 +117,7 @@ func boundedIn(t *testing.T, g *guest, known map[string]bool, most uint64) (ran 
 			w := &walker{ctx: t.Context(), s: g.s, keepGoing: true, level: level, count: &count, limit: most}
 			w.inspect = func(s scenario.Schedule) ([]Problem, error) {
 				if end := g.told(); !known[end] && end != string(scenario.Livelock) {
-					return nil, &unproved{end, fmt.Sprint(s.Texts(g.s.Names()))}
+					return nil, &unproved{end, fmt.Sprint(s.Texts(g.s.ScheduleNames()))}
 				}
 				return nil, nil
 			}
@@ -138,11 +138,14 @@ func drawnIn(t *testing.T, g *guest, known map[string]bool, r *rand.Rand, count 
 	t.Helper()
 	const fair = 400 // instructions
 	g.s.M.WantEvents(false)
-	n := len(g.s.Plan.Threads)
+	n := g.s.Schedulable()
 	for range count {
 		must(t, g.s.Restart())
 		var s scenario.Schedule
 		turn := func(thread int, n uint64) bool {
+			if g.s.IsClock(thread) {
+				n = 1
+			}
 			ran, err := g.s.Run(thread, n)
 			must(t, err)
 			s = s.Add(thread, ran)
@@ -157,7 +160,7 @@ func drawnIn(t *testing.T, g *guest, known map[string]bool, r *rand.Rand, count 
 			over = turn(i%n, fair)
 		}
 		if end := g.told(); !known[end] && !(end == string(scenario.Livelock) && endless(known)) {
-			return &unproved{end, fmt.Sprint(s.Texts(g.s.Names()))}
+			return &unproved{end, fmt.Sprint(s.Texts(g.s.ScheduleNames()))}
 		}
 	}
 	return nil

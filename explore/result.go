@@ -26,7 +26,11 @@ type Result struct {
 	Blocked     uint64 // runs given up because what follows was covered already
 	// Endless tells that a run was cut off at the instruction limit. What would come
 	// after that was not covered, so that the search is not complete.
-	Endless  bool `json:",omitempty"`
+	Endless bool `json:",omitempty"`
+	// Due tells of DPOR that threads waited with deadlines where these pass when they are
+	// due, see scenario.WhenDue. When that is depends on the order of all instructions,
+	// and not of dependent ones alone, so that the search is not complete.
+	Due      bool `json:",omitempty"`
 	Restarts int  // searches begun anew because more bytes were shared than known
 	// RawLocks is how many words look like locks but were left raw with abstract
 	// locks, because something is done with them that is not done with locks.
@@ -114,4 +118,5 @@ func (r *Result) merge(next *Result) {
 	r.Schedules += next.Schedules
 	r.Instructions += next.Instructions
 	r.Endless = r.Endless || next.Endless
+	r.Due = r.Due || next.Due
 }

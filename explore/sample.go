@@ -206,7 +206,7 @@ func (p *sampler) learn(seen func(*run) error) error {
 	s.M.ForgetShared()
 	for {
 		known := s.Grown()
-		p.profile = newProfile(len(s.Plan.Threads))
+		p.profile = newProfile(s.Schedulable())
 		for _, reverse := range []bool{false, true} {
 			r := &run{ctx: p.ctx, s: s}
 			p.watch(r)
@@ -240,7 +240,7 @@ func (p *sampler) session(job int) (*scenario.Session, error) {
 		if s, err = p.start(); err != nil {
 			return nil, err
 		}
-		if n := len(s.Plan.Threads); n > maxThreads {
+		if n := s.Schedulable(); n > maxThreads {
 			s.Close()
 			return nil, fmt.Errorf("%d racing threads, at most %d", n, maxThreads)
 		}

@@ -81,7 +81,7 @@ func (s *State) accept(start func() (*scenario.Session, error), want Strategy, s
 		return err
 	}
 	defer session.Close()
-	if err := s.check(want, len(session.Plan.Threads)); err != nil {
+	if err := s.check(want, session.Schedulable()); err != nil {
 		return err
 	}
 	for i := range so.Findings {
@@ -121,6 +121,7 @@ type tally struct {
 	Failing      uint64    `json:"failing"`
 	Blocked      uint64    `json:"blocked,omitempty"`
 	Endless      bool      `json:"endless,omitempty"`
+	Due          bool      `json:"due,omitempty"`
 	Instructions uint64    `json:"instructions"`
 	Findings     []Finding `json:"findings,omitempty"`
 	Ended        []Ended   `json:"ended,omitempty"`
@@ -129,7 +130,7 @@ type tally struct {
 
 func tallyOf(r *Result) *tally {
 	return &tally{
-		Schedules: r.Schedules, Failing: r.Failing, Blocked: r.Blocked, Endless: r.Endless,
+		Schedules: r.Schedules, Failing: r.Failing, Blocked: r.Blocked, Endless: r.Endless, Due: r.Due,
 		Instructions: r.Instructions, Findings: slices.Clone(r.Findings),
 		Ended: slices.Clone(r.Ended), Doubts: slices.Clone(r.Doubts),
 	}
@@ -137,7 +138,7 @@ func tallyOf(r *Result) *tally {
 
 func (t *tally) result() *Result {
 	return &Result{
-		Schedules: t.Schedules, Failing: t.Failing, Blocked: t.Blocked, Endless: t.Endless,
+		Schedules: t.Schedules, Failing: t.Failing, Blocked: t.Blocked, Endless: t.Endless, Due: t.Due,
 		Instructions: t.Instructions, Findings: slices.Clone(t.Findings),
 		Ended: slices.Clone(t.Ended), Doubts: slices.Clone(t.Doubts),
 	}

@@ -175,7 +175,7 @@ func (w *walker) finish(thread int) error {
 // finishWhole is finish, of which nothing counts when it is broken off: a walk is gone
 // on with from where its preemptions were, and then runs all of it.
 func (w *walker) finishWhole(thread int) error {
-	if len(w.s.Plan.Threads) <= 2 {
+	if w.s.Schedulable() <= 2 {
 		return w.finish(thread) // one schedule
 	}
 	before := tallyOf(&w.result)
@@ -237,7 +237,7 @@ func (w *walker) preempt(thread, left int) error {
 // runnable is the threads that can run, except one.
 func (w *walker) runnable(except int) []int {
 	var can []int
-	for i := range w.s.Plan.Threads {
+	for i := range w.s.Schedulable() {
 		if i != except && w.s.Runnable(i) {
 			can = append(can, i)
 		}

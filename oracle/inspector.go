@@ -128,13 +128,19 @@ func (p *Inspector) run(schedule scenario.Schedule) (*run, error) {
 	p.calls, p.fences = nil, nil
 	r := &run{arch: s.M.Arch(), threads: len(s.M.Threads()), numbers: p.numbers, order: p.order, text: p.readsStrings, libc: p.inLibc, own: p.own.Has, early: p.isEarly}
 	for i, sl := range schedule {
-		if sl.Thread < 0 || sl.Thread >= len(s.Plan.Threads) {
+		if sl.Thread < 0 || sl.Thread >= s.Schedulable() {
 			return nil, fmt.Errorf("inspect: slice %d: no thread %d", i+1, sl.Thread)
 		}
 		step := s.M.Steps()
 		events, err := s.RunEvents(sl.Thread, sl.N)
 		if err != nil {
 			return nil, fmt.Errorf("inspect: %w", err)
+		}
+		if s.IsClock(sl.Thread) {
+			if n := uint64(len(events)); sl.N != 0 && n != sl.N {
+				return nil, fmt.Errorf("inspect: slice %d: the clock is moved on %d times, not %d", i+1, n, sl.N)
+			}
+			continue // it wakes, but nothing that it has seen is handed on
 		}
 		for _, e := range events {
 			step += e.Ran

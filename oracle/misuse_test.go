@@ -295,7 +295,7 @@ func TestParseKind(t *testing.T) {
 func TestInspectForeign(t *testing.T) {
 	start := starter(system(t, "bookworm", loader.ARM64), environ(t))
 	p := begin(t, start)
-	for _, thread := range []int{-1, 2} {
+	for _, thread := range []int{-1, 2, 3} {
 		if problems, err := p.Inspect(scenario.Schedule{{Thread: thread, N: 1}}); err == nil {
 			t.Errorf("thread %d: %v", thread, problems)
 		}

@@ -24,7 +24,8 @@ type Act struct {
 // Explanation is why a run failed, as far as the run itself tells.
 type Explanation struct {
 	Outcome scenario.Outcome
-	Names   []string // of the racing threads
+	Names   []string // of the racing threads, and of the clock where schedules name it
+	Ticks   []Tick   // where the clock was moved on
 	At      *Act     // the failing instruction; nil for deadlock and livelock
 	Message string   // what the process printed last, for an abort; what a check said
 
@@ -86,7 +87,7 @@ func Explain(h *History) (*Explanation, error) {
 	if !over {
 		return nil, fmt.Errorf("explain: the run is not over")
 	}
-	x := &Explanation{Outcome: o, Names: s.Names(), Schedule: h.schedule, Steps: s.Steps()}
+	x := &Explanation{Outcome: o, Names: s.ScheduleNames(), Schedule: h.schedule, Steps: s.Steps(), Ticks: h.ticks}
 	x.Threads = threadStates(s)
 	if o.Kind == scenario.Check {
 		x.Message = o.Message

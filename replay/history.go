@@ -36,6 +36,7 @@ type History struct {
 	end      uint64              // race steps at the end
 	results  [][]uint64          // of each thread's calls, at the end
 	calls    []int               // how many there are
+	ticks    []Tick
 }
 
 // NewHistory plays a schedule from the start of the race, noting every
@@ -100,6 +101,13 @@ func (h *History) step(skip uint64) error {
 		return err
 	}
 	for _, sl := range h.counted[first:] {
+		if h.s.IsClock(sl.Thread) {
+			if err := h.tick(sl, done); err != nil {
+				return err
+			}
+			done = 0
+			continue
+		}
 		m := h.s.MachineThread(sl.Thread)
 		for (sl.N == 0 || done < sl.N) && h.s.Runnable(sl.Thread) {
 			if _, over := h.s.Outcome(); over {
@@ -147,6 +155,9 @@ func (h *History) seek(n uint64) (slice int, done uint64, err error) {
 		}
 		if sl.N != 0 {
 			left = min(left, sl.N)
+		}
+		if h.s.IsClock(sl.Thread) {
+			left = sl.N // no instruction
 		}
 		slice = i
 		if done, err = h.s.Run(sl.Thread, left); err != nil {

@@ -4,6 +4,7 @@ import (
 	"fmt"
 
 	"emurace/emu"
+	"emurace/scenario"
 )
 
 // Touch is an instruction and what it did to memory.
@@ -17,7 +18,8 @@ type Touch struct {
 type Race struct{ First, Second Touch }
 
 // Point names an instruction of a run: the number Step, counted from the race's
-// start from 1, run by a racing thread.
+// start from 1, run by a racing thread. Of the clock, Step is how many had run when it was
+// moved on.
 type Point struct {
 	Thread int
 	Step   uint64
@@ -30,6 +32,13 @@ func (h *History) Races(pairs [][2]Point) ([]Race, error) {
 	for _, p := range pairs {
 		var r Race
 		for i, to := range []*Touch{&r.First, &r.Second} {
+			if h.s.IsClock(p[i].Thread) {
+				if err := h.SeekTo(p[i].Step); err != nil {
+					return nil, err
+				}
+				*to = h.touchOfClock()
+				continue
+			}
 			if err := h.SeekTo(p[i].Step - 1); err != nil {
 				return nil, err
 			}
@@ -58,7 +67,7 @@ func (x *Explanation) tellRaces(p *Printer) {
 			break
 		}
 		first, second := r.First.tell(p), r.Second.tell(p)
-		if r.Second.Step > x.Steps {
+		if r.Second.Step > x.Steps && r.Second.Thread != scenario.ClockName {
 			second = fmt.Sprintf("the failure of %s", p.Name(r.Second.Thread))
 		}
 		p.Printf("    %s\n      before %s\n", first, second)
@@ -66,6 +75,9 @@ func (x *Explanation) tellRaces(p *Printer) {
 }
 
 func (t *Touch) tell(p *Printer) string {
+	if t.Thread == scenario.ClockName {
+		return fmt.Sprintf("%s: %s", p.Name(t.Thread), t.Instruction)
+	}
 	return fmt.Sprintf("%s at %s (%s)%s", p.Name(t.Thread), p.Name(t.Location.String()), t.Instruction, p.Faint(accesses(t.Accesses)))
 }
 

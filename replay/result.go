@@ -33,6 +33,8 @@ type Finding struct {
 	Cycle   []WaitReport   `json:"cycle,omitempty"`
 	Waits   []WaitReport   `json:"waits,omitempty"`
 	Threads []ThreadReport `json:"threads,omitempty"`
+	// Ticks are where the schedule moved the clock on.
+	Ticks []Tick `json:"ticks,omitempty"`
 	// Races are pairs of accesses, the first one first; with the second one
 	// first the run passes.
 	Races       [][2]AccessReport `json:"races,omitempty"`
@@ -112,6 +114,7 @@ func (x *Explanation) Finding() Finding {
 	for _, t := range x.Threads {
 		f.Threads = append(f.Threads, ThreadReport{Name: t.Name, Status: t.Status, Call: t.Call, Backtrace: frames(t.Backtrace)})
 	}
+	f.Ticks = x.Ticks
 	for _, r := range x.Races {
 		f.Races = append(f.Races, [2]AccessReport{r.First.report(), r.Second.report()})
 	}

@@ -66,7 +66,24 @@ func (x *Explanation) Tell(p *Printer) {
 			p.Printf("    %s\n", l)
 		}
 	}
+	x.tellTicks(p)
 	x.tellRaces(p)
+}
+
+// tellTicks says when time passed.
+func (x *Explanation) tellTicks(p *Printer) {
+	if len(x.Ticks) == 0 {
+		return
+	}
+	p.Printf("%s\n", p.Head("when time passed"))
+	const most = 6
+	for i, t := range x.Ticks {
+		if i == most {
+			p.Printf("    and %d times more\n", len(x.Ticks)-most)
+			break
+		}
+		p.Printf("    %s: %s, after %s\n", p.Name(scenario.ClockName), t.Text, count(t.Step, "instruction"))
+	}
 }
 
 // fault is the second half of the failing instruction's line.

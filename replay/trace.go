@@ -40,11 +40,14 @@ type Trace struct {
 	Seed    uint64 `json:"seed"`
 	// BindNow is that of the plan. In traces from before there was a choice it is
 	// missing: ld.so then found functions when they were first called.
-	BindNow  bool     `json:"bind_now,omitempty"`
-	Schedule []string `json:"schedule"` // as scenario.Slice.Text writes it
-	Outcome  Outcome  `json:"outcome"`
-	Steps    uint64   `json:"steps"`  // instructions from the race's start
-	Digest   string   `json:"digest"` // of the final state; see emu.Machine.Digest
+	BindNow bool `json:"bind_now,omitempty"`
+	// Timeouts is when the clock may be moved on. In traces from before there was a choice
+	// it moved by itself, when nobody could run.
+	Timeouts scenario.Timeouts `json:"timeouts,omitempty"`
+	Schedule []string          `json:"schedule"` // as scenario.Slice.Text writes it
+	Outcome  Outcome           `json:"outcome"`
+	Steps    uint64            `json:"steps"`  // instructions from the race's start
+	Digest   string            `json:"digest"` // of the final state; see emu.Machine.Digest
 }
 
 // Libc says which C library a trace belongs to.
@@ -126,6 +129,7 @@ type Recipe struct {
 	Arch     loader.Arch
 	Source   string // the sysroot as the user named it
 	Seed     uint64
+	Timeouts scenario.Timeouts
 }
 
 // Record plays a schedule from the start of the race and makes a trace of it.
@@ -145,7 +149,7 @@ func Record(s *scenario.Session, r Recipe, schedule scenario.Schedule) (*Trace, 
 	}
 	t := &Trace{
 		Format: FormatVersion, Scenario: r.Scenario.Name, Settings: r.Scenario.Settings(r.Values), Script: r.Scenario.Source,
-		Arch: r.Arch.String(), Seed: r.Seed, BindNow: s.Plan.BindNow, Schedule: schedule.Texts(s.Names()),
+		Arch: r.Arch.String(), Seed: r.Seed, BindNow: s.Plan.BindNow, Timeouts: s.Timeouts(), Schedule: schedule.Texts(s.ScheduleNames()),
 		Outcome: outcomeText(outcome, s.Names()), Steps: s.Steps(), Digest: digest,
 		Modules: slices.Concat(files, loaded),
 	}
@@ -281,6 +285,20 @@ func kindName(k reflect.Kind) string {
 	return "a whole number"
 }
 
+// timeouts is when the clock may be moved on.
+func (t *Trace) timeouts() scenario.Timeouts {
+	if t.Timeouts == "" {
+		return scenario.WhenIdle
+	}
+	return t.Timeouts
+}
+
+// Settle makes a plan of the trace's scenario the one that the trace was made with, in
+// what the settings do not say.
+func (t *Trace) Settle(plan *scenario.Plan) {
+	plan.BindNow, plan.Timeouts = t.BindNow, t.timeouts()
+}
+
 func (t *Trace) check() error {
 	missing := ""
 	switch {
@@ -296,6 +314,9 @@ func (t *Trace) check() error {
 		missing = "outcome.kind"
 	case t.Digest == "":
 		missing = "digest"
+	}
+	if _, err := scenario.ParseTimeouts(string(t.timeouts())); err != nil {
+		return fmt.Errorf("%w: field timeouts: %w", ErrFormat, err)
 	}
 	if missing != "" {
 		return fmt.Errorf("%w: field %s is missing", ErrFormat, missing)

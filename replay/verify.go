@@ -78,7 +78,7 @@ func Verify(s *scenario.Session, t *Trace) (*Verification, error) {
 		return nil, err
 	}
 	before := modules(s)
-	schedule, err := scenario.ParseSchedule(t.Schedule, s.Names())
+	schedule, err := scenario.ParseSchedule(t.Schedule, s.ScheduleNames())
 	if err != nil {
 		return nil, fmt.Errorf("%w: schedule: %w", ErrFormat, err)
 	}

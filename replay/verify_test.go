@@ -74,7 +74,7 @@ func TestVerifyErrors(t *testing.T) {
 		want   string
 	}{
 		{"no such thread", func(c *Trace) { c.Schedule[1] = "reader 3" }, ErrFormat,
-			`not a readable trace: schedule: slice 2: "reader 3": no thread of this name, only main, worker`},
+			`not a readable trace: schedule: slice 2: "reader 3": no thread of this name, only main, worker, clock`},
 		{"no number", func(c *Trace) { c.Schedule[0] = "main six" }, ErrFormat,
 			`not a readable trace: schedule: slice 1: "main six": not a number of instructions`},
 		{"huge number", func(c *Trace) { c.Schedule[0] = "main 99999999999999999999" }, ErrFormat,

@@ -15,6 +15,12 @@ type Event struct {
 	Accesses []Access
 	Objects  []emu.Object // kernel objects that a system call used, and results that a check sees
 	Woke     []int        // threads that it let go on
+	// Needs are threads of which the last event before this one has to come before it:
+	// when the clock is moved on, who alone waits with a deadline.
+	Needs []int
+	// Expired tells that nobody could run behind it, so that the clock was moved on with
+	// it, by itself. What comes later comes behind all that was before.
+	Expired bool
 	// Acquire and Release are the lock that the event took or let go, 0 for
 	// none; only with abstract locks.
 	Acquire, Release uint64
@@ -63,6 +69,13 @@ func (e *Event) Dependent(o *Event) bool {
 // RunEvent runs a thread up to and over its next event, or to its end. The
 // machine must want events.
 func (s *Session) RunEvent(i int) (Event, error) {
+	if s.IsClock(i) {
+		e, err := s.clockEvent()
+		if err == nil && s.abstracting() {
+			err = s.findLockedOut(i, &e)
+		}
+		return e, err
+	}
 	if s.abstracting() {
 		return s.runAbstract(i)
 	}
@@ -129,10 +142,11 @@ func (s *Session) runOnce(e *Event, run func(t int) (emu.Stop, error)) (emu.Stop
 	if stop.Kind == emu.Waits {
 		s.learnLock(t)
 	}
-	s.seen, s.used = s.seen[:0], s.used[:0]
+	s.seen, s.used, s.expired = s.seen[:0], s.used[:0], false
 	if err := s.settle(e.Thread, stop.Kind); err != nil {
 		return stop, err
 	}
+	e.Expired = e.Expired || s.expired
 	e.Accesses = append(e.Accesses, s.seen...)
 	e.Objects = append(slices.Clip(e.Objects), s.used...)
 	e.Ends = stop.Kind == emu.Ended || s.verdict != nil && s.verdict.Thread >= 0
@@ -154,6 +168,10 @@ func (s *Session) noteWoken(e *Event, waiting []int) {
 // StopAfter of the machine name. What the thread did is an event only if it has
 // accesses or objects, or an end of the thread's. It must be runnable.
 func (s *Session) RunPart(i int, n uint64) (Event, emu.Stop, error) {
+	if s.IsClock(i) {
+		e, err := s.RunEvent(i)
+		return e, emu.Stop{Ran: e.Ran}, err
+	}
 	e := Event{Thread: i}
 	waiting := s.waiting()
 	s.stirs(i)
@@ -220,6 +238,16 @@ func readBefore(list []emu.LogEntry, w emu.LogEntry) bool {
 func (s *Session) RunEvents(i int, n uint64) ([]Event, error) {
 	var list []Event
 	limit := s.Limit
+	if s.IsClock(i) {
+		for (n == 0 || uint64(len(list)) < n) && s.Runnable(i) && s.Steps() < s.Limit {
+			e, err := s.RunEvent(i)
+			if err != nil {
+				return list, err
+			}
+			list = append(list, e)
+		}
+		return list, nil
+	}
 	if n != 0 {
 		s.Limit, s.whole = min(limit, s.Steps()+n), limit
 	}

@@ -209,6 +209,9 @@ func (s *Session) runAbstract(i int) (Event, error) {
 
 // lockedOut tells whether the thread waits for a lock that is still taken.
 func (s *Session) lockedOut(i int) bool {
+	if s.IsClock(i) {
+		return false
+	}
 	w := s.threads[i].lock
 	return w != 0 && s.word(w) != 0
 }

@@ -175,9 +175,16 @@ func TestDeadlock(t *testing.T) {
 	})
 }
 
-// A wait with a timeout is no deadlock: it ends when nobody else can run,
-// whether the others wait too, have made all their calls, or are gone.
+// A wait with a timeout is no deadlock: it ends when the clock is moved on, and that is
+// when a schedule says so, or by itself when nobody else can run, whether the others
+// wait too, have made all their calls, or are gone.
 func TestTimeout(t *testing.T) {
+	for _, mode := range AllTimeouts() {
+		t.Run(string(mode), func(t *testing.T) { timesOut(t, mode) })
+	}
+}
+
+func timesOut(t *testing.T, mode Timeouts) {
 	const timedOut = 110 // ETIMEDOUT
 	exitThread := map[loader.Arch]uint64{loader.ARM64: 93, loader.AMD64: 60}
 	eachArch(t, func(t *testing.T, sys *emu.System) {
@@ -190,6 +197,7 @@ func TestTimeout(t *testing.T) {
 		} {
 			var mutex, deadline uint64
 			s := begin(t, sys, &Plan{
+				Timeouts: mode,
 				Threads: []Thread{
 					{Main, known(func() Calls { return main(mutex) })},
 					{"worker", known(func() Calls { return Calls{call("pthread_mutex_timedlock", Int(mutex), Int(deadline))} })},
@@ -209,11 +217,23 @@ func TestTimeout(t *testing.T) {
 			})
 			_, err := s.Run(1, 0)
 			must(t, err)
-			if waits := s.M.Waiting(1); waits != (name != "idle") {
+			if waits := s.M.Waiting(1); waits != (mode != WhenIdle || name != "idle") {
 				t.Errorf("%s: worker waits: %v", name, waits)
 			}
 			_, err = s.Run(0, 0)
 			must(t, err)
+			if mode != WhenIdle && s.M.End() == nil {
+				const clock = 2
+				if passing, want := s.Passing(), "the deadline of worker's pthread_mutex_timedlock passes"; passing != want || !s.Runnable(clock) {
+					t.Errorf("%s: the clock can be moved on: %v, and then %q", name, s.Runnable(clock), passing)
+				}
+				steps := s.Steps()
+				ran, err := s.Run(clock, 0)
+				must(t, err)
+				if ran != 1 || s.Steps() != steps || s.Runnable(clock) || s.Passing() != "" {
+					t.Errorf("%s: the clock was moved on %d times, with %d instructions; again: %v", name, ran, s.Steps()-steps, s.Runnable(clock))
+				}
+			}
 			_, err = s.Run(1, 0)
 			must(t, err)
 			want, results := OK, []uint64{timedOut}

@@ -75,6 +75,8 @@ type Plan struct {
 	Files   map[string][]byte
 	Setup   func(*Setup) error
 	Threads []Thread
+	// Timeouts says when waits with a deadline end because that passes.
+	Timeouts Timeouts
 	// Check, if set, judges the process when every thread has made all of its
 	// calls, and AfterCall whenever one has returned. A *Failure makes the run fail
 	// with its message; another error means that the run could not be judged. Both

@@ -38,6 +38,7 @@ type Session struct {
 	verdict *Outcome
 	seen    []Access     // shared bytes that checks have read since the last event
 	used    []emu.Object // objects that these checks have used, and that what they see is
+	expired bool         // the clock has moved by itself since the event began
 }
 
 // racer is one thread of the race.
@@ -151,6 +152,9 @@ func CheckThreadName(name string) error {
 	if name == "" {
 		return errors.New("the name is empty")
 	}
+	if name == ClockName {
+		return fmt.Errorf("the name %q is that of who moves the clock on", name)
+	}
 	if strings.ContainsFunc(name, func(c rune) bool { return unicode.IsSpace(c) || unprintable(c) }) {
 		return fmt.Errorf("the name %q is not one printable word", name)
 	}
@@ -245,7 +249,13 @@ func (s *Session) Names() []string {
 }
 
 // MachineThread is a racing thread's number on the machine.
-func (s *Session) MachineThread(i int) int { return s.threads[i].machine }
+// The clock has none, which is -1.
+func (s *Session) MachineThread(i int) int {
+	if s.IsClock(i) {
+		return -1
+	}
+	return s.threads[i].machine
+}
 
 // RacingThread is the inverse of MachineThread, -1 when the thread does not race.
 func (s *Session) RacingThread(machine int) int {
@@ -255,13 +265,21 @@ func (s *Session) RacingThread(machine int) int {
 // Steps is how many instructions the race has run so far.
 func (s *Session) Steps() uint64 { return s.M.Steps() - s.base }
 
-// Runnable tells whether the thread can run now.
+// Runnable tells whether the thread, or the clock, can run now.
 func (s *Session) Runnable(i int) bool {
+	if s.IsClock(i) {
+		return s.clockRuns()
+	}
 	return s.verdict == nil && s.M.Runnable(s.threads[i].machine) && !s.lockedOut(i) && !s.spinning(i)
 }
 
 // Results are what the thread's calls have returned so far.
-func (s *Session) Results(i int) []uint64 { return s.threads[i].results }
+func (s *Session) Results(i int) []uint64 {
+	if s.IsClock(i) {
+		return nil
+	}
+	return s.threads[i].results
+}
 
 // Outcome is how the race came out, once it is over.
 func (s *Session) Outcome() (Outcome, bool) {
@@ -271,21 +289,17 @@ func (s *Session) Outcome() (Outcome, bool) {
 	if s.verdict != nil {
 		return *s.verdict, true
 	}
-	for i := range s.threads {
-		switch {
-		case !s.Runnable(i):
-		case !s.CutShort():
-			return Outcome{}, false
-		case s.fair():
-			return Outcome{Kind: Livelock, Thread: -1}, true
-		default:
-			return Outcome{Kind: Unfinished, Thread: -1}, true
-		}
-	}
-	if s.allSpin() {
+	switch {
+	case !s.threadRuns() && !s.clockRuns() && s.allSpin():
+		return Outcome{Kind: Livelock, Thread: -1}, true
+	case !s.threadRuns() && !s.clockRuns():
+		return Outcome{Kind: Deadlock, Thread: -1}, true
+	case !s.CutShort():
+		return Outcome{}, false
+	case s.fair():
 		return Outcome{Kind: Livelock, Thread: -1}, true
 	}
-	return Outcome{Kind: Deadlock, Thread: -1}, true
+	return Outcome{Kind: Unfinished, Thread: -1}, true
 }
 
 // maxString bounds the strings that are read of the guest, in bytes.
@@ -367,6 +381,9 @@ func (s *Session) place(i int, data []byte) (uint64, error) {
 // Spinning. It returns how many ran. One call follows the other without an instruction
 // in between.
 func (s *Session) Run(i int, n uint64) (uint64, error) {
+	if s.IsClock(i) {
+		return s.runClock(n)
+	}
 	if n == 0 {
 		return s.runOut(i)
 	}
@@ -458,20 +475,6 @@ func (s *Session) result(i int, call Call) (uint64, error) {
 	return v, err
 }
 
-// unblock lets the earliest timeout pass when nothing else can happen.
-func (s *Session) unblock() error {
-	if s.M.End() != nil || s.verdict != nil {
-		return nil
-	}
-	for i := range s.threads {
-		if s.Runnable(i) {
-			return nil
-		}
-	}
-	_, err := s.M.Expire()
-	return err
-}
-
 // Mark is a moment of a session.
 type Mark struct {
 	s       *Session
@@ -530,7 +533,7 @@ func (s *Session) Play(schedule Schedule) error {
 			if _, over := s.Outcome(); over && i == len(schedule)-1 {
 				return nil
 			}
-			return fmt.Errorf("slice %d (%s): ran %d instructions", i+1, sl.Text(s.Names()), ran)
+			return fmt.Errorf("slice %d (%s): ran %d instructions", i+1, sl.Text(s.ScheduleNames()), ran)
 		}
 	}
 	return nil

@@ -47,6 +47,9 @@ type held struct {
 
 // spinning tells whether a thread goes round until someone else does something.
 func (s *Session) spinning(i int) bool {
+	if s.IsClock(i) {
+		return false
+	}
 	list := s.threads[i].held
 	if len(list) == 0 {
 		return false

@@ -276,3 +276,27 @@ func TestHoleText(t *testing.T) {
 		}
 	}
 }
+
+// TestResultsReadWrongly: a check that asks for what there is not is told so at the line
+// where it does, with what it may ask for.
+func TestResultsReadWrongly(t *testing.T) {
+	for body, want := range map[string]string{
+		`p.results("nobody")`:       `results: no thread "nobody", only main, worker`,
+		`p.returned("nobody")`:      `returned: no thread "nobody", only main, worker`,
+		`p.results("main")[1]`:      "out of range",
+		`p.returned("main") + None`: "unknown binary op",
+		`p.returned()`:              "returned: got 0 arguments, want 1",
+	} {
+		inProcess(t, t.Context(), "version")
+		text := "def works(t):\n    return t.call('getpid')\nthread('main', works)\nthread('worker', works)\ncheck(lambda p: " + body + ")\n"
+		if err := os.WriteFile("wrong.star", []byte(text), 0o666); err != nil {
+			t.Fatal(err)
+		}
+		var out, errs bytes.Buffer
+		code := doMain(t.Context(), []string{"emurace", "explore", "wrong.star"}, &out, &errs)
+		if code != exitUsage || !strings.HasPrefix(errs.String(), "emurace: wrong.star:5:") || !strings.Contains(errs.String(), want) ||
+			!strings.Contains(errs.String(), "\nhint: a check sees what has happened so far: ") {
+			t.Errorf("%s: exit code %d, %s%s", body, code, &out, &errs)
+		}
+	}
+}

@@ -83,6 +83,7 @@ func exploreFlags() []cli.Flag {
 		&cli.Uint64Flag{Name: "seed", Value: 1, Usage: "of the random bytes that the process gets, and of what surw, fuzz, pos, pct and random draw", EnvVars: []string{"EMURACE_SEED"}},
 		&cli.BoolFlag{Name: "keep-going", Usage: "count every failing schedule instead of stopping at the first", EnvVars: []string{"EMURACE_KEEP_GOING"}},
 		&cli.StringFlag{Name: "locks", Value: "raw", Usage: "dpor: raw runs a lock's instructions like any others, abstract takes a lock as one thing, where that makes no difference", EnvVars: []string{"EMURACE_LOCKS"}},
+		&cli.StringFlag{Name: "timeouts", Value: string(scenario.AnyTime), Usage: "when waits with a timeout, and sleeps, may end by themselves: any time, when they are due, or when nothing else can happen (idle)", EnvVars: []string{"EMURACE_TIMEOUTS"}},
 		&cli.StringFlag{Name: "resume", Usage: "keep the search's state in `FILE`, and go on from there if it exists"},
 		&cli.BoolFlag{Name: "minimize", Value: true, Usage: "cut the first failing schedule down to what the failure needs", EnvVars: []string{"EMURACE_MINIMIZE"}},
 		detectFlag(),
@@ -251,7 +252,7 @@ func exploreMachines(c *cli.Context, sc *scenario.Scenario, values scenario.Valu
 				return nil, usage(err, "use --arch arm64 or --arch amd64")
 			}
 			jobs = append(jobs, job{
-				recipe: replay.Recipe{Scenario: sc, Values: values, Arch: arch, Source: source.String(), Seed: c.Uint64("seed")},
+				recipe: replay.Recipe{Scenario: sc, Values: values, Arch: arch, Source: source.String(), Seed: c.Uint64("seed"), Timeouts: scenario.Timeouts(c.String("timeouts"))},
 				cache:  cache, spec: spec, detect: detect,
 			})
 		}
@@ -322,6 +323,9 @@ func startPlan(r replay.Recipe, begin func(*scenario.Plan) (*scenario.Session, e
 	plan, err := r.Scenario.Build(r.Values)
 	if err != nil {
 		return nil, scriptError(err)
+	}
+	if r.Timeouts != "" {
+		plan.Timeouts = r.Timeouts
 	}
 	s, err := begin(plan)
 	var script *sandbox.Error

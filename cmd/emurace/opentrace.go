@@ -142,7 +142,7 @@ func traceRecipe(c *cli.Context, t *replay.Trace) (replay.Recipe, error) {
 	if source == "" {
 		source = t.Libc.Source
 	}
-	return replay.Recipe{Scenario: sc, Values: values, Arch: arch, Source: source, Seed: t.Seed}, nil
+	return replay.Recipe{Scenario: sc, Values: values, Arch: arch, Source: source, Seed: t.Seed, Timeouts: t.Timeouts}, nil
 }
 
 // traceScenario is the scenario that a trace is of, made of the source in it: that
@@ -163,7 +163,7 @@ func traceScenario(t *replay.Trace) (*scenario.Scenario, error) {
 	again.Build = func(v scenario.Values) (*scenario.Plan, error) {
 		plan, err := sc.Build(v)
 		if err == nil {
-			plan.BindNow = t.BindNow // also of a trace from before there was a choice
+			t.Settle(plan) // also for a trace from before there was a choice
 		}
 		return plan, err
 	}

@@ -67,7 +67,7 @@ func (o *outcome) explain(sys *emu.System, output string) error {
 			o.traceErr = o.writeTrace(s, f, output)
 		}
 		var x *replay.Explanation
-		found := replay.Finding{Kind: f.Outcome.Kind, Switches: f.Schedule.Switches(), Schedule: f.Schedule.Texts(s.Names())}
+		found := replay.Finding{Kind: f.Outcome.Kind, Switches: f.Schedule.Switches(), Schedule: f.Schedule.Texts(s.ScheduleNames())}
 		if i < maxExplained {
 			h, err := replay.NewHistory(s, f.Schedule)
 			if err != nil {
@@ -100,7 +100,7 @@ func (o *outcome) explain(sys *emu.System, output string) error {
 		// A schedule of the user's own is worth looking at also when it does not fail.
 		o.traceErr = o.writeTrace(s, explore.Finding{Schedule: o.played.Schedule}, output)
 	}
-	o.objects = o.findingObjects(s.Names())
+	o.objects = o.findingObjects(s.ScheduleNames())
 	o.endings = s.Plan.Endings
 	if o.result.Verdict == explore.Clean && len(o.detect) == 0 {
 		if o.freed, err = freesBlocks(sys, o.recipe); err != nil {
@@ -122,7 +122,7 @@ func (o *outcome) minimize(sys *emu.System) error {
 	}
 	f := &o.result.Findings[0]
 	m, err := explore.Minimize(o.ctx, func() (*scenario.Session, error) { return start(sys, o.recipe) }, *f, certifyFor)
-	if errors.Is(err, context.Canceled) || errors.Is(err, explore.ErrLivelock) {
+	if errors.Is(err, context.Canceled) || errors.Is(err, explore.ErrLivelock) || errors.Is(err, explore.ErrDue) {
 		return nil // the schedule that was found is as good, only longer
 	}
 	if err != nil {
@@ -195,6 +195,7 @@ type resultObject struct {
 	Preemptions          *int            `json:"preemptions"` // the bound asked for; null is none
 	PreemptionsCompleted *int            `json:"preemptions_completed,omitempty"`
 	Locks                string          `json:"locks"`
+	Timeouts             string          `json:"timeouts"`
 	MemoryModel          string          `json:"memory_model"`
 	Verdict              explore.Verdict `json:"verdict"`
 	Complete             bool            `json:"complete"`
@@ -229,7 +230,7 @@ type runObject struct {
 func (o *outcome) object(c *cli.Context) resultObject {
 	r := resultObject{
 		Event: "result", Schema: 1, Scenario: o.recipe.Scenario.Name, Settings: o.recipe.Scenario.Settings(o.recipe.Values),
-		Arch: o.recipe.Arch.String(), Strategy: o.strategy, Seed: o.recipe.Seed, Locks: o.locks, MemoryModel: "sc",
+		Arch: o.recipe.Arch.String(), Strategy: o.strategy, Seed: o.recipe.Seed, Locks: o.locks, Timeouts: string(o.recipe.Timeouts), MemoryModel: "sc",
 		Libc:    replay.Libc{Name: o.libc.Name, Version: o.libc.Version, BuildID: o.libc.BuildID, SHA256: o.libc.SHA256, Source: o.recipe.Source},
 		Verdict: o.result.Verdict, Complete: o.result.Complete, Interrupted: o.interrupted, Endless: o.result.Endless, RawLocks: o.result.RawLocks,
 		Schedules: o.result.Schedules, Failing: o.result.Failing, Blocked: o.result.Blocked, Instructions: o.result.Instructions,

@@ -116,7 +116,7 @@ func (o *outcome) explainProblems(sys *emu.System, s *scenario.Session, output s
 		if i == 0 && len(o.result.Findings) == 0 {
 			o.traceErr = o.writeTrace(s, p.Finding, output)
 		}
-		key := strings.Join(p.Schedule.Texts(s.Names()), "\n")
+		key := strings.Join(p.Schedule.Texts(s.ScheduleNames()), "\n")
 		if reports[key] == nil {
 			var err error
 			if reports[key], err = oracle.Explain(o.traced(sys), p.Schedule, o.detect...); err != nil {

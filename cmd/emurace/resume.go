@@ -42,6 +42,7 @@ type stateFile struct {
 	Seed        uint64          `json:"seed"`
 	KeepGoing   bool            `json:"keep_going"`
 	Locks       string          `json:"locks"`
+	Timeouts    string          `json:"timeouts"`
 	Detect      []scenario.Kind `json:"detect,omitempty"`
 	State       *explore.State  `json:"state"`
 }
@@ -89,7 +90,7 @@ func (j job) describeSearch(libc scenario.LibcID, strategy string, o *explore.Op
 	f := stateFile{
 		Version: stateVersion, Scenario: r.Scenario.Name, Settings: r.Scenario.Settings(r.Values), Source: sourceHash(r.Scenario.Source),
 		Arch: r.Arch.String(), LibcHash: libc.SHA256, Strategy: strategy, Seed: r.Seed, KeepGoing: o.KeepGoing,
-		Locks: "raw", Detect: j.detect,
+		Locks: "raw", Timeouts: string(r.Timeouts), Detect: j.detect,
 	}
 	if j.script != nil {
 		f.Script = sourceHash(j.script.Source())
@@ -212,6 +213,8 @@ func (s *stateFile) differs(want stateFile) string {
 		return fmt.Sprintf("seed is %d, not %d", s.Seed, want.Seed)
 	case s.Locks != want.Locks:
 		return fmt.Sprintf("--locks is %q, not %s", s.Locks, want.Locks)
+	case s.Timeouts != want.Timeouts:
+		return fmt.Sprintf("--timeouts is %q, not %s", s.Timeouts, want.Timeouts)
 	case !slices.Equal(s.Detect, want.Detect):
 		return fmt.Sprintf("--detect is %q, not %q", s.Detect, want.Detect)
 	case s.KeepGoing != want.KeepGoing:

@@ -63,6 +63,10 @@ func scriptHint(err error) string {
 	if errors.As(err, &advised) && advised.Hint() != "" {
 		return advised.Hint()
 	}
+	var script *sandbox.Error
+	if errors.As(err, &script) && (strings.Contains(script.Line, ".returned(") || strings.Contains(script.Line, ".results(")) {
+		return "a check sees what has happened so far: p.results(thread) has a result for each call that has returned, p.returned(thread) is None until the thread's function has"
+	}
 	return "docs/writing-scenarios.md explains the language; emurace explore --describe getenv-setenv shows a scenario"
 }
 

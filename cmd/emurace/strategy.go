@@ -91,6 +91,11 @@ func checkStrategy(c *cli.Context) error {
 	case l == "abstract" && s != strategyDPOR:
 		return usage(fmt.Errorf("--locks abstract does not go with --strategy %s", s), "only dpor knows abstract locks")
 	}
+	if c.IsSet("timeouts") {
+		if _, err := scenario.ParseTimeouts(c.String("timeouts")); err != nil {
+			return usage(fmt.Errorf("--%w", err), "any lets them end at any moment, due when a thread's clock has come to them, idle when nothing else can happen")
+		}
+	}
 	if d := c.Duration("time"); d < 0 || d == 0 && c.IsSet("time") {
 		return usage(fmt.Errorf("--time %v: not a time above 0", d), "leave the flag out for no limit")
 	}

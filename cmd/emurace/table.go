@@ -38,7 +38,7 @@ func (o *outcome) causeText() string {
 		return o.problems[0].head()
 	}
 	if o.first == nil {
-		return ""
+		return doubtsText(o.result.Doubts)
 	}
 	s := o.first.Headline()
 	if o.first.Register != "" {

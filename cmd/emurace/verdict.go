@@ -30,7 +30,7 @@ func (o *outcome) assumes() []string {
 
 // timeouts says when a deadline passes.
 func (o *outcome) timeouts() string {
-	return "a timeout passes only when no thread can run"
+	return o.recipe.Timeouts.Assumes()
 }
 
 // printClean says that nothing failed, and what that assumes.
@@ -115,6 +115,8 @@ func (o *outcome) unfinished() string {
 		return fmt.Sprintf("%d run the threads in order and the script has chosen the others, which say nothing of further ones", explore.InOrder)
 	case drawn(o.strategy):
 		return "they were drawn at random and say nothing of others"
+	case r.Due:
+		return "when timeouts are due depends on the order of all instructions, which this search does not cover"
 	case r.Endless:
 		return "some were cut off at the instruction limit"
 	case r.Preemptions >= 0:
@@ -179,6 +181,9 @@ type doubtObject struct {
 // kindLimit is the kind of a doubt about runs that were cut off.
 const kindLimit scenario.DoubtKind = "instruction-limit"
 
+// kindDue is the kind of a doubt about when timeouts are due.
+const kindDue scenario.DoubtKind = "timeouts-due"
+
 // because lists why the result is no proof, beside the search's own limits.
 func (o *outcome) because() []doubtObject {
 	var list []doubtObject
@@ -187,6 +192,9 @@ func (o *outcome) because() []doubtObject {
 	}
 	if o.result.Endless && o.result.Verdict == explore.Undecided {
 		list = append(list, doubtObject{Doubt: scenario.Doubt{Kind: kindLimit}})
+	}
+	if o.result.Due && o.result.Verdict == explore.Undecided {
+		list = append(list, doubtObject{Doubt: scenario.Doubt{Kind: kindDue}})
 	}
 	return list
 }

@@ -44,6 +44,14 @@ var verdictCases = []verdictCase{
 	{"looks", "what=returned", byItself, one, "failing check"},
 	{"clock", "", byItself, one, "clean"},
 
+	{"timeouts", "what=equal", byItself + "|" + atRandom, "", "failing check"},
+	{"timeouts", "what=sleep", byItself + "|" + atRandom, one, "failing check"},
+	{"timeouts", "what=shorter", byItself + "|" + atRandom, one, "failing check"},
+	{"timeouts", "what=signal", byItself, "", "failing check"},
+	{"timeouts", "what=lock", byItself, "", "failing check"},
+	{"timeouts", "what=owner", byItself, "", "failing check"},
+	{"timeouts", "what=owner", "--timeouts idle|--timeouts idle --preemptions 1", one, "clean"},
+
 	{"early", "what=thread", byItself + "|" + atRandom, one, "failing check"},
 	{"early", "what=second", byItself + "|" + atRandom, one, "failing check"},
 	{"early", "what=check", byItself + "|" + atRandom, one, "failing check"},

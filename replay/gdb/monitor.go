@@ -10,6 +10,7 @@ import (
 
 	"emurace/replay"
 	"emurace/replay/timeline"
+	"emurace/scenario"
 )
 
 // command is a command of gdb's monitor.
@@ -121,7 +122,7 @@ func (c *client) slices() []span {
 
 func (c *client) saySchedule(out *strings.Builder, _ string) error {
 	const most = 1000
-	names := c.tl.Session().Names()
+	names, ticks := c.tl.Session().Names(), c.tl.Ticks()
 	for i, sl := range c.slices() {
 		if i == most {
 			fmt.Fprintf(out, "and more; only the first %d slices are shown\n", most)
@@ -132,6 +133,9 @@ func (c *client) saySchedule(out *strings.Builder, _ string) error {
 			mark = "=>"
 		}
 		fmt.Fprintf(out, "%s %8d  %-12s %d instructions\n", mark, sl.from, names[sl.thread], sl.to-sl.from)
+		for ; len(ticks) > 0 && ticks[0].At <= sl.to; ticks = ticks[1:] {
+			fmt.Fprintf(out, "   %8d  %-12s %s\n", ticks[0].At, scenario.ClockName, ticks[0].Text)
+		}
 	}
 	fmt.Fprintf(out, "   %8d  the end: %s\n", c.tl.Len(), c.Headline)
 	return nil

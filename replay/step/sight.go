@@ -141,6 +141,9 @@ func slicesOf(line *timeline.Timeline) []segment {
 	at := timeline.Moment(0)
 	for _, sl := range line.Schedule() {
 		n := sl.N
+		if line.Session().IsClock(sl.Thread) {
+			continue // it runs no instruction
+		}
 		if n == 0 {
 			n = line.Len() - at
 		}

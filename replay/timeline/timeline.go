@@ -31,6 +31,8 @@ type Timeline struct {
 	at       Moment
 	slices   []slice  // of the instructions recorded
 	pcs, sps []uint64 // of each instruction, before it
+	ticks    []Tick
+	ticked   int // how many of them have happened at the present moment
 	log      []emu.LogEntry
 	end      scenario.Outcome
 	over     bool                     // the recorded run comes to an end
@@ -49,8 +51,9 @@ type slice struct {
 
 // checkpoint is a moment that can be rewound to.
 type checkpoint struct {
-	at   Moment
-	mark *scenario.Mark
+	at     Moment
+	ticked int
+	mark   *scenario.Mark
 }
 
 // New records a run by playing its schedule from the start of the race. The
@@ -63,12 +66,13 @@ func New(s *scenario.Session, schedule scenario.Schedule) (*Timeline, error) {
 // Reset goes back to the recorded run after it was left, and to its end.
 func (t *Timeline) Reset() error {
 	t.dropMarks(0)
+	t.at, t.ticked = 0, 0
 	t.forget(0)
 	if err := t.s.Restart(); err != nil {
 		return err
 	}
 	for i, sl := range t.recorded {
-		if sl.Thread < 0 || sl.Thread >= len(t.s.Plan.Threads) {
+		if sl.Thread < 0 || sl.Thread >= t.s.Schedulable() {
 			return fmt.Errorf("timeline: slice %d: no thread %d", i+1, sl.Thread)
 		}
 		ran, err := t.record(sl.Thread, sl.N)
@@ -76,7 +80,7 @@ func (t *Timeline) Reset() error {
 			return err
 		}
 		if sl.N != 0 && ran != sl.N && !(i == len(t.recorded)-1 && t.over) {
-			return fmt.Errorf("timeline: slice %d (%s): ran %d instructions", i+1, sl.Text(t.s.Names()), ran)
+			return fmt.Errorf("timeline: slice %d (%s): ran %d instructions", i+1, sl.Text(t.s.ScheduleNames()), ran)
 		}
 	}
 	return nil
@@ -88,6 +92,9 @@ func (t *Timeline) Close() { t.dropMarks(0) }
 // record runs a thread for n instructions from the end of what is recorded, with
 // n 0 for as long as it can, one by one.
 func (t *Timeline) record(thread int, n uint64) (ran uint64, err error) {
+	if t.s.IsClock(thread) {
+		return t.recordClock(n)
+	}
 	logged := len(t.s.M.Log())
 	delete(t.rounds, thread)
 	if n == 0 && !t.over && t.s.Runnable(thread) {
@@ -154,6 +161,7 @@ func (t *Timeline) forget(n Moment) {
 	t.slices = t.slices[:k]
 	t.pcs, t.sps = t.pcs[:n], t.sps[:n]
 	t.log = t.log[:t.logAt(n)]
+	t.forgetTicks(n)
 	t.at = min(t.at, n)
 	t.end, t.over = scenario.Outcome{}, false
 	clear(t.rounds)
@@ -172,7 +180,7 @@ func (t *Timeline) checkpoint() error {
 	if err != nil {
 		return err
 	}
-	t.marks = append(t.marks, checkpoint{t.at, m})
+	t.marks = append(t.marks, checkpoint{t.at, t.ticked, m})
 	return nil
 }
 
@@ -193,8 +201,11 @@ func (t *Timeline) Seek(n Moment) error {
 		}
 	}
 	for t.at < n {
+		if err := t.tick(); err != nil {
+			return err
+		}
 		thread := t.Thread(t.at)
-		step := min(t.sliceEnd(t.at), n, t.nextCheckpoint()) - t.at
+		step := min(t.sliceEnd(t.at), n, t.nextCheckpoint(), t.nextTick()) - t.at
 		ran, err := t.s.Run(thread, step)
 		t.at += ran
 		if err != nil {
@@ -204,6 +215,11 @@ func (t *Timeline) Seek(n Moment) error {
 			return fmt.Errorf("timeline: the run is another one than before: %s stopped after instruction %d", t.s.Names()[thread], t.at)
 		}
 		if err := t.checkpoint(); err != nil {
+			return err
+		}
+	}
+	if t.at == t.Len() {
+		if err := t.tick(); err != nil {
 			return err
 		}
 	}
@@ -242,10 +258,10 @@ func (t *Timeline) rewind(n Moment) error {
 	k := sort.Search(len(t.marks), func(i int) bool { return t.marks[i].at > n })
 	t.dropMarks(k)
 	if k == 0 {
-		t.at = 0
+		t.at, t.ticked = 0, 0
 		return t.s.Restart()
 	}
-	t.at = t.marks[k-1].at
+	t.at, t.ticked = t.marks[k-1].at, t.marks[k-1].ticked
 	return t.marks[k-1].mark.Rewind()
 }
 
@@ -262,8 +278,16 @@ func (t *Timeline) nextCheckpoint() Moment {
 // Where that is not what the recorded run does next, the rest of that is forgotten
 // and the timeline ends after the step; see Reset.
 func (t *Timeline) StepThread(thread int, n uint64) (ran uint64, err error) {
-	if thread < 0 || thread >= len(t.s.Plan.Threads) {
+	if thread < 0 || thread >= t.s.Schedulable() {
 		return 0, fmt.Errorf("timeline: no thread %d", thread)
+	}
+	if t.s.IsClock(thread) {
+		return t.stepClock(n)
+	}
+	if t.at < t.Len() && t.Thread(t.at) == thread {
+		if err := t.tick(); err != nil {
+			return 0, err
+		}
 	}
 	if t.isOver() || !t.s.Runnable(thread) {
 		return 0, nil
@@ -287,14 +311,14 @@ func (t *Timeline) StepThread(thread int, n uint64) (ran uint64, err error) {
 // given one first, each for as long as it can; what is recorded from here on is
 // forgotten.
 func (t *Timeline) RunOut(thread int) error {
-	if thread < 0 || thread >= len(t.s.Plan.Threads) {
+	if thread < 0 || thread >= t.s.Schedulable() {
 		return fmt.Errorf("timeline: no thread %d", thread)
 	}
 	if t.isOver() {
 		return nil
 	}
 	t.forget(t.at)
-	for next := thread; !t.over; next = (next + 1) % len(t.s.Plan.Threads) {
+	for next := thread; !t.over; next = (next + 1) % t.s.Schedulable() {
 		if _, err := t.record(next, 0); err != nil {
 			return err
 		}
@@ -313,6 +337,7 @@ func (t *Timeline) Schedule() scenario.Schedule {
 		}
 		out = append(out, scenario.Slice{Thread: sl.thread, N: to - sl.from})
 	}
+	out = t.withTicks(out)
 	if !t.over {
 		return out
 	}

@@ -211,7 +211,7 @@ func TestStepThread(t *testing.T) {
 		if ran, err := line.StepThread(0, 5); err != nil || ran != 5 || line.Len() != schedule[0].N+4 {
 			t.Errorf("ran %d, %v; %d instructions", ran, err, line.Len())
 		}
-		for _, thread := range []int{-1, 2} {
+		for _, thread := range []int{-1, 3} {
 			if _, err := line.StepThread(thread, 1); err == nil {
 				t.Errorf("thread %d has run", thread)
 			}

@@ -3,6 +3,7 @@ package stage
 import (
 	"errors"
 	"fmt"
+	"strings"
 
 	"go.starlark.net/starlark"
 
@@ -328,7 +329,11 @@ func (m *machine) thread(b *starlark.Builtin, args starlark.Tuple, kwargs []star
 			return i, nil
 		}
 	}
-	return 0, fmt.Errorf("%s: no thread %q", b.Name(), name)
+	var names []string
+	for _, body := range m.bodies {
+		names = append(names, body.name)
+	}
+	return 0, fmt.Errorf("%s: no thread %q, only %s", b.Name(), name, strings.Join(names, ", "))
 }
 
 // returned is what a thread's function has returned.

@@ -247,7 +247,9 @@ func TestMistakes(t *testing.T) {
 		{`setup(lambda p: p.returned("main"))` + "\n" + `thread("main", lambda t: 1)`, "have not run yet"},
 		{`setup(lambda p: p.call("abs", 1, thread = "other"))` + "\n" + `thread("main", lambda t: 1)`, `no thread "other"`},
 		{`thread("main", lambda t: 1)` + "\n" + `check(lambda p: p.call("abs", 1))`, "a check can only look"},
-		{`thread("main", lambda t: 1)` + "\n" + `check(lambda p: p.returned("other"))`, `no thread "other"`},
+		{`thread("main", lambda t: 1)` + "\n" + `check(lambda p: p.returned("other"))`, `no thread "other", only main`},
+		{`thread("main", lambda t: 1)` + "\n" + `check(lambda p: p.results("other"))`, `no thread "other", only main`},
+		{`thread("main", lambda t: 1)` + "\n" + `check(lambda p: p.results("main")[0])`, "out of range"},
 		{`thread("main", lambda t: 1)` + "\n" + `check(lambda p: 3)`, "returned int"},
 	} {
 		if o, err := outcomeOf(t, sys, c.text); err == nil || !strings.Contains(err.Error(), c.want) {

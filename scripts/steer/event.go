@@ -44,7 +44,7 @@ func (e *event) Attr(name string) (starlark.Value, error) {
 	s := e.walk.Session()
 	switch name {
 	case "thread":
-		return starlark.String(s.Names()[e.is.Thread]), nil
+		return starlark.String(s.ScheduleNames()[e.is.Thread]), nil
 	case "pc":
 		return starlark.MakeUint64(e.is.PC), nil
 	case "place":

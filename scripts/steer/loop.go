@@ -9,6 +9,7 @@ import (
 
 	"go.starlark.net/starlark"
 
+	"emurace/scenario"
 	"emurace/scripts/sandbox"
 	"emurace/scripts/words"
 )
@@ -90,7 +91,7 @@ func (l *loop) walk(w Walk) error {
 	if err != nil {
 		return err
 	}
-	if err := d.order(want.threads, l.names); err != nil {
+	if err := d.order(want.threads, w.Session().ScheduleNames()); err != nil {
 		return err
 	}
 	if err := d.decide(); err != nil {
@@ -120,7 +121,7 @@ func (d *decider) order(threads, names []string) error {
 // newResult is what came of a schedule, as the script sees it.
 func newResult(w Walk, d *decider, met bool) starlark.Value {
 	o, _ := w.Session().Outcome()
-	names := w.Session().Names()
+	names := w.Session().ScheduleNames()
 	order := make([]starlark.Value, len(d.events))
 	for i, e := range d.events {
 		order[i] = starlark.String(names[e.Thread])
@@ -225,7 +226,7 @@ func (s *searcher) runOne(t *starlark.Thread, b *starlark.Builtin, args starlark
 	if threads != nil {
 		for v := range starlark.Elements(threads) {
 			name, ok := starlark.AsString(v)
-			if !ok || !slices.Contains(s.names, name) {
+			if !ok || !slices.Contains(s.names, name) && name != scenario.ClockName {
 				return nil, fmt.Errorf("run: order: %v is no thread's name", v)
 			}
 			if w.threads = append(w.threads, name); len(w.threads) > maxOrder {

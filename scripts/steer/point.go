@@ -52,7 +52,7 @@ func (p *point) Attr(name string) (starlark.Value, error) {
 		if p.last < 0 {
 			return starlark.None, nil
 		}
-		return starlark.String(s.Names()[p.last]), nil
+		return starlark.String(s.ScheduleNames()[p.last]), nil
 	case "met":
 		return starlark.Bool(p.met), nil
 	case "steps":
@@ -69,7 +69,7 @@ func (p *point) runnable() *starlark.List {
 	if p.threads == nil {
 		var list []starlark.Value
 		for _, t := range p.walk.Enabled() {
-			list = append(list, &candidate{point: p, thread: t, called: p.walk.Session().Names()[t]})
+			list = append(list, &candidate{point: p, thread: t, called: p.walk.Session().ScheduleNames()[t]})
 		}
 		p.threads = starlark.NewList(list)
 		p.threads.Freeze()
@@ -126,6 +126,9 @@ func (c *candidate) Attr(name string) (starlark.Value, error) {
 		return nil, errPast
 	}
 	s := c.point.walk.Session()
+	if s.IsClock(c.thread) && name != "pending" {
+		return c.clock(name), nil
+	}
 	m := s.MachineThread(c.thread)
 	switch name {
 	case "call":
@@ -170,6 +173,20 @@ func (c *candidate) Attr(name string) (starlark.Value, error) {
 		return starlark.String(in.Text), nil
 	}
 	return nil, nil
+}
+
+// clock is thread.name of the clock, which stands nowhere: its instruction is to let a
+// deadline pass.
+func (c *candidate) clock(name string) starlark.Value {
+	switch name {
+	case "pc", "offset":
+		return starlark.None
+	case "instruction":
+		return starlark.String(c.point.walk.Session().Passing())
+	case "call", "symbol", "place":
+		return starlark.String("")
+	}
+	return nil
 }
 
 // chance are the functions that draw: random(n), a number below n, and choice(list).

@@ -91,7 +91,7 @@ func (d *decider) follow(v starlark.Value) (done bool, err error) {
 	case *candidate:
 		return false, d.step(v.thread)
 	case starlark.String:
-		i := slices.Index(d.walk.Session().Names(), string(v))
+		i := slices.Index(d.walk.Session().ScheduleNames(), string(v))
 		if i < 0 {
 			return false, d.wrong(fmt.Sprintf("no thread %q", string(v)))
 		}
@@ -128,7 +128,7 @@ func (d *decider) note(thread int, events []scenario.Event) {
 // thread cannot go on is no error here: the script sees it and decides anew.
 func (d *decider) run(r words.Run) error {
 	st, err := d.player.Step(r)
-	thread := slices.Index(d.walk.Session().Names(), r.Thread)
+	thread := slices.Index(d.walk.Session().ScheduleNames(), r.Thread)
 	var unmet *words.UnmetError
 	if errors.As(err, &unmet) && st.Ran > 0 {
 		err = nil
@@ -187,7 +187,7 @@ func (d *decider) play(runs []words.Run, lenient bool) (whole bool, err error) {
 		if whole = whole && d.met; st.Ran == 0 {
 			continue // it could not run at all
 		}
-		thread := slices.Index(d.walk.Session().Names(), r.Thread)
+		thread := slices.Index(d.walk.Session().ScheduleNames(), r.Thread)
 		d.note(thread, st.Events)
 		if err := d.walk.Ran(thread, st.Ran, st.Events); err != nil {
 			return false, err

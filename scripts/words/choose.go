@@ -62,7 +62,7 @@ func (d *describer) choose(runs []Run, segments []segment) (Run, error) {
 	if err != nil {
 		return Run{}, err
 	}
-	f := &finder{d: d, trail: w, thread: d.s.Names()[g.thread], want: g.upTo, lo: lo, hi: hi}
+	f := &finder{d: d, trail: w, thread: d.s.ScheduleNames()[g.thread], want: g.upTo, lo: lo, hi: hi}
 	if err := f.find(runs, g); err != nil {
 		return Run{}, err
 	}

@@ -126,7 +126,7 @@ func (d *describer) begin() (*tally, error) {
 	// Which bytes are shared, and so what an event is, shall not depend on what
 	// was tried before.
 	d.s.M.ForgetShared()
-	return &tally{counts: make([]int, len(d.s.Names()))}, d.s.Restart()
+	return &tally{counts: make([]int, len(d.s.ScheduleNames()))}, d.s.Restart()
 }
 
 func (t *tally) add(events ...scenario.Event) {
@@ -155,11 +155,11 @@ func (d *describer) bound(schedule scenario.Schedule) error {
 			return err
 		}
 		if _, over := d.s.Outcome(); sl.N != 0 && ran != sl.N && !(over && k == len(schedule)-1) {
-			return fmt.Errorf("describe: slice %d (%s): ran %d instructions", k+1, sl.Text(d.s.Names()), ran)
+			return fmt.Errorf("describe: slice %d (%s): ran %d instructions", k+1, sl.Text(d.s.ScheduleNames()), ran)
 		}
 	}
 	for {
-		for i := range d.s.Names() {
+		for i := range d.s.ScheduleNames() {
 			_, over := d.s.Outcome()
 			if over && d.s.CutShort() {
 				d.s.Limit = min(d.s.Limit, begun+enough)
@@ -183,7 +183,7 @@ func (d *describer) learn(schedule scenario.Schedule) ([]segment, error) {
 		if err := d.s.Restart(); err != nil {
 			return nil, err
 		}
-		t := &tally{counts: make([]int, len(d.s.Names()))}
+		t := &tally{counts: make([]int, len(d.s.ScheduleNames()))}
 		var segments []segment
 		for _, sl := range schedule {
 			events, err := d.s.RunEvents(sl.Thread, sl.N)
@@ -239,7 +239,7 @@ func (d *describer) run(t *tally, segments []segment) error {
 // finish runs what is left of the race, the threads in order, and is how it ends.
 func (d *describer) finish(t *tally) (ending, error) {
 	for {
-		for i := range d.s.Names() {
+		for i := range d.s.ScheduleNames() {
 			o, over := d.s.Outcome()
 			if over {
 				d.spent += d.s.Steps()
@@ -313,7 +313,11 @@ func (d *describer) describe(segments []segment) ([]Run, error) {
 			continue // a run before went as far
 		}
 		if g.toEnd {
-			runs = append(runs, Run{Thread: d.s.Names()[g.thread]})
+			runs = append(runs, Run{Thread: d.s.ScheduleNames()[g.thread]})
+			continue
+		}
+		if d.s.IsClock(g.thread) {
+			runs = append(runs, Run{Thread: scenario.ClockName, N: uint64(g.upTo - t.counts[g.thread])})
 			continue
 		}
 		r, err := d.choose(runs, segments[j:])
@@ -335,7 +339,7 @@ func (d *describer) last(runs []Run) ([]Run, error) {
 		return nil, err
 	}
 	_, over := d.s.Outcome()
-	for i, name := range d.s.Names() {
+	for i, name := range d.s.ScheduleNames() {
 		if !over && d.s.Runnable(i) {
 			return append(runs, Run{Thread: name}), nil
 		}

@@ -107,8 +107,8 @@ func Step(s *scenario.Session, r Run) (Stopped, error) { return New(s).Step(r) }
 // error is an [UnmetError], or a [RunError] for what means nothing in this process;
 // the result is then what has run so far.
 //
-// With a [NextEvent] among the conditions the race is first run twice, to learn
-// which bytes threads share; the machine then wants events until Play is done.
+// With a [NextEvent] among the conditions the race is first run in both orders until no
+// more bytes turn out to be shared, to learn which they are; the machine then wants events until Play is done.
 func (p *Player) Play(runs []Run) (Result, error) {
 	var res Result
 	if slices.ContainsFunc(runs, func(r Run) bool { return r.Until == NextEvent{} }) {
@@ -162,6 +162,9 @@ func (p *Player) where(i int, why Why) string {
 
 // Text says how a thread's run stopped.
 func (s Stopped) Text(thread string) string {
+	if thread == scenario.ClockName {
+		return fmt.Sprintf("%s is moved on %d times", thread, s.Ran)
+	}
 	what := map[Why]string{
 		Reached: "stops at " + s.Where, Waits: "waits at " + s.Where, Ended: "has made all its calls",
 		Died: "ends the process", Limit: "is held at the limit of instructions",
@@ -185,7 +188,7 @@ func atRun(err error, number int) error {
 // rest runs the threads in order to the end of the race.
 func (p *Player) rest(res *Result) error {
 	for {
-		for i, name := range p.s.Names() {
+		for i, name := range p.s.ScheduleNames() {
 			var over bool
 			if res.Outcome, over = p.s.Outcome(); over {
 				return nil
@@ -206,15 +209,15 @@ func (p *Player) rest(res *Result) error {
 // see which bytes they share.
 func (p *Player) learn() error {
 	names := p.s.Names()
-	for range 2 {
+	for turn, grown := 0, p.s.Grown(); turn < 2 || p.s.Grown() != grown; turn++ {
+		if turn%2 == 0 {
+			grown = p.s.Grown()
+		}
 		if err := p.s.Restart(); err != nil {
 			return err
 		}
-		for _, name := range names {
-			if _, over := p.s.Outcome(); over || !p.s.Runnable(p.thread(name)) {
-				continue
-			}
-			if _, err := p.Step(Run{Thread: name}); err != nil {
+		for _, over := p.s.Outcome(); !over; _, over = p.s.Outcome() {
+			if err := p.round(names); err != nil {
 				return err
 			}
 		}
@@ -223,7 +226,21 @@ func (p *Player) learn() error {
 	return nil
 }
 
-func (p *Player) thread(name string) int { return slices.Index(p.s.Names(), name) }
+// round runs each of the threads as long as it can, and then the clock.
+func (p *Player) round(names []string) error {
+	for _, name := range append(slices.Clone(names), scenario.ClockName) {
+		i := p.thread(name)
+		if _, over := p.s.Outcome(); over || i < 0 || !p.s.Runnable(i) {
+			continue
+		}
+		if _, err := p.Step(Run{Thread: name}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (p *Player) thread(name string) int { return slices.Index(p.s.ScheduleNames(), name) }
 
 // Step plays one run from the present moment on, which may be any moment of a race.
 // It never takes a run without an instruction: each gets its thread further, or is
@@ -240,6 +257,9 @@ func (p *Player) Step(r Run) (Stopped, error) {
 	if !p.s.Runnable(i) || p.s.Steps() >= p.s.Limit {
 		st.Why = p.whyNot(i)
 		return st, &UnmetError{Run: r, Stopped: st, What: fmt.Sprintf("%s cannot run: it %s", r.Thread, p.because(i, st.Why))}
+	}
+	if p.s.IsClock(i) {
+		return p.stepClock(i, r)
 	}
 	c, err := p.condition(i, r.Until)
 	if err != nil {
@@ -269,6 +289,36 @@ func (p *Player) Step(r Run) (Stopped, error) {
 		}
 	}
 	return st, &UnmetError{Run: r, Stopped: st, What: what}
+}
+
+// stepClock moves the clock on, as often as the run says or for as long as anybody waits
+// with a deadline.
+func (p *Player) stepClock(i int, r Run) (Stopped, error) {
+	st := Stopped{Why: Waits}
+	if r.Until != nil && r.Until != (NextEvent{}) {
+		return st, &RunError{Run: r, Err: errors.New("the clock comes to no such place: say how often it is moved on, or nothing")}
+	}
+	most := r.N
+	if r.Until != nil {
+		most = uint64(max(r.Hit, 1))
+	}
+	for p.s.Runnable(i) && p.s.Steps() < p.s.Limit && (most == 0 || st.Ran < most) {
+		e, err := p.s.RunEvent(i)
+		if err != nil {
+			return st, err
+		}
+		st.Ran++
+		st.Seen++
+		st.Events = append(st.Events, e)
+	}
+	if st.Ran == most {
+		st.Why = Reached
+		return st, nil
+	}
+	if most != 0 {
+		return st, &UnmetError{Run: r, Stopped: st, What: fmt.Sprintf("nobody waits with a deadline any more, after the clock was moved on %d times", st.Ran)}
+	}
+	return st, nil
 }
 
 // standsAt tells whether a thread stands now at what it is to come to.
@@ -346,6 +396,9 @@ func (p *Player) whyNot(i int) Why {
 
 // because says why a thread does not go on, behind its name.
 func (p *Player) because(i int, why Why) string {
+	if p.s.IsClock(i) && why == Ended {
+		return "has nothing to do: nobody waits with a deadline"
+	}
 	switch why {
 	case Died:
 		return fmt.Sprintf("is over with the process: %v", p.s.M.End())

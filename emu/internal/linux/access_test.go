@@ -31,11 +31,11 @@ var unnoted = map[string]string{
 	"Kernel.Restore":   "for marks",
 	"Kernel.mut":       "hands out what was asked for with a note",
 	"Kernel.SetBrk":    "for exec",
-	"Kernel.Expire":    "for when nobody makes calls",
+	"Kernel.Due":       "for who decides whether the clock is moved on",
+	"Kernel.Advance":   "looks whether there is anything to do; no call does it",
 	"Kernel.Rouse":     "for what would be, which is gone back from",
-	"Kernel.monotonic": "for the clock, which notes, and Expire",
-	"Kernel.advance":   "for the clock, which notes, and Expire",
-	"Kernel.rouse":     "for waiters, which note, and Expire",
+	"Kernel.monotonic": "for the clock, which notes",
+	"waiters.rouse":    "for wake and expire, which note",
 	"Kernel.exists":    "never changes",
 	"Kernel.view":      "who asks for it notes what is looked at",
 	"Kernel.touch":     "is the note",
@@ -144,7 +144,7 @@ func (s *source) name(f *ast.FuncDecl) string {
 func raw(member string) bool {
 	switch member {
 	case "Kernel.s", "Kernel.shared", "Kernel.Memory", "Kernel.mut", "Kernel.State", "Kernel.Snapshot", "Kernel.Restore",
-		"Kernel.Map", "Kernel.SetBrk", "Kernel.Expire", "Kernel.Rouse", "Kernel.monotonic", "Kernel.advance", "Kernel.rouse",
+		"Kernel.Map", "Kernel.SetBrk", "Kernel.Due", "Kernel.Advance", "Kernel.Rouse", "Kernel.monotonic",
 		"access.reads", "access.writes", "access.own", "access.changeOwn", "access.k", "access.r",
 		"Result.Objects", "Result.uses", "Result.thread":
 		return true
@@ -156,7 +156,7 @@ func raw(member string) bool {
 func direct(member string) bool {
 	switch member {
 	case "Kernel.s", "Kernel.mut", "Kernel.State", "Kernel.Snapshot", "Kernel.Memory",
-		"Kernel.monotonic", "Kernel.advance", "Kernel.rouse":
+		"Kernel.monotonic":
 		return true
 	}
 	return false
@@ -267,10 +267,10 @@ func TestAccessFinds(t *testing.T) {
 		{"new.go", "r.Objects = nil; return 0, nil", "sysNew uses Result.Objects"},
 		{"new.go", "return 0, k.mappings(&Result{}).renew(VMA{}, nil)", "sysNew makes its own Result"},
 		{"new.go", "return uint64(k.Memory.View(c.Args[0], 1)[0]), nil", "sysNew uses Kernel.Memory"},
-		{"new.go", "_, err := k.Expire(); return 0, err", "sysNew uses Kernel.Expire"},
+		{"new.go", "_, _, err := k.Advance(); return 0, err", "sysNew uses Kernel.Advance"},
 		{"new.go", "return k.other(), nil }; func (k *Kernel) other() uint64 { return k.s.Brk", "Kernel.other uses Kernel.s"},
 		{"clock.go", "return 0, nil", "sysNew is a handler, in a file of the state"},
-		{"clock.go", "return c.late(), nil }; func (c clock) late() uint64 { return c.k.s.Sleep", "clock.late uses Kernel.s and notes nothing"},
+		{"clock.go", "return c.late(), nil }; func (c clock) late() uint64 { return c.k.s.Advanced", "clock.late uses Kernel.s and notes nothing"},
 		{"clock.go", "return c.late(), nil }; func (c clock) late() uint64 { return c.k.monotonic()", "clock.late uses Kernel.monotonic and notes nothing"},
 	} {
 		text := "func sysNew(k *Kernel, c *Call, r *Result) (uint64, error) { " + c.body + " }"

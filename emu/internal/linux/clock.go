@@ -1,21 +1,20 @@
 package linux
 
+import "cmp"
+
 const second = 1_000_000_000
 
 // bootTime is the real-time clock, in nanoseconds since 1970, at the virtual
 // machine's start: an arbitrary constant, so that runs are equal on any day.
 const bootTime = 1_600_000_000 * second
 
-// monotonic is the virtual clock in nanoseconds: one per instruction, and what
-// was slept.
-func (k *Kernel) monotonic() uint64 { return k.Memory.Steps() + k.s.Sleep + second }
+// ClockThread is who moves the clock on, which no thread does.
+const ClockThread = -1
 
-// advance moves the clock on, up to 146 years in all: with a timeout added, a
-// time still fits 64 bits.
-func (k *Kernel) advance(ns uint64) {
-	const most = 1 << 62
-	s := k.mut()
-	s.Sleep += min(ns, most-s.Sleep)
+// monotonic is the virtual clock of a thread in nanoseconds: one for each instruction
+// of its clock, and what the clock was advanced, which begins at a second.
+func (k *Kernel) monotonic(thread int) uint64 {
+	return k.Memory.Clock(thread) + k.s.Advanced + second
 }
 
 // clock is the virtual clock as a system call sees it.
@@ -26,7 +25,7 @@ func (k *Kernel) clock(r *Result) clock { return clock{access{k, r}} }
 // now is the monotonic clock, in nanoseconds.
 func (c clock) now() uint64 {
 	c.reads(ObjectClock, 0)
-	return c.k.monotonic()
+	return c.k.monotonic(c.r.thread)
 }
 
 // read is now, or the time of day in nanoseconds since 1970.
@@ -37,15 +36,51 @@ func (c clock) read(real bool) uint64 {
 	return c.now()
 }
 
-// used is the processor time of the process in nanoseconds: one an instruction, as
-// on the virtual clock, without what was slept.
+// used is processor time in nanoseconds: one an instruction, as on the virtual clock,
+// without what that was advanced.
 func (c clock) used() uint64 {
 	c.reads(ObjectClock, 0)
-	return c.k.Memory.Steps()
+	return c.k.Memory.Clock(c.r.thread)
 }
 
-// sleep moves the clock on.
-func (c clock) sleep(ns uint64) {
-	c.writes(ObjectClock, 0)
-	c.k.advance(ns)
+// advance moves the clock on, up to 146 years in all: with a timeout added, a
+// time still fits 64 bits.
+func (c clock) advance(ns uint64) {
+	const most = 1 << 62
+	s := c.writes(ObjectClock, 0)
+	s.Advanced += min(ns, most-s.Advanced)
+}
+
+// Earliest is the waiter whose deadline comes first, of equals who came first; false
+// when nobody waits with a deadline.
+func (s *State) Earliest() (w Waiter, ok bool) {
+	for _, v := range s.Waiters {
+		if v.Deadline != 0 && (!ok || cmp.Less(v.Deadline, w.Deadline)) {
+			w, ok = v, true
+		}
+	}
+	return w, ok
+}
+
+// Due tells whether the earliest deadline has come for a clock that counts so many
+// instructions.
+func (k *Kernel) Due(instructions uint64) bool {
+	w, ok := k.s.Earliest()
+	return ok && w.Deadline <= instructions+k.s.Advanced+second
+}
+
+// Advance moves the clock on until the earliest deadline has come for ClockThread, and
+// lets go on all whose deadline has: a wait for a futex word ends with ETIMEDOUT and a
+// sleep with 0. The result says what that has changed; it is of no system call. False
+// when nobody waits with a deadline.
+func (k *Kernel) Advance() (Result, bool, error) {
+	r := Result{thread: ClockThread}
+	first, ok := k.s.Earliest()
+	if !ok {
+		return r, false, nil
+	}
+	c := k.clock(&r)
+	now := c.now()
+	c.advance(first.Deadline - min(first.Deadline, now))
+	return r, true, k.waiters(&r).expire(max(first.Deadline, now))
 }

@@ -65,6 +65,9 @@ func inOrder(t *testing.T, arch loader.Arch, before []drawnCall, pair [2]drawnCa
 // it says it writes.
 func (o *outcome) made(c drawnCall) (Result, footprint) {
 	o.t.Helper()
+	if c.name == clockMoves {
+		return o.moveClock()
+	}
 	if o.State().Tasks[c.thread].Status != Runnable || !o.has(c.name) {
 		return Result{}, footprint{}
 	}
@@ -82,6 +85,25 @@ func (o *outcome) made(c drawnCall) (Result, footprint) {
 	return r, footprint{r.Objects, slices.Clone(o.mem.uses[from:]), ends}
 }
 
+// moveClock moves the clock on, as nobody's call.
+func (o *outcome) moveClock() (Result, footprint) {
+	o.t.Helper()
+	from, was := len(o.mem.uses), o.State().clone()
+	r, ok, err := o.Advance()
+	if err != nil {
+		o.t.Fatal(err)
+	}
+	if !ok { // it cannot be yet, or any more, which who lets it uses the clock for
+		return r, footprint{objects: []Object{{ObjectClock, 0, true}}}
+	}
+	for _, w := range changes(was, o.State(), ClockThread) {
+		if !slices.Contains(r.Objects, w) {
+			o.t.Fatalf("moving the clock on changes %+v and notes %+v", w, r.Objects)
+		}
+	}
+	return r, footprint{r.Objects, slices.Clone(o.mem.uses[from:]), false}
+}
+
 // changes lists what differs between two states, as the objects that a call must have
 // written: of its own thread some things are nobody else's.
 func changes(was, is *State, thread int) (list []Object) {
@@ -92,7 +114,7 @@ func changes(was, is *State, thread int) (list []Object) {
 	}
 	add(was.Brk != is.Brk, ObjectBreak, 0)
 	add(!slices.Equal(was.VMAs, is.VMAs), ObjectMappings, 0)
-	add(was.Sleep != is.Sleep, ObjectClock, 0)
+	add(was.Advanced != is.Advanced, ObjectClock, 0)
 	add(was.Random != is.Random, ObjectRandom, 0)
 	add(len(was.Output) != len(is.Output), ObjectOutput, 0)
 	add(was.NextTID != is.NextTID, ObjectTasks, nextNumber)
@@ -120,6 +142,9 @@ func changes(was, is *State, thread int) (list []Object) {
 		add(a != b, ObjectTasks, nextNumber) // it can only be new
 	}
 	for _, w := range append(slices.Clone(was.Waiters), is.Waiters...) {
+		if w.Sleeps {
+			continue // nobody looks at it but who moves the clock on
+		}
 		add(!slices.Equal(was.queue(w.Addr), is.queue(w.Addr)), ObjectFutex, w.Addr)
 	}
 	return list
@@ -134,7 +159,7 @@ func (s *State) descriptor(n int) FD {
 
 func (s *State) queue(addr uint64) (list []Waiter) {
 	for _, w := range s.Waiters {
-		if w.Addr == addr {
+		if w.Addr == addr && !w.Sleeps {
 			list = append(list, w)
 		}
 	}
@@ -143,7 +168,7 @@ func (s *State) queue(addr uint64) (list []Waiter) {
 
 // canonical is a state without what no call can see: by which numbers open files with
 // several descriptors are told apart, closed descriptors behind the last open one, and how
-// waiters of different words stand to each other.
+// waiters of different words, and sleepers, stand to each other.
 func (s *State) canonical() *State {
 	c := s.clone()
 	files := map[int]int{}
@@ -157,7 +182,12 @@ func (s *State) canonical() *State {
 	for n := len(c.FDs); n > 0 && c.FDs[n-1] == (FD{}); n = len(c.FDs) {
 		c.FDs = c.FDs[:n-1]
 	}
-	slices.SortStableFunc(c.Waiters, func(a, b Waiter) int { return cmp.Compare(a.Addr, b.Addr) })
+	slices.SortStableFunc(c.Waiters, func(a, b Waiter) int {
+		if a.Sleeps && b.Sleeps {
+			return cmp.Compare(a.Thread, b.Thread)
+		}
+		return cmp.Compare(a.Addr, b.Addr)
+	})
 	return c
 }
 

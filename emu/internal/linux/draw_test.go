@@ -127,6 +127,7 @@ var draws = map[string]func(r drawer) []uint64{
 	"clock_getres":       func(r drawer) []uint64 { return []uint64{r.clock(), r.maybe(r.out())} },
 	"clock_gettime":      func(r drawer) []uint64 { return []uint64{r.clock(), r.out()} },
 	"clock_nanosleep":    func(r drawer) []uint64 { return []uint64{r.clock(), r.Uint64N(2), r.of(r.time(), r.in()), 0} },
+	"clock_settime":      func(r drawer) []uint64 { return []uint64{r.clock(), r.of(r.time(), r.in())} },
 	"clone":              drawer.clone,
 	"clone3":             func(r drawer) []uint64 { return []uint64{r.of(drawnClone, drawnClone, r.in()), r.of(64, 88, 8)} },
 	"close":              func(r drawer) []uint64 { return []uint64{r.fd()} },
@@ -180,6 +181,7 @@ var draws = map[string]func(r drawer) []uint64{
 	"sched_yield":        none,
 	"set_robust_list":    func(r drawer) []uint64 { return []uint64{r.in(), 24} },
 	"set_tid_address":    func(r drawer) []uint64 { return []uint64{r.word()} },
+	"settimeofday":       func(r drawer) []uint64 { return []uint64{r.of(r.time(), r.in()), 0} },
 	"sigaltstack":        func(r drawer) []uint64 { return []uint64{r.maybe(r.in()), r.maybe(r.out())} },
 	"socket":             func(r drawer) []uint64 { return []uint64{1, 1, 0} },
 	"stat":               func(r drawer) []uint64 { return []uint64{r.name(), r.out()} },
@@ -199,7 +201,7 @@ var draws = map[string]func(r drawer) []uint64{
 func none(drawer) []uint64 { return nil }
 
 // fruitless are calls that have no way to succeed.
-var fruitless = map[string]bool{"ioctl": true, "socket": true}
+var fruitless = map[string]bool{"ioctl": true, "socket": true, "clock_settime": true, "settimeofday": true}
 
 // groups are calls that have to do with each other.
 var groups = [][]string{
@@ -230,6 +232,9 @@ var stateful = []string{
 	"set_tid_address", "write", "write",
 }
 
+// timed are calls that the clock has to do with.
+var timed = []string{"nanosleep", "clock_nanosleep", "clock_gettime", "futex", "futex", "times"}
+
 // unseen are calls that change what only their thread sees: any
 // thread may make them before.
 var unseen = []string{"rt_sigprocmask", "set_tid_address", "sigaltstack"}
@@ -242,6 +247,9 @@ type drawnCall struct {
 }
 
 func (c drawnCall) String() string { return fmt.Sprintf("%d: %s%x", c.thread, c.name, c.args) }
+
+// clockMoves is a call that is none: the clock is moved on.
+const clockMoves = "(clock)"
 
 // call draws a call out of some.
 func (r drawer) call(thread int, names []string) drawnCall {
@@ -268,6 +276,16 @@ func (r drawer) pair(row string, rows []string) (before []drawnCall, pair [2]dra
 			c = r.call(r.IntN(4), unseen)
 		}
 		before = append(before, c)
+		if r.IntN(8) == 0 {
+			before = append(before, drawnCall{ClockThread, clockMoves, nil})
+		}
+	}
+	if r.IntN(8) == 0 {
+		pair = [2]drawnCall{r.call(1, []string{row}), {ClockThread, clockMoves, nil}}
+		if r.IntN(2) == 0 {
+			pair[0] = r.call(1, timed)
+		}
+		return before, pair
 	}
 	if r.IntN(2) == 0 {
 		g := groups[r.IntN(len(groups))]

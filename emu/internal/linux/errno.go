@@ -28,6 +28,7 @@ const (
 	ENOSYS       Errno = 38
 	ELOOP        Errno = 40
 	EOVERFLOW    Errno = 75
+	EOPNOTSUPP   Errno = 95
 	EAFNOSUPPORT Errno = 97
 	ETIMEDOUT    Errno = 110
 )

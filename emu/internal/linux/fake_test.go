@@ -155,7 +155,7 @@ func (m *fakeMemory) Unmap(addr, size uint64) error {
 	return nil
 }
 
-func (m *fakeMemory) Steps() uint64 { return m.steps }
+func (m *fakeMemory) Clock(int) uint64 { return m.steps }
 
 // fakeThreads keeps what the kernel did to threads.
 type fakeThreads struct {

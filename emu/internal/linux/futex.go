@@ -64,14 +64,7 @@ func (k *Kernel) wait(c *Call, r *Result, addr uint64, val, mask uint32, op uint
 		now := k.clock(r).now()
 		// WAIT's timeout is relative, WAIT_BITSET's absolute on one of two
 		// clocks.
-		switch {
-		case op&futexCmd == futexWait:
-			deadline = now + t
-		case op&futexRealtime != 0:
-			deadline = t - min(t, bootTime)
-		default:
-			deadline = t
-		}
+		deadline = deadlineOf(t, now, op&futexCmd != futexWait, op&futexRealtime != 0)
 		if deadline <= now {
 			return fail(ETIMEDOUT)
 		}

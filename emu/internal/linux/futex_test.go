@@ -182,9 +182,9 @@ func TestFutexTimeouts(t *testing.T) {
 			thread int
 			after  uint64
 		}{{3, second}, {2, 20 * second}, {1, 50 * second}} {
-			n, err := k.Expire()
-			if err != nil || n != want.thread {
-				t.Fatalf("%d: expired thread %d, %v; want %d", i, n, err, want.thread)
+			woken, n := k.advance(), want.thread
+			if !slices.Equal(woken, []int{n}) {
+				t.Fatalf("%d: expired threads %v; want %d", i, woken, n)
 			}
 			if k.threads.result[n] != negated(ETIMEDOUT) || k.State().Tasks[n].Status != Runnable {
 				t.Errorf("thread %d: result %d, status %v", n, int64(k.threads.result[n]), k.State().Tasks[n].Status)
@@ -193,8 +193,8 @@ func TestFutexTimeouts(t *testing.T) {
 				t.Errorf("thread %d: the clock moved by %d ns, want %d", n, got, want.after)
 			}
 		}
-		if n, err := k.Expire(); n != -1 || err != nil {
-			t.Errorf("expired thread %d, %v", n, err)
+		if woken := k.advance(); woken != nil {
+			t.Errorf("expired threads %v", woken)
 		}
 		// Woken in time, it does not expire later; and time may have passed it.
 		k.wait(1, a, 0, 0, at(5))
@@ -202,14 +202,33 @@ func TestFutexTimeouts(t *testing.T) {
 		k.wait(2, a, 0, 0, at(10))
 		k.mem.steps += 1000
 		before := now()
-		if n, _ := k.Expire(); n != 2 || now() != before {
-			t.Errorf("expired thread %d, the clock moved by %d", n, now()-before)
+		if woken := k.advance(); !slices.Equal(woken, []int{2}) || now() != before {
+			t.Errorf("expired threads %v, the clock moved by %d", woken, now()-before)
 		}
 		k.wait(3, a, 0, 0)
-		if n, _ := k.Expire(); n != -1 {
-			t.Errorf("thread %d has no timeout", n)
+		if woken := k.advance(); woken != nil {
+			t.Errorf("threads %v have no timeout", woken)
 		}
 	})
+}
+
+// advance moves the clock on and returns whose waits that ends.
+func (f *fixture) advance() (woken []int) {
+	f.t.Helper()
+	before := f.statuses()
+	_, ok, err := f.Advance()
+	if err != nil {
+		f.t.Fatal(err)
+	}
+	for n, s := range f.statuses() {
+		if s == Runnable && before[n] == Blocked {
+			woken = append(woken, n)
+		}
+	}
+	if ok != (woken != nil) {
+		f.t.Fatalf("the clock was moved on: %v, and woke %v", ok, woken)
+	}
+	return woken
 }
 
 // TestClockGoesForward: however long threads sleep and wait, the clock does not
@@ -222,14 +241,14 @@ func TestClockGoesForward(t *testing.T) {
 		for i := range 20 {
 			switch i % 3 {
 			case 0:
-				k.do("nanosleep", forever, 0)
+				k.at(1, "nanosleep", forever, 0)
 			case 1:
-				k.do("clock_nanosleep", 0, 1, forever, 0)
+				k.at(1, "clock_nanosleep", 0, 1, forever, 0)
 			case 2:
 				k.wait(1, a, 0, 0, forever)
-				if n, err := k.Expire(); n != 1 || err != nil {
-					t.Fatalf("expired %d, %v", n, err)
-				}
+			}
+			if woken := k.advance(); k.State().Tasks[1].Status != Runnable {
+				t.Fatalf("call %d: expired %v", i, woken)
 			}
 			k.mem.steps++
 			k.do("clock_gettime", 1, b)
@@ -323,8 +342,8 @@ func TestWaitersInSnapshots(t *testing.T) {
 		for what, change := range map[string]func(){
 			"wake": func() { k.do("futex", a, 1, 1) },
 			"expire": func() {
-				if n, err := k.Expire(); n != 2 || err != nil {
-					t.Errorf("expired %d, %v", n, err)
+				if woken := k.advance(); !slices.Equal(woken, []int{2}) {
+					t.Errorf("expired %v", woken)
 				}
 			},
 			"wait": func() { k.wait(3, a, 0, 0) },

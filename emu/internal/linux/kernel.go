@@ -27,8 +27,9 @@ type Memory interface {
 	Protect(addr, size uint64, p loader.Prot) error
 	// Unmap removes pages and what they hold.
 	Unmap(addr, size uint64) error
-	// Steps is the number of instructions run so far; it drives the clock.
-	Steps() uint64
+	// Clock is a thread's clock in instructions, or that of ClockThread; it drives what
+	// the thread reads as time.
+	Clock(thread int) uint64
 }
 
 // Threads is what the kernel changes of the processor's threads.

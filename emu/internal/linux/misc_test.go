@@ -107,13 +107,17 @@ func TestClockCountsInstructions(t *testing.T) {
 		if d := now(1) - start; d != 12345 {
 			t.Errorf("12345 instructions took %d ns", d)
 		}
-		k.do("nanosleep", k.put(twoWords(2, 5)), 0)
+		k.at(0, "nanosleep", k.put(twoWords(2, 5)), 0)
+		k.advance()
 		if d := now(1) - start; d != 12345+2*second+5 {
 			t.Errorf("after sleeping: %d ns", d)
 		}
 		// Until a moment that is past already, and one to come.
-		k.do("clock_nanosleep", 1, 1, k.put(twoWords(0, 1)), 0)
-		k.do("clock_nanosleep", 1, 1, k.put(twoWords(start/second+10, 0)), 0)
+		if got := k.do("clock_nanosleep", 1, 1, k.put(twoWords(0, 1)), 0); got != 0 {
+			t.Errorf("a sleep until a moment that is past: %d", got)
+		}
+		k.at(0, "clock_nanosleep", 1, 1, k.put(twoWords(start/second+10, 0)), 0)
+		k.advance()
 		if got := now(1); got != (start/second+10)*second {
 			t.Errorf("woke at %d", got)
 		}

@@ -14,7 +14,7 @@ type State struct {
 	Shared   int // how many open files have had more than one descriptor
 	NextTID  int
 	Waiters  []Waiter // blocked threads, in the order they came
-	Sleep    uint64   // nanoseconds the clock has been advanced by sleeping
+	Advanced uint64   // nanoseconds the clock has been moved on; see Kernel.Advance
 	Random   uint64   // how many blocks of random bytes were handed out
 	Output   []Chunk
 	Handlers map[int]Handler

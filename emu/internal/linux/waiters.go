@@ -2,12 +2,13 @@ package linux
 
 import "slices"
 
-// Waiter is a thread that waits for a futex word.
+// Waiter is a thread that waits for a futex word, or sleeps.
 type Waiter struct {
 	Thread   int
-	Addr     uint64
+	Addr     uint64 // of the word
 	Mask     uint32
 	Deadline uint64 // on the virtual clock in nanoseconds, 0 for none
+	Sleeps   bool   // there is no word, and there is a deadline
 }
 
 // waiters is the queues of threads that wait, one for each futex word, as a system call
@@ -16,12 +17,32 @@ type waiters struct{ access }
 
 func (k *Kernel) waiters(r *Result) waiters { return waiters{access{k, r}} }
 
-// add makes the calling thread wait.
+// add makes the calling thread wait for a word. Whoever moves the clock on comes before
+// or after a wait with a deadline, and before or after its end: so that uses the clock.
 func (q waiters) add(addr uint64, mask uint32, deadline uint64) {
-	s := q.writes(ObjectFutex, addr)
-	s.Tasks[q.r.thread].Status = Blocked
-	s.Waiters = append(s.Waiters, Waiter{Thread: q.r.thread, Addr: addr, Mask: mask, Deadline: deadline})
+	q.writes(ObjectFutex, addr)
+	q.block(Waiter{Addr: addr, Mask: mask, Deadline: deadline})
+}
+
+// sleep makes the calling thread wait for nothing but a time.
+func (q waiters) sleep(deadline uint64) { q.block(Waiter{Deadline: deadline, Sleeps: true}) }
+
+func (q waiters) block(w Waiter) {
+	w.Thread = q.r.thread
+	if w.Deadline != 0 {
+		q.reads(ObjectClock, 0)
+	}
+	q.changeOwn().Status = Blocked
+	s := q.k.mut()
+	s.Waiters = append(s.Waiters, w)
 	q.r.Effect = Blocks
+}
+
+// timed notes what the end or the move of a wait means for the clock.
+func (q waiters) timed(w Waiter) {
+	if w.Deadline != 0 {
+		q.reads(ObjectClock, 0)
+	}
 }
 
 // wake makes at most n threads that wait at addr runnable, oldest first.
@@ -30,11 +51,12 @@ func (q waiters) wake(addr uint64, n int, mask uint32) (int, error) {
 	woken := 0
 	for i := 0; i < len(s.Waiters) && woken < n; {
 		w := s.Waiters[i]
-		if w.Addr != addr || w.Mask&mask == 0 {
+		if w.Sleeps || w.Addr != addr || w.Mask&mask == 0 {
 			i++
 			continue
 		}
-		if err := q.k.rouse(i, 0); err != nil {
+		q.timed(w)
+		if err := q.rouse(i, 0); err != nil {
 			return woken, err
 		}
 		woken++
@@ -50,49 +72,50 @@ func (q waiters) move(from, to uint64, n int) int {
 		return 0
 	}
 	for i := 0; i < len(s.Waiters) && moved < n; i++ {
-		if s.Waiters[i].Addr == from {
-			s.Waiters[i].Addr = to
+		if w := &s.Waiters[i]; w.Addr == from && !w.Sleeps {
+			q.timed(*w)
+			w.Addr = to
 			moved++
 		}
 	}
 	return moved
 }
 
+// expire ends the waits whose deadlines have come at a time.
+func (q waiters) expire(now uint64) error {
+	for i := 0; i < len(q.k.s.Waiters); {
+		w := q.k.s.Waiters[i]
+		if w.Deadline == 0 || w.Deadline > now {
+			i++
+			continue
+		}
+		value := uint64(0)
+		if !w.Sleeps {
+			q.writes(ObjectFutex, w.Addr)
+			value = negated(ETIMEDOUT)
+		}
+		if err := q.rouse(i, value); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // rouse ends one wait with the given result.
-func (k *Kernel) rouse(i int, value uint64) error {
-	s := k.mut()
+func (q waiters) rouse(i int, value uint64) error {
+	s := q.k.mut()
 	t := s.Waiters[i].Thread
 	s.Waiters = slices.Delete(s.Waiters, i, i+1)
 	s.Tasks[t].Status = Runnable
-	return k.Threads.SetResult(t, value)
+	return q.k.Threads.SetResult(t, value)
 }
 
 // Rouse ends a thread's wait as a wake-up of its word would. It returns false when the
 // thread waits for none.
 func (k *Kernel) Rouse(thread int) (bool, error) {
-	i := slices.IndexFunc(k.s.Waiters, func(w Waiter) bool { return w.Thread == thread })
+	i := slices.IndexFunc(k.s.Waiters, func(w Waiter) bool { return w.Thread == thread && !w.Sleeps })
 	if i < 0 {
 		return false, nil
 	}
-	return true, k.rouse(i, 0)
-}
-
-// Expire is for when every thread waits: the clock is moved on to the earliest
-// timeout and its thread woken. It returns that thread, or -1 when no wait has
-// a timeout, which is a deadlock.
-func (k *Kernel) Expire() (int, error) {
-	first := -1
-	for i, w := range k.s.Waiters {
-		if w.Deadline != 0 && (first < 0 || w.Deadline < k.s.Waiters[first].Deadline) {
-			first = i
-		}
-	}
-	if first < 0 {
-		return -1, nil
-	}
-	w := k.s.Waiters[first]
-	if now := k.monotonic(); w.Deadline > now {
-		k.advance(w.Deadline - now)
-	}
-	return w.Thread, k.rouse(first, negated(ETIMEDOUT))
+	return true, k.waiters(&Result{thread: thread}).rouse(i, 0)
 }

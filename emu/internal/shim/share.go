@@ -70,9 +70,10 @@ func (e *Engine) SetSharing(on bool) {
 }
 
 // NoteObject notes that a thread has used an object of the kernel's, in the system call
-// that it has just made: uses of one object, one of them changing it, are ordered.
+// that it has just made: uses of one object, one of them changing it, are ordered. What
+// ClockThread does orders nothing.
 func (e *Engine) NoteObject(thread int, class, id uint64, write bool) error {
-	if bool(e.c.sharing) && !bool(C.em_share_object(e.c, C.int(thread), C.uint64_t(class), C.uint64_t(id), C.bool(write))) {
+	if bool(e.c.sharing) && thread != ClockThread && !bool(C.em_share_object(e.c, C.int(thread), C.uint64_t(class), C.uint64_t(id), C.bool(write))) {
 		return errors.New("engine: no memory for the order of system calls")
 	}
 	return nil

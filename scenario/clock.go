@@ -1,0 +1,201 @@
+package scenario
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"emurace/emu"
+)
+
+// Timeouts says when the clock may be moved on to the next deadline, so that waits with
+// a timeout and sleeps end.
+type Timeouts string
+
+// The ways. Without a word it is AnyTime.
+const (
+	// AnyTime is whenever somebody waits with a deadline: nothing is assumed about how
+	// long anything takes.
+	AnyTime Timeouts = "any"
+	// WhenDue is when the clock of any thread has come to the deadline, or when nobody
+	// can run.
+	WhenDue Timeouts = "due"
+	// WhenIdle is when nobody can run.
+	WhenIdle Timeouts = "idle"
+)
+
+// AllTimeouts lists the words.
+func AllTimeouts() []Timeouts { return []Timeouts{AnyTime, WhenDue, WhenIdle} }
+
+// ParseTimeouts reads a word.
+func ParseTimeouts(word string) (Timeouts, error) {
+	if t := Timeouts(word); slices.Contains(AllTimeouts(), t) {
+		return t, nil
+	}
+	return "", fmt.Errorf("timeouts %q: not any, due or idle", word)
+}
+
+// Assumes says what a search that comes to a verdict has assumed about time.
+func (t Timeouts) Assumes() string {
+	const counts = "the clock counts a nanosecond an instruction, along what has to come before"
+	switch t {
+	case WhenDue:
+		return "timeouts pass when a thread's clock has come to them, or nothing else can happen; " + counts
+	case WhenIdle:
+		return "timeouts pass only when nothing else can happen; " + counts
+	}
+	return "timeouts may pass at any moment; " + counts
+}
+
+// ClockName is the clock's name in schedules. No thread can have it.
+const ClockName = "clock"
+
+// Timeouts is when the session's clock may be moved on.
+func (s *Session) Timeouts() Timeouts {
+	if s.Plan.Timeouts == "" {
+		return AnyTime
+	}
+	return s.Plan.Timeouts
+}
+
+// Schedulable is how many there are that a schedule can name: the plan's threads and,
+// behind them, the clock. It can run while somebody waits with a deadline, if the plan's
+// Timeouts allow, and its instruction is to move the clock on to the earliest deadline.
+// With WhenIdle there is no such thread: the clock then moves by itself.
+func (s *Session) Schedulable() int {
+	if s.hasClock() {
+		return len(s.Plan.Threads) + 1
+	}
+	return len(s.Plan.Threads)
+}
+
+// hasClock tells whether the clock is one of those that a schedule can name.
+func (s *Session) hasClock() bool { return s.Timeouts() != WhenIdle }
+
+// IsClock tells whether an index is that of the clock.
+func (s *Session) IsClock(i int) bool { return i == len(s.Plan.Threads) }
+
+// ScheduleNames are the names that schedules have: those of the threads, and the
+// clock's.
+func (s *Session) ScheduleNames() []string {
+	names := s.Names()
+	if s.hasClock() {
+		names = append(names, ClockName)
+	}
+	return names
+}
+
+// clockRuns tells whether the clock can be moved on now.
+func (s *Session) clockRuns() bool {
+	if !s.hasClock() || s.verdict != nil || s.M.End() != nil || !s.M.Timed() {
+		return false
+	}
+	if s.Timeouts() == AnyTime {
+		return true
+	}
+	if !s.threadRuns() {
+		return true
+	}
+	due, err := s.M.Due()
+	return due && err == nil // what cannot be told is told where the clock is read
+}
+
+// threadRuns tells whether any of the threads can run.
+func (s *Session) threadRuns() bool {
+	for i := range s.threads {
+		if s.Runnable(i) {
+			return true
+		}
+	}
+	return false
+}
+
+// unblock lets the earliest timeout pass when nothing else can happen and no schedule
+// has to say so.
+func (s *Session) unblock() error {
+	if s.hasClock() || s.M.End() != nil || s.verdict != nil || !s.M.Timed() {
+		return nil
+	}
+	if s.threadRuns() {
+		return nil
+	}
+	s.expired = true
+	_, err := s.M.Advance(true)
+	return err
+}
+
+// runClock moves the clock on n times, or fewer when nobody waits with a deadline any
+// more; n 0 is no bound.
+func (s *Session) runClock(n uint64) (ran uint64, err error) {
+	for (n == 0 || ran < n) && s.Runnable(len(s.Plan.Threads)) && s.Steps() < s.Limit {
+		if _, err := s.advanceClock(); err != nil {
+			return ran, err
+		}
+		ran++
+	}
+	return ran, nil
+}
+
+func (s *Session) advanceClock() (emu.Advanced, error) {
+	return s.M.Advance(s.Timeouts() != AnyTime)
+}
+
+// clockEvent moves the clock on, if it can be. As an event that is one instruction,
+// though none of the machine's.
+func (s *Session) clockEvent() (Event, error) {
+	e := Event{Thread: len(s.Plan.Threads)}
+	if !s.Runnable(e.Thread) || s.Steps() >= s.Limit {
+		return e, nil
+	}
+	if only, ok := s.onlyTimed(); ok {
+		e.Needs = append(e.Needs, only)
+	}
+	a, err := s.advanceClock()
+	if err != nil {
+		return e, err
+	}
+	e.Ran, e.Objects = 1, a.Objects
+	for _, t := range a.Woke {
+		if i := s.RacingThread(t); i >= 0 {
+			e.Woke = append(e.Woke, i)
+		}
+	}
+	return e, nil
+}
+
+// onlyTimed is the thread that waits with a deadline, when it is the only one.
+func (s *Session) onlyTimed() (only int, ok bool) {
+	for m := range s.M.Threads() {
+		if _, timed := s.M.Deadline(m); !timed {
+			continue
+		}
+		if ok {
+			return 0, false
+		}
+		only, ok = s.RacingThread(m), true
+	}
+	return only, ok && only >= 0
+}
+
+// Passing says whose waits end when the clock is moved on now, as in "the deadline of
+// main's sem_timedwait passes"; "" when nobody waits with a deadline.
+func (s *Session) Passing() string {
+	first := uint64(0)
+	var whose []string
+	for m, t := range s.M.Threads() {
+		d, ok := s.M.Deadline(m)
+		if !ok || first != 0 && d > first {
+			continue
+		}
+		if d < first {
+			whose = nil
+		}
+		first = d
+		function, _, _ := strings.Cut(t.Call, "(")
+		whose = append(whose, fmt.Sprintf("%s's %s", t.Name, function))
+	}
+	if whose == nil {
+		return ""
+	}
+	return fmt.Sprintf("the deadline of %s passes", strings.Join(whose, " and "))
+}
