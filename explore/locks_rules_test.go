@@ -47,8 +47,10 @@ var lockPrograms = []lockRow{
 		u64 g(void) { SWAP(&word, 0); return f(); }`},
 	{name: "the word is written under the lock", raw: true, source: `u64 f(void) { take(); __atomic_fetch_add(&word, 1, __ATOMIC_SEQ_CST); leave(); return 0; }
 		u64 g(void) { return f(); }`},
-	{name: "the word is freed", raw: true, source: `u64 f(void) { take(); leave(); return 0; }
+	{name: "the word is wiped while it is in use", raw: true, source: `u64 f(void) { take(); leave(); return 0; }
 		u64 g(void) { f(); memset(&word, 0, 8); return 0; }`},
+	{name: "a lock is set up", source: `u64 f(void) { take(); if (!AT(u8, 0)) { AT(u8, 0) = 1; mu[0].lock = 0; } leave(); pthread_mutex_lock(mu); pthread_mutex_unlock(mu); return 0; }
+		u64 g(void) { return f(); }`},
 	home(0, false, ""),
 	{name: "a lock that tells how often it was tried", raw: true, outcome: scenario.Segv, source: `u64 f(void) { u64 n = take1(); leave1(); if (n) { crash(); } return n; }
 		u64 g(void) { return f(); }`},
@@ -58,6 +60,7 @@ var lockPrograms = []lockRow{
 	home(5, true, ""),
 	home(6, true, scenario.Deadlock),
 	home(7, true, ""),
+	home(12, true, ""), // but with more threads than can be searched
 	home(8, false, ""),
 	home(10, false, ""),
 	home(11, true, ""), // everybody is woken, but from a mark that who takes it then does not renew

@@ -24,8 +24,8 @@ const (
 	mostSlices   = 2000      // of a schedule, before its threads run out
 )
 
-// OnHole, if set, is told of every failure that a self-check finds. It is there for
-// tests, in which no search may have a hole.
+// OnHole is told of every failure that a self-check finds, unless it is nil. It is there
+// for tests, in which no search may have a hole.
 var OnHole func(Finding)
 
 // tryProof runs schedules that have nothing to do with how the search came to its

@@ -111,6 +111,7 @@ func changeIsAll(t *testing.T, libc loader.Libc) {
 	type fact struct {
 		ok, freed, within   bool
 		block, size, handed uint64
+		misuse              Misuse // of a call that frees it
 	}
 	facts := func(h *Heap) (list [room + 256]fact) {
 		for i := range list {
@@ -120,6 +121,9 @@ func changeIsAll(t *testing.T, libc loader.Libc) {
 			if ok {
 				list[i].handed = p.Alloc.Step
 			}
+			var ch Change
+			h.judge(&emu.CallEvent{Func: "free", Args: [6]uint64{addr}}, &ch)
+			list[i].misuse = ch.Misuse
 		}
 		return list
 	}
@@ -132,6 +136,9 @@ func changeIsAll(t *testing.T, libc loader.Libc) {
 			}
 			c := emu.CallEvent{Func: rapid.SampledFrom(functions).Draw(t, "function"), Step: step}
 			size := uint64(rapid.IntRange(0, 200).Draw(t, "size"))
+			if rapid.IntRange(0, 9).Draw(t, "large") == 0 {
+				size = 1 << 18
+			}
 			c.Args = [6]uint64{size, size, 3}
 			if Takes(c.Func) {
 				c.Args[0] = addr("argument")
@@ -175,6 +182,52 @@ func changeIsAll(t *testing.T, libc loader.Libc) {
 			}
 		}
 	})
+}
+
+// What is wrong with what a call is to free.
+func TestMisuse(t *testing.T) {
+	h := New(loader.Glibc)
+	give := func(addr, size, step uint64) {
+		h.Apply(&emu.CallEvent{Func: "malloc", Args: [6]uint64{size}, Step: step, Returned: true, ReturnStep: step + 1, Result: addr})
+	}
+	give(0x1000, 32, 1)
+	give(0x2000, 0, 3)
+	give(0x100000, 1<<20, 5)
+	for i, c := range []struct {
+		fn    string
+		addr  uint64
+		want  Misuse
+		block uint64 // 0 for none
+	}{
+		{"free", 0, Proper, 0}, {"malloc", 0x1001, Proper, 0},
+		{"free", 0x1001, NoBlock, 0x1000}, {"realloc", 0x1010, NoBlock, 0x1000}, {"free", 0x1020, NoBlock, 0}, {"free", 0x2001, NoBlock, 0},
+		{"free", 0x1000, Proper, 0}, {"free", 0x1000, FreedTwice, 0x1000}, {"realloc", 0x1000, FreedTwice, 0x1000}, {"free", 0x1008, NoBlock, 0x1000},
+		{"free", 0x2000, Proper, 0}, {"cfree", 0x2000, FreedTwice, 0x2000},
+		{"free", 0x100000, Proper, 0}, {"free", 0x100000, FreedTwice, 0x100000}, {"free", 0x100010, NoBlock, 0},
+	} {
+		ch := h.Apply(&emu.CallEvent{Func: c.fn, Args: [6]uint64{c.addr, 8}, Step: uint64(10 + i)})
+		block := uint64(0)
+		if ch.Block != nil {
+			block = ch.Block.Addr
+		}
+		if ch.Misuse != c.want || block != c.block {
+			t.Errorf("%s %#x: %d, block %#x; want %d, %#x", c.fn, c.addr, ch.Misuse, block, c.want, c.block)
+		}
+	}
+	give(0x100000, 64, 40)
+	if ch := h.Apply(&emu.CallEvent{Func: "free", Args: [6]uint64{0x100000}, Step: 50}); ch.Misuse != Proper {
+		t.Errorf("handed out again: %d", ch.Misuse)
+	}
+	// Both free the block: realloc had begun, and free came in between.
+	give(0x3000, 64, 60)
+	h.Apply(&emu.CallEvent{Func: "realloc", Args: [6]uint64{0x3000, 99}, Step: 70})
+	h.Apply(&emu.CallEvent{Func: "free", Args: [6]uint64{0x3000}, Thread: 1, Step: 75})
+	for _, result := range []uint64{0, 0x4000} {
+		ch := h.Apply(&emu.CallEvent{Func: "realloc", Args: [6]uint64{0x3000, 99}, Step: 70, Returned: true, ReturnStep: 80, Result: result})
+		if (ch.Misuse == FreedTwice) != (result != 0) {
+			t.Errorf("realloc that gives %#x: %d", result, ch.Misuse)
+		}
+	}
 }
 
 // What a call that frees or resizes does depends on the block also where it has

@@ -22,7 +22,7 @@ const maxOwn = 64 << 10
 func Own(m *emu.Machine) Code {
 	m.System().LoadDebug()
 	var c Code
-	bare := map[*emu.Module][]uint64{} // functions without lines
+	lineless := map[*emu.Module][]uint64{} // functions without lines
 	for _, name := range functions {
 		if name == "reallocarray" {
 			continue // in glibc a file of its own, far away, which only calls realloc
@@ -40,19 +40,25 @@ func Own(m *emu.Machine) Code {
 			c.ranges = append(c.ranges, Range{mod.Base + r[0], mod.Base + r[1]})
 		}
 		if unit == nil {
-			bare[mod] = append(bare[mod], addr-mod.Base)
+			lineless[mod] = append(lineless[mod], addr-mod.Base)
 		}
 	}
-	for mod, addrs := range bare {
-		lo, hi := between(mod, addrs)
-		if hi-lo <= maxOwn {
-			c.ranges = append(c.ranges, Range{mod.Base + lo, mod.Base + hi})
-			continue
-		}
-		for _, addr := range addrs {
-			if sym, off, ok := mod.Image.SymbolAt(addr); ok {
-				c.ranges = append(c.ranges, Range{mod.Base + addr - off, mod.Base + sym.Addr + max(sym.Size, 1)})
-			}
+	for mod, addrs := range lineless {
+		c.ranges = append(c.ranges, bare(mod, addrs).ranges...)
+	}
+	return c
+}
+
+// bare is the allocator's code in a module of which it is known where some of its
+// functions begin.
+func bare(mod *emu.Module, addrs []uint64) (c Code) {
+	lo, hi := between(mod, addrs)
+	if hi-lo <= maxOwn {
+		return Code{[]Range{{mod.Base + lo, mod.Base + hi}}}
+	}
+	for _, addr := range addrs {
+		if sym, _, ok := mod.Image.SymbolAt(addr); ok {
+			c.ranges = append(c.ranges, Range{mod.Base + sym.Addr, mod.Base + sym.Addr + max(sym.Size, 1)})
 		}
 	}
 	return c

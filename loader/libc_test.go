@@ -198,6 +198,20 @@ func TestLibcNames(t *testing.T) {
 				t.Errorf("LineAt(%s) = %s:%d, %v", name, file, line, ok)
 			}
 		}
+		// A unit is all of a source file, and no more.
+		unit := libc.Unit(mustSymbol(t, libc, "malloc").Addr)
+		in := func(name string) bool {
+			at := libc.Named(name)[0].Addr
+			return slices.ContainsFunc(unit, func(r [2]uint64) bool { return r[0] <= at && at < r[1] })
+		}
+		for name, want := range map[string]bool{"free": true, "_int_malloc": true, "getenv": false, "strlen": false, "reallocarray": false} {
+			if in(name) != want {
+				t.Errorf("%s was compiled together with malloc: %v", name, !want)
+			}
+		}
+		if unit := libc.Unit(libc.Load[len(libc.Load)-1].Vaddr); unit != nil {
+			t.Errorf("data is of a unit: %x", unit)
+		}
 		if err := errors.Join(libc.SymbolProblem(), libc.LineProblem()); err != nil {
 			t.Error(err)
 		}

@@ -136,8 +136,9 @@ func (m *misuses) access(_ int, e *emu.LogEntry) {
 		return // the kernel takes pages away, which is no use of them
 	}
 	v := &m.visits[e.Thread]
-	reading := e.Kind == emu.LogRead && m.text(e.PC)
-	if !reading {
+	text := m.text(e.PC)
+	reading := text && e.Kind == emu.LogRead
+	if !text {
 		m.leave(v)
 	}
 	f, used := judge(m.heap, e)

@@ -150,7 +150,8 @@ func TestStringsInBlocks(t *testing.T) {
 // seen although they read as they always do: each of the blocks is left.
 func TestStringsBeyondBlocks(t *testing.T) {
 	eachString(t, func(t *testing.T, sys *emu.System, c stringCall) {
-		if c.bounded || c.wide {
+		// What musl's strpbrk returns is the same whatever lies behind, and it stops soon.
+		if c.bounded || c.wide || c.name == "strpbrk" && sys.Libc == loader.Musl {
 			return
 		}
 		// A block of these sizes has no room to spare: what comes next is malloc's.

@@ -27,8 +27,6 @@ type Event struct {
 	// Ends tells that the process ended, by a crash or otherwise. Whatever
 	// another thread would have done next depends on it.
 	Ends bool
-
-	first uint64 // the step of the instruction that matters, or of the first of two
 }
 
 // Access is a range of bytes that an event read or wrote. An atomic instruction
@@ -76,7 +74,7 @@ func (s *Session) RunEvent(i int) (Event, error) {
 		}
 		return e, err
 	}
-	if s.abstracting() {
+	if s.locks.abstract {
 		return s.runAbstract(i)
 	}
 	return s.nextEvent(i)
@@ -95,7 +93,7 @@ func (s *Session) nextEvent(i int) (Event, error) {
 			return e, err
 		}
 		if s.saw(stop) || stop.Kind == emu.AtStop {
-			e.first = s.M.Steps()
+			s.locks.step = s.M.Steps()
 			if s.abstracting() {
 				if err := s.finishExclusive(&e); err != nil {
 					return e, err

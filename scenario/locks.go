@@ -16,6 +16,10 @@ type lockTable struct {
 	// so that one run has one meaning.
 	found, broken map[uint64]bool
 	grown         uint64
+	shared        uint64 // the machine's SharedGrown when all this was set
+	// step is that of the instruction that matters of the event that has just run, or
+	// of the first of two.
+	step uint64
 	// tried are the takings and lettings go that were tried out, and waited what
 	// was seen there: the values of each word at which somebody may wait for it.
 	tried  map[lockTry]bool
@@ -26,8 +30,8 @@ type lockTable struct {
 // find it taken cannot run until it is free, instead of trying, marking the
 // word and waiting in the kernel. It saves the many orders of failed tries.
 //
-// A word is first taken for a lock when a thread has been seen to wait on it in
-// the kernel after an atomic instruction of its had found it not zero, as glibc's
+// A word is first taken for a lock when a thread waits on it in the kernel, or would,
+// after an atomic instruction of its had found it not zero, as glibc's
 // lll_lock does (sysdeps/nptl/lowlevellock.h). It stays one as long as nothing is
 // done to it but what locks are for (lockUse) and as long as trying in vain makes
 // no difference (tryOut). A word that breaks these rules is left
@@ -64,6 +68,7 @@ func (s *Session) SetLockWords(locks, raw []uint64) {
 	l.words, l.raw = map[uint64]bool{}, map[uint64]bool{}
 	l.found, l.broken = map[uint64]bool{}, map[uint64]bool{}
 	l.tried, l.waited = map[lockTry]bool{}, map[uint64][]uint32{}
+	l.shared = s.M.SharedGrown()
 	for _, addr := range raw {
 		l.raw[addr] = true
 	}
@@ -117,8 +122,13 @@ func (s *Session) learnLock(machine int) {
 	}
 }
 
-// breakLock notes that a word is no lock.
+// breakLock notes that a word is no lock. A run that shows that more bytes are shared
+// does not tell: who has taken the lock before its word was known to be shared is not
+// known to hold it.
 func (s *Session) breakLock(addr uint64) {
+	if s.M.SharedGrown() != s.locks.shared {
+		return
+	}
 	if s.locks.words[addr] && !s.locks.broken[addr] {
 		s.locks.broken[addr] = true
 		s.locks.grown++
@@ -172,17 +182,23 @@ func (s *Session) runAbstract(i int) (Event, error) {
 		return e, err
 	}
 	use := s.lockUse(&e)
-	if w, does := use.act(); w != 0 {
-		key, err := s.lockTry(i, w, does)
-		if err != nil {
-			return e, err
+	w, does := use.act()
+	if w == 0 {
+		w, does = s.mayTake(&e), actLearn
+	}
+	if w != 0 {
+		key := lockTry{word: w, does: does}
+		if does != actLearn {
+			if key, err = s.lockTry(i, w, does); err != nil {
+				return e, err
+			}
 		}
 		if !s.locks.tried[key] {
 			s.locks.tried[key] = true
 			if err := mark.Rewind(); err != nil {
 				return e, err
 			}
-			if err := s.tryOut(i, w, does, e.first); err != nil {
+			if err := s.tryOut(i, w, does, s.locks.step); err != nil {
 				return e, err
 			}
 			if e, err = s.nextEvent(i); err != nil {

@@ -82,8 +82,15 @@ func (x *trial) place(mayWake bool) (p place, wakes bool, err error) {
 	if p.regs, err = s.M.Registers(x.thread); err != nil {
 		return p, wakes, err
 	}
-	p.written = map[uint64][2]byte{}
-	for _, a := range s.M.Log()[x.log:] {
+	p.written = x.written()
+	return p, wakes, nil
+}
+
+// written are the bytes that the thread has written since it is tried out, without the
+// lock's word: what they were before, and what they are now.
+func (x *trial) written() map[uint64][2]byte {
+	written := map[uint64][2]byte{}
+	for _, a := range x.s.M.Log()[x.log:] {
 		if int(a.Thread) != x.thread || a.Kind == emu.LogRead {
 			continue
 		}
@@ -92,15 +99,15 @@ func (x *trial) place(mayWake bool) (p place, wakes bool, err error) {
 			if at >= x.word && at < x.word+4 {
 				continue
 			}
-			b, seen := p.written[at]
+			b, seen := written[at]
 			if !seen {
 				b[0] = byte(a.Old >> (8 * k))
 			}
 			b[1] = byte(a.Value >> (8 * k))
-			p.written[at] = b
+			written[at] = b
 		}
 	}
-	return p, wakes, nil
+	return written
 }
 
 // visible are the accesses of the last instruction, without the moment and the place
@@ -268,7 +275,8 @@ func (x *trial) dead(d *difference, returned, result bool) (bool, error) {
 		case emu.Gone, emu.Ended:
 			return true, nil
 		default:
-			return x.unused(d, false), nil
+			// It waits for something else. What it does then is not looked at.
+			return len(d.regs) == 0 && x.unused(d, false), nil
 		}
 	}
 	return x.unused(d, result), nil

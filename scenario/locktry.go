@@ -2,6 +2,8 @@ package scenario
 
 import (
 	"crypto/sha256"
+	"fmt"
+	"maps"
 	"slices"
 
 	"emurace/emu"
@@ -89,8 +91,11 @@ func (s *Session) tryOut(i int, w uint64, does act, step uint64) error {
 				return err
 			}
 			x.log = len(s.M.Log())
-			if does == actTake {
+			switch does {
+			case actTake:
 				return x.tryTaking()
+			case actLearn:
+				return x.tryLearning(i)
 			}
 			return x.tryHolding()
 		})
@@ -168,6 +173,9 @@ const (
 	actFree             // to 0
 	actWait             // waits for it
 	actWake             // wakes who waits for it
+
+	// actLearn, which is tried out only, is to take a word that may be a lock.
+	actLearn
 )
 
 // act runs the thread up to and over the next that it does and others can see.
@@ -258,6 +266,33 @@ func (s *Session) leadsToWait(i int, w uint64) (bool, error) {
 	return false, nil
 }
 
+// tryLearning tries out whether a word is a lock's: a thread that finds it not 0 waits.
+func (x *trial) tryLearning(i int) error {
+	taken := uint32(0)
+	err := x.back(func() error {
+		a, _, err := x.act()
+		if a == actTake {
+			taken = x.s.word(x.word)
+		}
+		return err
+	})
+	if err != nil || taken == 0 {
+		return err
+	}
+	if err := x.set(taken); err != nil {
+		return err
+	}
+	if a, _, err := x.act(); err != nil || a != actLook && a != actMark {
+		return err
+	}
+	waits, err := x.s.leadsToWait(i, x.word)
+	if waits {
+		x.s.locks.found[x.word] = true
+		x.s.locks.grown++
+	}
+	return err
+}
+
 // tryTaking tries out a taking: what if the lock had been taken?
 func (x *trial) tryTaking() error {
 	err := x.back(func() error {
@@ -289,7 +324,7 @@ func (x *trial) tryTaking() error {
 				if err := x.set(v); err != nil {
 					return err
 				}
-				return x.inVain(maxChanges, false, false)
+				return x.inVain(maxChanges, false, false, nil)
 			})
 			if err != nil {
 				return err
@@ -311,13 +346,13 @@ func (x *trial) tryTaking() error {
 
 // inVain runs a thread that finds the lock taken, while others change the word at
 // most so many times.
-func (x *trial) inVain(changes int, changed, waited bool) error {
+func (x *trial) inVain(changes int, changed, waited bool, since *round) error {
 	for range maxActs {
 		if x.bad {
 			return nil
 		}
 		if !changed {
-			if err := x.changes(changes, waited, false); err != nil {
+			if err := x.changes(changes, waited, nil); err != nil {
 				return err
 			}
 		}
@@ -345,7 +380,15 @@ func (x *trial) inVain(changes int, changed, waited bool) error {
 				x.bad = true
 			}
 			x.wait(now)
-			return x.changes(changes, true, true)
+			r := &round{before: since, word: now}
+			if r.state, err = x.state(); err != nil {
+				return err
+			}
+			if r.remembers() {
+				x.bad = true
+				return nil
+			}
+			return x.changes(changes, true, r)
 		default:
 			x.bad = true
 			return nil
@@ -355,14 +398,48 @@ func (x *trial) inVain(changes int, changed, waited bool) error {
 	return nil
 }
 
+// round is a wait of a thread that tries in vain.
+type round struct {
+	before *round // the wait before it, if nothing but a wake-up lies between
+	word   uint32
+	state  [sha256.Size]byte
+	set    uint32 // what the word was when the wait ended
+}
+
+// remembers tells whether a thread that has been woken in vain twice, in the same way,
+// is not in the same state as after the first time. Such a thread counts, and may do
+// something else the third time, or the hundredth.
+func (r *round) remembers() bool {
+	b := r.before
+	return b != nil && b.before != nil && b.set == b.before.set && b.word == r.word && b.state != r.state
+}
+
+// state is what the thread has in its registers and what it has written.
+func (x *trial) state() (sum [sha256.Size]byte, err error) {
+	h := sha256.New()
+	regs, err := x.s.M.Registers(x.thread)
+	if err != nil {
+		return sum, err
+	}
+	for _, r := range regs {
+		h.Write(r.Value)
+	}
+	written := x.written()
+	for _, at := range slices.Sorted(maps.Keys(written)) {
+		fmt.Fprintf(h, "%x=%x;", at, written[at][1])
+	}
+	h.Sum(sum[:0])
+	return sum, nil
+}
+
 // changes goes on with the word changed in every way, the thread woken if it waits.
-func (x *trial) changes(left int, waited, rouse bool) error {
+func (x *trial) changes(left int, waited bool, wait *round) error {
 	if left == 0 {
 		return nil
 	}
 	now := x.s.word(x.word)
 	for _, v := range append([]uint32{0}, x.values...) {
-		if v == now && !rouse {
+		if v == now && wait == nil {
 			continue
 		}
 		if x.tries++; x.tries > maxTries {
@@ -373,12 +450,13 @@ func (x *trial) changes(left int, waited, rouse bool) error {
 			if err := x.set(v); err != nil {
 				return err
 			}
-			if rouse {
+			if wait != nil {
+				wait.set = v
 				if _, err := x.s.M.Rouse(x.thread); err != nil {
 					return err
 				}
 			}
-			return x.inVain(left-1, true, waited)
+			return x.inVain(left-1, true, waited, wait)
 		})
 		if err != nil {
 			return err

@@ -29,7 +29,8 @@ func (u *lockUse) act() (w uint64, does act) {
 //     it something else: the thread has taken the lock;
 //   - the thread that has taken it makes it 0, or reads it;
 //   - an atomic instruction, or a load exclusive, finds it not 0 and does not make it 0:
-//     a try in vain.
+//     a try in vain;
+//   - zeros are written over its zeros, as who sets it up does.
 //
 // Whatever else reads, writes, frees or unmaps any of its bytes takes it for
 // something else than a lock.
@@ -47,7 +48,7 @@ func (s *Session) lockUse(e *Event) (u lockUse) {
 	}
 	log := s.M.Log()
 	from := len(log)
-	for from > 0 && log[from-1].Step >= e.first {
+	for from > 0 && log[from-1].Step >= s.locks.step {
 		from--
 	}
 	for _, w := range words {
@@ -58,6 +59,7 @@ func (s *Session) lockUse(e *Event) (u lockUse) {
 			u.free = w
 		case use == lockLooked && u.looked == 0:
 			u.looked = w
+		case use == lockCleared:
 		case use == lockFailed && u.failed == 0:
 			u.failed = w
 		default:
@@ -84,7 +86,22 @@ const (
 	lockFree
 	lockLooked
 	lockFailed
+	lockCleared
 )
+
+// zeroOver tells whether an access writes zeros over the zeros of a word, as who sets up
+// a lock does: nobody can tell it from none, as long as the lock is free.
+func zeroOver(a emu.LogEntry, w uint64) bool {
+	if a.Kind == emu.LogRead {
+		return false
+	}
+	for k := range uint64(a.Size) {
+		if at := a.Addr + k; at >= w && at < w+4 && byte(a.Old>>(8*k))|byte(a.Value>>(8*k)) != 0 {
+			return false
+		}
+	}
+	return true
+}
 
 // useOf is what an event did to one word, given the log of its instructions.
 func (s *Session) useOf(e *Event, log []emu.LogEntry, w uint64) wordUse {
@@ -96,14 +113,22 @@ func (s *Session) useOf(e *Event, log []emu.LogEntry, w uint64) wordUse {
 		}
 	}
 	var list []emu.LogEntry
+	zeros := 0
 	for _, a := range log {
 		if a.Addr >= w+4 || w >= a.Addr+uint64(a.Size) {
+			continue
+		}
+		if zeroOver(a, w) {
+			zeros++
 			continue
 		}
 		if a.Addr != w || a.Size != 4 || a.Kind == emu.LogKernel || int(a.Thread) != machine {
 			return lockAgainst
 		}
 		list = append(list, a)
+	}
+	if zeros > 0 && zeros == counted {
+		return lockCleared
 	}
 	if len(list) != counted || counted == 0 {
 		return lockAgainst // a check has read it, or a call has freed or unmapped it
@@ -126,6 +151,25 @@ func (s *Session) useOf(e *Event, log []emu.LogEntry, w uint64) wordUse {
 		return lockLooked
 	}
 	return lockAgainst
+}
+
+// mayTake is the word that an event of one atomic instruction has made something else
+// than 0, if nothing is known of it: it may be a lock. It is 0 where there is none.
+func (s *Session) mayTake(e *Event) uint64 {
+	l := &s.locks
+	if len(e.Accesses) != 2 || len(e.Objects) > 0 || !e.Accesses[1].Write {
+		return 0
+	}
+	w := e.Accesses[0].Addr
+	if e.Accesses[0] != (Access{Addr: w, Size: 4}) || e.Accesses[1].Addr != w || w%4 != 0 || l.words[w] || l.found[w] || l.raw[w] {
+		return 0
+	}
+	log := s.M.Log()
+	a := log[len(log)-1]
+	if a.Step != l.step || a.Addr != w || a.Kind != emu.LogWrite || uint32(a.Old) != 0 || s.M.StoreExclusive(a.PC) {
+		return 0
+	}
+	return w
 }
 
 // failedExclusive tells whether a write is one by which a store exclusive of

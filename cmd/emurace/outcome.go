@@ -295,8 +295,8 @@ func (o *outcome) print(p *replay.Printer) error {
 	if r.Endless {
 		p.Printf("note: runs were cut off at the instruction limit, as livelocks; what would come after it was not searched\n")
 	}
-	if r.RawLocks > 0 {
-		p.Printf("note: %s like locks, but something else is done with them too: they were left raw\n", plural(uint64(r.RawLocks), "word looks", "words look"))
+	if n := uint64(r.RawLocks); n > 0 {
+		p.Printf("note: %s left raw: more is done with them than with locks, or trying in vain to take them is no mere waiting\n", plural(n, "word that looks like a lock was", "words that look like locks were"))
 	}
 	if o.interrupted {
 		p.Printf("note: interrupted; this is the result so far\n")
