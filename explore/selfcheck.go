@@ -154,14 +154,15 @@ func (c *checker) play(t int, n uint64) error {
 	return err
 }
 
-// inOrder runs the threads in an order, each for as long as it can, those in front first.
+// inOrder runs the threads in an order, each for as long as it can, those in front first,
+// and the clock when nobody else can run.
 func (c *checker) inOrder(order []int) error {
 	for {
 		if _, over := c.s.Outcome(); over || c.ctx.Err() != nil {
 			return nil
 		}
 		can := enabled(c.s)
-		for _, t := range order {
+		for _, t := range append(order[:len(order):len(order)], len(c.s.Plan.Threads)) {
 			if can.has(t) {
 				if err := c.play(t, 0); err != nil {
 					return err
@@ -252,7 +253,7 @@ func pickOf(random *rand.Rand, threads set) int {
 	return threads.first()
 }
 
-// scheduled is how many threads a session can run.
+// scheduled is how many threads a session can run, the clock apart.
 func scheduled(s *scenario.Session) int { return len(s.Plan.Threads) }
 
 // ordersOf are the orders of n threads: all of them where there are no more than a

@@ -257,15 +257,15 @@ func freesBlocks(sys *emu.System, r replay.Recipe) (bool, error) {
 	return freed, nil
 }
 
-// inOrder runs the threads to their ends, each as far as it gets.
+// inOrder runs the threads to their ends, each as far as it gets, and the clock with them.
 func inOrder(s *scenario.Session, reverse bool) error {
 	for {
-		for k := range s.Plan.Threads {
+		for k := range s.Schedulable() {
 			if _, over := s.Outcome(); over {
 				return nil
 			}
 			if reverse {
-				k = len(s.Plan.Threads) - 1 - k
+				k = s.Schedulable() - 1 - k
 			}
 			if !s.Runnable(k) {
 				continue
