@@ -23,6 +23,7 @@ type Session struct {
 	Plan  *Plan
 	Limit uint64 // instructions of one run
 
+	whole   uint64 // Limit, while RunEvents has set a lower one
 	libc    LibcID
 	threads []racer
 	locks   lockTable
@@ -49,6 +50,9 @@ type racer struct {
 	lock          uint64   // the abstract lock that it would try in vain to take, 0 for none
 	holds         []uint64 // abstract locks that it has taken
 	next          *Event   // what it does next, as far as known; only with abstract locks
+	visits        []visit  // since it last changed something that others see; see spin.go
+	held          []held   // what it waits for a change of, nil when it does not go round
+	waits, passed uint64   // for how long it is passed over, and was at most; see fair.go
 	text, textEnd uint64   // what is left of the static data for its strings
 }
 
@@ -266,7 +270,7 @@ func (s *Session) Runnable(i int) bool {
 	if s.IsClock(i) {
 		return s.clockRuns()
 	}
-	return s.verdict == nil && s.M.Runnable(s.threads[i].machine) && !s.lockedOut(i)
+	return s.verdict == nil && s.M.Runnable(s.threads[i].machine) && !s.lockedOut(i) && !s.spinning(i)
 }
 
 // Results are what the thread's calls have returned so far.
@@ -286,12 +290,16 @@ func (s *Session) Outcome() (Outcome, bool) {
 		return *s.verdict, true
 	}
 	switch {
+	case !s.threadRuns() && !s.clockRuns() && s.allSpin():
+		return Outcome{Kind: Livelock, Thread: -1}, true
 	case !s.threadRuns() && !s.clockRuns():
 		return Outcome{Kind: Deadlock, Thread: -1}, true
-	case s.Steps() >= s.Limit:
+	case !s.CutShort():
+		return Outcome{}, false
+	case s.fair():
 		return Outcome{Kind: Livelock, Thread: -1}, true
 	}
-	return Outcome{}, false
+	return Outcome{Kind: Unfinished, Thread: -1}, true
 }
 
 // maxString bounds the strings that are read of the guest, in bytes.
@@ -320,6 +328,7 @@ func (s *Session) advance(i int) error {
 }
 
 func (s *Session) begin(i int, call Call) error {
+	s.threads[i].visits = nil // it gets further
 	fn, args, err := s.prepare(i, call)
 	if err != nil {
 		return &CallError{Call: call, Thread: s.Plan.Threads[i].Name, Err: err}
@@ -367,33 +376,45 @@ func (s *Session) place(i int, data []byte) (uint64, error) {
 }
 
 // Run runs a thread for exactly n instructions, or fewer when it waits, comes
-// to the end of its calls, or the process ends; n 0 is no bound but the
-// session's limit. It returns how many ran. One call follows the other without
-// an instruction in between.
+// to the end of its calls, or the process ends. With n 0 there is no bound but the
+// session's limit, and a thread that goes round until others do something waits; see
+// Spinning. It returns how many ran. One call follows the other without an instruction
+// in between.
 func (s *Session) Run(i int, n uint64) (uint64, error) {
 	if s.IsClock(i) {
 		return s.runClock(n)
 	}
-	room := s.Limit - min(s.Limit, s.Steps())
-	if n == 0 || n > room {
-		n = room
+	if n == 0 {
+		return s.runOut(i)
 	}
-	ran := uint64(0)
-	r := &s.threads[i]
-	for ran < n && s.Runnable(i) {
-		stop, err := s.M.Run(r.machine, n-ran)
-		if err == nil {
-			err = unsupported(stop)
+	n = min(n, s.Limit-min(s.Limit, s.Steps()))
+	s.stirs(i)
+	e := Event{Thread: i}
+	for e.Ran < n && s.Runnable(i) {
+		if _, err := s.runOnce(&e, func(t int) (emu.Stop, error) { return s.M.Run(t, n-e.Ran) }); err != nil {
+			return e.Ran, err
+		}
+	}
+	return e.Ran, nil
+}
+
+// runOut runs a thread for as long as it can.
+func (s *Session) runOut(i int) (uint64, error) {
+	s.stirs(i)
+	e := Event{Thread: i}
+	for wait := uint64(Patience); s.Runnable(i) && s.Steps() < s.Limit; wait *= 2 {
+		stop, err := s.runOnce(&e, func(t int) (emu.Stop, error) { return s.M.Run(t, min(wait, s.Limit-s.Steps())) })
+		if err == nil && stop.Kind == emu.Budget && s.Steps() < s.Limit {
+			_, err = s.goesRound(&e)
 		}
 		if err != nil {
-			return ran, err
-		}
-		ran += stop.Ran
-		if err := s.settle(i, stop.Kind); err != nil {
-			return ran, err
+			return e.Ran, err
 		}
 	}
-	return ran, nil
+	if s.threads[i].held == nil {
+		return e.Ran, nil
+	}
+	return e.Ran, s.unblock()
 }
 
 // settle does what follows from the way in which a thread's run stopped.
