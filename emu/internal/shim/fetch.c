@@ -5,7 +5,8 @@
 // known by the first byte of its page, since only system calls change it, and they
 // change pages as a whole. It counts once a page between two events: instructions
 // behind the first concern nobody else. Where code can be written, its own bytes count,
-// for each instruction.
+// for each instruction. A fetch that is refused is one of both kinds: what the page was
+// when others could run it is not known.
 
 static void note(em_engine *e, uint64_t addr, uint64_t size) {
     if (!em_share_access(e, addr, (unsigned)size, false, e->cur))
@@ -32,14 +33,15 @@ void em_fetch(em_engine *e, uint64_t addr, uint32_t size) {
     e->nfetches = 0;
     e->fetched = page;
     for (uint64_t end = addr + size; page < end; page += EM_PAGE) {
-        if (em_page(e, page) & EM_W) {
+        uint8_t bits = em_page(e, page);
+        if (!(bits & EM_W))
+            note(e, page, 1);
+        if (bits & EM_W || !(bits & EM_X)) {
             uint64_t lo = addr > page ? addr : page, hi = end < page + EM_PAGE ? end : page + EM_PAGE;
             for (; hi - lo > 8; lo += 8)
                 note(e, lo, 8);
             note(e, lo, hi - lo);
             e->fetched = EM_NO_PAGE;
-        } else {
-            note(e, page, 1);
         }
     }
     if (page - e->fetched > EM_PAGE)

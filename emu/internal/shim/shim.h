@@ -223,7 +223,7 @@ typedef struct em_engine {
     bool event;   // the last instruction did
     bool event_of_fetch; // only by being fetched
     uint64_t fetched;    // the running thread's em_slot.fetched
-    uint64_t fetches[8]; // bytes of code that made it an event: addresses and sizes
+    uint64_t fetches[16]; // bytes of code that made it an event: addresses and sizes
     int nfetches;        // of these
     int ran;             // slot that ran last
     em_share share;
