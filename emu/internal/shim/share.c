@@ -247,6 +247,30 @@ bool em_share_access(em_engine *e, uint64_t addr, unsigned size, bool write, int
     return (hit | more) != 0;
 }
 
+// Notes that one instruction reads pieces of memory, n addresses with their sizes of at
+// most eight, and tells which of them touch bytes that make events, a bit each.
+uint32_t em_share_reads(em_engine *e, const uint64_t *pieces, int n, int slot) {
+    em_share *s = &e->share;
+    uint32_t hits = 0;
+    if (!ready(s, slot))
+        return ~0u;
+    for (int pass = 0; pass < 2; pass++)
+        for (int i = 0; i < n; i++) {
+            uint64_t lo = pieces[2 * i], hi = lo + pieces[2 * i + 1];
+            for (uint64_t key = lo / 8 + 1; key <= (hi - 1) / 8 + 1; key++) {
+                em_granule *g = granule(s, key);
+                uint8_t bytes = part(key, lo, hi);
+                if (!see(s, g))
+                    return ~0u;
+                if (pass == 1)
+                    settle(s, g, bytes & g->shared, false, slot);
+                else if (look(s, g, bytes, false, slot))
+                    hits |= 1u << i;
+            }
+        }
+    return hits;
+}
+
 // Notes that a thread wrote the bytes from lo up to hi, however many, and writes
 // those of them that make events as pairs of address and mask, in no order;
 // returns how many pairs there are, -1 when there is no memory.

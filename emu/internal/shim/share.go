@@ -94,8 +94,8 @@ func (e *Engine) NoteJoin(from, to int) error {
 // Fetched lists the bytes of code of which the fetch made the last instruction an event.
 func (e *Engine) Fetched() []Bytes {
 	var list []Bytes
-	for i := 0; i < int(e.c.nfetches); i += 2 {
-		list = append(list, Bytes{uint64(e.c.fetches[i]), uint64(e.c.fetches[i+1])})
+	for i := range int(e.c.nfetches) {
+		list = append(list, Bytes{uint64(e.c.fetches[2*i]), uint64(e.c.fetches[2*i+1])})
 	}
 	return list
 }

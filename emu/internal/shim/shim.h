@@ -30,6 +30,10 @@ enum {
     EM_MAPPED = 8, // some guest mapping covers the page
 };
 
+// Pieces of code that one instruction is read from at most: of two pages, each its first
+// byte and 16 bytes of its own.
+enum { EM_FETCHES = 8 };
+
 #define EM_NOWHERE (~0ULL)
 
 enum { EM_MAX_ZONES = 8, EM_MAX_THREADS = 64 };
@@ -223,7 +227,7 @@ typedef struct em_engine {
     bool event;   // the last instruction did
     bool event_of_fetch; // only by being fetched
     uint64_t fetched;    // the running thread's em_slot.fetched
-    uint64_t fetches[16]; // bytes of code that made it an event: addresses and sizes
+    uint64_t fetches[2 * EM_FETCHES]; // bytes of code that made it an event: addresses and sizes
     int nfetches;        // of these
     int ran;             // slot that ran last
     em_share share;
@@ -301,6 +305,7 @@ void em_log_drop(em_engine *e);
 
 // share.c
 bool em_share_access(em_engine *e, uint64_t addr, unsigned size, bool write, int slot);
+uint32_t em_share_reads(em_engine *e, const uint64_t *pieces, int n, int slot);
 int64_t em_share_block(em_engine *e, uint64_t lo, uint64_t hi, int slot, uint64_t *pairs,
                        size_t room);
 bool em_share_object(em_engine *e, int slot, uint64_t class, uint64_t id, bool write);
