@@ -84,7 +84,7 @@ func (s *Session) nextEvent(i int) (Event, error) {
 	e := Event{Thread: i}
 	waiting := s.waiting()
 	s.stirs(i)
-	for wait := uint64(Patience); s.Runnable(i) && s.Steps() < s.Limit; wait *= 2 {
+	for wait := uint64(patienceEvents); s.Runnable(i) && s.Steps() < s.Limit; wait *= 2 {
 		stop, err := s.runOnce(&e, func(t int) (emu.Stop, error) { return s.M.Run(t, min(wait, s.Limit-s.Steps())) })
 		if err == nil && stop.Kind == emu.Budget && !s.saw(stop) && s.Steps() < s.Limit && !s.M.HasStops() {
 			stop, err = s.goesRound(&e)

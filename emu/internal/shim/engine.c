@@ -48,7 +48,8 @@ static void on_code(uc_engine *uc, uint64_t addr, uint32_t size, void *user) {
     e->left--;
     e->step++;
     e->pc = addr;
-    if (__builtin_expect(((addr ^ e->fetched) | ((addr + size - 1) ^ e->fetched)) >= EM_PAGE, 0))
+    uint64_t page = *em_fetch_place(e->fetched, addr);
+    if (__builtin_expect(((addr ^ page) | ((addr + size - 1) ^ page)) >= EM_PAGE, 0))
         em_fetch(e, addr, size);
 }
 
@@ -241,7 +242,8 @@ static void probe(em_engine *e) {
     bool logging = e->logging;
     uint64_t step = e->step;
     bool sharing = e->sharing;
-    uint64_t fetched = e->fetched;
+    uint64_t fetched[EM_CODE_PAGES];
+    memcpy(fetched, e->fetched, sizeof fetched);
     e->logging = true;
     e->sharing = false;
     e->probing = true;
@@ -257,7 +259,7 @@ static void probe(em_engine *e) {
     em_undo(e, log_len, e->maps_len);
     e->logging = logging;
     e->sharing = sharing;
-    e->fetched = fetched;
+    memcpy(e->fetched, fetched, sizeof fetched);
     e->step = step;
     e->stop = EM_STOP_FAULT;
     em_flush_tlb(e);
@@ -350,7 +352,7 @@ int em_run(em_engine *e, int slot, uint64_t budget) {
     e->ran = slot;
     em_clock_turn(e, slot);
     e->lost = e->slots[slot].lost;
-    e->fetched = e->slots[slot].fetched;
+    memcpy(e->fetched, e->slots[slot].fetched, sizeof e->fetched);
     if (e->sharing && !e->stepping_on) // what a trace has counted is of the instruction to come
         em_share_step(e, slot);
     int err = start(e, slot, pc_reg);
@@ -376,8 +378,8 @@ int em_run(em_engine *e, int slot, uint64_t budget) {
     e->slots[slot].log_gen = e->log_gen;
     e->slots[slot].lost = e->lost;
     if ((e->event && !e->event_of_fetch) || e->stop == EM_STOP_SYSCALL)
-        e->fetched = EM_NO_PAGE;
-    e->slots[slot].fetched = e->fetched;
+        em_fetch_anew(e->fetched);
+    memcpy(e->slots[slot].fetched, e->fetched, sizeof e->fetched);
     if (e->stop == EM_STOP_SYSCALL || e->stop == EM_STOP_FAULT ||
         e->stop == EM_STOP_EXCEPTION || e->stop == EM_STOP_ILLEGAL) {
         err = em_monitor_open(e, slot);

@@ -23,7 +23,8 @@ void em_fetch(em_engine *e, uint64_t addr, uint32_t size) {
     const uint64_t mask = EM_PAGE - 1;
     uint64_t page = addr & ~mask;
     e->nfetches = 0;
-    e->fetched = page;
+    uint64_t *known = em_fetch_place(e->fetched, addr);
+    *known = page;
     if (!e->sharing)
         return;
     if (size == 0 || size > 16) // Unicorn does not know it, as of an illegal instruction
@@ -36,11 +37,11 @@ void em_fetch(em_engine *e, uint64_t addr, uint32_t size) {
             n = add(pieces, n, page, page + 1);
         if (bits & EM_W || !(bits & EM_X)) {
             n = add(pieces, n, addr > page ? addr : page, end < page + EM_PAGE ? end : page + EM_PAGE);
-            e->fetched = EM_NO_PAGE;
+            *known = EM_NO_PAGE;
         }
     }
     if (page - (addr & ~mask) > EM_PAGE)
-        e->fetched = EM_NO_PAGE; // it was on two
+        *known = EM_NO_PAGE; // it was on two
     uint32_t hits = em_share_reads(e, pieces, n, e->cur);
     if (hits == 0)
         return;
@@ -58,7 +59,7 @@ void em_fetch(em_engine *e, uint64_t addr, uint32_t size) {
 
 // Makes every thread read its page anew: its mapping has changed.
 void em_fetch_forget(em_engine *e) {
-    e->fetched = EM_NO_PAGE;
+    em_fetch_anew(e->fetched);
     for (int i = 0; i < e->nslots; i++)
-        e->slots[i].fetched = EM_NO_PAGE;
+        em_fetch_anew(e->slots[i].fetched);
 }

@@ -148,6 +148,18 @@ static bool races(em_share *s, em_granule *g, int i, bool write, int slot) {
     return false;
 }
 
+// Sets the epochs of bytes.
+static inline void set_epochs(uint32_t *of, uint8_t bytes, uint32_t epoch) {
+    if (bytes == 0xff) {
+        for (int i = 0; i < 8; i++) // two stores for a compiler
+            of[i] = epoch;
+        return;
+    }
+    for (int i = 0; i < 8; i++)
+        if (bytes >> i & 1)
+            of[i] = epoch;
+}
+
 // Looks at an access to bytes of a granule: those that race with an access of before make
 // events from now on. Tells which of the bytes make events. An access is looked at as a
 // whole before any of it orders anything: see settle.
@@ -165,6 +177,13 @@ static uint8_t look(em_share *s, em_granule *g, uint8_t bytes, bool write, int s
         g->did_write |= bytes;
     else
         g->did_read |= bytes;
+    if (g->owner == slot + 1 && g->shared == 0) {
+        // Nobody else was here. That a write makes reads of before forgotten is of
+        // no use then.
+        set_epochs(write ? g->wrote : g->read, bytes, s->epoch[slot]);
+        return 0;
+    }
+    g->owner = g->owner == 0 || g->owner == slot + 1 ? (uint8_t)(slot + 1) : EM_SEVERAL;
     uint8_t found = 0;
     for (int i = 0; i < 8; i++)
         if ((bytes & ~g->shared) >> i & 1 && races(s, g, i, write, slot))
@@ -211,6 +230,7 @@ static bool see(em_share *s, em_granule *g) {
         for (int i = 0; i < 8; i++)
             if (bytes & (1 << i))
                 g->wrote[i] = b->epoch;
+        g->owner = EM_SEVERAL; // whoever it was
     }
     return true;
 }

@@ -14,6 +14,9 @@ enum { EM_CLOCK_BITS = 25, EM_CLOCK_MAX = (1 << EM_CLOCK_BITS) - 1 };
 // What a byte's `read` is when it is no epoch: the number of a record follows.
 #define EM_MANY 0x80000000u
 
+// em_granule.owner of what several threads have accessed.
+enum { EM_SEVERAL = 255 };
+
 _Static_assert(EM_MAX_THREADS <= 64, "an epoch has six bits for the slot");
 
 // What a run has done to eight bytes of memory. Masks have a bit a byte.
@@ -26,6 +29,7 @@ typedef struct em_granule {
     uint8_t shared;    // bytes that make events
     uint8_t told;      // of these, what em_share_add said
     uint8_t recorded;  // bytes whose record holds vector clocks
+    uint8_t owner;     // slot + 1 of the only thread that was here; EM_SEVERAL, 0 for none
     bool seen;         // an access of this run has been here
     uint32_t age;      // em_share.age when all but told was last of use
     uint64_t stamp;    // em_share.stamp when it was last saved

@@ -34,6 +34,9 @@ enum {
 // byte and 16 bytes of its own.
 enum { EM_FETCHES = 8 };
 
+// How many pages of code a thread is known to read at a time; a power of two.
+enum { EM_CODE_PAGES = 16 };
+
 #define EM_NOWHERE (~0ULL)
 
 enum { EM_MAX_ZONES = 8, EM_MAX_THREADS = 64 };
@@ -92,7 +95,7 @@ typedef struct em_slot {
     size_t left_at;   // length of the log when the thread last stopped
     uint64_t log_gen; // generation of the log at that time
     uint16_t lost;    // bytes its monitor has lost, a bit each; see monitor.c
-    uint64_t fetched; // page of code that it is known to read; see fetch.c
+    uint64_t fetched[EM_CODE_PAGES]; // pages of code that it is known to read; see fetch.c
 } em_slot;
 
 // How to undo one change of the page table.
@@ -226,7 +229,7 @@ typedef struct em_engine {
     bool sharing; // stop after every instruction that touches shared bytes
     bool event;   // the last instruction did
     bool event_of_fetch; // only by being fetched
-    uint64_t fetched;    // the running thread's em_slot.fetched
+    uint64_t fetched[EM_CODE_PAGES]; // the running thread's em_slot.fetched
     uint64_t fetches[2 * EM_FETCHES]; // bytes of code that made it an event: addresses and sizes
     int nfetches;        // of these
     int ran;             // slot that ran last
@@ -325,6 +328,15 @@ void em_share_drop(em_engine *e);
 #define EM_NO_PAGE (~0ULL)
 void em_fetch(em_engine *e, uint64_t addr, uint32_t size);
 void em_fetch_forget(em_engine *e);
+
+static inline void em_fetch_anew(uint64_t *fetched) {
+    for (int i = 0; i < EM_CODE_PAGES; i++)
+        fetched[i] = EM_NO_PAGE;
+}
+
+static inline uint64_t *em_fetch_place(uint64_t *fetched, uint64_t addr) {
+    return &fetched[addr >> EM_PAGE_SHIFT & (EM_CODE_PAGES - 1)];
+}
 
 // clock.c
 void em_clock_start(em_engine *e);

@@ -95,7 +95,7 @@ int em_thread_add(em_engine *e, int slot, int parent) {
         e->nslots = slot + 1;
     s->left_at = e->log_len;
     s->log_gen = e->log_gen;
-    s->fetched = EM_NO_PAGE;
+    em_fetch_anew(s->fetched);
     if (parent >= 0)
         em_clock_wake(e, parent, slot);
     if (!err)
