@@ -21,7 +21,7 @@ import "emurace/scenario"
 // Testing, ASPLOS 2025 (SURW); the choice of the place follows the tool that the
 // authors published with it.
 func surw(r *run) error {
-	w := &uniform{run: r, place: r.profile.choose(r.rand), intended: -1}
+	w := &uniform{run: r, place: r.profile.choose(r.rand), intended: -1, pending: make([]*event, r.s.Schedulable())}
 	w.left = r.profile.count(w.place)
 	held := set{}
 	for !r.over() {
@@ -52,37 +52,65 @@ type uniform struct {
 	place    *location // nil for any
 	left     []uint64  // interesting events of each thread, as far as is known
 	intended int       // the thread to do the next one, -1 when that is not drawn yet
+	pending  []*event  // what held threads do next, as long as nothing that matters to it has run
 }
 
 // move runs a thread's next event, unless that is interesting and another thread
 // is to do the next such event. can is the threads that can run.
 func (w *uniform) move(t int, can set) (moved, interesting bool, err error) {
+	if w.pending[t] != nil && can != only(t) && t != w.intended && !w.wants(t) {
+		return false, true, nil
+	}
+	var e scenario.Event
 	if can == only(t) || t == w.intended {
 		// There is nobody to be held for.
-		e, err := w.step(t)
-		interesting = w.place.touchedBy(&e)
-		if interesting {
-			w.done(t)
-		}
-		return true, interesting, err
+		e, err = w.step(t)
+		moved = true
+	} else {
+		e, err = w.try(t, func(e *scenario.Event) bool {
+			moved = !w.place.touchedBy(e) || w.wants(t)
+			return moved
+		})
 	}
-	_, err = w.try(t, func(e *scenario.Event) bool {
-		interesting = w.place.touchedBy(e)
-		if !interesting {
-			moved = true
-			return true
-		}
-		w.left[t] = max(w.left[t], 1)
-		if w.intended < 0 {
-			w.intended = w.draw(everyone)
-		}
-		moved = w.intended == t
-		return moved
-	})
-	if moved && interesting {
+	if err != nil {
+		return false, false, err
+	}
+	interesting = w.place.touchedBy(&e)
+	if !moved {
+		w.pending[t] = newEvent(e)
+		return false, interesting, nil
+	}
+	if interesting {
 		w.done(t)
 	}
-	return moved, interesting, err
+	w.ran(e)
+	return true, interesting, nil
+}
+
+// wants tells whether a thread that has come to an interesting event is the one to do it.
+func (w *uniform) wants(t int) bool {
+	w.left[t] = max(w.left[t], 1)
+	if w.intended < 0 {
+		w.intended = w.draw(everyone)
+	}
+	return w.intended == t
+}
+
+// ran forgets what held threads do next where that depends on an event that has run.
+func (w *uniform) ran(e scenario.Event) {
+	w.pending[e.Thread] = nil
+	var n *event
+	for u, p := range w.pending {
+		if p == nil {
+			continue
+		}
+		if n == nil {
+			n = newEvent(e)
+		}
+		if p.dependent(n) {
+			w.pending[u] = nil
+		}
+	}
 }
 
 // done counts an interesting event of a thread's.

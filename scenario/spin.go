@@ -39,6 +39,7 @@ const maxVisits = 32
 // something that others see.
 type visit struct {
 	pc    uint64
+	addr  uint64 // of the first access of the event
 	state []byte // registers, nil until it has come back once
 	log   int    // length of the log then
 }
@@ -120,12 +121,16 @@ func (s *Session) comesBack(e *Event) error {
 		r.visits = nil
 		return nil
 	}
-	k := slices.IndexFunc(r.visits, func(v visit) bool { return v.pc == e.PC })
+	addr := uint64(0)
+	if len(e.Accesses) > 0 {
+		addr = e.Accesses[0].Addr
+	}
+	k := slices.IndexFunc(r.visits, func(v visit) bool { return v.pc == e.PC && v.addr == addr })
 	if k < 0 {
 		if len(r.visits) == maxVisits {
 			r.visits = nil
 		}
-		r.visits = append(slices.Clip(r.visits), visit{pc: e.PC})
+		r.visits = append(slices.Clip(r.visits), visit{pc: e.PC, addr: addr})
 		return nil
 	}
 	state, err := s.M.State(r.machine)
