@@ -45,7 +45,10 @@ func (m *Machine) serve(c linux.Call) (linux.Result, error) {
 		err = m.clockErr
 	}
 	if err == nil {
-		m.order(c.Thread, r.Objects, blocked)
+		_, err = m.order(c.Thread, r.Objects, blocked)
+	}
+	if len(r.Objects) > 0 || r.Effect != linux.Returns {
+		m.effects++
 	}
 	return r, err
 }
@@ -61,23 +64,30 @@ func (m *Machine) blocked() []int {
 
 // order notes which objects who was served has used, and which of the threads that were
 // blocked it lets go on.
-func (m *Machine) order(slot int, objects []Object, blocked []int) (woken []int) {
+func (m *Machine) order(slot int, objects []Object, blocked []int) (woken []int, err error) {
 	for _, o := range objects {
 		class := uint8(o.Class)
 		if o.Class == linux.ObjectClock {
 			class = shim.ClockObject
 		}
 		m.eng.Uses(slot, class, o.ID, o.Write)
+		if err := m.eng.NoteObject(slot, uint64(o.Class), o.ID, o.Write); err != nil {
+			return nil, err
+		}
 	}
 	s := m.kernel.State()
 	for _, t := range blocked {
-		if s.Tasks[t].Status == linux.Runnable {
-			m.eng.Wakes(slot, t)
-			woken = append(woken, t)
+		if s.Tasks[t].Status != linux.Runnable {
+			continue
 		}
+		m.eng.Wakes(slot, t)
+		if err := m.eng.NoteJoin(slot, t); err != nil {
+			return nil, err
+		}
+		woken = append(woken, t)
 	}
 	m.eng.SetAdvanced(s.Advanced)
-	return woken
+	return woken, nil
 }
 
 // Deadline tells when the wait of a thread ends by itself, in nanoseconds of a clock that
@@ -139,7 +149,8 @@ func (m *Machine) Advance(last bool) (Advanced, error) {
 	if err != nil {
 		return Advanced{}, err
 	}
-	return Advanced{Objects: r.Objects, Woke: m.order(shim.ClockThread, r.Objects, blocked)}, nil
+	woken, err := m.order(shim.ClockThread, r.Objects, blocked)
+	return Advanced{Objects: r.Objects, Woke: woken}, err
 }
 
 // runAlone runs a thread, and no other, to the end of its call or up to a trap. Time

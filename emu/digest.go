@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"hash"
+	"slices"
 	"unsafe"
 
 	"emurace/emu/internal/linux"
@@ -18,6 +19,7 @@ const (
 	LogRead   = shim.AccessRead
 	LogWrite  = shim.AccessWrite
 	LogKernel = shim.AccessKernel
+	LogZero   = shim.AccessZero // the kernel zeroed what was not zero, as of pages that it took away
 )
 
 // Log is every memory access since logging began with the first mark, oldest
@@ -79,10 +81,24 @@ func (m *Machine) Digest(from int) (string, error) {
 		h.Write(o.Data)
 	}
 	if log := m.Log(); from < len(log) {
-		part := log[from:]
-		h.Write(unsafe.Slice((*byte)(unsafe.Pointer(&part[0])), len(part)*int(unsafe.Sizeof(part[0]))))
+		hashLog(h, log[from:])
 	}
 	return "sha256:" + hex.EncodeToString(h.Sum(nil)), nil
+}
+
+// hashLog leaves out what the kernel zeroed, which follows from the system calls: traces
+// from before that was logged have the same digest.
+func hashLog(h hash.Hash, log []LogEntry) {
+	for len(log) > 0 {
+		n := slices.IndexFunc(log, func(a LogEntry) bool { return a.Kind == LogZero })
+		if n < 0 {
+			n = len(log)
+		}
+		if n > 0 {
+			h.Write(unsafe.Slice((*byte)(unsafe.Pointer(&log[0])), n*int(unsafe.Sizeof(log[0]))))
+		}
+		log = log[min(n+1, len(log)):]
+	}
 }
 
 func (m *Machine) hashPages(h hash.Hash, start, size uint64) {

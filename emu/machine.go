@@ -62,6 +62,7 @@ type Machine struct {
 	remapped []shim.Bytes // by the last system call
 	mapped   []uint64     // where it has mapped something
 	clockErr error        // of reading a clock in the present one
+	effects  uint64       // see Effects
 
 	program  *loader.Image // see Program
 	routines *Module       // the part of it that can be called

@@ -85,6 +85,14 @@ func (m *Machine) Read(addr, size uint64) ([]byte, bool) {
 	return bytes.Clone(m.eng.View(addr, size)), true
 }
 
+// Peek is Read without a copy: what it returns changes when the machine runs.
+func (m *Machine) Peek(addr, size uint64) ([]byte, bool) {
+	if !m.eng.Allows(addr, size, 0) {
+		return nil, false
+	}
+	return m.eng.View(addr, size), true
+}
+
 // Read64 reads a little-endian word.
 func (m *Machine) Read64(addr uint64) (uint64, bool) {
 	if !m.eng.Allows(addr, 8, 0) {

@@ -156,6 +156,9 @@ func (m *Machine) Run(t int, n uint64) (Stop, error) {
 		}
 		stop.Ran += s.Ran
 		stop.Event = s.Event || len(stop.Counted) > 0
+		for _, b := range m.eng.Fetched() {
+			stop.Counted = append(stop.Counted, Counted{b.Addr, b.Size, false})
+		}
 		stop.Watched = m.eng.Watched()
 		switch s.Reason {
 		case shim.StopBudget, shim.StopEvent:
@@ -210,9 +213,11 @@ func (m *Machine) Run(t int, n uint64) (Stop, error) {
 // written. It changes nothing but how long runs take, and is there to be measured.
 func (m *Machine) RunNaively(on bool) { m.eng.SetNaive(on) }
 
-// WantEvents makes Run stop after every instruction that touches memory that
-// two threads touch, at least one of them writing, or a kernel object. Which
-// bytes those are is learned while this is on; see SharedGrown.
+// WantEvents makes Run stop after every instruction that accesses a shared byte, or uses
+// a kernel object. A byte is shared when two threads have accessed it, at least one of
+// them writing, and nothing had ordered these accesses: neither accesses to bytes known
+// to be shared nor the kernel. Which bytes those are is learned while this is on; see
+// SharedGrown. Bytes that a lock protects are not shared, the lock's own word is.
 func (m *Machine) WantEvents(on bool) {
 	m.events = on
 	m.eng.SetSharing(on)

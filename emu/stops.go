@@ -25,6 +25,9 @@ func (m *Machine) StopAt(addrs ...uint64) error {
 	return nil
 }
 
+// HasStops tells whether StopAt has named any address.
+func (m *Machine) HasStops() bool { return m.stops != nil }
+
 // StopAfter makes Run come back, with Watched, behind an instruction or system
 // call that reads, or writes, any of the size bytes at addr. Size 0 ends it. It
 // changes nothing of what a run does, and stays when the machine is rewound.

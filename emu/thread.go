@@ -242,6 +242,9 @@ func (m *threads) Clone(slot, parent int, stack, tls uint64, setTLS bool) error 
 	if err := m.eng.AddThread(slot, parent); err != nil {
 		return err
 	}
+	if err := m.eng.NoteJoin(parent, slot); err != nil {
+		return err
+	}
 	m.st.threads = append(m.st.threads, Thread{Name: fmt.Sprintf("thread %d", slot), MadeIn: m.st.threads[parent].Call, MadeBy: parent})
 	set := []struct {
 		reg   shim.Reg

@@ -109,7 +109,7 @@ var errBudget = errors.New("the budget is used up")
 var ErrStop = errBudget
 
 func (r *Result) conclude(o Options) {
-	r.Complete = len(r.Doubts) == 0 && (r.Unbounded || o.Preemptions >= 0 && r.Preemptions >= o.Preemptions)
+	r.Complete = !r.Endless && len(r.Doubts) == 0 && (r.Unbounded || o.Preemptions >= 0 && r.Preemptions >= o.Preemptions)
 	switch {
 	case r.Failing > 0:
 		r.Verdict = Failing

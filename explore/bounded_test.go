@@ -43,7 +43,7 @@ func TestJobs(t *testing.T) {
 // and no schedule before it fails.
 func TestFirstFailure(t *testing.T) {
 	eachArch(t, func(t *testing.T, sys *emu.System) {
-		for name, p := range map[string][]routine{"readers": readers, "deadlock": crossed, "spin": spinning} {
+		for name, p := range map[string][]routine{"readers": readers, "deadlock": crossed, "spin": missing} {
 			start := codeStarter(sys, p...)
 			stopped, err := Bounded(t.Context(), start, Options{Preemptions: 1, Jobs: 2})
 			must(t, err)
@@ -91,7 +91,7 @@ func TestFewestPreemptions(t *testing.T) {
 			kind        scenario.Kind
 			preemptions int
 		}{
-			{"a livelock of the first", spinning, scenario.Livelock, 0},
+			{"a livelock of the first", missing, scenario.Livelock, 0},
 			{"a deadlock", crossed, scenario.Deadlock, 1},
 			{"a crash", readers, scenario.Segv, 1},
 			{"a crash that takes two", changing, scenario.Segv, 2},

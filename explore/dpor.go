@@ -258,7 +258,7 @@ func (d *subtree) run(f *frame, thread int) (over bool, err error) {
 		}
 	}
 	o, over := d.s.Outcome()
-	if over && o.Kind == scenario.Livelock {
+	if over && d.s.CutShort() {
 		ev.Ends = true // nobody gets further after this
 	}
 	e := newEvent(ev)
@@ -296,7 +296,7 @@ func (d *subtree) spin(thread int) error {
 	if err != nil {
 		return err
 	}
-	if o, over := d.s.Outcome(); !over || o.Kind != scenario.Livelock {
+	if _, over := d.s.Outcome(); !over || !d.s.CutShort() {
 		return fmt.Errorf("%w: a run has more than %d", ErrDeep, maxDepth)
 	}
 	return nil
@@ -355,20 +355,14 @@ func (d *subtree) over(o scenario.Outcome) error {
 	d.reverseLockedOut()
 	d.total.Schedules++
 	rests := d.total.note(d.s, o)
-	d.total.Endless = d.total.Endless || o.Kind == scenario.Livelock
 	found := error(nil)
 	if o.Failed() || d.inspect != nil {
 		var schedule scenario.Schedule
 		for _, e := range d.order.events {
 			schedule = schedule.Add(e.Thread, e.Ran)
 		}
-		schedule = schedule.ToEnd()
-		if o.Kind == scenario.Deadlock {
-			// Threads that wait for an abstract lock have not tried it yet.
-			for t := range d.s.Plan.Threads {
-				schedule = append(schedule, scenario.Slice{Thread: t})
-			}
-		}
+		// Threads that wait for an abstract lock have not tried it yet.
+		schedule = ending(d.s, schedule, o.Kind == scenario.Deadlock)
 		failed, err := d.total.judge(o, schedule, -1, d.inspect, rests)
 		if err != nil {
 			return err

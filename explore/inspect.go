@@ -37,3 +37,19 @@ func (r *Result) judge(o scenario.Outcome, schedule scenario.Schedule, preemptio
 	}
 	return false, nil
 }
+
+// ending is a schedule of a run that is over, to be run again to the same end. With
+// all, or where threads go round, each is run out at last: that it can get no further
+// is found out anew.
+func ending(s *scenario.Session, schedule scenario.Schedule, all bool) scenario.Schedule {
+	schedule = schedule.ToEnd()
+	for t := range s.Plan.Threads {
+		all = all || s.Spinning(t)
+	}
+	if all {
+		for t := range s.Plan.Threads {
+			schedule = append(schedule, scenario.Slice{Thread: t})
+		}
+	}
+	return schedule
+}

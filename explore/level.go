@@ -241,11 +241,18 @@ func (l *level) walk(w *walker, u unit) error {
 	}
 	alone := l.alone[u.first]
 	if u.from == 0 {
+		_, rounds, err := w.s.LookAhead(u.first)
+		if err != nil {
+			return err
+		}
 		if n := w.enter(alone); n != alone {
 			return damaged("a walk begins after %d instructions, not %d", n, alone)
 		}
 		if err := w.move(u.first, alone); err != nil {
 			return err
+		}
+		if rounds != nil {
+			w.s.Wait(u.first, rounds)
 		}
 		if _, over := w.s.Outcome(); over {
 			return nil

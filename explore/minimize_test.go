@@ -56,7 +56,7 @@ func TestMinimizeGetenv(t *testing.T) {
 // that was found stays as it is.
 func TestMinimizeNot(t *testing.T) {
 	eachArch(t, func(t *testing.T, sys *emu.System) {
-		start := codeStarter(sys, spinning...)
+		start := codeStarter(sys, missing...)
 		r, err := DPOR(t.Context(), start, Options{Jobs: 1})
 		must(t, err)
 		if m, err := Minimize(t.Context(), start, r.Findings[0], time.Minute); !errors.Is(err, ErrLivelock) {

@@ -30,6 +30,7 @@ func (r *Result) note(s *scenario.Session, o scenario.Outcome) (rests bool) {
 	if e, ok := o.Ending(); ok && o.Expected {
 		r.addEnded(Ended{e, 1})
 	}
+	r.Endless = r.Endless || s.CutShort()
 	list, rests := s.Doubts(o)
 	rests = rests && o.Failed()
 	for _, d := range list {

@@ -57,6 +57,8 @@ var (
 		[]byte{0x48, 0x8b, 0x17, 0x48, 0x8b, 0x0f, 0x48, 0x29, 0xd1, 0x48, 0x8b, 0x04, 0x0f}}
 	// 0: ldr x2, [x0]; cbz x2, 0b | 0: cmpq $0, (%rdi); je 0b
 	await = routine{[]uint32{0xf9400002, 0xb4ffffe2}, []byte{0x48, 0x83, 0x3f, 0x00, 0x74, 0xfa}}
+	// 0: add x5, x5, #1; ldr x2, [x0]; cbz x2, 0b | 0: inc %r10; cmpq $0, (%rdi); je 0b
+	counts = routine{[]uint32{0x910004a5, 0xf9400002, 0xb4ffffc2}, []byte{0x49, 0xff, 0xc2, 0x48, 0x83, 0x3f, 0x00, 0x74, 0xf7}}
 	// mov x9, x0; mov x8, #98 | mov %rdi, %r9; for lock and unlock
 	locker = routine{[]uint32{0xaa0003e9, 0xd2800c48}, []byte{0x49, 0x89, 0xf9}}
 )
@@ -139,9 +141,13 @@ var (
 		locker.then(lock(8), nop, unlock(8), ret),
 		locker.then(lock(8), unlock(8), ret),
 	}
-	// A thread that spins until the other has stored something: as long as
-	// that is not let run, a livelock.
+	// A thread that spins until the other has stored something: nothing fails.
 	spinning = []routine{await.then(ret), spoil.then(ret)}
+	// One that may miss what the other stores for a while, and then spins for ever.
+	missing = []routine{await.then(ret), spoil.then(nop, heal, ret)}
+	// One that counts while it spins: no round is like another, and a run in which
+	// the other one gets no turn comes to no end.
+	counting = []routine{counts.then(ret), spoil.then(ret)}
 )
 
 // called is a Body whose calls are known only when Setup has run.
@@ -214,7 +220,7 @@ func starter(sys *emu.System, plan func(loader.Arch) *scenario.Plan) func() (*sc
 	return func() (*scenario.Session, error) {
 		s, err := scenario.Start(sys, plan(sys.Arch), 1)
 		if err == nil {
-			s.Limit = 400 // far more than any of these programs needs
+			s.Limit = 2000 // far more than any of these programs needs
 		}
 		return s, err
 	}

@@ -32,7 +32,7 @@ type proofOp struct {
 }
 
 // mended says which things a search knows of. Programs are made of what it knows.
-var mended = map[string]bool{"": true, "abstract": true, "signals": true, "exits": true, "time": true}
+var mended = map[string]bool{"": true, "abstract": true, "zeroed": true, "fetch": true, "spin": true, "rwlock": true, "signals": true, "exits": true, "time": true}
 
 func newProofWriter(arch loader.Arch, seed uint64) *proofWriter {
 	w := &proofWriter{ops: allOps(), numbers: numbersOf(arch), rows: map[string]bool{}}

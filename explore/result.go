@@ -24,9 +24,8 @@ type Result struct {
 	Schedules   uint64
 	Failing     uint64
 	Blocked     uint64 // runs given up because what follows was covered already
-	// Endless tells of DPOR that a run was cut off at the instruction limit, as a
-	// livelock. What would come after that was not covered, so that the search is
-	// not complete.
+	// Endless tells that a run was cut off at the instruction limit. What would come
+	// after that was not covered, so that the search is not complete.
 	Endless bool `json:",omitempty"`
 	// Due tells of DPOR that threads waited with deadlines where these pass when they are
 	// due, see scenario.WhenDue. When that is depends on the order of all instructions,

@@ -415,7 +415,7 @@ func (p *sampler) judge(r *run) (*Result, error) {
 	if !o.Failed() && p.Inspect == nil {
 		return result, nil
 	}
-	_, err := result.judge(o, r.schedule.ToEnd(), -1, p.Inspect, rests)
+	_, err := result.judge(o, ending(r.s, r.schedule, false), -1, p.Inspect, rests)
 	return result, err
 }
 

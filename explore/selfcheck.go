@@ -141,7 +141,7 @@ func (c *checker) try(count *int, play func() error) error {
 	if !o.Failed() && c.inspect == nil {
 		return nil
 	}
-	_, err := c.result.judge(o, c.schedule.ToEnd(), -1, c.inspect, rests)
+	_, err := c.result.judge(o, ending(c.s, c.schedule, false), -1, c.inspect, rests)
 	return err
 }
 

@@ -212,7 +212,7 @@ func FuzzState(f *testing.F) {
 		f.Add(b)
 	}
 	for _, text := range []string{
-		`{"strategy":"dpor","dpor":{"shared":[{"addr":65536,"mask":255}],"restarts":0,"parts":[{"threads":[0,0,0,0,1,1],"asleep":2,"share":1}]}}`,
+		`{"strategy":"dpor","dpor":{"shared":[{"addr":65536,"mask":255}],"restarts":0,"parts":[{"threads":[0,0,0,0,1,1],"asleep":[1],"share":1}]}}`,
 		`{"strategy":"bounded","bounded":{"level":2,"began":2,"units":17,"next":3,"result":{"schedules":2,"failing":0,"instructions":0},"done":[{"from":3,"to":4,"at":[{"n":4,"next":0},{"n":2,"next":1}],"result":{"schedules":1,"failing":0,"instructions":0}}]}}`,
 		`{"strategy":"pos","sample":{"result":{"schedules":9,"failing":0,"instructions":72057594037927936},"batch":8,"begun":7,"shared":[]}}`,
 	} {

@@ -144,7 +144,7 @@ func (w *walker) leaf(o scenario.Outcome) error {
 	if !o.Failed() && w.inspect == nil {
 		return nil
 	}
-	failed, err := w.result.judge(o, w.schedule.ToEnd(), w.level, w.inspect, rests)
+	failed, err := w.result.judge(o, ending(w.s, w.schedule, false), w.level, w.inspect, rests)
 	if err != nil || !failed || w.keepGoing {
 		return err
 	}
@@ -197,12 +197,20 @@ func (w *walker) walk(thread, left int) error {
 		}
 		return w.finishWhole(thread)
 	}
+	// Step by step a thread would go round for ever.
+	far, rounds, err := w.s.LookAhead(thread)
+	if err != nil {
+		return err
+	}
 	for n := w.enter(1); ; n = 1 {
 		if err := w.ctx.Err(); err != nil {
 			return err
 		}
 		if err := w.move(thread, n); err != nil {
 			return err
+		}
+		if rounds != nil && w.at[len(w.at)-1].N >= far {
+			w.s.Wait(thread, rounds)
 		}
 		if _, over := w.s.Outcome(); over {
 			break // a schedule with fewer preemptions; counted before

@@ -132,6 +132,9 @@ func (m *misuses) woke(wake) {}
 func (m *misuses) fenced(fence) {}
 
 func (m *misuses) access(_ int, e *emu.LogEntry) {
+	if e.Kind == emu.LogZero {
+		return // the kernel takes pages away, which is no use of them
+	}
 	v := &m.visits[e.Thread]
 	text := m.text(e.PC)
 	reading := text && e.Kind == emu.LogRead

@@ -28,6 +28,8 @@ type Explanation struct {
 	Ticks   []Tick   // where the clock was moved on
 	At      *Act     // the failing instruction; nil for deadlock and livelock
 	Message string   // what the process printed last, for an abort; what a check said
+	// Round tells of a livelock that those that are left go round for ever.
+	Round bool
 
 	// Register is the one whose value made the address that faulted.
 	Register string
@@ -100,6 +102,7 @@ func Explain(h *History) (*Explanation, error) {
 			}
 		}
 	}
+	x.Round = o.Kind == scenario.Livelock && !s.CutShort()
 	if o.Kind == scenario.Deadlock {
 		return x, h.addWaits(x)
 	}

@@ -26,6 +26,7 @@ type Event struct {
 type History struct {
 	s        *scenario.Session
 	schedule scenario.Schedule
+	counted  scenario.Schedule // with the lengths of slices that have no end of their own
 	events   []Event
 	byThread [][]int // indices into events
 	log      []emu.LogEntry
@@ -50,6 +51,9 @@ func NewHistory(s *scenario.Session, schedule scenario.Schedule) (*History, erro
 	if _, _, err := run(s, schedule); err != nil {
 		return nil, err
 	}
+	if err := h.count(); err != nil {
+		return nil, err
+	}
 	h.gone, h.places = gone(s, before), map[uint64]Location{}
 	if h.gone != nil {
 		s.M.System().LoadDebug() // for visit
@@ -62,8 +66,32 @@ func NewHistory(s *scenario.Session, schedule scenario.Schedule) (*History, erro
 	if err := h.step(h.end - min(h.end, maxHistory)); err != nil {
 		return nil, err
 	}
+	if !slices.Equal(h.counted, h.schedule) {
+		if err := h.SeekEnd(); err != nil { // to where they are known to go round
+			return nil, err
+		}
+	}
 	h.log = append(h.log, s.M.Log()[s.StartLog():]...)
 	return h, nil
+}
+
+// count gives the slices of threads that go round a number of instructions: step by step
+// they would not come to an end.
+func (h *History) count() error {
+	h.counted = slices.Clone(h.schedule)
+	if err := h.s.Restart(); err != nil {
+		return err
+	}
+	for i, sl := range h.counted {
+		ran, err := h.s.Run(sl.Thread, sl.N)
+		if err != nil {
+			return err
+		}
+		if sl.N == 0 && h.s.Spinning(sl.Thread) {
+			h.counted[i].N = ran
+		}
+	}
+	return nil
 }
 
 // step notes every instruction from the moment after skip instructions on.
@@ -72,7 +100,7 @@ func (h *History) step(skip uint64) error {
 	if err != nil {
 		return err
 	}
-	for _, sl := range h.schedule[first:] {
+	for _, sl := range h.counted[first:] {
 		if h.s.IsClock(sl.Thread) {
 			if err := h.tick(sl, done); err != nil {
 				return err
@@ -120,7 +148,7 @@ func (h *History) seek(n uint64) (slice int, done uint64, err error) {
 	if err := h.s.Restart(); err != nil {
 		return 0, 0, err
 	}
-	for i, sl := range h.schedule {
+	for i, sl := range h.counted {
 		left := n - min(n, h.s.Steps())
 		if left == 0 {
 			return slice, done, nil

@@ -14,7 +14,10 @@ func (x *Explanation) Headline() string {
 	case x.Outcome.Kind == scenario.Deadlock:
 		return x.deadlock()
 	case x.Outcome.Kind == scenario.Livelock:
-		return "no end is reached within the instruction limit"
+		if x.Round {
+			return "those that are left go round for ever: a livelock"
+		}
+		return "no end is reached within the instruction limit, though every thread has its turns: a livelock"
 	case x.Outcome.Kind == scenario.OK:
 		return "nothing failed"
 	case x.Outcome.Kind == scenario.Check && x.Outcome.Thread >= 0:

@@ -15,12 +15,15 @@ const (
 	UnknownSyscall DoubtKind = "unknown-syscall"
 	// UnscheduledThread: a thread that is none of the scenario's is there and never runs.
 	UnscheduledThread DoubtKind = "unscheduled-thread"
+	// InstructionLimit: the run was cut off there, though threads that could go on had been
+	// passed over for long.
+	InstructionLimit DoubtKind = "instruction-limit"
 )
 
 // Doubt is why a run may differ from those that there are on Linux.
 type Doubt struct {
 	Kind DoubtKind `json:"kind"`
-	Name string    `json:"name"` // the system call, of which clone makes a thread
+	Name string    `json:"name"` // the system call, of which clone makes a thread; or the limit
 	// Function is the one that the thread was called with, such as readdir, and Thread
 	// its name: "" before the race, or for a thread that is none of the scenario's.
 	Function string `json:"function,omitempty"`
@@ -57,6 +60,13 @@ func (s *Session) Doubts(o Outcome) (list []Doubt, rests bool) {
 		function, _, _ := strings.Cut(th.MadeIn, "(")
 		list = append(list, s.doubt(UnscheduledThread, "clone", function, th.MadeBy))
 	}
+	if o.Kind == Unfinished {
+		for i, r := range s.threads {
+			if s.Runnable(i) {
+				list = append(list, s.doubt(InstructionLimit, "the limit", r.call.Func, r.machine))
+			}
+		}
+	}
 	return list, rests
 }
 
@@ -70,7 +80,7 @@ func (s *Session) doubt(kind DoubtKind, name, function string, machine int) Doub
 
 // check finds what no doubt is.
 func (k DoubtKind) check() error {
-	if k != UnknownSyscall && k != UnscheduledThread {
+	if k != UnknownSyscall && k != UnscheduledThread && k != InstructionLimit {
 		return fmt.Errorf("%q is no kind of doubt", string(k))
 	}
 	return nil

@@ -83,30 +83,45 @@ func (s *Session) RunEvent(i int) (Event, error) {
 func (s *Session) nextEvent(i int) (Event, error) {
 	e := Event{Thread: i}
 	waiting := s.waiting()
-	for s.Runnable(i) && s.Steps() < s.Limit {
-		stop, err := s.runOnce(&e, s.Limit-s.Steps())
+	s.stirs(i)
+	for wait := uint64(Patience); s.Runnable(i) && s.Steps() < s.Limit; wait *= 2 {
+		stop, err := s.runOnce(&e, func(t int) (emu.Stop, error) { return s.M.Run(t, min(wait, s.Limit-s.Steps())) })
+		if err == nil && stop.Kind == emu.Budget && !s.saw(stop) && s.Steps() < s.Limit && !s.M.HasStops() {
+			stop, err = s.goesRound(&e)
+		}
 		if err != nil {
 			return e, err
 		}
-		if stop.Event || len(s.seen) > 0 || len(s.used) > 0 || stop.Kind == emu.AtStop {
+		if s.saw(stop) || stop.Kind == emu.AtStop {
 			s.locks.step = s.M.Steps()
 			if s.abstracting() {
 				if err := s.finishExclusive(&e); err != nil {
 					return e, err
 				}
 			}
+			if err := s.comesBack(&e); err != nil {
+				return e, err
+			}
 			break
 		}
 	}
 	s.noteWoken(&e, waiting)
-	return e, nil
+	if s.threads[i].held == nil {
+		return e, nil
+	}
+	return e, s.unblock()
 }
 
-// runOnce runs an event's thread for at most n instructions, up to wherever the
-// machine stops, and adds what it did to the event.
-func (s *Session) runOnce(e *Event, n uint64) (emu.Stop, error) {
+// saw tells whether a stop, or a check of what came back there, ends an event.
+func (s *Session) saw(stop emu.Stop) bool {
+	return stop.Event || len(s.seen) > 0 || len(s.used) > 0
+}
+
+// runOnce runs an event's thread, by a function that is given its number on the machine,
+// up to wherever that stops, and adds what it did to the event.
+func (s *Session) runOnce(e *Event, run func(t int) (emu.Stop, error)) (emu.Stop, error) {
 	t := s.threads[e.Thread].machine
-	stop, err := s.M.Run(t, n)
+	stop, err := run(t)
 	if err == nil {
 		err = unsupported(stop)
 	}
@@ -114,6 +129,7 @@ func (s *Session) runOnce(e *Event, n uint64) (emu.Stop, error) {
 		return stop, err
 	}
 	e.Ran += stop.Ran
+	s.pass(e.Thread, stop.Ran)
 	if stop.Event {
 		e.PC, e.Accesses = s.lastAccesses()
 		e.Objects = stop.Objects
@@ -156,7 +172,9 @@ func (s *Session) RunPart(i int, n uint64) (Event, emu.Stop, error) {
 	}
 	e := Event{Thread: i}
 	waiting := s.waiting()
-	stop, err := s.runOnce(&e, min(n, s.Limit-min(s.Limit, s.Steps())))
+	s.stirs(i)
+	n = min(n, s.Limit-min(s.Limit, s.Steps()))
+	stop, err := s.runOnce(&e, func(t int) (emu.Stop, error) { return s.M.Run(t, n) })
 	if err != nil {
 		return e, stop, err
 	}
@@ -191,6 +209,9 @@ func (s *Session) lastAccesses() (pc uint64, list []Access) {
 	}
 	for k, a := range log[from:] {
 		pc = a.PC
+		if a.Kind == emu.LogZero {
+			continue // pages that the kernel takes away or zeroes are counted as a whole
+		}
 		write := a.Kind != emu.LogRead
 		if a.Kind == emu.LogWrite && a.Old == a.Value && readBefore(log[from:from+k], a) {
 			write = false
@@ -226,9 +247,9 @@ func (s *Session) RunEvents(i int, n uint64) ([]Event, error) {
 		return list, nil
 	}
 	if n != 0 {
-		s.Limit = min(limit, s.Steps()+n)
+		s.Limit, s.whole = min(limit, s.Steps()+n), limit
 	}
-	defer func() { s.Limit = limit }()
+	defer func() { s.Limit, s.whole = limit, 0 }()
 	for s.Runnable(i) && s.Steps() < s.Limit {
 		e, err := s.RunEvent(i)
 		if err != nil {

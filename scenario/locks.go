@@ -16,6 +16,7 @@ type lockTable struct {
 	// so that one run has one meaning.
 	found, broken map[uint64]bool
 	grown         uint64
+	shared        uint64 // the machine's SharedGrown when all this was set
 	// step is that of the instruction that matters of the event that has just run, or
 	// of the first of two.
 	step uint64
@@ -67,6 +68,7 @@ func (s *Session) SetLockWords(locks, raw []uint64) {
 	l.words, l.raw = map[uint64]bool{}, map[uint64]bool{}
 	l.found, l.broken = map[uint64]bool{}, map[uint64]bool{}
 	l.tried, l.waited = map[lockTry]bool{}, map[uint64][]uint32{}
+	l.shared = s.M.SharedGrown()
 	for _, addr := range raw {
 		l.raw[addr] = true
 	}
@@ -120,8 +122,13 @@ func (s *Session) learnLock(machine int) {
 	}
 }
 
-// breakLock notes that a word is no lock.
+// breakLock notes that a word is no lock. A run that shows that more bytes are shared
+// does not tell: who has taken the lock before its word was known to be shared is not
+// known to hold it.
 func (s *Session) breakLock(addr uint64) {
+	if s.M.SharedGrown() != s.locks.shared {
+		return
+	}
 	if s.locks.words[addr] && !s.locks.broken[addr] {
 		s.locks.broken[addr] = true
 		s.locks.grown++

@@ -182,6 +182,9 @@ func (s *Session) failedExclusive(w emu.LogEntry) bool {
 // loadExclusive tells whether the instruction at pc is a load exclusive of arm64.
 func (s *Session) loadExclusive(pc uint64) bool { return s.M.LoadExclusive(pc) }
 
+// pairWithin is how many instructions a load exclusive and its store are apart at most.
+const pairWithin = 64
+
 // finishExclusive makes one event of a load exclusive of an abstract lock's word and
 // the store exclusive behind it: together they are a try to take the lock, as one
 // compare-and-swap is. Where something else comes first, the event stays a load.
@@ -195,7 +198,7 @@ func (s *Session) finishExclusive(e *Event) error {
 	}
 	defer mark.Drop()
 	next := Event{Thread: e.Thread}
-	stop, err := s.runOnce(&next, s.Limit-min(s.Limit, s.Steps()))
+	stop, err := s.runOnce(&next, func(t int) (emu.Stop, error) { return s.M.Run(t, min(pairWithin, s.Limit-min(s.Limit, s.Steps()))) })
 	if err != nil {
 		return err
 	}

@@ -18,8 +18,13 @@ const (
 	Signal   Kind = "signal"   // another signal
 	Exit     Kind = "exit"     // the process exited in the middle
 	Deadlock Kind = "deadlock" // every thread that is left waits
-	Livelock Kind = "livelock" // the instruction limit was reached
-	Check    Kind = "check"    // a check of the plan's found a fault, or a thread did itself
+	// Livelock: those that are left go round for ever, or a fair run has come to the limit
+	// of instructions: no thread that could run had to wait for long.
+	Livelock Kind = "livelock"
+	// Unfinished: the limit was reached, but threads that could have gone on were passed
+	// over for long. Nothing is known of how the race comes out.
+	Unfinished Kind = "unfinished"
+	Check      Kind = "check" // a check of the plan's found a fault, or a thread did itself
 )
 
 // Outcome is how a run came out. Two runs with equal outcomes ended in the same
@@ -35,7 +40,7 @@ type Outcome struct {
 }
 
 // Failed tells whether the outcome is one to report.
-func (o Outcome) Failed() bool { return o.Kind != OK && !o.Expected }
+func (o Outcome) Failed() bool { return o.Kind != OK && o.Kind != Unfinished && !o.Expected }
 
 // String says it in words.
 func (o Outcome) String() string {

@@ -23,6 +23,7 @@ type Session struct {
 	Plan  *Plan
 	Limit uint64 // instructions of one run
 
+	whole   uint64 // Limit, while RunEvents has set a lower one
 	libc    LibcID
 	threads []racer
 	locks   lockTable
@@ -49,6 +50,9 @@ type racer struct {
 	lock          uint64   // the abstract lock that it would try in vain to take, 0 for none
 	holds         []uint64 // abstract locks that it has taken
 	next          *Event   // what it does next, as far as known; only with abstract locks
+	visits        []visit  // since it last changed something that others see; see spin.go
+	held          []held   // what it waits for a change of, nil when it does not go round
+	waits, passed uint64   // for how long it is passed over, and was at most; see fair.go
 	text, textEnd uint64   // what is left of the static data for its strings
 }
 
@@ -266,7 +270,7 @@ func (s *Session) Runnable(i int) bool {
 	if s.IsClock(i) {
 		return s.clockRuns()
 	}
-	return s.verdict == nil && s.M.Runnable(s.threads[i].machine) && !s.lockedOut(i)
+	return s.verdict == nil && s.M.Runnable(s.threads[i].machine) && !s.lockedOut(i) && !s.spinning(i)
 }
 
 // Results are what the thread's calls have returned so far.
@@ -286,12 +290,16 @@ func (s *Session) Outcome() (Outcome, bool) {
 		return *s.verdict, true
 	}
 	switch {
+	case !s.threadRuns() && !s.clockRuns() && s.allSpin():
+		return Outcome{Kind: Livelock, Thread: -1}, true
 	case !s.threadRuns() && !s.clockRuns():
 		return Outcome{Kind: Deadlock, Thread: -1}, true
-	case s.Steps() >= s.Limit:
+	case !s.CutShort():
+		return Outcome{}, false
+	case s.fair():
 		return Outcome{Kind: Livelock, Thread: -1}, true
 	}
-	return Outcome{}, false
+	return Outcome{Kind: Unfinished, Thread: -1}, true
 }
 
 // maxString bounds the strings that are read of the guest, in bytes.
@@ -320,6 +328,7 @@ func (s *Session) advance(i int) error {
 }
 
 func (s *Session) begin(i int, call Call) error {
+	s.threads[i].visits = nil // it gets further
 	fn, args, err := s.prepare(i, call)
 	if err != nil {
 		return &CallError{Call: call, Thread: s.Plan.Threads[i].Name, Err: err}
@@ -364,94 +373,6 @@ func (s *Session) place(i int, data []byte) (uint64, error) {
 	}
 	r.text += (uint64(len(data)) + 15) &^ 15
 	return addr, nil
-}
-
-// Run runs a thread for exactly n instructions, or fewer when it waits, comes
-// to the end of its calls, or the process ends; n 0 is no bound but the
-// session's limit. It returns how many ran. One call follows the other without
-// an instruction in between.
-func (s *Session) Run(i int, n uint64) (uint64, error) {
-	if s.IsClock(i) {
-		return s.runClock(n)
-	}
-	room := s.Limit - min(s.Limit, s.Steps())
-	if n == 0 || n > room {
-		n = room
-	}
-	ran := uint64(0)
-	r := &s.threads[i]
-	for ran < n && s.Runnable(i) {
-		stop, err := s.M.Run(r.machine, n-ran)
-		if err == nil {
-			err = unsupported(stop)
-		}
-		if err != nil {
-			return ran, err
-		}
-		ran += stop.Ran
-		if err := s.settle(i, stop.Kind); err != nil {
-			return ran, err
-		}
-	}
-	return ran, nil
-}
-
-// settle does what follows from the way in which a thread's run stopped.
-func (s *Session) settle(i int, kind emu.StopKind) error {
-	switch kind {
-	case emu.Returned:
-		if err := s.finishCall(i); err != nil {
-			return err
-		}
-	case emu.Gone:
-		s.threads[i].done = true // it ended itself: there is nobody to make more calls
-	case emu.Trapped:
-		return fmt.Errorf("thread %s reached the program's code", s.Plan.Threads[i].Name)
-	}
-	// The others may have waited for a thread that is now at its end.
-	if err := s.unblock(); err != nil {
-		return err
-	}
-	return s.judge()
-}
-
-// unsupported is an error when the run ended because the emulator, not the
-// program, could not go on: that is no outcome of the race.
-func unsupported(stop emu.Stop) error {
-	if stop.Kind == emu.Ended && stop.End.Kind == emu.EndUnsupported {
-		return fmt.Errorf("the run cannot go on: %v", stop.End)
-	}
-	return nil
-}
-
-func (s *Session) finishCall(i int) error {
-	r := &s.threads[i]
-	call := r.call
-	v, err := s.result(i, call)
-	if err != nil {
-		return err
-	}
-	r.results = append(slices.Clip(r.results), v)
-	if s.Plan.AfterCall != nil {
-		s.uses(emu.Object{Class: emu.ObjectResults, ID: uint64(i), Write: true})
-		if err := s.Plan.AfterCall(s.view(i), Returned{i, call, v}); err != nil {
-			return s.fault(i, err)
-		}
-	}
-	return s.advance(i)
-}
-
-// result is what a call of a thread's has returned.
-func (s *Session) result(i int, call Call) (uint64, error) {
-	t := s.threads[i].machine
-	if call.Result == Word {
-		return s.M.Result(t)
-	}
-	v, err := s.M.FloatResult(t)
-	if call.Result == Float {
-		v &= 1<<32 - 1
-	}
-	return v, err
 }
 
 // Mark is a moment of a session.

@@ -130,9 +130,10 @@ func doubtsText(list []explore.Doubt) string {
 	words := map[scenario.DoubtKind]string{
 		scenario.UnknownSyscall:    "the process makes system calls that emurace does not have",
 		scenario.UnscheduledThread: "the process has threads that are not the scenario's, and those are not run",
+		scenario.InstructionLimit:  "runs were cut off at the limit of instructions, while threads that could go on had no turn",
 	}
 	var parts []string
-	for _, kind := range []scenario.DoubtKind{scenario.UnknownSyscall, scenario.UnscheduledThread} {
+	for _, kind := range []scenario.DoubtKind{scenario.UnknownSyscall, scenario.UnscheduledThread, scenario.InstructionLimit} {
 		var places []string
 		for _, d := range list {
 			d.Thread = "" // it is the same place
@@ -178,9 +179,6 @@ type doubtObject struct {
 	Outcome   string `json:"outcome,omitempty"` // of the first of these
 }
 
-// kindLimit is the kind of a doubt about runs that were cut off.
-const kindLimit scenario.DoubtKind = "instruction-limit"
-
 // kindDue is the kind of a doubt about when timeouts are due.
 const kindDue scenario.DoubtKind = "timeouts-due"
 
@@ -189,9 +187,6 @@ func (o *outcome) because() []doubtObject {
 	var list []doubtObject
 	for _, d := range o.result.Doubts {
 		list = append(list, doubtObject{d.Doubt, d.Schedules, d.Failing, d.Outcome})
-	}
-	if o.result.Endless && o.result.Verdict == explore.Undecided {
-		list = append(list, doubtObject{Doubt: scenario.Doubt{Kind: kindLimit}})
 	}
 	if o.result.Due && o.result.Verdict == explore.Undecided {
 		list = append(list, doubtObject{Doubt: scenario.Doubt{Kind: kindDue}})

@@ -246,6 +246,23 @@ func TestOtherEnds(t *testing.T) {
 		t.Errorf("%v", got)
 	}
 
+	// A run in which time passes says so.
+	late := &scenario.Scenario{Name: "late", Build: func(scenario.Values) (*scenario.Plan, error) {
+		return &scenario.Plan{Threads: []scenario.Thread{{Name: scenario.Main, Body: scenario.Calls{
+			{Func: "usleep", Args: []scenario.Arg{scenario.Int(10)}}, {Func: "abort"},
+		}}}}, nil
+	}}
+	start = testrace.Starter(testrace.System(t, arch), late, nil, 1)
+	s, err = start(nil)
+	must(t, err)
+	defer s.Close()
+	const clock = 1
+	l = lessonOf(t, s, start, scenario.Schedule{{Thread: 0}, {Thread: clock, N: 1}, {Thread: 0}}, nil)
+	check(t, l)
+	if all := strings.Join(l.Summary, " "); !strings.Contains(all, " instructions the deadline of main's usleep passes.") {
+		t.Errorf("%s", all)
+	}
+
 	// And a run that ends well has no lesson.
 	fine := &scenario.Scenario{Name: "fine", Build: func(scenario.Values) (*scenario.Plan, error) {
 		return &scenario.Plan{Threads: []scenario.Thread{{Name: scenario.Main, Body: scenario.Calls{{Func: "getpid"}}}}}, nil

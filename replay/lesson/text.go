@@ -43,6 +43,10 @@ func (s *story) title() string { return "Why " + s.x.Headline() }
 func (s *story) summary() []string {
 	x := s.x
 	lines := []string{capital(x.Headline()) + "."}
+	const most = 3
+	for _, t := range x.Ticks[:min(len(x.Ticks), most)] {
+		lines = append(lines, fmt.Sprintf("After %d instructions %s.", t.Step, t.Text))
+	}
 	if x.Load == nil {
 		return lines
 	}

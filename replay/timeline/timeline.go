@@ -35,7 +35,8 @@ type Timeline struct {
 	ticked   int // how many of them have happened at the present moment
 	log      []emu.LogEntry
 	end      scenario.Outcome
-	over     bool // the recorded run comes to an end
+	over     bool                     // the recorded run comes to an end
+	rounds   map[int]*scenario.Rounds // that threads go to which can get no further
 
 	recorded scenario.Schedule // as it was when the timeline was made
 	marks    []checkpoint      // ascending, none after at
@@ -58,7 +59,7 @@ type checkpoint struct {
 // New records a run by playing its schedule from the start of the race. The
 // schedule may end before the race does. The session is left at the end.
 func New(s *scenario.Session, schedule scenario.Schedule) (*Timeline, error) {
-	t := &Timeline{s: s, recorded: slices.Clone(schedule), syscalls: map[uint64]bool{}}
+	t := &Timeline{s: s, recorded: slices.Clone(schedule), syscalls: map[uint64]bool{}, rounds: map[int]*scenario.Rounds{}}
 	return t, t.Reset()
 }
 
@@ -95,6 +96,24 @@ func (t *Timeline) record(thread int, n uint64) (ran uint64, err error) {
 		return t.recordClock(n)
 	}
 	logged := len(t.s.M.Log())
+	delete(t.rounds, thread)
+	if n == 0 && !t.over && t.s.Runnable(thread) {
+		// Step by step a thread that goes round would do so for ever.
+		far, rounds, failed := t.s.LookAhead(thread)
+		if failed != nil {
+			return 0, failed
+		}
+		if rounds != nil {
+			n = far
+			defer func() {
+				if err == nil && !t.over && ran == far {
+					t.rounds[thread] = rounds
+					t.s.Wait(thread, rounds)
+					t.end, t.over = t.s.Outcome()
+				}
+			}()
+		}
+	}
 	for !t.over && (n == 0 || ran < n) && t.s.Runnable(thread) {
 		if t.at >= MaxLen {
 			return ran, fmt.Errorf("timeline: %w: more than %d instructions", ErrTooLong, MaxLen)
@@ -145,6 +164,7 @@ func (t *Timeline) forget(n Moment) {
 	t.forgetTicks(n)
 	t.at = min(t.at, n)
 	t.end, t.over = scenario.Outcome{}, false
+	clear(t.rounds)
 }
 
 // checkpoint marks the present moment when the last mark is far behind.
@@ -213,7 +233,13 @@ func (t *Timeline) Seek(n Moment) error {
 // having run.
 func (t *Timeline) fall() error {
 	if t.end.Thread < 0 {
-		return errors.New("timeline: the run does not come to its end again")
+		for i, r := range t.rounds {
+			t.s.Wait(i, r)
+		}
+		if !t.isOver() {
+			return errors.New("timeline: the run does not come to its end again")
+		}
+		return nil
 	}
 	ran, err := t.s.Run(t.end.Thread, 1)
 	if err == nil && (ran != 0 || !t.isOver()) {
@@ -319,6 +345,11 @@ func (t *Timeline) Schedule() scenario.Schedule {
 		out = append(out, scenario.Slice{Thread: t.end.Thread}) // its first instruction fails
 	} else if k > 0 {
 		out[k-1].N = 0
+	}
+	if len(t.rounds) > 0 { // that they get no further is found out anew
+		for i := range t.s.Plan.Threads {
+			out = append(out, scenario.Slice{Thread: i})
+		}
 	}
 	return out
 }

@@ -135,15 +135,26 @@ type finder struct {
 	found        []candidate
 }
 
-// margin is how many events a moment is away from the next one at which it would
-// not do to stop.
-func (f *finder) margin(events int) int { return min(events-f.lo, f.hi-events) }
+// margin is how far a moment of the trail is away from the next one at which it would not
+// do to stop, in stretches of 16 instructions.
+func (f *finder) margin(k int) int {
+	const stretch = 16
+	first, last := k, k
+	for first > 1 && f.trail.moments[first-1].events >= f.lo {
+		first--
+	}
+	for last+1 < len(f.trail.moments) && f.trail.moments[last+1].events <= f.hi {
+		last++
+	}
+	return min(k-first, last-k) / stretch
+}
 
 // add adds a candidate; short is what it costs more where there is no margin at all.
-func (f *finder) add(u Until, hit, events, cost, perHit, short int, note string) {
+func (f *finder) add(u Until, hit, k, cost, perHit, short int, note string) {
+	events := f.trail.moments[k].events
 	cost += perHit * min(hit-1, 4)
 	if f.d.free {
-		m := f.margin(events)
+		m := f.margin(k)
 		cost += max(0, short*(3-m)/3) + (16-min(m, 16))/4
 	}
 	if events != f.want {
@@ -203,7 +214,7 @@ func (f *finder) calls() {
 		for _, entry := range over {
 			left[entry]++
 			if sym, cost, note := f.d.functionAt(entry); usable && sym.Name != "" {
-				f.add(Returns{sym}, left[entry], m.events, costReturns+cost, 6, 4, note)
+				f.add(Returns{sym}, left[entry], k, costReturns+cost, 6, 4, note)
 			}
 		}
 		if k > 0 {
@@ -213,7 +224,7 @@ func (f *finder) calls() {
 			continue
 		}
 		if sym, cost, note := f.d.functionAt(m.pc); usable && sym.Name != "" {
-			f.add(Calls{Func: sym}, entered[m.pc], m.events, costCalls+cost, 6, 4, note)
+			f.add(Calls{Func: sym}, entered[m.pc], k, costCalls+cost, 6, 4, note)
 		}
 		if begins := (openFunction{m.pc, openCall{m.ret, m.end}}); m.pc != top && !slices.Contains(open, begins) {
 			open = append(open, begins)

@@ -70,7 +70,6 @@ func (f *finder) atBegin(addr uint64) (uint64, bool) {
 
 // accesses adds the accesses of the instruction that led to a moment.
 func (f *finder) accesses(k int) {
-	events := f.trail.moments[k].events
 	for _, a := range f.trail.before(k).accesses {
 		way, cost := Reads, costReads
 		if a.Write {
@@ -85,7 +84,7 @@ func (f *finder) accesses(k int) {
 			if !found {
 				continue
 			}
-			f.add(Access{Way: way, Loc: p.loc, Size: p.size}, hit+1, events, cost+p.cost, 12, 14, p.note)
+			f.add(Access{Way: way, Loc: p.loc, Size: p.size}, hit+1, k, cost+p.cost, 12, 14, p.note)
 		}
 	}
 }

@@ -160,8 +160,8 @@ func (d *describer) bound(schedule scenario.Schedule) error {
 	}
 	for {
 		for i := range d.s.ScheduleNames() {
-			o, over := d.s.Outcome()
-			if over && o.Kind == scenario.Livelock {
+			_, over := d.s.Outcome()
+			if over && d.s.CutShort() {
 				d.s.Limit = min(d.s.Limit, begun+enough)
 			}
 			if over {

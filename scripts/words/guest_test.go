@@ -222,7 +222,7 @@ func TestErrors(t *testing.T) {
 			{r, []words.Run{{Thread: "main", Until: reads(loc(t, "errno"))}}, "thread-local"},
 			{endless, []words.Run{{Thread: "main", Until: returns("loop")}}, "main is held at the limit of 10000 instructions, after 10000"},
 			// No errors.
-			{endless, []words.Run{{Thread: "main"}}, "livelock"},
+			{endless, []words.Run{{Thread: "main"}}, "unfinished"},
 			{r, []words.Run{{Thread: "main"}, {Thread: "worker", Until: word}, {Thread: "worker"}, {Thread: "main", Until: other}}, "segv"},
 			{r, []words.Run{{Thread: "worker", Until: returns("crash")}}, "segv"},
 			{r, nil, "segv"},

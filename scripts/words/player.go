@@ -107,8 +107,8 @@ func Step(s *scenario.Session, r Run) (Stopped, error) { return New(s).Step(r) }
 // error is an [UnmetError], or a [RunError] for what means nothing in this process;
 // the result is then what has run so far.
 //
-// With a [NextEvent] among the conditions the race is first run twice, to learn
-// which bytes threads share; the machine then wants events until Play is done.
+// With a [NextEvent] among the conditions the race is first run in both orders until no
+// more bytes turn out to be shared, to learn which they are; the machine then wants events until Play is done.
 func (p *Player) Play(runs []Run) (Result, error) {
 	var res Result
 	if slices.ContainsFunc(runs, func(r Run) bool { return r.Until == NextEvent{} }) {
@@ -209,7 +209,10 @@ func (p *Player) rest(res *Result) error {
 // see which bytes they share.
 func (p *Player) learn() error {
 	names := p.s.Names()
-	for range 2 {
+	for turn, grown := 0, p.s.Grown(); turn < 2 || p.s.Grown() != grown; turn++ {
+		if turn%2 == 0 {
+			grown = p.s.Grown()
+		}
 		if err := p.s.Restart(); err != nil {
 			return err
 		}

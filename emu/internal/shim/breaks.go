@@ -11,6 +11,12 @@ func (e *Engine) SetBreak(addr uint64) error {
 	return ucError("breakpoint", C.em_break_add(e.c, C.uint64_t(addr)))
 }
 
+// SetBack makes Run stop at one more address, with StopBreak, until ClearBack.
+func (e *Engine) SetBack(addr uint64) { e.c.back = C.uint64_t(addr) }
+
+// ClearBack ends SetBack.
+func (e *Engine) ClearBack() { e.c.back = C.EM_NOWHERE }
+
 // ClearBreaks removes all breakpoints.
 func (e *Engine) ClearBreaks() { C.em_break_drop(e.c) }
 

@@ -16,7 +16,7 @@ static void halt(em_engine *e, int why) {
 // What is only to be asked before an instruction when there are breakpoints or
 // the thread's monitor has lost bytes. Tells whether it may run.
 static bool careful(em_engine *e, uint64_t addr) {
-    if (e->breaks.len != 0 && !e->stepping_on && em_break_hit(e, addr)) {
+    if (!e->stepping_on && (addr == e->back || (e->breaks.len != 0 && em_break_hit(e, addr)))) {
         halt(e, EM_STOP_BREAK);
         return false;
     }
@@ -34,7 +34,6 @@ static bool careful(em_engine *e, uint64_t addr) {
 static void on_code(uc_engine *uc, uint64_t addr, uint32_t size, void *user) {
     em_engine *e = user;
     (void)uc;
-    (void)size;
     if (__builtin_expect(addr - e->trap_lo < e->trap_hi - e->trap_lo, 0)) {
         halt(e, EM_STOP_TRAP);
         return;
@@ -43,12 +42,14 @@ static void on_code(uc_engine *uc, uint64_t addr, uint32_t size, void *user) {
         halt(e, e->log_full ? EM_STOP_LOG : e->event ? EM_STOP_EVENT : EM_STOP_BUDGET);
         return;
     }
-    if (__builtin_expect((e->breaks.len | e->lost) != 0, 0) && !careful(e, addr))
+    if (__builtin_expect((e->breaks.len | e->lost) != 0 || e->back != EM_NOWHERE, 0) && !careful(e, addr))
         return;
     *e->pc_synced = true;
     e->left--;
     e->step++;
     e->pc = addr;
+    if (__builtin_expect(((addr ^ e->fetched) | ((addr + size - 1) ^ e->fetched)) >= EM_PAGE, 0))
+        em_fetch(e, addr, size);
 }
 
 // The page table walk. A refusal raises the fault precisely, with every
@@ -187,6 +188,8 @@ int em_init(em_engine *e, uc_engine *uc, int arch, bool hooks) {
     e->cur = -1;
     e->monitor_at = -1;
     e->log_max = 1 << 24;
+    e->back = EM_NOWHERE;
+    e->share.stamp = 1; // nothing is saved yet
     e->pc_synced = (bool *)((char *)uc + EMURACE_UC_SKIP_SYNC_PC);
     int err = uc_ctl_tlb_mode(uc, UC_TLB_VIRTUAL);
     if (err)
@@ -238,6 +241,7 @@ static void probe(em_engine *e) {
     bool logging = e->logging;
     uint64_t step = e->step;
     bool sharing = e->sharing;
+    uint64_t fetched = e->fetched;
     e->logging = true;
     e->sharing = false;
     e->probing = true;
@@ -253,6 +257,7 @@ static void probe(em_engine *e) {
     em_undo(e, log_len, e->maps_len);
     e->logging = logging;
     e->sharing = sharing;
+    e->fetched = fetched;
     e->step = step;
     e->stop = EM_STOP_FAULT;
     em_flush_tlb(e);
@@ -278,6 +283,13 @@ static void settle_fault(em_engine *e, int slot, int pc_reg) {
     uint64_t left = e->left;
     probe(e);
     e->left = left;
+    // What was refused is an access all the same: another thread may be about to map the
+    // page, or to take it away.
+    if (e->sharing && e->fault.access != EM_X)
+        em_share_access(e, em_untagged(e, e->fault.addr), 1, e->fault.access == EM_W, slot);
+    else if (e->sharing)
+        em_fetch(e, e->fault.pc, 1);
+    e->nfetches = 0;
 }
 
 // Lets the processor run from the thread's pc on. arm64's WFI only ends
@@ -330,11 +342,17 @@ int em_run(em_engine *e, int slot, uint64_t budget) {
     e->stop = -1;
     e->log_full = false;
     e->event = false;
+    e->event_of_fetch = false;
+    e->nfetches = 0;
     e->watched = false;
     e->clock_read = false;
     e->dirty = true;
+    e->ran = slot;
     em_clock_turn(e, slot);
     e->lost = e->slots[slot].lost;
+    e->fetched = e->slots[slot].fetched;
+    if (e->sharing && !e->stepping_on) // what a trace has counted is of the instruction to come
+        em_share_step(e, slot);
     int err = start(e, slot, pc_reg);
     if (e->stop == EM_STOP_FAULT) {
         settle_fault(e, slot, pc_reg);
@@ -357,6 +375,9 @@ int em_run(em_engine *e, int slot, uint64_t budget) {
     e->slots[slot].left_at = e->log_len;
     e->slots[slot].log_gen = e->log_gen;
     e->slots[slot].lost = e->lost;
+    if ((e->event && !e->event_of_fetch) || e->stop == EM_STOP_SYSCALL)
+        e->fetched = EM_NO_PAGE;
+    e->slots[slot].fetched = e->fetched;
     if (e->stop == EM_STOP_SYSCALL || e->stop == EM_STOP_FAULT ||
         e->stop == EM_STOP_EXCEPTION || e->stop == EM_STOP_ILLEGAL) {
         err = em_monitor_open(e, slot);

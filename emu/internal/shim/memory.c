@@ -59,6 +59,17 @@ static bool watches(const em_engine *e, uint64_t addr, uint64_t size, bool write
     return addr - w->addr + size - 1 < w->size + size - 1 && (write ? w->writes : w->reads);
 }
 
+// Tells whether a write leaves its bytes as they were, and its instruction has read
+// them: to other threads it is a read, as a failed compare-and-swap is.
+static bool changes_nothing(const em_engine *e, const em_access *w) {
+    if (w->old != w->value)
+        return false;
+    for (const em_access *a = w; a-- > e->log && a->step == w->step;)
+        if (a->kind == EM_READ && a->addr == w->addr && a->size == w->size)
+            return true;
+    return false;
+}
+
 // Runs before the access itself, so memory still holds the old value. Unicorn
 // may announce one access twice when the page is first touched.
 void em_on_mem(uc_engine *uc, uc_mem_type type, uint64_t addr, int size, int64_t value,
@@ -98,8 +109,9 @@ void em_on_mem(uc_engine *uc, uc_mem_type type, uint64_t addr, int size, int64_t
     a->size = (uint8_t)size;
     a->kind = kind;
     a->thread = (uint16_t)e->cur;
-    if (e->sharing && em_share_access(e, addr, (unsigned)size, kind == EM_WRITE, e->cur)) {
+    if (e->sharing && em_share_access(e, addr, (unsigned)size, kind == EM_WRITE && !changes_nothing(e, a), e->cur)) {
         e->event = true;
+        e->event_of_fetch = false;
         e->left = 0;
     }
     if (__builtin_expect(e->watch.size != 0, 0) && watches(e, addr, (uint64_t)size, kind == EM_WRITE)) {
@@ -179,6 +191,7 @@ int em_set_pages(em_engine *e, uint64_t addr, uint64_t size, uint8_t bits) {
     // that lost the permission is forgotten when they get it.
     if (bits & EM_X)
         em_remove_code(e, addr, addr + size);
+    em_fetch_forget(e);
     return em_flush_tlb(e);
 }
 
@@ -186,7 +199,28 @@ static bool all_zero(const uint8_t *p, size_t n) {
     return p[0] == 0 && memcmp(p, p + 1, n - 1) == 0;
 }
 
-// Zeroes what the range holds, as the kernel hands out zeroed pages.
+// Logs that the kernel zeroes a page for the thread that has made a system call: what
+// is not zero of it, in pieces of eight bytes. Who shares the bytes is not asked here:
+// pages that are taken away count as a whole (em_share_block).
+static int log_zeroes(em_engine *e, uint64_t addr, const uint8_t *host) {
+    for (uint64_t i = 0; i < EM_PAGE; i += 8) {
+        uint64_t old;
+        memcpy(&old, host + i, 8);
+        if (old == 0)
+            continue;
+        em_access *a = e->log_len < e->log_max ? log_next(e) : NULL;
+        if (a == NULL)
+            return UC_ERR_NOMEM;
+        *a = (em_access){.step = e->step, .pc = e->pc, .addr = addr + i, .old = old, .size = 8,
+                         .kind = EM_ZERO, .thread = (uint16_t)e->ran};
+        if (e->watch.size != 0 && watches(e, addr + i, 8, true))
+            e->watched = true;
+    }
+    return UC_ERR_OK;
+}
+
+// Zeroes what the range holds, as the kernel hands out zeroed pages. The log has what
+// was there.
 int em_forget(em_engine *e, uint64_t addr, uint64_t size) {
     if (((addr | size) & (EM_PAGE - 1)) || em_host(e, addr, size) == NULL)
         return UC_ERR_ARG;
@@ -195,18 +229,9 @@ int em_forget(em_engine *e, uint64_t addr, uint64_t size) {
         uint8_t *host = z->host + (a - z->base);
         if (z->used[(a - z->base) >> EM_PAGE_SHIFT] != EM_TOUCHED || all_zero(host, EM_PAGE))
             continue;
-        if (e->logging) {
-            uint8_t *copy = malloc(EM_PAGE);
-            em_mapundo *u = copy ? undo_next(e) : NULL;
-            if (u == NULL) {
-                free(copy);
-                return UC_ERR_NOMEM;
-            }
-            memcpy(copy, host, EM_PAGE);
-            u->addr = a;
-            u->count = EM_PAGE;
-            u->content = copy;
-        }
+        int err = e->logging ? log_zeroes(e, a, host) : UC_ERR_OK;
+        if (err)
+            return err;
         memset(host, 0, EM_PAGE);
     }
     return UC_ERR_OK;
@@ -299,11 +324,6 @@ void em_undo(em_engine *e, size_t log_len, size_t maps_len) {
     while (e->maps_len > maps_len) {
         em_mapundo *u = &e->maps[--e->maps_len];
         undo_accesses(e, u->at);
-        if (u->content != NULL) {
-            memcpy(em_host(e, u->addr, u->count), u->content, u->count);
-            free(u->content);
-            continue;
-        }
         em_zone *z = zone_of(e, u->addr);
         uint8_t *p = z->pages + ((u->addr - z->base) >> EM_PAGE_SHIFT);
         uint64_t end = u->addr + (u->count << EM_PAGE_SHIFT);
@@ -319,8 +339,7 @@ void em_undo(em_engine *e, size_t log_len, size_t maps_len) {
 // Forgets the logs: nothing before this moment can be undone any more.
 void em_log_drop(em_engine *e) {
     em_clock_settle(e);
-    while (e->maps_len > 0)
-        free(e->maps[--e->maps_len].content);
+    e->maps_len = 0;
     e->log_len = 0;
     e->log_gen++;
 }

@@ -4,7 +4,6 @@ package shim
 import "C"
 
 import (
-	"errors"
 	"fmt"
 	"unsafe"
 )
@@ -99,6 +98,7 @@ const (
 	AccessRead   AccessKind = C.EM_READ
 	AccessWrite  AccessKind = C.EM_WRITE
 	AccessKernel AccessKind = C.EM_KERNEL
+	AccessZero   AccessKind = C.EM_ZERO // the kernel zeroed what was not zero
 )
 
 // Access is one entry of the access log: at most eight bytes that one
@@ -152,57 +152,7 @@ func (e *Engine) SetLogging(on bool) error {
 // FlushTLB drops the translated addresses, for benchmarks and tests.
 func (e *Engine) FlushTLB() error { return ucError("flush tlb", C.em_flush_tlb(e.c)) }
 
-// SetSharing makes Run stop after every instruction that touches a shared byte:
-// one that two threads have touched since this was first turned on, at least
-// one of them writing. What is known of the bytes stays when the machine
-// rewinds, and when this is turned off.
-func (e *Engine) SetSharing(on bool) { e.c.sharing = C.bool(on) }
-
-// SharedGrown is how often a byte was found to be shared. When it grows, stops
-// were missed before.
-func (e *Engine) SharedGrown() uint64 { return uint64(e.c.share.grown) }
-
-// SharedMask tells which of the eight bytes at addr&^7 are shared, lowest bit
-// first.
-func (e *Engine) SharedMask(addr uint64) uint8 {
-	return uint8(C.em_share_mask(e.c, C.uint64_t(addr)))
-}
-
-// TouchedShared tells whether a Store or Touch since the last Run touched a shared byte.
-func (e *Engine) TouchedShared() bool { return bool(e.c.event) }
-
 // Touch logs a read by the kernel on behalf of a thread.
 func (e *Engine) Touch(thread int, addr, size uint64) error {
 	return e.memError("read", addr, size, C.em_touch(e.c, C.int(thread), C.uint64_t(addr), C.uint64_t(size)))
 }
-
-// SharedBytes lists the shared bytes: by address, a multiple of eight, which of
-// the eight bytes there, as a mask.
-func (e *Engine) SharedBytes() map[uint64]uint8 {
-	n := C.em_share_list(e.c, nil, 0)
-	m := make(map[uint64]uint8, n)
-	if n == 0 {
-		return m
-	}
-	pairs := make([]C.uint64_t, 2*n)
-	C.em_share_list(e.c, &pairs[0], n)
-	for i := range int(n) {
-		m[uint64(pairs[2*i])] = uint8(pairs[2*i+1])
-	}
-	return m
-}
-
-// AddShared takes bytes for shared, as [Engine.SharedBytes] of another engine
-// lists them. SharedGrown does not count them.
-func (e *Engine) AddShared(m map[uint64]uint8) error {
-	for addr, mask := range m {
-		if !C.em_share_add(e.c, C.uint64_t(addr), C.uint8_t(mask)) {
-			return errors.New("engine: no memory for the shared bytes")
-		}
-	}
-	return nil
-}
-
-// ForgetShared forgets the accesses so far and what was learned from them. What
-// AddShared said stays. It costs the same whatever was learned.
-func (e *Engine) ForgetShared() { C.em_share_forget(e.c) }

@@ -1,33 +1,26 @@
-#include "shim.h"
+#include "share.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-// What the threads have done to eight bytes of memory. Masks have a bit a byte.
-// A byte is shared when more than one thread has touched it and any of them has
-// written: then one of two threads wrote what the other touched.
-typedef struct em_granule {
-    uint64_t key; // address / 8 + 1; 0 for an empty place
-    uint64_t first; // of each byte, the slot + 1 of the thread that came first; 0 for none
-    uint8_t many, written, shared;
-    uint8_t told; // of shared, what em_share_add said
-    bool seen;    // an access has been here, or em_share_add: blocks.c
-    uint32_t age; // em_share.age when all but told was last of use
-} em_granule;
-
-_Static_assert(EM_MAX_THREADS < 256, "first has a byte for slot + 1");
-
-// A byte of ones for each bit of the mask.
-static uint64_t lanes(uint8_t mask) {
-    uint64_t bits = mask * 0x0101010101010101ULL & 0x8040201008040201ULL;
-    return ((bits + 0x7f7f7f7f7f7f7f7fULL) >> 7 & 0x0101010101010101ULL) * 0xff;
-}
+// Which accesses of a run are ordered, and which bytes make events because some
+// that conflict are not.
+//
+// Happens-before is: the order of each thread; the order of conflicting accesses to
+// bytes that make events; of uses of kernel objects; and what lets a thread go on or
+// makes it (em_share_object, em_share_join). Every thread has a vector clock, whose own
+// part grows with each instruction that orders something. Of any other byte the last
+// write and the last reads are kept as epochs, a thread with its clock (FastTrack,
+// Flanagan and Freund, PLDI 2009). An access that conflicts with one which is not
+// ordered before it makes its byte one that makes events, from that access on.
+//
+// What a run has shown goes back with it (undo.c); which bytes make events does not.
 
 static uint64_t place_of(const em_share *s, uint64_t key) {
     return (key * 0x9e3779b97f4a7c15ULL) >> s->shift; // Fibonacci hashing
 }
 
-static em_granule *find(em_share *s, uint64_t key) {
+em_granule *em_granule_find(em_share *s, uint64_t key) {
     uint64_t mask = s->cap - 1;
     for (uint64_t i = place_of(s, key);; i++) {
         em_granule *g = &s->table[i & mask];
@@ -47,7 +40,7 @@ static bool grow(em_share *s) {
     }
     for (size_t i = 0; i < old.cap; i++)
         if (old.table[i].key)
-            *find(s, old.table[i].key) = old.table[i];
+            *em_granule_find(s, old.table[i].key) = old.table[i];
     free(old.table);
     return true;
 }
@@ -56,72 +49,230 @@ static bool grow(em_share *s) {
 static void renew(const em_share *s, em_granule *g) {
     if (g->age == s->age)
         return;
-    *g = (em_granule){.key = g->key, .shared = g->told, .told = g->told, .seen = g->told, .age = s->age};
+    *g = (em_granule){.key = g->key, .shared = g->told, .told = g->told, .age = s->age};
 }
 
-// Notes who has touched bytes of a granule.
-static void mark(em_granule *g, uint8_t bytes, bool write, int slot) {
-    uint64_t reach = lanes(bytes);
-    uint64_t mine = reach & (uint64_t)(slot + 1) * 0x0101010101010101ULL;
-    if ((g->first & reach) != mine) {
-        for (int i = 0; i < 8; i++) {
-            uint64_t byte = reach & 0xffULL << 8 * i;
-            if ((g->first & byte) == 0)
-                g->first |= mine & byte;
-            else if ((g->first & byte) != (mine & byte))
-                g->many |= (uint8_t)(1 << i);
-        }
-    }
-    if (write)
-        g->written |= bytes;
-}
-
-// The granule with a key, made if need be; NULL when there is no memory. What
-// threads have done to whole blocks is taken in when it is first seen.
-static em_granule *see(em_share *s, uint64_t key) {
+// The granule with a key, made if need be; NULL when there is no memory.
+static em_granule *granule(em_share *s, uint64_t key) {
     if (2 * s->len >= s->cap && !grow(s))
         return NULL;
-    em_granule *g = find(s, key);
+    em_granule *g = em_granule_find(s, key);
     if (g->key == 0) {
         g->key = key;
         s->len++;
     }
     renew(s, g);
-    if (!g->seen)
-        for (int slot = 0; slot < EM_MAX_THREADS; slot++)
-            if (s->blocks[slot].len)
-                mark(g, em_ranges_mask(&s->blocks[slot], (key - 1) * 8), true, slot);
-    g->seen = true;
     return g;
 }
 
-// Notes an access to a granule and returns which of its bytes are shared.
-static uint8_t note(em_share *s, em_granule *g, uint8_t bytes, bool write, int slot) {
-    if (g == NULL)
-        return bytes; // out of memory: shared is the safe answer
-    mark(g, bytes, write, slot);
-    uint8_t conflict = g->many & g->written & bytes;
-    if (conflict & ~g->shared) {
-        g->shared |= conflict;
-        s->grown++;
+// Tells whether an access with an epoch is ordered before what the thread does now.
+static inline bool ordered(const em_share *s, uint32_t epoch, int slot) {
+    return EM_CLOCK_OF(epoch) <= s->clocks[slot][EM_SLOT_OF(epoch)];
+}
+
+static void join(const em_share *s, uint32_t *to, const uint32_t *from) {
+    for (int i = 0; i < s->width; i++)
+        if (to[i] < from[i])
+            to[i] = from[i];
+}
+
+// Makes a record the one of a byte that makes events: clocks of its last write and of
+// its reads. Of what came before that only the epochs are known, not what these threads
+// knew of others: it orders a little less than it should, but only in the run in which
+// the byte begins to make events.
+static bool begin_record(em_share *s, em_granule *g, int i) {
+    uint32_t index = g->read[i] & ~EM_MANY;
+    if (!(g->read[i] & EM_MANY) && !em_record_new(s, &index))
+        return false;
+    if (!em_record_save(s, index))
+        return false;
+    uint32_t *wrote = em_record(s, index), *read = wrote + s->width;
+    if (!(g->read[i] & EM_MANY) && g->read[i] != 0)
+        read[EM_SLOT_OF(g->read[i])] = EM_CLOCK_OF(g->read[i]);
+    if (g->wrote[i] != 0)
+        wrote[EM_SLOT_OF(g->wrote[i])] = EM_CLOCK_OF(g->wrote[i]);
+    g->read[i] = EM_MANY | index;
+    g->recorded |= (uint8_t)(1 << i);
+    return true;
+}
+
+// The use of a record by a thread: it comes after what conflicts with it, and what
+// comes later and conflicts comes after it.
+static bool use_record(em_share *s, uint32_t index, bool write, int slot) {
+    if (!em_record_save(s, index) || !em_clock_save(s, slot))
+        return false;
+    uint32_t *wrote = em_record(s, index), *read = wrote + s->width, *mine = s->clocks[slot];
+    join(s, mine, wrote);
+    if (write)
+        join(s, mine, read);
+    join(s, write ? wrote : read, mine);
+    s->published[slot] = true;
+    return true;
+}
+
+// Tells whether an access conflicts with one that is not ordered before it, and if not
+// takes note of it.
+static bool races(em_share *s, em_granule *g, int i, bool write, int slot) {
+    if (g->wrote[i] != 0 && !ordered(s, g->wrote[i], slot))
+        return true;
+    uint32_t r = g->read[i];
+    if (!write) {
+        if (r == 0 || (!(r & EM_MANY) && ordered(s, r, slot))) {
+            g->read[i] = s->epoch[slot];
+            return false;
+        }
+        uint32_t index = r & ~EM_MANY;
+        if (!(r & EM_MANY) && !em_record_new(s, &index))
+            return true;
+        if (!em_record_save(s, index))
+            return true;
+        uint32_t *reads = em_record(s, index) + s->width;
+        if (!(r & EM_MANY))
+            reads[EM_SLOT_OF(r)] = EM_CLOCK_OF(r);
+        reads[slot] = EM_CLOCK_OF(s->epoch[slot]);
+        g->read[i] = EM_MANY | index;
+        return false;
     }
+    if (r & EM_MANY) {
+        const uint32_t *reads = em_record(s, r & ~EM_MANY) + s->width;
+        for (int u = 0; u < s->width; u++)
+            if (reads[u] > s->clocks[slot][u])
+                return true;
+    } else if (r != 0 && !ordered(s, r, slot)) {
+        return true;
+    }
+    // Whatever conflicts with a read of before conflicts with this write, which
+    // comes behind it: the reads need not be known any more.
+    g->wrote[i] = s->epoch[slot];
+    g->read[i] = 0;
+    return false;
+}
+
+// Looks at an access to bytes of a granule: those that race with an access of before make
+// events from now on. Tells which of the bytes make events. An access is looked at as a
+// whole before any of it orders anything: see settle.
+static uint8_t look(em_share *s, em_granule *g, uint8_t bytes, bool write, int slot) {
+    if (g->shared == 0 && g->last == s->epoch[slot] &&
+        !(bytes & ~(write ? g->did_write : g->did_read | g->did_write)))
+        return 0; // again, with nothing in between
+    if (!em_granule_save(s, g))
+        return bytes; // out of memory: an event is the safe answer
+    if (g->last != s->epoch[slot]) {
+        g->last = s->epoch[slot];
+        g->did_read = g->did_write = 0;
+    }
+    if (write)
+        g->did_write |= bytes;
+    else
+        g->did_read |= bytes;
+    uint8_t found = 0;
+    for (int i = 0; i < 8; i++)
+        if ((bytes & ~g->shared) >> i & 1 && races(s, g, i, write, slot))
+            found |= (uint8_t)(1 << i);
+    s->grown += found != 0;
+    g->shared |= found;
     return bytes & g->shared;
 }
 
-// Tells whether an access touches a byte that two threads touch, at least one
-// writing, as far as is known; and learns from it.
+// Orders an access to bytes of a granule that make events. Without memory it orders less
+// than it could, which makes more events.
+static void settle(em_share *s, em_granule *g, uint8_t bytes, bool write, int slot) {
+    for (int i = 0; bytes >> i; i++)
+        if (bytes >> i & 1 && (g->recorded >> i & 1 || begin_record(s, g, i)))
+            use_record(s, g->read[i] & ~EM_MANY, write, slot);
+}
+
+// The bytes of a granule that lie in [lo, hi), which it overlaps.
+static uint8_t part(uint64_t key, uint64_t lo, uint64_t hi) {
+    uint8_t bytes = 0xff;
+    if (key == lo / 8 + 1)
+        bytes &= (uint8_t)(0xff << (lo & 7));
+    if (key == (hi - 1) / 8 + 1)
+        bytes &= (uint8_t)(0xff >> (7 - ((hi - 1) & 7)));
+    return bytes;
+}
+
+// Takes in, when a granule is first seen in a run, whole blocks that threads have
+// written there.
+static bool see(em_share *s, em_granule *g) {
+    if (g == NULL || g->seen)
+        return g != NULL;
+    if (!em_granule_save(s, g))
+        return false;
+    g->seen = true;
+    uint64_t lo = (g->key - 1) * 8, hi = lo + 8;
+    if (hi <= s->blocks_lo || lo >= s->blocks_hi)
+        return true;
+    for (size_t k = 0; k < s->blocks_len; k++) {
+        em_block *b = &s->blocks[k];
+        if (b->hi <= lo || b->lo >= hi)
+            continue;
+        uint8_t bytes = part(g->key, b->lo, b->hi);
+        for (int i = 0; i < 8; i++)
+            if (bytes & (1 << i))
+                g->wrote[i] = b->epoch;
+    }
+    return true;
+}
+
+// Gets ready for an access of a thread's; false when there is no memory.
+static inline bool ready(em_share *s, int slot) {
+    if (slot >= s->width && !em_share_widen(s, slot))
+        return false;
+    if (s->epoch[slot] == 0)
+        em_clock_begin(s, slot);
+    return true;
+}
+
+// Notes an access and tells whether it touches a byte that makes events.
 bool em_share_access(em_engine *e, uint64_t addr, unsigned size, bool write, int slot) {
     unsigned off = addr & 7;
     unsigned bytes = (size >= 8 ? 0xff : (1u << size) - 1) << off;
     em_share *s = &e->share;
-    uint8_t hit = note(s, see(s, addr / 8 + 1), (uint8_t)bytes, write, slot);
-    if (bytes > 0xff)
-        hit |= note(s, see(s, addr / 8 + 2), (uint8_t)(bytes >> 8), write, slot);
-    return hit != 0;
+    if (!ready(s, slot))
+        return true;
+    em_granule *g = granule(s, addr / 8 + 1);
+    if (!see(s, g))
+        return true;
+    uint8_t hit = look(s, g, (uint8_t)bytes, write, slot), more = 0;
+    if (__builtin_expect(bytes > 0xff, 0)) {
+        em_granule *next = granule(s, addr / 8 + 2);
+        if (!see(s, next))
+            return true;
+        g = em_granule_find(s, addr / 8 + 1); // the table may have grown
+        more = look(s, next, (uint8_t)(bytes >> 8), write, slot);
+        settle(s, next, more, write, slot);
+    }
+    settle(s, g, hit, write, slot);
+    return (hit | more) != 0;
+}
+
+// Notes that one instruction reads pieces of memory, n addresses with their sizes of at
+// most eight, and tells which of them touch bytes that make events, a bit each.
+uint32_t em_share_reads(em_engine *e, const uint64_t *pieces, int n, int slot) {
+    em_share *s = &e->share;
+    uint32_t hits = 0;
+    if (!ready(s, slot))
+        return ~0u;
+    for (int pass = 0; pass < 2; pass++)
+        for (int i = 0; i < n; i++) {
+            uint64_t lo = pieces[2 * i], hi = lo + pieces[2 * i + 1];
+            for (uint64_t key = lo / 8 + 1; key <= (hi - 1) / 8 + 1; key++) {
+                em_granule *g = granule(s, key);
+                uint8_t bytes = part(key, lo, hi);
+                if (!see(s, g))
+                    return ~0u;
+                if (pass == 1)
+                    settle(s, g, bytes & g->shared, false, slot);
+                else if (look(s, g, bytes, false, slot))
+                    hits |= 1u << i;
+            }
+        }
+    return hits;
 }
 
 // Notes that a thread wrote the bytes from lo up to hi, however many, and writes
-// those of them that are shared as pairs of address and mask, in no order;
+// those of them that make events as pairs of address and mask, in no order;
 // returns how many pairs there are, -1 when there is no memory.
 //
 // Only granules that an access has been to are looked at. The first one of the
@@ -131,51 +282,85 @@ bool em_share_access(em_engine *e, uint64_t addr, unsigned size, bool write, int
 int64_t em_share_block(em_engine *e, uint64_t lo, uint64_t hi, int slot, uint64_t *pairs,
                        size_t room) {
     em_share *s = &e->share;
-    if (!em_ranges_add(&s->blocks[slot], lo, hi) || see(s, lo / 8 + 1) == NULL)
+    if (!ready(s, slot) || !see(s, granule(s, lo / 8 + 1)))
+        return -1;
+    if (!em_block_add(s, lo, hi, s->epoch[slot]))
         return -1;
     uint64_t first = lo / 8 + 1, last = (hi - 1) / 8 + 1;
     bool few = last - first < s->cap;
     size_t n = 0, places = few ? last - first + 1 : s->cap;
-    for (size_t i = 0; i < places; i++) {
-        em_granule *g = few ? find(s, first + i) : &s->table[i];
-        if (g->key < first || g->key > last)
-            continue;
-        renew(s, g);
-        if (!g->seen)
-            continue;
-        uint8_t bytes = 0xff;
-        if (g->key == first)
-            bytes &= (uint8_t)(0xff << (lo & 7));
-        if (g->key == last)
-            bytes &= (uint8_t)(0xff >> (7 - ((hi - 1) & 7)));
-        uint8_t hit = note(s, g, bytes, true, slot);
-        if (hit == 0)
-            continue;
-        if (n < room) {
-            pairs[2 * n] = (g->key - 1) * 8;
-            pairs[2 * n + 1] = hit;
+    for (int pass = 0; pass < 2; pass++)
+        for (size_t i = 0; i < places; i++) {
+            em_granule *g = few ? em_granule_find(s, first + i) : &s->table[i];
+            if (g->key < first || g->key > last)
+                continue;
+            renew(s, g);
+            if (!g->seen && g->shared == 0)
+                continue;
+            uint8_t bytes = part(g->key, lo, hi);
+            if (pass == 0) {
+                if (!see(s, g))
+                    return -1;
+                look(s, g, bytes, true, slot);
+                continue;
+            }
+            uint8_t hit = bytes & g->shared;
+            if (hit == 0)
+                continue;
+            settle(s, g, hit, true, slot);
+            if (n < room) {
+                pairs[2 * n] = (g->key - 1) * 8;
+                pairs[2 * n + 1] = hit;
+            }
+            n++;
         }
-        n++;
-    }
     return (int64_t)n;
 }
 
-// The bytes of the eight at addr/8*8 that are shared, as a mask.
+// Notes the use of a kernel object. False when there is no memory.
+bool em_share_object(em_engine *e, int slot, uint64_t class, uint64_t id, bool write) {
+    em_share *s = &e->share;
+    if (!ready(s, slot))
+        return false;
+    size_t k = 0;
+    while (k < s->objects_len && (s->objects[k].class != class || s->objects[k].id != id))
+        k++;
+    if (k == s->objects_len && !em_object_add(s, class, id))
+        return false;
+    return use_record(s, s->objects[k].record, write, slot);
+}
+
+// Notes that what thread `to` does from now on comes after what `from` has done.
+bool em_share_join(em_engine *e, int from, int to) {
+    em_share *s = &e->share;
+    if (!ready(s, from) || !ready(s, to) || !em_clock_save(s, to) || !em_clock_save(s, from))
+        return false;
+    join(s, s->clocks[to], s->clocks[from]);
+    s->published[from] = true;
+    return true;
+}
+
+// Begins what a thread does after an instruction that has ordered something.
+void em_share_step(em_engine *e, int slot) {
+    em_share *s = &e->share;
+    if (slot >= s->width || !s->published[slot] || !em_clock_save(s, slot))
+        return;
+    s->published[slot] = false;
+    if (s->clocks[slot][slot] < EM_CLOCK_MAX)
+        s->clocks[slot][slot]++;
+    s->epoch[slot] = EM_EPOCH(slot, s->clocks[slot][slot]);
+}
+
+// The bytes of the eight at addr/8*8 that make events, as a mask.
 uint8_t em_share_mask(em_engine *e, uint64_t addr) {
     if (e->share.cap == 0)
         return 0;
-    em_granule *g = find(&e->share, addr / 8 + 1);
+    em_granule *g = em_granule_find(&e->share, addr / 8 + 1);
     return g->age == e->share.age ? g->shared : g->told;
 }
 
-void em_share_drop(em_engine *e) {
-    free(e->share.table);
-    for (int i = 0; i < EM_MAX_THREADS; i++)
-        free(e->share.blocks[i].at);
-    memset(&e->share, 0, sizeof e->share);
-}
-
-// Writes what is known as pairs of address and mask; returns how many there are.
+// Writes the bytes that make events as pairs of address and mask; returns how many
+// there are.
 size_t em_share_list(em_engine *e, uint64_t *pairs, size_t room) {
     size_t n = 0;
     for (size_t i = 0; i < e->share.cap; i++) {
@@ -193,10 +378,10 @@ size_t em_share_list(em_engine *e, uint64_t *pairs, size_t room) {
     return n;
 }
 
-// Takes bytes for shared from now on. That alone is not a reason to say that
+// Makes bytes make events from now on. That alone is not a reason to say that
 // more became known.
 bool em_share_add(em_engine *e, uint64_t addr, uint8_t mask) {
-    em_granule *g = see(&e->share, addr / 8 + 1);
+    em_granule *g = granule(&e->share, addr / 8 + 1);
     if (g == NULL)
         return false;
     g->shared |= mask;
@@ -209,8 +394,7 @@ bool em_share_add(em_engine *e, uint64_t addr, uint8_t mask) {
 // looked at, so that this costs the same however many there are.
 void em_share_forget(em_engine *e) {
     em_share *s = &e->share;
-    for (int i = 0; i < EM_MAX_THREADS; i++)
-        s->blocks[i].len = 0;
+    em_share_undo(s, &(em_share_mark){.age = s->age});
     if (++s->age == 0) // after 2^32 times, ages could be taken for new ones
         for (size_t i = 0; i < s->cap; i++) {
             s->table[i].age = 1;

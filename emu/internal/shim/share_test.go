@@ -10,38 +10,112 @@ import (
 	"emurace/loader"
 )
 
+// clocks are a vector clock of three threads.
+type clocks [3]int
+
+func (c *clocks) join(o clocks) {
+	for i := range c {
+		c[i] = max(c[i], o[i])
+	}
+}
+
+// known is what there is to know of a byte: its last write, the reads behind it, both as
+// their threads' own clocks, and, of one that makes events, what comes after them.
+type known struct {
+	writer, wrote int // wrote is 0 for no write
+	reads         clocks
+	many          bool // reads of several threads that nothing orders
+	recorded      bool
+	afterWrites   clocks
+	afterReads    clocks
+}
+
+type block struct {
+	lo, hi        uint64
+	thread, clock int
+}
+
+// history is what a run has shown, as simply as it can be said. It goes back with it.
+type history struct {
+	bytes     map[uint64]known
+	seen      map[uint64]bool // by eight bytes, where there was an access
+	blocks    []block
+	objects   map[uint64][2]clocks
+	clock     [3]clocks
+	published [3]bool
+}
+
 // sharing is what an engine is to know of shared bytes, byte by byte.
 type sharing struct {
-	touched map[uint64]map[int]bool // by whom
-	written map[uint64]bool
-	learned map[uint64]bool
-	told    map[uint64]bool
-	seen    map[uint64]bool // by eight bytes, where there was an access
-	grown   uint64
+	history
+	learned, told map[uint64]bool
+	grown         uint64
 }
 
-func (s *sharing) forget() {
-	s.touched, s.written, s.learned = map[uint64]map[int]bool{}, map[uint64]bool{}, map[uint64]bool{}
-	s.seen = map[uint64]bool{}
-	for b := range s.told {
-		s.seen[b/8] = true
+func newHistory() history {
+	h := history{bytes: map[uint64]known{}, seen: map[uint64]bool{}, objects: map[uint64][2]clocks{}}
+	for i := range h.clock {
+		h.clock[i][i] = 1
+	}
+	return h
+}
+
+func (h history) clone() history {
+	h.bytes, h.seen, h.objects = maps.Clone(h.bytes), maps.Clone(h.seen), maps.Clone(h.objects)
+	h.blocks = slices.Clone(h.blocks)
+	return h
+}
+
+func (s *sharing) forget() { s.history, s.learned = newHistory(), map[uint64]bool{} }
+
+func (s *sharing) shared(b uint64) bool { return s.learned[b] || s.told[b] }
+
+// step begins a thread's next instruction.
+func (s *sharing) step(thread int) {
+	if s.published[thread] {
+		s.clock[thread][thread]++
+	}
+	s.published[thread] = false
+}
+
+func (s *sharing) see(granule uint64) {
+	if s.seen[granule] {
+		return
+	}
+	s.seen[granule] = true
+	for b := granule * 8; b < granule*8+8; b++ {
+		for _, l := range s.blocks {
+			if l.lo <= b && b < l.hi {
+				s.bytes[b] = known{writer: l.thread, wrote: l.clock}
+			}
+		}
 	}
 }
 
-func (s *sharing) access(thread int, addr uint64, size uint8, write bool) {
-	for b := addr; b < addr+uint64(size); b++ {
-		s.seen[b/8] = true
+func (s *sharing) access(thread int, addr, size uint64, write bool) {
+	for granule := addr / 8; granule*8 < addr+size; granule++ {
+		s.see(granule)
+		s.look(thread, granule, addr, addr+size, write)
 	}
-	s.note(thread, addr, uint64(size), write)
+	s.settle(thread, addr, addr+size, write)
 }
 
 // block is a write of a whole block: of what no access has been to, only the
 // first byte counts at once.
 func (s *sharing) block(thread int, addr, size uint64) (shared []Bytes) {
-	s.seen[addr/8] = true
-	s.note(thread, addr, size, true)
-	for b := addr; b < addr+size; b++ {
-		if !s.learned[b] && !s.told[b] {
+	end := addr + size
+	s.see(addr / 8)
+	s.blocks = append(s.blocks, block{addr, end, thread, s.clock[thread][thread]})
+	for granule := addr / 8; granule*8 < end; granule++ {
+		if !s.seen[granule] && !slices.ContainsFunc([]uint64{0, 1, 2, 3, 4, 5, 6, 7}, func(i uint64) bool { return s.shared(granule*8 + i) }) {
+			continue
+		}
+		s.see(granule)
+		s.look(thread, granule, addr, end, true)
+	}
+	s.settle(thread, addr, end, true)
+	for b := addr; b < end; b++ {
+		if !s.shared(b) {
 			continue
 		}
 		if n := len(shared); n > 0 && shared[n-1].Addr+shared[n-1].Size == b {
@@ -53,27 +127,83 @@ func (s *sharing) block(thread int, addr, size uint64) (shared []Bytes) {
 	return shared
 }
 
-func (s *sharing) note(thread int, addr, size uint64, write bool) {
-	grew := map[uint64]bool{} // by eight bytes
-	for b := addr; b < addr+size; b++ {
-		if s.touched[b] == nil {
-			s.touched[b] = map[int]bool{}
+// look takes in an access to those of eight bytes that lie in [lo, hi).
+func (s *sharing) look(thread int, granule, lo, hi uint64, write bool) {
+	lo, hi = max(lo, granule*8), min(hi, granule*8+8)
+	now, grew := s.clock[thread], false
+	for b := lo; b < hi; b++ {
+		k := s.bytes[b]
+		conflict := k.wrote > now[k.writer]
+		for u, c := range k.reads {
+			conflict = conflict || write && c > now[u]
 		}
-		s.touched[b][thread] = true
-		s.written[b] = s.written[b] || write
-		if len(s.touched[b]) > 1 && s.written[b] && !s.learned[b] && s.seen[b/8] {
-			s.learned[b] = true
-			grew[b/8] = grew[b/8] || !s.told[b]
+		switch {
+		case s.shared(b):
+		case conflict:
+			s.learned[b], grew = true, true
+		case write:
+			s.bytes[b] = known{writer: thread, wrote: now[thread]}
+		default:
+			// A single read that is ordered before this one need not be known.
+			before, many := -1, 0
+			for u, c := range k.reads {
+				if c > 0 {
+					before, many = u, many+1
+				}
+			}
+			if many == 1 && !k.many && k.reads[before] <= now[before] {
+				k.reads[before] = 0
+			}
+			k.many = k.many || many == 1 && k.reads[before] > 0
+			k.reads[thread] = now[thread]
+			s.bytes[b] = k
 		}
 	}
-	for _, g := range grew {
-		if g {
-			s.grown++
-		}
+	if grew {
+		s.grown++
 	}
 }
 
-func (s *sharing) bytes() map[uint64]uint8 {
+// settle orders an access to what is shared of it.
+func (s *sharing) settle(thread int, lo, hi uint64, write bool) {
+	for b := lo; b < hi; b++ {
+		if !s.shared(b) {
+			continue
+		}
+		k := s.bytes[b]
+		if !k.recorded {
+			k.recorded, k.afterReads = true, k.reads
+			k.afterWrites[k.writer] = k.wrote
+		}
+		s.use(thread, &k.afterWrites, &k.afterReads, write)
+		s.bytes[b] = k
+	}
+}
+
+func (s *sharing) use(thread int, writes, reads *clocks, write bool) {
+	mine := &s.clock[thread]
+	mine.join(*writes)
+	if write {
+		mine.join(*reads)
+		*writes = *mine
+	} else {
+		reads.join(*mine)
+	}
+	s.published[thread] = true
+}
+
+func (s *sharing) object(thread int, id uint64, write bool) {
+	o := s.objects[id]
+	s.use(thread, &o[0], &o[1], write)
+	s.objects[id] = o
+}
+
+func (s *sharing) join(from, to int) {
+	s.clock[to].join(s.clock[from])
+	s.published[from] = true
+}
+
+func (s *sharing) known() map[uint64]uint8 {
 	m := map[uint64]uint8{}
 	for _, set := range []map[uint64]bool{s.learned, s.told} {
 		for b := range set {
@@ -83,9 +213,9 @@ func (s *sharing) bytes() map[uint64]uint8 {
 	return m
 }
 
-// What is known of shared bytes follows from the accesses since they were last
-// forgotten and from what was told, and from nothing else. The accesses are the
-// kernel's, which go the same way as a thread's.
+// Which bytes are shared follows from the accesses of a run, from what orders them, and
+// from what was told, and from nothing else: also when the run has gone back. The
+// accesses are the kernel's, which go the same way as a thread's.
 func TestSharing(t *testing.T) {
 	rapid.Check(t, func(r *rapid.T) {
 		e := newEngine(t, loader.ARM64, loops[loader.ARM64], 3, true)
@@ -94,23 +224,28 @@ func TestSharing(t *testing.T) {
 		e.SetSharing(true)
 		want := &sharing{told: map[uint64]bool{}}
 		want.forget()
+		var marks []*Mark
+		var then []history
 		for range rapid.IntRange(1, 60).Draw(r, "steps") {
-			switch rapid.IntRange(0, 9).Draw(r, "step") {
+			thread := rapid.IntRange(0, 2).Draw(r, "thread")
+			write := rapid.Bool().Draw(r, "write")
+			switch step := rapid.IntRange(0, 21).Draw(r, "step"); step {
 			case 0:
+				if len(marks) > 0 {
+					continue // what is before a mark is forgotten only where no run goes back to it
+				}
 				e.ForgetShared()
 				want.forget()
 			case 1:
 				addr := dataAt + 8*rapid.Uint64Range(0, 3).Draw(r, "granule")
 				mask := rapid.Uint8().Draw(r, "mask")
 				must(t, e.AddShared(map[uint64]uint8{addr: mask}))
-				want.seen[addr/8] = true
 				for i := range uint64(8) {
 					if mask&(1<<i) != 0 {
 						want.told[addr+i] = true
 					}
 				}
 			case 2, 3, 4:
-				thread := rapid.IntRange(0, 2).Draw(r, "thread")
 				addr := dataAt + rapid.Uint64Range(0, 30).Draw(r, "block")
 				size := rapid.Uint64Range(1, 40).Draw(r, "bytes")
 				got, err := e.NoteBlock(thread, addr, size)
@@ -118,31 +253,59 @@ func TestSharing(t *testing.T) {
 				if shared := want.block(thread, addr, size); !slices.Equal(got, shared) {
 					r.Fatalf("of the %d bytes at %#x, %v are shared, want %v", size, addr, got, shared)
 				}
+			case 5, 6:
+				id := rapid.Uint64Range(0, 1).Draw(r, "object")
+				must(t, e.NoteObject(thread, 1, id, write))
+				want.object(thread, id, write)
+			case 7:
+				to := (thread + 1) % 3
+				must(t, e.NoteJoin(thread, to))
+				want.join(thread, to)
+			case 8, 9:
+				m, err := e.Mark()
+				must(t, err)
+				marks, then = append(marks, m), append(then, want.history.clone())
+			case 10, 11:
+				if len(marks) == 0 {
+					continue
+				}
+				i := rapid.IntRange(0, len(marks)-1).Draw(r, "mark")
+				must(t, marks[i].Rewind())
+				want.history = then[i].clone()
+				for _, m := range marks[i+1:] {
+					m.Drop()
+				}
+				marks, then = marks[:i+1], then[:i+1]
+			case 12, 13, 14: // an instruction, perhaps with accesses
+				want.step(thread)
+				n := e.LogLen()
+				_, err := e.Run(thread, 1)
+				must(t, err)
+				for _, a := range e.Log()[n:] {
+					want.access(thread, a.Addr, uint64(a.Size), a.Kind != AccessRead)
+				}
 			default:
-				thread := rapid.IntRange(0, 2).Draw(r, "thread")
 				addr := dataAt + rapid.Uint64Range(0, 30).Draw(r, "at")
-				size := rapid.Uint8Range(1, 8).Draw(r, "size")
-				write := rapid.Bool().Draw(r, "write")
+				size := rapid.Uint64Range(1, 8).Draw(r, "size")
 				if write {
 					must(t, e.Store(thread, addr, make([]byte, size)))
 				} else {
-					must(t, e.Touch(thread, addr, uint64(size)))
+					must(t, e.Touch(thread, addr, size))
 				}
 				want.access(thread, addr, size, write)
 			}
-			got, known := e.SharedBytes(), want.bytes()
-			for addr := uint64(dataAt); addr < dataAt+72; addr += 8 {
-				if m := e.SharedMask(addr + 3); m != known[addr] {
-					r.Fatalf("of the bytes at %#x, %08b are shared, want %08b", addr, m, known[addr])
-				}
-			}
+			got, known := e.SharedBytes(), want.known()
 			maps.DeleteFunc(got, func(_ uint64, m uint8) bool { return m == 0 })
-			maps.DeleteFunc(known, func(_ uint64, m uint8) bool { return m == 0 })
 			if !maps.Equal(got, known) {
 				r.Fatalf("shared are %v, want %v", got, known)
 			}
 			if e.SharedGrown() != want.grown {
 				r.Fatalf("grown %d times, want %d", e.SharedGrown(), want.grown)
+			}
+		}
+		for addr, m := range want.known() {
+			if got := e.SharedMask(addr + 3); got != m {
+				r.Fatalf("of the bytes at %#x, %08b are shared, want %08b", addr, got, m)
 			}
 		}
 	})

@@ -30,6 +30,12 @@ enum {
     EM_MAPPED = 8, // some guest mapping covers the page
 };
 
+// Pieces of code that one instruction is read from at most: of two pages, each its first
+// byte and 16 bytes of its own.
+enum { EM_FETCHES = 8 };
+
+#define EM_NOWHERE (~0ULL)
+
 enum { EM_MAX_ZONES = 8, EM_MAX_THREADS = 64 };
 
 // Why em_run came back.
@@ -47,7 +53,7 @@ enum em_stop {
     EM_STOP_EXCLUSIVE,  // not of em_run: a store exclusive must be made to fail
 };
 
-enum em_kind { EM_READ = 0, EM_WRITE = 1, EM_KERNEL = 2 };
+enum em_kind { EM_READ = 0, EM_WRITE = 1, EM_KERNEL = 2, EM_ZERO = 3 };
 
 // One access as the log keeps it. A wide access is several entries of at most
 // eight bytes; all entries of one instruction carry the same step.
@@ -58,7 +64,7 @@ typedef struct em_access {
     uint64_t old;    // what memory held before, little-endian, zero-extended
     uint64_t value;  // EM_READ: the same as old; otherwise what was stored
     uint8_t size;    // 1..8 bytes
-    uint8_t kind;    // enum em_kind
+    uint8_t kind;    // enum em_kind; EM_ZERO: the kernel zeroed what was not zero
     uint16_t thread; // slot
     uint32_t pad;
 } em_access;
@@ -86,15 +92,15 @@ typedef struct em_slot {
     size_t left_at;   // length of the log when the thread last stopped
     uint64_t log_gen; // generation of the log at that time
     uint16_t lost;    // bytes its monitor has lost, a bit each; see monitor.c
+    uint64_t fetched; // page of code that it is known to read; see fetch.c
 } em_slot;
 
-// How to undo one change of the page table or of a whole run of bytes.
+// How to undo one change of the page table.
 typedef struct em_mapundo {
     size_t at;      // length of the access log when it happened
     uint64_t addr;  // first byte
-    uint64_t count; // pages, or bytes with content
-    uint8_t old;    // page byte, when content is NULL
-    uint8_t *content;
+    uint64_t count; // pages
+    uint8_t old;    // page byte
 } em_mapundo;
 
 typedef struct em_fault {
@@ -103,25 +109,61 @@ typedef struct em_fault {
     int mapped; // 1: the page exists but does not allow it
 } em_fault;
 
-// Ranges of bytes in order, apart from each other; see blocks.c.
-typedef struct em_range {
+// A whole block that a thread has written, as an epoch of share.h.
+typedef struct em_block {
     uint64_t lo, hi;
-} em_range;
+    uint32_t epoch;
+} em_block;
 
-typedef struct em_ranges {
-    em_range *at;
-    size_t len, cap;
-} em_ranges;
+// A kernel object that threads have used, with the record of who did.
+typedef struct em_object {
+    uint64_t class, id;
+    uint32_t record;
+} em_object;
 
-// What is known of the memory that threads share; see share.c.
+// What words of clocks were before they were changed, each a fixed number of them.
+typedef struct em_saved {
+    uint32_t *numbers, *words; // of what; and its words
+    size_t len, numbers_cap, words_cap;
+} em_saved;
+
+enum { EM_FEW_THREADS = 8 };
+
+// What a run has shown of the order of accesses, and which bytes make events; see
+// share.c. What is of the run goes back with it; see undo.c.
 typedef struct em_share {
     struct em_granule *table;
     size_t len, cap;
     int shift;
-    uint64_t grown; // how often a byte was found to be shared
+    uint64_t grown; // how often a byte was found to make events
     uint32_t age;   // how often what was learned was forgotten
-    em_ranges blocks[EM_MAX_THREADS]; // what each thread wrote as whole blocks
+
+    int width; // parts of a vector clock: EM_FEW_THREADS or EM_MAX_THREADS
+    uint32_t clocks[EM_MAX_THREADS][EM_MAX_THREADS]; // of the threads
+    uint32_t epoch[EM_MAX_THREADS];                  // slot and own part; 0 before the first access
+    bool published[EM_MAX_THREADS];                  // the own part is in another clock
+    uint32_t *records;                               // of bytes and objects, two clocks each
+    size_t records_len, records_cap;
+    uint64_t *stamps; // of the records
+    size_t stamps_cap;
+    em_block *blocks; // in the order of the run
+    size_t blocks_len, blocks_cap;
+    uint64_t blocks_lo, blocks_hi; // bounds of all
+    em_object *objects;
+    size_t objects_len, objects_cap;
+
+    uint64_t stamp; // grows with each mark: what has another one is not saved since
+    uint64_t clock_stamps[EM_MAX_THREADS];
+    struct em_granule *old_granules;
+    size_t old_granules_len, old_granules_cap;
+    em_saved old_records, old_clocks;
 } em_share;
+
+// A moment of em_share.
+typedef struct em_share_mark {
+    uint32_t age;
+    size_t granules, old_records, clocks, records, blocks, objects;
+} em_share_mark;
 
 // Addresses to stop at; see breaks.c.
 enum { EM_BREAK_BITS = 12 };
@@ -183,10 +225,16 @@ typedef struct em_engine {
     bool log_full;
     bool sharing; // stop after every instruction that touches shared bytes
     bool event;   // the last instruction did
+    bool event_of_fetch; // only by being fetched
+    uint64_t fetched;    // the running thread's em_slot.fetched
+    uint64_t fetches[2 * EM_FETCHES]; // bytes of code that made it an event: addresses and sizes
+    int nfetches;        // of these
+    int ran;             // slot that ran last
     em_share share;
     bool naive;   // Unicorn counts instructions, one a start; see start
     bool stepping_on; // the next instruction runs, breakpoint or not
     em_breaks breaks;
+    uint64_t back; // one more address to stop at; EM_NOWHERE for none
     em_watch watch;
     bool watched; // the last instruction touched what is watched
     em_clock clock;
@@ -218,6 +266,7 @@ typedef struct em_engine {
 typedef struct em_mark {
     size_t log_len, maps_len;
     uint64_t step, pc, log_gen;
+    em_share_mark share;
     size_t notes_len;
     uint64_t advanced;
     int turn;
@@ -256,17 +305,26 @@ void em_log_drop(em_engine *e);
 
 // share.c
 bool em_share_access(em_engine *e, uint64_t addr, unsigned size, bool write, int slot);
+uint32_t em_share_reads(em_engine *e, const uint64_t *pieces, int n, int slot);
 int64_t em_share_block(em_engine *e, uint64_t lo, uint64_t hi, int slot, uint64_t *pairs,
                        size_t room);
+bool em_share_object(em_engine *e, int slot, uint64_t class, uint64_t id, bool write);
+bool em_share_join(em_engine *e, int from, int to);
+void em_share_step(em_engine *e, int slot);
 uint8_t em_share_mask(em_engine *e, uint64_t addr);
 size_t em_share_list(em_engine *e, uint64_t *pairs, size_t room);
 bool em_share_add(em_engine *e, uint64_t addr, uint8_t mask);
 void em_share_forget(em_engine *e);
+
+// undo.c
+void em_share_mark_set(em_engine *e, em_share_mark *m);
+void em_share_undo(em_share *s, const em_share_mark *m);
 void em_share_drop(em_engine *e);
 
-// blocks.c
-bool em_ranges_add(em_ranges *r, uint64_t lo, uint64_t hi);
-uint8_t em_ranges_mask(const em_ranges *r, uint64_t addr);
+// fetch.c
+#define EM_NO_PAGE (~0ULL)
+void em_fetch(em_engine *e, uint64_t addr, uint32_t size);
+void em_fetch_forget(em_engine *e);
 
 // clock.c
 void em_clock_start(em_engine *e);

@@ -95,6 +95,7 @@ int em_thread_add(em_engine *e, int slot, int parent) {
         e->nslots = slot + 1;
     s->left_at = e->log_len;
     s->log_gen = e->log_gen;
+    s->fetched = EM_NO_PAGE;
     if (parent >= 0)
         em_clock_wake(e, parent, slot);
     if (!err)
@@ -155,6 +156,7 @@ em_mark *em_mark_set(em_engine *e, int *err) {
     m->step = e->step;
     m->pc = e->pc;
     m->log_gen = e->log_gen;
+    em_share_mark_set(e, &m->share);
     m->notes_len = e->clock.len;
     m->turn = e->clock.turn;
     m->clocks = e->clock.on;
@@ -171,6 +173,7 @@ int em_mark_rewind(em_engine *e, em_mark *m) {
     if (m->log_gen != e->log_gen || m->log_len > e->log_len || m->maps_len > e->maps_len)
         return UC_ERR_ARG;
     em_undo(e, m->log_len, m->maps_len);
+    em_share_undo(&e->share, &m->share);
     if (m->clocks)
         em_clock_rewind(e, m->log_len, m->notes_len, m->turn);
     else

@@ -1,0 +1,108 @@
+package scenario
+
+import (
+	"fmt"
+	"slices"
+
+	"emurace/emu"
+)
+
+// Run runs a thread for exactly n instructions, or fewer when it waits, comes
+// to the end of its calls, or the process ends. With n 0 there is no bound but the
+// session's limit, and a thread that goes round until others do something waits; see
+// Spinning. It returns how many ran. One call follows the other without an instruction
+// in between.
+func (s *Session) Run(i int, n uint64) (uint64, error) {
+	if s.IsClock(i) {
+		return s.runClock(n)
+	}
+	if n == 0 {
+		return s.runOut(i)
+	}
+	n = min(n, s.Limit-min(s.Limit, s.Steps()))
+	s.stirs(i)
+	e := Event{Thread: i}
+	for e.Ran < n && s.Runnable(i) {
+		if _, err := s.runOnce(&e, func(t int) (emu.Stop, error) { return s.M.Run(t, n-e.Ran) }); err != nil {
+			return e.Ran, err
+		}
+	}
+	return e.Ran, nil
+}
+
+// runOut runs a thread for as long as it can.
+func (s *Session) runOut(i int) (uint64, error) {
+	s.stirs(i)
+	e := Event{Thread: i}
+	for wait := uint64(Patience); s.Runnable(i) && s.Steps() < s.Limit; wait *= 2 {
+		stop, err := s.runOnce(&e, func(t int) (emu.Stop, error) { return s.M.Run(t, min(wait, s.Limit-s.Steps())) })
+		if err == nil && stop.Kind == emu.Budget && s.Steps() < s.Limit {
+			_, err = s.goesRound(&e)
+		}
+		if err != nil {
+			return e.Ran, err
+		}
+	}
+	if s.threads[i].held == nil {
+		return e.Ran, nil
+	}
+	return e.Ran, s.unblock()
+}
+
+// settle does what follows from the way in which a thread's run stopped.
+func (s *Session) settle(i int, kind emu.StopKind) error {
+	switch kind {
+	case emu.Returned:
+		if err := s.finishCall(i); err != nil {
+			return err
+		}
+	case emu.Gone:
+		s.threads[i].done = true // it ended itself: there is nobody to make more calls
+	case emu.Trapped:
+		return fmt.Errorf("thread %s reached the program's code", s.Plan.Threads[i].Name)
+	}
+	// The others may have waited for a thread that is now at its end.
+	if err := s.unblock(); err != nil {
+		return err
+	}
+	return s.judge()
+}
+
+// unsupported is an error when the run ended because the emulator, not the
+// program, could not go on: that is no outcome of the race.
+func unsupported(stop emu.Stop) error {
+	if stop.Kind == emu.Ended && stop.End.Kind == emu.EndUnsupported {
+		return fmt.Errorf("the run cannot go on: %v", stop.End)
+	}
+	return nil
+}
+
+func (s *Session) finishCall(i int) error {
+	r := &s.threads[i]
+	call := r.call
+	v, err := s.result(i, call)
+	if err != nil {
+		return err
+	}
+	r.results = append(slices.Clip(r.results), v)
+	if s.Plan.AfterCall != nil {
+		s.uses(emu.Object{Class: emu.ObjectResults, ID: uint64(i), Write: true})
+		if err := s.Plan.AfterCall(s.view(i), Returned{i, call, v}); err != nil {
+			return s.fault(i, err)
+		}
+	}
+	return s.advance(i)
+}
+
+// result is what a call of a thread's has returned.
+func (s *Session) result(i int, call Call) (uint64, error) {
+	t := s.threads[i].machine
+	if call.Result == Word {
+		return s.M.Result(t)
+	}
+	v, err := s.M.FloatResult(t)
+	if call.Result == Float {
+		v &= 1<<32 - 1
+	}
+	return v, err
+}

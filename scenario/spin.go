@@ -1,0 +1,233 @@
+package scenario
+
+import (
+	"bytes"
+	"maps"
+	"slices"
+
+	"emurace/emu"
+)
+
+// A thread that is back at an instruction with the registers and the memory of before,
+// and has changed nothing in between that others can see, goes round for ever unless
+// someone changes a byte that it has read in that round. It waits, as one that waits in
+// the kernel does, and cannot run until then. Nothing is lost by that: all its further
+// rounds would be the same, and whatever another thread can meet in one of them it can
+// meet in the one that was run. Spin locks, barriers and whatever else waits without a
+// system call come to an end in that way under a search that runs one thread for as
+// long as it can.
+//
+// A round that changes something and takes it back, such as taking a lock, looking and
+// letting it go, is none of these: others may meet its middle, again and again.
+
+// Patience is after how many instructions without an event a thread is looked at; then
+// after twice as many, and so on.
+const Patience = 1 << 9
+
+// longest is how many instructions a round may have.
+const longest = 1 << 14
+
+// maxVisits bounds how many places of a thread are remembered. A loop that has more
+// events in a round is not known for one.
+const maxVisits = 32
+
+// visit is a place at which a thread was after an event, since it last changed
+// something that others see.
+type visit struct {
+	pc    uint64
+	state []byte // registers, nil until it has come back once
+	log   int    // length of the log then
+}
+
+// held is bytes that a thread has read in a round: it waits for a change of any.
+type held struct {
+	addr  uint64
+	bytes []byte
+}
+
+// spinning tells whether a thread goes round until someone else does something.
+func (s *Session) spinning(i int) bool {
+	if s.IsClock(i) {
+		return false
+	}
+	list := s.threads[i].held
+	if len(list) == 0 {
+		return false
+	}
+	for _, h := range list {
+		if b, ok := s.M.Peek(h.addr, uint64(len(h.bytes))); !ok || !bytes.Equal(b, h.bytes) {
+			return false
+		}
+	}
+	return true
+}
+
+// Spinning tells whether the thread waits without a system call: whatever it does until
+// another thread changes what it has read is what it has done before.
+func (s *Session) Spinning(i int) bool { return s.spinning(i) }
+
+// allSpin tells whether every thread that is left goes round.
+func (s *Session) allSpin() bool {
+	any := false
+	for i, r := range s.threads {
+		if r.done || r.machine < 0 {
+			continue
+		}
+		if !s.spinning(i) {
+			return false
+		}
+		any = true
+	}
+	return any
+}
+
+// Rounds are what a thread waits for that goes round.
+type Rounds struct{ held []held }
+
+// LookAhead tells how many instructions a thread would run with Run(i, 0), and where it
+// ends by going round what it then waits for; nil where not. The session comes back to
+// the present moment.
+func (s *Session) LookAhead(i int) (ran uint64, r *Rounds, err error) {
+	mark, err := s.Mark()
+	if err != nil {
+		return 0, nil, err
+	}
+	defer mark.Drop()
+	if ran, err = s.Run(i, 0); err != nil {
+		return 0, nil, err
+	}
+	if s.spinning(i) {
+		r = &Rounds{s.threads[i].held}
+	}
+	return ran, r, mark.Rewind()
+}
+
+// Wait makes a thread wait as it would if it had been run with Run(i, 0) to where it
+// stands, and that had found these rounds.
+func (s *Session) Wait(i int, r *Rounds) { s.threads[i].held = r.held }
+
+// stirs forgets the rounds of a thread that is to run.
+func (s *Session) stirs(i int) { s.threads[i].held = nil }
+
+// comesBack looks, when a thread has had an event, whether it was there before.
+func (s *Session) comesBack(e *Event) error {
+	r := &s.threads[e.Thread]
+	if e.PC == 0 || len(e.Objects) > 0 || e.Ends || slices.ContainsFunc(e.Accesses, func(a Access) bool { return a.Write }) {
+		r.visits = nil
+		return nil
+	}
+	k := slices.IndexFunc(r.visits, func(v visit) bool { return v.pc == e.PC })
+	if k < 0 {
+		if len(r.visits) == maxVisits {
+			r.visits = nil
+		}
+		r.visits = append(slices.Clip(r.visits), visit{pc: e.PC})
+		return nil
+	}
+	state, err := s.M.State(r.machine)
+	if err != nil {
+		return err
+	}
+	v := r.visits[k]
+	if v.state != nil && bytes.Equal(v.state, state) {
+		if r.held = s.round(r.machine, v.log); r.held != nil {
+			return nil
+		}
+	}
+	// Marks may have the list.
+	r.visits = slices.Clone(r.visits)
+	r.visits[k].state, r.visits[k].log = state, len(s.M.Log())
+	return nil
+}
+
+// round is what a thread has read in a round that has ended where it began, with the
+// same registers: nil when the next one need not be the same.
+func (s *Session) round(machine, from int) []held {
+	log := s.M.Log()
+	first := map[uint64]byte{}   // what bytes held before the round wrote them
+	read := map[uint64]byte{}    // what was read of those that it had not written
+	changed := map[uint64]bool{} // bytes that it changed, if only for a while
+	for _, a := range log[from:] {
+		if int(a.Thread) != machine {
+			continue
+		}
+		for i := range uint64(a.Size) {
+			at, old, value := a.Addr+i, byte(a.Old>>(8*i)), byte(a.Value>>(8*i))
+			if _, written := first[at]; a.Kind == emu.LogRead {
+				if seen, ok := read[at]; !written && !ok {
+					read[at] = value
+				} else if ok && !written && seen != value {
+					return nil // someone has changed it on the way
+				}
+				continue
+			} else if !written {
+				first[at] = old
+			}
+			if old != value {
+				changed[at] = true
+			}
+		}
+	}
+	for at, b := range first {
+		if now, ok := s.M.Peek(at, 1); !ok || now[0] != b {
+			return nil
+		}
+	}
+	if len(changed) > 0 && slices.ContainsFunc(log[s.StartLog():], func(a emu.LogEntry) bool {
+		if int(a.Thread) == machine {
+			return false
+		}
+		for i := range uint64(a.Size) {
+			if changed[a.Addr+i] {
+				return true
+			}
+		}
+		return false
+	}) {
+		return nil // others see it
+	}
+	return s.hold(read)
+}
+
+// hold puts bytes together that lie side by side; nil when not all of them are as they
+// were, or there are none.
+func (s *Session) hold(read map[uint64]byte) []held {
+	var list []held
+	for _, at := range slices.Sorted(maps.Keys(read)) {
+		now, ok := s.M.Peek(at, 1)
+		if !ok || now[0] != read[at] {
+			return nil
+		}
+		if n := len(list); n > 0 && list[n-1].addr+uint64(len(list[n-1].bytes)) == at {
+			list[n-1].bytes = append(list[n-1].bytes, read[at])
+		} else {
+			list = append(list, held{at, []byte{read[at]}})
+		}
+	}
+	return list
+}
+
+// goesRound looks whether a thread that has run for long without an event goes round.
+// It runs one round more, or up to an event or wherever the machine stops.
+func (s *Session) goesRound(e *Event) (emu.Stop, error) {
+	r := &s.threads[e.Thread]
+	before, err := s.M.State(r.machine)
+	if err != nil {
+		return emu.Stop{}, err
+	}
+	from, effects := len(s.M.Log()), s.M.Effects()
+	back := false
+	n := min(longest, s.Limit-min(s.Limit, s.Steps()))
+	stop, err := s.runOnce(e, func(t int) (stop emu.Stop, err error) {
+		stop, back, err = s.M.RunBack(t, n)
+		return stop, err
+	})
+	if err != nil || !back || stop.Event || s.M.Effects() != effects {
+		return stop, err
+	}
+	after, err := s.M.State(r.machine)
+	if err == nil && bytes.Equal(before, after) {
+		r.held = s.round(r.machine, from)
+	}
+	return stop, err
+}
