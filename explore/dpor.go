@@ -57,6 +57,13 @@ type subtree struct {
 	prefix int      // events that every run begins with
 	stack  []*frame // a frame before each later event of the present run, and one for the present moment
 	order  order    // the events of the present run
+	woken  []woken  // by events of the present run
+}
+
+// woken is a thread that slept at a frame until the event there.
+type woken struct {
+	frame int
+	event *event // what the thread would have done
 }
 
 // search runs one schedule of each class below the part.
@@ -265,8 +272,9 @@ func (d *subtree) run(f *frame, thread int) (over bool, err error) {
 	f.event = e
 	d.order.cut(d.prefix + len(d.stack) - 1)
 	for _, j := range d.order.add(e) {
-		d.reverse(j)
+		d.reverse(j, set{})
 	}
+	d.reverseBeforeWoken(e)
 	if ev.Ends {
 		// What the others would have done next must be tried before it.
 		f.backtrack = f.backtrack.or(f.enabled)
@@ -277,7 +285,11 @@ func (d *subtree) run(f *frame, thread int) (over bool, err error) {
 	}
 	var sleep map[int]*event
 	for t, s := range f.sleep {
-		if t == thread || s.dependent(e) {
+		if t == thread {
+			continue
+		}
+		if s.dependent(e) {
+			d.woken = append(d.woken, woken{len(d.stack) - 1, s})
 			continue
 		}
 		if sleep == nil {
@@ -303,14 +315,15 @@ func (d *subtree) spin(thread int) error {
 }
 
 // reverse makes sure that the newest event is also tried before event j, with
-// which it races. Where j is one of the part's first events, other parts do it.
-func (d *subtree) reverse(j int) {
+// which it races, beginning with none of some threads. Where j is one of the part's
+// first events, other parts do it.
+func (d *subtree) reverse(j int, less set) {
 	if j < d.prefix {
 		return
 	}
 	_, initials := d.order.reversal(j)
 	f := d.stack[j-d.prefix]
-	initials = initials.and(f.enabled) // a thread that waits for a lock comes no earlier
+	initials = initials.and(f.enabled).less(less) // a thread that waits for a lock comes no earlier
 	if !initials.and(f.backtrack.or(f.done)).empty() || initials.empty() {
 		return
 	}
@@ -319,6 +332,23 @@ func (d *subtree) reverse(j int) {
 		last = initials.first()
 	}
 	f.backtrack = f.backtrack.with(last)
+}
+
+// reverseBeforeWoken looks at threads that slept at a frame and were woken there. What
+// such a thread does now may be something else than it would have done then, as a call
+// that reads from a descriptor touches no memory once that is closed. An event that
+// depends on what it would have done, and that need not come after what woke it, has to
+// be tried from that frame: nothing that happens here is in a race with it.
+func (d *subtree) reverseBeforeWoken(e *event) {
+	for len(d.woken) > 0 && d.woken[len(d.woken)-1].frame >= len(d.stack)-1 {
+		d.woken = d.woken[:len(d.woken)-1] // of a run before
+	}
+	for _, w := range d.woken {
+		j, n := d.prefix+w.frame, len(d.order.events)-1
+		if w.event.Thread != e.Thread && w.event.dependent(e) && !d.order.before(j, n) {
+			d.reverse(j, only(w.event.Thread))
+		}
+	}
 }
 
 // reverseWaked makes sure that the clock is also moved on before the newest event, where
@@ -341,7 +371,7 @@ func (d *subtree) reverseLockedOut() {
 			continue
 		}
 		for _, j := range d.order.add(newEvent(ev)) {
-			d.reverse(j)
+			d.reverse(j, set{})
 		}
 		d.order.cut(n)
 	}

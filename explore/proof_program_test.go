@@ -18,6 +18,8 @@ type proofWriter struct {
 	themes  []string
 	thread  int
 	left    int             // roughly, what the function may still do
+	spins   bool            // there is a thread that may go round for a while
+	clocks  bool            // there is one that may look at a clock
 	rows    map[string]bool // system calls that were drawn
 }
 
@@ -93,6 +95,13 @@ func (w *proofWriter) expression(nest bool) string {
 		if op.theme == "sections" && !nest {
 			continue
 		}
+		// A thread that has gone round reads a clock that counts the rounds, of which a
+		// search knows none: to it the thread waits.
+		spins, clocks := op.needs == "spin" || op.needs == "rwlock", op.needs == "time"
+		if spins && w.clocks || clocks && w.spins {
+			continue
+		}
+		w.spins, w.clocks = w.spins || spins, w.clocks || clocks
 		if text := op.write(w); text != "" {
 			w.left -= op.cost
 			return text

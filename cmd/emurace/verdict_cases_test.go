@@ -90,6 +90,19 @@ var verdictCases = []verdictCase{
 	{"ends", "what=ask", "", "bullseye", "failing check"}, // ESRCH, up to glibc 2.33
 	{"ends", "what=ask", "", "bookworm trixie forky", "clean"},
 	{"ends", "what=return", "|--detect use-after-free", "", "clean"},
+	{"spins", "what=rwlock", "|--locks abstract", "", "clean"},
+	{"spins", "what=writers", "|--locks abstract", one, "clean"},
+	{"spins", "what=spinlock", "|--locks abstract", "", "clean"},
+	{"spins", "what=barrier", "|--locks abstract", "", "clean"},
+	{"spins", "what=once", "|--locks abstract", "", "clean"},
+	{"spins", "what=locale", "|--locks abstract", "", "clean"},
+	{"spins", "what=held", "|--preemptions 0", one, "failing livelock"},
+
+	{"code", "what=closes", "|--preemptions 0", one, "failing segv"},
+	{"code", "what=unmaps", "|--preemptions 0", one, "failing segv"},
+	{"code", "what=protects", "|--preemptions 0", one, "failing segv"},
+	{"code", "what=nothing", "|--preemptions 1", one, "clean"},
+
 	{"frees", "what=twice", "--detect double-free", "", "failing double-free"},
 	{"frees", "what=inside", "--detect invalid-free", one, "failing abort invalid-free"},
 	{"frees", "what=data", "--detect invalid-free", one, "failing abort invalid-free"},
