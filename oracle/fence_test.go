@@ -40,9 +40,6 @@ func TestFenceOf(t *testing.T) {
 	}
 }
 
-// side is what a thread of a message does: before, a barrier, and after it.
-type side struct{ before, barrier, after string }
-
 // Messages by barriers on arm64: one passes data and then sets a flag, two looks at the
 // flag and then uses the data. Which barriers make that right follows from the Arm
 // manual (B2.3, "barrier-ordered-before"): between one's use of the data and its store

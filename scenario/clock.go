@@ -37,7 +37,7 @@ func ParseTimeouts(word string) (Timeouts, error) {
 
 // Assumes says what a search that comes to a verdict has assumed about time.
 func (t Timeouts) Assumes() string {
-	const counts = "the clock counts a nanosecond an instruction, along what has to come before"
+	const counts = "the clock counts a nanosecond an instruction, along what has to come before, and how long a thread spins makes no difference"
 	switch t {
 	case WhenDue:
 		return "timeouts pass when a thread's clock has come to them, or nothing else can happen; " + counts
