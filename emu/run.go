@@ -237,10 +237,19 @@ func (m *Machine) SharedBytes() map[uint64]uint8 { return m.eng.SharedBytes() }
 // AddShared takes over what another machine of the same process has learned.
 func (m *Machine) AddShared(bytes map[uint64]uint8) error { return m.eng.AddShared(bytes) }
 
+// LearnShared takes bytes of the eight at addr, a mask of them, for shared.
+func (m *Machine) LearnShared(addr uint64, mask uint8) error { return m.eng.LearnShared(addr&^7, mask) }
+
+// Forgotten is how often ForgetShared was called.
+func (m *Machine) Forgotten() uint64 { return m.forgotten }
+
 // ForgetShared makes the machine know no other shared bytes than those that
 // AddShared was given. What a run learns from here on, and so what its events
 // are, then does not depend on what was run before.
-func (m *Machine) ForgetShared() { m.eng.ForgetShared() }
+func (m *Machine) ForgetShared() {
+	m.forgotten++
+	m.eng.ForgetShared()
+}
 
 // StoreExclusive tells whether the instruction at pc is a store exclusive of
 // arm64, such as STXR.

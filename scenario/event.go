@@ -82,7 +82,7 @@ func (s *Session) RunEvent(i int) (Event, error) {
 
 func (s *Session) nextEvent(i int) (Event, error) {
 	e := Event{Thread: i}
-	waiting := s.waiting()
+	waiting, from := s.waiting(), len(s.M.Log())
 	s.stirs(i)
 	for wait := uint64(patienceEvents); s.Runnable(i) && s.Steps() < s.Limit; wait *= 2 {
 		stop, err := s.runOnce(&e, func(t int) (emu.Stop, error) { return s.M.Run(t, min(wait, s.Limit-s.Steps())) })
@@ -106,6 +106,9 @@ func (s *Session) nextEvent(i int) (Event, error) {
 		}
 	}
 	s.noteWoken(&e, waiting)
+	if e.Ends && s.M.End() != nil {
+		return e, s.endsWith(&e, from)
+	}
 	if s.threads[i].held == nil {
 		return e, nil
 	}

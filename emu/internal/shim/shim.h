@@ -317,6 +317,7 @@ void em_share_step(em_engine *e, int slot);
 uint8_t em_share_mask(em_engine *e, uint64_t addr);
 size_t em_share_list(em_engine *e, uint64_t *pairs, size_t room);
 bool em_share_add(em_engine *e, uint64_t addr, uint8_t mask);
+bool em_share_learn(em_engine *e, uint64_t addr, uint8_t mask);
 void em_share_forget(em_engine *e);
 
 // undo.c
