@@ -44,7 +44,6 @@ func runFor(t *testing.T, code int, args ...string) (stdout []byte, stderr strin
 // killed is the searches that are killed: each takes some seconds, that with dpor
 // because it has so many classes that it is cut into parts.
 var killed = map[string][]string{
-	"dpor":    {"--set", "entries=1500"},
 	"bounded": {"--strategy", "bounded", "--preemptions", "1"},
 	"surw":    {"--strategy", "surw", "--schedules", "3000"},
 	"pct":     {"--strategy", "pct", "--schedules", "2000", "--depth", "2"},
