@@ -87,7 +87,7 @@ func (s *Session) ScheduleNames() []string {
 
 // clockRuns tells whether the clock can be moved on now.
 func (s *Session) clockRuns() bool {
-	if !s.hasClock() || s.verdict != nil || s.M.End() != nil || !s.M.Timed() {
+	if !s.hasClock() || s.verdict != nil || s.endless != 0 || s.M.End() != nil || !s.M.Timed() {
 		return false
 	}
 	if s.Timeouts() == AnyTime {

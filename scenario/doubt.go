@@ -18,6 +18,8 @@ const (
 	// InstructionLimit: the run was cut off there, though threads that could go on had been
 	// passed over for long.
 	InstructionLimit DoubtKind = "instruction-limit"
+	// CallLimit: the run was cut off where a thread had made as many calls as it may.
+	CallLimit DoubtKind = "call-limit"
 )
 
 // Doubt is why a run may differ from those that there are on Linux.
@@ -60,7 +62,10 @@ func (s *Session) Doubts(o Outcome) (list []Doubt, rests bool) {
 		function, _, _ := strings.Cut(th.MadeIn, "(")
 		list = append(list, s.doubt(UnscheduledThread, "clone", function, th.MadeBy))
 	}
-	if o.Kind == Unfinished {
+	if s.endless != 0 {
+		r := s.threads[s.endless-1]
+		list = append(list, s.doubt(CallLimit, "the limit of calls", r.call.Func, r.machine))
+	} else if o.Kind == Unfinished {
 		for i, r := range s.threads {
 			if s.Runnable(i) {
 				list = append(list, s.doubt(InstructionLimit, "the limit", r.call.Func, r.machine))
@@ -80,7 +85,7 @@ func (s *Session) doubt(kind DoubtKind, name, function string, machine int) Doub
 
 // check finds what no doubt is.
 func (k DoubtKind) check() error {
-	if k != UnknownSyscall && k != UnscheduledThread && k != InstructionLimit {
+	if k != UnknownSyscall && k != UnscheduledThread && k != InstructionLimit && k != CallLimit {
 		return fmt.Errorf("%q is no kind of doubt", string(k))
 	}
 	return nil

@@ -1,8 +1,8 @@
 package scenario
 
-// CutShort tells whether the race has come to the limit of instructions. What would come
-// after it is not known.
-func (s *Session) CutShort() bool { return s.Steps() >= s.Limit }
+// CutShort tells whether the race has come to the limit of instructions, or a thread to
+// that of calls. What would come after it is not known.
+func (s *Session) CutShort() bool { return s.Steps() >= s.Limit || s.endless != 0 }
 
 // turns is into how many parts the second half of a run is cut: in a fair one, nobody who
 // can run is passed over for as long as a part.
@@ -13,6 +13,9 @@ const turns = 8
 // (Musuvathi and Qadeer, Fair Stateless Model Checking, PLDI 2008). Only the second half
 // is judged: what led there may be as it likes.
 func (s *Session) fair() bool {
+	if s.endless != 0 {
+		return false // it has not come to the second half
+	}
 	for i := range s.threads {
 		if s.threads[i].passed > s.limit()/2/turns {
 			return false

@@ -1,6 +1,7 @@
 package scenario
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -112,8 +113,21 @@ const Main = "main"
 // after a rewind it is asked again.
 type Body interface {
 	// Next is the call to make after the given results, or false at the end. A
-	// *Failure makes the run fail; another error means that it cannot go on.
+	// *Failure makes the run fail, ErrEndless cuts it short; another error means that it
+	// cannot go on.
 	Next(results []uint64) (Call, bool, error)
+}
+
+// ErrEndless is the error of a Body that makes more calls than it may.
+var ErrEndless = errors.New("the thread makes too many calls: an endless loop?")
+
+// Loops is what a Body can tell beside: that it has come back to where it was. Then it
+// goes on as it did there, if its calls return the same, and a loop of calls that wait
+// for another thread is known for what it is.
+type Loops interface {
+	// Same is after how many of the results it was last in the state in which it is after
+	// all of them, if it is known to have been.
+	Same(results []uint64) (n int, ok bool)
 }
 
 // Calls is a Body that makes the same calls whatever they return.

@@ -40,6 +40,7 @@ type Session struct {
 	seen    []Access     // shared bytes that checks have read since the last event
 	used    []emu.Object // objects that these checks have used, and that what they see is
 	expired bool         // the clock has moved by itself since the event began
+	endless int          // who makes more calls than it may, and one; 0 for nobody
 }
 
 // racer is one thread of the race.
@@ -53,6 +54,7 @@ type racer struct {
 	next          *Event   // what it does next, as far as known; only with abstract locks
 	visits        []visit  // since it last changed something that others see; see spin.go
 	held          []held   // what it waits for a change of, nil when it does not go round
+	rounds        []begun  // of loops of calls; see loop.go
 	waits, passed uint64   // for how long it is passed over, and was at most; see fair.go
 	text, textEnd uint64   // what is left of the static data for its strings
 }
@@ -271,7 +273,7 @@ func (s *Session) Runnable(i int) bool {
 	if s.IsClock(i) {
 		return s.clockRuns()
 	}
-	return s.verdict == nil && s.M.Runnable(s.threads[i].machine) && !s.lockedOut(i) && !s.spinning(i)
+	return s.verdict == nil && s.endless == 0 && s.M.Runnable(s.threads[i].machine) && !s.lockedOut(i) && !s.spinning(i)
 }
 
 // Results are what the thread's calls have returned so far.
@@ -291,6 +293,8 @@ func (s *Session) Outcome() (Outcome, bool) {
 		return *s.verdict, true
 	}
 	switch {
+	case s.endless != 0:
+		return Outcome{Kind: Unfinished, Thread: -1}, true
 	case !s.threadRuns() && !s.clockRuns() && s.allSpin():
 		return Outcome{Kind: Livelock, Thread: -1}, true
 	case !s.threadRuns() && !s.clockRuns():
@@ -312,6 +316,9 @@ func (s *Session) advance(i int) error {
 	for {
 		call, more, err := s.Plan.Threads[i].Body.Next(r.results)
 		switch {
+		case errors.Is(err, ErrEndless):
+			s.endless = i + 1
+			return nil
 		case err != nil:
 			return s.fault(i, err)
 		case !more:
@@ -335,7 +342,10 @@ func (s *Session) begin(i int, call Call) error {
 		return &CallError{Call: call, Thread: s.Plan.Threads[i].Name, Err: err}
 	}
 	s.threads[i].call = call
-	return s.M.BeginWith(s.threads[i].machine, fn, call.String(), args)
+	if err := s.M.BeginWith(s.threads[i].machine, fn, call.String(), args); err != nil {
+		return err
+	}
+	return s.loops(i)
 }
 
 // prepare finds the function and places the strings.
@@ -383,6 +393,7 @@ type Mark struct {
 	threads []racer
 	heap    *heap.Heap
 	verdict *Outcome
+	endless int
 }
 
 // Mark remembers the present moment.
@@ -391,13 +402,13 @@ func (s *Session) Mark() (*Mark, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Mark{s: s, m: m, threads: slices.Clone(s.threads), heap: s.heap, verdict: s.verdict}, nil
+	return &Mark{s: s, m: m, threads: slices.Clone(s.threads), heap: s.heap, verdict: s.verdict, endless: s.endless}, nil
 }
 
 // Rewind goes back to the mark.
 func (k *Mark) Rewind() error {
 	copy(k.s.threads, k.threads)
-	k.s.heap, k.s.verdict = k.heap, k.verdict
+	k.s.heap, k.s.verdict, k.s.endless = k.heap, k.verdict, k.endless
 	return k.m.Rewind()
 }
 

@@ -131,9 +131,10 @@ func doubtsText(list []explore.Doubt) string {
 		scenario.UnknownSyscall:    "the process makes system calls that emurace does not have",
 		scenario.UnscheduledThread: "the process has threads that are not the scenario's, and those are not run",
 		scenario.InstructionLimit:  "runs were cut off at the limit of instructions, while threads that could go on had no turn",
+		scenario.CallLimit:         "runs were cut off where a thread had made as many calls as it may, as in an endless loop",
 	}
 	var parts []string
-	for _, kind := range []scenario.DoubtKind{scenario.UnknownSyscall, scenario.UnscheduledThread, scenario.InstructionLimit} {
+	for _, kind := range []scenario.DoubtKind{scenario.UnknownSyscall, scenario.UnscheduledThread, scenario.InstructionLimit, scenario.CallLimit} {
 		var places []string
 		for _, d := range list {
 			d.Thread = "" // it is the same place

@@ -36,7 +36,7 @@ var riskyMethods = map[string]bool{"replace": true, "join": true, "format": true
 func guard(f *syntax.File) { guardStmts(f.Stmts) }
 
 func guardStmts(stmts []syntax.Stmt) {
-	for _, s := range stmts {
+	for i, s := range stmts {
 		switch s := s.(type) {
 		case *syntax.AssignStmt:
 			guardAssign(s)
@@ -51,6 +51,7 @@ func guardStmts(stmts []syntax.Stmt) {
 		case *syntax.WhileStmt:
 			s.Cond = guardExpr(s.Cond)
 			guardStmts(s.Body)
+			stmts[i] = tellRounds(s)
 		case *syntax.IfStmt:
 			s.Cond = guardExpr(s.Cond)
 			guardStmts(s.True)

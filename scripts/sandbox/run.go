@@ -24,6 +24,8 @@ type Host struct {
 	Print func(pos, text string)
 	// Steps is the limit of steps, MaxSteps when 0.
 	Steps uint64
+	// Rounds is told of the rounds of loops, if it is not nil.
+	Rounds *Rounds
 }
 
 // Thread makes what a run, or a call of a function, happens on. It is used once.
@@ -31,6 +33,9 @@ func (p *Program) Thread(h Host) *starlark.Thread {
 	t := &starlark.Thread{Name: p.Name}
 	for name, v := range h.Locals {
 		t.SetLocal(name, v)
+	}
+	if h.Rounds != nil {
+		t.SetLocal(roundsLocal, h.Rounds)
 	}
 	printed := 0
 	t.Print = func(t *starlark.Thread, msg string) {

@@ -30,6 +30,9 @@ type step struct {
 	classes []scenario.Class
 	// value is what the function has returned, when there is no more.
 	value starlark.Value
+	// Where again is set, the function was in the same state after this many results.
+	same  int
+	again bool
 }
 
 // maxKnown bounds what a body remembers.
@@ -43,6 +46,13 @@ var errPending = errors.New("the call has not returned yet")
 func (b *body) Next(results []uint64) (scenario.Call, bool, error) {
 	s := b.after(results)
 	return s.call, s.more, s.err
+}
+
+// Same is after how many of the results the function was last in the state in which it is
+// after all of them: it goes on alike if what it is given is alike.
+func (b *body) Same(results []uint64) (n int, ok bool) {
+	s := b.after(results)
+	return s.same, s.again
 }
 
 func (b *body) after(results []uint64) step {
@@ -63,12 +73,17 @@ func (b *body) after(results []uint64) step {
 
 func (b *body) run(results []uint64) step {
 	t := &racer{process: b.process, name: b.name, results: results}
-	v, err := b.process.call(b.fn, t)
+	host, rounds := b.process.host, &sandbox.Rounds{Given: func() int { return t.used }}
+	host.Rounds = rounds
+	v, err := b.process.callOn(host, b.fn, t)
 	t.over = true // a script can keep t in what it returns
 	s := step{classes: append(t.classes, make([]scenario.Class, len(results)-len(t.classes))...)}
 	switch {
+	case t.endless:
+		s.err = scenario.ErrEndless
 	case t.pending != nil:
 		s.call, s.more = *t.pending, true
+		s.same, s.again = rounds.Same()
 	case err != nil:
 		s.err = failed(err)
 	default:

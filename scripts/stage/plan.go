@@ -162,10 +162,14 @@ func (p *process) blame(fn starlark.Callable, err error) error {
 // call calls a function of the script's, with as many of the arguments and of what
 // setup has returned as it takes.
 func (p *process) call(fn starlark.Callable, args ...starlark.Value) (starlark.Value, error) {
+	return p.callOn(p.host, fn, args...)
+}
+
+func (p *process) callOn(h sandbox.Host, fn starlark.Callable, args ...starlark.Value) (starlark.Value, error) {
 	if f, ok := fn.(*starlark.Function); ok && f.NumParams() > len(args) && p.given != nil {
 		args = append(args, p.given)
 	}
-	return p.program.Call(p.host, fn, args...)
+	return p.program.Call(h, fn, args...)
 }
 
 // judge calls a check. Its own fail, and a text that it returns, is a failure of

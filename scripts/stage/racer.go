@@ -23,6 +23,7 @@ type racer struct {
 	pending *scenario.Call
 	calling *starlark.Thread // the run of the script that makes the present call
 	over    bool             // the function has returned
+	endless bool             // it makes more calls than it may
 }
 
 var _ starlark.HasAttrs = (*racer)(nil)
@@ -90,11 +91,12 @@ func (t *racer) next(c scenario.Call) (uint64, error) {
 	if t.over {
 		return 0, fmt.Errorf("t is the thread %s's own, and its function has returned", t.name)
 	}
-	if t.pending != nil {
+	if t.pending != nil || t.endless {
 		return 0, errPending
 	}
 	if t.used == maxCalls {
-		return 0, fmt.Errorf("%s makes more than %d calls: an endless loop?", t.name, maxCalls)
+		t.endless = true
+		return 0, errPending
 	}
 	if t.used == len(t.results) {
 		c.Pos = sandbox.Where(t.calling)
