@@ -113,6 +113,12 @@ var verdictCases = []verdictCase{
 	{"loops", "what=captured", byItself, one, "failing check"},
 	{"loops", "what=again", byItself, one, "failing check"},
 
+	{"signals", "what=owner", "", "", "clean"},
+	{"signals", "what=blocked", byItself, "", "clean"},
+	{"signals", "what=unblocked", byItself, "", "failing signal"},
+	{"signals", "what=later", "", "", "failing signal"},
+	{"signals", "what=limit", byItself, one, "undecided"},
+
 	{"code", "what=closes", "|--preemptions 0", one, "failing segv"},
 	{"code", "what=unmaps", "|--preemptions 0", one, "failing segv"},
 	{"code", "what=protects", "|--preemptions 0", one, "failing segv"},

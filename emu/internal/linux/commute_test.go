@@ -137,7 +137,7 @@ func changes(was, is *State, thread int) (list []Object) {
 		add(a.TID != b.TID || a.alive() != b.alive(), ObjectTasks, uint64(b.TID))
 		a.Status, b.Status = 0, 0
 		if n == thread {
-			a.ClearTID, a.SigMask, a.AltStack = b.ClearTID, b.SigMask, b.AltStack
+			a.ClearTID, a.SigMask, a.Pending, a.Robust, a.AltStack = b.ClearTID, b.SigMask, b.Pending, b.Robust, b.AltStack
 		}
 		add(a != b, ObjectTasks, nextNumber) // it can only be new
 	}

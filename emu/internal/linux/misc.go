@@ -2,6 +2,7 @@ package linux
 
 import (
 	"fmt"
+	"math/bits"
 
 	"emurace/loader"
 )
@@ -36,9 +37,11 @@ func sysUname(k *Kernel, c *Call, r *Result) (uint64, error) {
 	return k.put(r, c.Args[0], b)
 }
 
-// sysPrlimit64 shows an 8 MiB stack and no other limit, and refuses changes.
+// sysPrlimit64 shows an 8 MiB stack and no other limit, and refuses changes, of which
+// Linux has most.
 func sysPrlimit64(k *Kernel, c *Call, r *Result) (uint64, error) {
 	if c.Args[2] != 0 {
+		r.Missing = "prlimit64 with a new limit"
 		return fail(EPERM)
 	}
 	return k.rlimit(r, c.Args[1], c.Args[3])
@@ -130,10 +133,12 @@ func sysRtSigprocmask(k *Kernel, c *Call, r *Result) (uint64, error) {
 		}
 		t.setMask(mask)
 	}
-	if old == 0 {
-		return 0, nil
+	if old != 0 {
+		if v, err := k.put(r, old, le.AppendUint64(nil, before)); err != nil || v != 0 {
+			return v, err
+		}
 	}
-	return k.put(r, old, le.AppendUint64(nil, before))
+	return k.deliver(r)
 }
 
 func sysSigaltstack(k *Kernel, c *Call, r *Result) (uint64, error) {
@@ -153,11 +158,36 @@ func sysSigaltstack(k *Kernel, c *Call, r *Result) (uint64, error) {
 }
 
 func sysTgkill(k *Kernel, c *Call, r *Result) (uint64, error) {
-	return k.kill(int(int32(c.Args[1])), c.Args[2], r)
+	return k.signal(int(int32(c.Args[1])), c.Args[2], r)
 }
 
 func sysTkill(k *Kernel, c *Call, r *Result) (uint64, error) {
-	return k.kill(int(int32(c.Args[0])), c.Args[1], r)
+	return k.signal(int(int32(c.Args[0])), c.Args[1], r)
+}
+
+// signal is kill of one thread. What the calling thread sends itself while it blocks it
+// stays pending until it no longer does: raise blocks all signals on its way, up to 2.33.
+func (k *Kernel) signal(tid int, sig uint64, r *Result) (uint64, error) {
+	const never = 1<<(9-1) | 1<<(19-1) // SIGKILL and SIGSTOP are never blocked
+	t := k.tasks(r)
+	if sig != 0 && sig <= MaxSignal && tid == t.self() && (t.mask()&^never)>>(sig-1)&1 != 0 {
+		t.setPending(t.pending() | 1<<(sig-1))
+		return 0, nil
+	}
+	return k.kill(tid, sig, r)
+}
+
+// deliver has the calling thread get the first of its pending signals that it does not
+// block, if there is one: those that are ignored are only taken away.
+func (k *Kernel) deliver(r *Result) (uint64, error) {
+	t := k.tasks(r)
+	for ready := t.pending() &^ t.mask(); ready != 0 && r.Effect == Returns; ready &= ready - 1 {
+		t.setPending(t.pending() &^ (ready & -ready))
+		if v, err := k.kill(t.self(), uint64(bits.TrailingZeros64(ready))+1, r); err != nil || v != 0 {
+			return v, err
+		}
+	}
+	return 0, nil
 }
 
 func sysKill(k *Kernel, c *Call, r *Result) (uint64, error) {

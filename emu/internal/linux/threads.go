@@ -77,10 +77,13 @@ func (k *Kernel) clone(c *Call, r *Result, a cloneArgs) (uint64, error) {
 	return uint64(tid), k.Threads.Clone(slot, c.Thread, a.stack, a.tls, a.flags&cloneSettls != 0)
 }
 
-// sysExit ends one thread: its clear-tid word is zeroed and whoever waits
-// there, as pthread_join does, is woken. The last thread ends the process.
+// sysExit ends one thread: its robust mutexes are let go, its clear-tid word is zeroed and
+// whoever waits there, as pthread_join does, is woken. The last thread ends the process.
 func sysExit(k *Kernel, c *Call, r *Result) (uint64, error) {
 	t := k.tasks(r)
+	if err := k.letGoRobust(r); err != nil {
+		return 0, err
+	}
 	if addr := t.clearTID(); addr != 0 {
 		if _, err := k.write(r, addr, make([]byte, 4)); err != nil {
 			return 0, err
