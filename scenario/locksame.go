@@ -192,11 +192,46 @@ func (x *trial) dead(d *difference, returned, result bool) (bool, error) {
 		case emu.Gone, emu.Ended:
 			return true, nil
 		default:
-			// It waits for something else. What it does then is not looked at.
-			return len(d.regs) == 0 && x.unused(d, false), nil
+			// It waits for something else, until others let it go on.
+			goesOn, used, err := x.runOthers(d)
+			if err != nil || used {
+				return false, err
+			}
+			if !goesOn {
+				return len(d.regs) == 0 && x.unused(d, false), nil
+			}
 		}
 	}
 	return x.unused(d, result), nil
+}
+
+// runOthers runs the other threads, one after the other and none beyond the end of its
+// call, until the thread can go on. It tells whether it can, and whether they have made
+// use of anything of a difference.
+func (x *trial) runOthers(d *difference) (goesOn, used bool, err error) {
+	m := x.s.M
+	for i := range x.s.threads {
+		t := x.s.threads[i].machine
+		for n := 0; t != x.thread && n < maxDead && m.Runnable(t) && !m.Runnable(x.thread); n++ {
+			from := len(m.Log())
+			stop, err := m.Run(t, tailLimit)
+			if err != nil {
+				return false, false, err
+			}
+			for _, a := range m.Log()[from:] {
+				for at := a.Addr; at < a.Addr+uint64(a.Size); at++ {
+					if a.Kind == emu.LogRead && d.bytes[at] {
+						return false, true, nil
+					}
+					delete(d.bytes, at)
+				}
+			}
+			if stop.Kind != emu.Budget {
+				break
+			}
+		}
+	}
+	return m.Runnable(x.thread), false, nil
 }
 
 // used takes an instruction that has run, the registers that it read and what it
