@@ -64,8 +64,6 @@ type Machine struct {
 	clockErr error        // of reading a clock in the present one
 	effects  uint64       // see Effects
 
-	forgotten uint64 // see Forgotten
-
 	program  *loader.Image // see Program
 	routines *Module       // the part of it that can be called
 	linker   string        // guest path of the dynamic linker's file

@@ -24,7 +24,6 @@ type Session struct {
 	Limit uint64 // instructions of one run
 
 	whole   uint64 // Limit, while RunEvents has set a lower one
-	tails   tails  // see endsWith
 	libc    LibcID
 	threads []racer
 	locks   lockTable
