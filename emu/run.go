@@ -264,8 +264,7 @@ func (m *Machine) trapped(t int, stop Stop) (Stop, error) {
 	}
 	stop.Kind = Trapped
 	if pc == m.ret {
-		th := &m.st.threads[t]
-		th.Idle = true
+		m.changed(t).Idle = true
 		stop.Kind = Returned
 	}
 	return stop, nil

@@ -226,6 +226,7 @@ func (s *Session) lastAccesses() (pc uint64, list []Access) {
 	for from > 0 && log[from-1].Step == s.M.Steps() {
 		from--
 	}
+	list = make([]Access, 0, len(log)-from)
 	for k, a := range log[from:] {
 		pc = a.PC
 		if a.Kind == emu.LogZero {
