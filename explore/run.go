@@ -37,22 +37,28 @@ func (r *run) enabled() set { return enabled(r.s) }
 
 // step runs a thread's next event.
 func (r *run) step(t int) (scenario.Event, error) {
-	e, err := r.next(t)
+	if err := r.ask(); err != nil {
+		return scenario.Event{}, err
+	}
+	next := markedEvent
+	if r.enabled() == only(t) {
+		// There is nobody else to get as far.
+		next = (*scenario.Session).RunEvent
+	}
+	e, err := next(r.s, t)
 	if err == nil {
 		r.keep(e)
 	}
 	return e, err
 }
 
-// next runs a thread's next event, which is then either kept or rewound.
-func (r *run) next(t int) (scenario.Event, error) {
-	const often = 256 // events; asking the context takes a lock
-	if r.events%often == 0 {
-		if err := r.ctx.Err(); err != nil {
-			return scenario.Event{}, err
-		}
+// ask is the context's error, now and then.
+func (r *run) ask() error {
+	const often = 256 // events; asking takes a lock
+	if r.events%often != 0 {
+		return nil
 	}
-	return r.s.RunEvent(t)
+	return r.ctx.Err()
 }
 
 // keep makes an event part of the schedule.
@@ -68,12 +74,15 @@ func (r *run) keep(e scenario.Event) {
 // try runs a thread's next event, keeps it when it is wanted, and takes it back
 // otherwise.
 func (r *run) try(t int, wanted func(*scenario.Event) bool) (scenario.Event, error) {
+	if err := r.ask(); err != nil {
+		return scenario.Event{}, err
+	}
 	mark, err := r.s.Mark()
 	if err != nil {
 		return scenario.Event{}, err
 	}
 	defer mark.Drop()
-	e, err := r.next(t)
+	e, err := nextEvent(r.s, t, mark.Rewind)
 	if err != nil {
 		return e, err
 	}

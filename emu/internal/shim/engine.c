@@ -278,9 +278,12 @@ static void settle_fault(em_engine *e, int slot, int pc_reg) {
         em_undo(e, n, e->maps_len);
         e->step--;
         e->left++;
+        e->undone = true;
     } else if (e->left == 0) {
         e->stop = EM_STOP_BUDGET; // the branch was the last instruction asked for
         return;
+    } else {
+        e->undone = true;
     }
     uint64_t left = e->left;
     probe(e);
@@ -345,6 +348,7 @@ int em_run(em_engine *e, int slot, uint64_t budget) {
     e->log_full = false;
     e->event = false;
     e->event_of_fetch = false;
+    e->undone = false;
     e->nfetches = 0;
     e->watched = false;
     e->clock_read = false;
@@ -372,6 +376,7 @@ int em_run(em_engine *e, int slot, uint64_t budget) {
         if (pc == e->pc) {
             e->step--;
             e->left++;
+            e->undone = true;
         }
     }
     e->slots[slot].left_at = e->log_len;

@@ -409,16 +409,6 @@ bool em_share_add(em_engine *e, uint64_t addr, uint8_t mask) {
     return true;
 }
 
-// Makes bytes make events, as if accesses to them had been seen that nothing orders.
-bool em_share_learn(em_engine *e, uint64_t addr, uint8_t mask) {
-    em_granule *g = granule(&e->share, addr / 8 + 1);
-    if (g == NULL)
-        return false;
-    e->share.grown += (mask & ~g->shared) != 0;
-    g->shared |= mask;
-    return true;
-}
-
 // Forgets the accesses so far, and with them all that was learned from them:
 // only what em_share_add said is known. Granules are renewed when they are next
 // looked at, so that this costs the same however many there are.

@@ -229,6 +229,7 @@ typedef struct em_engine {
     bool sharing; // stop after every instruction that touches shared bytes
     bool event;   // the last instruction did
     bool event_of_fetch; // only by being fetched
+    bool undone; // the last instruction that began has not happened
     uint64_t fetched[EM_CODE_PAGES]; // the running thread's em_slot.fetched
     uint64_t fetches[2 * EM_FETCHES]; // bytes of code that made it an event: addresses and sizes
     int nfetches;        // of these
@@ -317,7 +318,6 @@ void em_share_step(em_engine *e, int slot);
 uint8_t em_share_mask(em_engine *e, uint64_t addr);
 size_t em_share_list(em_engine *e, uint64_t *pairs, size_t room);
 bool em_share_add(em_engine *e, uint64_t addr, uint8_t mask);
-bool em_share_learn(em_engine *e, uint64_t addr, uint8_t mask);
 void em_share_forget(em_engine *e);
 
 // undo.c
