@@ -1,6 +1,7 @@
 package emu
 
 import (
+	"encoding/binary"
 	"fmt"
 	"slices"
 	"strings"
@@ -18,6 +19,7 @@ type Thread struct {
 	// one; "" for the process's first.
 	MadeIn string
 	MadeBy int
+	self   uint64    // what pthread_create has called it, 0 for the others
 	home   uint64    // stack pointer while idle
 	open   *openCall // innermost traced call in progress
 }
@@ -228,7 +230,11 @@ func (m *Machine) Spawn(name string) (int, error) {
 		return 0, fmt.Errorf("thread %s: pthread_create returned %d", name, int32(rc))
 	}
 	t := before
-	m.changed(t).Name = name
+	made := m.changed(t)
+	made.Name = name
+	if b, ok := m.Read(handle, 8); ok {
+		made.self = binary.LittleEndian.Uint64(b)
+	}
 	s, err := m.runAlone(t)
 	if err != nil {
 		return 0, err

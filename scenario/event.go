@@ -111,6 +111,9 @@ func (s *Session) nextEvent(i int) (Event, error) {
 				if err := s.finishExclusive(&e); err != nil {
 					return e, err
 				}
+				if err := s.joinLook(&e); err != nil {
+					return e, err
+				}
 			}
 			if err := s.comesBack(&e); err != nil {
 				return e, err

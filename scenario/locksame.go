@@ -14,7 +14,8 @@ import (
 type difference struct {
 	regs  map[string][]uint64 // what else they hold, none where that is not known
 	bytes map[uint64]bool
-	after int // the instructions that others could see where it was followed
+	after int  // the instructions that others could see where it was followed
+	soon  bool // nothing but flags may be left of it after the first of these
 }
 
 func newDifference() difference {
@@ -28,6 +29,16 @@ func (d *difference) has(r string) bool {
 }
 
 func (d *difference) empty() bool { return len(d.regs)+len(d.bytes) == 0 }
+
+// onlyFlags tells whether nothing but the processor's flags is different.
+func (d *difference) onlyFlags() bool {
+	for r := range d.regs {
+		if r != "nzcv" && r != "eflags" {
+			return false
+		}
+	}
+	return len(d.bytes) == 0
+}
 
 // add takes in what another run has come to differently.
 func (d *difference) add(a, b place) {
@@ -184,6 +195,9 @@ func (x *trial) dead(d *difference, returned, result bool) (bool, error) {
 		}
 		if stop.Event {
 			d.after++
+		}
+		if d.soon && d.after > 1 && !d.onlyFlags() {
+			return false, nil
 		}
 		switch stop.Kind {
 		case emu.Budget:

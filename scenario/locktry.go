@@ -75,9 +75,8 @@ type trial struct {
 	bad    bool
 }
 
-// tryOut tries out what thread i is about to do to a lock, by the instruction with this
-// step: take it, let it go, or look at it while it has it. The session is then as it was.
-func (s *Session) tryOut(i int, w uint64, does act, step uint64) error {
+// trial is one of thread i, with a lock.
+func (s *Session) trial(i int, w uint64, does act) *trial {
 	x := &trial{s: s, thread: s.threads[i].machine, word: w, does: does}
 	for j := range s.threads {
 		if j != i {
@@ -85,6 +84,13 @@ func (s *Session) tryOut(i int, w uint64, does act, step uint64) error {
 			break
 		}
 	}
+	return x
+}
+
+// tryOut tries out what thread i is about to do to a lock, by the instruction with this
+// step: take it, let it go, or look at it while it has it. The session is then as it was.
+func (s *Session) tryOut(i int, w uint64, does act, step uint64) error {
+	x := s.trial(i, w, does)
 	return s.M.WithoutStops(func() error {
 		return x.back(func() error {
 			if err := x.approach(i, step); err != nil {
