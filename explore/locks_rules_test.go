@@ -75,6 +75,32 @@ var lockPrograms = []lockRow{
 	{name: "a copy that does something else", raw: true, outcome: scenario.Segv, source: copies("part();", "part(); crash();", "if (SWAP(&homemade, 0) == 2) { wake(&homemade, 1); }") + `
 		u64 f(void) { copies(1); return 0; }
 		u64 g(void) { u64 r = AT(u8, 1); copies(1); return r; }`},
+	{name: "a recursive lock of one's own", source: `u64 f(void) { own(); AT(u8, 0)++; own(); AT(u8, 0)++; disown(); disown(); return 0; }
+		u64 g(void) { return f(); }`},
+	{name: "what it says of its owner is used", outcome: scenario.Segv, source: `u64 f(void) { u64 was = LOAD(&whose); if (was != pthread_self()) { take(); if (was) { crash(); } leave(); } return 0; }
+		u64 g(void) { own(); disown(); return 0; }`},
+	{name: "what it says of its owner is something else", raw: true, outcome: scenario.Segv, source: `
+		u64 f(void) {
+			u64 me = pthread_self(), was = LOAD(&whose);
+			if (was == 5) { take(); leave(); } else if (was != me) { take(); STORE(&whose, me); if (AT(u8, 0)) { crash(); } STORE(&whose, 0); leave(); }
+			return 0;
+		}
+		u64 g(void) { STORE(&whose, 5); take(); AT(u8, 0) = 1; leave(); return 0; }`},
+	{name: "what it says of its owner is left behind", outcome: scenario.Segv, source: `
+		u64 f(void) {
+			u64 me = pthread_self();
+			take(); STORE(&whose, me); leave();
+			if (LOAD(&whose) == me) { if (AT(u8, 0)) { crash(); } } else { take(); leave(); }
+			return 0;
+		}
+		u64 g(void) { take(); AT(u8, 0) = 1; STORE(&whose, pthread_self()); AT(u8, 0) = 0; leave(); return 0; }`},
+	{name: "something else is looked at first", raw: true, outcome: scenario.Segv, source: `
+		u64 f(void) {
+			u64 me = pthread_self();
+			if (LOAD(&whose) != me) { u8 was = AT(u8, 1); take(); STORE(&whose, me); if (!was && AT(u8, 1)) { crash(); } STORE(&whose, 0); leave(); }
+			return 0;
+		}
+		u64 g(void) { own(); AT(u8, 1) = 1; disown(); return 0; }`},
 	home(11, true, ""), // everybody is woken, but from a mark that who takes it then does not renew
 }
 

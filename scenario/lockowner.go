@@ -14,8 +14,10 @@ import (
 // else. So the look and the taking of the lock behind it are one event, if
 //
 //   - with nobody there, with each other thread and with what is there the look leads to
-//     the taking, and the thread then goes on in the same way;
+//     the taking, and the thread then goes on in the same way, and with itself there it
+//     does not;
 //   - all that anybody writes there, in any run, is nobody or himself;
+//   - the thread has not left its own name there when it last let the lock go;
 //   - between the two the thread does nothing that another thread could meet.
 //
 // A word of which this does not hold is left as it is.
@@ -107,10 +109,6 @@ func (s *Session) runToTake(l *look) (next Event, ok bool, err error) {
 
 // mayJoin tells whether a look and a taking are one event. The thread has just run both.
 func (s *Session) mayJoin(l *look) (bool, error) {
-	if !s.nobodyMeets(l) {
-		s.breakLook(l.word)
-		return false, nil
-	}
 	var err error
 	if l.key, err = s.lockTry(l.i, l.word, actLook); err != nil {
 		return false, err
@@ -119,7 +117,34 @@ func (s *Session) mayJoin(l *look) (bool, error) {
 	if !tried {
 		s.locks.untried = l
 	}
-	return joins, nil
+	if joins && !s.nobodyMeets(l) {
+		s.breakLook(l.word)
+		return false, nil
+	}
+	return joins && !s.leftOwn(l), nil
+}
+
+// leftOwn tells whether the thread itself was the last to say whose the lock is, as far as
+// it knows, and has said that it is its own: then it may find that still, without having
+// the lock.
+func (s *Session) leftOwn(l *look) bool {
+	t := s.threads[l.i].machine
+	var last uint64
+	if b, ok := s.M.Read(l.word, l.size); ok {
+		last = binary.LittleEndian.Uint64(append(b, 0, 0, 0, 0)[:8])
+	}
+	log := s.M.Log()
+	for k := len(log) - 1; k >= 0 && log[k].Step > s.base; k-- {
+		if a := log[k]; a.Addr == l.word && uint64(a.Size) == l.size && a.Kind == emu.LogWrite {
+			if int(a.Thread) == t {
+				last = a.Value
+				break
+			}
+			last = a.Old
+		}
+	}
+	name, _ := s.M.NameOf(t, l.size)
+	return last == name
 }
 
 // nobodyMeets tells whether nobody in this run has written anything else where a look is
@@ -230,34 +255,44 @@ func (x *trial) findsAny(l *look) (bool, error) {
 		p, _, err = x.place()
 		return p, err
 	}
-	values := [][]byte{make([]byte, l.size)}
-	for t := range s.M.Threads() {
-		if name, ok := s.M.NameOf(t, l.size); ok && t != x.thread {
-			values = append(values, binary.LittleEndian.AppendUint64(nil, name)[:l.size])
-		}
-	}
 	var plain place
 	d := newDifference()
 	err := x.back(func() (err error) {
 		plain, err = finds(is)
 		return err
 	})
-	for _, v := range values {
-		if err != nil {
-			return false, err
-		}
+	goesOn := func(v uint64) (bool, error) {
 		var p place
-		err = x.back(func() (err error) {
-			p, err = finds(v)
+		err := x.back(func() (err error) {
+			p, err = finds(binary.LittleEndian.AppendUint64(nil, v)[:l.size])
 			return err
 		})
-		if p.pc != plain.pc || p.does == nil || !slices.Equal(p.does, plain.does) {
+		if err != nil || p.pc != plain.pc || p.does == nil || !slices.Equal(p.does, plain.does) {
 			return false, err
 		}
 		d.add(plain, p)
+		return true, nil
+	}
+	self, ok := s.M.NameOf(x.thread, l.size)
+	if !ok || err != nil {
+		return false, err
+	}
+	if owns, err := goesOn(self); err != nil || owns {
+		return false, err
+	}
+	values := []uint64{0}
+	for t := range s.M.Threads() {
+		if name, ok := s.M.NameOf(t, l.size); ok && t != x.thread {
+			values = append(values, name)
+		}
+	}
+	for _, v := range values {
+		if ok, err := goesOn(v); err != nil || !ok {
+			return false, err
+		}
 	}
 	same := d.empty()
-	if err == nil && !same {
+	if !same {
 		d.soon = true
 		err = x.back(func() (err error) {
 			if _, err = finds(is); err == nil {
