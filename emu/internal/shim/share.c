@@ -237,11 +237,24 @@ static bool see(em_share *s, em_granule *g) {
 
 // Gets ready for an access of a thread's; false when there is no memory.
 static inline bool ready(em_share *s, int slot) {
+    if (s->recent_slot != slot) {
+        s->recent_slot = slot;
+        s->serial++;
+    }
     if (slot >= s->width && !em_share_widen(s, slot))
         return false;
     if (s->epoch[slot] == 0)
         em_clock_begin(s, slot);
     return true;
+}
+
+// Remembers what a thread has done to a granule since the serial number last grew.
+static void remember(em_share *s, const em_granule *g) {
+    em_recent *r = &s->recent[(g->key - 1) & (EM_RECENT - 1)];
+    if (g->shared == 0)
+        *r = (em_recent){g->key - 1, s->serial, g->did_read, g->did_write};
+    else if (r->key == g->key - 1)
+        r->serial = 0;
 }
 
 // Notes an access and tells whether it touches a byte that makes events.
@@ -262,8 +275,10 @@ bool em_share_access(em_engine *e, uint64_t addr, unsigned size, bool write, int
         g = em_granule_find(s, addr / 8 + 1); // the table may have grown
         more = look(s, next, (uint8_t)(bytes >> 8), write, slot);
         settle(s, next, more, write, slot);
+        remember(s, next);
     }
     settle(s, g, hit, write, slot);
+    remember(s, g);
     return (hit | more) != 0;
 }
 
@@ -272,6 +287,7 @@ bool em_share_access(em_engine *e, uint64_t addr, unsigned size, bool write, int
 uint32_t em_share_reads(em_engine *e, const uint64_t *pieces, int n, int slot) {
     em_share *s = &e->share;
     uint32_t hits = 0;
+    s->serial++;
     if (!ready(s, slot))
         return ~0u;
     for (int pass = 0; pass < 2; pass++)
@@ -302,6 +318,7 @@ uint32_t em_share_reads(em_engine *e, const uint64_t *pieces, int n, int slot) {
 int64_t em_share_block(em_engine *e, uint64_t lo, uint64_t hi, int slot, uint64_t *pairs,
                        size_t room) {
     em_share *s = &e->share;
+    s->serial++;
     if (!ready(s, slot) || !see(s, granule(s, lo / 8 + 1)))
         return -1;
     if (!em_block_add(s, lo, hi, s->epoch[slot]))
@@ -365,6 +382,7 @@ void em_share_step(em_engine *e, int slot) {
     em_share *s = &e->share;
     if (slot >= s->width || !s->published[slot] || !em_clock_save(s, slot))
         return;
+    s->serial++;
     s->published[slot] = false;
     if (s->clocks[slot][slot] < EM_CLOCK_MAX)
         s->clocks[slot][slot]++;
@@ -406,6 +424,7 @@ bool em_share_add(em_engine *e, uint64_t addr, uint8_t mask) {
         return false;
     g->shared |= mask;
     g->told |= mask;
+    e->share.serial++;
     return true;
 }
 

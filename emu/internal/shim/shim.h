@@ -78,6 +78,7 @@ enum em_used { EM_UNUSED = 0, EM_WRITABLE = 1, EM_TOUCHED = 2 };
 
 typedef struct em_zone {
     uint64_t base, size;
+    void *region; // Unicorn's; NULL when it is not known yet
     uint8_t *host;
     uint8_t *pages; // the page table's bytes for this zone
     uint8_t *used;  // enum em_used, of each page
@@ -130,7 +131,14 @@ typedef struct em_saved {
     size_t len, numbers_cap, words_cap;
 } em_saved;
 
-enum { EM_FEW_THREADS = 8 };
+enum { EM_FEW_THREADS = 8, EM_RECENT = 128 };
+
+// Bytes of eight that the thread which runs has accessed a short while ago.
+typedef struct em_recent {
+    uint64_t key;    // address / 8
+    uint64_t serial; // em_share.serial then
+    uint8_t reads, writes;
+} em_recent;
 
 // What a run has shown of the order of accesses, and which bytes make events; see
 // share.c. What is of the run goes back with it; see undo.c.
@@ -154,6 +162,12 @@ typedef struct em_share {
     uint64_t blocks_lo, blocks_hi; // bounds of all
     em_object *objects;
     size_t objects_len, objects_cap;
+
+    // Accesses that say nothing new: nobody else shares the bytes, and they were noted
+    // since the serial number last grew. It grows when anything of that may change.
+    em_recent recent[EM_RECENT];
+    uint64_t serial;
+    int recent_slot;
 
     uint64_t stamp; // grows with each mark: what has another one is not saved since
     uint64_t clock_stamps[EM_MAX_THREADS];
@@ -211,6 +225,9 @@ typedef struct em_watch {
     bool reads, writes; // which accesses count
 } em_watch;
 
+// Finds the memory region of an address; see build-aux/unicorn-private.c.
+typedef void *(*em_mapping)(uc_engine *uc, uint64_t addr);
+
 typedef struct em_engine {
     uc_engine *uc;
     int arch; // uc_arch
@@ -245,6 +262,8 @@ typedef struct em_engine {
     bool clock_read; // the last instruction was a read of a counter of the processor
     uint16_t lost;   // the running thread's em_slot.lost
     bool *pc_synced; // Unicorn's skip_sync_pc_on_exit; see on_code
+    em_mapping *mapping;   // Unicorn's memory_mapping; see region_of
+    em_mapping find_region; // what Unicorn has there
     int stop;
     int intno;
     int uc_error;
@@ -319,6 +338,15 @@ uint8_t em_share_mask(em_engine *e, uint64_t addr);
 size_t em_share_list(em_engine *e, uint64_t *pairs, size_t room);
 bool em_share_add(em_engine *e, uint64_t addr, uint8_t mask);
 void em_share_forget(em_engine *e);
+
+// Tells whether an access was noted already, and concerns nobody else.
+static inline bool em_share_seen(const em_engine *e, uint64_t addr, unsigned size, bool write) {
+    const em_share *s = &e->share;
+    const em_recent *r = &s->recent[addr / 8 & (EM_RECENT - 1)];
+    unsigned bytes = (size >= 8 ? 0xff : (1u << size) - 1) << (addr & 7);
+    return r->key == addr / 8 && r->serial == s->serial && s->recent_slot == e->cur &&
+           !(bytes & ~(write ? r->writes : r->reads | r->writes));
+}
 
 // undo.c
 void em_share_mark_set(em_engine *e, em_share_mark *m);

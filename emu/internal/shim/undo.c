@@ -141,6 +141,7 @@ void em_share_mark_set(em_engine *e, em_share_mark *m) {
     *m = (em_share_mark){s->age, s->old_granules_len, s->old_records.len, s->old_clocks.len,
                          s->records_len, s->blocks_len, s->objects_len};
     s->stamp++;
+    s->serial++;
 }
 
 // Goes back to a mark. Of one that is older than the last em_share_forget only that is
@@ -173,6 +174,7 @@ void em_share_undo(em_share *s, const em_share_mark *m) {
     s->blocks_len = m->blocks;
     s->objects_len = m->objects;
     s->stamp++;
+    s->serial++;
 }
 
 void em_share_drop(em_engine *e) {
