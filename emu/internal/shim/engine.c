@@ -207,7 +207,7 @@ int em_init(em_engine *e, uc_engine *uc, int arch, bool hooks) {
     e->monitor_at = -1;
     e->log_max = 1 << 24;
     e->back = EM_NOWHERE;
-    e->share.stamp = e->share.serial = 1; // nothing is saved yet, or remembered
+    e->share.stamp = 1; // nothing is saved yet
     e->mapping = (em_mapping *)((char *)uc + EMURACE_UC_MEMORY_MAPPING);
     e->pc_synced = (bool *)((char *)uc + EMURACE_UC_SKIP_SYNC_PC);
     int err = uc_ctl_tlb_mode(uc, UC_TLB_VIRTUAL);

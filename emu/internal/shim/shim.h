@@ -131,21 +131,21 @@ typedef struct em_saved {
     size_t len, numbers_cap, words_cap;
 } em_saved;
 
-enum { EM_FEW_THREADS = 8, EM_RECENT = 128 };
+enum { EM_FEW_THREADS = 8, EM_NEAR_PAGES = 16 };
 
-// Bytes of eight that the thread which runs has accessed a short while ago.
-typedef struct em_recent {
-    uint64_t key;    // address / 8
-    uint64_t serial; // em_share.serial then
-    uint8_t reads, writes;
-} em_recent;
+// Where what is known of a page's bytes is; see share.h. No page is 0.
+typedef struct em_shadow {
+    uint64_t page; // address / 4096 + 1
+    struct em_granule *granules;
+} em_shadow;
 
 // What a run has shown of the order of accesses, and which bytes make events; see
 // share.c. What is of the run goes back with it; see undo.c.
 typedef struct em_share {
-    struct em_granule *table;
+    em_shadow *pages; // a hash table
     size_t len, cap;
     int shift;
+    em_shadow near[EM_NEAR_PAGES]; // of these, by their lowest bits, those of a short while ago
     uint64_t grown; // how often a byte was found to make events
     uint32_t age;   // how often what was learned was forgotten
 
@@ -163,23 +163,22 @@ typedef struct em_share {
     em_object *objects;
     size_t objects_len, objects_cap;
 
-    // Accesses that say nothing new: nobody else shares the bytes, and they were noted
-    // since the serial number last grew. It grows when anything of that may change.
-    em_recent recent[EM_RECENT];
-    uint64_t serial;
-    int recent_slot;
-
     uint64_t stamp; // grows with each mark: what has another one is not saved since
+    uint64_t born;  // the stamp when what was learned was last forgotten
     uint64_t clock_stamps[EM_MAX_THREADS];
-    struct em_granule *old_granules;
+    struct em_detail *details; // of granules, counted from 1
+    size_t details_len, details_cap;
+    struct em_old_granule *old_granules;
     size_t old_granules_len, old_granules_cap;
+    struct em_old_detail *old_details;
+    size_t old_details_len, old_details_cap;
     em_saved old_records, old_clocks;
 } em_share;
 
 // A moment of em_share.
 typedef struct em_share_mark {
     uint32_t age;
-    size_t granules, old_records, clocks, records, blocks, objects;
+    size_t granules, details, old_details, old_records, clocks, records, blocks, objects;
 } em_share_mark;
 
 // Addresses to stop at; see breaks.c.
@@ -338,15 +337,6 @@ uint8_t em_share_mask(em_engine *e, uint64_t addr);
 size_t em_share_list(em_engine *e, uint64_t *pairs, size_t room);
 bool em_share_add(em_engine *e, uint64_t addr, uint8_t mask);
 void em_share_forget(em_engine *e);
-
-// Tells whether an access was noted already, and concerns nobody else.
-static inline bool em_share_seen(const em_engine *e, uint64_t addr, unsigned size, bool write) {
-    const em_share *s = &e->share;
-    const em_recent *r = &s->recent[addr / 8 & (EM_RECENT - 1)];
-    unsigned bytes = (size >= 8 ? 0xff : (1u << size) - 1) << (addr & 7);
-    return r->key == addr / 8 && r->serial == s->serial && s->recent_slot == e->cur &&
-           !(bytes & ~(write ? r->writes : r->reads | r->writes));
-}
 
 // undo.c
 void em_share_mark_set(em_engine *e, em_share_mark *m);
