@@ -154,6 +154,23 @@ static uint32_t on_mrs(uc_engine *uc, uc_arm64_reg reg, const uc_arm64_cp_reg *c
     return 1;
 }
 
+// The engine that runs on this host thread.
+static _Thread_local em_engine *running;
+
+// The memory region of an address, in place of Unicorn's own search.
+static void *region_of(uc_engine *uc, uint64_t addr) {
+    em_engine *e = running;
+    for (int i = 0; i < e->nzones; i++) {
+        em_zone *z = &e->zones[i];
+        if (addr - z->base >= z->size)
+            continue;
+        if (z->region == NULL)
+            z->region = e->find_region(uc, addr);
+        return z->region;
+    }
+    return e->find_region(uc, addr);
+}
+
 static int add_hooks(em_engine *e) {
     uc_hook h;
     struct {
@@ -191,6 +208,7 @@ int em_init(em_engine *e, uc_engine *uc, int arch, bool hooks) {
     e->log_max = 1 << 24;
     e->back = EM_NOWHERE;
     e->share.stamp = 1; // nothing is saved yet
+    e->mapping = (em_mapping *)((char *)uc + EMURACE_UC_MEMORY_MAPPING);
     e->pc_synced = (bool *)((char *)uc + EMURACE_UC_SKIP_SYNC_PC);
     int err = uc_ctl_tlb_mode(uc, UC_TLB_VIRTUAL);
     if (err)
@@ -305,6 +323,9 @@ static int start(em_engine *e, int slot, int pc_reg) {
     uint64_t pc;
     int err;
     uc_reg_read(e->uc, pc_reg, &pc);
+    running = e;
+    e->find_region = *e->mapping;
+    *e->mapping = region_of;
     do {
         uint64_t until = e->naive ? (pc ^ EM_PAGE / 2) | 1 : 0;
         err = uc_emu_start(e->uc, pc, until, 0, e->naive);
@@ -314,6 +335,7 @@ static int start(em_engine *e, int slot, int pc_reg) {
         }
         uc_reg_read(e->uc, pc_reg, &pc);
     } while (!err && e->stop < 0 && (e->naive || e->arch == UC_ARCH_ARM64) && pc != 0 && e->left > 0);
+    *e->mapping = e->find_region;
     return err;
 }
 

@@ -78,6 +78,7 @@ enum em_used { EM_UNUSED = 0, EM_WRITABLE = 1, EM_TOUCHED = 2 };
 
 typedef struct em_zone {
     uint64_t base, size;
+    void *region; // Unicorn's; NULL when it is not known yet
     uint8_t *host;
     uint8_t *pages; // the page table's bytes for this zone
     uint8_t *used;  // enum em_used, of each page
@@ -130,14 +131,21 @@ typedef struct em_saved {
     size_t len, numbers_cap, words_cap;
 } em_saved;
 
-enum { EM_FEW_THREADS = 8 };
+enum { EM_FEW_THREADS = 8, EM_NEAR_PAGES = 16 };
+
+// Where what is known of a page's bytes is; see share.h. No page is 0.
+typedef struct em_shadow {
+    uint64_t page; // address / 4096 + 1
+    struct em_granule *granules;
+} em_shadow;
 
 // What a run has shown of the order of accesses, and which bytes make events; see
 // share.c. What is of the run goes back with it; see undo.c.
 typedef struct em_share {
-    struct em_granule *table;
+    em_shadow *pages; // a hash table
     size_t len, cap;
     int shift;
+    em_shadow near[EM_NEAR_PAGES]; // of these, by their lowest bits, those of a short while ago
     uint64_t grown; // how often a byte was found to make events
     uint32_t age;   // how often what was learned was forgotten
 
@@ -156,16 +164,21 @@ typedef struct em_share {
     size_t objects_len, objects_cap;
 
     uint64_t stamp; // grows with each mark: what has another one is not saved since
+    uint64_t born;  // the stamp when what was learned was last forgotten
     uint64_t clock_stamps[EM_MAX_THREADS];
-    struct em_granule *old_granules;
+    struct em_detail *details; // of granules, counted from 1
+    size_t details_len, details_cap;
+    struct em_old_granule *old_granules;
     size_t old_granules_len, old_granules_cap;
+    struct em_old_detail *old_details;
+    size_t old_details_len, old_details_cap;
     em_saved old_records, old_clocks;
 } em_share;
 
 // A moment of em_share.
 typedef struct em_share_mark {
     uint32_t age;
-    size_t granules, old_records, clocks, records, blocks, objects;
+    size_t granules, details, old_details, old_records, clocks, records, blocks, objects;
 } em_share_mark;
 
 // Addresses to stop at; see breaks.c.
@@ -211,6 +224,9 @@ typedef struct em_watch {
     bool reads, writes; // which accesses count
 } em_watch;
 
+// Finds the memory region of an address; see build-aux/unicorn-private.c.
+typedef void *(*em_mapping)(uc_engine *uc, uint64_t addr);
+
 typedef struct em_engine {
     uc_engine *uc;
     int arch; // uc_arch
@@ -245,6 +261,8 @@ typedef struct em_engine {
     bool clock_read; // the last instruction was a read of a counter of the processor
     uint16_t lost;   // the running thread's em_slot.lost
     bool *pc_synced; // Unicorn's skip_sync_pc_on_exit; see on_code
+    em_mapping *mapping;   // Unicorn's memory_mapping; see region_of
+    em_mapping find_region; // what Unicorn has there
     int stop;
     int intno;
     int uc_error;
