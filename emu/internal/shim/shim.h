@@ -22,6 +22,9 @@
 
 enum { EM_PAGE_SHIFT = 12, EM_PAGE = 1 << EM_PAGE_SHIFT };
 
+// No instruction has more bytes.
+enum { EM_LONGEST = 16 };
+
 // One byte of page table per guest page.
 enum {
     EM_R = 1,
@@ -234,8 +237,10 @@ typedef struct em_engine {
     int nzones;
     em_zone *last_zone;
 
-    // The hot counters.
+    // The hot counters. An instruction that begins less than quiet_size behind quiet is
+    // one like the one before it, unless none is left.
     uint64_t left, step, pc;
+    uint64_t quiet, quiet_size;
     uint64_t trap_lo, trap_hi;
     int cur; // slot whose registers the engine holds, -1 for none
     bool dirty; // the engine's registers are newer than the slot's context
@@ -303,6 +308,21 @@ static inline uint64_t em_untagged(const em_engine *e, uint64_t addr) {
     if (e->arch == UC_ARCH_ARM64 && !(addr & (1ULL << 55)))
         return addr & 0x00ffffffffffffffULL;
     return addr;
+}
+
+// The zone of an address, NULL when it is in none.
+static inline em_zone *em_zone_of(em_engine *e, uint64_t addr) {
+    em_zone *z = e->last_zone;
+    if (z != NULL && addr - z->base < z->size)
+        return z;
+    for (int i = 0; i < e->nzones; i++) {
+        z = &e->zones[i];
+        if (addr - z->base < z->size) {
+            e->last_zone = z;
+            return z;
+        }
+    }
+    return NULL;
 }
 
 // engine.c
