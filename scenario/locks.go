@@ -84,9 +84,10 @@ func (s *Session) SetLockWords(locks, raw []uint64) {
 	}
 }
 
-// adoptLocks makes what the run before has shown of locks count.
+// adoptLocks makes what the run before has shown of locks, and of bytes that are shared,
+// count.
 func (s *Session) adoptLocks() {
-	if len(s.locks.found)+len(s.locks.broken) > 0 {
+	if len(s.locks.found)+len(s.locks.broken) > 0 || s.M.SharedGrown() != s.locks.shared {
 		s.SetLockWords(s.LockWords())
 	}
 }
