@@ -13,6 +13,7 @@ type run struct {
 	s       *scenario.Session
 	rand    *rand.Rand
 	profile *profile
+	number  uint64 // of the schedule, counted from 1; 0 for one that only shows what there is
 	turn    int    // place in its batch, counted from 0
 	reads   *reads // watches the run, nil when nobody wants to know
 
@@ -21,6 +22,11 @@ type run struct {
 	instructions uint64   // those that were taken back not counted
 	abstract     abstract // what fuzz has tried to bring about
 }
+
+// splitEvery is one in how many schedules keeps the end of the process apart from what
+// leads there also where nothing is tried out. That takes a mark for each event, and is
+// there to learn which bytes are shared on the way: for that some schedules are enough.
+const splitEvery = 8
 
 // begin goes to the start of the race.
 func (r *run) begin() error { return r.s.Restart() }
@@ -40,10 +46,9 @@ func (r *run) step(t int) (scenario.Event, error) {
 	if err := r.ask(); err != nil {
 		return scenario.Event{}, err
 	}
-	next := markedEvent
-	if r.enabled() == only(t) {
-		// There is nobody else to get as far.
-		next = (*scenario.Session).RunEvent
+	next := (*scenario.Session).RunEvent
+	if r.number%splitEvery == 0 && r.enabled() != only(t) {
+		next = markedEvent // there are others to get as far
 	}
 	e, err := next(r.s, t)
 	if err == nil {
