@@ -76,8 +76,8 @@ func (m *Machine) TraceCalls(names []string, f func(CallEvent)) error {
 func (m *Machine) StopTracing() {
 	m.traces, m.finder = nil, nil
 	m.eng.ClearBreaks()
-	for i := range m.st.threads {
-		m.st.threads[i].open = nil
+	for t := range m.st.threads {
+		m.changed(t).open = nil
 	}
 }
 
@@ -124,12 +124,11 @@ func (m *Machine) atBreak(t int) error {
 // returned tells of the calls that end here. A tail call ends together with the
 // call that made it. Calls below the stack pointer were left without a return.
 func (m *Machine) returned(t int, pc, sp uint64) error {
-	th := &m.st.threads[t]
-	for c := th.open; c != nil && c.sp <= sp; c = c.outer {
+	for c := m.st.threads[t].open; c != nil && c.sp <= sp; c = c.outer {
 		if c.sp == sp && c.event.Caller != pc {
 			break // a function that has not moved the stack pointer yet, or no more
 		}
-		th.open = c.outer
+		m.changed(t).open = c.outer
 		if c.sp < sp || !slices.Contains(m.traces, c.trace) {
 			continue
 		}
@@ -146,7 +145,6 @@ func (m *Machine) returned(t int, pc, sp uint64) error {
 
 // entered tells of a call that begins.
 func (m *Machine) entered(t int, tr *callTrace, name string, sp uint64) error {
-	th := &m.st.threads[t]
 	c := &openCall{trace: tr, sp: sp, event: CallEvent{Thread: t, Func: name, Step: m.Steps() + 1}}
 	if m.arch.link == nil {
 		caller, ok := m.Read64(sp)
@@ -168,8 +166,8 @@ func (m *Machine) entered(t int, tr *callTrace, name string, sp uint64) error {
 		}
 		c.event.Args[i] = v
 	}
-	th.open = abandon(th.open, c)
-	for o := th.open; o != nil; o = o.outer {
+	open := abandon(m.st.threads[t].open, c)
+	for o := open; o != nil; o = o.outer {
 		if o.trace == tr {
 			c.event.Depth++
 		}
@@ -177,7 +175,8 @@ func (m *Machine) entered(t int, tr *callTrace, name string, sp uint64) error {
 	if err := m.eng.SetBreak(c.event.Caller); err != nil {
 		return fmt.Errorf("trace %s: %w", name, err)
 	}
-	c.outer, th.open = th.open, c
+	c.outer = open
+	m.changed(t).open = c
 	tr.f(c.event)
 	return nil
 }

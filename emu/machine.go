@@ -64,8 +64,6 @@ type Machine struct {
 	clockErr error        // of reading a clock in the present one
 	effects  uint64       // see Effects
 
-	forgotten uint64 // see Forgotten
-
 	program  *loader.Image // see Program
 	routines *Module       // the part of it that can be called
 	linker   string        // guest path of the dynamic linker's file
@@ -76,6 +74,7 @@ type Machine struct {
 	main               uint64 // another one; see runInit
 	dataStart, dataEnd uint64
 	st                 state
+	kept               bool // marks have its threads too
 	modules            []*Module
 	modulesOf          []linux.VMA
 }
@@ -192,7 +191,7 @@ func (m *Machine) runInit() error {
 	if pc, err := m.PC(0); s.Kind != Trapped || err != nil || pc != m.main {
 		return fmt.Errorf("the program's main was not reached: %v%s", s, m.lastOutput())
 	}
-	m.st.threads[0].Call = ""
+	m.ForgetCall(0)
 	return m.makeIdle(0)
 }
 

@@ -1,8 +1,6 @@
 package emu
 
 import (
-	"slices"
-
 	"emurace/emu/internal/linux"
 	"emurace/emu/internal/shim"
 )
@@ -23,9 +21,8 @@ func (m *Machine) Mark() (*Mark, error) {
 	if err != nil {
 		return nil, err
 	}
-	st := m.st
-	st.threads = slices.Clone(st.threads)
-	return &Mark{m: m, eng: e, kernel: m.kernel.Snapshot(), st: st}, nil
+	m.kept = true
+	return &Mark{m: m, eng: e, kernel: m.kernel.Snapshot(), st: m.st}, nil
 }
 
 // Rewind goes back to the mark, at a cost that follows what was written since.
@@ -34,8 +31,7 @@ func (k *Mark) Rewind() error {
 		return err
 	}
 	k.m.kernel.Restore(k.kernel)
-	k.m.st = k.st
-	k.m.st.threads = append(k.m.st.threads[:0:0], k.st.threads...)
+	k.m.st, k.m.kept = k.st, true
 	return nil
 }
 

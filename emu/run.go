@@ -38,6 +38,10 @@ type Stop struct {
 	// Watched tells that the last instruction made an access of those that
 	// StopAfter is set for.
 	Watched bool
+
+	// Undone tells, for Ended, that Ran does not count the instruction that has ended
+	// the process: it has not happened.
+	Undone bool
 }
 
 // Object is something of the kernel's that a system call used.
@@ -237,17 +241,10 @@ func (m *Machine) SharedBytes() map[uint64]uint8 { return m.eng.SharedBytes() }
 // AddShared takes over what another machine of the same process has learned.
 func (m *Machine) AddShared(bytes map[uint64]uint8) error { return m.eng.AddShared(bytes) }
 
-// LearnShared takes bytes of the eight at addr, a mask of them, for shared.
-func (m *Machine) LearnShared(addr uint64, mask uint8) error { return m.eng.LearnShared(addr&^7, mask) }
-
-// Forgotten is how often ForgetShared was called.
-func (m *Machine) Forgotten() uint64 { return m.forgotten }
-
 // ForgetShared makes the machine know no other shared bytes than those that
 // AddShared was given. What a run learns from here on, and so what its events
 // are, then does not depend on what was run before.
 func (m *Machine) ForgetShared() {
-	m.forgotten++
 	m.eng.ForgetShared()
 }
 
@@ -267,8 +264,7 @@ func (m *Machine) trapped(t int, stop Stop) (Stop, error) {
 	}
 	stop.Kind = Trapped
 	if pc == m.ret {
-		th := &m.st.threads[t]
-		th.Idle = true
+		m.changed(t).Idle = true
 		stop.Kind = Returned
 	}
 	return stop, nil
@@ -348,7 +344,7 @@ func (m *Machine) crash(t int, stop Stop, s shim.Stop) (Stop, error) {
 		return stop, fmt.Errorf("run thread %d: unexpected stop %d", t, s.Reason)
 	}
 	m.st.end = end
-	stop.Kind, stop.End = Ended, end
+	stop.Kind, stop.End, stop.Undone = Ended, end, s.Undone
 	return stop, nil
 }
 

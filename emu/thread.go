@@ -1,6 +1,7 @@
 package emu
 
 import (
+	"encoding/binary"
 	"fmt"
 	"slices"
 	"strings"
@@ -18,12 +19,21 @@ type Thread struct {
 	// one; "" for the process's first.
 	MadeIn string
 	MadeBy int
+	self   uint64    // what pthread_create has called it, 0 for the others
 	home   uint64    // stack pointer while idle
 	open   *openCall // innermost traced call in progress
 }
 
 // Threads lists the threads, main first. A thread's index stays its number.
 func (m *Machine) Threads() []Thread { return slices.Clone(m.st.threads) }
+
+// changed is a thread that is about to change. Marks may have the list.
+func (m *Machine) changed(t int) *Thread {
+	if m.kept {
+		m.st.threads, m.kept = slices.Clone(m.st.threads), false
+	}
+	return &m.st.threads[t]
+}
 
 // Runnable tells whether Run would run the thread: it exists, has a call to
 // make and does not wait in the kernel.
@@ -58,8 +68,8 @@ func (m *Machine) makeIdle(t int) error {
 	if err != nil {
 		return err
 	}
-	m.st.threads[t].Idle = true
-	m.st.threads[t].home = sp
+	th := m.changed(t)
+	th.Idle, th.home = true, sp
 	return nil
 }
 
@@ -119,8 +129,7 @@ func (m *Machine) BeginWith(t int, fn uint64, text string, args []Arg) error {
 		}
 		*list = (*list)[1:]
 	}
-	th := &m.st.threads[t]
-	sp := (th.home - redZone - uint64(len(stack))) &^ 15
+	sp := (m.st.threads[t].home - redZone - uint64(len(stack))) &^ 15
 	if len(stack) > 0 {
 		if err := m.eng.Store(t, sp, stack); err != nil {
 			return err
@@ -144,13 +153,14 @@ func (m *Machine) BeginWith(t int, fn uint64, text string, args []Arg) error {
 	if err := m.eng.WriteReg(t, m.arch.pc, fn); err != nil {
 		return err
 	}
+	th := m.changed(t)
 	th.Idle, th.Call = false, text
 	return nil
 }
 
 // ForgetCall makes an idle thread one that has made no call: what it did before is of
 // no interest any more.
-func (m *Machine) ForgetCall(t int) { m.st.threads[t].Call = "" }
+func (m *Machine) ForgetCall(t int) { m.changed(t).Call = "" }
 
 // CallRegisters are the registers of a call's arguments, of its floating point
 // arguments, both in order, and of its result.
@@ -220,7 +230,11 @@ func (m *Machine) Spawn(name string) (int, error) {
 		return 0, fmt.Errorf("thread %s: pthread_create returned %d", name, int32(rc))
 	}
 	t := before
-	m.st.threads[t].Name = name
+	made := m.changed(t)
+	made.Name = name
+	if b, ok := m.Read(handle, 8); ok {
+		made.self = binary.LittleEndian.Uint64(b)
+	}
 	s, err := m.runAlone(t)
 	if err != nil {
 		return 0, err
@@ -245,7 +259,7 @@ func (m *threads) Clone(slot, parent int, stack, tls uint64, setTLS bool) error 
 	if err := m.eng.NoteJoin(parent, slot); err != nil {
 		return err
 	}
-	m.st.threads = append(m.st.threads, Thread{Name: fmt.Sprintf("thread %d", slot), MadeIn: m.st.threads[parent].Call, MadeBy: parent})
+	m.st.threads = append(slices.Clip(m.st.threads), Thread{Name: fmt.Sprintf("thread %d", slot), MadeIn: m.st.threads[parent].Call, MadeBy: parent})
 	set := []struct {
 		reg   shim.Reg
 		value uint64

@@ -42,7 +42,8 @@ void section(void) {
 `
 
 const (
-	mutexes2     = "u64 m[8], n[8];" // more than a pthread_mutex_t each
+	mutexes2     = "u64 m[8], n[8];"         // more than a pthread_mutex_t each
+	recursive    = "u64 m[8] = { 0, 0, 1 };" // the kind is at byte 16
 	mutexSection = "pthread_mutex_lock &m;pthread_mutex_unlock &m"
 )
 
@@ -88,6 +89,7 @@ func TestLockCounts(t *testing.T) {
 // Locks as one thing each, raw and abstract counts from the same oracle.
 func TestAbstractLockCounts(t *testing.T) {
 	twice := mutexSection + ";" + mutexSection
+	nested := "pthread_mutex_lock &m;" + mutexSection + ";pthread_mutex_unlock &m"
 	eachArch(t, func(t *testing.T, sys *emu.System) {
 		for i, c := range []struct {
 			program
@@ -97,6 +99,8 @@ func TestAbstractLockCounts(t *testing.T) {
 			{program{"3 threads, a section each", mutexes2, times(3, mutexSection)}, 6, 0},
 			{program{"4 threads, a section each", mutexes2, times(4, mutexSection)}, 24, 0},
 			{program{"2 threads, two sections each", mutexes2, times(2, twice)}, 6, 0},
+			{program{"2 threads, two sections each of a recursive lock", recursive, times(2, twice)}, 6, 0},
+			{program{"2 threads, a section in a section of a recursive lock", recursive, times(2, nested)}, 2, 0},
 			{program{"the bare lock, 3 threads", lll, times(3, "section")}, 6, 0},
 			{program{"ABBA", mutexes2, abba}, 3, 1},
 		} {

@@ -117,7 +117,7 @@ func (d *subtree) enter(p *part) (sleep map[int]*event, err error) {
 		if !d.s.Runnable(t) {
 			return nil, damaged("a part begins with thread %d, which cannot run", t)
 		}
-		ev, err := d.s.RunEvent(t)
+		ev, err := markedEvent(d.s, t)
 		if err != nil {
 			return nil, err
 		}
@@ -150,7 +150,7 @@ func (d *subtree) peek(t int) (*event, error) {
 		return nil, err
 	}
 	defer mark.Drop()
-	ev, err := d.s.RunEvent(t)
+	ev, err := nextEvent(d.s, t, mark.Rewind)
 	if err != nil {
 		return nil, err
 	}
@@ -243,7 +243,7 @@ func (d *subtree) rewind() error {
 		return err
 	}
 	for _, e := range d.order.events[d.prefix+from : d.prefix+top] {
-		if _, err := d.s.RunEvent(e.Thread); err != nil {
+		if _, err := d.s.RunUpTo(e.Thread, e.Ran); err != nil {
 			return err
 		}
 	}
@@ -254,7 +254,7 @@ func (d *subtree) rewind() error {
 // over; if not, there is a new frame on top.
 func (d *subtree) run(f *frame, thread int) (over bool, err error) {
 	f.done = f.done.with(thread)
-	ev, err := d.s.RunEvent(thread)
+	ev, err := nextEvent(d.s, thread, d.rewind)
 	if err != nil {
 		return false, err
 	}

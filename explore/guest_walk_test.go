@@ -42,7 +42,7 @@ func (f *found) add(g *guest) {
 // settled repeats a search until it learns no more about what is an event.
 func settled(t *testing.T, g *guest, search func() *found) *found {
 	t.Helper()
-	for range 100 {
+	for range 2000 {
 		known := g.s.Grown()
 		must(t, g.s.Restart())
 		f := search()

@@ -69,12 +69,11 @@ func startLocks(t *testing.T, sys *emu.System, code guestcode.Code, kind int, fu
 // the calls returned, and the data.
 func (g *lockGuest) seen() string {
 	o, _ := g.s.Outcome()
+	if o.End != nil {
+		return g.visible()
+	}
 	var b strings.Builder
 	fmt.Fprint(&b, o.Kind, o.Thread)
-	if o.End != nil {
-		fmt.Fprintf(&b, " %+v %v", *o.End, g.s.Results(o.Thread))
-		return b.String()
-	}
 	for i := range g.s.Plan.Threads {
 		// Who waits for a lock has not run up to it where locks are one thing.
 		if r := g.s.Results(i); o.Kind != scenario.Deadlock || len(r) == 1 {

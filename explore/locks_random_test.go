@@ -16,7 +16,7 @@ var libcCalls = []string{
 	"pthread_barrier_init", "pthread_barrier_wait", "pthread_barrier_destroy", "pthread_once",
 	"sem_wait", "sem_trywait", "sem_post",
 	"pthread_rwlock_rdlock", "pthread_rwlock_wrlock", "pthread_rwlock_tryrdlock", "pthread_rwlock_trywrlock", "pthread_rwlock_unlock",
-	"pthread_spin_trylock", "pthread_spin_unlock", "memset", "rand", "free", "malloc",
+	"pthread_spin_trylock", "pthread_spin_unlock", "memset", "rand", "free", "malloc", "pthread_self",
 }
 
 // lockPrelude has what these programs share: the data, whose state at the end is
@@ -70,6 +70,11 @@ static inline u32 cas(u32 *p, u32 was, u32 is) {
 	__atomic_compare_exchange_n(p, &was, is, 0, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);
 	return was;
 }
+#define STORE(p, v) __atomic_store_n(p, v, __ATOMIC_RELAXED)
+u64 whose;
+u32 depth;
+static inline void own(void) { u64 me = pthread_self(); if (LOAD(&whose) != me) { take(); STORE(&whose, me); } depth++; }
+static inline void disown(void) { if (--depth == 0) { STORE(&whose, 0); leave(); } }
 ` + homemadeLocks
 }
 
@@ -204,7 +209,7 @@ func lockProgram(arch loader.Arch, seed uint64, text *strings.Builder) (threads,
 	return threads, kind
 }
 
-const lockKinds = 12
+const lockKinds = 14
 
 func (g *lockCoder) line(format string, args ...any) {
 	fmt.Fprintf(g.text, "\t"+format+" r = 5 * r + v;\n", args...)
@@ -295,6 +300,12 @@ func (g *lockCoder) sync() {
 		g.section("pthread_spin_trylock(&spin)", "pthread_spin_unlock(&spin)", true)
 	case 9:
 		g.section("(take(), 0)", "(leave(), 0)", false)
+	case 10, 11:
+		g.section("(own(), 0)", "(disown(), 0)", false)
+		if g.IntN(8) == 0 {
+			// Whose it is is used for something else.
+			g.line("%s", []string{"v = LOAD(&whose) != 0;", "v = LOAD(&whose) == pthread_self();", "STORE(&whose, 5);", "if (LOAD(&whose) == 5) { take(); leave(); v = 3; } else { take(); v = AT(u8, 0); leave(); }"}[g.IntN(4)])
+		}
 	default:
 		g.section(fmt.Sprintf("take%d()", g.home), fmt.Sprintf("leave%d()", g.home), false)
 		if g.IntN(8) == 0 {

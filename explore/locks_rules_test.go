@@ -63,6 +63,44 @@ var lockPrograms = []lockRow{
 	home(12, true, ""), // but with more threads than can be searched
 	home(8, false, ""),
 	home(10, false, ""),
+	{name: "two copies of what is behind the lock", source: copies("part();", `part(); asm volatile("nop");`, "if (SWAP(&homemade, 0) == 2) { wake(&homemade, 1); }") + `
+		u64 f(void) { copies(1); return 0; }
+		u64 g(void) { u64 r = AT(u8, 1); copies(1); return r; }`},
+	{name: "two copies that let go", source: copies(letGo, letGo+` asm volatile("nop");`, "") + `
+		u64 f(void) { copies(2); return 0; }
+		u64 g(void) { return f(); }`},
+	{name: "a copy that wakes nobody", raw: true, outcome: scenario.Deadlock, source: copies(letGo, "part(); SWAP(&homemade, 0);", "") + `
+		u64 f(void) { copies(2); return 0; }
+		u64 g(void) { return f(); }`},
+	{name: "a copy that does something else", raw: true, outcome: scenario.Segv, source: copies("part();", "part(); crash();", "if (SWAP(&homemade, 0) == 2) { wake(&homemade, 1); }") + `
+		u64 f(void) { copies(1); return 0; }
+		u64 g(void) { u64 r = AT(u8, 1); copies(1); return r; }`},
+	{name: "a recursive lock of one's own", source: `u64 f(void) { own(); AT(u8, 0)++; own(); AT(u8, 0)++; disown(); disown(); return 0; }
+		u64 g(void) { return f(); }`},
+	{name: "what it says of its owner is used", outcome: scenario.Segv, source: `u64 f(void) { u64 was = LOAD(&whose); if (was != pthread_self()) { take(); if (was) { crash(); } leave(); } return 0; }
+		u64 g(void) { own(); disown(); return 0; }`},
+	{name: "what it says of its owner is something else", raw: true, outcome: scenario.Segv, source: `
+		u64 f(void) {
+			u64 me = pthread_self(), was = LOAD(&whose);
+			if (was == 5) { take(); leave(); } else if (was != me) { take(); STORE(&whose, me); if (AT(u8, 0)) { crash(); } STORE(&whose, 0); leave(); }
+			return 0;
+		}
+		u64 g(void) { STORE(&whose, 5); take(); AT(u8, 0) = 1; leave(); return 0; }`},
+	{name: "what it says of its owner is left behind", outcome: scenario.Segv, source: `
+		u64 f(void) {
+			u64 me = pthread_self();
+			take(); STORE(&whose, me); leave();
+			if (LOAD(&whose) == me) { if (AT(u8, 0)) { crash(); } } else { take(); leave(); }
+			return 0;
+		}
+		u64 g(void) { take(); AT(u8, 0) = 1; STORE(&whose, pthread_self()); AT(u8, 0) = 0; leave(); return 0; }`},
+	{name: "something else is looked at first", raw: true, outcome: scenario.Segv, source: `
+		u64 f(void) {
+			u64 me = pthread_self();
+			if (LOAD(&whose) != me) { u8 was = AT(u8, 1); take(); STORE(&whose, me); if (!was && AT(u8, 1)) { crash(); } STORE(&whose, 0); leave(); }
+			return 0;
+		}
+		u64 g(void) { own(); AT(u8, 1) = 1; disown(); return 0; }`},
 	home(11, true, ""), // everybody is woken, but from a mark that who takes it then does not renew
 }
 
@@ -80,13 +118,28 @@ func home(n int, raw bool, outcome scenario.Kind) lockRow {
 	return lockRow{fmt.Sprintf("own lock %d", n), f, 0, raw, outcome}
 }
 
+// letGo is what a copy does that lets the lock go itself.
+const letGo = "part(); if (SWAP(&homemade, 0) == 2) { wake(&homemade, 1); }"
+
+// copies is a lock with code of its own behind a try that was in vain.
+func copies(quick, slow string, end string) string {
+	return fmt.Sprintf(`
+		static __attribute__((noinline)) void part(void) { AT(u8, 0)++; AT(u8, 1)++; }
+		static void copies(u64 n) {
+			for (u64 i = 0; i < n; i++) {
+				if (cas(&homemade, 0, 1) == 0) { %s } else { while (SWAP(&homemade, 2)) { wait(&homemade, 2); } %s }
+				%s
+			}
+		}`, quick, slow, end)
+}
+
 // What is a lock is taken as one thing, and what only looks like one is not; the verdict
 // and the kinds of failure are the same as with locks as they are, and whatever fails
 // with locks as one thing fails with real ones.
 func TestLockRules(t *testing.T) {
 	source := prelude + lockPrelude()
 	for i, c := range lockPrograms {
-		source += fmt.Sprintf("\n#define f f%[1]d\n#define g g%[1]d\n%[2]s\n#undef f\n#undef g\n", i, c.source)
+		source += fmt.Sprintf("\n#define f f%[1]d\n#define g g%[1]d\n#define part part%[1]d\n#define copies copies%[1]d\n%[2]s\n#undef f\n#undef g\n#undef part\n#undef copies\n", i, c.source)
 	}
 	eachArch(t, func(t *testing.T, sys *emu.System) {
 		code := guestcode.Build(t, sys.Arch, source)

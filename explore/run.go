@@ -13,6 +13,7 @@ type run struct {
 	s       *scenario.Session
 	rand    *rand.Rand
 	profile *profile
+	number  uint64 // of the schedule, counted from 1; 0 for one that only shows what there is
 	turn    int    // place in its batch, counted from 0
 	reads   *reads // watches the run, nil when nobody wants to know
 
@@ -21,6 +22,11 @@ type run struct {
 	instructions uint64   // those that were taken back not counted
 	abstract     abstract // what fuzz has tried to bring about
 }
+
+// splitEvery is one in how many schedules keeps the end of the process apart from what
+// leads there also where nothing is tried out. That takes a mark for each event, and is
+// there to learn which bytes are shared on the way: for that some schedules are enough.
+const splitEvery = 8
 
 // begin goes to the start of the race.
 func (r *run) begin() error { return r.s.Restart() }
@@ -37,22 +43,27 @@ func (r *run) enabled() set { return enabled(r.s) }
 
 // step runs a thread's next event.
 func (r *run) step(t int) (scenario.Event, error) {
-	e, err := r.next(t)
+	if err := r.ask(); err != nil {
+		return scenario.Event{}, err
+	}
+	next := (*scenario.Session).RunEvent
+	if r.number%splitEvery == 0 && r.enabled() != only(t) {
+		next = markedEvent // there are others to get as far
+	}
+	e, err := next(r.s, t)
 	if err == nil {
 		r.keep(e)
 	}
 	return e, err
 }
 
-// next runs a thread's next event, which is then either kept or rewound.
-func (r *run) next(t int) (scenario.Event, error) {
-	const often = 256 // events; asking the context takes a lock
-	if r.events%often == 0 {
-		if err := r.ctx.Err(); err != nil {
-			return scenario.Event{}, err
-		}
+// ask is the context's error, now and then.
+func (r *run) ask() error {
+	const often = 256 // events; asking takes a lock
+	if r.events%often != 0 {
+		return nil
 	}
-	return r.s.RunEvent(t)
+	return r.ctx.Err()
 }
 
 // keep makes an event part of the schedule.
@@ -68,12 +79,15 @@ func (r *run) keep(e scenario.Event) {
 // try runs a thread's next event, keeps it when it is wanted, and takes it back
 // otherwise.
 func (r *run) try(t int, wanted func(*scenario.Event) bool) (scenario.Event, error) {
+	if err := r.ask(); err != nil {
+		return scenario.Event{}, err
+	}
 	mark, err := r.s.Mark()
 	if err != nil {
 		return scenario.Event{}, err
 	}
 	defer mark.Drop()
-	e, err := r.next(t)
+	e, err := nextEvent(r.s, t, mark.Rewind)
 	if err != nil {
 		return e, err
 	}

@@ -376,7 +376,7 @@ func (p *sampler) count(d drawn) {
 func (p *sampler) draw(s *scenario.Session, number, turn uint64) drawn {
 	s.M.ForgetShared()
 	known := s.Grown()
-	r := &run{ctx: p.ctx, s: s, rand: generator(p.Seed, number), profile: p.profile, turn: int(turn)}
+	r := &run{ctx: p.ctx, s: s, rand: generator(p.Seed, number), profile: p.profile, number: number, turn: int(turn)}
 	p.watch(r)
 	if err := r.begin(); err != nil {
 		return drawn{err: err}

@@ -27,6 +27,10 @@ type Event struct {
 	// Ends tells that the process ended, by a crash or otherwise. Whatever
 	// another thread would have done next depends on it.
 	Ends bool
+	// Lead is how many of the instructions are in front of the one with which it ends
+	// the process, by which time they have concerned nobody. Only a run in which another
+	// thread goes on in between shows whether they do; see RunUpTo.
+	Lead uint64
 }
 
 // Access is a range of bytes that an event read or wrote. An atomic instruction
@@ -80,9 +84,18 @@ func (s *Session) RunEvent(i int) (Event, error) {
 	return s.nextEvent(i)
 }
 
+// RunUpTo is RunEvent for n instructions at most. An event that would come later is
+// none: what has run concerns nobody, as far as is known.
+func (s *Session) RunUpTo(i int, n uint64) (Event, error) {
+	limit := s.Limit
+	s.Limit, s.whole = min(limit, s.Steps()+n), limit
+	defer func() { s.Limit, s.whole = limit, 0 }()
+	return s.RunEvent(i)
+}
+
 func (s *Session) nextEvent(i int) (Event, error) {
 	e := Event{Thread: i}
-	waiting, from := s.waiting(), len(s.M.Log())
+	waiting := s.waiting()
 	s.stirs(i)
 	for wait := uint64(patienceEvents); s.Runnable(i) && s.Steps() < s.Limit; wait *= 2 {
 		stop, err := s.runOnce(&e, func(t int) (emu.Stop, error) { return s.M.Run(t, min(wait, s.Limit-s.Steps())) })
@@ -98,6 +111,9 @@ func (s *Session) nextEvent(i int) (Event, error) {
 				if err := s.finishExclusive(&e); err != nil {
 					return e, err
 				}
+				if err := s.joinLook(&e); err != nil {
+					return e, err
+				}
 			}
 			if err := s.comesBack(&e); err != nil {
 				return e, err
@@ -106,9 +122,6 @@ func (s *Session) nextEvent(i int) (Event, error) {
 		}
 	}
 	s.noteWoken(&e, waiting)
-	if e.Ends && s.M.End() != nil {
-		return e, s.endsWith(&e, from)
-	}
 	if s.threads[i].held == nil {
 		return e, nil
 	}
@@ -151,6 +164,12 @@ func (s *Session) runOnce(e *Event, run func(t int) (emu.Stop, error)) (emu.Stop
 	e.Accesses = append(e.Accesses, s.seen...)
 	e.Objects = append(slices.Clip(e.Objects), s.used...)
 	e.Ends = stop.Kind == emu.Ended || s.verdict != nil && s.verdict.Thread >= 0
+	if e.Lead = 0; e.Ends {
+		e.Lead = e.Ran
+		if !stop.Undone {
+			e.Lead -= min(e.Lead, 1)
+		}
+	}
 	return stop, nil
 }
 
@@ -210,6 +229,7 @@ func (s *Session) lastAccesses() (pc uint64, list []Access) {
 	for from > 0 && log[from-1].Step == s.M.Steps() {
 		from--
 	}
+	list = make([]Access, 0, len(log)-from)
 	for k, a := range log[from:] {
 		pc = a.PC
 		if a.Kind == emu.LogZero {

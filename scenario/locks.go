@@ -24,6 +24,12 @@ type lockTable struct {
 	// was seen there: the values of each word at which somebody may wait for it.
 	tried  map[lockTry]bool
 	waited map[uint64][]uint32
+	// joins is which looks at whose a lock is were tried out, and may be one event with
+	// the taking of the lock; looks is where they were, and of how many bytes; untried is
+	// one that was not.
+	joins   map[lockTry]bool
+	looks   map[uint64]uint64
+	untried *look
 }
 
 // AbstractLocks makes RunEvent take a lock as one thing: a thread that would
@@ -68,6 +74,7 @@ func (s *Session) SetLockWords(locks, raw []uint64) {
 	l.words, l.raw = map[uint64]bool{}, map[uint64]bool{}
 	l.found, l.broken = map[uint64]bool{}, map[uint64]bool{}
 	l.tried, l.waited = map[lockTry]bool{}, map[uint64][]uint32{}
+	l.joins, l.looks = map[lockTry]bool{}, map[uint64]uint64{}
 	l.shared = s.M.SharedGrown()
 	for _, addr := range raw {
 		l.raw[addr] = true
@@ -77,9 +84,10 @@ func (s *Session) SetLockWords(locks, raw []uint64) {
 	}
 }
 
-// adoptLocks makes what the run before has shown of locks count.
+// adoptLocks makes what the run before has shown of locks, and of bytes that are shared,
+// count.
 func (s *Session) adoptLocks() {
-	if len(s.locks.found)+len(s.locks.broken) > 0 {
+	if len(s.locks.found)+len(s.locks.broken) > 0 || s.M.SharedGrown() != s.locks.shared {
 		s.SetLockWords(s.LockWords())
 	}
 }
@@ -177,7 +185,7 @@ func (s *Session) runAbstract(i int) (Event, error) {
 		return Event{}, err
 	}
 	defer mark.Drop()
-	e, err := s.nextEvent(i)
+	e, err := s.abstractEvent(i, mark)
 	if err != nil {
 		return e, err
 	}
@@ -206,6 +214,7 @@ func (s *Session) runAbstract(i int) (Event, error) {
 			}
 		}
 	}
+	s.checkLooks(&e)
 	r := &s.threads[i]
 	for _, w := range use.against {
 		s.breakLock(w)
@@ -284,7 +293,7 @@ func (s *Session) lookAhead(i int) error {
 	var e Event
 	failed := uint64(0)
 	err = s.M.WithoutStops(func() (err error) {
-		if e, err = s.nextEvent(i); err != nil {
+		if e, err = s.abstractEvent(i, mark); err != nil {
 			return err
 		}
 		if failed = s.lockUse(&e).failed; failed == 0 {

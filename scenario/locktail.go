@@ -1,14 +1,6 @@
 package scenario
 
-import (
-	"maps"
-	"slices"
-	"strings"
-
-	"emurace/disasm"
-	"emurace/emu"
-	"emurace/loader"
-)
+import "emurace/emu"
 
 // place is where a thread is that has taken a lock, or let it go, when it is next about
 // to do something that others can see, or when its call has returned.
@@ -22,22 +14,28 @@ type place struct {
 
 // maxPlaces is how many places are looked at for one at which two ways to take a lock
 // have come together again: compilers make two of the instructions behind a lock.
-const maxPlaces = 8
+const maxPlaces = 64
 
 // tail is the next places that a thread comes to. It ends where the thread is at the
-// same place as another tail, if there is one, and tells whether the thread has woken
-// those who wait for the word, if it may.
-func (x *trial) tail(other []place, mayWake bool) (list []place, wakes bool, err error) {
+// same place as another tail, if there is one, x.apart places from here at the nearest,
+// and tells whether the thread has woken those who wait for the word, after it has let
+// it go.
+func (x *trial) tail(other []place) (list []place, wakes bool, err error) {
 	for len(list) < maxPlaces {
-		p, woken, err := x.place(mayWake)
+		p, woken, err := x.place()
 		if err != nil {
 			return nil, false, err
 		}
 		wakes = wakes || woken
 		list = append(list, p)
 		k := len(list) - 1
-		if other != nil && (k >= len(other) || other[k].pc == p.pc) || p.returned || p.does == nil {
+		if other != nil && (k >= len(other) || k >= x.apart && other[k].pc == p.pc) || p.returned || p.does == nil {
 			break
+		}
+		if other != nil {
+			if err := x.tryLettingGo(); err != nil || x.bad {
+				return nil, false, err
+			}
 		}
 		if _, err := x.s.M.Run(x.thread, 1); err != nil {
 			return nil, false, err
@@ -46,16 +44,47 @@ func (x *trial) tail(other []place, mayWake bool) (list []place, wakes bool, err
 	return list, wakes, nil
 }
 
-// place runs the thread to the next place.
-func (x *trial) place(mayWake bool) (p place, wakes bool, err error) {
+// tryLettingGo tries out what the thread is about to do if that is to let the lock go:
+// it is on a way that no run takes, and may do so by instructions that no run comes to.
+func (x *trial) tryLettingGo() error {
+	frees := false
+	err := x.back(func() error {
+		a, _, err := x.act()
+		frees = a == actFree
+		return err
+	})
+	if err != nil || !frees {
+		return err
+	}
+	y := &trial{s: x.s, thread: x.thread, other: x.other, word: x.word, log: len(x.s.M.Log()), does: actFree}
+	err = y.tryHolding()
+	x.bad = x.bad || y.bad
+	return err
+}
+
+// letGo tells whether the thread has let the lock go since it is tried out.
+func (x *trial) letGo() bool {
+	log := x.s.M.Log()
+	for i := len(log) - 1; i >= x.log; i-- {
+		if a := log[i]; int(a.Thread) == x.thread && a.Addr == x.word && a.Kind != emu.LogRead {
+			return uint32(a.Value) == 0
+		}
+	}
+	return false
+}
+
+// place runs the thread to the next place. Who has let the lock go may wake others on
+// the way.
+func (x *trial) place() (p place, wakes bool, err error) {
 	s := x.s
+	letGo := x.letGo()
 	for {
 		mark, err := s.Mark()
 		if err != nil {
 			return p, wakes, err
 		}
 		stop, err := s.M.Run(x.thread, tailLimit)
-		if err == nil && mayWake && stop.Event && stop.Kind == emu.Budget && len(stop.Objects) == 1 &&
+		if err == nil && letGo && stop.Event && stop.Kind == emu.Budget && len(stop.Objects) == 1 &&
 			stop.Objects[0].Class == emu.ObjectFutex && stop.Objects[0].ID == x.word && x.wakes() {
 			wakes = true
 			mark.Drop()
@@ -123,337 +152,4 @@ func (x *trial) visible() (list []emu.LogEntry) {
 		list = append(list, a)
 	}
 	return list
-}
-
-// difference is what two runs of a thread differ in: registers and bytes of memory.
-type difference struct {
-	regs  map[string][]uint64 // what else they hold, none where that is not known
-	bytes map[uint64]bool
-}
-
-func newDifference() difference { return difference{map[string][]uint64{}, map[uint64]bool{}} }
-
-// has tells whether a register is part of the difference.
-func (d *difference) has(r string) bool {
-	_, ok := d.regs[r]
-	return ok
-}
-
-func (d *difference) empty() bool { return len(d.regs)+len(d.bytes) == 0 }
-
-// add takes in what another run has come to differently.
-func (d *difference) add(a, b place) {
-	for i, r := range a.regs {
-		if v := b.regs[i].Uint64(); !slices.Equal(r.Value, b.regs[i].Value) && !slices.Contains(d.regs[r.Name], v) {
-			d.regs[r.Name] = append(d.regs[r.Name], v)
-		}
-	}
-	for at, v := range a.written {
-		o, ok := b.written[at]
-		if !ok {
-			o[1] = v[0]
-		}
-		if o[1] != v[1] {
-			d.bytes[at] = true
-		}
-	}
-	for at, v := range b.written {
-		if _, ok := a.written[at]; !ok && v[0] != v[1] {
-			d.bytes[at] = true
-		}
-	}
-}
-
-// same tells whether it makes no difference to the thread in which of these ways it
-// has taken the lock or let it go: they come together again, with nothing in between
-// that others could tell apart, and nothing in which they differ is then used before it
-// is written, as far as the call goes. What a call returns counts if result is set.
-func (x *trial) same(plain []place, others [][]place, result bool) (bool, error) {
-	ds := make([]difference, len(plain)) // by the place where they come together
-	for _, o := range others {
-		k := len(o) - 1
-		if k >= len(plain) {
-			return false, nil
-		}
-		for i := range k {
-			if plain[i].returned || !slices.Equal(plain[i].does, o[i].does) {
-				return false, nil
-			}
-		}
-		if plain[k].pc != o[k].pc || plain[k].returned != o[k].returned || len(plain[k].regs) != len(o[k].regs) {
-			return false, nil
-		}
-		if ds[k].regs == nil {
-			ds[k] = newDifference()
-		}
-		ds[k].add(plain[k], o[k])
-	}
-	for k := range ds {
-		if ds[k].empty() {
-			continue
-		}
-		same := false
-		err := x.back(func() (err error) {
-			if err = x.again(k); err == nil {
-				same, err = x.dead(&ds[k], plain[k].returned, result)
-			}
-			return err
-		})
-		if err != nil || !same {
-			return false, err
-		}
-	}
-	return true, nil
-}
-
-// again runs the thread to a place of its plain tail.
-func (x *trial) again(k int) error {
-	for range maxActs {
-		a, _, err := x.act()
-		if err != nil {
-			return err
-		}
-		if a != x.does {
-			continue
-		}
-		for range k {
-			if _, _, err := x.place(a == actFree); err != nil {
-				return err
-			}
-			if _, err := x.s.M.Run(x.thread, 1); err != nil {
-				return err
-			}
-		}
-		_, _, err = x.place(a == actFree)
-		return err
-	}
-	return nil
-}
-
-// maxDead bounds for how many instructions a difference is followed.
-const maxDead = 20_000
-
-// dead runs the thread on and tells whether nothing of a difference is ever used.
-func (x *trial) dead(d *difference, returned, result bool) (bool, error) {
-	s := x.s
-	for n := 0; !returned && !d.empty(); n++ {
-		if n == maxDead {
-			return x.unused(d, false), nil
-		}
-		pc, err := s.M.PC(x.thread)
-		if err != nil {
-			return false, err
-		}
-		code, ok := s.M.Read(pc, 16)
-		if !ok {
-			if code, ok = s.M.Read(pc, 4); !ok {
-				return false, nil
-			}
-		}
-		in, err := disasm.Decode(s.M.Arch(), code, pc, nil)
-		if err != nil || in.Undecoded {
-			return false, nil
-		}
-		src := in.Src
-		if in.Op == "svc" || in.Op == "syscall" {
-			if src, err = x.arguments(d); err != nil {
-				return false, err
-			}
-		}
-		from := len(s.M.Log())
-		stop, err := s.M.Run(x.thread, 1)
-		if err != nil {
-			return false, err
-		}
-		if d.used(&in, src, s.M.Log()[from:], stop.Event) {
-			return false, nil
-		}
-		switch stop.Kind {
-		case emu.Budget:
-		case emu.Returned:
-			returned = true
-		case emu.Gone, emu.Ended:
-			return true, nil
-		default:
-			// It waits for something else. What it does then is not looked at.
-			return len(d.regs) == 0 && x.unused(d, false), nil
-		}
-	}
-	return x.unused(d, result), nil
-}
-
-// used takes an instruction that has run, the registers that it read and what it
-// accessed, and tells whether it has made use of anything of the difference. What it has
-// only moved is then at a second place; what it has written is in it no more.
-func (d *difference) used(in *disasm.Inst, src []string, log []emu.LogEntry, event bool) bool {
-	if in.Op == "xor" && len(in.Mem) == 0 && len(in.Src) == 1 {
-		src = nil // sets it to 0, whatever it was
-	}
-	var reads, writes span
-	for _, a := range log {
-		if a.Kind == emu.LogRead {
-			reads.add(a)
-		} else {
-			writes.add(a)
-		}
-	}
-	regs, bytes := map[string][]uint64{}, map[uint64]bool{}
-	moved, loaded := map[string]bool{}, map[uint64]bool{}
-	for _, mv := range in.Moves {
-		switch {
-		case mv.Kind == disasm.Copy && d.has(mv.Src):
-			moved[mv.Src], regs[mv.Dst] = true, nil
-		case mv.Kind == disasm.Store && mv.Src != "" && d.has(mv.Src):
-			moved[mv.Src] = true
-			for k := range uint64(mv.Size) {
-				bytes[writes.lo+uint64(mv.Offset)+k] = true
-			}
-		case mv.Kind == disasm.Load:
-			for k := range uint64(mv.Size) {
-				at := reads.lo + uint64(mv.Offset) + k
-				loaded[at] = true
-				if d.bytes[at] {
-					regs[mv.Dst] = nil
-				}
-			}
-		}
-	}
-	if len(in.Mem) > 1 || event {
-		clear(moved)
-		clear(loaded)
-	}
-	for _, m := range in.Mem {
-		delete(moved, m.Base)
-		delete(moved, m.Index)
-	}
-	if slices.ContainsFunc(src, func(r string) bool { return d.has(r) && !moved[r] }) {
-		return true
-	}
-	for at := reads.lo; at < reads.hi; at++ {
-		if d.bytes[at] && !loaded[at] {
-			return true
-		}
-	}
-	for at := writes.lo; at < writes.hi; at++ {
-		delete(d.bytes, at)
-	}
-	for _, r := range in.Dst {
-		if !slices.Contains(in.Partial, r) {
-			delete(d.regs, r)
-		}
-	}
-	maps.Copy(d.regs, regs)
-	maps.Copy(d.bytes, bytes)
-	return false
-}
-
-// span is the bytes that an instruction reads, or writes, from the first to the last.
-type span struct{ lo, hi uint64 }
-
-func (s *span) add(a emu.LogEntry) {
-	end := a.Addr + uint64(a.Size)
-	if s.hi == 0 {
-		s.lo = a.Addr
-	}
-	s.lo, s.hi = min(s.lo, a.Addr), max(s.hi, end)
-}
-
-// arguments are the registers of a difference that matter to the system call which the
-// thread is about to make: with what else they hold it would do something else.
-func (x *trial) arguments(d *difference) (list []string, err error) {
-	s := x.s
-	names := []string{"x8", "x0", "x1", "x2", "x3", "x4", "x5"}
-	if s.M.Arch() == loader.AMD64 {
-		names = []string{"rax", "rdi", "rsi", "rdx", "r10", "r8", "r9"}
-	}
-	from := len(s.M.Log())
-	var plain, other called
-	for _, r := range names {
-		if !d.has(r) {
-			continue
-		}
-		same := len(d.regs[r]) > 0
-		if plain.log == nil {
-			if err := x.back(func() error { return x.call(&plain, from) }); err != nil {
-				return nil, err
-			}
-		}
-		for _, v := range d.regs[r] {
-			err := x.back(func() error {
-				if _, err := s.M.SetRegister(x.thread, r, v); err != nil {
-					return err
-				}
-				return x.call(&other, from)
-			})
-			if err != nil {
-				return nil, err
-			}
-			same = same && plain.equal(&other)
-		}
-		if !same {
-			list = append(list, r)
-		}
-	}
-	return list, nil
-}
-
-// called is what a system call has come to.
-type called struct {
-	kind    emu.StopKind
-	result  uint64
-	objects []emu.Object
-	log     []emu.LogEntry
-}
-
-func (c *called) equal(o *called) bool {
-	return c.kind == o.kind && c.result == o.result && slices.Equal(c.objects, o.objects) && slices.Equal(c.log, o.log)
-}
-
-// call makes the thread's system call.
-func (x *trial) call(c *called, from int) error {
-	stop, err := x.s.M.Run(x.thread, 1)
-	if err != nil {
-		return err
-	}
-	name := "x0"
-	if x.s.M.Arch() == loader.AMD64 {
-		name = "rax"
-	}
-	c.kind, c.objects = stop.Kind, stop.Objects
-	c.result, _ = x.s.M.Register(x.thread, name)
-	c.log = append([]emu.LogEntry{}, x.s.M.Log()[from:]...)
-	return nil
-}
-
-// unused tells whether none of a difference can matter any more where a call is over:
-// it is in registers that calls need not keep, or below the stack.
-func (x *trial) unused(d *difference, result bool) bool {
-	for r := range d.regs {
-		if !x.scratch(r) || result && (r == "x0" || r == "rax") {
-			return false
-		}
-	}
-	sp, _ := x.s.M.StackPointer(x.thread)
-	lo, _, ok := x.s.M.MappingOf(sp)
-	for at := range d.bytes {
-		if !ok || at < lo || at >= sp {
-			return false
-		}
-	}
-	return true
-}
-
-// scratch tells whether a register is one that a function may leave changed, after the
-// procedure call standards of the two architectures.
-func (x *trial) scratch(name string) bool {
-	if x.s.M.Arch() == loader.AMD64 {
-		return slices.Contains([]string{"rax", "rcx", "rdx", "rsi", "rdi", "r8", "r9", "r10", "r11", "eflags"}, name) ||
-			strings.HasPrefix(name, "xmm")
-	}
-	switch name {
-	case "x19", "x20", "x21", "x22", "x23", "x24", "x25", "x26", "x27", "x28", "x29", "sp", "pc", "tpidr_el0", "fpcr",
-		"v8", "v9", "v10", "v11", "v12", "v13", "v14", "v15":
-		return false
-	}
-	return true
 }

@@ -70,13 +70,13 @@ type trial struct {
 	does   act       // what the thread does to the lock
 	plain  []place   // how it goes on then
 	taken  [][]place // and how when it has tried in vain before
+	apart  int       // how many places two ways are apart at least
 	tries  int
 	bad    bool
 }
 
-// tryOut tries out what thread i is about to do to a lock, by the instruction with this
-// step: take it, let it go, or look at it while it has it. The session is then as it was.
-func (s *Session) tryOut(i int, w uint64, does act, step uint64) error {
+// trial is one of thread i, with a lock.
+func (s *Session) trial(i int, w uint64, does act) *trial {
 	x := &trial{s: s, thread: s.threads[i].machine, word: w, does: does}
 	for j := range s.threads {
 		if j != i {
@@ -84,6 +84,13 @@ func (s *Session) tryOut(i int, w uint64, does act, step uint64) error {
 			break
 		}
 	}
+	return x
+}
+
+// tryOut tries out what thread i is about to do to a lock, by the instruction with this
+// step: take it, let it go, or look at it while it has it. The session is then as it was.
+func (s *Session) tryOut(i int, w uint64, does act, step uint64) error {
+	x := s.trial(i, w, does)
 	return s.M.WithoutStops(func() error {
 		return x.back(func() error {
 			if err := x.approach(i, step); err != nil {
@@ -213,7 +220,7 @@ func (x *trial) tryTaking() error {
 			}
 			if a == actTake {
 				x.value(x.s.word(x.word))
-				x.plain, _, err = x.tail(nil, false)
+				x.plain, _, err = x.tail(nil)
 				return err
 			}
 			if a != actLook {
@@ -226,6 +233,20 @@ func (x *trial) tryTaking() error {
 	if err != nil {
 		return err
 	}
+	if !x.bad {
+		if err := x.together(x.tryInVain, true); err != nil {
+			return err
+		}
+	}
+	if x.bad {
+		x.s.breakLock(x.word)
+	}
+	return nil
+}
+
+// tryInVain are the ways in which the thread goes on that has found the lock taken.
+func (x *trial) tryInVain() ([][]place, error) {
+	x.tries = 0
 	for n := 0; n < len(x.values) && !x.bad; {
 		n = len(x.values)
 		x.taken = nil
@@ -237,21 +258,11 @@ func (x *trial) tryTaking() error {
 				return x.inVain(maxChanges, false, false, nil)
 			})
 			if err != nil {
-				return err
+				return nil, err
 			}
 		}
 	}
-	if !x.bad {
-		same, err := x.same(x.plain, x.taken, true)
-		if err != nil {
-			return err
-		}
-		x.bad = !same
-	}
-	if x.bad {
-		x.s.breakLock(x.word)
-	}
-	return nil
+	return x.taken, nil
 }
 
 // inVain runs a thread that finds the lock taken, while others change the word at
@@ -282,7 +293,7 @@ func (x *trial) inVain(changes int, changed, waited bool, since *round) error {
 				// Others that waited with it may wait still.
 				x.wait(now)
 			}
-			t, _, err := x.tail(x.plain, false)
+			t, _, err := x.tail(x.plain)
 			x.taken = append(x.taken, t)
 			return err
 		case actWait:
@@ -379,57 +390,58 @@ func (x *trial) changes(left int, waited bool, wait *round) error {
 // waited for it? When it lets the lock go it must wake one of them, and beside that it
 // must do the same.
 func (x *trial) tryHolding() error {
-	s := x.s
-	held := s.word(x.word)
-	do := func() (t []place, wakes bool, err error) {
-		for range maxActs {
-			a, _, err := x.act()
-			if err != nil {
-				return t, false, err
-			}
-			if a == x.does {
-				return x.tail(x.plain, a == actFree)
-			}
-			if a != actLook {
-				break
-			}
-		}
-		x.bad = true
-		return t, false, nil
-	}
-	var others [][]place
+	waited := x.s.locks.waited[x.word]
+	held := x.s.word(x.word)
 	err := x.back(func() (err error) {
 		wakes := false
-		x.plain, wakes, err = do()
-		x.bad = x.bad || !wakes && x.does == actFree && slices.Contains(s.locks.waited[x.word], held)
+		x.plain, wakes, err = x.holding()
+		x.bad = x.bad || !wakes && x.does == actFree && slices.Contains(waited, held)
 		return err
 	})
-	for _, v := range s.locks.waited[x.word] {
-		if err != nil || x.bad || v == held {
-			continue
-		}
-		err = x.back(func() error {
-			if err := x.set(v); err != nil {
-				return err
-			}
-			t, wakes, err := do()
-			others = append(others, t)
-			x.bad = x.bad || !wakes && x.does == actFree
-			return err
-		})
-	}
 	if err != nil {
 		return err
 	}
-	if !x.bad {
-		same, err := x.same(x.plain, others, false)
-		if err != nil {
-			return err
+	err = x.together(func() (others [][]place, err error) {
+		for _, v := range waited {
+			if x.bad || v == held {
+				continue
+			}
+			err := x.back(func() error {
+				if err := x.set(v); err != nil {
+					return err
+				}
+				t, wakes, err := x.holding()
+				others = append(others, t)
+				x.bad = x.bad || !wakes && x.does == actFree
+				return err
+			})
+			if err != nil {
+				return nil, err
+			}
 		}
-		x.bad = !same
+		return others, nil
+	}, false)
+	if err == nil && x.bad {
+		x.s.breakLock(x.word)
 	}
-	if x.bad {
-		s.breakLock(x.word)
+	return err
+}
+
+// holding runs the thread up to where it lets the lock go, or looks at it, and on to
+// the next places.
+func (x *trial) holding() (t []place, wakes bool, err error) {
+	for range maxActs {
+		a, _, err := x.act()
+		if err != nil {
+			return t, false, err
+		}
+		if a == x.does {
+			return x.tail(x.plain)
+		}
+		if a != actLook {
+			break
+		}
 	}
-	return nil
+	x.bad = true
+	return t, false, nil
 }

@@ -24,7 +24,6 @@ type Session struct {
 	Limit uint64 // instructions of one run
 
 	whole   uint64 // Limit, while RunEvents has set a lower one
-	tails   tails  // see endsWith
 	libc    LibcID
 	threads []racer
 	locks   lockTable
@@ -33,6 +32,7 @@ type Session struct {
 	heapEvents bool
 	fns        map[string]uint64 // addresses of functions
 	start      *Mark
+	free       *Mark  // one that was dropped, to be used again
 	base       uint64 // the machine's steps at the start
 	// verdict is the outcome of a race that the plan has judged, nil as long as it
 	// has not: one that is over, or in which a thread or the plan found a fault.
@@ -52,7 +52,7 @@ type racer struct {
 	lock          uint64   // the abstract lock that it would try in vain to take, 0 for none
 	holds         []uint64 // abstract locks that it has taken
 	next          *Event   // what it does next, as far as known; only with abstract locks
-	visits        []visit  // since it last changed something that others see; see spin.go
+	visits        *visit   // since it last changed something that others see; see spin.go
 	held          []held   // what it waits for a change of, nil when it does not go round
 	rounds        []begun  // of loops of calls; see loop.go
 	waits, passed uint64   // for how long it is passed over, and was at most; see fair.go
@@ -402,7 +402,13 @@ func (s *Session) Mark() (*Mark, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Mark{s: s, m: m, threads: slices.Clone(s.threads), heap: s.heap, verdict: s.verdict, endless: s.endless}, nil
+	k := s.free
+	s.free = nil
+	if k == nil {
+		k = &Mark{}
+	}
+	*k = Mark{s: s, m: m, threads: append(k.threads[:0], s.threads...), heap: s.heap, verdict: s.verdict, endless: s.endless}
+	return k, nil
 }
 
 // Rewind goes back to the mark.
@@ -412,8 +418,16 @@ func (k *Mark) Rewind() error {
 	return k.m.Rewind()
 }
 
-// Drop frees the mark.
-func (k *Mark) Drop() { k.m.Drop() }
+// Drop frees the mark, which is not to be used after that. Most marks are made for one
+// event each, so the last one is kept for the next.
+func (k *Mark) Drop() {
+	if k.m == nil {
+		return
+	}
+	k.m.Drop()
+	k.m = nil
+	k.s.free = k
+}
 
 // Restart goes back to the start of the race.
 func (s *Session) Restart() error {

@@ -31,9 +31,9 @@ const (
 // longest is how many instructions a round may have.
 const longest = 1 << 14
 
-// maxVisits bounds how many places of a thread are remembered. A loop that has more
-// events in a round is not known for one.
-const maxVisits = 32
+// maxVisits bounds how many visits of a thread are remembered, three for each place of a
+// loop. One that has more events in a round is not known for a loop.
+const maxVisits = 3 * 32
 
 // visit is a place at which a thread was after an event, since it last changed
 // something that others see.
@@ -42,6 +42,27 @@ type visit struct {
 	addr  uint64 // of the first access of the event
 	state []byte // registers, nil until it has come back once
 	log   int    // length of the log then
+
+	before *visit
+	number int // how many there are up to this one
+}
+
+// latest is the last visit of a place, nil when there was none. Visits never change, since
+// marks have them too.
+func (v *visit) latest(pc, addr uint64) *visit {
+	for v != nil && (v.pc != pc || v.addr != addr) {
+		v = v.before
+	}
+	return v
+}
+
+// and is the visits with one more.
+func (v *visit) and(next visit) *visit {
+	next.number = 1
+	if v != nil && v.number < maxVisits {
+		next.before, next.number = v, v.number+1
+	}
+	return &next
 }
 
 // held is bytes that a thread has read in a round: it waits for a change of any.
@@ -125,27 +146,21 @@ func (s *Session) comesBack(e *Event) error {
 	if len(e.Accesses) > 0 {
 		addr = e.Accesses[0].Addr
 	}
-	k := slices.IndexFunc(r.visits, func(v visit) bool { return v.pc == e.PC && v.addr == addr })
-	if k < 0 {
-		if len(r.visits) == maxVisits {
-			r.visits = nil
-		}
-		r.visits = append(slices.Clip(r.visits), visit{pc: e.PC, addr: addr})
+	v := r.visits.latest(e.PC, addr)
+	if v == nil {
+		r.visits = r.visits.and(visit{pc: e.PC, addr: addr})
 		return nil
 	}
 	state, err := s.M.State(r.machine)
 	if err != nil {
 		return err
 	}
-	v := r.visits[k]
 	if v.state != nil && bytes.Equal(v.state, state) {
 		if r.held = s.round(r.machine, v.log); r.held != nil {
 			return nil
 		}
 	}
-	// Marks may have the list.
-	r.visits = slices.Clone(r.visits)
-	r.visits[k].state, r.visits[k].log = state, len(s.M.Log())
+	r.visits = r.visits.and(visit{pc: e.PC, addr: addr, state: state, log: len(s.M.Log())})
 	return nil
 }
 

@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -41,13 +42,14 @@ func runFor(t *testing.T, code int, args ...string) (stdout []byte, stderr strin
 	return stdout, errs.String()
 }
 
-// killed is the searches that are killed: each takes some seconds, that with dpor
-// because it has so many classes that it is cut into parts.
+// killed is the searches that are killed, flags and scenario: each takes some seconds,
+// that with dpor because it has so many classes that it is cut into parts.
 var killed = map[string][]string{
-	"bounded": {"--strategy", "bounded", "--preemptions", "1"},
-	"surw":    {"--strategy", "surw", "--schedules", "3000"},
-	"pct":     {"--strategy", "pct", "--schedules", "2000", "--depth", "2"},
-	"fuzz":    {"--strategy", "fuzz", "--schedules", "2000"},
+	"dpor":    {"--set", "seats=4", "philosophers"},
+	"bounded": {"--strategy", "bounded", "--preemptions", "1", "getenv-setenv"},
+	"surw":    {"--strategy", "surw", "--schedules", "3000", "getenv-setenv"},
+	"pct":     {"--strategy", "pct", "--schedules", "2000", "--depth", "2", "getenv-setenv"},
+	"fuzz":    {"--strategy", "fuzz", "--schedules", "2000", "getenv-setenv"},
 }
 
 // TestKilled: a search that is killed in the middle, several times, goes on from
@@ -59,9 +61,9 @@ func TestKilled(t *testing.T) {
 	t.Setenv(testSaveEvery, "20ms")
 	for name, flags := range killed {
 		t.Run(name, func(t *testing.T) {
-			args := append([]string{"explore", "--keep-going", "--json", "--minimize=false"}, flags...)
+			args := []string{"explore", "--keep-going", "--json", "--minimize=false"}
 			began := time.Now()
-			stdout, _ := runFor(t, exitFound, args...)
+			stdout, _ := runFor(t, exitFound, append(args, flags...)...)
 			whole, took := counted(t, stdout), time.Since(began)
 
 			file := filepath.Join(t.TempDir(), "state.json")
@@ -69,7 +71,7 @@ func TestKilled(t *testing.T) {
 			last := uint64(0)
 			for kill := range 4 {
 				jobs := []string{"1", "3", "2"}[kill%3]
-				cmd := subprocess(t, append(args, "--jobs", jobs)...)
+				cmd := subprocess(t, slices.Concat(args, []string{"--jobs", jobs}, flags)...)
 				if err := cmd.Start(); err != nil {
 					t.Fatal(err)
 				}
@@ -95,7 +97,7 @@ func TestKilled(t *testing.T) {
 			if last == 0 {
 				t.Fatal("nothing was saved")
 			}
-			stdout, _ = runFor(t, exitFound, args...)
+			stdout, _ = runFor(t, exitFound, append(args, flags...)...)
 			if diff := cmp.Diff(whole, counted(t, stdout)); diff != "" {
 				t.Errorf("undisturbed -, killed +:\n%s", diff)
 			}

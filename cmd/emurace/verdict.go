@@ -16,7 +16,7 @@ import (
 func (o *outcome) assumes() []string {
 	locks := "nothing of locks"
 	if o.locks == "abstract" {
-		locks = "trying in vain to take a lock makes no difference, as far as it was tried out"
+		locks = "trying in vain to take a lock makes no difference, nor which other thread's a recursive lock is found to be, as far as it was tried out"
 	}
 	return []string{
 		"memory is sequentially consistent: a write is seen by all threads at once, and none out of order",

@@ -25,7 +25,7 @@ type shown struct {
 }
 
 // atHome gives the program a home of its own, with the sysroots of the user's cache.
-func atHome(t *testing.T) {
+func atHome(t testing.TB) {
 	t.Helper()
 	t.Setenv("EMURACE_CACHE", testroot.Cache(t).Path())
 	dir := t.TempDir()

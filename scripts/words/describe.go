@@ -192,7 +192,7 @@ func (d *describer) learn(schedule scenario.Schedule) ([]segment, error) {
 			}
 			had := t.counts[sl.Thread]
 			t.add(events...)
-			g := segment{thread: sl.Thread, upTo: t.counts[sl.Thread], toEnd: !d.s.Runnable(sl.Thread)}
+			g := segment{thread: sl.Thread, upTo: t.counts[sl.Thread], toEnd: !d.s.Runnable(sl.Thread) || d.s.CutShort()}
 			if g.toEnd || g.upTo > had {
 				segments = join(append(segments, g))
 			}

@@ -28,29 +28,51 @@ static bool careful(em_engine *e, uint64_t addr) {
     return true;
 }
 
-// Runs before every instruction; stopping here leaves it unexecuted. Unicorn
-// has stored the pc before it calls, so it need not search its translated
-// blocks for it at every memory access and at a stop: pc_synced says so.
-static void on_code(uc_engine *uc, uint64_t addr, uint32_t size, void *user) {
-    em_engine *e = user;
-    (void)uc;
-    if (__builtin_expect(addr - e->trap_lo < e->trap_hi - e->trap_lo, 0)) {
+static bool in_traps(const em_engine *e, uint64_t addr) {
+    return addr - e->trap_lo < e->trap_hi - e->trap_lo;
+}
+
+// Begins an instruction of which nothing is known yet. Those that follow on its page are
+// quiet when the page was read as a whole, and there is nothing to stop at.
+static void begin(em_engine *e, uint64_t addr, uint32_t size) {
+    if (in_traps(e, addr)) {
         halt(e, EM_STOP_TRAP);
         return;
     }
-    if (__builtin_expect(e->left == 0, 0)) {
+    if (e->left == 0) {
         halt(e, e->log_full ? EM_STOP_LOG : e->event ? EM_STOP_EVENT : EM_STOP_BUDGET);
         return;
     }
-    if (__builtin_expect((e->breaks.len | e->lost) != 0 || e->back != EM_NOWHERE, 0) && !careful(e, addr))
+    bool plain = (e->breaks.len | e->lost) == 0 && e->back == EM_NOWHERE;
+    if (!plain && !careful(e, addr))
         return;
     *e->pc_synced = true;
     e->left--;
     e->step++;
     e->pc = addr;
     uint64_t page = *em_fetch_place(e->fetched, addr);
-    if (__builtin_expect(((addr ^ page) | ((addr + size - 1) ^ page)) >= EM_PAGE, 0))
+    if (((addr ^ page) | ((addr + size - 1) ^ page)) >= EM_PAGE)
         em_fetch(e, addr, size);
+    page = *em_fetch_place(e->fetched, addr);
+    if (plain && (addr ^ page) < EM_PAGE && !in_traps(e, page) && e->trap_lo - page >= EM_PAGE) {
+        e->quiet = page;
+        e->quiet_size = EM_PAGE - EM_LONGEST; // what is shorter does not reach the next page
+    }
+}
+
+// Runs before every instruction; stopping here leaves it unexecuted. Unicorn
+// has stored the pc before it calls, so it need not search its translated
+// blocks for it at every memory access and at a stop: pc_synced says so.
+static void on_code(uc_engine *uc, uint64_t addr, uint32_t size, void *user) {
+    em_engine *e = user;
+    (void)uc;
+    if (__builtin_expect(addr - e->quiet >= e->quiet_size || e->left == 0, 0)) {
+        begin(e, addr, size);
+        return;
+    }
+    e->left--;
+    e->step++;
+    e->pc = addr;
 }
 
 // The page table walk. A refusal raises the fault precisely, with every
@@ -154,6 +176,20 @@ static uint32_t on_mrs(uc_engine *uc, uc_arm64_reg reg, const uc_arm64_cp_reg *c
     return 1;
 }
 
+// The engine that runs on this host thread.
+static _Thread_local em_engine *running;
+
+// The memory region of an address, in place of Unicorn's own search.
+static void *region_of(uc_engine *uc, uint64_t addr) {
+    em_engine *e = running;
+    em_zone *z = em_zone_of(e, addr);
+    if (z == NULL)
+        return e->find_region(uc, addr);
+    if (z->region == NULL)
+        z->region = e->find_region(uc, addr);
+    return z->region;
+}
+
 static int add_hooks(em_engine *e) {
     uc_hook h;
     struct {
@@ -191,6 +227,7 @@ int em_init(em_engine *e, uc_engine *uc, int arch, bool hooks) {
     e->log_max = 1 << 24;
     e->back = EM_NOWHERE;
     e->share.stamp = 1; // nothing is saved yet
+    e->mapping = (em_mapping *)((char *)uc + EMURACE_UC_MEMORY_MAPPING);
     e->pc_synced = (bool *)((char *)uc + EMURACE_UC_SKIP_SYNC_PC);
     int err = uc_ctl_tlb_mode(uc, UC_TLB_VIRTUAL);
     if (err)
@@ -250,6 +287,7 @@ static void probe(em_engine *e) {
     e->stepping_on = true;
     e->stop = -1;
     e->left = 1;
+    e->quiet_size = 0;
     uc_emu_start(e->uc, e->fault.pc, 0, 0, 0);
     e->probing = false;
     e->stepping_on = false;
@@ -278,9 +316,12 @@ static void settle_fault(em_engine *e, int slot, int pc_reg) {
         em_undo(e, n, e->maps_len);
         e->step--;
         e->left++;
+        e->undone = true;
     } else if (e->left == 0) {
         e->stop = EM_STOP_BUDGET; // the branch was the last instruction asked for
         return;
+    } else {
+        e->undone = true;
     }
     uint64_t left = e->left;
     probe(e);
@@ -302,7 +343,11 @@ static int start(em_engine *e, int slot, int pc_reg) {
     uint64_t pc;
     int err;
     uc_reg_read(e->uc, pc_reg, &pc);
+    running = e;
+    e->find_region = *e->mapping;
+    *e->mapping = region_of;
     do {
+        e->quiet_size = 0;
         uint64_t until = e->naive ? (pc ^ EM_PAGE / 2) | 1 : 0;
         err = uc_emu_start(e->uc, pc, until, 0, e->naive);
         if (!err && e->stop == EM_STOP_EXCLUSIVE) {
@@ -311,6 +356,7 @@ static int start(em_engine *e, int slot, int pc_reg) {
         }
         uc_reg_read(e->uc, pc_reg, &pc);
     } while (!err && e->stop < 0 && (e->naive || e->arch == UC_ARCH_ARM64) && pc != 0 && e->left > 0);
+    *e->mapping = e->find_region;
     return err;
 }
 
@@ -345,6 +391,7 @@ int em_run(em_engine *e, int slot, uint64_t budget) {
     e->log_full = false;
     e->event = false;
     e->event_of_fetch = false;
+    e->undone = false;
     e->nfetches = 0;
     e->watched = false;
     e->clock_read = false;
@@ -372,6 +419,7 @@ int em_run(em_engine *e, int slot, uint64_t budget) {
         if (pc == e->pc) {
             e->step--;
             e->left++;
+            e->undone = true;
         }
     }
     e->slots[slot].left_at = e->log_len;

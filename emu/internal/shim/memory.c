@@ -4,30 +4,16 @@
 #include <string.h>
 #include <sys/mman.h>
 
-static inline em_zone *zone_of(em_engine *e, uint64_t addr) {
-    em_zone *z = e->last_zone;
-    if (z != NULL && addr - z->base < z->size)
-        return z;
-    for (int i = 0; i < e->nzones; i++) {
-        z = &e->zones[i];
-        if (addr - z->base < z->size) {
-            e->last_zone = z;
-            return z;
-        }
-    }
-    return NULL;
-}
-
 // Host memory of [addr, addr+size), or NULL when that is not in one zone.
 uint8_t *em_host(em_engine *e, uint64_t addr, uint64_t size) {
-    em_zone *z = zone_of(e, addr);
+    em_zone *z = em_zone_of(e, addr);
     if (z == NULL || size > z->size - (addr - z->base))
         return NULL;
     return z->host + (addr - z->base);
 }
 
 uint8_t em_page(em_engine *e, uint64_t addr) {
-    em_zone *z = zone_of(e, addr);
+    em_zone *z = em_zone_of(e, addr);
     return z == NULL ? 0 : z->pages[(addr - z->base) >> EM_PAGE_SHIFT];
 }
 
@@ -137,7 +123,7 @@ static em_mapundo *undo_next(em_engine *e) {
 
 // Makes the host pages of [addr, addr+size) writable, once.
 static int use(em_engine *e, uint64_t addr, uint64_t size) {
-    em_zone *z = zone_of(e, addr);
+    em_zone *z = em_zone_of(e, addr);
     uint64_t i = (addr - z->base) >> EM_PAGE_SHIFT;
     uint64_t end = (addr + size - z->base + EM_PAGE - 1) >> EM_PAGE_SHIFT;
     while (i < end) {
@@ -159,7 +145,7 @@ static int use(em_engine *e, uint64_t addr, uint64_t size) {
 
 // Notes that a page may hold something from now on.
 void em_touch_page(em_engine *e, uint64_t addr) {
-    em_zone *z = zone_of(e, addr);
+    em_zone *z = em_zone_of(e, addr);
     z->used[(addr - z->base) >> EM_PAGE_SHIFT] = EM_TOUCHED;
 }
 
@@ -169,7 +155,7 @@ int em_set_pages(em_engine *e, uint64_t addr, uint64_t size, uint8_t bits) {
         return UC_ERR_ARG;
     if ((bits & (EM_R | EM_W | EM_X)) && use(e, addr, size))
         return UC_ERR_NOMEM;
-    em_zone *z = zone_of(e, addr);
+    em_zone *z = em_zone_of(e, addr);
     uint8_t *p = z->pages + ((addr - z->base) >> EM_PAGE_SHIFT);
     uint64_t n = size >> EM_PAGE_SHIFT;
     for (uint64_t i = 0; i < n;) {
@@ -224,7 +210,7 @@ static int log_zeroes(em_engine *e, uint64_t addr, const uint8_t *host) {
 int em_forget(em_engine *e, uint64_t addr, uint64_t size) {
     if (((addr | size) & (EM_PAGE - 1)) || em_host(e, addr, size) == NULL)
         return UC_ERR_ARG;
-    em_zone *z = zone_of(e, addr);
+    em_zone *z = em_zone_of(e, addr);
     for (uint64_t a = addr; a < addr + size; a += EM_PAGE) {
         uint8_t *host = z->host + (a - z->base);
         if (z->used[(a - z->base) >> EM_PAGE_SHIFT] != EM_TOUCHED || all_zero(host, EM_PAGE))
@@ -324,7 +310,7 @@ void em_undo(em_engine *e, size_t log_len, size_t maps_len) {
     while (e->maps_len > maps_len) {
         em_mapundo *u = &e->maps[--e->maps_len];
         undo_accesses(e, u->at);
-        em_zone *z = zone_of(e, u->addr);
+        em_zone *z = em_zone_of(e, u->addr);
         uint8_t *p = z->pages + ((u->addr - z->base) >> EM_PAGE_SHIFT);
         uint64_t end = u->addr + (u->count << EM_PAGE_SHIFT);
         if (*p & EM_X)

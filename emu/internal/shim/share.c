@@ -16,55 +16,6 @@
 //
 // What a run has shown goes back with it (undo.c); which bytes make events does not.
 
-static uint64_t place_of(const em_share *s, uint64_t key) {
-    return (key * 0x9e3779b97f4a7c15ULL) >> s->shift; // Fibonacci hashing
-}
-
-em_granule *em_granule_find(em_share *s, uint64_t key) {
-    uint64_t mask = s->cap - 1;
-    for (uint64_t i = place_of(s, key);; i++) {
-        em_granule *g = &s->table[i & mask];
-        if (g->key == key || g->key == 0)
-            return g;
-    }
-}
-
-static bool grow(em_share *s) {
-    em_share old = *s;
-    s->cap = old.cap ? 2 * old.cap : 1 << 12;
-    s->shift = 64 - __builtin_ctzll(s->cap);
-    s->table = calloc(s->cap, sizeof *s->table);
-    if (s->table == NULL) {
-        *s = old;
-        return false;
-    }
-    for (size_t i = 0; i < old.cap; i++)
-        if (old.table[i].key)
-            *em_granule_find(s, old.table[i].key) = old.table[i];
-    free(old.table);
-    return true;
-}
-
-// Takes what was learned before em_share_forget out of a granule.
-static void renew(const em_share *s, em_granule *g) {
-    if (g->age == s->age)
-        return;
-    *g = (em_granule){.key = g->key, .shared = g->told, .told = g->told, .age = s->age};
-}
-
-// The granule with a key, made if need be; NULL when there is no memory.
-static em_granule *granule(em_share *s, uint64_t key) {
-    if (2 * s->len >= s->cap && !grow(s))
-        return NULL;
-    em_granule *g = em_granule_find(s, key);
-    if (g->key == 0) {
-        g->key = key;
-        s->len++;
-    }
-    renew(s, g);
-    return g;
-}
-
 // Tells whether an access with an epoch is ordered before what the thread does now.
 static inline bool ordered(const em_share *s, uint32_t epoch, int slot) {
     return EM_CLOCK_OF(epoch) <= s->clocks[slot][EM_SLOT_OF(epoch)];
@@ -76,49 +27,73 @@ static void join(const em_share *s, uint32_t *to, const uint32_t *from) {
             to[i] = from[i];
 }
 
+// Puts an epoch into a clock. Where it is the present one of its thread, what that does
+// from its next instruction on is not meant.
+static bool put_epoch(em_share *s, uint32_t *clock, uint32_t epoch) {
+    uint32_t slot = EM_SLOT_OF(epoch);
+    if (epoch == 0)
+        return true;
+    clock[slot] = EM_CLOCK_OF(epoch);
+    if (s->epoch[slot] != epoch)
+        return true;
+    if (!em_clock_save(s, (int)slot))
+        return false;
+    s->published[slot] = true;
+    return true;
+}
+
 // Makes a record the one of a byte that makes events: clocks of its last write and of
 // its reads. Of what came before that only the epochs are known, not what these threads
 // knew of others: it orders a little less than it should, but only in the run in which
 // the byte begins to make events.
-static bool begin_record(em_share *s, em_granule *g, int i) {
-    uint32_t index = g->read[i] & ~EM_MANY;
-    if (!(g->read[i] & EM_MANY) && !em_record_new(s, &index))
+static bool begin_record(em_share *s, em_detail *d, int i) {
+    uint32_t index = d->read[i] & ~EM_MANY;
+    bool many = d->read[i] & EM_MANY;
+    if (!many && !em_record_new(s, &index))
         return false;
     if (!em_record_save(s, index))
         return false;
     uint32_t *wrote = em_record(s, index), *read = wrote + s->width;
-    if (!(g->read[i] & EM_MANY) && g->read[i] != 0)
-        read[EM_SLOT_OF(g->read[i])] = EM_CLOCK_OF(g->read[i]);
-    if (g->wrote[i] != 0)
-        wrote[EM_SLOT_OF(g->wrote[i])] = EM_CLOCK_OF(g->wrote[i]);
-    g->read[i] = EM_MANY | index;
-    g->recorded |= (uint8_t)(1 << i);
+    if (!put_epoch(s, wrote, d->wrote[i]) || (!many && !put_epoch(s, read, d->read[i])))
+        return false;
+    for (int u = 0; many && u < s->width; u++)
+        if (!put_epoch(s, read, read[u] == 0 ? 0 : EM_EPOCH(u, read[u])))
+            return false;
+    d->read[i] = EM_MANY | index;
+    d->recorded |= (uint8_t)(1 << i);
     return true;
 }
 
-// The use of a record by a thread: it comes after what conflicts with it, and what
-// comes later and conflicts comes after it.
-static bool use_record(em_share *s, uint32_t index, bool write, int slot) {
-    if (!em_record_save(s, index) || !em_clock_save(s, slot))
+// Makes a thread's use of a record come after what conflicts with it.
+static bool follow(em_share *s, uint32_t index, bool write, int slot) {
+    if (!em_clock_save(s, slot))
         return false;
-    uint32_t *wrote = em_record(s, index), *read = wrote + s->width, *mine = s->clocks[slot];
+    uint32_t *wrote = em_record(s, index), *mine = s->clocks[slot];
     join(s, mine, wrote);
     if (write)
-        join(s, mine, read);
-    join(s, write ? wrote : read, mine);
+        join(s, mine, wrote + s->width);
+    return true;
+}
+
+// Makes what comes later and conflicts come after a thread's use of a record.
+static bool lead(em_share *s, uint32_t index, bool write, int slot) {
+    if (!em_record_save(s, index) || !em_clock_save(s, slot))
+        return false;
+    uint32_t *wrote = em_record(s, index);
+    join(s, write ? wrote : wrote + s->width, s->clocks[slot]);
     s->published[slot] = true;
     return true;
 }
 
 // Tells whether an access conflicts with one that is not ordered before it, and if not
 // takes note of it.
-static bool races(em_share *s, em_granule *g, int i, bool write, int slot) {
-    if (g->wrote[i] != 0 && !ordered(s, g->wrote[i], slot))
+static bool races(em_share *s, em_detail *d, int i, bool write, int slot) {
+    if (d->wrote[i] != 0 && !ordered(s, d->wrote[i], slot))
         return true;
-    uint32_t r = g->read[i];
+    uint32_t r = d->read[i];
     if (!write) {
         if (r == 0 || (!(r & EM_MANY) && ordered(s, r, slot))) {
-            g->read[i] = s->epoch[slot];
+            d->read[i] = s->epoch[slot];
             return false;
         }
         uint32_t index = r & ~EM_MANY;
@@ -130,7 +105,7 @@ static bool races(em_share *s, em_granule *g, int i, bool write, int slot) {
         if (!(r & EM_MANY))
             reads[EM_SLOT_OF(r)] = EM_CLOCK_OF(r);
         reads[slot] = EM_CLOCK_OF(s->epoch[slot]);
-        g->read[i] = EM_MANY | index;
+        d->read[i] = EM_MANY | index;
         return false;
     }
     if (r & EM_MANY) {
@@ -143,8 +118,8 @@ static bool races(em_share *s, em_granule *g, int i, bool write, int slot) {
     }
     // Whatever conflicts with a read of before conflicts with this write, which
     // comes behind it: the reads need not be known any more.
-    g->wrote[i] = s->epoch[slot];
-    g->read[i] = 0;
+    d->wrote[i] = s->epoch[slot];
+    d->read[i] = 0;
     return false;
 }
 
@@ -160,79 +135,113 @@ static inline void set_epochs(uint32_t *of, uint8_t bytes, uint32_t epoch) {
             of[i] = epoch;
 }
 
-// Looks at an access to bytes of a granule: those that race with an access of before make
-// events from now on. Tells which of the bytes make events. An access is looked at as a
-// whole before any of it orders anything: see settle.
-static uint8_t look(em_share *s, em_granule *g, uint8_t bytes, bool write, int slot) {
-    if (g->shared == 0 && g->last == s->epoch[slot] &&
-        !(bytes & ~(write ? g->did_write : g->did_read | g->did_write)))
-        return 0; // again, with nothing in between
-    if (!em_granule_save(s, g))
-        return bytes; // out of memory: an event is the safe answer
+// Makes the last epoch part of the detail. That a write makes reads of before forgotten is
+// of no use as long as one thread only was here.
+static bool spill(em_share *s, em_granule *g) {
+    if (!em_detail_change(s, g))
+        return false;
+    em_detail *d = em_detail_of(s, g);
+    set_epochs(d->wrote, g->did_write, g->last);
+    set_epochs(d->read, g->did_read, g->last);
+    g->pending = false;
+    return true;
+}
+
+// look for bytes that others have accessed too, or that make events.
+static uint8_t look_closely(em_share *s, em_granule *g, uint8_t bytes, bool write, int slot) {
+    if ((g->pending && !spill(s, g)) || !em_detail_change(s, g))
+        return bytes;
     if (g->last != s->epoch[slot]) {
         g->last = s->epoch[slot];
         g->did_read = g->did_write = 0;
     }
-    if (write)
-        g->did_write |= bytes;
-    else
-        g->did_read |= bytes;
-    if (g->owner == slot + 1 && g->shared == 0) {
-        // Nobody else was here. That a write makes reads of before forgotten is of
-        // no use then.
-        set_epochs(write ? g->wrote : g->read, bytes, s->epoch[slot]);
-        return 0;
-    }
+    *(write ? &g->did_write : &g->did_read) |= bytes;
     g->owner = g->owner == 0 || g->owner == slot + 1 ? (uint8_t)(slot + 1) : EM_SEVERAL;
     uint8_t found = 0;
+    em_detail *d = em_detail_of(s, g);
     for (int i = 0; i < 8; i++)
-        if ((bytes & ~g->shared) >> i & 1 && races(s, g, i, write, slot))
+        if ((bytes & ~g->shared) >> i & 1 && races(s, d, i, write, slot))
             found |= (uint8_t)(1 << i);
     s->grown += found != 0;
     g->shared |= found;
     return bytes & g->shared;
 }
 
-// Orders an access to bytes of a granule that make events. Without memory it orders less
+// Looks at an access to bytes of a granule: those that race with an access of before make
+// events from now on. Tells which of the bytes make events. An access is looked at as a
+// whole before any of it orders anything: see settle.
+static inline uint8_t look(em_share *s, em_granule *g, uint8_t bytes, bool write, int slot) {
+    uint32_t now = s->epoch[slot];
+    if (g->shared == 0 && g->last == now &&
+        !(bytes & ~(write ? g->did_write : g->did_read | g->did_write)))
+        return 0; // again, with nothing in between
+    if (!em_granule_save(s, g))
+        return bytes; // out of memory: an event is the safe answer
+    if (g->shared != 0 || (g->owner != 0 && g->owner != slot + 1))
+        return look_closely(s, g, bytes, write, slot);
+    // Nobody else was here.
+    if (g->last != now) {
+        if (g->pending && !spill(s, g))
+            return bytes;
+        g->last = now;
+        g->did_read = g->did_write = 0;
+    }
+    *(write ? &g->did_write : &g->did_read) |= bytes;
+    g->owner = (uint8_t)(slot + 1);
+    g->pending = true;
+    return 0;
+}
+
+// Orders an access to bytes of a granule that make events: first, for all of them, behind
+// what came before it, and then what comes later behind it. Without memory it orders less
 // than it could, which makes more events.
-static void settle(em_share *s, em_granule *g, uint8_t bytes, bool write, int slot) {
-    for (int i = 0; bytes >> i; i++)
-        if (bytes >> i & 1 && (g->recorded >> i & 1 || begin_record(s, g, i)))
-            use_record(s, g->read[i] & ~EM_MANY, write, slot);
+static void settle(em_share *s, em_granule *g, uint8_t bytes, bool write, int slot, bool later) {
+    if (bytes == 0 || g->detail == 0)
+        return;
+    em_detail *d = em_detail_of(s, g);
+    for (int i = 0; bytes >> i; i++) {
+        if (!(bytes >> i & 1) || (!(d->recorded >> i & 1) && (later || !begin_record(s, d, i))))
+            continue;
+        if (later)
+            lead(s, d->read[i] & ~EM_MANY, write, slot);
+        else
+            follow(s, d->read[i] & ~EM_MANY, write, slot);
+    }
 }
 
 // The bytes of a granule that lie in [lo, hi), which it overlaps.
-static uint8_t part(uint64_t key, uint64_t lo, uint64_t hi) {
+static uint8_t part(uint64_t number, uint64_t lo, uint64_t hi) {
     uint8_t bytes = 0xff;
-    if (key == lo / 8 + 1)
+    if (number == lo / 8)
         bytes &= (uint8_t)(0xff << (lo & 7));
-    if (key == (hi - 1) / 8 + 1)
+    if (number == (hi - 1) / 8)
         bytes &= (uint8_t)(0xff >> (7 - ((hi - 1) & 7)));
     return bytes;
 }
 
 // Takes in, when a granule is first seen in a run, whole blocks that threads have
 // written there.
-static bool see(em_share *s, em_granule *g) {
-    if (g == NULL || g->seen)
-        return g != NULL;
+static bool see_first(em_share *s, em_granule *g, uint64_t number) {
     if (!em_granule_save(s, g))
         return false;
     g->seen = true;
-    uint64_t lo = (g->key - 1) * 8, hi = lo + 8;
+    uint64_t lo = number * 8, hi = lo + 8;
     if (hi <= s->blocks_lo || lo >= s->blocks_hi)
         return true;
     for (size_t k = 0; k < s->blocks_len; k++) {
         em_block *b = &s->blocks[k];
         if (b->hi <= lo || b->lo >= hi)
             continue;
-        uint8_t bytes = part(g->key, b->lo, b->hi);
-        for (int i = 0; i < 8; i++)
-            if (bytes & (1 << i))
-                g->wrote[i] = b->epoch;
+        if (!em_detail_change(s, g))
+            return false;
+        set_epochs(em_detail_of(s, g)->wrote, part(number, b->lo, b->hi), b->epoch);
         g->owner = EM_SEVERAL; // whoever it was
     }
     return true;
+}
+
+static inline bool see(em_share *s, em_granule *g, uint64_t number) {
+    return g != NULL && (g->seen || see_first(s, g, number));
 }
 
 // Gets ready for an access of a thread's; false when there is no memory.
@@ -246,25 +255,28 @@ static inline bool ready(em_share *s, int slot) {
 
 // Notes an access and tells whether it touches a byte that makes events.
 bool em_share_access(em_engine *e, uint64_t addr, unsigned size, bool write, int slot) {
-    unsigned off = addr & 7;
-    unsigned bytes = (size >= 8 ? 0xff : (1u << size) - 1) << off;
+    unsigned bytes = (size >= 8 ? 0xff : (1u << size) - 1) << (addr & 7);
     em_share *s = &e->share;
+    uint64_t number = addr / 8;
     if (!ready(s, slot))
         return true;
-    em_granule *g = granule(s, addr / 8 + 1);
-    if (!see(s, g))
+    em_granule *g = em_granule_at(s, number), *next = NULL;
+    if (!see(s, g, number))
         return true;
     uint8_t hit = look(s, g, (uint8_t)bytes, write, slot), more = 0;
     if (__builtin_expect(bytes > 0xff, 0)) {
-        em_granule *next = granule(s, addr / 8 + 2);
-        if (!see(s, next))
+        next = em_granule_at(s, number + 1);
+        if (!see(s, next, number + 1))
             return true;
-        g = em_granule_find(s, addr / 8 + 1); // the table may have grown
         more = look(s, next, (uint8_t)(bytes >> 8), write, slot);
-        settle(s, next, more, write, slot);
     }
-    settle(s, g, hit, write, slot);
-    return (hit | more) != 0;
+    if ((hit | more) == 0)
+        return false;
+    for (int later = 0; later < 2; later++) {
+        settle(s, g, hit, write, slot, later);
+        settle(s, next, more, write, slot, later);
+    }
+    return true;
 }
 
 // Notes that one instruction reads pieces of memory, n addresses with their sizes of at
@@ -274,21 +286,61 @@ uint32_t em_share_reads(em_engine *e, const uint64_t *pieces, int n, int slot) {
     uint32_t hits = 0;
     if (!ready(s, slot))
         return ~0u;
-    for (int pass = 0; pass < 2; pass++)
+    for (int pass = 0; pass < (hits ? 3 : 1); pass++)
         for (int i = 0; i < n; i++) {
             uint64_t lo = pieces[2 * i], hi = lo + pieces[2 * i + 1];
-            for (uint64_t key = lo / 8 + 1; key <= (hi - 1) / 8 + 1; key++) {
-                em_granule *g = granule(s, key);
-                uint8_t bytes = part(key, lo, hi);
-                if (!see(s, g))
+            for (uint64_t number = lo / 8; number <= (hi - 1) / 8; number++) {
+                em_granule *g = em_granule_at(s, number);
+                uint8_t bytes = part(number, lo, hi);
+                if (!see(s, g, number))
                     return ~0u;
-                if (pass == 1)
-                    settle(s, g, bytes & g->shared, false, slot);
+                if (pass > 0)
+                    settle(s, g, bytes & g->shared, false, slot, pass == 2);
                 else if (look(s, g, bytes, false, slot))
                     hits |= 1u << i;
             }
         }
     return hits;
+}
+
+// A block that a thread writes as a whole, and where to tell what it meets.
+typedef struct block_write {
+    em_share *s;
+    uint64_t lo, hi;
+    int slot;
+    uint64_t *pairs;
+    size_t room, n;
+} block_write;
+
+// Notes the write of a block in one page: in pass 0 looks at the granules there that an
+// access has been to, and then orders and tells those of their bytes that make events.
+static bool write_page(block_write *w, uint64_t page, em_granule *list, int pass) {
+    uint64_t first = (page - 1) * EM_GRANULES, end = first + EM_GRANULES;
+    uint64_t from = w->lo / 8 > first ? w->lo / 8 : first, to = (w->hi - 1) / 8 + 1 < end ? (w->hi - 1) / 8 + 1 : end;
+    for (uint64_t number = from; number < to; number++) {
+        em_granule *g = &list[number - first];
+        em_granule_renew(w->s, g);
+        if (!g->seen && g->shared == 0)
+            continue;
+        uint8_t bytes = part(number, w->lo, w->hi), hit = bytes & g->shared;
+        if (pass == 0) {
+            if (!see(w->s, g, number))
+                return false;
+            look(w->s, g, bytes, true, w->slot);
+            continue;
+        }
+        if (hit == 0)
+            continue;
+        settle(w->s, g, hit, true, w->slot, pass == 2);
+        if (pass == 1)
+            continue;
+        if (w->n < w->room) {
+            w->pairs[2 * w->n] = number * 8;
+            w->pairs[2 * w->n + 1] = hit;
+        }
+        w->n++;
+    }
+    return true;
 }
 
 // Notes that a thread wrote the bytes from lo up to hi, however many, and writes
@@ -302,39 +354,22 @@ uint32_t em_share_reads(em_engine *e, const uint64_t *pieces, int n, int slot) {
 int64_t em_share_block(em_engine *e, uint64_t lo, uint64_t hi, int slot, uint64_t *pairs,
                        size_t room) {
     em_share *s = &e->share;
-    if (!ready(s, slot) || !see(s, granule(s, lo / 8 + 1)))
+    if (!ready(s, slot) || !see(s, em_granule_at(s, lo / 8), lo / 8))
         return -1;
     if (!em_block_add(s, lo, hi, s->epoch[slot]))
         return -1;
-    uint64_t first = lo / 8 + 1, last = (hi - 1) / 8 + 1;
+    block_write w = {s, lo, hi, slot, pairs, room, 0};
+    uint64_t first = lo / EM_PAGE + 1, last = (hi - 1) / EM_PAGE + 1;
     bool few = last - first < s->cap;
-    size_t n = 0, places = few ? last - first + 1 : s->cap;
-    for (int pass = 0; pass < 2; pass++)
+    size_t places = few ? last - first + 1 : s->cap;
+    for (int pass = 0; pass < 3; pass++)
         for (size_t i = 0; i < places; i++) {
-            em_granule *g = few ? em_granule_find(s, first + i) : &s->table[i];
-            if (g->key < first || g->key > last)
-                continue;
-            renew(s, g);
-            if (!g->seen && g->shared == 0)
-                continue;
-            uint8_t bytes = part(g->key, lo, hi);
-            if (pass == 0) {
-                if (!see(s, g))
-                    return -1;
-                look(s, g, bytes, true, slot);
-                continue;
-            }
-            uint8_t hit = bytes & g->shared;
-            if (hit == 0)
-                continue;
-            settle(s, g, hit, true, slot);
-            if (n < room) {
-                pairs[2 * n] = (g->key - 1) * 8;
-                pairs[2 * n + 1] = hit;
-            }
-            n++;
+            uint64_t page = few ? first + i : s->pages[i].page;
+            em_granule *list = few ? em_shadow_of(s, page, false) : s->pages[i].granules;
+            if (list != NULL && page >= first && page <= last && !write_page(&w, page, list, pass))
+                return -1;
         }
-    return (int64_t)n;
+    return (int64_t)w.n;
 }
 
 // Notes the use of a kernel object. False when there is no memory.
@@ -347,7 +382,8 @@ bool em_share_object(em_engine *e, int slot, uint64_t class, uint64_t id, bool w
         k++;
     if (k == s->objects_len && !em_object_add(s, class, id))
         return false;
-    return use_record(s, s->objects[k].record, write, slot);
+    uint32_t record = s->objects[k].record;
+    return follow(s, record, write, slot) && lead(s, record, write, slot);
 }
 
 // Notes that what thread `to` does from now on comes after what `from` has done.
@@ -373,49 +409,42 @@ void em_share_step(em_engine *e, int slot) {
 
 // The bytes of the eight at addr/8*8 that make events, as a mask.
 uint8_t em_share_mask(em_engine *e, uint64_t addr) {
-    if (e->share.cap == 0)
+    em_granule *list = em_shadow_of(&e->share, addr / EM_PAGE + 1, false);
+    if (list == NULL)
         return 0;
-    em_granule *g = em_granule_find(&e->share, addr / 8 + 1);
-    return g->age == e->share.age ? g->shared : g->told;
+    em_granule *g = &list[addr / 8 % EM_GRANULES];
+    em_granule_renew(&e->share, g);
+    return g->shared;
 }
 
 // Writes the bytes that make events as pairs of address and mask; returns how many
 // there are.
 size_t em_share_list(em_engine *e, uint64_t *pairs, size_t room) {
+    em_share *s = &e->share;
     size_t n = 0;
-    for (size_t i = 0; i < e->share.cap; i++) {
-        em_granule *g = &e->share.table[i];
-        if (g->key)
-            renew(&e->share, g);
-        if (g->key == 0 || g->shared == 0)
-            continue;
-        if (n < room) {
-            pairs[2 * n] = (g->key - 1) * 8;
-            pairs[2 * n + 1] = g->shared;
+    for (size_t i = 0; i < s->cap; i++)
+        for (size_t k = 0; s->pages[i].page != 0 && k < EM_GRANULES; k++) {
+            em_granule *g = &s->pages[i].granules[k];
+            em_granule_renew(s, g);
+            if (g->shared == 0)
+                continue;
+            if (n < room) {
+                pairs[2 * n] = (s->pages[i].page - 1) * EM_PAGE + k * 8;
+                pairs[2 * n + 1] = g->shared;
+            }
+            n++;
         }
-        n++;
-    }
     return n;
 }
 
 // Makes bytes make events from now on. That alone is not a reason to say that
 // more became known.
 bool em_share_add(em_engine *e, uint64_t addr, uint8_t mask) {
-    em_granule *g = granule(&e->share, addr / 8 + 1);
+    em_granule *g = em_granule_at(&e->share, addr / 8);
     if (g == NULL)
         return false;
     g->shared |= mask;
     g->told |= mask;
-    return true;
-}
-
-// Makes bytes make events, as if accesses to them had been seen that nothing orders.
-bool em_share_learn(em_engine *e, uint64_t addr, uint8_t mask) {
-    em_granule *g = granule(&e->share, addr / 8 + 1);
-    if (g == NULL)
-        return false;
-    e->share.grown += (mask & ~g->shared) != 0;
-    g->shared |= mask;
     return true;
 }
 
@@ -425,9 +454,7 @@ bool em_share_learn(em_engine *e, uint64_t addr, uint8_t mask) {
 void em_share_forget(em_engine *e) {
     em_share *s = &e->share;
     em_share_undo(s, &(em_share_mark){.age = s->age});
-    if (++s->age == 0) // after 2^32 times, ages could be taken for new ones
-        for (size_t i = 0; i < s->cap; i++) {
-            s->table[i].age = 1;
-            renew(s, &s->table[i]);
-        }
+    s->age++;
+    s->born = s->stamp + 1;
+    s->stamp = s->born + 1; // what is saved from here on is younger than that
 }

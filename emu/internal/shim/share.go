@@ -140,15 +140,6 @@ func (e *Engine) AddShared(m map[uint64]uint8) error {
 	return nil
 }
 
-// LearnShared takes bytes of the eight at addr for shared, as if accesses to them had
-// been seen that nothing orders.
-func (e *Engine) LearnShared(addr uint64, mask uint8) error {
-	if !C.em_share_learn(e.c, C.uint64_t(addr), C.uint8_t(mask)) {
-		return errors.New("engine: no memory for the shared bytes")
-	}
-	return nil
-}
-
 // ForgetShared forgets the accesses so far and what was learned from them. What
 // AddShared said stays. It costs the same whatever was learned.
 func (e *Engine) ForgetShared() { C.em_share_forget(e.c) }

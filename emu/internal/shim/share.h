@@ -17,28 +17,47 @@ enum { EM_CLOCK_BITS = 25, EM_CLOCK_MAX = (1 << EM_CLOCK_BITS) - 1 };
 // em_granule.owner of what several threads have accessed.
 enum { EM_SEVERAL = 255 };
 
+// Granules of a page.
+enum { EM_GRANULES = EM_PAGE / 8 };
+
 _Static_assert(EM_MAX_THREADS <= 64, "an epoch has six bits for the slot");
 
-// What a run has done to eight bytes of memory. Masks have a bit a byte.
+// What a run has done to eight bytes of memory. Masks have a bit a byte. Most bytes are
+// one thread's own, and then what it has done in the epoch of its last access is here, and
+// in a detail only what it did before.
 typedef struct em_granule {
-    uint64_t key;      // address / 8 + 1; 0 for an empty place
-    uint32_t wrote[8]; // epoch of the last write of each byte
-    uint32_t read[8];  // of the last read, or EM_MANY and a record
-    uint32_t last;     // epoch of the last access
-    uint8_t did_read, did_write; // what was accessed in that epoch
-    uint8_t shared;    // bytes that make events
-    uint8_t told;      // of these, what em_share_add said
-    uint8_t recorded;  // bytes whose record holds vector clocks
-    uint8_t owner;     // slot + 1 of the only thread that was here; EM_SEVERAL, 0 for none
-    bool seen;         // an access of this run has been here
-    uint32_t age;      // em_share.age when all but told was last of use
-    uint64_t stamp;    // em_share.stamp when it was last saved
+    uint64_t stamp;  // em_share.stamp when it was last saved; before born it is of another run
+    uint32_t last;   // epoch of the last access
+    uint32_t detail; // its number, 0 for none
+    uint8_t did_read, did_write; // what was accessed in the last epoch
+    uint8_t shared;  // bytes that make events
+    uint8_t told;    // of these, what em_share_add said
+    uint8_t owner;   // slot + 1 of the only thread that was here; EM_SEVERAL, 0 for none
+    bool seen;       // an access of this run has been here
+    bool pending;    // the detail does not have the last epoch yet
 } em_granule;
 
-em_granule *em_granule_find(em_share *s, uint64_t key);
+// What came before, byte by byte.
+typedef struct em_detail {
+    uint64_t stamp;    // as that of a granule
+    uint32_t wrote[8]; // epoch of the last write of each byte
+    uint32_t read[8];  // of the last read, or EM_MANY and a record
+    uint8_t recorded;  // bytes whose record holds vector clocks
+} em_detail;
+
+// What was before a change.
+typedef struct em_old_granule {
+    em_granule *at, was;
+} em_old_granule;
+
+typedef struct em_old_detail {
+    uint32_t number;
+    em_detail was;
+} em_old_detail;
 
 // undo.c. Those that tell false have found no memory.
 bool em_granule_save(em_share *s, em_granule *g);
+bool em_detail_change(em_share *s, em_granule *g);
 bool em_record_new(em_share *s, uint32_t *index);
 bool em_record_save(em_share *s, uint32_t index);
 bool em_clock_save(em_share *s, int slot);
@@ -52,6 +71,33 @@ void em_share_undo(em_share *s, const em_share_mark *m);
 // valid until the next record is made.
 static inline uint32_t *em_record(em_share *s, uint32_t index) {
     return s->records + (size_t)index * 2 * (size_t)s->width;
+}
+
+// The detail of a granule that has one, valid until the next one is made.
+static inline em_detail *em_detail_of(em_share *s, const em_granule *g) {
+    return &s->details[g->detail - 1];
+}
+
+// shadow.c
+em_granule *em_shadow_of(em_share *s, uint64_t page, bool make);
+
+// Takes what was learned before em_share_forget out of a granule.
+static inline void em_granule_renew(const em_share *s, em_granule *g) {
+    if (__builtin_expect(g->stamp < s->born, 0))
+        *g = (em_granule){.shared = g->told, .told = g->told};
+}
+
+// The granule with a number, which is its address divided by eight; NULL when there is no
+// memory. It stays where it is.
+static inline em_granule *em_granule_at(em_share *s, uint64_t number) {
+    uint64_t page = number / EM_GRANULES + 1;
+    const em_shadow *near = &s->near[page & (EM_NEAR_PAGES - 1)];
+    em_granule *list = near->page == page ? near->granules : em_shadow_of(s, page, true);
+    if (list == NULL)
+        return NULL;
+    em_granule *g = &list[number % EM_GRANULES];
+    em_granule_renew(s, g);
+    return g;
 }
 
 #endif

@@ -164,7 +164,8 @@ func (s *sharing) look(thread int, granule, lo, hi uint64, write bool) {
 	}
 }
 
-// settle orders an access to what is shared of it.
+// settle orders an access to what is shared of it: behind all that conflicts with it, and
+// then all that comes later behind it.
 func (s *sharing) settle(thread int, lo, hi uint64, write bool) {
 	for b := lo; b < hi; b++ {
 		if !s.shared(b) {
@@ -174,27 +175,42 @@ func (s *sharing) settle(thread int, lo, hi uint64, write bool) {
 		if !k.recorded {
 			k.recorded, k.afterReads = true, k.reads
 			k.afterWrites[k.writer] = k.wrote
+			for u, c := range k.reads {
+				s.published[u] = s.published[u] || c > 0 && c == s.clock[u][u]
+			}
+			s.published[k.writer] = s.published[k.writer] || k.wrote > 0 && k.wrote == s.clock[k.writer][k.writer]
 		}
-		s.use(thread, &k.afterWrites, &k.afterReads, write)
+		s.follow(thread, k.afterWrites, k.afterReads, write)
 		s.bytes[b] = k
+	}
+	for b := lo; b < hi; b++ {
+		if s.shared(b) {
+			k := s.bytes[b]
+			s.lead(thread, &k.afterWrites, &k.afterReads, write)
+			s.bytes[b] = k
+		}
 	}
 }
 
-func (s *sharing) use(thread int, writes, reads *clocks, write bool) {
-	mine := &s.clock[thread]
-	mine.join(*writes)
+func (s *sharing) follow(thread int, writes, reads clocks, write bool) {
+	s.clock[thread].join(writes)
 	if write {
-		mine.join(*reads)
-		*writes = *mine
-	} else {
-		reads.join(*mine)
+		s.clock[thread].join(reads)
 	}
+}
+
+func (s *sharing) lead(thread int, writes, reads *clocks, write bool) {
+	if write {
+		reads = writes
+	}
+	reads.join(s.clock[thread])
 	s.published[thread] = true
 }
 
 func (s *sharing) object(thread int, id uint64, write bool) {
 	o := s.objects[id]
-	s.use(thread, &o[0], &o[1], write)
+	s.follow(thread, o[0], o[1], write)
+	s.lead(thread, &o[0], &o[1], write)
 	s.objects[id] = o
 }
 

@@ -70,6 +70,7 @@ type Stop struct {
 	Fault  Fault  // for StopFault
 	Vector int    // Unicorn's exception number, for StopException
 	Event  bool   // the last instruction touched shared bytes; see SetSharing
+	Undone bool   // the last instruction that began has not happened, and is not counted
 }
 
 // Engine is one emulated processor with its memory and threads. It is not
@@ -158,7 +159,7 @@ func (e *Engine) Run(thread int, budget uint64) (Stop, error) {
 	before := e.c.step
 	r := StopReason(C.em_run(e.c, C.int(thread), C.uint64_t(budget)))
 	e.c.stepping_on = false
-	s := Stop{Reason: r, Ran: uint64(e.c.step - before), Event: bool(e.c.event)}
+	s := Stop{Reason: r, Ran: uint64(e.c.step - before), Event: bool(e.c.event), Undone: bool(e.c.undone)}
 	switch r {
 	case StopFault:
 		f := &e.c.fault

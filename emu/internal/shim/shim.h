@@ -22,6 +22,9 @@
 
 enum { EM_PAGE_SHIFT = 12, EM_PAGE = 1 << EM_PAGE_SHIFT };
 
+// No instruction has more bytes.
+enum { EM_LONGEST = 16 };
+
 // One byte of page table per guest page.
 enum {
     EM_R = 1,
@@ -78,6 +81,7 @@ enum em_used { EM_UNUSED = 0, EM_WRITABLE = 1, EM_TOUCHED = 2 };
 
 typedef struct em_zone {
     uint64_t base, size;
+    void *region; // Unicorn's; NULL when it is not known yet
     uint8_t *host;
     uint8_t *pages; // the page table's bytes for this zone
     uint8_t *used;  // enum em_used, of each page
@@ -130,14 +134,21 @@ typedef struct em_saved {
     size_t len, numbers_cap, words_cap;
 } em_saved;
 
-enum { EM_FEW_THREADS = 8 };
+enum { EM_FEW_THREADS = 8, EM_NEAR_PAGES = 16 };
+
+// Where what is known of a page's bytes is; see share.h. No page is 0.
+typedef struct em_shadow {
+    uint64_t page; // address / 4096 + 1
+    struct em_granule *granules;
+} em_shadow;
 
 // What a run has shown of the order of accesses, and which bytes make events; see
 // share.c. What is of the run goes back with it; see undo.c.
 typedef struct em_share {
-    struct em_granule *table;
+    em_shadow *pages; // a hash table
     size_t len, cap;
     int shift;
+    em_shadow near[EM_NEAR_PAGES]; // of these, by their lowest bits, those of a short while ago
     uint64_t grown; // how often a byte was found to make events
     uint32_t age;   // how often what was learned was forgotten
 
@@ -156,16 +167,21 @@ typedef struct em_share {
     size_t objects_len, objects_cap;
 
     uint64_t stamp; // grows with each mark: what has another one is not saved since
+    uint64_t born;  // the stamp when what was learned was last forgotten
     uint64_t clock_stamps[EM_MAX_THREADS];
-    struct em_granule *old_granules;
+    struct em_detail *details; // of granules, counted from 1
+    size_t details_len, details_cap;
+    struct em_old_granule *old_granules;
     size_t old_granules_len, old_granules_cap;
+    struct em_old_detail *old_details;
+    size_t old_details_len, old_details_cap;
     em_saved old_records, old_clocks;
 } em_share;
 
 // A moment of em_share.
 typedef struct em_share_mark {
     uint32_t age;
-    size_t granules, old_records, clocks, records, blocks, objects;
+    size_t granules, details, old_details, old_records, clocks, records, blocks, objects;
 } em_share_mark;
 
 // Addresses to stop at; see breaks.c.
@@ -211,6 +227,9 @@ typedef struct em_watch {
     bool reads, writes; // which accesses count
 } em_watch;
 
+// Finds the memory region of an address; see build-aux/unicorn-private.c.
+typedef void *(*em_mapping)(uc_engine *uc, uint64_t addr);
+
 typedef struct em_engine {
     uc_engine *uc;
     int arch; // uc_arch
@@ -218,8 +237,10 @@ typedef struct em_engine {
     int nzones;
     em_zone *last_zone;
 
-    // The hot counters.
+    // The hot counters. An instruction that begins less than quiet_size behind quiet is
+    // one like the one before it, unless none is left.
     uint64_t left, step, pc;
+    uint64_t quiet, quiet_size;
     uint64_t trap_lo, trap_hi;
     int cur; // slot whose registers the engine holds, -1 for none
     bool dirty; // the engine's registers are newer than the slot's context
@@ -229,6 +250,7 @@ typedef struct em_engine {
     bool sharing; // stop after every instruction that touches shared bytes
     bool event;   // the last instruction did
     bool event_of_fetch; // only by being fetched
+    bool undone; // the last instruction that began has not happened
     uint64_t fetched[EM_CODE_PAGES]; // the running thread's em_slot.fetched
     uint64_t fetches[2 * EM_FETCHES]; // bytes of code that made it an event: addresses and sizes
     int nfetches;        // of these
@@ -244,6 +266,8 @@ typedef struct em_engine {
     bool clock_read; // the last instruction was a read of a counter of the processor
     uint16_t lost;   // the running thread's em_slot.lost
     bool *pc_synced; // Unicorn's skip_sync_pc_on_exit; see on_code
+    em_mapping *mapping;   // Unicorn's memory_mapping; see region_of
+    em_mapping find_region; // what Unicorn has there
     int stop;
     int intno;
     int uc_error;
@@ -286,6 +310,21 @@ static inline uint64_t em_untagged(const em_engine *e, uint64_t addr) {
     return addr;
 }
 
+// The zone of an address, NULL when it is in none.
+static inline em_zone *em_zone_of(em_engine *e, uint64_t addr) {
+    em_zone *z = e->last_zone;
+    if (z != NULL && addr - z->base < z->size)
+        return z;
+    for (int i = 0; i < e->nzones; i++) {
+        z = &e->zones[i];
+        if (addr - z->base < z->size) {
+            e->last_zone = z;
+            return z;
+        }
+    }
+    return NULL;
+}
+
 // engine.c
 int em_init(em_engine *e, uc_engine *uc, int arch, bool hooks);
 void em_close_contexts(em_engine *e);
@@ -317,7 +356,6 @@ void em_share_step(em_engine *e, int slot);
 uint8_t em_share_mask(em_engine *e, uint64_t addr);
 size_t em_share_list(em_engine *e, uint64_t *pairs, size_t room);
 bool em_share_add(em_engine *e, uint64_t addr, uint8_t mask);
-bool em_share_learn(em_engine *e, uint64_t addr, uint8_t mask);
 void em_share_forget(em_engine *e);
 
 // undo.c

@@ -29,8 +29,28 @@ bool em_granule_save(em_share *s, em_granule *g) {
         return true;
     if (!ROOM(s, old_granules))
         return false;
-    s->old_granules[s->old_granules_len++] = *g;
+    s->old_granules[s->old_granules_len++] = (em_old_granule){g, *g};
     g->stamp = s->stamp;
+    return true;
+}
+
+// Gets the detail of a granule ready to be changed, and makes one if need be. The granule
+// is saved already.
+bool em_detail_change(em_share *s, em_granule *g) {
+    if (g->detail == 0) {
+        if (s->details_len >= UINT32_MAX || !ROOM(s, details))
+            return false;
+        s->details[s->details_len++] = (em_detail){.stamp = s->stamp};
+        g->detail = (uint32_t)s->details_len;
+        return true;
+    }
+    em_detail *d = em_detail_of(s, g);
+    if (d->stamp == s->stamp)
+        return true;
+    if (!ROOM(s, old_details))
+        return false;
+    s->old_details[s->old_details_len++] = (em_old_detail){g->detail, *d};
+    d->stamp = s->stamp;
     return true;
 }
 
@@ -138,8 +158,17 @@ bool em_share_widen(em_share *s, int slot) {
 // Remembers the moment.
 void em_share_mark_set(em_engine *e, em_share_mark *m) {
     em_share *s = &e->share;
-    *m = (em_share_mark){s->age, s->old_granules_len, s->old_records.len, s->old_clocks.len,
-                         s->records_len, s->blocks_len, s->objects_len};
+    *m = (em_share_mark){
+        .age = s->age,
+        .granules = s->old_granules_len,
+        .details = s->details_len,
+        .old_details = s->old_details_len,
+        .old_records = s->old_records.len,
+        .clocks = s->old_clocks.len,
+        .records = s->records_len,
+        .blocks = s->blocks_len,
+        .objects = s->objects_len,
+    };
     s->stamp++;
 }
 
@@ -150,13 +179,20 @@ void em_share_undo(em_share *s, const em_share_mark *m) {
     if (m->age != s->age)
         m = &none;
     while (s->old_granules_len > m->granules) {
-        const em_granule *was = &s->old_granules[--s->old_granules_len];
-        em_granule *g = em_granule_find(s, was->key);
+        const em_old_granule *old = &s->old_granules[--s->old_granules_len];
+        em_granule *g = old->at;
         uint8_t shared = g->shared, told = g->told;
-        *g = *was;
+        *g = old->was;
         g->shared |= shared;
         g->told |= told;
+        if (g->stamp < s->born)
+            g->stamp = s->born; // what it has learned is of this age
     }
+    while (s->old_details_len > m->old_details) {
+        const em_old_detail *old = &s->old_details[--s->old_details_len];
+        s->details[old->number - 1] = old->was;
+    }
+    s->details_len = m->details;
     size_t words = record_words(s);
     while (s->old_records.len > m->old_records) {
         size_t k = --s->old_records.len;
@@ -177,7 +213,9 @@ void em_share_undo(em_share *s, const em_share_mark *m) {
 
 void em_share_drop(em_engine *e) {
     em_share *s = &e->share;
-    void *lists[] = {s->table, s->records, s->stamps, s->blocks, s->objects, s->old_granules,
+    for (size_t i = 0; i < s->cap; i++)
+        free(s->pages[i].granules);
+    void *lists[] = {s->pages, s->records, s->stamps, s->blocks, s->objects, s->old_granules, s->details, s->old_details,
                      s->old_records.numbers, s->old_records.words, s->old_clocks.numbers, s->old_clocks.words};
     for (size_t i = 0; i < sizeof lists / sizeof *lists; i++)
         free(lists[i]);
