@@ -13,6 +13,21 @@ static void halt(em_engine *e, int why) {
     uc_emu_stop(e->uc);
 }
 
+// What generated code calls to leave when it was told to stop; Unicorn makes one for each
+// architecture.
+void helper_check_exit_request_aarch64(void *uc, uint32_t in_delay_slot);
+void helper_check_exit_request_x86_64(void *uc, uint32_t in_delay_slot);
+
+// Leaves generated code from the hook before an instruction, where every register is in
+// its place. It does not come back.
+static void leave(em_engine *e) {
+    *e->pc_synced = true;
+    if (e->arch == UC_ARCH_ARM64)
+        helper_check_exit_request_aarch64(e->uc, 0);
+    else
+        helper_check_exit_request_x86_64(e->uc, 0);
+}
+
 // What is only to be asked before an instruction when there are breakpoints or
 // the thread's monitor has lost bytes. Tells whether it may run.
 static bool careful(em_engine *e, uint64_t addr) {
@@ -40,7 +55,7 @@ static void begin(em_engine *e, uint64_t addr, uint32_t size) {
         return;
     }
     if (e->left == 0) {
-        halt(e, e->log_full ? EM_STOP_LOG : e->event ? EM_STOP_EVENT : EM_STOP_BUDGET);
+        halt(e, e->stop >= 0 ? e->stop : e->log_full ? EM_STOP_LOG : e->event ? EM_STOP_EVENT : EM_STOP_BUDGET);
         return;
     }
     bool plain = (e->breaks.len | e->lost) == 0 && e->back == EM_NOWHERE;
@@ -68,6 +83,8 @@ static void on_code(uc_engine *uc, uint64_t addr, uint32_t size, void *user) {
     (void)uc;
     if (__builtin_expect(addr - e->quiet >= e->quiet_size || e->left == 0, 0)) {
         begin(e, addr, size);
+        if (e->stop >= 0)
+            leave(e);
         return;
     }
     e->left--;
@@ -142,7 +159,8 @@ static uint64_t counter(em_engine *e) {
     uint64_t now;
     if (!em_clock_read(e, e->cur, &now)) {
         e->uc_error = UC_ERR_NOMEM;
-        halt(e, EM_STOP_ERROR);
+        e->stop = EM_STOP_ERROR; // before the next instruction
+        e->left = 0;
     }
     e->clock_read = true;
     if (e->sharing) {
@@ -218,6 +236,10 @@ static int add_hooks(em_engine *e) {
     return err;
 }
 
+static bool *no_exit_request(uc_engine *uc) {
+    return (bool *)((char *)uc + EMURACE_UC_NO_EXIT_REQUEST);
+}
+
 int em_init(em_engine *e, uc_engine *uc, int arch, bool hooks) {
     memset(e, 0, sizeof *e);
     e->uc = uc;
@@ -229,6 +251,7 @@ int em_init(em_engine *e, uc_engine *uc, int arch, bool hooks) {
     e->share.stamp = 1; // nothing is saved yet
     e->mapping = (em_mapping *)((char *)uc + EMURACE_UC_MEMORY_MAPPING);
     e->pc_synced = (bool *)((char *)uc + EMURACE_UC_SKIP_SYNC_PC);
+    *no_exit_request(uc) = hooks; // without hooks nobody leaves
     int err = uc_ctl_tlb_mode(uc, UC_TLB_VIRTUAL);
     if (err)
         return err;
@@ -263,6 +286,13 @@ int em_zone_add(em_engine *e, uint64_t base, uint64_t size) {
     if (z->host == MAP_FAILED || z->pages == MAP_FAILED || z->used == MAP_FAILED)
         return UC_ERR_NOMEM;
     return uc_mem_map_ptr(e->uc, base, size, UC_PROT_ALL, z->host);
+}
+
+// Makes Unicorn count instructions, one a start, in what it translates from now on; see
+// start. There it has to ask whether to stop.
+void em_naive(em_engine *e, bool on) {
+    e->naive = on;
+    *no_exit_request(e->uc) = !on;
 }
 
 // The exact address of the fault just taken: run the instruction once more

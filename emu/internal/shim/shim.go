@@ -175,7 +175,7 @@ func (e *Engine) Run(thread int, budget uint64) (Stop, error) {
 // SetNaive makes runs start Unicorn anew for each instruction, by its own count
 // and with an address to end at. That changes nothing but how long they take, and
 // serves only to measure what the hooks save.
-func (e *Engine) SetNaive(on bool) { e.c.naive = C.bool(on) }
+func (e *Engine) SetNaive(on bool) { C.em_naive(e.c, C.bool(on)) }
 
 // Steps is how many instructions have completed since the engine was made, on
 // all threads together, less those that were rewound.

@@ -331,6 +331,7 @@ void em_close_contexts(em_engine *e);
 void em_close(em_engine *e);
 int em_zone_add(em_engine *e, uint64_t base, uint64_t size);
 int em_run(em_engine *e, int slot, uint64_t budget);
+void em_naive(em_engine *e, bool on);
 
 // memory.c
 uint8_t *em_host(em_engine *e, uint64_t addr, uint64_t size);
