@@ -52,3 +52,15 @@ func (m *Machine) ClearsAtEnd(addr uint64) (t int, ok bool) {
 	}
 	return 0, false
 }
+
+// ChangedAtEnd lists the words that the kernel would change, and wake who waits for them,
+// if a thread ended now: the one of ClearsAtEnd, and those of its robust mutexes.
+func (m *Machine) ChangedAtEnd(t int) (words []uint64) {
+	if _, alive := m.TID(t); !alive {
+		return nil
+	}
+	if addr := m.kernel.State().Tasks[t].ClearTID; addr != 0 {
+		words = append(words, addr)
+	}
+	return append(words, m.kernel.Robust(t)...)
+}

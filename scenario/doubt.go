@@ -2,6 +2,7 @@ package scenario
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -15,6 +16,9 @@ const (
 	UnknownSyscall DoubtKind = "unknown-syscall"
 	// UnscheduledThread: a thread that is none of the scenario's is there and never runs.
 	UnscheduledThread DoubtKind = "unscheduled-thread"
+	// UnendedThread: a thread waits for the end of one that has made its calls, and that
+	// does not end by that.
+	UnendedThread DoubtKind = "unended-thread"
 	// InstructionLimit: the run was cut off there, though threads that could go on had been
 	// passed over for long.
 	InstructionLimit DoubtKind = "instruction-limit"
@@ -22,10 +26,15 @@ const (
 	CallLimit DoubtKind = "call-limit"
 )
 
+// DoubtKinds lists the kinds, in the order in which they are told.
+func DoubtKinds() []DoubtKind {
+	return []DoubtKind{UnknownSyscall, UnscheduledThread, UnendedThread, InstructionLimit, CallLimit}
+}
+
 // Doubt is why a run may differ from those that there are on Linux.
 type Doubt struct {
 	Kind DoubtKind `json:"kind"`
-	Name string    `json:"name"` // the system call, of which clone makes a thread; or the limit
+	Name string    `json:"name"` // the system call, of which clone makes a thread; the limit; or who has not ended
 	// Function is the one that the thread was called with, such as readdir, and Thread
 	// its name: "" before the race, or for a thread that is none of the scenario's.
 	Function string `json:"function,omitempty"`
@@ -46,7 +55,7 @@ func (d Doubt) String() string {
 
 // Doubts are those about the present run, which is over. Rests tells that its failure
 // need not be one: an unknown system call may have led there, and a thread that could
-// still run may get those going that wait. What a process has done before, such as a
+// still run or end may get those going that wait. What a process has done before, such as a
 // crash, it can do however late another thread comes.
 func (s *Session) Doubts(o Outcome) (list []Doubt, rests bool) {
 	for _, c := range s.M.Missed() {
@@ -61,6 +70,10 @@ func (s *Session) Doubts(o Outcome) (list []Doubt, rests bool) {
 		rests = rests || o.Kind == Deadlock || o.Kind == Livelock
 		function, _, _ := strings.Cut(th.MadeIn, "(")
 		list = append(list, s.doubt(UnscheduledThread, "clone", function, th.MadeBy))
+	}
+	if unended := s.unended(o); len(unended) > 0 {
+		rests = true
+		list = append(list, unended...)
 	}
 	if s.endless != 0 {
 		r := s.threads[s.endless-1]
@@ -85,7 +98,7 @@ func (s *Session) doubt(kind DoubtKind, name, function string, machine int) Doub
 
 // check finds what no doubt is.
 func (k DoubtKind) check() error {
-	if k != UnknownSyscall && k != UnscheduledThread && k != InstructionLimit && k != CallLimit {
+	if !slices.Contains(DoubtKinds(), k) {
 		return fmt.Errorf("%q is no kind of doubt", string(k))
 	}
 	return nil

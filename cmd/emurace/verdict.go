@@ -96,6 +96,9 @@ func (o *outcome) printUndecided(p *replay.Printer, seconds string) {
 				p.Printf("    %s with %v, which on Linux need not be so: %s\n", plural(d.Failing, "schedule fails", "schedules fail"), d.Doubt, d.Outcome)
 			}
 		}
+		if slices.ContainsFunc(r.Doubts, func(d explore.Doubt) bool { return d.Kind == scenario.UnendedThread }) {
+			p.Printf("%s      t.call(\"pthread_exit\", 0) as its last call ends a thread\n", p.Head("hint"))
+		}
 	} else {
 		p.Printf("%s: of %s so far none fails; %s, %s\n", p.Head("UNDECIDED"), plural(r.Schedules, "schedule", "schedules"), o.unfinished(), seconds)
 	}
@@ -130,11 +133,12 @@ func doubtsText(list []explore.Doubt) string {
 	words := map[scenario.DoubtKind]string{
 		scenario.UnknownSyscall:    "the process makes system calls that emurace does not have",
 		scenario.UnscheduledThread: "the process has threads that are not the scenario's, and those are not run",
+		scenario.UnendedThread:     "threads have made their calls and do not end by that, though others wait for it",
 		scenario.InstructionLimit:  "runs were cut off at the limit of instructions, while threads that could go on had no turn",
 		scenario.CallLimit:         "runs were cut off where a thread had made as many calls as it may, as in an endless loop",
 	}
 	var parts []string
-	for _, kind := range []scenario.DoubtKind{scenario.UnknownSyscall, scenario.UnscheduledThread, scenario.InstructionLimit, scenario.CallLimit} {
+	for _, kind := range scenario.DoubtKinds() {
 		var places []string
 		for _, d := range list {
 			d.Thread = "" // it is the same place

@@ -121,6 +121,14 @@ var verdictCases = []verdictCase{
 	{"signals", "what=later", "", "", "failing signal"},
 	{"signals", "what=limit", byItself, one, "undecided"},
 
+	{"joins", "what=join", byItself + "|" + atRandom, "", "undecided"},
+	{"joins", "what=polls", byItself, "", "undecided"},
+	{"joins", "what=yields", byItself, one, "undecided"},
+	{"joins", "what=robust", byItself, one, "undecided"},
+	{"joins", "what=ends", "", "", "clean"},
+	{"joins", "what=stuck", byItself, one, "failing deadlock"},
+	{"joins", "what=apart", byItself, one, "failing deadlock"},
+
 	{"code", "what=closes", "|--preemptions 0", one, "failing segv"},
 	{"code", "what=unmaps", "|--preemptions 0", one, "failing segv"},
 	{"code", "what=protects", "|--preemptions 0", one, "failing segv"},
