@@ -167,6 +167,9 @@ func (s *Session) comesBack(e *Event) error {
 // round is what a thread has read in a round that has ended where it began, with the
 // same registers: nil when the next one need not be the same.
 func (s *Session) round(machine, from int) []held {
+	if s.metWriter(machine, from) {
+		return nil
+	}
 	log := s.M.Log()
 	first := map[uint64]byte{}   // what bytes held before the round wrote them
 	read := map[uint64]byte{}    // what was read of those that it had not written

@@ -261,7 +261,9 @@ int em_init(em_engine *e, uc_engine *uc, int arch, bool hooks) {
         err = add_hooks(e);
     if (err)
         return err;
-    e->ctx_bytes = uc_context_size(uc);
+    err = em_context_learn(e);
+    if (err)
+        return err;
     if (arch == UC_ARCH_ARM64) {
         uint64_t fp_on = 3 << 20; // CPACR_EL1.FPEN: no trap of FP and SIMD
         err = uc_reg_write(uc, UC_ARM64_REG_CPACR_EL1, &fp_on);

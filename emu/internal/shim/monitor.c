@@ -145,7 +145,7 @@ int em_monitor_spoil(em_engine *e, int slot) {
         memcpy(&held, host, sizeof held);
         set_word(c, e->value_at, ~held);
     }
-    err = uc_context_restore(e->uc, c->uc);
+    em_context_restore(e, c->uc);
     e->dirty = true; // it goes on running
     return err;
 }

@@ -227,6 +227,12 @@ typedef struct em_watch {
     bool reads, writes; // which accesses count
 } em_watch;
 
+// Where vector registers lie in a context; see context.c.
+typedef struct em_vectors {
+    size_t first, stride;
+    int count; // 0: not known
+} em_vectors;
+
 // Finds the memory region of an address; see build-aux/unicorn-private.c.
 typedef void *(*em_mapping)(uc_engine *uc, uint64_t addr);
 
@@ -283,6 +289,7 @@ typedef struct em_engine {
     int nslots; // slots from here on have never been used
     em_ctx *free_ctx;
     size_t ctx_bytes;
+    em_vectors vectors;
     // Offsets in a context of the address that the exclusive monitor watches
     // and of the value that it saw there; -1 for no monitor.
     ptrdiff_t monitor_at, value_at;
@@ -394,6 +401,11 @@ bool em_clock_read(em_engine *e, int slot, uint64_t *now);
 bool em_break_hit(em_engine *e, uint64_t addr);
 int em_break_add(em_engine *e, uint64_t addr);
 void em_break_drop(em_engine *e);
+
+// context.c
+int em_context_learn(em_engine *e);
+void em_context_save(const em_engine *e, uc_context *to);
+void em_context_restore(const em_engine *e, const uc_context *from);
 
 // thread.c
 int em_thread_add(em_engine *e, int slot, int parent);

@@ -53,10 +53,9 @@ int em_park(em_engine *e) {
         ctx_drop(e, s->ctx);
         s->ctx = c;
     }
-    int err = uc_context_save(e->uc, s->ctx->uc);
-    if (!err)
-        e->dirty = false;
-    return err;
+    em_context_save(e, s->ctx->uc);
+    e->dirty = false;
+    return UC_ERR_OK;
 }
 
 // Puts the thread's registers into the engine.
@@ -66,13 +65,13 @@ int em_load(em_engine *e, int slot) {
     if (e->cur == slot)
         return UC_ERR_OK;
     int err = em_park(e);
-    if (!err)
-        err = uc_context_restore(e->uc, e->slots[slot].ctx->uc);
-    e->cur = err ? -1 : slot;
+    if (err)
+        return err;
+    em_context_restore(e, e->slots[slot].ctx->uc);
+    e->cur = slot;
     e->dirty = false;
-    if (!err)
-        em_monitor_check(e, slot);
-    return err;
+    em_monitor_check(e, slot);
+    return UC_ERR_OK;
 }
 
 // A new thread with a copy of parent's registers; parent -1: the engine's.
@@ -89,7 +88,7 @@ int em_thread_add(em_engine *e, int slot, int parent) {
     if (parent >= 0)
         memcpy(c->uc, e->slots[parent].ctx->uc, e->ctx_bytes);
     else
-        err = uc_context_save(e->uc, c->uc);
+        em_context_save(e, c->uc);
     s->ctx = c;
     if (e->nslots <= slot)
         e->nslots = slot + 1;
