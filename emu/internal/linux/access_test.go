@@ -34,6 +34,7 @@ var unnoted = map[string]string{
 	"Kernel.Due":       "for who decides whether the clock is moved on",
 	"Kernel.Advance":   "looks whether there is anything to do; no call does it",
 	"Kernel.Rouse":     "for what would be, which is gone back from",
+	"Kernel.Robust":    "for who tells what an end would change",
 	"Kernel.monotonic": "for the clock, which notes",
 	"waiters.rouse":    "for wake and expire, which note",
 	"Kernel.exists":    "never changes",
@@ -156,7 +157,8 @@ func raw(member string) bool {
 func direct(member string) bool {
 	switch member {
 	case "Kernel.s", "Kernel.mut", "Kernel.State", "Kernel.Snapshot", "Kernel.Memory",
-		"Kernel.monotonic":
+		"Kernel.Robust":    "for who tells what an end would change",
+	"Kernel.monotonic":
 		return true
 	}
 	return false

@@ -1,7 +1,5 @@
 package linux
 
-import "emurace/loader"
-
 // Bits of the word of a robust mutex; include/uapi/linux/futex.h.
 const (
 	futexWaiters   = 1 << 31
@@ -85,33 +83,4 @@ func (k *Kernel) ownerDied(r *Result, entry, offset uint64, pending bool) (there
 	}
 	_, err = k.waiters(r).wake(addr, 1, matchAny)
 	return true, err
-}
-
-// Robust lists the words of the robust mutexes that a thread would let go if it ended now.
-// It is nobody's call, so no access is noted.
-func (k *Kernel) Robust(thread int) (words []uint64) {
-	look := func(addr, size uint64) ([]byte, bool) {
-		if !k.Memory.Allows(addr, size, loader.ProtRead) {
-			return nil, false
-		}
-		b := k.Memory.View(addr, size)
-		return b, b != nil
-	}
-	t := k.s.Tasks[thread]
-	b, ok := look(t.Robust, 24)
-	if t.Robust == 0 || !ok {
-		return nil
-	}
-	entry, offset := le.Uint64(b), le.Uint64(b[8:])
-	for n := 0; entry&^1 != t.Robust && n < maxRobust; n++ {
-		addr := entry&^1 + offset
-		if b, ok = look(addr, 4); ok && int(le.Uint32(b)&futexTIDMask) == t.TID {
-			words = append(words, addr)
-		}
-		if b, ok = look(entry&^1, 8); !ok {
-			break
-		}
-		entry = le.Uint64(b)
-	}
-	return words
 }

@@ -1,5 +1,7 @@
 package linux
 
+import "emurace/loader"
+
 // Status is what a thread is doing.
 type Status uint8
 
@@ -101,3 +103,32 @@ func (t tasks) robust() uint64          { return t.own().Robust }
 func (t tasks) setRobust(head uint64)   { t.changeOwn().Robust = head }
 func (t tasks) altStack() [24]byte      { return t.own().AltStack }
 func (t tasks) setAltStack(s [24]byte)  { t.changeOwn().AltStack = s }
+
+// Robust lists the words of the robust mutexes that a thread would let go if it ended now.
+// It is nobody's call: who shows what would be asks for it.
+func (k *Kernel) Robust(thread int) (words []uint64) {
+	look := func(addr, size uint64) ([]byte, bool) {
+		if !k.Memory.Allows(addr, size, loader.ProtRead) {
+			return nil, false
+		}
+		b := k.Memory.View(addr, size)
+		return b, b != nil
+	}
+	t := k.s.Tasks[thread]
+	b, ok := look(t.Robust, 24)
+	if t.Robust == 0 || !ok {
+		return nil
+	}
+	entry, offset := le.Uint64(b), le.Uint64(b[8:])
+	for n := 0; entry&^1 != t.Robust && n < maxRobust; n++ {
+		addr := entry&^1 + offset
+		if b, ok = look(addr, 4); ok && int(le.Uint32(b)&futexTIDMask) == t.TID {
+			words = append(words, addr)
+		}
+		if b, ok = look(entry&^1, 8); !ok {
+			break
+		}
+		entry = le.Uint64(b)
+	}
+	return words
+}
