@@ -157,7 +157,6 @@ func raw(member string) bool {
 func direct(member string) bool {
 	switch member {
 	case "Kernel.s", "Kernel.mut", "Kernel.State", "Kernel.Snapshot", "Kernel.Memory",
-		"Kernel.Robust":    "for who tells what an end would change",
 	"Kernel.monotonic":
 		return true
 	}
