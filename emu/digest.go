@@ -49,6 +49,9 @@ func (m *Machine) Digest(from int) (string, error) {
 		task := s.Tasks[t]
 		word(uint64(task.TID), uint64(task.Status), task.ClearTID, task.SigMask)
 		h.Write(task.AltStack[:])
+		if task.Pending != 0 {
+			word(task.Pending)
+		}
 		if !m.hasRegisters(t) {
 			continue
 		}
@@ -64,6 +67,9 @@ func (m *Machine) Digest(from int) (string, error) {
 	for _, f := range s.FDs {
 		word(uint64(f.Kind), uint64(f.Offset), f.Flags, uint64(f.Shared), uint64(len(f.Path)))
 		h.Write([]byte(f.Path))
+	}
+	if s.Pending != 0 {
+		word(s.Pending)
 	}
 	for sig := range linux.MaxSignal + 1 {
 		if handler, ok := s.Handlers[sig]; ok {

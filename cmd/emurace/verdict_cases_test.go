@@ -119,6 +119,12 @@ var verdictCases = []verdictCase{
 	{"signals", "what=blocked", byItself, "", "clean"},
 	{"signals", "what=unblocked", byItself, "", "failing signal"},
 	{"signals", "what=later", "", "", "failing signal"},
+	{"signals", "what=sent", byItself, "", "clean"},
+	{"signals", "what=races", byItself, one, "failing signal"},
+	{"signals", "what=freed", byItself, one, "failing signal"},
+	{"signals", "what=all", byItself, "", "clean"},
+	{"signals", "what=any", byItself, one, "failing signal"},
+	{"signals", "what=ignored", byItself, one, "clean"},
 	{"signals", "what=limit", byItself, one, "undecided"},
 
 	{"joins", "what=join", byItself + "|" + atRandom, "", "undecided"},

@@ -157,7 +157,7 @@ func raw(member string) bool {
 func direct(member string) bool {
 	switch member {
 	case "Kernel.s", "Kernel.mut", "Kernel.State", "Kernel.Snapshot", "Kernel.Memory",
-	"Kernel.monotonic":
+		"Kernel.monotonic":
 		return true
 	}
 	return false

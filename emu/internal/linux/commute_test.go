@@ -50,7 +50,9 @@ func inOrder(t *testing.T, arch loader.Arch, before []drawnCall, pair [2]drawnCa
 	o := &outcome{fixture: newLimited(t, arch, Limits{Threads: 6, Output: 12, Files: 7})}
 	o.prepare()
 	for _, c := range before {
-		o.made(c)
+		if !o.State().Exited {
+			o.made(c)
+		}
 	}
 	for _, i := range order {
 		if o.State().Exited {
@@ -117,6 +119,7 @@ func changes(was, is *State, thread int) (list []Object) {
 	add(was.Advanced != is.Advanced, ObjectClock, 0)
 	add(was.Random != is.Random, ObjectRandom, 0)
 	add(len(was.Output) != len(is.Output), ObjectOutput, 0)
+	add(was.Pending != is.Pending, ObjectBlocked, wholeProcess)
 	add(was.NextTID != is.NextTID, ObjectTasks, nextNumber)
 	for sig := range MaxSignal + 1 {
 		add(was.Handlers[sig] != is.Handlers[sig], ObjectSignals, uint64(sig))
@@ -136,8 +139,12 @@ func changes(was, is *State, thread int) (list []Object) {
 		a, b := was.Tasks[n], is.Tasks[n]
 		add(a.TID != b.TID || a.alive() != b.alive(), ObjectTasks, uint64(b.TID))
 		a.Status, b.Status = 0, 0
+		if a.TID == b.TID { // a new one has its maker's
+			add(a.SigMask != b.SigMask || a.Pending != b.Pending, ObjectBlocked, uint64(b.TID))
+			a.SigMask, a.Pending = b.SigMask, b.Pending
+		}
 		if n == thread {
-			a.ClearTID, a.SigMask, a.Pending, a.Robust, a.AltStack = b.ClearTID, b.SigMask, b.Pending, b.Robust, b.AltStack
+			a.ClearTID, a.Robust, a.AltStack = b.ClearTID, b.Robust, b.AltStack
 		}
 		add(a != b, ObjectTasks, nextNumber) // it can only be new
 	}

@@ -13,6 +13,7 @@ const (
 	ObjectClock                           // what was slept
 	ObjectSignals                         // what a signal does, by its number
 	ObjectTasks                           // 0: the number of the next thread; n: whether thread n is there
+	ObjectBlocked                         // which signals a thread blocks and which of them wait, by its number; 0: those of all
 	ObjectBreak                           // the end of the heap
 	// ObjectResults are the results of a thread's calls, by its index. The kernel does
 	// not know of them: they are there for checks that look at them.

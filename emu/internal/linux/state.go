@@ -18,6 +18,7 @@ type State struct {
 	Random   uint64   // how many blocks of random bytes were handed out
 	Output   []Chunk
 	Handlers map[int]Handler
+	Pending  uint64 // signals that the process was sent while all threads blocked them
 	Exited   bool
 }
 
@@ -84,7 +85,7 @@ func (a access) writes(class ObjectClass, id uint64) *State {
 }
 
 // own is the calling thread's part of the state. What nobody else can see of it, which
-// is all but TID and Status, needs no note.
+// is all but TID, Status and what is in signals.go, needs no note.
 func (a access) own() *Task { return &a.k.s.Tasks[a.r.thread] }
 
 // changeOwn is own for writing.

@@ -84,7 +84,7 @@ var calls = []entry{
 	{"readlinkat", 78, 267, Supported, "", sysReadlinkat},
 	{"rseq", 293, 334, Absent, "", nil},
 	{"rt_sigaction", 134, 13, Partly, "recorded; handlers are not run", sysRtSigaction},
-	{"rt_sigprocmask", 135, 14, Partly, "of what a thread sends itself", sysRtSigprocmask},
+	{"rt_sigprocmask", 135, 14, Partly, "pending signals are delivered; handlers are not run", sysRtSigprocmask},
 	{"sched_getaffinity", 123, 204, Supported, "two processors", sysSchedGetaffinity},
 	{"sched_getparam", 121, 143, Supported, "", sysSchedGetparam},
 	{"sched_getscheduler", 120, 145, Supported, "always SCHED_OTHER", sysSchedGetscheduler},

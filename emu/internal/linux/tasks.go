@@ -19,8 +19,8 @@ type Task struct {
 	TID      int
 	Status   Status
 	ClearTID uint64 // word to zero and wake at exit, 0 for none
-	SigMask  uint64
-	Pending  uint64 // signals that it has sent itself while it blocked them
+	SigMask  uint64 // signals that it blocks
+	Pending  uint64 // those that it was sent while it blocked them
 	Robust   uint64 // its list of robust mutexes, 0 for none
 	AltStack [24]byte
 }
@@ -95,10 +95,6 @@ func (t tasks) endAll(effect Effect) {
 
 func (t tasks) clearTID() uint64        { return t.own().ClearTID }
 func (t tasks) setClearTID(addr uint64) { t.changeOwn().ClearTID = addr }
-func (t tasks) mask() uint64            { return t.own().SigMask }
-func (t tasks) setMask(m uint64)        { t.changeOwn().SigMask = m }
-func (t tasks) pending() uint64         { return t.own().Pending }
-func (t tasks) setPending(set uint64)   { t.changeOwn().Pending = set }
 func (t tasks) robust() uint64          { return t.own().Robust }
 func (t tasks) setRobust(head uint64)   { t.changeOwn().Robust = head }
 func (t tasks) altStack() [24]byte      { return t.own().AltStack }
