@@ -24,17 +24,19 @@ const (
 	InstructionLimit DoubtKind = "instruction-limit"
 	// CallLimit: the run was cut off where a thread had made as many calls as it may.
 	CallLimit DoubtKind = "call-limit"
+	// Unrepeated: a run has failed, and not when it was run again. No session says that.
+	Unrepeated DoubtKind = "unrepeated"
 )
 
 // DoubtKinds lists the kinds, in the order in which they are told.
 func DoubtKinds() []DoubtKind {
-	return []DoubtKind{UnknownSyscall, UnscheduledThread, UnendedThread, InstructionLimit, CallLimit}
+	return []DoubtKind{UnknownSyscall, UnscheduledThread, UnendedThread, InstructionLimit, CallLimit, Unrepeated}
 }
 
 // Doubt is why a run may differ from those that there are on Linux.
 type Doubt struct {
 	Kind DoubtKind `json:"kind"`
-	Name string    `json:"name"` // the system call, of which clone makes a thread; the limit; or who has not ended
+	Name string    `json:"name"` // the system call, of which clone makes a thread; the limit; who has not ended; or how a run failed
 	// Function is the one that the thread was called with, such as readdir, and Thread
 	// its name: "" before the race, or for a thread that is none of the scenario's.
 	Function string `json:"function,omitempty"`

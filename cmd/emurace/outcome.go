@@ -50,52 +50,46 @@ const maxExplained = 32
 // why it failed.
 func (o *outcome) explain(sys *emu.System, output string) error {
 	o.setProblemsApart()
-	if err := o.minimize(sys); err != nil {
-		return err
-	}
 	s, err := start(sys, o.recipe)
 	if err != nil {
 		return err
 	}
 	defer s.Close()
 	o.libc = s.Libc()
+	if err := o.repeat(s); err != nil {
+		return err
+	}
+	if err := o.minimize(sys, s); err != nil {
+		return err
+	}
 	heaps := &heaps{sys: sys, recipe: o.recipe}
 	defer heaps.close()
-	for i, f := range o.result.Findings {
-		if i == 0 {
-			// The finding is shown all the same: it may have cost hours.
+	found := o.result.Findings
+	o.result.Findings = nil
+	for i, f := range found {
+		first := len(o.result.Findings) == 0
+		var x *replay.Explanation
+		var failed error
+		if first || i < maxExplained {
+			if x, failed = o.explained(s, heaps, f, first); failed == nil && x == nil {
+				o.minimal = nil
+				o.unrepeated(f)
+				continue
+			}
+		}
+		if o.result.Findings = append(o.result.Findings, f); first {
+			// The finding is kept all the same: it may have cost hours.
 			o.traceErr = o.writeTrace(s, f, output)
 		}
-		var x *replay.Explanation
-		found := replay.Finding{Kind: f.Outcome.Kind, Switches: f.Schedule.Switches(), Schedule: f.Schedule.Texts(s.ScheduleNames())}
-		if i < maxExplained {
-			h, err := replay.NewHistory(s, f.Schedule)
-			if err != nil {
-				return err
-			}
-			if x, err = heaps.explain(h, f.Schedule); err != nil {
-				return err
-			}
-			if i == 0 && o.minimal != nil {
-				if x.Races, err = h.Races(racePoints(o.minimal)); err != nil {
-					return err
-				}
-			}
-			found = x.Finding()
+		if failed != nil {
+			return failed
 		}
-		if i == 0 {
-			o.first = x
-			found.Trace, found.Minimal = o.trace, o.minimal != nil
-		}
-		if f.Preemptions >= 0 {
-			found.Preemptions = &f.Preemptions
-		}
-		found.Count, found.Hole = f.Count, f.Hole
-		o.findings = append(o.findings, found)
+		o.addFinding(s, f, x)
 	}
 	if err := o.explainProblems(sys, s, output); err != nil {
 		return err
 	}
+	o.settle()
 	if o.fixed() && o.trace == "" && o.traceErr == nil && output != "" {
 		// A schedule of the user's own is worth looking at also when it does not fail.
 		o.traceErr = o.writeTrace(s, explore.Finding{Schedule: o.played.Schedule}, output)
@@ -110,13 +104,30 @@ func (o *outcome) explain(sys *emu.System, output string) error {
 	return nil
 }
 
+// addFinding lists a failure, with its explanation where it has one.
+func (o *outcome) addFinding(s *scenario.Session, f explore.Finding, x *replay.Explanation) {
+	found := replay.Finding{Kind: f.Outcome.Kind, Switches: f.Schedule.Switches(), Schedule: f.Schedule.Texts(s.ScheduleNames())}
+	if x != nil {
+		found = x.Finding()
+	}
+	if len(o.findings) == 0 {
+		o.first = x
+		found.Trace, found.Minimal = o.trace, o.minimal != nil
+	}
+	if f.Preemptions >= 0 {
+		found.Preemptions = &f.Preemptions
+	}
+	found.Count, found.Hole = f.Count, f.Hole
+	o.findings = append(o.findings, found)
+}
+
 // certifyFor bounds how long a minimal schedule is checked for one with fewer
 // preemptions.
 const certifyFor = 5 * time.Second
 
 // minimize replaces the first finding's schedule with one that has only what
 // the failure needs.
-func (o *outcome) minimize(sys *emu.System) error {
+func (o *outcome) minimize(sys *emu.System, s *scenario.Session) error {
 	if !o.minimizing || len(o.result.Findings) == 0 {
 		return nil
 	}
@@ -127,6 +138,9 @@ func (o *outcome) minimize(sys *emu.System) error {
 	}
 	if err != nil {
 		return err
+	}
+	if ok, err := fails(s, m.Schedule); err != nil || !ok {
+		return err // likewise
 	}
 	o.minimal = m
 	f.Schedule, f.Outcome, f.Preemptions = m.Schedule, m.Outcome, m.Preemptions

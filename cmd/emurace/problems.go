@@ -1,7 +1,6 @@
 package main
 
 import (
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -111,15 +110,21 @@ func (o *outcome) setProblemsApart() {
 // written when no failure has a trace.
 func (o *outcome) explainProblems(sys *emu.System, s *scenario.Session, output string) error {
 	reports := map[string][]oracle.Report{}
-	for i := range min(len(o.problems), maxExplained) {
-		p := &o.problems[i]
-		if i == 0 && len(o.result.Findings) == 0 {
-			o.traceErr = o.writeTrace(s, p.Finding, output)
+	found := o.problems
+	o.problems = nil
+	var gone []explore.Finding
+	for i, p := range found {
+		if i >= maxExplained {
+			o.problems = append(o.problems, found[i:]...)
+			break
 		}
 		key := strings.Join(p.Schedule.Texts(s.ScheduleNames()), "\n")
 		if reports[key] == nil {
 			var err error
 			if reports[key], err = oracle.Explain(o.traced(sys), p.Schedule, o.detect...); err != nil {
+				if len(o.problems) == 0 && len(o.result.Findings) == 0 {
+					o.traceErr = o.writeTrace(s, p.Finding, output)
+				}
 				return err
 			}
 		}
@@ -127,9 +132,16 @@ func (o *outcome) explainProblems(sys *emu.System, s *scenario.Session, output s
 			return r.Kind == p.Outcome.Kind && r.Site == p.Problem
 		})
 		if k < 0 {
-			return errors.New("explain: the problem does not show when its run is repeated")
+			gone = append(gone, p.Finding)
+			continue
 		}
 		p.report = &reports[key][k]
+		if o.problems = append(o.problems, p); len(o.problems) == 1 && len(o.result.Findings) == 0 {
+			o.traceErr = o.writeTrace(s, p.Finding, output)
+		}
+	}
+	for _, f := range gone {
+		o.unrepeated(f)
 	}
 	return nil
 }

@@ -92,7 +92,9 @@ func (o *outcome) printUndecided(p *replay.Printer, seconds string) {
 	if len(r.Doubts) > 0 {
 		p.Printf("%s: %s; of %s, %s\n", p.Head("UNDECIDED"), doubtsText(r.Doubts), plural(r.Schedules, "schedule", "schedules"), seconds)
 		for _, d := range r.Doubts {
-			if d.Failing > 0 {
+			if d.Kind == scenario.Unrepeated {
+				p.Printf("    %s failed only once: %s\n", plural(d.Failing, "schedule", "schedules"), d.Outcome)
+			} else if d.Failing > 0 {
 				p.Printf("    %s with %v, which on Linux need not be so: %s\n", plural(d.Failing, "schedule fails", "schedules fail"), d.Doubt, d.Outcome)
 			}
 		}
@@ -135,6 +137,7 @@ func doubtsText(list []explore.Doubt) string {
 		scenario.UnscheduledThread: "the process has threads that are not the scenario's, and those are not run",
 		scenario.UnendedThread:     "threads have made their calls and do not end by that, though others wait for it",
 		scenario.InstructionLimit:  "runs were cut off at the limit of instructions, while threads that could go on had no turn",
+		scenario.Unrepeated:        "schedules failed, and did not when they were run again, which is a fault of emurace: please report it, with the scenario",
 		scenario.CallLimit:         "runs were cut off where a thread had made as many calls as it may, as in an endless loop",
 	}
 	var parts []string
