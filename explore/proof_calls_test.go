@@ -87,6 +87,8 @@ func callRows() []callRow {
 	row("kill", "signals", "task", "signal")
 	row("tkill", "signals", "task", "signal")
 	row("tgkill", "signals", "1000", "task", "signal")
+	row("rt_sigqueueinfo", "signals", "task", "signal", "page")
+	row("rt_tgsigqueueinfo", "signals", "1000", "task", "signal", "page")
 	row("rt_sigaction", "signals", "10", "maybe", "mine", "8")
 	row("rt_sigaction", "signals", "17", "maybe", "0", "8")
 	row("rt_sigprocmask", "signals", "few", "maybe", "buffer", "8")

@@ -120,6 +120,7 @@ var verdictCases = []verdictCase{
 	{"signals", "what=unblocked", byItself, "", "failing signal"},
 	{"signals", "what=later", "", "", "failing signal"},
 	{"signals", "what=sent", byItself, "", "clean"},
+	{"signals", "what=queued", byItself, one, "clean"},
 	{"signals", "what=races", byItself, one, "failing signal"},
 	{"signals", "what=freed", byItself, one, "failing signal"},
 	{"signals", "what=all", byItself, "", "clean"},

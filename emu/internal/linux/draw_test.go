@@ -18,7 +18,7 @@ const (
 	drawnTimes = drawnWords + 64  // two struct timespec
 	drawnIov   = drawnWords + 96  // two struct iovec
 	drawnClone = drawnWords + 128 // struct clone_args
-	drawnMasks = drawnWords + 216 // two sets of signals: one of 10, one of all
+	drawnMasks = drawnWords + 216 // two sets of signals: of 10 and 17, and of all
 	drawnRoom  = drawnWords + 256 // for what calls write, of any size
 	drawnPages = area + 2*loader.PageSize
 	drawnSize  = 4 * loader.PageSize // of all that
@@ -38,7 +38,7 @@ func (f *fixture) prepare() {
 	}
 	write(drawnTimes, 0, 500, 3, 7)
 	write(drawnIov, drawnWords, 3, drawnPages, 2)
-	write(drawnMasks, bit(10), ^uint64(0))
+	write(drawnMasks, bit(10)|bit(17), ^uint64(0))
 	write(drawnClone, threadFlags|cloneParentSettid|cloneChildCleartid, 0, drawnWords+8, drawnWords, 0, 0, 0, 0)
 	f.spawn(3)
 	f.do("openat", cwd, drawnPaths, 0)
@@ -70,7 +70,7 @@ func (r drawer) dir() uint64    { return r.of(cwd, cwd, r.fd()) }
 func (r drawer) page() uint64   { return drawnPages + loader.PageSize*r.Uint64N(2) }
 func (r drawer) pages() uint64  { return loader.PageSize * r.of(1, 1, 2) }
 func (r drawer) size() uint64   { return r.Uint64N(9) }
-func (r drawer) signal() uint64 { return r.of(0, 9, 10, 10, 10, 10, 17, 99) }
+func (r drawer) signal() uint64 { return r.of(0, 9, 10, 10, 10, 10, 17, 17, 17, 99) }
 func (r drawer) tid() uint64    { return FirstTID + r.of(0, 1, 1, 2, 2, 3, 4, 4, 5) }
 func (r drawer) word() uint64   { return drawnWords + 4*r.of(0, 0, 0, 1, 2) }
 func (r drawer) time() uint64   { return drawnTimes + 16*r.Uint64N(2) }
@@ -121,64 +121,69 @@ func (r drawer) mmap() []uint64 {
 	}[r.IntN(6)]
 }
 
+func (r drawer) sigprocmask() []uint64 {
+	set := r.of(drawnMasks, drawnMasks, drawnMasks+8, r.in())
+	return []uint64{r.of(0, 0, 1, 2, 3), r.maybe(set), r.maybe(r.out()), 8}
+}
+
 // draws has arguments for each call of the table.
 var draws = map[string]func(r drawer) []uint64{
-	"access":          func(r drawer) []uint64 { return []uint64{r.name(), r.of(0, 4, 4, r.Uint64N(8))} },
-	"arch_prctl":      func(r drawer) []uint64 { return []uint64{r.of(0x1002, 0x1002, 0x1003), r.Uint64()} },
-	"brk":             func(r drawer) []uint64 { return []uint64{r.of(0, heapBase+loader.PageSize*r.Uint64N(3)+r.Uint64N(9))} },
-	"clock_getres":    func(r drawer) []uint64 { return []uint64{r.clock(), r.maybe(r.out())} },
-	"clock_gettime":   func(r drawer) []uint64 { return []uint64{r.clock(), r.out()} },
-	"clock_nanosleep": func(r drawer) []uint64 { return []uint64{r.clock(), r.Uint64N(2), r.of(r.time(), r.in()), 0} },
-	"clock_settime":   func(r drawer) []uint64 { return []uint64{r.clock(), r.of(r.time(), r.in())} },
-	"clone":           drawer.clone,
-	"clone3":          func(r drawer) []uint64 { return []uint64{r.of(drawnClone, drawnClone, r.in()), r.of(64, 88, 8)} },
-	"close":           func(r drawer) []uint64 { return []uint64{r.fd()} },
-	"dup":             func(r drawer) []uint64 { return []uint64{r.fd()} },
-	"dup2":            func(r drawer) []uint64 { return []uint64{r.fd(), r.fd()} },
-	"dup3":            func(r drawer) []uint64 { return []uint64{r.fd(), r.fd(), r.of(0, oCloexec)} },
-	"exit":            func(r drawer) []uint64 { return []uint64{r.Uint64N(3)} },
-	"exit_group":      func(r drawer) []uint64 { return []uint64{r.Uint64N(3)} },
-	"faccessat":       func(r drawer) []uint64 { return []uint64{r.dir(), r.name(), r.of(0, 4, 4, r.Uint64N(8))} },
-	"faccessat2":      func(r drawer) []uint64 { return []uint64{r.dir(), r.name(), r.of(0, 4, 4, r.Uint64N(8)), 0} },
-	"fcntl":           func(r drawer) []uint64 { return []uint64{r.fd(), r.of(0, 1, 2, 3, 4, 6, fDupfdCloexec), r.Uint64N(8)} },
-	"fstat":           func(r drawer) []uint64 { return []uint64{r.fd(), r.out()} },
-	"futex":           drawer.futex,
-	"getcpu":          func(r drawer) []uint64 { return []uint64{r.maybe(r.out()), r.maybe(r.out())} },
-	"getcwd":          func(r drawer) []uint64 { return []uint64{r.out(), r.Uint64N(5)} },
-	"getegid":         none,
-	"geteuid":         none,
-	"getgid":          none,
-	"getpid":          none,
-	"getppid":         none,
-	"getrandom":       func(r drawer) []uint64 { return []uint64{r.out(), r.of(0, 4, 40), 0} },
-	"getrlimit":       func(r drawer) []uint64 { return []uint64{r.of(3, 7, 99), r.maybe(r.out())} },
-	"getrusage":       func(r drawer) []uint64 { return []uint64{r.of(0, 1, 5, minus1), r.out()} },
-	"gettid":          none,
-	"gettimeofday":    func(r drawer) []uint64 { return []uint64{r.maybe(r.out())} },
-	"getuid":          none,
-	"ioctl":           func(r drawer) []uint64 { return []uint64{r.fd(), 0x5401, r.out()} },
-	"kill":            func(r drawer) []uint64 { return []uint64{r.tid(), r.signal()} },
-	"lseek":           func(r drawer) []uint64 { return []uint64{r.fd(), r.Uint64N(4), r.of(0, 1, 2, 2)} },
-	"lstat":           func(r drawer) []uint64 { return []uint64{r.name(), r.out()} },
-	"madvise":         func(r drawer) []uint64 { return []uint64{r.page(), r.pages(), r.of(madvDontneed, madvDontneed, 3)} },
-	"mmap":            drawer.mmap,
-	"mprotect":        func(r drawer) []uint64 { return []uint64{r.page(), r.pages(), r.of(0, 1, 3)} },
-	"mremap":          func(r drawer) []uint64 { return []uint64{r.page(), r.pages(), r.pages(), r.of(0, 1, 1, 2)} },
-	"munmap":          func(r drawer) []uint64 { return []uint64{r.page(), r.pages()} },
-	"nanosleep":       func(r drawer) []uint64 { return []uint64{r.of(r.time(), r.in()), 0} },
-	"newfstatat":      func(r drawer) []uint64 { return []uint64{r.dir(), r.name(), r.out(), r.flags(atEmpty, atNofollow)} },
-	"open":            func(r drawer) []uint64 { return []uint64{r.name(), r.of(0, 0, 2, oCreat, oCloexec)} },
-	"openat":          func(r drawer) []uint64 { return []uint64{r.dir(), r.name(), r.of(0, 0, 2, oCreat, oCloexec)} },
-	"prctl":           func(r drawer) []uint64 { return []uint64{15, r.in()} },
-	"pread64":         func(r drawer) []uint64 { return []uint64{r.fd(), r.out(), r.size(), r.Uint64N(4)} },
-	"prlimit64":       func(r drawer) []uint64 { return []uint64{0, r.of(3, 7, 99), r.of(0, 0, r.in()), r.maybe(r.out())} },
-	"read":            func(r drawer) []uint64 { return []uint64{r.fd(), r.out(), r.size()} },
-	"readlink":        func(r drawer) []uint64 { return []uint64{r.of(drawnPaths+96, r.name()), r.out(), r.size()} },
-	"readlinkat":      func(r drawer) []uint64 { return []uint64{r.dir(), r.of(drawnPaths+96, r.name()), r.out(), r.size()} },
-	"rt_sigaction":    func(r drawer) []uint64 { return []uint64{r.signal(), r.maybe(r.in()), r.maybe(r.out()), 8} },
-	"rt_sigprocmask": func(r drawer) []uint64 {
-		return []uint64{r.of(0, 0, 1, 2, 3), r.maybe(r.of(drawnMasks, drawnMasks, drawnMasks+8, r.in())), r.maybe(r.out()), 8}
-	},
+	"access":             func(r drawer) []uint64 { return []uint64{r.name(), r.of(0, 4, 4, r.Uint64N(8))} },
+	"arch_prctl":         func(r drawer) []uint64 { return []uint64{r.of(0x1002, 0x1002, 0x1003), r.Uint64()} },
+	"brk":                func(r drawer) []uint64 { return []uint64{r.of(0, heapBase+loader.PageSize*r.Uint64N(3)+r.Uint64N(9))} },
+	"clock_getres":       func(r drawer) []uint64 { return []uint64{r.clock(), r.maybe(r.out())} },
+	"clock_gettime":      func(r drawer) []uint64 { return []uint64{r.clock(), r.out()} },
+	"clock_nanosleep":    func(r drawer) []uint64 { return []uint64{r.clock(), r.Uint64N(2), r.of(r.time(), r.in()), 0} },
+	"clock_settime":      func(r drawer) []uint64 { return []uint64{r.clock(), r.of(r.time(), r.in())} },
+	"clone":              drawer.clone,
+	"clone3":             func(r drawer) []uint64 { return []uint64{r.of(drawnClone, drawnClone, r.in()), r.of(64, 88, 8)} },
+	"close":              func(r drawer) []uint64 { return []uint64{r.fd()} },
+	"dup":                func(r drawer) []uint64 { return []uint64{r.fd()} },
+	"dup2":               func(r drawer) []uint64 { return []uint64{r.fd(), r.fd()} },
+	"dup3":               func(r drawer) []uint64 { return []uint64{r.fd(), r.fd(), r.of(0, oCloexec)} },
+	"exit":               func(r drawer) []uint64 { return []uint64{r.Uint64N(3)} },
+	"exit_group":         func(r drawer) []uint64 { return []uint64{r.Uint64N(3)} },
+	"faccessat":          func(r drawer) []uint64 { return []uint64{r.dir(), r.name(), r.of(0, 4, 4, r.Uint64N(8))} },
+	"faccessat2":         func(r drawer) []uint64 { return []uint64{r.dir(), r.name(), r.of(0, 4, 4, r.Uint64N(8)), 0} },
+	"fcntl":              func(r drawer) []uint64 { return []uint64{r.fd(), r.of(0, 1, 2, 3, 4, 6, fDupfdCloexec), r.Uint64N(8)} },
+	"fstat":              func(r drawer) []uint64 { return []uint64{r.fd(), r.out()} },
+	"futex":              drawer.futex,
+	"getcpu":             func(r drawer) []uint64 { return []uint64{r.maybe(r.out()), r.maybe(r.out())} },
+	"getcwd":             func(r drawer) []uint64 { return []uint64{r.out(), r.Uint64N(5)} },
+	"getegid":            none,
+	"geteuid":            none,
+	"getgid":             none,
+	"getpid":             none,
+	"getppid":            none,
+	"getrandom":          func(r drawer) []uint64 { return []uint64{r.out(), r.of(0, 4, 40), 0} },
+	"getrlimit":          func(r drawer) []uint64 { return []uint64{r.of(3, 7, 99), r.maybe(r.out())} },
+	"getrusage":          func(r drawer) []uint64 { return []uint64{r.of(0, 1, 5, minus1), r.out()} },
+	"gettid":             none,
+	"gettimeofday":       func(r drawer) []uint64 { return []uint64{r.maybe(r.out())} },
+	"getuid":             none,
+	"ioctl":              func(r drawer) []uint64 { return []uint64{r.fd(), 0x5401, r.out()} },
+	"kill":               func(r drawer) []uint64 { return []uint64{r.tid(), r.signal()} },
+	"lseek":              func(r drawer) []uint64 { return []uint64{r.fd(), r.Uint64N(4), r.of(0, 1, 2, 2)} },
+	"lstat":              func(r drawer) []uint64 { return []uint64{r.name(), r.out()} },
+	"madvise":            func(r drawer) []uint64 { return []uint64{r.page(), r.pages(), r.of(madvDontneed, madvDontneed, 3)} },
+	"mmap":               drawer.mmap,
+	"mprotect":           func(r drawer) []uint64 { return []uint64{r.page(), r.pages(), r.of(0, 1, 3)} },
+	"mremap":             func(r drawer) []uint64 { return []uint64{r.page(), r.pages(), r.pages(), r.of(0, 1, 1, 2)} },
+	"munmap":             func(r drawer) []uint64 { return []uint64{r.page(), r.pages()} },
+	"nanosleep":          func(r drawer) []uint64 { return []uint64{r.of(r.time(), r.in()), 0} },
+	"newfstatat":         func(r drawer) []uint64 { return []uint64{r.dir(), r.name(), r.out(), r.flags(atEmpty, atNofollow)} },
+	"open":               func(r drawer) []uint64 { return []uint64{r.name(), r.of(0, 0, 2, oCreat, oCloexec)} },
+	"openat":             func(r drawer) []uint64 { return []uint64{r.dir(), r.name(), r.of(0, 0, 2, oCreat, oCloexec)} },
+	"prctl":              func(r drawer) []uint64 { return []uint64{15, r.in()} },
+	"pread64":            func(r drawer) []uint64 { return []uint64{r.fd(), r.out(), r.size(), r.Uint64N(4)} },
+	"prlimit64":          func(r drawer) []uint64 { return []uint64{0, r.of(3, 7, 99), r.of(0, 0, r.in()), r.maybe(r.out())} },
+	"read":               func(r drawer) []uint64 { return []uint64{r.fd(), r.out(), r.size()} },
+	"readlink":           func(r drawer) []uint64 { return []uint64{r.of(drawnPaths+96, r.name()), r.out(), r.size()} },
+	"readlinkat":         func(r drawer) []uint64 { return []uint64{r.dir(), r.of(drawnPaths+96, r.name()), r.out(), r.size()} },
+	"rt_sigaction":       func(r drawer) []uint64 { return []uint64{r.signal(), r.maybe(r.in()), r.maybe(r.out()), 8} },
+	"rt_sigprocmask":     drawer.sigprocmask,
+	"rt_sigqueueinfo":    func(r drawer) []uint64 { return []uint64{r.tid(), r.signal(), r.of(r.in(), drawnTimes)} },
+	"rt_tgsigqueueinfo":  func(r drawer) []uint64 { return []uint64{FirstTID, r.tid(), r.signal(), r.of(r.in(), drawnTimes)} },
 	"sched_getaffinity":  func(r drawer) []uint64 { return []uint64{0, r.of(8, 128, 4), r.out()} },
 	"sched_getparam":     func(r drawer) []uint64 { return []uint64{r.of(0, r.tid()), r.out()} },
 	"sched_getscheduler": func(r drawer) []uint64 { return []uint64{r.of(0, r.tid(), r.tid(), minus1)} },
@@ -208,7 +213,7 @@ func none(drawer) []uint64 { return nil }
 var fruitless = map[string]bool{"ioctl": true, "socket": true, "clock_settime": true, "settimeofday": true}
 
 // signaling are those that have to do with signals that wait.
-var signaling = []string{"rt_sigprocmask", "rt_sigprocmask", "rt_sigprocmask", "rt_sigaction", "kill", "tgkill", "tgkill", "exit", "clone"}
+var signaling = []string{"rt_sigprocmask", "rt_sigprocmask", "rt_sigprocmask", "rt_sigaction", "kill", "tgkill", "tgkill", "tkill", "exit"}
 
 // groups are calls that have to do with each other.
 var groups = [][]string{
@@ -298,7 +303,7 @@ func (r drawer) pair(row string, rows []string) (before []drawnCall, pair [2]dra
 		}
 		for _, name := range []string{"kill", "tkill"} {
 			if r.IntN(2) == 0 {
-				before = append(before, drawnCall{3 * r.IntN(2), name, []uint64{FirstTID + r.Uint64N(4), r.of(10, 10, 10, 17)}})
+				before = append(before, drawnCall{3 * r.IntN(2), name, []uint64{FirstTID + r.of(0, r.Uint64N(4)), r.of(10, 10, 10, 17)}})
 			}
 		}
 		if r.IntN(3) != 0 {

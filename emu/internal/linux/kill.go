@@ -92,23 +92,57 @@ func (k *Kernel) deliver(r *Result, unblocked uint64) error {
 }
 
 func sysTgkill(k *Kernel, c *Call, r *Result) (uint64, error) {
-	return k.kill(int(int32(c.Args[1])), c.Args[2], r, false)
+	return k.tgkill(c.Args[0], c.Args[1], c.Args[2], r)
 }
 
 func sysTkill(k *Kernel, c *Call, r *Result) (uint64, error) {
-	return k.kill(int(int32(c.Args[0])), c.Args[1], r, false)
+	return k.tgkill(FirstTID, c.Args[0], c.Args[1], r)
 }
 
+func (k *Kernel) tgkill(pid, tid, sig uint64, r *Result) (uint64, error) {
+	if int32(pid) <= 0 || int32(tid) <= 0 {
+		return fail(EINVAL)
+	}
+	if int32(pid) != FirstTID || !k.tasks(r).there(int(int32(tid))) {
+		return fail(ESRCH)
+	}
+	return k.kill(int(int32(tid)), sig, r, false)
+}
+
+// sysKill knows one process, which is there as long as one of its threads is.
 func sysKill(k *Kernel, c *Call, r *Result) (uint64, error) {
-	return k.kill(int(int32(c.Args[0])), c.Args[1], r, true)
+	pid := int32(c.Args[0])
+	if pid <= 0 {
+		r.Missing = "kill of a group of processes"
+	}
+	if pid != FirstTID {
+		return fail(ESRCH)
+	}
+	return k.kill(FirstTID, c.Args[1], r, true)
+}
+
+// siginfo is the size of siginfo_t, of which only who handles the signal sees more than
+// the number.
+const siginfo = 128
+
+func sysRtSigqueueinfo(k *Kernel, c *Call, r *Result) (uint64, error) {
+	if _, ok := k.read(r, c.Args[2], siginfo); !ok {
+		return fail(EFAULT)
+	}
+	return sysKill(k, c, r)
+}
+
+func sysRtTgsigqueueinfo(k *Kernel, c *Call, r *Result) (uint64, error) {
+	if _, ok := k.read(r, c.Args[3], siginfo); !ok {
+		return fail(EFAULT)
+	}
+	return sysTgkill(k, c, r)
 }
 
 // kill sends a signal to a thread, or to all, of which any may get it. Where those block
 // it, it stays pending until one no longer does, also one that is ignored by then.
 func (k *Kernel) kill(tid int, sig uint64, r *Result, all bool) (uint64, error) {
 	switch {
-	case !k.tasks(r).there(tid):
-		return fail(ESRCH)
 	case sig > MaxSignal:
 		return fail(EINVAL)
 	case sig == 0:
