@@ -3,6 +3,7 @@ package shim
 import (
 	"encoding/binary"
 	"fmt"
+	"reflect"
 	"testing"
 
 	"emurace/loader"
@@ -146,4 +147,72 @@ func TestNoCodeWithoutPermission(t *testing.T) {
 			}
 		}
 	})
+}
+
+// Code of amd64 that writes to its own block runs as on a processor: each instruction
+// once, the next one as it is then, whichever way it is cut into slices.
+func TestCodeWritesItself(t *testing.T) {
+	programs := map[string][]byte{
+		"the next instruction": {
+			0xc6, 0x05, 0x01, 0, 0, 0, 9, // movb $9, 1(%rip): the operand below
+			0xb9, 7, 0, 0, 0, // mov $7, %ecx
+			0xeb, 0xfe, // jmp .
+		},
+		"one further on": {
+			0xc6, 0x05, 0x04, 0, 0, 0, 9, // movb $9, 4(%rip)
+			0x48, 0x31, 0xd2, // xor %rdx, %rdx
+			0xb9, 7, 0, 0, 0,
+			0xeb, 0xfe,
+		},
+		"itself, as it is": {
+			0x80, 0x05, 0xf9, 0xff, 0xff, 0xff, 0, // addb $0, -7(%rip): its own first byte
+			0xb9, 9, 0, 0, 0,
+			0xeb, 0xfe,
+		},
+		"one that is left out": {
+			0x66, 0xc7, 0x05, 0x00, 0, 0, 0, 0xeb, 0x05, // movw $0x05eb, 0(%rip): jmp over what follows
+			0xb9, 7, 0, 0, 0, 0x90, 0x90,
+			0xb9, 9, 0, 0, 0,
+			0xeb, 0xfe,
+		},
+	}
+	for name, code := range programs {
+		t.Run(name, func(t *testing.T) {
+			type state struct {
+				steps, count, pc uint64
+				log              []Access
+			}
+			var want *state
+			for _, slice := range []uint64{100, 1, 2, 3} {
+				e := newEngine(t, loader.AMD64, code, 2, true)
+				must(t, e.SetLogging(true))
+				must(t, e.SetPages(codePage-PageSize, PageSize, Read|Mapped))
+				must(t, e.SetPages(codePage, PageSize, Read|Write|Exec|Mapped))
+				must(t, e.Store(0, codePage, code))
+				set(t, e, 0, "pc", codePage)
+				n, before := e.LogLen(), e.Steps()
+				for ran := uint64(0); ran < 12; {
+					s := run(t, e, 0, min(slice, 12-ran))
+					if s.Ran == 0 {
+						t.Fatalf("in slices of %d: %+v", slice, s)
+					}
+					ran += s.Ran
+				}
+				got := &state{e.Steps() - before, get(t, e, 0, "count"), e.ReadPC(t), nil}
+				for _, a := range e.Log()[n:] {
+					a.Step -= before
+					got.log = append(got.log, a)
+				}
+				if got.count != 9 || got.steps != 12 || len(got.log) == 0 || len(got.log) > 2 {
+					t.Errorf("in slices of %d: %+v", slice, got)
+				}
+				if want == nil {
+					want = got
+				}
+				if !reflect.DeepEqual(got, want) {
+					t.Errorf("in slices of %d: %+v, want %+v", slice, got, want)
+				}
+			}
+		})
+	}
 }

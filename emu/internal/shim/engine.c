@@ -8,90 +8,6 @@
 // sent there on purpose, once, to learn its exact address.
 static const uint64_t poison = 1ULL << 62;
 
-static void halt(em_engine *e, int why) {
-    e->stop = why;
-    uc_emu_stop(e->uc);
-}
-
-// What generated code calls to leave when it was told to stop; Unicorn makes one for each
-// architecture.
-void helper_check_exit_request_aarch64(void *uc, uint32_t in_delay_slot);
-void helper_check_exit_request_x86_64(void *uc, uint32_t in_delay_slot);
-
-// Leaves generated code from the hook before an instruction, where every register is in
-// its place. It does not come back.
-static void leave(em_engine *e) {
-    *e->pc_synced = true;
-    if (e->arch == UC_ARCH_ARM64)
-        helper_check_exit_request_aarch64(e->uc, 0);
-    else
-        helper_check_exit_request_x86_64(e->uc, 0);
-}
-
-// What is only to be asked before an instruction when there are breakpoints or
-// the thread's monitor has lost bytes. Tells whether it may run.
-static bool careful(em_engine *e, uint64_t addr) {
-    if (!e->stepping_on && (addr == e->back || (e->breaks.len != 0 && em_break_hit(e, addr)))) {
-        halt(e, EM_STOP_BREAK);
-        return false;
-    }
-    if (e->lost != 0 && em_monitor_fails(e, addr)) {
-        halt(e, EM_STOP_EXCLUSIVE);
-        return false;
-    }
-    e->stepping_on = false;
-    return true;
-}
-
-static bool in_traps(const em_engine *e, uint64_t addr) {
-    return addr - e->trap_lo < e->trap_hi - e->trap_lo;
-}
-
-// Begins an instruction of which nothing is known yet. Those that follow on its page are
-// quiet when the page was read as a whole, and there is nothing to stop at.
-static void begin(em_engine *e, uint64_t addr, uint32_t size) {
-    if (in_traps(e, addr)) {
-        halt(e, EM_STOP_TRAP);
-        return;
-    }
-    if (e->left == 0) {
-        halt(e, e->stop >= 0 ? e->stop : e->log_full ? EM_STOP_LOG : e->event ? EM_STOP_EVENT : EM_STOP_BUDGET);
-        return;
-    }
-    bool plain = (e->breaks.len | e->lost) == 0 && e->back == EM_NOWHERE;
-    if (!plain && !careful(e, addr))
-        return;
-    *e->pc_synced = true;
-    e->left--;
-    e->step++;
-    e->pc = addr;
-    uint64_t page = *em_fetch_place(e->fetched, addr);
-    if (((addr ^ page) | ((addr + size - 1) ^ page)) >= EM_PAGE)
-        em_fetch(e, addr, size);
-    page = *em_fetch_place(e->fetched, addr);
-    if (plain && (addr ^ page) < EM_PAGE && !in_traps(e, page) && e->trap_lo - page >= EM_PAGE) {
-        e->quiet = page;
-        e->quiet_size = EM_PAGE - EM_LONGEST; // what is shorter does not reach the next page
-    }
-}
-
-// Runs before every instruction; stopping here leaves it unexecuted. Unicorn
-// has stored the pc before it calls, so it need not search its translated
-// blocks for it at every memory access and at a stop: pc_synced says so.
-static void on_code(uc_engine *uc, uint64_t addr, uint32_t size, void *user) {
-    em_engine *e = user;
-    (void)uc;
-    if (__builtin_expect(addr - e->quiet >= e->quiet_size || e->left == 0, 0)) {
-        begin(e, addr, size);
-        if (e->stop >= 0)
-            leave(e);
-        return;
-    }
-    e->left--;
-    e->step++;
-    e->pc = addr;
-}
-
 // The page table walk. A refusal raises the fault precisely, with every
 // register as it was before the instruction.
 static bool on_tlb(uc_engine *uc, uint64_t vaddr, uc_mem_type type,
@@ -141,16 +57,16 @@ static void on_intr(uc_engine *uc, uint32_t intno, void *user) {
     e->intno = (int)intno;
     // EXCP_SWI and EXCP_UDEF of QEMU's target/arm/cpu.h; vector 6 is x86's #UD.
     if (e->arch == UC_ARCH_ARM64 && intno == 2)
-        halt(e, EM_STOP_SYSCALL);
+        em_halt(e, EM_STOP_SYSCALL);
     else if (intno == (e->arch == UC_ARCH_ARM64 ? 1 : 6))
-        halt(e, EM_STOP_ILLEGAL);
+        em_halt(e, EM_STOP_ILLEGAL);
     else
-        halt(e, EM_STOP_EXCEPTION);
+        em_halt(e, EM_STOP_EXCEPTION);
 }
 
 static void on_syscall(uc_engine *uc, void *user) {
     (void)uc;
-    halt(user, EM_STOP_SYSCALL);
+    em_halt(user, EM_STOP_SYSCALL);
 }
 
 // What a counter of the processor shows. To read one is an event: who advances the
@@ -215,7 +131,7 @@ static int add_hooks(em_engine *e) {
         void *callback;
         int insn;
     } hooks[] = {
-        {UC_HOOK_CODE, (void *)on_code, 0},
+        {UC_HOOK_CODE, (void *)em_on_code, 0},
         {UC_HOOK_MEM_READ | UC_HOOK_MEM_WRITE, (void *)em_on_mem, 0},
         {UC_HOOK_MEM_READ_UNMAPPED | UC_HOOK_MEM_WRITE_UNMAPPED, (void *)on_unmapped, 0},
         {UC_HOOK_INTR, (void *)on_intr, 0},
@@ -378,16 +294,21 @@ static int start(em_engine *e, int slot, int pc_reg) {
     running = e;
     e->find_region = *e->mapping;
     *e->mapping = region_of;
+    bool stale;
     do {
         e->quiet_size = 0;
+        e->stale = false;
         uint64_t until = e->naive ? (pc ^ EM_PAGE / 2) | 1 : 0;
         err = uc_emu_start(e->uc, pc, until, 0, e->naive);
         if (!err && e->stop == EM_STOP_EXCLUSIVE) {
             err = em_monitor_spoil(e, slot);
             e->stop = -1;
         }
+        stale = !err && e->stop == EM_STOP_STALE;
+        if (stale)
+            e->stop = -1;
         uc_reg_read(e->uc, pc_reg, &pc);
-    } while (!err && e->stop < 0 && (e->naive || e->arch == UC_ARCH_ARM64) && pc != 0 && e->left > 0);
+    } while (!err && e->stop < 0 && (stale || e->naive || e->arch == UC_ARCH_ARM64) && pc != 0 && e->left > 0);
     *e->mapping = e->find_region;
     return err;
 }

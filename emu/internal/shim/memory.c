@@ -56,12 +56,26 @@ static bool changes_nothing(const em_engine *e, const em_access *w) {
     return false;
 }
 
+// Where x86-64 writes to a page of code, what Unicorn has translated of it is dropped
+// before the write, and the next instruction is translated anew. Otherwise a write to the
+// block that runs would make Unicorn begin its instruction a second time.
+static void write_code(em_engine *e, uint64_t addr, int size) {
+    for (uint64_t page = addr & ~(uint64_t)(EM_PAGE - 1); page < addr + (uint64_t)size; page += EM_PAGE)
+        if ((em_page(e, page) & (EM_W | EM_X)) == (EM_W | EM_X)) {
+            em_remove_code(e, page, page + EM_PAGE);
+            e->stale = true;
+            e->quiet_size = 0;
+        }
+}
+
 // Runs before the access itself, so memory still holds the old value. Unicorn
 // may announce one access twice when the page is first touched.
 void em_on_mem(uc_engine *uc, uc_mem_type type, uint64_t addr, int size, int64_t value,
                void *user) {
     em_engine *e = user;
     (void)uc;
+    if (__builtin_expect(e->wx, 0) && type == UC_MEM_WRITE && e->arch == UC_ARCH_X86 && !e->probing)
+        write_code(e, addr, size);
     if (!e->logging)
         return;
     uint8_t kind = type == UC_MEM_WRITE ? EM_WRITE : EM_READ;
@@ -155,6 +169,7 @@ int em_set_pages(em_engine *e, uint64_t addr, uint64_t size, uint8_t bits) {
         return UC_ERR_ARG;
     if ((bits & (EM_R | EM_W | EM_X)) && use(e, addr, size))
         return UC_ERR_NOMEM;
+    e->wx = e->wx || (bits & (EM_W | EM_X)) == (EM_W | EM_X);
     em_zone *z = em_zone_of(e, addr);
     uint8_t *p = z->pages + ((addr - z->base) >> EM_PAGE_SHIFT);
     uint64_t n = size >> EM_PAGE_SHIFT;

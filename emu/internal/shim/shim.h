@@ -57,6 +57,7 @@ enum em_stop {
     EM_STOP_EVENT,      // the last instruction touched shared bytes
     EM_STOP_BREAK,      // pc is at a breakpoint; it has not run
     EM_STOP_EXCLUSIVE,  // not of em_run: a store exclusive must be made to fail
+    EM_STOP_STALE,      // not of em_run: code has changed that was translated already
 };
 
 enum em_kind { EM_READ = 0, EM_WRITE = 1, EM_KERNEL = 2, EM_ZERO = 3 };
@@ -256,6 +257,8 @@ typedef struct em_engine {
     bool sharing; // stop after every instruction that touches shared bytes
     bool event;   // the last instruction did
     bool event_of_fetch; // only by being fetched
+    bool wx;     // there was a page that can be written and run
+    bool stale;  // the last instruction has written to such a page
     bool undone; // the last instruction that began has not happened
     uint64_t fetched[EM_CODE_PAGES]; // the running thread's em_slot.fetched
     uint64_t fetches[2 * EM_FETCHES]; // bytes of code that made it an event: addresses and sizes
@@ -271,7 +274,7 @@ typedef struct em_engine {
     em_clock clock;
     bool clock_read; // the last instruction was a read of a counter of the processor
     uint16_t lost;   // the running thread's em_slot.lost
-    bool *pc_synced; // Unicorn's skip_sync_pc_on_exit; see on_code
+    bool *pc_synced; // Unicorn's skip_sync_pc_on_exit; see em_on_code
     em_mapping *mapping;   // Unicorn's memory_mapping; see region_of
     em_mapping find_region; // what Unicorn has there
     int stop;
@@ -339,6 +342,10 @@ void em_close(em_engine *e);
 int em_zone_add(em_engine *e, uint64_t base, uint64_t size);
 int em_run(em_engine *e, int slot, uint64_t budget);
 void em_naive(em_engine *e, bool on);
+
+// step.c
+void em_halt(em_engine *e, int why);
+void em_on_code(uc_engine *uc, uint64_t addr, uint32_t size, void *user);
 
 // memory.c
 uint8_t *em_host(em_engine *e, uint64_t addr, uint64_t size);
