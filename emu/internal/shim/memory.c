@@ -56,16 +56,19 @@ static bool changes_nothing(const em_engine *e, const em_access *w) {
     return false;
 }
 
-// Where x86-64 writes to a page of code, what Unicorn has translated of it is dropped
-// before the write, and the next instruction is translated anew. Otherwise a write to the
-// block that runs would make Unicorn begin its instruction a second time.
-static void write_code(em_engine *e, uint64_t addr, int size) {
-    for (uint64_t page = addr & ~(uint64_t)(EM_PAGE - 1); page < addr + (uint64_t)size; page += EM_PAGE)
-        if ((em_page(e, page) & (EM_W | EM_X)) == (EM_W | EM_X)) {
-            em_remove_code(e, page, page + EM_PAGE);
-            e->stale = true;
-            e->quiet_size = 0;
-        }
+// Where x86-64 writes to a page of code, what Unicorn has translated of these bytes is
+// dropped before the write: otherwise a write to the block that runs would make Unicorn
+// begin its instruction a second time. What follows in the block is translated anew if the
+// write is not to bytes in front of it.
+static void write_code(em_engine *e, uint64_t addr, uint64_t size) {
+    enum { BOTH = EM_W | EM_X };
+    if ((em_page(e, addr) & BOTH) != BOTH && (em_page(e, addr + size - 1) & BOTH) != BOTH)
+        return;
+    em_remove_code(e, addr, addr + size);
+    if (addr + size > e->pc && addr < e->pc + EM_PAGE) { // no block is longer
+        e->stale = true;
+        e->quiet_size = 0;
+    }
 }
 
 // Runs before the access itself, so memory still holds the old value. Unicorn
@@ -75,7 +78,7 @@ void em_on_mem(uc_engine *uc, uc_mem_type type, uint64_t addr, int size, int64_t
     em_engine *e = user;
     (void)uc;
     if (__builtin_expect(e->wx, 0) && type == UC_MEM_WRITE && e->arch == UC_ARCH_X86 && !e->probing)
-        write_code(e, addr, size);
+        write_code(e, addr, (uint64_t)size);
     if (!e->logging)
         return;
     uint8_t kind = type == UC_MEM_WRITE ? EM_WRITE : EM_READ;
