@@ -244,9 +244,7 @@ func (m *Machine) AddShared(bytes map[uint64]uint8) error { return m.eng.AddShar
 // ForgetShared makes the machine know no other shared bytes than those that
 // AddShared was given. What a run learns from here on, and so what its events
 // are, then does not depend on what was run before.
-func (m *Machine) ForgetShared() {
-	m.eng.ForgetShared()
-}
+func (m *Machine) ForgetShared() { m.eng.ForgetShared() }
 
 // StoreExclusive tells whether the instruction at pc is a store exclusive of
 // arm64, such as STXR.

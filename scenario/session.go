@@ -446,9 +446,20 @@ func (s *Session) Loads() []string { return s.M.Loads()[s.start.m.Loads():] }
 // instructions from there on.
 func (s *Session) Base() uint64 { return s.base }
 
+// MismatchError is that a slice of a schedule could not run for as long as it says: the
+// schedule belongs to another race.
+type MismatchError struct {
+	Slice int    // its number, counted from 1
+	Text  string // of the slice
+	Ran   uint64 // instructions
+}
+
+func (e *MismatchError) Error() string {
+	return fmt.Sprintf("slice %d (%s): ran %d instructions", e.Slice, e.Text, e.Ran)
+}
+
 // Play runs a schedule from the present moment on. It stops early when the race
-// is over. A slice that could not run as long as the schedule says is an error,
-// since the schedule then belongs to another race.
+// is over. For a schedule of another race it returns a *MismatchError.
 func (s *Session) Play(schedule Schedule) error {
 	for i, sl := range schedule {
 		ran, err := s.Run(sl.Thread, sl.N)
@@ -459,7 +470,7 @@ func (s *Session) Play(schedule Schedule) error {
 			if _, over := s.Outcome(); over && i == len(schedule)-1 {
 				return nil
 			}
-			return fmt.Errorf("slice %d (%s): ran %d instructions", i+1, sl.Text(s.ScheduleNames()), ran)
+			return &MismatchError{Slice: i + 1, Text: sl.Text(s.ScheduleNames()), Ran: ran}
 		}
 	}
 	return nil

@@ -52,6 +52,8 @@ check(lambda p: "late" if p.returned("main") else None)
 	once := explore.Finding{Outcome: late, Schedule: fine, Preemptions: -1, Number: 1, Count: 2}
 	again := explore.Finding{Outcome: late, Schedule: fails, Preemptions: -1, Number: 3, Count: 1}
 	unseen := explore.Finding{Outcome: scenario.Outcome{Kind: oracle.UseAfterFree, Thread: -1}, Problem: "here", Schedule: fine, Preemptions: -1, Number: 1, Count: 2}
+	short := once
+	short.Schedule = scenario.Schedule{{Thread: 0, N: 1 << 20}, {Thread: 1}}
 	const said = "schedules failed, and did not when they were run again"
 	for name, c := range map[string]struct {
 		found   []explore.Finding
@@ -59,9 +61,10 @@ check(lambda p: "late" if p.returned("main") else None)
 		failing uint64
 		says    []string
 	}{
-		"once":    {[]explore.Finding{once}, explore.Undecided, 0, []string{"\nUNDECIDED: " + said, " (check); of 3 schedules, ", "\n    2 schedules failed only once: check: late\n"}},
-		"problem": {[]explore.Finding{unseen}, explore.Undecided, 0, []string{"\nUNDECIDED: " + said, " (use-after-free); of "}},
-		"both":    {[]explore.Finding{once, unseen, again}, explore.Failing, 1, []string{"\nFAILING: 1 of 3 schedules", ": a check fails\n", "\nnote: " + said, " (check, use-after-free)\n"}},
+		"once":       {[]explore.Finding{once}, explore.Undecided, 0, []string{"\nUNDECIDED: " + said, " (check); of 3 schedules, ", "\n    2 schedules failed only once: check: late\n"}},
+		"not as far": {[]explore.Finding{short}, explore.Undecided, 0, []string{"\nUNDECIDED: " + said}},
+		"problem":    {[]explore.Finding{unseen}, explore.Undecided, 0, []string{"\nUNDECIDED: " + said, " (use-after-free); of "}},
+		"both":       {[]explore.Finding{once, unseen, again}, explore.Failing, 1, []string{"\nFAILING: 1 of 3 schedules", ": a check fails\n", "\nnote: " + said, " (check, use-after-free)\n"}},
 	} {
 		for _, minimizing := range []bool{false, true} {
 			o := &outcome{

@@ -80,7 +80,7 @@ func (t *Timeline) Reset() error {
 			return err
 		}
 		if sl.N != 0 && ran != sl.N && !(i == len(t.recorded)-1 && t.over) {
-			return fmt.Errorf("timeline: slice %d (%s): ran %d instructions", i+1, sl.Text(t.s.ScheduleNames()), ran)
+			return fmt.Errorf("timeline: %w", &scenario.MismatchError{Slice: i + 1, Text: sl.Text(t.s.ScheduleNames()), Ran: ran})
 		}
 	}
 	return nil

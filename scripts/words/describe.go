@@ -155,7 +155,7 @@ func (d *describer) bound(schedule scenario.Schedule) error {
 			return err
 		}
 		if _, over := d.s.Outcome(); sl.N != 0 && ran != sl.N && !(over && k == len(schedule)-1) {
-			return fmt.Errorf("describe: slice %d (%s): ran %d instructions", k+1, sl.Text(d.s.ScheduleNames()), ran)
+			return fmt.Errorf("describe: %w", &scenario.MismatchError{Slice: k + 1, Text: sl.Text(d.s.ScheduleNames()), Ran: ran})
 		}
 	}
 	for {
