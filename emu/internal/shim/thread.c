@@ -149,10 +149,10 @@ em_mark *em_mark_set(em_engine *e, int *err) {
         return NULL;
     }
     e->logging = true;
-    e->marks++;
+    e->nmarks++;
     m->log_len = e->log_len;
     m->maps_len = e->maps_len;
-    m->step = e->step;
+    m->step = e->m->step;
     m->pc = e->pc;
     m->log_gen = e->log_gen;
     em_share_mark_set(e, &m->share);
@@ -173,6 +173,7 @@ int em_mark_rewind(em_engine *e, em_mark *m) {
         return UC_ERR_ARG;
     em_undo(e, m->log_len, m->maps_len);
     em_share_undo(&e->share, &m->share);
+    em_marks_forget(e);
     if (m->clocks)
         em_clock_rewind(e, m->log_len, m->notes_len, m->turn);
     else
@@ -191,7 +192,7 @@ int em_mark_rewind(em_engine *e, em_mark *m) {
             e->slots[i].ctx->refs++;
         ctx_drop(e, old);
     }
-    e->step = m->step;
+    e->m->step = m->step;
     e->pc = m->pc; // a store by the kernel is logged with it
     return UC_ERR_OK;
 }
@@ -199,6 +200,6 @@ int em_mark_rewind(em_engine *e, em_mark *m) {
 void em_mark_drop(em_engine *e, em_mark *m) {
     for (int i = 0; i < m->nslots; i++)
         ctx_drop(e, m->slots[i].ctx);
-    e->marks--;
+    e->nmarks--;
     free(m);
 }
