@@ -84,6 +84,12 @@ void emurace_tb_start(TCGContext *s, TranslationBlock *tb)
     tcg_gen_st_i64(s, a, s->cpu_env, EMURACE_AT(step));
     tcg_temp_free_i64(s, a);
     tcg_temp_free_i64(s, b);
+    if (!uc_addr_is_exit(s->uc, tb->pc)) {
+        a = tcg_const_i64(s, 0);
+        s->emurace_last = tcg_last_op(s);
+        tcg_gen_st_i64(s, a, s->cpu_env, EMURACE_AT(last));
+        tcg_temp_free_i64(s, a);
+    }
 }
 
 /* What follows is code of the instruction at pc, the k-th of the block. */
@@ -102,10 +108,13 @@ void emurace_tb_end(TCGContext *s, TranslationBlock *tb, uint64_t next, uint64_t
         return;
     }
     tb->emurace_whole = !emurace_ends(s->uc, tb, tb->pc) && !((tb->pc ^ (next - 1)) & EMURACE_PAGE);
+    if (uc_addr_is_exit(s->uc, tb->pc)) {
+        n = 0; /* where Unicorn ends is no instruction */
+    } else {
+        s->emurace_last->args[1] = s->emurace_pc;
+    }
     if (!tb->emurace_whole) {
         n = EMURACE_NEVER;
-    } else if (uc_addr_is_exit(s->uc, tb->pc)) {
-        n = 0; /* where Unicorn ends is no instruction */
     }
     s->emurace_n[0]->args[1] = n;
     s->emurace_n[1]->args[1] = n;

@@ -78,6 +78,7 @@ struct emurace {
     int64_t shadow;             /* from a byte on the host to its mark */
     uint64_t who;               /* the thread, where a log entry has it */
     uint64_t log, log_last;     /* where the next entry goes; where a block may still begin */
+    uint64_t last;              /* pc of the last instruction of the block that runs */
     uint64_t pc;                /* of the instruction that called last */
     int64_t k;                  /* its number in its block, from 0; EMURACE_BETWEEN */
     uint64_t start;             /* step before the block that runs */

@@ -347,7 +347,7 @@ static int settle_silence(em_engine *e, int pc_reg) {
     if (pc == 0 || e->arch == UC_ARCH_ARM64 || e->naive)
         return e->event ? EM_STOP_EVENT : EM_STOP_BUDGET; // the last one was a branch to 0, or WFI
     // x86's HLT, which only a kernel may use.
-    uc_reg_write(e->uc, pc_reg, &e->pc);
+    uc_reg_write(e->uc, pc_reg, &e->m->last);
     return EM_STOP_ILLEGAL;
 }
 
@@ -392,7 +392,7 @@ int em_run(em_engine *e, int slot, uint64_t budget) {
     if (e->stop == EM_STOP_ILLEGAL || e->stop == EM_STOP_EXCEPTION) {
         uint64_t pc;
         uc_reg_read(e->uc, pc_reg, &pc);
-        if (pc == e->pc) {
+        if (pc == e->m->last) {
             e->m->step--;
             e->undone = true;
         }

@@ -107,7 +107,7 @@ void em_generated_sync(em_engine *e) {
     if (m->k != EMURACE_BETWEEN) {
         m->step = emurace_now(m);
         m->k = EMURACE_BETWEEN;
-        e->pc = m->pc;
+        e->m->last = m->pc;
     }
     if (m->mode & EMURACE_LOGGED)
         e->log_len = ((uintptr_t)m->log - (uintptr_t)e->log) / sizeof *e->log;

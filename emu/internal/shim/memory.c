@@ -72,7 +72,7 @@ static void write_code(em_engine *e, uint64_t addr, uint64_t size) {
     if ((em_page(e, addr) & BOTH) != BOTH && (em_page(e, addr + size - 1) & BOTH) != BOTH)
         return;
     em_remove_code(e, addr, addr + size);
-    if (addr + size > e->pc && addr < e->pc + EM_PAGE) { // no block is longer
+    if (addr + size > e->m->last && addr < e->m->last + EM_PAGE) { // no block is longer
         e->stale = true;
         e->quiet_size = 0;
     }
@@ -123,7 +123,7 @@ void em_on_mem(uc_engine *uc, uc_mem_type type, uint64_t addr, int size, int64_t
     memcpy(&old, host, (size_t)size);
     uint64_t mask = size == 8 ? ~0ULL : (1ULL << (8 * size)) - 1;
     a->step = step;
-    a->pc = generated ? m->pc : e->pc;
+    a->pc = generated ? m->pc : e->m->last;
     a->addr = addr;
     a->old = old;
     a->value = kind == EM_WRITE ? (uint64_t)value & mask : old;
@@ -249,7 +249,7 @@ static int log_zeroes(em_engine *e, uint64_t addr, const uint8_t *host) {
         em_access *a = e->log_len < e->log_max ? log_next(e) : NULL;
         if (a == NULL)
             return UC_ERR_NOMEM;
-        *a = (em_access){.step = e->m->step, .pc = e->pc, .addr = addr + i, .old = old, .size = 8,
+        *a = (em_access){.step = e->m->step, .pc = e->m->last, .addr = addr + i, .old = old, .size = 8,
                          .kind = EM_ZERO, .thread = (uint16_t)e->ran};
         if (e->watch.size != 0 && watches(e, addr + i, 8, true))
             e->watched = true;
@@ -289,7 +289,7 @@ static int log_kernel(em_engine *e, int slot, uint64_t addr, const uint8_t *old,
         em_access *a = log_next(e);
         if (a == NULL)
             return UC_ERR_NOMEM;
-        *a = (em_access){.step = e->m->step, .pc = e->pc, .addr = addr + i, .size = n,
+        *a = (em_access){.step = e->m->step, .pc = e->m->last, .addr = addr + i, .size = n,
                          .kind = kind, .thread = (uint16_t)slot};
         memcpy(&a->old, old + i, n);
         memcpy(&a->value, value + i, n);

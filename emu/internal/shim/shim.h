@@ -262,7 +262,6 @@ typedef struct em_engine {
     struct emurace *m, own;
     bool generates; // code is generated that counts and logs by itself
     bool hooked;    // but is not to be used
-    uint64_t pc;    // of the last instruction that began
     // An instruction that begins less than quiet_size behind quiet is one like the one
     // before it, unless none is left.
     uint64_t quiet, quiet_size;

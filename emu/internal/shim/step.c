@@ -61,7 +61,7 @@ static void begin(em_engine *e, uint64_t addr, uint32_t size) {
         return;
     *e->pc_synced = true;
     e->m->step++;
-    e->pc = addr;
+    e->m->last = addr;
     uint64_t page = *em_fetch_place(e->fetched, addr);
     if (((addr ^ page) | ((addr + size - 1) ^ page)) >= EM_PAGE)
         em_fetch(e, addr, size);
@@ -85,5 +85,5 @@ void em_on_code(uc_engine *uc, uint64_t addr, uint32_t size, void *user) {
         return;
     }
     e->m->step++;
-    e->pc = addr;
+    e->m->last = addr;
 }

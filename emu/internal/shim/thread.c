@@ -153,7 +153,7 @@ em_mark *em_mark_set(em_engine *e, int *err) {
     m->log_len = e->log_len;
     m->maps_len = e->maps_len;
     m->step = e->m->step;
-    m->pc = e->pc;
+    m->pc = e->m->last;
     m->log_gen = e->log_gen;
     em_share_mark_set(e, &m->share);
     m->notes_len = e->clock.len;
@@ -193,7 +193,7 @@ int em_mark_rewind(em_engine *e, em_mark *m) {
         ctx_drop(e, old);
     }
     e->m->step = m->step;
-    e->pc = m->pc; // a store by the kernel is logged with it
+    e->m->last = m->pc; // a store by the kernel is logged with it
     return UC_ERR_OK;
 }
 
