@@ -67,6 +67,7 @@ func gdbAction(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
+	r.sys.Interrupt(nil) // to be interrupted is how it ends
 	if c.Bool("stdio") {
 		return server.Serve(c.Context, stdio{c.App.Reader, c.App.Writer})
 	}
