@@ -138,11 +138,15 @@ func traceRecipe(c *cli.Context, t *replay.Trace) (replay.Recipe, error) {
 	if err != nil {
 		return replay.Recipe{}, surroundings(fmt.Errorf("the trace: %w", err), "the trace was changed")
 	}
+	memory, err := traceMemory(c, t)
+	if err != nil {
+		return replay.Recipe{}, err
+	}
 	source := c.String("sysroot")
 	if source == "" {
 		source = t.Libc.Source
 	}
-	return replay.Recipe{Scenario: sc, Values: values, Arch: arch, Source: source, Seed: t.Seed, Timeouts: t.Timeouts}, nil
+	return replay.Recipe{Scenario: sc, Values: values, Arch: arch, Source: source, Seed: t.Seed, Timeouts: t.Timeouts, Memory: memory}, nil
 }
 
 // traceScenario is the scenario that a trace is of, made of the source in it: that
@@ -187,6 +191,7 @@ func traceSession(c *cli.Context, r replay.Recipe) (*scenario.Session, *emu.Syst
 	if err != nil {
 		return nil, nil, err
 	}
+	sys.Interrupt(c.Context.Err)
 	s, err := start(sys, r)
 	if err != nil {
 		return nil, nil, errors.Join(err, sys.Close())
