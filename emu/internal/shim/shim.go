@@ -79,6 +79,7 @@ type Engine struct {
 	c    *C.em_engine
 	uc   unicorn.Unicorn
 	arch loader.Arch
+	told told // see crash.go
 }
 
 // Open makes an engine with nothing mapped. The zones bound where mappings can
@@ -116,6 +117,10 @@ func Open(arch loader.Arch, zones []Zone, hooks bool) (*Engine, error) {
 		e.Close()
 		return nil, err
 	}
+	if e.told, err = enter(); err != nil {
+		e.Close()
+		return nil, err
+	}
 	for _, z := range zones {
 		if err := ucError("reserve address space", C.em_zone_add(e.c, C.uint64_t(z.Base), C.uint64_t(z.Size))); err != nil {
 			e.Close()
@@ -132,6 +137,7 @@ func (e *Engine) Close() {
 	}
 	// Unicorn lets go of the zones first, then their memory is returned.
 	uc := e.uc
+	e.told.slot.Leave()
 	c := e.c
 	e.c, e.uc = nil, nil
 	C.em_close_contexts(c)
@@ -157,7 +163,7 @@ func (e *Engine) SetTrap(lo, hi uint64) {
 // unless something else stops it first.
 func (e *Engine) Run(thread int, budget uint64) (Stop, error) {
 	before := e.c.step
-	r := StopReason(C.em_run(e.c, C.int(thread), C.uint64_t(budget)))
+	r := e.run(thread, budget)
 	e.c.stepping_on = false
 	s := Stop{Reason: r, Ran: uint64(e.c.step - before), Event: bool(e.c.event), Undone: bool(e.c.undone)}
 	switch r {
