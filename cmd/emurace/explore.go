@@ -107,6 +107,7 @@ type job struct {
 	schedule *steer.Schedule
 	corpus   string        // the file of what its search saves, "" for none
 	played   *words.Result // of a schedule in words, once it was run
+	number   int           // among the searches of the command line
 }
 
 func exploreAction(c *cli.Context) error {
@@ -146,9 +147,13 @@ func exploreScenario(c *cli.Context, p *replay.Printer, name string) error {
 	if c.String("resume") != "" && len(jobs) > 1 {
 		return usage(errors.New("--resume: there are several searches and one file"), "resume them one by one")
 	}
+	if err := raiseExplore(c, jobs); err != nil {
+		return err
+	}
 	code := exitOK
 	var table []*outcome
-	for _, j := range jobs {
+	for i, j := range jobs {
+		j.number = i
 		o, err := j.run(c)
 		if err != nil {
 			return err
@@ -375,7 +380,8 @@ func (j job) run(c *cli.Context) (*outcome, error) {
 			return nil, err
 		}
 	}
-	result, err := j.search(c.Context, strategy(c), j.starter(sys, strategy(c)), options)
+	begin := j.keep(c, j.starter(sys, strategy(c)), &options)
+	result, err := j.search(searchContext(c), strategy(c), begin, options)
 	show.finish()
 	interrupted, late, err := j.searched(result, err, c.String("resume"))
 	if err != nil {

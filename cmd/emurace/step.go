@@ -55,7 +55,11 @@ func stepAction(c *cli.Context) error {
 		return usage(errors.New("step: it needs a terminal for its input and output"),
 			"emurace replay shows the run as text, and emurace step --lesson tells it")
 	}
-	r, err := openRun(c)
+	var g grants
+	g.file("") // for traces of the user's own
+	g.lastTrace()
+	g.terminal()
+	r, err := openRun(c, g)
 	if err != nil {
 		return err
 	}

@@ -192,10 +192,13 @@ type Death struct {
 
 // Death tells how the process has died, and where it was: in the engine of the thread
 // that got the signal, or else in the first one that was running. It is to be asked when
-// the process is dead.
+// the process is dead. Without a record nothing is known.
 func (r *Record) Death() Death {
-	h := r.Head()
 	var d Death
+	if r == nil {
+		return d
+	}
+	h := r.Head()
 	at := -1
 	if atomic.LoadUint32(&h.Died) != 0 {
 		d.Signal, d.Addr, d.HostPC = unix.Signal(h.Signal), h.Addr, h.HostPC

@@ -23,6 +23,9 @@ import (
 // and whose. Set by somebody else it has no effect: the files would be missing.
 const marker = "EMURACE_ENGINE"
 
+// settle is at the end of a mark with Options.Settle.
+const settle = "+settle"
+
 // The descriptors that the supervisor hands on.
 const (
 	fdRecord = 3 + iota
@@ -38,18 +41,20 @@ type Engine struct {
 	mu      sync.Mutex
 	reports *os.File
 	walled  bool
+	settles bool
 }
 
 // Inherited is the engine process's side, nil in a process that is none. It takes over
 // the files from the supervisor, and has deaths told to it.
 func Inherited() (*Engine, error) {
-	supervisor, ok := os.LookupEnv(marker)
+	mark, ok := os.LookupEnv(marker)
 	if !ok {
 		return nil, nil
 	}
 	if err := os.Unsetenv(marker); err != nil {
 		return nil, err
 	}
+	supervisor, settles := strings.CutSuffix(mark, settle)
 	if supervisor != fmt.Sprint(os.Getppid()) {
 		return nil, nil
 	}
@@ -60,9 +65,9 @@ func Inherited() (*Engine, error) {
 		}
 		files[fd] = os.NewFile(uintptr(fd), name)
 	}
-	record, err := crash.Attach(files[fdRecord])
-	if err != nil {
-		return nil, nil
+	// Without a record, a death is told with less.
+	if record, err := crash.Attach(files[fdRecord]); err == nil {
+		crash.Use(record)
 	}
 	if err := files[fdRecord].Close(); err != nil { // the memory stays
 		return nil, err
@@ -73,16 +78,18 @@ func Inherited() (*Engine, error) {
 	if err := files[fdCrash].Close(); err != nil { // the runtime has it
 		return nil, err
 	}
-	crash.Use(record)
 	// In lists of processes it is not to be called exe.
 	name, err := unix.BytePtrFromString(baseName(os.Args[0]))
 	if err == nil {
 		_, _, _ = unix.Syscall(unix.SYS_PRCTL, unix.PR_SET_NAME, uintptr(unsafe.Pointer(name)), 0) // only looks
 	}
-	return &Engine{orders: files[fdOrders], reports: files[fdReports]}, nil
+	return &Engine{orders: files[fdOrders], reports: files[fdReports], settles: settles}, nil
 }
 
 func baseName(path string) string { return path[strings.LastIndexByte(path, '/')+1:] }
+
+// Settles tells whether the process is to show what there is, and not to search on.
+func (e *Engine) Settles() bool { return e != nil && e.settles }
 
 // Context ends when the supervisor orders it, or a signal asks for it. The supervisor
 // passes on each signal once, also those that a terminal has sent to both.

@@ -33,7 +33,7 @@ func TestMain(m *testing.M) {
 	if e != nil {
 		os.Exit(engines[os.Args[1]](e))
 	}
-	end, err := Supervise()
+	end, err := Supervise(Options{Args: os.Args, Settle: os.Args[1] == "settle"})
 	if err != nil {
 		panic(err)
 	}
@@ -127,6 +127,7 @@ var engines = map[string]func(*Engine) int{
 		time.Sleep(time.Minute)
 		return 0
 	},
+	"settle": func(e *Engine) int { fmt.Println(e.Settles()); return 0 },
 	"arguments": func(*Engine) int {
 		_, ours := os.LookupEnv(marker)
 		fmt.Println(strings.Join(os.Args, " "), ours)
@@ -194,6 +195,9 @@ func TestEnds(t *testing.T) {
 	}
 	if said, _, _ := run(t, "arguments", "a b"); said != "guarded arguments a b false\n" {
 		t.Errorf("its arguments, and whether it is marked: %q", said)
+	}
+	if said, _, _ := run(t, "settle"); said != "true\n" {
+		t.Errorf("it settles: %q", said)
 	}
 }
 

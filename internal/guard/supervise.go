@@ -45,18 +45,28 @@ type supervisor struct {
 	launch chan *Launch
 }
 
-// Supervise starts the engine process with the program's own arguments and waits for its
-// end. Signals that end a program are passed on as an order to end; a second one ends
+// Options say how to start an engine process.
+type Options struct {
+	Args []string // all of them; nil for the program's own
+	// Settle has the engine process show what a state holds, instead of searching on; see
+	// Engine.Settles.
+	Settle bool
+}
+
+// Supervise starts the engine process and waits for its end. Signals that end a program are passed on as an order to end; a second one ends
 // both at once, and Supervise does not return. The error is that the process could not be
 // started.
-func Supervise() (End, error) {
+func Supervise(o Options) (End, error) {
 	// The engine process dies with the thread that has started it.
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
 	s := &supervisor{launch: make(chan *Launch, 1)}
 	record, file, err := crash.New()
 	if err != nil {
-		return End{}, err
+		// As with a limit on the size of files. A death is told with less then.
+		if file, err = os.Open(os.DevNull); err != nil {
+			return End{}, err
+		}
 	}
 	killed := oomKills()
 	signals := make(chan os.Signal, 4)
@@ -65,9 +75,9 @@ func Supervise() (End, error) {
 		listen = append(listen, syscall.SIGHUP)
 	}
 	signal.Notify(signals, listen...)
-	read, err := s.start(file)
+	read, err := s.start(file, o)
 	if err != nil {
-		return End{}, errors.Join(err, record.Close())
+		return End{}, errors.Join(err, file.Close())
 	}
 	var pipes sync.WaitGroup
 	pipes.Go(func() { s.hear(read.reports) })
@@ -89,13 +99,13 @@ func Supervise() (End, error) {
 	if err != nil && !errors.As(err, &status) {
 		return end, fmt.Errorf("engine process: %w", err)
 	}
-	return end, errors.Join(record.Close(), file.Close(), read.reports.Close(), read.crash.Close(), s.orders.Close())
+	return end, errors.Join(file.Close(), read.reports.Close(), read.crash.Close(), s.orders.Close())
 }
 
 // readers are the supervisor's ends of the pipes.
 type readers struct{ reports, crash *os.File }
 
-func (s *supervisor) start(record *os.File) (readers, error) {
+func (s *supervisor) start(record *os.File, o Options) (readers, error) {
 	fail := func(err error) (readers, error) { return readers{}, fmt.Errorf("start the engine process: %w", err) }
 	var ends [3][2]*os.File
 	for i := range ends {
@@ -109,7 +119,14 @@ func (s *supervisor) start(record *os.File) (readers, error) {
 	// The file that runs, also when another one has taken its name since.
 	s.cmd = exec.Command("/proc/self/exe")
 	s.cmd.Args = os.Args
-	s.cmd.Env = append(os.Environ(), fmt.Sprintf("%s=%d", marker, os.Getpid()))
+	if o.Args != nil {
+		s.cmd.Args = o.Args
+	}
+	mark := fmt.Sprintf("%s=%d", marker, os.Getpid())
+	if o.Settle {
+		mark += settle
+	}
+	s.cmd.Env = append(os.Environ(), mark)
 	s.cmd.Stdin, s.cmd.Stdout, s.cmd.Stderr = os.Stdin, os.Stdout, os.Stderr
 	s.cmd.ExtraFiles = []*os.File{record, orders[0], reports[1], died[1]}
 	s.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
