@@ -49,18 +49,6 @@ func (g *grants) file(name string) {
 	}
 }
 
-// lastTrace lets the name of the last trace be kept.
-func (g *grants) lastTrace() {
-	file, err := lastTraceFile()
-	if err != nil {
-		return
-	}
-	// Without the folder the name is not kept, which is no error there either.
-	if os.MkdirAll(filepath.Dir(file), 0o755) == nil {
-		g.Write = append(g.Write, filepath.Dir(file))
-	}
-}
-
 // terminal lets the description of the terminal be read, from where terminfo(5) has it.
 func (g *grants) terminal() {
 	for _, dir := range append(filepath.SplitList(os.Getenv("TERMINFO_DIRS")), os.Getenv("TERMINFO"), "/etc/terminfo", "/lib/terminfo", "/usr/share/terminfo") {

@@ -31,6 +31,7 @@ func runsGuest(args []string) bool {
 // supervise has an engine process do what the arguments say, and returns the exit code.
 func supervise(args []string, stderr io.Writer) int {
 	end, err := guard.Supervise(guard.Options{Args: args})
+	remember(end)
 	switch {
 	case err != nil:
 		return finish(surroundings(err, "the machine may lack processes, files or memory, or have no /proc"), stderr)
@@ -53,7 +54,16 @@ func supervise(args []string, stderr io.Writer) int {
 // state is still there.
 func settle(args []string, state string) {
 	again := slices.Concat(args[:2], []string{"--resume", state}, args[2:])
-	_, _ = guard.Supervise(guard.Options{Args: again, Settle: true})
+	if end, err := guard.Supervise(guard.Options{Args: again, Settle: true}); err == nil {
+		remember(end)
+	}
+}
+
+// remember keeps the name of the trace that was written last.
+func remember(end guard.End) {
+	if filepath.IsAbs(end.Note) {
+		_ = keepLastTrace(end.Note) // a convenience
+	}
 }
 
 // died is the error that the engine process has died, with what is left of its search.

@@ -34,7 +34,6 @@ func raiseExplore(c *cli.Context, jobs []job) error {
 	if c.String("output") == "" {
 		g.file("")
 	}
-	g.lastTrace()
 	if err := guard.From(c.Context).States(names); err != nil {
 		return err
 	}

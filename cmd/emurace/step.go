@@ -11,6 +11,7 @@ import (
 	"github.com/urfave/cli/v2"
 	"golang.org/x/term"
 
+	"emurace/internal/guard"
 	"emurace/replay"
 	"emurace/replay/lesson"
 	"emurace/replay/step"
@@ -57,7 +58,6 @@ func stepAction(c *cli.Context) error {
 	}
 	var g grants
 	g.file("") // for traces of the user's own
-	g.lastTrace()
 	g.terminal()
 	r, err := openRun(c, g)
 	if err != nil {
@@ -67,7 +67,7 @@ func stepAction(c *cli.Context) error {
 	if err := r.mustMatch(); err != nil {
 		return err
 	}
-	b := &bench{run: r}
+	b := &bench{run: r, engine: guard.From(c.Context)}
 	defer b.close()
 	o, err := b.options(c.Bool("lesson"))
 	if err != nil {
@@ -93,8 +93,9 @@ func stepAction(c *cli.Context) error {
 
 // bench runs what the user tries out on machines of its own.
 type bench struct {
-	run   *run
-	spare *scenario.Session
+	run    *run
+	spare  *scenario.Session
+	engine *guard.Engine
 }
 
 func (b *bench) close() {
@@ -189,5 +190,5 @@ func (b *bench) Save(schedule scenario.Schedule, name string) error {
 	if err := t.Write(name); err != nil {
 		return err
 	}
-	return rememberTrace(name)
+	return rememberTrace(b.engine, name)
 }

@@ -58,11 +58,15 @@ func Inherited() (*Engine, error) {
 	if supervisor != fmt.Sprint(os.Getppid()) {
 		return nil, nil
 	}
+	for _, fd := range []int{fdOrders, fdReports, fdCrash} {
+		var info unix.Stat_t
+		if err := unix.Fstat(fd, &info); err != nil || info.Mode&unix.S_IFMT != unix.S_IFIFO {
+			return nil, nil // a mark of somebody else's
+		}
+	}
 	files := map[int]*os.File{}
 	for fd, name := range map[int]string{fdRecord: "record", fdOrders: "orders", fdReports: "reports", fdCrash: "crash"} {
-		if _, err := unix.FcntlInt(uintptr(fd), unix.F_SETFD, unix.FD_CLOEXEC); err != nil {
-			return nil, nil
-		}
+		unix.CloseOnExec(fd)
 		files[fd] = os.NewFile(uintptr(fd), name)
 	}
 	// Without a record, a death is told with less.
@@ -165,6 +169,10 @@ func (e *Engine) States(names []string) error {
 func (e *Engine) Keep(number int, state []byte) error {
 	return e.report(reportState, append(binary.LittleEndian.AppendUint32(nil, uint32(number)), state...))
 }
+
+// Note has the supervisor know a text when this process has ended; the last one counts.
+// It may be 4096 bytes long.
+func (e *Engine) Note(text string) error { return e.report(reportNote, []byte(text)) }
 
 // Launch names a program for the supervisor to start at Start.
 func (e *Engine) Launch(l Launch) error {

@@ -81,6 +81,8 @@ var engines = map[string]func(*Engine) int{
 		must(e.States([]string{"one", "two"}))
 		must(e.Raise(wall.Grant{}))
 		must(e.Keep(1, []byte("old")))
+		must(e.Note("no"))
+		must(e.Note("noted"))
 		must(e.Keep(1, bytes.Repeat([]byte("n"), 1<<20)))
 		return die(unix.SIGKILL)
 	},
@@ -205,7 +207,7 @@ func TestEnds(t *testing.T) {
 // given before the walls only.
 func TestStates(t *testing.T) {
 	_, end, _ := run(t, "states")
-	if len(end.States) != 1 || string(end.States["two"]) != strings.Repeat("n", 1<<20) || end.Signal != unix.SIGKILL {
+	if len(end.States) != 1 || string(end.States["two"]) != strings.Repeat("n", 1<<20) || end.Signal != unix.SIGKILL || end.Note != "noted" {
 		t.Errorf("%.200v", end)
 	}
 	if _, end, _ = run(t, "half a state"); string(end.States["one"]) != "whole" {
@@ -332,7 +334,7 @@ func TestNoSupervisor(t *testing.T) {
 	if e != nil || err != nil {
 		t.Errorf("%v, %v", e, err)
 	}
-	for _, err := range []error{e.Raise(wall.Grant{}), e.States(nil), e.Keep(0, nil), e.Launch(Launch{}), e.Start()} {
+	for _, err := range []error{e.Raise(wall.Grant{}), e.States(nil), e.Keep(0, nil), e.Note(""), e.Launch(Launch{}), e.Start()} {
 		if err != nil {
 			t.Error(err)
 		}

@@ -18,10 +18,14 @@ const (
 	reportWalled                 // the walls stand
 	reportStart                  // the program is to be started now
 	reportState                  // a state: its number, four bytes, and the bytes to be kept
+	reportNote                   // a text; the last one counts
 )
 
 // maxReport bounds a report, in bytes: no state is larger than 64 MiB.
 const maxReport = 64<<20 + 4
+
+// maxNote bounds a note, in bytes: the longest path of a file.
+const maxNote = 4096
 
 // Launch is a program that the supervisor starts, as the engine process cannot.
 type Launch struct {
@@ -64,6 +68,7 @@ func readReport(r io.Reader) (kind, []byte, error) {
 type told struct {
 	names  []string
 	states map[int][]byte
+	note   string
 	launch *Launch
 	walled bool
 	start  bool
@@ -89,6 +94,12 @@ func (t *told) take(k kind, content []byte) error {
 			return errReport
 		}
 		t.start = true
+		return nil
+	case reportNote:
+		if len(content) > maxNote {
+			return errReport
+		}
+		t.note = string(content)
 		return nil
 	case reportState:
 		if len(content) < 4 {

@@ -31,6 +31,8 @@ type End struct {
 	Memory bool
 	// States are the states that were kept last, by the names that were given for them.
 	States map[string][]byte
+	// Note is the last text of Engine.Note. It may come from a guest.
+	Note string
 	// Launched is the error of the program that was started, such as its exit code.
 	Launched error
 }
@@ -230,6 +232,7 @@ func (s *supervisor) end(record *crash.Record, killed uint64) End {
 		end.Code = status.ExitStatus()
 	}
 	end.Memory = end.Signal == unix.SIGKILL && oomKills() > killed
+	end.Note = s.told.note
 	end.States = map[string][]byte{}
 	for i, state := range s.told.states {
 		end.States[s.told.names[i]] = state
