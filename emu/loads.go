@@ -1,6 +1,7 @@
 package emu
 
 import (
+	"emurace/emu/internal/shim"
 	"emurace/internal/crash"
 	"emurace/loader"
 )
@@ -27,6 +28,10 @@ func (m *Machine) noteLoads() {
 		}
 	}
 }
+
+// TellDeath has fatal signals of the program told in its record; see package crash. It
+// does nothing in a program that has none.
+func TellDeath() error { return shim.TellDeath() }
 
 // describe lets the engine know what it runs, for the case that the whole program dies of
 // it: names of threads and places can be told then.

@@ -13,6 +13,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"emurace/emu"
 	"emurace/internal/crash"
 	"emurace/internal/guard"
 	"emurace/loader"
@@ -32,6 +33,7 @@ func runsGuest(args []string) bool {
 func supervise(args []string, stderr io.Writer) int {
 	end, err := guard.Supervise(guard.Options{Args: args})
 	remember(end)
+	_, _ = io.WriteString(stderr, lines(lastSaid(end))) // a help for whoever looks into it
 	switch {
 	case err != nil:
 		return finish(surroundings(err, "the machine may lack processes, files or memory, or have no /proc"), stderr)
@@ -39,8 +41,17 @@ func supervise(args []string, stderr io.Writer) int {
 		return finish(surroundings(end.Launched, ""), stderr)
 	case end.Death != nil:
 		saved, err := keepStates(end.States)
-		if err == nil && len(saved) == 1 {
-			settle(args, saved[0])
+		again := args
+		if len(saved) == 1 {
+			again = slices.Concat(args[:2], []string{"--resume", saved[0]}, args[2:])
+		}
+		for _, name := range end.Own {
+			if info, err := os.Stat(name); err == nil && info.Mode().IsRegular() {
+				saved = append(saved, name)
+			}
+		}
+		if len(saved) == 1 {
+			settle(again)
 		}
 		return finish(died(end, args, saved, err), stderr)
 	case end.Signal == unix.SIGPIPE:
@@ -50,11 +61,30 @@ func supervise(args []string, stderr io.Writer) int {
 	return end.Code
 }
 
+// lastSaid is what to show of what libraries have said: all, or of the state of Go's runtime
+// the part that tells where it gave up.
+func lastSaid(end guard.End) string {
+	switch {
+	case end.Crash == "" && end.Death == nil:
+		return end.Said
+	case end.Crash == "":
+		return "" // it is in the error
+	}
+	const most = 60
+	var kept []string
+	for line := range strings.Lines(end.Said) {
+		if strings.HasPrefix(line, "goroutine ") && slices.ContainsFunc(kept, func(l string) bool { return strings.HasPrefix(l, "goroutine ") }) || len(kept) == most {
+			break
+		}
+		kept = append(kept, line)
+	}
+	return strings.TrimRight(strings.Join(kept, ""), "\n") + "\n"
+}
+
 // settle shows what a search that has died had found, from its state. If that fails, the
 // state is still there.
-func settle(args []string, state string) {
-	again := slices.Concat(args[:2], []string{"--resume", state}, args[2:])
-	if end, err := guard.Supervise(guard.Options{Args: again, Settle: true}); err == nil {
+func settle(args []string) {
+	if end, err := guard.Supervise(guard.Options{Args: args, Settle: true}); err == nil {
 		remember(end)
 	}
 }
@@ -69,13 +99,16 @@ func remember(end guard.End) {
 // died is the error that the engine process has died, with what is left of its search.
 func died(end guard.End, args, saved []string, unsaved error) error {
 	what, where := "engine", place(end.Death)
-	if end.Death.Signal == 0 && end.Signal == 0 && !strings.Contains(end.Crash, "cgo") && !strings.HasPrefix(end.Crash, "signal ") {
-		// Of its own: a panic, which is not the guest's doing and has no place there.
+	if end.Signal == 0 && !strings.HasPrefix(end.Crash, "SIG") {
+		// A panic, which is not the guest's doing and has no place there.
 		what, where = "program", ""
 	}
 	why := end.Crash
 	if end.Signal != 0 {
 		why = fmt.Sprintf("%s (%v)", unix.SignalName(end.Signal), end.Signal)
+		if said := strings.TrimSpace(end.Said); said != "" { // as by an assertion
+			why += ", and it said: " + said[strings.LastIndexByte(said, '\n')+1:]
+		}
 	}
 	hint := "it is a fault of emurace: please report it with " + evidence(args)
 	switch {
@@ -189,5 +222,8 @@ func symbol(d *crash.Death, m crash.Module) (string, bool) {
 
 // engine is the program in its engine process.
 func engine(e *guard.Engine, args []string) int {
+	if err := emu.TellDeath(); err != nil {
+		return finish(err, os.Stderr)
+	}
 	return doMain(e.Context(context.Background()), args, os.Stdout, os.Stderr)
 }

@@ -34,7 +34,11 @@ func raiseExplore(c *cli.Context, jobs []job) error {
 	if c.String("output") == "" {
 		g.file("")
 	}
-	if err := guard.From(c.Context).States(names); err != nil {
+	own := c.String("resume") != ""
+	if own {
+		names = []string{c.String("resume")}
+	}
+	if err := guard.From(c.Context).States(names, own); err != nil {
 		return err
 	}
 	return raise(c, g)

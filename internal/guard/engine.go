@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
-	"runtime/debug"
 	"strings"
 	"sync"
 	"syscall"
@@ -76,10 +75,7 @@ func Inherited() (*Engine, error) {
 	if err := files[fdRecord].Close(); err != nil { // the memory stays
 		return nil, err
 	}
-	if err := debug.SetCrashOutput(files[fdCrash], debug.CrashOptions{}); err != nil {
-		return nil, err
-	}
-	if err := files[fdCrash].Close(); err != nil { // the runtime has it
+	if err := divert(files[fdCrash]); err != nil {
 		return nil, err
 	}
 	// In lists of processes it is not to be called exe.
@@ -88,6 +84,20 @@ func Inherited() (*Engine, error) {
 		_, _, _ = unix.Syscall(unix.SYS_PRCTL, unix.PR_SET_NAME, uintptr(unsafe.Pointer(name)), 0) // only looks
 	}
 	return &Engine{orders: files[fdOrders], reports: files[fdReports], settles: settles}, nil
+}
+
+// divert has the supervisor read what is written to descriptor 2 without asking, by Go's
+// runtime and C libraries when they give up. os.Stderr is where it was.
+func divert(to *os.File) error {
+	fd, err := unix.FcntlInt(2, unix.F_DUPFD_CLOEXEC, 3)
+	if err != nil {
+		return nil // it was closed: then it stays so
+	}
+	os.Stderr = os.NewFile(uintptr(fd), os.Stderr.Name())
+	if err := unix.Dup3(int(to.Fd()), 2, 0); err != nil {
+		return err
+	}
+	return to.Close()
 }
 
 func baseName(path string) string { return path[strings.LastIndexByte(path, '/')+1:] }
@@ -152,12 +162,13 @@ func (e *Engine) Raise(g wall.Grant) error {
 	return err
 }
 
-// States names files for the states that Keep is going to be given, by number.
-func (e *Engine) States(names []string) error {
+// States names files for the states that Keep is going to be given, by number, or, with
+// own, the files that this process writes its states to itself.
+func (e *Engine) States(names []string, own bool) error {
 	if e == nil {
 		return nil
 	}
-	content, err := json.Marshal(names)
+	content, err := json.Marshal(states{names, own})
 	if err != nil {
 		return err
 	}

@@ -66,6 +66,13 @@ var engines = map[string]func(*Engine) int{
 		var none *Engine
 		return len(none.reports.Name())
 	},
+	"talk": func(*Engine) int {
+		_, err := unix.Write(2, []byte("a library speaks\n"))
+		must(err)
+		_, err = os.Stderr.WriteString("the program speaks\n")
+		must(err)
+		return 2
+	},
 	"abort": func(*Engine) int { return die(unix.SIGABRT) },
 	"kill":  func(*Engine) int { return die(unix.SIGKILL) },
 	"pipe": func(*Engine) int {
@@ -78,7 +85,7 @@ var engines = map[string]func(*Engine) int{
 		return 0
 	},
 	"states": func(e *Engine) int {
-		must(e.States([]string{"one", "two"}))
+		must(e.States([]string{"one", "two"}, false))
 		must(e.Raise(wall.Grant{}))
 		must(e.Keep(1, []byte("old")))
 		must(e.Note("no"))
@@ -87,7 +94,7 @@ var engines = map[string]func(*Engine) int{
 		return die(unix.SIGKILL)
 	},
 	"half a state": func(e *Engine) int {
-		must(e.States([]string{"one"}))
+		must(e.States([]string{"one"}, false))
 		must(e.Keep(0, []byte("whole")))
 		_, err := e.reports.Write([]byte{byte(reportState), 200, 0, 0, 0, 0, 0, 0, 0, 'h'})
 		must(err)
@@ -95,7 +102,7 @@ var engines = map[string]func(*Engine) int{
 	},
 	"too late": func(e *Engine) int {
 		must(e.Raise(wall.Grant{}))
-		must(e.States([]string{"/etc/passwd"}))
+		must(e.States([]string{"/etc/passwd"}, false))
 		time.Sleep(time.Minute)
 		return 0
 	},
@@ -190,6 +197,9 @@ func TestEnds(t *testing.T) {
 			if said != "" || end.Code != want.Code || end.Signal != want.Signal || end.Crash != want.Crash {
 				t.Errorf("%q, %+v; %s", said, end, stderr)
 			}
+			if stderr != "" || (want.Crash != "") != strings.Contains(end.Said, "\ngoroutine ") {
+				t.Errorf("%q, %q", stderr, end.Said)
+			}
 			if died := how != "exit" && how != "pipe"; died != (end.Death != nil) {
 				t.Errorf("death: %+v", end.Death)
 			}
@@ -197,6 +207,9 @@ func TestEnds(t *testing.T) {
 	}
 	if said, _, _ := run(t, "arguments", "a b"); said != "guarded arguments a b false\n" {
 		t.Errorf("its arguments, and whether it is marked: %q", said)
+	}
+	if _, end, stderr := run(t, "talk"); end.Said != "a library speaks\n" || stderr != "the program speaks\n" || end.Code != 2 || end.Death != nil {
+		t.Errorf("%+v, %q", end, stderr)
 	}
 	if said, _, _ := run(t, "settle"); said != "true\n" {
 		t.Errorf("it settles: %q", said)
@@ -334,7 +347,7 @@ func TestNoSupervisor(t *testing.T) {
 	if e != nil || err != nil {
 		t.Errorf("%v, %v", e, err)
 	}
-	for _, err := range []error{e.Raise(wall.Grant{}), e.States(nil), e.Keep(0, nil), e.Note(""), e.Launch(Launch{}), e.Start()} {
+	for _, err := range []error{e.Raise(wall.Grant{}), e.States(nil, false), e.Keep(0, nil), e.Note(""), e.Launch(Launch{}), e.Start()} {
 		if err != nil {
 			t.Error(err)
 		}

@@ -13,7 +13,7 @@ type kind uint8
 
 // The kinds. Those before reportWalled are taken only before it.
 const (
-	reportStates kind = iota + 1 // JSON: names of the states that are going to be reported
+	reportStates kind = iota + 1 // JSON: the states there are going to be
 	reportLaunch                 // JSON: a program to be started when it is told to
 	reportWalled                 // the walls stand
 	reportStart                  // the program is to be started now
@@ -31,6 +31,12 @@ const maxNote = 4096
 type Launch struct {
 	Program string
 	Args    []string
+}
+
+// states are the files of states.
+type states struct {
+	Names []string
+	Own   bool // the engine process writes them itself
 }
 
 var errReport = errors.New("guard: a report that makes no sense")
@@ -66,7 +72,7 @@ func readReport(r io.Reader) (kind, []byte, error) {
 
 // told is what the engine process has reported.
 type told struct {
-	names  []string
+	files  states
 	states map[int][]byte
 	note   string
 	launch *Launch
@@ -82,7 +88,7 @@ func (t *told) take(k kind, content []byte) error {
 	}
 	switch k {
 	case reportStates:
-		return json.Unmarshal(content, &t.names)
+		return json.Unmarshal(content, &t.files)
 	case reportLaunch:
 		t.launch = &Launch{}
 		return json.Unmarshal(content, t.launch)
@@ -106,7 +112,7 @@ func (t *told) take(k kind, content []byte) error {
 			return errReport
 		}
 		i := binary.LittleEndian.Uint32(content)
-		if i >= uint32(len(t.names)) {
+		if i >= uint32(len(t.files.Names)) {
 			return errReport
 		}
 		if t.states == nil {

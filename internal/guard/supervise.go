@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"os/signal"
+	"regexp"
 	"runtime"
 	"strings"
 	"sync"
@@ -27,10 +28,14 @@ type End struct {
 	Death *crash.Death
 	// Crash is what Go's runtime has said first when it gave up.
 	Crash string
+	// Said is all that Go's runtime and C libraries have said, cut at 64 KiB.
+	Said string
 	// Memory tells that, meanwhile, the kernel has killed a process for want of memory.
 	Memory bool
 	// States are the states that were kept last, by the names that were given for them.
 	States map[string][]byte
+	// Own are the files of states that the engine process has written itself.
+	Own []string
 	// Note is the last text of Engine.Note. It may come from a guest.
 	Note string
 	// Launched is the error of the program that was started, such as its exit code.
@@ -43,7 +48,7 @@ type supervisor struct {
 	orders *os.File
 	mu     sync.Mutex
 	told   told
-	crash  string
+	said   string
 	launch chan *Launch
 }
 
@@ -72,18 +77,18 @@ func Supervise(o Options) (End, error) {
 	}
 	killed := oomKills()
 	signals := make(chan os.Signal, 4)
-	listen := []os.Signal{os.Interrupt, syscall.SIGTERM}
+	ends := []os.Signal{os.Interrupt, syscall.SIGTERM}
 	if !signal.Ignored(syscall.SIGHUP) { // nohup
-		listen = append(listen, syscall.SIGHUP)
+		ends = append(ends, syscall.SIGHUP)
 	}
-	signal.Notify(signals, listen...)
+	signal.Notify(signals, ends...)
 	read, err := s.start(file, o)
 	if err != nil {
 		return End{}, errors.Join(err, file.Close())
 	}
 	var pipes sync.WaitGroup
 	pipes.Go(func() { s.hear(read.reports) })
-	pipes.Go(func() { s.crash = firstWords(read.crash) })
+	pipes.Go(func() { s.said = listen(read.crash) })
 	gone := make(chan struct{})
 	ctx, stop := context.WithCancel(context.Background())
 	defer stop()
@@ -221,8 +226,8 @@ func (s *supervisor) end(record *crash.Record, killed uint64) End {
 	switch {
 	case death.Signal != 0:
 		end.Signal, end.Death = death.Signal, &death
-	case s.crash != "":
-		end.Crash, end.Death = s.crash, &death
+	case status.ExitStatus() == 2 && lastWords.MatchString(s.said):
+		end.Crash, end.Death = lastWords.FindString(s.said), &death
 	case status.Signaled():
 		end.Signal = status.Signal()
 		if end.Signal != unix.SIGPIPE { // which is how a program learns that nobody reads
@@ -232,28 +237,31 @@ func (s *supervisor) end(record *crash.Record, killed uint64) End {
 		end.Code = status.ExitStatus()
 	}
 	end.Memory = end.Signal == unix.SIGKILL && oomKills() > killed
+	end.Said = s.said
 	end.Note = s.told.note
 	end.States = map[string][]byte{}
 	for i, state := range s.told.states {
-		end.States[s.told.names[i]] = state
+		end.States[s.told.files.Names[i]] = state
+	}
+	if s.told.files.Own {
+		end.Own = s.told.files.Names
 	}
 	return end
 }
 
-// firstWords reads all that Go's runtime says when it dies, and returns the first line.
-func firstWords(pipe io.Reader) string {
-	text, err := io.ReadAll(io.LimitReader(pipe, 1<<16))
+// lastWords is how Go's runtime begins when it gives up; see its panic.go and
+// signal_unix.go. The exit code is 2 then.
+var lastWords = regexp.MustCompile(`(?m)^(panic: |fatal error: |SIG[A-Z0-9]+: ).*$`)
+
+// listen reads all of a pipe, and returns the beginning.
+func listen(pipe io.Reader) string {
+	const most = 64 << 10
+	text, err := io.ReadAll(io.LimitReader(pipe, most))
 	_, more := io.Copy(io.Discard, pipe) // so that nobody waits
 	if err != nil || more != nil {
 		return "" // a pipe of our own cannot fail
 	}
-	line, rest, _ := strings.Cut(string(text), "\n")
-	// `fatal error: unexpected signal` has what it was in the next line.
-	if strings.HasPrefix(line, "fatal error: unexpected signal") {
-		second, _, _ := strings.Cut(rest, "\n")
-		line = strings.Trim(second, "[]")
-	}
-	return line
+	return string(text)
 }
 
 // oomKills counts the processes that the kernel has killed for want of memory, as

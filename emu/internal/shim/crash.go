@@ -32,6 +32,15 @@ var handler = sync.OnceValue(func() error {
 	return nil
 })
 
+// TellDeath has fatal signals of the process told in its record, if it has one, also
+// those outside of the engine that others have sent.
+func TellDeath() error {
+	if crash.Current() == nil {
+		return nil
+	}
+	return handler()
+}
+
 // told is where an engine is told of; nil in a process that has no record.
 type told struct {
 	slot   *crash.Slot
@@ -39,10 +48,7 @@ type told struct {
 }
 
 func enter() (told, error) {
-	if crash.Current() == nil {
-		return told{}, nil
-	}
-	if err := handler(); err != nil {
+	if err := TellDeath(); err != nil {
 		return told{}, err
 	}
 	var t told
