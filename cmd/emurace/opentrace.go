@@ -139,11 +139,15 @@ func traceRecipe(c *cli.Context, t *replay.Trace) (replay.Recipe, error) {
 	if err != nil {
 		return replay.Recipe{}, surroundings(fmt.Errorf("the trace: %w", err), "the trace was changed")
 	}
+	memory, err := traceMemory(c, t)
+	if err != nil {
+		return replay.Recipe{}, err
+	}
 	source := c.String("sysroot")
 	if source == "" {
 		source = t.Libc.Source
 	}
-	return replay.Recipe{Scenario: sc, Values: values, Arch: arch, Source: source, Seed: t.Seed, Timeouts: t.Timeouts}, nil
+	return replay.Recipe{Scenario: sc, Values: values, Arch: arch, Source: source, Seed: t.Seed, Timeouts: t.Timeouts, Memory: memory}, nil
 }
 
 // traceScenario is the scenario that a trace is of, made of the source in it: that
@@ -197,6 +201,7 @@ func traceSession(c *cli.Context, r replay.Recipe, g grants) (*scenario.Session,
 	}
 	var s *scenario.Session
 	if err == nil {
+		sys.Interrupt(c.Context.Err)
 		s, err = start(sys, r)
 	}
 	if err != nil {

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/urfave/cli/v2"
@@ -28,7 +29,8 @@ type outcome struct {
 	minimizing  bool
 	keepGoing   bool
 	strategy    string
-	locks       string // raw or abstract
+	locks       string      // raw or abstract
+	raced       atomic.Bool // a race was come to
 
 	libc     scenario.LibcID
 	first    *replay.Explanation // of the first finding
@@ -293,7 +295,11 @@ func (o *outcome) print(p *replay.Printer) error {
 	if len(buildID) > 8 {
 		buildID = buildID[:8] + ".."
 	}
-	p.Printf("%s on %v, %s (%s, build-id %s)\n", p.Head(o.recipe.Scenario.Name), o.recipe.Arch, o.libc, o.recipe.Source, buildID)
+	if o.raced.Load() {
+		p.Printf("%s on %v, %s (%s, build-id %s)\n", p.Head(o.recipe.Scenario.Name), o.recipe.Arch, o.libc, o.recipe.Source, buildID)
+	} else {
+		p.Printf("%s on %v (%s)\n", p.Head(o.recipe.Scenario.Name), o.recipe.Arch, o.recipe.Source)
+	}
 	seconds := fmt.Sprintf("%.1f s", o.elapsed.Seconds())
 	r := o.result
 	switch r.Verdict {

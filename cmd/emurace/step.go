@@ -36,7 +36,7 @@ Examples:
   emurace step --lesson crash.trace | less`,
 		Flags: []cli.Flag{
 			&cli.BoolFlag{Name: "lesson", Usage: "tell why the run fails, one moment after the other"},
-			traceSysrootFlag(), cacheFlag(), colorFlag(),
+			traceSysrootFlag(), memoryFlag("the trace's, at most " + usualMemory), cacheFlag(), colorFlag(),
 		},
 		Action: stepAction,
 	}
@@ -84,6 +84,7 @@ func stepAction(c *cli.Context) error {
 	if color == step.ColorAuto && os.Getenv("NO_COLOR") != "" {
 		color = step.ColorNever
 	}
+	r.sys.Interrupt(nil) // it looks at the context itself
 	// Stopped from outside, the terminal is put in order like after q.
 	if err := step.Run(c.Context, os.Stdin, c.App.Writer, color, o); !errors.Is(err, context.Canceled) {
 		return err

@@ -233,14 +233,14 @@ func TestFullLogCanBeUndone(t *testing.T) {
 			must(t, err)
 			before, regs := snapshot(t, e)
 			s := run(t, e, 0, 1<<20)
-			if s.Reason != StopLogFull || s.Ran != e.Steps() {
+			if s.Reason != StopLimit || s.Ran != e.Steps() {
 				t.Fatalf("limit %d: %+v, %d steps", limit, s, e.Steps())
 			}
 			// Instruction 6k+1 loads, 6k+3 stores the (k+1)th number.
 			if got, want := wordOf(e.View(dataAt, 8)), (e.Steps()+3)/6; got != want {
 				t.Errorf("limit %d: %d stores after %d instructions", limit, got, e.Steps())
 			}
-			if again := run(t, e, 0, 1); again.Reason != StopLogFull || again.Ran != 0 {
+			if again := run(t, e, 0, 1); again.Reason != StopLimit || again.Ran != 0 {
 				t.Errorf("limit %d: going on: %+v", limit, again)
 			}
 			must(t, mark.Rewind())

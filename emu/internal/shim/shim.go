@@ -1,8 +1,12 @@
 package shim
 
 /*
-#cgo CFLAGS: -I${SRCDIR}/../../../build/unicorn -I${SRCDIR}/../../../build/unicorn/include -O2 -Wall
-#cgo LDFLAGS: -L${SRCDIR}/../../../build/unicorn -lunicorn -lpthread -lm -latomic
+#cgo CFLAGS: -O2 -Wall
+#cgo !unpatched CFLAGS: -I${SRCDIR}/../../../build/unicorn -I${SRCDIR}/../../../build/unicorn/include
+#cgo !unpatched LDFLAGS: -L${SRCDIR}/../../../build/unicorn
+#cgo unpatched CFLAGS: -I${SRCDIR}/../../../build/unicorn-unpatched -I${SRCDIR}/../../../build/unicorn-unpatched/include
+#cgo unpatched LDFLAGS: -L${SRCDIR}/../../../build/unicorn-unpatched
+#cgo LDFLAGS: -lunicorn -lpthread -lm -latomic
 #include <stdlib.h>
 #include "shim.h"
 */
@@ -49,10 +53,10 @@ const (
 	StopFault     StopReason = C.EM_STOP_FAULT
 	StopException StopReason = C.EM_STOP_EXCEPTION
 	StopIllegal   StopReason = C.EM_STOP_ILLEGAL
-	StopLogFull   StopReason = C.EM_STOP_LOG
 	StopError     StopReason = C.EM_STOP_ERROR
 	StopEvent     StopReason = C.EM_STOP_EVENT // see SetSharing
 	StopBreak     StopReason = C.EM_STOP_BREAK // see SetBreak
+	StopLimit     StopReason = C.EM_STOP_LIMIT // see Stop.Limit
 )
 
 // Fault is an access that the page table refused.
@@ -69,6 +73,7 @@ type Stop struct {
 	Ran    uint64 // instructions completed
 	Fault  Fault  // for StopFault
 	Vector int    // Unicorn's exception number, for StopException
+	Limit  Limit  // for StopLimit
 	Event  bool   // the last instruction touched shared bytes; see SetSharing
 	Undone bool   // the last instruction that began has not happened, and is not counted
 }
@@ -172,6 +177,8 @@ func (e *Engine) Run(thread int, budget uint64) (Stop, error) {
 		s.Fault = Fault{Addr: uint64(f.addr), PC: uint64(f.pc), Access: Prot(f.access), Mapped: f.mapped != 0}
 	case StopException:
 		s.Vector = int(e.c.intno)
+	case StopLimit:
+		s.Limit = Limit(e.c.limit)
 	case StopError:
 		return s, ucError(fmt.Sprintf("run thread %d", thread), e.c.uc_error)
 	}

@@ -148,10 +148,13 @@ em_mark *em_mark_set(em_engine *e, int *err) {
         *err = UC_ERR_NOMEM;
         return NULL;
     }
+    if (!e->memory.racing)
+        em_limit_begin(e);
     e->logging = true;
     e->marks++;
     m->log_len = e->log_len;
     m->maps_len = e->maps_len;
+    m->touched_len = e->memory.len;
     m->step = e->step;
     m->pc = e->pc;
     m->log_gen = e->log_gen;
@@ -169,9 +172,11 @@ em_mark *em_mark_set(em_engine *e, int *err) {
 }
 
 int em_mark_rewind(em_engine *e, em_mark *m) {
-    if (m->log_gen != e->log_gen || m->log_len > e->log_len || m->maps_len > e->maps_len)
+    if (m->log_gen != e->log_gen || m->log_len > e->log_len || m->maps_len > e->maps_len ||
+        m->touched_len > e->memory.len)
         return UC_ERR_ARG;
     em_undo(e, m->log_len, m->maps_len);
+    em_untouch(e, m->touched_len);
     em_share_undo(&e->share, &m->share);
     if (m->clocks)
         em_clock_rewind(e, m->log_len, m->notes_len, m->turn);
