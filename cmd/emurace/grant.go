@@ -65,7 +65,7 @@ func (g *grants) terminal() {
 // It comes before the first machine is made. What libraries read of the system at their
 // first use is read before.
 func raise(c *cli.Context, g grants) error {
-	time.Now().Zone() // the time zone
+	_, _ = time.Now().Zone() // reads the time zone
 	if err := guard.From(c.Context).Raise(g.Grant); err != nil {
 		return surroundings(err, "it is a fault of emurace: please report it with what emurace version says")
 	}
