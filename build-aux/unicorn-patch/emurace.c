@@ -15,10 +15,16 @@
 #define EMURACE_AT(member) \
     (offsetof(ArchCPU, neg.emurace.member) - (intptr_t)offsetof(ArchCPU, env))
 
+static bool restore(struct uc_struct *uc, uint64_t host_pc)
+{
+    return cpu_restore_state(uc->cpu, host_pc + GETPC_ADJ, false);
+}
+
 void emurace_init(CPUState *cpu)
 {
     struct emurace *m = &cpu_neg(cpu)->emurace;
 
+    m->restore = restore;
     m->k = EMURACE_BETWEEN;
     cpu->uc->emurace = m;
 }

@@ -133,3 +133,13 @@ void em_generated_logged(em_engine *e) {
     if (e->m->mode & EMURACE_LOGGED)
         tell_log(e);
 }
+
+// The guest's pc of what the host runs at host_pc, 0 for what is not known, for a handler
+// of signals: the process does not go on after that.
+uint64_t em_generated_pc(em_engine *e, uint64_t host_pc) {
+    struct emurace *m = e->m;
+    uint64_t pc = m->k == EMURACE_BETWEEN ? m->last : m->pc;
+    if ((m->mode & EMURACE_COUNTED) && host_pc != 0 && m->restore(e->uc, host_pc))
+        uc_reg_read(e->uc, e->arch == UC_ARCH_ARM64 ? UC_ARM64_REG_PC : UC_X86_REG_RIP, &pc);
+    return pc;
+}

@@ -84,6 +84,7 @@ type Engine struct {
 	c    *C.em_engine
 	uc   unicorn.Unicorn
 	arch loader.Arch
+	told told // see crash.go
 }
 
 // Open makes an engine with nothing mapped. The zones bound where mappings can
@@ -129,6 +130,10 @@ func Open(arch loader.Arch, zones []Zone, hooks bool) (*Engine, error) {
 		e.Close()
 		return nil, fmt.Errorf("%w (%d GiB; does a limit on address space apply?)", err, 2*room>>30)
 	}
+	if e.told, err = enter(); err != nil {
+		e.Close()
+		return nil, err
+	}
 	for _, z := range zones {
 		if err := ucError("reserve address space", C.em_zone_add(e.c, C.uint64_t(z.Base), C.uint64_t(z.Size))); err != nil {
 			e.Close()
@@ -145,6 +150,7 @@ func (e *Engine) Close() {
 	}
 	// Unicorn lets go of the zones first, then their memory is returned.
 	uc := e.uc
+	e.told.slot.Leave()
 	c := e.c
 	e.c, e.uc = nil, nil
 	C.em_close_contexts(c)
@@ -170,7 +176,7 @@ func (e *Engine) SetTrap(lo, hi uint64) {
 // unless something else stops it first.
 func (e *Engine) Run(thread int, budget uint64) (Stop, error) {
 	before := e.c.m.step
-	r := StopReason(C.em_run(e.c, C.int(thread), C.uint64_t(budget)))
+	r := e.run(thread, budget)
 	e.c.stepping_on = false
 	s := Stop{Reason: r, Ran: uint64(e.c.m.step - before), Event: bool(e.c.event), Undone: bool(e.c.undone)}
 	switch r {

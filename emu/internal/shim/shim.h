@@ -402,6 +402,7 @@ void em_generated_sync(em_engine *e);
 void em_generated_log(em_engine *e);
 void em_generated_again(em_engine *e);
 void em_generated_logged(em_engine *e);
+uint64_t em_generated_pc(em_engine *e, uint64_t host_pc);
 
 static inline bool em_in_generated(const em_engine *e) { return e->m->k != EMURACE_BETWEEN; }
 
