@@ -48,10 +48,11 @@ const (
 )
 
 func (p *Printer) paint(role, text string) string {
+	text = printable.Line(text)
 	if !p.color || text == "" {
 		return text
 	}
-	return "\x1b[" + role + "m" + printable.Line(text) + "\x1b[0m"
+	return "\x1b[" + role + "m" + text + "\x1b[0m"
 }
 
 // Bad colours a failure.
