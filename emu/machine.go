@@ -147,7 +147,11 @@ func (m *Machine) load(o Options) error {
 		Limits: linux.Limits{Threads: MaxThreads, Output: maxOutput, Files: maxFDs},
 	}, linux.Layout{MmapTop: mmapTop, MmapEnd: mmapEnd, Top: stackTop})
 	m.st.threads = []Thread{{Name: "main"}}
-	return m.exec(o)
+	if err := m.exec(o); err != nil {
+		return err
+	}
+	m.describe()
+	return nil
 }
 
 func (m *Machine) boot(o Options) error {

@@ -235,6 +235,7 @@ func (m *Machine) Spawn(name string) (int, error) {
 	t := before
 	made := m.changed(t)
 	made.Name = name
+	m.describe()
 	if b, ok := m.Read(handle, 8); ok {
 		made.self = binary.LittleEndian.Uint64(b)
 	}

@@ -44,7 +44,11 @@ func coreAction(c *cli.Context) error {
 	if err := checkCoreOutput(c); err != nil {
 		return err
 	}
-	r, err := openRun(c)
+	var g grants
+	if out := c.String("output"); out != "-" {
+		g.file(out)
+	}
+	r, err := openRun(c, g)
 	if err != nil {
 		return err
 	}

@@ -14,6 +14,7 @@ import (
 
 	"emurace/emu"
 	"emurace/explore"
+	"emurace/internal/guard"
 	"emurace/loader"
 	"emurace/oracle"
 	"emurace/replay"
@@ -108,6 +109,7 @@ type job struct {
 	schedule *steer.Schedule
 	corpus   string        // the file of what its search saves, "" for none
 	played   *words.Result // of a schedule in words, once it was run
+	number   int           // among the searches of the command line
 }
 
 func exploreAction(c *cli.Context) error {
@@ -147,9 +149,13 @@ func exploreScenario(c *cli.Context, p *replay.Printer, name string) error {
 	if c.String("resume") != "" && len(jobs) > 1 {
 		return usage(errors.New("--resume: there are several searches and one file"), "resume them one by one")
 	}
+	if err := raiseExplore(c, jobs); err != nil {
+		return err
+	}
 	code := exitOK
 	var table []*outcome
-	for _, j := range jobs {
+	for i, j := range jobs {
+		j.number = i
 		o, err := j.run(c)
 		if err != nil {
 			return err
@@ -346,6 +352,9 @@ func startPlan(r replay.Recipe, begin func(*scenario.Plan) (*scenario.Session, e
 	if errors.As(err, &limit) {
 		return nil, surroundings(err, limitHint(limit))
 	}
+	if errors.Is(err, emu.ErrAddresses) {
+		return nil, surroundings(err, "lift the limit, or use fewer --jobs: a machine takes addresses, and no memory by that")
+	}
 	var missing *emu.MissingLibrary
 	if errors.As(err, &missing) {
 		return nil, surroundings(err, fmt.Sprintf("emurace sysroot pull debian:SUITE PACKAGE --arch %v adds the Debian package that has it, as zlib1g has libz.so.1", r.Arch))
@@ -380,7 +389,9 @@ func (j job) run(c *cli.Context) (*outcome, error) {
 		Schedules: c.Uint64("schedules"), Time: c.Duration("time"), Progress: show.update,
 		AbstractLocks: c.String("locks") == "abstract", Seed: j.recipe.Seed, Depth: c.Int("depth"),
 	}
-	options.Watch = func(ctx context.Context) { sys.Interrupt(ctx.Err) }
+	if !guard.From(c.Context).Settles() { // its search has ended before it begins, but it boots
+		options.Watch = func(ctx context.Context) { sys.Interrupt(ctx.Err) }
+	}
 	if pool := j.inspections(sys, &options); pool != nil {
 		defer pool.Close()
 	}
@@ -392,14 +403,14 @@ func (j job) run(c *cli.Context) (*outcome, error) {
 	if name := c.String("resume"); name != "" {
 		err = j.resume(sys, name, strategy(c), &options)
 	}
-	begin := j.starter(sys, strategy(c))
+	begin := j.keep(c, j.starter(sys, strategy(c)), &options)
 	start := func() (*scenario.Session, error) {
 		s, err := begin()
 		o.raced.CompareAndSwap(false, err == nil)
 		return s, err
 	}
 	if err == nil {
-		o.result, err = j.search(c.Context, strategy(c), start, options)
+		o.result, err = j.search(searchContext(c), strategy(c), start, options)
 	}
 	show.finish()
 	// What was found is told also when the search was broken off.

@@ -12,6 +12,7 @@ import (
 
 	"emurace/emu"
 	"emurace/explore"
+	"emurace/internal/guard"
 	"emurace/internal/printable"
 	"emurace/replay"
 	"emurace/scenario"
@@ -171,7 +172,7 @@ func (o *outcome) writeTrace(s *scenario.Session, f explore.Finding, output stri
 		o.trace = ""
 		return traceError(err)
 	}
-	return rememberTrace(o.trace)
+	return rememberTrace(guard.From(o.ctx), o.trace)
 }
 
 func traceError(err error) error {

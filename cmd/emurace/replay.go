@@ -49,7 +49,11 @@ func replayAction(c *cli.Context) error {
 	if err := checkQuery(c); err != nil {
 		return err
 	}
-	r, err := openRun(c)
+	var g grants
+	if name := c.String("diff"); name != "" {
+		g.Read = append(g.Read, name)
+	}
+	r, err := openRun(c, g)
 	if err != nil {
 		return err
 	}

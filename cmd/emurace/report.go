@@ -56,7 +56,11 @@ func reportAction(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	r, err := openRun(c)
+	var g grants
+	if out != "-" {
+		g.file(out)
+	}
+	r, err := openRun(c, g)
 	if err != nil {
 		return err
 	}

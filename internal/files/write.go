@@ -130,9 +130,7 @@ var swept sync.Map
 // create makes a file that is going to replace another one in a folder. It is locked as long
 // as it is open, which tells it from one that nobody is writing any more.
 func create(folder string) (*os.File, error) {
-	if _, done := swept.LoadOrStore(folder, true); !done {
-		sweep(folder)
-	}
+	Sweep(folder)
 	for {
 		f, err := os.CreateTemp(folder, before+"*"+after)
 		if err != nil {
@@ -154,9 +152,12 @@ func create(folder string) (*os.File, error) {
 	}
 }
 
-// sweep removes what was left in a folder by processes that were killed while they wrote.
-// What cannot be removed does no harm but to take up room.
-func sweep(folder string) {
+// Sweep removes what was left in a folder by processes that were killed while they wrote, when
+// it is first called for that. What cannot be removed does no harm but to take up room.
+func Sweep(folder string) {
+	if _, done := swept.LoadOrStore(folder, true); done {
+		return
+	}
 	entries, err := os.ReadDir(folder)
 	if err != nil {
 		return // nor can anything be written here, which is said elsewhere

@@ -84,6 +84,7 @@ type Engine struct {
 	c    *C.em_engine
 	uc   unicorn.Unicorn
 	arch loader.Arch
+	told told // see crash.go
 }
 
 // Open makes an engine with nothing mapped. The zones bound where mappings can
@@ -99,6 +100,9 @@ func Open(arch loader.Arch, zones []Zone, hooks bool) (*Engine, error) {
 		ucArch, mode = unicorn.ARCH_X86, unicorn.MODE_64
 	default:
 		return nil, fmt.Errorf("engine: no such architecture: %v", arch)
+	}
+	if err := checkRoom(zones); err != nil {
+		return nil, err
 	}
 	uc, err := unicorn.NewUnicorn(ucArch, mode)
 	if err != nil {
@@ -121,10 +125,14 @@ func Open(arch loader.Arch, zones []Zone, hooks bool) (*Engine, error) {
 		e.Close()
 		return nil, err
 	}
+	if e.told, err = enter(); err != nil {
+		e.Close()
+		return nil, err
+	}
 	for _, z := range zones {
 		if err := ucError("reserve address space", C.em_zone_add(e.c, C.uint64_t(z.Base), C.uint64_t(z.Size))); err != nil {
 			e.Close()
-			return nil, fmt.Errorf("%w (%d GiB at %#x; does a limit on address space apply?)", err, z.Size>>30, z.Base)
+			return nil, fmt.Errorf("%w: %w, %d GiB at %#x", err, ErrAddresses, z.Size>>30, z.Base)
 		}
 	}
 	return e, nil
@@ -137,6 +145,7 @@ func (e *Engine) Close() {
 	}
 	// Unicorn lets go of the zones first, then their memory is returned.
 	uc := e.uc
+	e.told.slot.Leave()
 	c := e.c
 	e.c, e.uc = nil, nil
 	C.em_close_contexts(c)
@@ -162,7 +171,7 @@ func (e *Engine) SetTrap(lo, hi uint64) {
 // unless something else stops it first.
 func (e *Engine) Run(thread int, budget uint64) (Stop, error) {
 	before := e.c.step
-	r := StopReason(C.em_run(e.c, C.int(thread), C.uint64_t(budget)))
+	r := e.run(thread, budget)
 	e.c.stepping_on = false
 	s := Stop{Reason: r, Ran: uint64(e.c.step - before), Event: bool(e.c.event), Undone: bool(e.c.undone)}
 	switch r {
