@@ -121,6 +121,9 @@ func (m *Machine) System() *System { return m.sys }
 // Steps is how many instructions have completed on all threads together.
 func (m *Machine) Steps() uint64 { return m.eng.Steps() }
 
+// opened lets a test set up engines before anything runs on them.
+var opened func(*shim.Engine)
+
 // load makes the process as execve does; nothing of it has run.
 func (m *Machine) load(o Options) error {
 	eng, err := shim.Open(m.arch.id, zones, true)
@@ -128,6 +131,9 @@ func (m *Machine) load(o Options) error {
 		return err
 	}
 	m.eng = eng
+	if opened != nil {
+		opened(eng)
+	}
 	if o.Memory > 0 {
 		eng.SetMemoryLimit(o.Memory)
 	}
