@@ -14,6 +14,7 @@
 #define emurace_tb_end EMURACE_NAME(emurace_tb_end)
 #define emurace_call EMURACE_NAME(emurace_call)
 #define emurace_refused EMURACE_NAME(emurace_refused)
+#define emurace_look EMURACE_NAME(emurace_look)
 #define emurace_again EMURACE_NAME(emurace_again)
 
 void emurace_init(CPUState *cpu);
@@ -22,6 +23,7 @@ void emurace_insn(TCGContext *s, uint64_t pc, int k);
 void emurace_tb_end(TCGContext *s, TranslationBlock *tb, uint64_t next, uint64_t n);
 void emurace_call(TCGContext *s, unsigned flags);
 void emurace_refused(CPUState *cpu, TranslationBlock *tb);
+void emurace_look(CPUArchState *env, uint64_t addr, uint64_t value, uint32_t what, uint8_t *host, uintptr_t retaddr);
 void emurace_again(CPUState *cpu, uintptr_t retaddr);
 
 /* Whether the engine sees to itself, and so to its memory hooks: see emurace.mode. */

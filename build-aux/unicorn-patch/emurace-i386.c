@@ -4,9 +4,8 @@
  * the access would be: an entry is made of some twelve instructions and no call.
  *
  * In a block that logs, the host address of an access is in R11, which nothing else has
- * there, since the second argument's register still must hold the guest address: when the
- * marks of the bytes say that somebody has to look closer, the access is done as if its
- * page were not in the TLB.
+ * there, since the second argument's register still must hold the guest address: it is
+ * told to whom looks closer when the marks of the bytes say that somebody has to.
  */
 #include "emurace-gen.h"
 
@@ -44,9 +43,9 @@ static void emurace_out_bytes(TCGContext *s, TCGReg to, TCGReg base, int index, 
     tcg_out_modrm_sib_offset(s, loads[opc & MO_SIZE], to, base, index, 0, 0);
 }
 
-/* Leaves for the slow path unless the marks of all bytes are those of an access that need
-   not be told again: one of the same thread, with nothing in between that orders it, and
-   by a write if this is one. */
+/* Leaves to ask about the access unless the marks of all bytes are those of one that need
+   not be told again: of the same thread, with nothing in between that orders it, and a
+   write if this is one. It comes back here, or not at all. */
 static void emurace_out_look(TCGContext *s, MemOp opc, bool write, tcg_insn_unit **label_ptr)
 {
     static const int compares[] = {(OPC_CMP_GvEv - 1) | P_REXB_R, OPC_CMP_GvEv | P_DATA16, OPC_CMP_GvEv,
@@ -137,21 +136,56 @@ static void emurace_label(TCGContext *s, TCGLabelQemuLdst *l, tcg_insn_unit **la
     l->emurace_pc = s->emurace_pc;
     l->emurace_k = s->emurace_k;
     l->label_ptr[1] = label_ptr[1];
+    if (s->tb_cflags & EMURACE_SHARED) {
+        l->emurace_back = label_ptr[1] + 4;
+    }
 }
 
-/* Begins the slow path of an access, at which both of its jumps arrive. */
-static void emurace_out_slow(TCGContext *s, TCGLabelQemuLdst *l)
+static void emurace_out_where(TCGContext *s, TCGLabelQemuLdst *l)
 {
     const TCGReg r = TCG_REG_L0;
 
-    if (!(s->tb_cflags & EMURACE_COUNTED)) {
-        return;
-    }
-    if (s->tb_cflags & EMURACE_SHARED) {
-        tcg_patch32(l->label_ptr[1], s->code_ptr - l->label_ptr[1] - 4);
-    }
     tcg_out_movi(s, TCG_TYPE_I64, r, l->emurace_k);
     tcg_out_st(s, TCG_TYPE_I64, r, TCG_AREG0, EMURACE_AT(k));
     tcg_out_movi(s, TCG_TYPE_I64, r, l->emurace_pc);
     tcg_out_st(s, TCG_TYPE_I64, r, TCG_AREG0, EMURACE_AT(pc));
+}
+
+/* Asks about an access whose marks do not match. The registers of the access may be any
+   that a call destroys; four words on the stack leave it aligned. */
+static void emurace_out_ask(TCGContext *s, TCGLabelQemuLdst *l)
+{
+    static const TCGReg kept[] = {TCG_REG_R8, TCG_REG_R9, TCG_REG_R10, TCG_REG_R11, TCG_REG_RAX, TCG_REG_RCX,
+                                  TCG_REG_RDX, TCG_REG_RSI};
+    MemOp opc = get_memop(l->oi);
+    int i, n = ARRAY_SIZE(kept);
+
+    tcg_patch32(l->label_ptr[1], s->code_ptr - l->label_ptr[1] - 4);
+    emurace_out_where(s, l);
+    for (i = 0; i < n; i++) {
+        tcg_out_push(s, kept[i]);
+    }
+    /* The address is in the second argument's register already, and none of the others
+       is set before it is read. */
+    if (!l->is_ld) {
+        tcg_out_mov(s, TCG_TYPE_I64, tcg_target_call_iarg_regs[2], l->datalo_reg);
+    }
+    tcg_out_movi(s, TCG_TYPE_I32, tcg_target_call_iarg_regs[3],
+                 1 << (opc & MO_SIZE) | (l->is_ld ? 0 : EMURACE_WRITES));
+    tcg_out_mov(s, TCG_TYPE_PTR, tcg_target_call_iarg_regs[4], TCG_REG_R11);
+    tcg_out_movi(s, TCG_TYPE_PTR, tcg_target_call_iarg_regs[5], (uintptr_t)l->raddr);
+    tcg_out_mov(s, TCG_TYPE_PTR, tcg_target_call_iarg_regs[0], TCG_AREG0);
+    tcg_out_call(s, (tcg_insn_unit *)emurace_look);
+    for (i = n; i-- > 0;) {
+        tcg_out_pop(s, kept[i]);
+    }
+    tcg_out_jmp(s, l->emurace_back);
+}
+
+/* Before the slow path of an access. */
+static void emurace_out_slow(TCGContext *s, TCGLabelQemuLdst *l)
+{
+    if (s->tb_cflags & EMURACE_SHARED) {
+        emurace_out_ask(s, l);
+    }
 }

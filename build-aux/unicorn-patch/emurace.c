@@ -168,6 +168,16 @@ void emurace_refused(CPUState *cpu, TranslationBlock *tb)
     }
 }
 
+/* Called by translated code at an access whose marks do not match. */
+void emurace_look(CPUArchState *env, uint64_t addr, uint64_t value, uint32_t what, uint8_t *host, uintptr_t retaddr)
+{
+    struct emurace *m = env->uc->emurace;
+
+    if (m->look(m->user, addr, value, what, host)) {
+        emurace_again(env_cpu(env), retaddr);
+    }
+}
+
 /* Begins an instruction again, with hooks. */
 void emurace_again(CPUState *cpu, uintptr_t retaddr)
 {

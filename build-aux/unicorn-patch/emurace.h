@@ -46,6 +46,9 @@ enum {
     EMURACE_RETRY = -3,  /* ask again: there is room now */
 };
 
+/* What an access is: its size in the lowest bits, and whether it writes. */
+enum { EMURACE_WRITES = 0x100 };
+
 struct uc_struct;
 
 struct emurace {
@@ -58,6 +61,10 @@ struct emurace {
     /* Whether every access to the page at a guest address must be told to the hooks.
        Asked at a miss of the TLB. */
     bool (*watched)(void *user, uint64_t page);
+
+    /* An access whose marks do not match, at host: whether it is to be begun again, with
+       hooks. Value is what is about to be written. */
+    bool (*look)(void *user, uint64_t addr, uint64_t value, uint32_t what, uint8_t *host);
 
     /* A block at pc of n instructions did not run, and nothing of it has happened. Whole
        tells whether it could run if all of them may; otherwise it never does. */

@@ -14,9 +14,37 @@ static bool ends(void *user, uint64_t pc) {
     return em_in_traps(e, pc) || (e->breaks.len != 0 && em_break_hit((em_engine *)e, pc));
 }
 
+// Tells whether a write leaves its bytes as they were, and its instruction has read them;
+// see changes_nothing of memory.c.
+static bool puts_back(em_engine *e, uint64_t addr, uint64_t value, unsigned size, const uint8_t *host) {
+    if (memcmp(host, &value, size) != 0)
+        return false;
+    uint64_t step = emurace_now(e->m);
+    for (const em_access *a = (em_access *)(uintptr_t)e->m->log; a-- > e->log && a->step == step;)
+        if (a->kind == EM_READ && a->addr == addr && a->size == size)
+            return true;
+    return false;
+}
+
 static bool watched(void *user, uint64_t page) {
     const em_watch *w = &((em_engine *)user)->watch;
     return w->size != 0 && page < w->addr + w->size && w->addr < page + EM_PAGE;
+}
+
+// Looks at an access whose bytes do not have the marks of one that was told. Where it makes
+// an event, the instruction begins anew: generated code stops between blocks only.
+static bool look(void *user, uint64_t addr, uint64_t value, uint32_t what, uint8_t *host) {
+    em_engine *e = user;
+    unsigned size = what & 0xff;
+    bool write = (what & EMURACE_WRITES) && !puts_back(e, addr, value, size, host);
+    if (!em_share_look(e, addr, size, write, e->cur)) {
+        em_marks_set(e, host, size, write);
+        return false;
+    }
+    em_marks_clear(e, addr, size);
+    e->log_len = ((uintptr_t)e->m->log - (uintptr_t)e->log) / sizeof *e->log;
+    em_generated_again(e);
+    return true;
 }
 
 // Says what is to happen at pc, where a block of n instructions did not run. What stops a
@@ -25,7 +53,11 @@ static int refused(void *user, uint64_t pc, unsigned n, bool whole) {
     em_engine *e = user;
     em_generated_sync(e);
     uint64_t left = em_left(e);
-    if (!whole || left == 0)
+    if (em_in_traps(e, pc) || left == 0) {
+        em_stop(e, pc);
+        return EMURACE_STOP;
+    }
+    if (!whole)
         return EMURACE_HOOK; // it stops there, if it is to stop
     if (e->sharing && *em_fetch_place(e->fetched, pc) != (pc & EMURACE_PAGE))
         return EMURACE_HOOK; // its page is read first
@@ -50,6 +82,7 @@ void em_generated_init(em_engine *e) {
         m->ends = ends;
         m->watched = watched;
         m->refused = refused;
+        m->look = look;
         m->mask = 0x7f7f7f7f7f7f7f7fULL;
     }
 #endif

@@ -70,10 +70,10 @@ static bool note(em_marks *k, uint8_t *mark) {
 }
 
 // Marks bytes that the running thread has accessed, of which share.c knows.
-void em_marks_set(em_engine *e, uint64_t addr, unsigned size, bool write) {
+void em_marks_set(em_engine *e, uint8_t *host, unsigned size, bool write) {
     em_marks *k = &e->marks;
-    uint8_t *mark = mark_of(e, addr), mine = k->of[e->cur];
-    if (mark == NULL || mine == 0)
+    uint8_t *mark = host + e->m->shadow, mine = k->of[e->cur];
+    if (mine == 0)
         return;
     for (unsigned i = 0; i < size; i++) {
         if (write || mark[i] != (mine | WRITTEN)) {

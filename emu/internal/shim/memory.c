@@ -137,7 +137,7 @@ void em_on_mem(uc_engine *uc, uc_mem_type type, uint64_t addr, int size, int64_t
         if (last)
             em_marks_clear(e, addr, (uint64_t)size);
         else if (m->mode & EMURACE_SHARED)
-            em_marks_set(e, addr, (unsigned)size, write);
+            em_marks_set(e, (uint8_t *)host, (unsigned)size, write);
     }
     bool seen = e->watch.size != 0 && watches(e, addr, (uint64_t)size, kind == EM_WRITE);
     if (generated && (last || seen)) {

@@ -408,13 +408,14 @@ static inline bool em_in_generated(const em_engine *e) { return e->m->k != EMURA
 
 // marks.c
 void em_marks_begin(em_engine *e, int slot);
-void em_marks_set(em_engine *e, uint64_t addr, unsigned size, bool write);
+void em_marks_set(em_engine *e, uint8_t *host, unsigned size, bool write);
 void em_marks_clear(em_engine *e, uint64_t addr, uint64_t size);
 void em_marks_forget(em_engine *e);
 
 // step.c
 bool em_in_traps(const em_engine *e, uint64_t addr);
 void em_halt(em_engine *e, int why);
+void em_stop(em_engine *e, uint64_t addr);
 void em_on_code(uc_engine *uc, uint64_t addr, uint32_t size, void *user);
 
 // memory.c

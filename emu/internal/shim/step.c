@@ -41,6 +41,14 @@ bool em_in_traps(const em_engine *e, uint64_t addr) {
     return addr - e->trap_lo < e->trap_hi - e->trap_lo;
 }
 
+// Stops before an instruction that may not run: at a trap, or as no more may.
+void em_stop(em_engine *e, uint64_t addr) {
+    if (em_in_traps(e, addr))
+        em_halt(e, EM_STOP_TRAP);
+    else
+        em_halt(e, e->stop >= 0 ? e->stop : e->log_full ? EM_STOP_LOG : e->event ? EM_STOP_EVENT : EM_STOP_BUDGET);
+}
+
 // Begins an instruction of which nothing is known yet. Those that follow on its page are
 // quiet when the page was read as a whole, and there is nothing to stop at.
 static void begin(em_engine *e, uint64_t addr, uint32_t size) {
@@ -48,12 +56,8 @@ static void begin(em_engine *e, uint64_t addr, uint32_t size) {
         em_halt(e, EM_STOP_STALE);
         return;
     }
-    if (em_in_traps(e, addr)) {
-        em_halt(e, EM_STOP_TRAP);
-        return;
-    }
-    if (em_left(e) == 0) {
-        em_halt(e, e->stop >= 0 ? e->stop : e->log_full ? EM_STOP_LOG : e->event ? EM_STOP_EVENT : EM_STOP_BUDGET);
+    if (em_in_traps(e, addr) || em_left(e) == 0) {
+        em_stop(e, addr);
         return;
     }
     bool plain = (e->breaks.len | e->lost) == 0 && e->back == EM_NOWHERE;
