@@ -50,13 +50,8 @@ void em_marks_begin(em_engine *e, int slot) {
     e->m->write_mark = word(k->of[slot] | WRITTEN);
 }
 
-// Notes the place of a mark that is about to be set; false when there is no memory.
-static bool note(em_marks *k, uint8_t *mark) {
-    uint8_t *place = (uint8_t *)((uintptr_t)mark & ~(uintptr_t)7);
-    uint64_t held;
-    memcpy(&held, place, sizeof held);
-    if (held != 0)
-        return true;
+// Notes the place of marks of which none is set so far; false when there is no memory.
+static bool note(em_marks *k, uint8_t *place) {
     if (k->len == k->cap) {
         size_t cap = k->cap ? 2 * k->cap : 1 << 10;
         uint8_t **places = realloc(k->places, cap * sizeof *places);
@@ -69,19 +64,32 @@ static bool note(em_marks *k, uint8_t *mark) {
     return true;
 }
 
+// Marks bytes of one place, a bit each.
+static void set(em_marks *k, uint8_t *place, unsigned bytes, uint8_t mine, bool write) {
+    uint64_t held;
+    memcpy(&held, place, sizeof held);
+    if (held == 0 && !note(k, place))
+        return;
+    if (bytes == 0xff && (write || held == 0)) {
+        held = word(write ? mine | WRITTEN : mine);
+        memcpy(place, &held, sizeof held);
+        return;
+    }
+    for (int i = 0; bytes >> i; i++)
+        if ((bytes >> i & 1) && (write || place[i] != (mine | WRITTEN)))
+            place[i] = write ? mine | WRITTEN : mine;
+}
+
 // Marks bytes that the running thread has accessed, of which share.c knows.
 void em_marks_set(em_engine *e, uint8_t *host, unsigned size, bool write) {
     em_marks *k = &e->marks;
     uint8_t *mark = host + e->m->shadow, mine = k->of[e->cur];
+    unsigned at = (unsigned)((uintptr_t)mark & 7), bytes = ((1u << size) - 1) << at;
     if (mine == 0)
         return;
-    for (unsigned i = 0; i < size; i++) {
-        if (write || mark[i] != (mine | WRITTEN)) {
-            if (mark[i] == 0 && !note(k, &mark[i]))
-                return;
-            mark[i] = write ? mine | WRITTEN : mine;
-        }
-    }
+    set(k, mark - at, bytes & 0xff, mine, write);
+    if (bytes > 0xff)
+        set(k, mark - at + 8, bytes >> 8, mine, write);
 }
 
 // Takes the marks of bytes away that somebody else has accessed.
@@ -89,9 +97,10 @@ void em_marks_clear(em_engine *e, uint64_t addr, uint64_t size) {
     uint8_t *mark = e->marks.len == 0 ? NULL : mark_of(e, addr);
     if (mark == NULL || em_host(e, addr, size) == NULL)
         return;
-    for (uint64_t i = 0; i < size; i++)
-        if (mark[i] != 0) // to read a page that was never used costs nothing
-            mark[i] = 0;
+    for (; size > 0 && *mark == 0; size--) // to read a page that was never used costs nothing
+        mark++;
+    if (size > 0)
+        memset(mark, 0, size);
 }
 
 // What all threads have done is not known any more.
