@@ -172,6 +172,12 @@ func (e *Engine) Run(thread int, budget uint64) (Stop, error) {
 	return s, nil
 }
 
+// CountOne counts one instruction more of a thread, the last that ran: something else
+// has done what the one at pc does, after a run that stopped before it.
+func (e *Engine) CountOne(thread int, pc uint64) {
+	C.em_count_one(e.c, C.int(thread), C.uint64_t(pc))
+}
+
 // SetNaive makes runs start Unicorn anew for each instruction, by its own count
 // and with an address to end at. That changes nothing but how long they take, and
 // serves only to measure what the hooks save.
