@@ -19,7 +19,7 @@ SUITES  := bullseye bookworm trixie forky
 # What tests want of a Debian beside libc: locales, libraries, time zones.
 LIBRARIES := libc-bin zlib1g tzdata libgcc-s1
 
-.PHONY: explore test test-short setup build lint bench fuzz-proofs clean help packages packages-test unicorn sysroot-explore sysroots
+.PHONY: explore test test-short test-unpatched setup build lint bench fuzz-proofs clean help packages packages-test unicorn sysroot-explore sysroots
 
 # The demonstration: emurace exits with 1 when it has found a failing schedule,
 # and here that is success.
@@ -33,6 +33,10 @@ explore: sysroot-explore ## find the getenv/setenv crash on a real arm64 glibc
 
 test: setup ## set up, then run all tests
 	$(GO) test -timeout 25m ./...
+
+test-unpatched: setup ## run the engine's tests on Unicorn as it is, without our patches
+	@build-aux/unicorn $$($(GO) list -m -f '{{.Dir}} {{.Version}}' $(UNICORN)) build/unicorn-unpatched unpatched
+	$(GO) test -tags unpatched -timeout 25m ./emu/...
 
 test-short: setup ## set up, then run the quick tests, in some two minutes
 	$(GO) test -short ./...
@@ -68,7 +72,7 @@ help: ## show the targets
 packages:
 	@if ! command -v $(GO) >/dev/null; then \
 		echo "make: there is no Go here ($(GO)); install Go 1.26 or newer" >&2; exit 1; fi
-	@build-aux/packages $(CC):gcc cmake:cmake ninja:ninja-build pkg-config:pkg-config
+	@build-aux/packages $(CC):gcc cmake:cmake ninja:ninja-build pkg-config:pkg-config patch:patch
 
 # Tests compile guest programs for both architectures; one of these compilers is
 # the machine's own gcc. What emurace shows is looked at with the programs that its

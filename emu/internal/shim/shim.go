@@ -1,8 +1,12 @@
 package shim
 
 /*
-#cgo CFLAGS: -I${SRCDIR}/../../../build/unicorn -I${SRCDIR}/../../../build/unicorn/include -O2 -Wall
-#cgo LDFLAGS: -L${SRCDIR}/../../../build/unicorn -lunicorn -lpthread -lm -latomic
+#cgo CFLAGS: -O2 -Wall
+#cgo !unpatched CFLAGS: -I${SRCDIR}/../../../build/unicorn -I${SRCDIR}/../../../build/unicorn/include
+#cgo !unpatched LDFLAGS: -L${SRCDIR}/../../../build/unicorn
+#cgo unpatched CFLAGS: -I${SRCDIR}/../../../build/unicorn-unpatched -I${SRCDIR}/../../../build/unicorn-unpatched/include
+#cgo unpatched LDFLAGS: -L${SRCDIR}/../../../build/unicorn-unpatched
+#cgo LDFLAGS: -lunicorn -lpthread -lm -latomic
 #include <stdlib.h>
 #include "shim.h"
 */
