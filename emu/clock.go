@@ -39,18 +39,13 @@ func slotOf(thread int) int {
 // serve has the kernel serve a system call, and notes what that means for the
 // threads' clocks.
 func (m *Machine) serve(c linux.Call) (linux.Result, error) {
-	return m.ordered(c.Thread, func() (linux.Result, error) { return m.kernel.Do(c) })
-}
-
-// ordered is serve for what the kernel does for a thread in any other way.
-func (m *Machine) ordered(thread int, do func() (linux.Result, error)) (linux.Result, error) {
 	blocked := m.blocked()
-	r, err := do()
+	r, err := m.kernel.Do(c)
 	if err == nil {
 		err = m.clockErr
 	}
 	if err == nil {
-		_, err = m.order(thread, r.Objects, blocked)
+		_, err = m.order(c.Thread, r.Objects, blocked)
 	}
 	if len(r.Objects) > 0 || r.Effect != linux.Returns {
 		m.effects++

@@ -64,19 +64,24 @@ func (m *Machine) serveOther(t int, s shim.Stop) (r linux.Result, served bool, e
 		m.missed("int 0x80, for calls of 32-bit programs", t, pc-2)
 		return r, true, nil, m.eng.WriteReg(t, m.arch.result, noSuchCall)
 	}
-	if s.Reason != shim.StopFault || s.Fault.Access != shim.Exec || !m.kernel.Vsyscall(s.Fault.PC) {
+	if s.Reason != shim.StopFault || s.Fault.Access != shim.Exec {
 		return r, false, nil, nil
 	}
-	r, end, err = m.vsyscall(t, s.Fault.PC)
+	v, ok := linux.VsyscallAt(m.arch.id, s.Fault.PC)
+	if !ok {
+		return r, false, nil, nil
+	}
+	r, end, err = m.vsyscall(t, s.Fault.PC, v)
 	return r, true, end, err
 }
 
-// vsyscall carries out a call of a function of the vsyscall page. It counts as one
-// instruction, the last one of its slice or not.
-func (m *Machine) vsyscall(t int, pc uint64) (r linux.Result, end *End, err error) {
-	var args [6]uint64
-	for i, reg := range m.arch.sysArgs[:2] {
-		if args[i], err = m.eng.ReadReg(t, reg); err != nil {
+// vsyscall carries out a call of a function of the vsyscall page, as an instruction that
+// does the system call and returns. What the function may not use so ends the process:
+// the stack that it is to return by, and what its arguments point to.
+func (m *Machine) vsyscall(t int, pc uint64, v linux.Vsyscall) (r linux.Result, end *End, err error) {
+	c := linux.Call{Thread: t, Number: v.Number}
+	for i := range v.Pointers {
+		if c.Args[i], err = m.eng.ReadReg(t, m.arch.sysArgs[i]); err != nil {
 			return r, nil, err
 		}
 	}
@@ -84,19 +89,25 @@ func (m *Machine) vsyscall(t int, pc uint64) (r linux.Result, end *End, err erro
 	if err != nil {
 		return r, nil, err
 	}
-	if addr, p, refused := m.kernel.VsyscallRefused(pc, sp, args); refused {
+	dies := func(addr uint64, a Access) *End {
 		_, _, there := m.MappingOf(addr)
-		return r, &End{Kind: EndFault, Thread: t, PC: pc, Addr: addr, Access: Access(p), Mapped: there}, nil
+		return &End{Kind: EndFault, Thread: t, PC: pc, Addr: addr, Access: a, Mapped: there}
+	}
+	if !m.eng.Allows(sp, 8, shim.Read) {
+		return r, dies(sp, AccessRead), nil
+	}
+	for i, size := range v.Pointers {
+		if a := c.Args[i]; size != 0 && a != 0 && !m.eng.Allows(a, size, shim.Write) {
+			return r, dies(a, AccessWrite), nil
+		}
 	}
 	m.eng.CountOne(t, pc)
+	if err := m.eng.Touch(t, sp, 8); err != nil {
+		return r, nil, err
+	}
+	back := le.Uint64(m.eng.View(sp, 8))
 	m.remapped, m.mapped = m.remapped[:0], m.mapped[:0]
-	var back uint64
-	r, err = m.ordered(t, func() (linux.Result, error) {
-		r, at, err := m.kernel.DoVsyscall(t, pc, sp, args)
-		back = at
-		return r, err
-	})
-	if err != nil {
+	if r, err = m.serve(c); err != nil {
 		return r, nil, err
 	}
 	if err := m.eng.WriteReg(t, m.arch.pc, back); err != nil {

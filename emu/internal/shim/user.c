@@ -4,7 +4,7 @@
 // else as Linux sets it for one. See build-aux/unicorn-patch. An unpatched Unicorn
 // has the guest run as its kernel would.
 
-#ifdef EMURACE_UNICORN_PATCHED
+#if EMURACE_UNICORN_PATCHED
 void emurace_arm64_user(uc_engine *uc);
 void emurace_x86_user(uc_engine *uc);
 
