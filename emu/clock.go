@@ -156,7 +156,7 @@ func (m *Machine) Advance(last bool) (Advanced, error) {
 // runAlone runs a thread, and no other, to the end of its call or up to a trap. Time
 // passes while it waits.
 func (m *Machine) runAlone(t int) (Stop, error) {
-	for left := uint64(bootBudget); ; {
+	for left := uint64(BootInstructions); ; {
 		s, err := m.Run(t, left)
 		if left -= s.Ran; err != nil || s.Kind != Waits || left == 0 {
 			return s, err

@@ -26,7 +26,7 @@ func TestCountWrite(t *testing.T) {
 			p.begin(0, name, arg)
 			for _, returned := range []bool{false, true} {
 				before := p.Steps()
-				stop := p.run(0, bootBudget)
+				stop := p.run(0, BootInstructions)
 				at := last.Step
 				if returned {
 					at = last.ReturnStep + 1
@@ -40,7 +40,7 @@ func TestCountWrite(t *testing.T) {
 				}
 			}
 			if !p.Idle(0) {
-				stop := p.run(0, bootBudget)
+				stop := p.run(0, BootInstructions)
 				if stop.Kind != Returned || stop.Event || stop.Counted != nil {
 					t.Errorf("%s ends with %+v", name, stop)
 				}
@@ -81,7 +81,7 @@ func TestCountWithoutEvents(t *testing.T) {
 			p.CountRead(e.Thread, 4096)
 		})
 		p.begin(0, "malloc", 24)
-		stop := p.run(0, bootBudget)
+		stop := p.run(0, BootInstructions)
 		if counts != 2 || stop.Kind != Returned || stop.Event || stop.Counted != nil || len(p.SharedBytes()) != 0 {
 			t.Errorf("%d calls, %+v", counts, stop)
 		}

@@ -82,7 +82,7 @@ func (m *Machine) Digest(from int) (string, error) {
 		h.Write([]byte(v.Path))
 		m.hashPages(h, v.Start, v.End-v.Start)
 	}
-	for _, o := range s.Output {
+	for _, o := range s.Output() {
 		word(uint64(o.FD), uint64(o.Thread), uint64(len(o.Data)))
 		h.Write(o.Data)
 	}

@@ -165,7 +165,7 @@ func TestEndText(t *testing.T) {
 		"execute at 0x0 faults: nothing is mapped there (pc 0x0)": {Kind: EndFault, Access: AccessExec},
 		"illegal instruction at 0x5":                              {Kind: EndIllegal, PC: 5},
 		"processor exception 3 at 0x5":                            {Kind: EndException, Detail: "processor exception 3", PC: 5},
-		"the access log is full at 0x5":                           {Kind: EndUnsupported, Detail: "the access log is full", PC: 5},
+		"stopped at the limit of memory (pc 0x5)":                 {Kind: EndLimit, Limit: MemoryLimit, PC: 5},
 	} {
 		if got := end.String(); got != want {
 			t.Errorf("%q, want %q", got, want)

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"testing"
 
+	"emurace/emu/internal/shim"
 	"emurace/loader"
 )
 
@@ -109,6 +110,9 @@ func TestVsyscall(t *testing.T) {
 // TestExceptions: what only a kernel may do kills a process by the signal that Linux
 // sends, and leaves it as it was.
 func TestExceptions(t *testing.T) {
+	if !shim.UserMode {
+		t.Skip("Unicorn is not patched")
+	}
 	ps, marks := map[loader.Arch]*process{}, map[loader.Arch]*Mark{}
 	for _, arch := range arches {
 		ps[arch] = boot(t, "bookworm", arch)
@@ -193,6 +197,9 @@ func TestOldCalls(t *testing.T) {
 // TestDescriptors: what a process may ask of the processor's tables is what Linux tells
 // of them, and its own segments can be loaded.
 func TestDescriptors(t *testing.T) {
+	if !shim.UserMode {
+		t.Skip("Unicorn is not patched")
+	}
 	p := boot(t, "bookworm", loader.AMD64)
 	base := p.mark()
 	buf := p.bytes(make([]byte, 16))

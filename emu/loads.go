@@ -1,6 +1,10 @@
 package emu
 
-import "emurace/loader"
+import (
+	"emurace/emu/internal/shim"
+	"emurace/internal/crash"
+	"emurace/loader"
+)
 
 // Loads lists the guest paths of the ELF files that the process has mapped from
 // their beginning, in order, each as often as it was: libraries, whether they are
@@ -20,6 +24,27 @@ func (m *Machine) noteLoads() {
 		}
 		if _, err := m.files.Image(v.Path); err == nil {
 			m.st.loads = append(m.st.loads, v.Path)
+			m.describe()
 		}
 	}
+}
+
+// TellDeath has fatal signals of the program told in its record; see package crash. It
+// does nothing in a program that has none.
+func TellDeath() error { return shim.TellDeath() }
+
+// describe lets the engine know what it runs, for the case that the whole program dies of
+// it: names of threads and places can be told then.
+func (m *Machine) describe() {
+	if !m.eng.Told() {
+		return
+	}
+	p := crash.Process{Arch: m.arch.id.String(), Root: m.sys.Root.Dir()}
+	for _, t := range m.st.threads {
+		p.Threads = append(p.Threads, t.Name)
+	}
+	for _, mod := range m.Modules() {
+		p.Modules = append(p.Modules, crash.Module{Path: mod.Path, Base: mod.Base, Lo: mod.Lo, Hi: mod.Hi})
+	}
+	m.eng.Describe(p)
 }

@@ -14,11 +14,8 @@ const (
 	MaxThreads = shim.MaxThreads
 	// StaticData is the program's own data, in bytes: what Alloc gives.
 	StaticData = 1 << 20
-	maxOutput  = 1 << 20
+	maxOutput  = 1 << 20 // that is kept; see OutputLimit
 	maxFDs     = 256
-	// bootBudget bounds everything that is run to its end rather than in
-	// slices: ld.so needs some 150,000 instructions.
-	bootBudget = 1 << 30
 )
 
 // Options say what process to make.
@@ -34,6 +31,11 @@ type Options struct {
 	// one is looked for as ld.so does it, a path with a slash is the file.
 	Libs []string
 	Seed uint64 // of AT_RANDOM and getrandom
+	// Memory is what the process may take of the host's memory, in bytes: 4 KiB for each
+	// page that it touches before the first mark, and 16 KiB for each further one, of whose
+	// bytes more is kept. A page counts until the machine is rewound to before, also when it
+	// was unmapped. 0 is DefaultMemory. See MemoryLimit.
+	Memory uint64
 	// Files are regular files beside those of the sysroot, or in their place, by
 	// absolute path in its shortest form; the folders above them need not be there.
 	// At most 256 files and 64 MiB. The bytes must not change any more.
@@ -63,6 +65,7 @@ type Machine struct {
 	mapped   []uint64     // where it has mapped something
 	clockErr error        // of reading a clock in the present one
 	effects  uint64       // see Effects
+	cost     uint64       // since it was last asked whether to go on; see ask
 
 	program  *loader.Image // see Program
 	routines *Module       // the part of it that can be called
@@ -125,6 +128,9 @@ func (m *Machine) load(o Options) error {
 		return err
 	}
 	m.eng = eng
+	if o.Memory > 0 {
+		eng.SetMemoryLimit(o.Memory)
+	}
 	if m.files, err = newOverlay(m.sys, o.Files); err != nil {
 		return err
 	}
@@ -141,15 +147,22 @@ func (m *Machine) load(o Options) error {
 		Limits: linux.Limits{Threads: MaxThreads, Output: maxOutput, Files: maxFDs},
 	}, linux.Layout{MmapTop: mmapTop, MmapEnd: mmapEnd, Top: stackTop})
 	m.st.threads = []Thread{{Name: "main"}}
-	return m.exec(o)
+	if err := m.exec(o); err != nil {
+		return err
+	}
+	m.describe()
+	return nil
 }
 
 func (m *Machine) boot(o Options) error {
 	if err := m.load(o); err != nil {
-		return err
+		return asLimit(err)
 	}
 	s, err := m.runAlone(0)
 	if err != nil {
+		return err
+	}
+	if err := m.unfinished(0, s, ""); err != nil {
 		return err
 	}
 	if pc, err := m.PC(0); s.Kind != Trapped || err != nil || pc != m.entry {
@@ -186,6 +199,9 @@ func (m *Machine) runInit() error {
 	}
 	s, err := m.runAlone(0)
 	if err != nil {
+		return err
+	}
+	if err := m.unfinished(0, s, function); err != nil {
 		return err
 	}
 	if pc, err := m.PC(0); s.Kind != Trapped || err != nil || pc != m.main {
@@ -229,4 +245,4 @@ func (m *Machine) printed() []byte {
 }
 
 // Output is what the process wrote to standard output and error.
-func (m *Machine) Output() []linux.Chunk { return m.kernel.State().Output }
+func (m *Machine) Output() []linux.Chunk { return m.kernel.State().Output() }

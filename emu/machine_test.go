@@ -127,7 +127,7 @@ func (p *process) run(t int, n uint64) Stop {
 // finish runs a thread's call to its end.
 func (p *process) finish(t int) uint64 {
 	p.t.Helper()
-	if s := p.run(t, bootBudget); s.Kind != Returned {
+	if s := p.run(t, BootInstructions); s.Kind != Returned {
 		p.t.Fatalf("thread %d: %v", t, s)
 	}
 	v, err := p.Result(t)

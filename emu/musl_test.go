@@ -246,12 +246,12 @@ func TestRemappedIsShared(t *testing.T) {
 		block := p.call(0, "mmap", 0, size, 3, 0x22, ^uint64(0), 0)
 		p.WantEvents(true)
 		p.begin(0, "strlen", block+loader.PageSize) // a zero: it reads there and ends
-		for p.run(0, bootBudget).Kind != Returned {
+		for p.run(0, BootInstructions).Kind != Returned {
 		}
 		events := func() (list []Counted) {
 			p.begin(worker, "munmap", block, size)
 			for {
-				s := p.run(worker, bootBudget)
+				s := p.run(worker, BootInstructions)
 				if s.Event {
 					list = append(list, s.Counted...)
 				}

@@ -71,12 +71,12 @@ type EndKind uint8
 
 // The kinds.
 const (
-	EndExit        EndKind = iota + 1 // exit or exit_group
-	EndSignal                         // a signal it sent itself, as abort() does
-	EndFault                          // a memory access that its pages refuse
-	EndIllegal                        // an instruction the processor does not have
-	EndException                      // another processor exception
-	EndUnsupported                    // the emulator cannot go on
+	EndExit      EndKind = iota + 1 // exit or exit_group
+	EndSignal                       // a signal it sent itself, as abort() does
+	EndFault                        // a memory access that its pages refuse
+	EndIllegal                      // an instruction the processor does not have
+	EndException                    // another processor exception
+	EndLimit                        // a limit was reached; the process might go on elsewhere
 )
 
 // Access is what a faulting instruction tried.
@@ -112,7 +112,8 @@ type End struct {
 	Access Access // for EndFault
 	Mapped bool   // for EndFault: there is a page, but it forbids the access
 	Vector int    `json:",omitempty"` // for EndException: x86's number of it, or QEMU's for arm64 (EXCP_ of target/arm/cpu.h)
-	Detail string // for EndException and EndUnsupported
+	Detail string // for EndException
+	Limit  Limit  `json:",omitempty"` // for EndLimit
 }
 
 // String says it in words.
@@ -130,6 +131,8 @@ func (e *End) String() string {
 		return fmt.Sprintf("%s at %#x faults: %s (pc %#x)", e.Access, e.Addr, why, e.PC)
 	case EndIllegal:
 		return fmt.Sprintf("illegal instruction at %#x", e.PC)
+	case EndLimit:
+		return fmt.Sprintf("stopped at %v (pc %#x)", e.Limit, e.PC)
 	}
 	return fmt.Sprintf("%s at %#x", e.Detail, e.PC)
 }
@@ -150,7 +153,7 @@ func (m *Machine) Run(t int, n uint64) (Stop, error) {
 		return stop, nil
 	}
 	for {
-		budget := n - stop.Ran
+		budget := min(n-stop.Ran, askEvery)
 		if len(stop.Counted) > 0 {
 			budget = 1 // the event
 		}
@@ -159,6 +162,9 @@ func (m *Machine) Run(t int, n uint64) (Stop, error) {
 			return stop, err
 		}
 		stop.Ran += s.Ran
+		if err := m.ask(s.Ran); err != nil {
+			return stop, err
+		}
 		stop.Event = s.Event || len(stop.Counted) > 0
 		for _, b := range m.eng.Fetched() {
 			stop.Counted = append(stop.Counted, Counted{b.Addr, b.Size, false})
@@ -168,6 +174,9 @@ func (m *Machine) Run(t int, n uint64) (Stop, error) {
 		case shim.StopBudget, shim.StopEvent:
 			if m.events && m.eng.ReadCounter() {
 				stop.Objects = []Object{{Class: linux.ObjectClock}}
+			}
+			if s.Reason == shim.StopBudget && !stop.Event && !stop.Watched && s.Ran == askEvery && stop.Ran < n {
+				continue
 			}
 			return stop, nil
 		case shim.StopBreak:
@@ -189,6 +198,16 @@ func (m *Machine) Run(t int, n uint64) (Stop, error) {
 			return m.trapped(t, stop)
 		case shim.StopSyscall:
 			r, err := m.syscall(t)
+			if limit, reached := limitOf(err); reached {
+				// It has stopped in the middle, and nobody will see of what.
+				stop.Kind, stop.Event = Ended, m.events
+				err = m.reach(t, limit)
+				stop.End = m.st.end
+				return stop, err
+			}
+			if err == nil {
+				err = m.ask(callCosts)
+			}
 			if err != nil {
 				return stop, err
 			}
@@ -319,6 +338,12 @@ func (m *Machine) syscall(t int) (linux.Result, error) {
 		m.st.end = &End{Kind: EndExit, Thread: t, PC: pc, Code: r.Code}
 	case linux.Dies:
 		m.st.end = &End{Kind: EndSignal, Thread: t, PC: pc, Signal: r.Signal}
+	case linux.Exceeds:
+		limit := OutputLimit
+		if r.Limit == linux.MappingLimit {
+			limit = MappingLimit
+		}
+		return r, m.reach(t, limit)
 	}
 	return r, nil
 }
@@ -330,7 +355,7 @@ func (m *Machine) effect(r linux.Result) StopKind {
 		return Waits
 	case linux.ThreadEnds:
 		return Gone
-	case linux.Exits, linux.Dies:
+	case linux.Exits, linux.Dies, linux.Exceeds:
 		return Ended
 	}
 	return Budget
@@ -358,8 +383,8 @@ func (m *Machine) crash(t int, stop Stop, s shim.Stop, end *End) (Stop, error) {
 	case shim.StopException:
 		end.Kind, end.Vector = EndException, s.Vector
 		end.Detail = exceptionName(m.arch.id, s.Vector)
-	case shim.StopLogFull:
-		end.Kind, end.Detail = EndUnsupported, "the access log is full"
+	case shim.StopLimit:
+		end.Kind, end.Limit = EndLimit, engineLimit(s.Limit)
 	default:
 		return stop, fmt.Errorf("run thread %d: unexpected stop %d", t, s.Reason)
 	}

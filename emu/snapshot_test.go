@@ -66,12 +66,7 @@ func copyOf(s *linux.State) linux.State {
 	c := *s
 	c.VMAs, c.Tasks, c.FDs, c.Waiters = slices.Clone(s.VMAs), slices.Clone(s.Tasks), slices.Clone(s.FDs), slices.Clone(s.Waiters)
 	c.Handlers = maps.Clone(s.Handlers)
-	c.Output = nil
-	for _, o := range s.Output {
-		o.Data = bytes.Clone(o.Data)
-		c.Output = append(c.Output, o)
-	}
-	return c
+	return c // what was printed is never changed, only added to
 }
 
 // differences lists what a machine has that the snapshot has not, nothing when
@@ -96,7 +91,13 @@ func (s *snapshot) differences(now *snapshot) []string {
 		}
 	}
 	kernel, nowKernel := reflect.ValueOf(s.kernel), reflect.ValueOf(now.kernel)
+	if a, b := s.kernel.Output(), now.kernel.Output(); !reflect.DeepEqual(a, b) {
+		add("kernel: output is %+v, want %+v", b, a)
+	}
 	for i := range kernel.NumField() {
+		if !kernel.Type().Field(i).IsExported() {
+			continue
+		}
 		a, b := kernel.Field(i), nowKernel.Field(i)
 		empty := (a.Kind() == reflect.Slice || a.Kind() == reflect.Map) && a.Len() == 0 && b.Len() == 0
 		if !empty && !reflect.DeepEqual(a.Interface(), b.Interface()) {

@@ -23,7 +23,7 @@ func (p *process) deadline(seconds uint64) uint64 {
 func (p *process) waits(t int, fn string, args ...uint64) {
 	p.t.Helper()
 	p.begin(t, fn, args...)
-	if s := p.run(t, bootBudget); s.Kind != Waits {
+	if s := p.run(t, BootInstructions); s.Kind != Waits {
 		p.t.Fatalf("%s: %v", fn, s)
 	}
 }

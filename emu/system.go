@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io/fs"
 	"sync"
+	"sync/atomic"
 
 	"emurace/emu/internal/linux"
 	"emurace/emu/internal/shim"
@@ -22,6 +23,8 @@ type System struct {
 	files  map[string][]byte
 	images map[string]*loader.Image
 	debug  bool // see LoadDebug
+
+	interrupt atomic.Pointer[func() error] // see Interrupt
 }
 
 // maxFile bounds what is read of one file of the sysroot: far more than any

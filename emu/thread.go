@@ -204,6 +204,9 @@ func (m *Machine) CallWith(t int, fn uint64, text string, args []Arg) error {
 	if err != nil {
 		return err
 	}
+	if err := m.unfinished(t, s, text); err != nil {
+		return err
+	}
 	if s.Kind != Returned {
 		return fmt.Errorf("call %s on %s: %v%s", text, m.st.threads[t].Name, s, m.lastOutput())
 	}
@@ -232,11 +235,15 @@ func (m *Machine) Spawn(name string) (int, error) {
 	t := before
 	made := m.changed(t)
 	made.Name = name
+	m.describe()
 	if b, ok := m.Read(handle, 8); ok {
 		made.self = binary.LittleEndian.Uint64(b)
 	}
 	s, err := m.runAlone(t)
 	if err != nil {
+		return 0, err
+	}
+	if err := m.unfinished(t, s, "pthread_create"); err != nil {
 		return 0, err
 	}
 	if pc, err := m.PC(t); s.Kind != Trapped || err != nil || pc != m.start {

@@ -20,7 +20,7 @@ func TestWaits(t *testing.T) {
 			t.Error("worker waits for something")
 		}
 		p.begin(worker, "pthread_mutex_lock", mutex)
-		if s := p.run(worker, bootBudget); s.Kind != Waits {
+		if s := p.run(worker, BootInstructions); s.Kind != Waits {
 			t.Fatal(s)
 		}
 		if addr, ok := p.WaitsFor(worker); !ok || addr != mutex {
@@ -44,7 +44,7 @@ func TestWaits(t *testing.T) {
 		p.finish(worker)
 		handle := p.call(worker, "pthread_self")
 		p.begin(0, "pthread_join", handle, 0)
-		if s := p.run(0, bootBudget); s.Kind != Waits {
+		if s := p.run(0, BootInstructions); s.Kind != Waits {
 			t.Fatal(s)
 		}
 		word, ok := p.WaitsFor(0)
@@ -54,7 +54,7 @@ func TestWaits(t *testing.T) {
 		// The system call itself: pthread_exit loads libgcc_s.
 		exit := map[loader.Arch]uint64{loader.ARM64: 93, loader.AMD64: 60}
 		p.begin(worker, "syscall", exit[p.Arch()], 0)
-		if s := p.run(worker, bootBudget); s.Kind != Gone {
+		if s := p.run(worker, BootInstructions); s.Kind != Gone {
 			t.Fatal(s)
 		}
 		if _, ok := p.TID(worker); ok {
@@ -92,7 +92,7 @@ func TestWaitsForever(t *testing.T) {
 		}
 		defer mark.Drop()
 		p.begin(worker, "pthread_mutex_timedlock", mutex, far)
-		if s := p.run(worker, bootBudget); s.Kind != Waits {
+		if s := p.run(worker, BootInstructions); s.Kind != Waits {
 			t.Fatal(s)
 		}
 		if addr, ok := p.WaitsForever(worker); ok {
@@ -103,7 +103,7 @@ func TestWaitsForever(t *testing.T) {
 		}
 		p.begin(worker, "pthread_mutex_lock", mutex)
 		for range 2 {
-			if s := p.run(worker, bootBudget); s.Kind != Waits {
+			if s := p.run(worker, BootInstructions); s.Kind != Waits {
 				t.Fatal(s)
 			}
 			if addr, ok := p.WaitsForever(worker); !ok || addr != mutex {

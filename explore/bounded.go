@@ -41,6 +41,9 @@ type Options struct {
 	// called from several goroutines at once, and what it does must follow from what
 	// the Walk tells. ErrStop ends the search, without a schedule.
 	Walk func(*Walk) error
+	// Watch, if set, is given the search's context before any session is made: what
+	// sessions do for long, as booting, can ask it whether to go on.
+	Watch func(context.Context)
 	// trusted makes it no matter of a self-check that nothing fails.
 	trusted bool
 	// Progress, if set, is told now and then from another goroutine.
@@ -76,10 +79,11 @@ func Bounded(ctx context.Context, start func() (*scenario.Session, error), o Opt
 		ctx, cancel = context.WithTimeoutCause(ctx, o.Time, errBudget)
 		defer cancel()
 	}
+	o.begins(ctx)
 	b := &bounded{Options: o, ctx: ctx, start: start, total: &Result{Preemptions: -1}, saver: newSaver(o)}
 	defer b.close()
 	if err := b.prepare(); err != nil {
-		return nil, err
+		return b.total.unbegun(ctx, err, o)
 	}
 	stop := b.report()
 	err := b.search()
@@ -100,6 +104,23 @@ func failure(ctx context.Context, err error) error {
 		return nil
 	}
 	return err
+}
+
+// begins says what the search's context is.
+func (o Options) begins(ctx context.Context) {
+	if o.Watch != nil {
+		o.Watch(ctx)
+	}
+}
+
+// unbegun is the result of a search that could not be got ready: none, unless its time was
+// used up by that.
+func (r *Result) unbegun(ctx context.Context, err error, o Options) (*Result, error) {
+	if err = failure(ctx, err); err != nil {
+		return nil, err
+	}
+	r.conclude(o)
+	return r, nil
 }
 
 // errBudget ends a search whose schedules or time are used up.

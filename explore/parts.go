@@ -32,12 +32,13 @@ func DPOR(ctx context.Context, start func() (*scenario.Session, error), o Option
 		ctx, cancel = context.WithTimeoutCause(ctx, o.Time, errBudget)
 		defer cancel()
 	}
+	o.begins(ctx)
 	r := newReporter(o.Progress)
 	defer r.close()
 	w := &partition{Options: o, ctx: ctx, start: start, report: r, saver: newSaver(o)}
 	defer w.close()
 	if err := w.prepare(); err != nil {
-		return nil, err
+		return w.merge().unbegun(ctx, err, o)
 	}
 	err := w.searchAll()
 	total := w.merge()

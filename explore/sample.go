@@ -51,6 +51,7 @@ func Sample(ctx context.Context, start func() (*scenario.Session, error), strate
 		ctx, cancel = context.WithTimeoutCause(ctx, o.Time, errBudget)
 		defer cancel()
 	}
+	o.begins(ctx)
 	p := &sampler{
 		Options: o, ctx: ctx, start: start, strategy: strategy, method: m, report: newReporter(o.Progress), saver: newSaver(o),
 		total: &Result{}, shared: map[uint64]uint8{}, size: firstBatch, learned: map[uint64]uint8{},
@@ -58,7 +59,7 @@ func Sample(ctx context.Context, start func() (*scenario.Session, error), strate
 	defer p.report.close()
 	defer p.close()
 	if err := p.prepare(); err != nil {
-		return nil, err
+		return p.result().unbegun(ctx, err, Options{Preemptions: -1})
 	}
 	err = p.search()
 	total := p.result()

@@ -70,6 +70,7 @@ func (w *Walk) Pairs() []uint64 {
 // One runs a single schedule, the one that play runs from the start of the race to
 // its end, and judges it like a search of that schedule.
 func One(ctx context.Context, start func() (*scenario.Session, error), play func(*scenario.Session) (scenario.Schedule, error), o Options) (*Result, error) {
+	o.begins(ctx)
 	s, err := start()
 	if err != nil {
 		return nil, err

@@ -44,10 +44,12 @@ type Trace struct {
 	// Timeouts is when the clock may be moved on. In traces from before there was a choice
 	// it moved by itself, when nobody could run.
 	Timeouts scenario.Timeouts `json:"timeouts,omitempty"`
-	Schedule []string          `json:"schedule"` // as scenario.Slice.Text writes it
-	Outcome  Outcome           `json:"outcome"`
-	Steps    uint64            `json:"steps"`  // instructions from the race's start
-	Digest   string            `json:"digest"` // of the final state; see emu.Machine.Digest
+	// GuestMemory is Plan.Memory, in bytes; 0 is the usual one.
+	GuestMemory uint64   `json:"guest_memory,omitempty"`
+	Schedule    []string `json:"schedule"` // as scenario.Slice.Text writes it
+	Outcome     Outcome  `json:"outcome"`
+	Steps       uint64   `json:"steps"`  // instructions from the race's start
+	Digest      string   `json:"digest"` // of the final state; see emu.Machine.Digest
 }
 
 // Libc says which C library a trace belongs to.
@@ -130,6 +132,7 @@ type Recipe struct {
 	Source   string // the sysroot as the user named it
 	Seed     uint64
 	Timeouts scenario.Timeouts
+	Memory   uint64 // that the process may take; see scenario.Plan.Memory
 }
 
 // Record plays a schedule from the start of the race and makes a trace of it.
@@ -152,6 +155,9 @@ func Record(s *scenario.Session, r Recipe, schedule scenario.Schedule) (*Trace, 
 		Arch: r.Arch.String(), Seed: r.Seed, BindNow: s.Plan.BindNow, Timeouts: s.Timeouts(), Schedule: schedule.Texts(s.ScheduleNames()),
 		Outcome: outcomeText(outcome, s.Names()), Steps: s.Steps(), Digest: digest,
 		Modules: slices.Concat(files, loaded),
+	}
+	if s.Plan.Memory != emu.DefaultMemory {
+		t.GuestMemory = s.Plan.Memory
 	}
 	id := s.Libc()
 	t.Libc = Libc{Name: id.Name, Version: id.Version, BuildID: id.BuildID, SHA256: id.SHA256, Source: r.Source}
@@ -291,6 +297,15 @@ func (t *Trace) timeouts() scenario.Timeouts {
 		return scenario.WhenIdle
 	}
 	return t.Timeouts
+}
+
+// Memory is what the process may take of the host's memory, in bytes, as far as the trace
+// has it to say.
+func (t *Trace) Memory() uint64 {
+	if t.GuestMemory == 0 {
+		return emu.DefaultMemory
+	}
+	return t.GuestMemory
 }
 
 // Settle makes a plan of the trace's scenario the one that the trace was made with, in

@@ -1,6 +1,7 @@
 package replay
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"slices"
@@ -84,6 +85,9 @@ func Verify(s *scenario.Session, t *Trace) (*Verification, error) {
 	}
 	v := &Verification{Schedule: schedule}
 	v.Outcome, v.Digest, err = run(s, schedule)
+	if errors.Is(err, context.Canceled) {
+		return nil, err
+	}
 	if err != nil {
 		v.Difference = err.Error()
 		return v, nil

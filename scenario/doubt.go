@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+
+	"emurace/emu"
 )
 
 // DoubtKind is a class of doubts. The texts are part of the result object.
@@ -24,13 +26,23 @@ const (
 	InstructionLimit DoubtKind = "instruction-limit"
 	// CallLimit: the run was cut off where a thread had made as many calls as it may.
 	CallLimit DoubtKind = "call-limit"
+	// The limits of what a guest may take: the run was cut off there. The texts are those of
+	// emu.Limit. BootLimit, and it alone, is of what comes before the race, and others can be.
+	AtMemoryLimit  DoubtKind = DoubtKind(emu.MemoryLimit)
+	AtOutputLimit  DoubtKind = DoubtKind(emu.OutputLimit)
+	AtMappingLimit DoubtKind = DoubtKind(emu.MappingLimit)
+	AtLogLimit     DoubtKind = DoubtKind(emu.LogLimit)
+	AtBootLimit    DoubtKind = DoubtKind(emu.BootLimit)
 	// Unrepeated: a run has failed, and not when it was run again. No session says that.
 	Unrepeated DoubtKind = "unrepeated"
 )
 
 // DoubtKinds lists the kinds, in the order in which they are told.
 func DoubtKinds() []DoubtKind {
-	return []DoubtKind{UnknownSyscall, UnscheduledThread, UnendedThread, InstructionLimit, CallLimit, Unrepeated}
+	return []DoubtKind{
+		UnknownSyscall, UnscheduledThread, UnendedThread, InstructionLimit, CallLimit,
+		AtMemoryLimit, AtOutputLimit, AtMappingLimit, AtLogLimit, AtBootLimit, Unrepeated,
+	}
 }
 
 // Doubt is why a run may differ from those that there are on Linux.
@@ -77,6 +89,9 @@ func (s *Session) Doubts(o Outcome) (list []Doubt, rests bool) {
 		rests = true
 		list = append(list, unended...)
 	}
+	if o.Limited() {
+		list = append(list, s.atLimit(o.End))
+	}
 	if s.endless != 0 {
 		r := s.threads[s.endless-1]
 		list = append(list, s.doubt(CallLimit, "the limit of calls", r.call.Func, r.machine))
@@ -88,6 +103,22 @@ func (s *Session) Doubts(o Outcome) (list []Doubt, rests bool) {
 		}
 	}
 	return list, rests
+}
+
+// atLimit is the doubt about a run that was cut off at a limit of what a guest may take.
+func (s *Session) atLimit(end *emu.End) Doubt {
+	function := ""
+	if i := s.RacingThread(end.Thread); i >= 0 {
+		function = s.threads[i].call.Func
+	}
+	return s.doubt(DoubtKind(end.Limit), end.Limit.String(), function, end.Thread)
+}
+
+// BeforeRace is the doubt about a race that was not come to: the boot, or a call of the
+// setup, has reached a limit.
+func BeforeRace(e *emu.LimitError) Doubt {
+	function, _, _ := strings.Cut(e.Call, "(")
+	return Doubt{Kind: DoubtKind(e.Limit), Name: e.Limit.String(), Function: function}
 }
 
 func (s *Session) doubt(kind DoubtKind, name, function string, machine int) Doubt {

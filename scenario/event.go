@@ -138,9 +138,6 @@ func (s *Session) saw(stop emu.Stop) bool {
 func (s *Session) runOnce(e *Event, run func(t int) (emu.Stop, error)) (emu.Stop, error) {
 	t := s.threads[e.Thread].machine
 	stop, err := run(t)
-	if err == nil {
-		err = unsupported(stop)
-	}
 	if err != nil {
 		return stop, err
 	}

@@ -25,6 +25,12 @@ const (
 	// over for long. Nothing is known of how the race comes out.
 	Unfinished Kind = "unfinished"
 	Check      Kind = "check" // a check of the plan's found a fault, or a thread did itself
+	// A limit was reached, of what a guest may take here. Nothing is known of how the race
+	// comes out on a machine that has more. The texts are those of emu.Limit.
+	MemoryLimit  Kind = Kind(emu.MemoryLimit)
+	OutputLimit  Kind = Kind(emu.OutputLimit)
+	MappingLimit Kind = Kind(emu.MappingLimit)
+	LogLimit     Kind = Kind(emu.LogLimit)
 )
 
 // Outcome is how a run came out. Two runs with equal outcomes ended in the same
@@ -40,7 +46,12 @@ type Outcome struct {
 }
 
 // Failed tells whether the outcome is one to report.
-func (o Outcome) Failed() bool { return o.Kind != OK && o.Kind != Unfinished && !o.Expected }
+func (o Outcome) Failed() bool {
+	return o.Kind != OK && o.Kind != Unfinished && !o.Expected && !o.Limited()
+}
+
+// Limited tells whether the race has ended at a limit of what a guest may take.
+func (o Outcome) Limited() bool { return o.End != nil && o.End.Kind == emu.EndLimit }
 
 // String says it in words.
 func (o Outcome) String() string {
@@ -68,6 +79,8 @@ func outcomeOf(end *emu.End, thread int) Outcome {
 		o.Kind = Signal
 	case end.Kind == emu.EndExit:
 		o.Kind = Exit
+	case end.Kind == emu.EndLimit:
+		o.Kind = Kind(end.Limit)
 	default:
 		o.Kind = Illegal
 	}

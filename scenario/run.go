@@ -68,15 +68,6 @@ func (s *Session) settle(i int, kind emu.StopKind) error {
 	return s.judge()
 }
 
-// unsupported is an error when the run ended because the emulator, not the
-// program, could not go on: that is no outcome of the race.
-func unsupported(stop emu.Stop) error {
-	if stop.Kind == emu.Ended && stop.End.Kind == emu.EndUnsupported {
-		return fmt.Errorf("the run cannot go on: %v", stop.End)
-	}
-	return nil
-}
-
 func (s *Session) finishCall(i int) error {
 	r := &s.threads[i]
 	call := r.call

@@ -76,6 +76,9 @@ type Plan struct {
 	Files   map[string][]byte
 	Setup   func(*Setup) error
 	Threads []Thread
+	// Memory is what the process may take of the host's memory, in bytes; see
+	// emu.Options.Memory. 0 is emu.DefaultMemory.
+	Memory uint64
 	// Timeouts says when waits with a deadline end because that passes.
 	Timeouts Timeouts
 	// Check, if set, judges the process when every thread has made all of its

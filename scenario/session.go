@@ -106,7 +106,7 @@ func (s *Session) startOn(sys *emu.System, plan *Plan, seed uint64, prepare func
 	if err := plan.check(); err != nil {
 		return nil, err
 	}
-	m, err := emu.New(emu.Options{System: sys, Env: plan.Env, BindNow: plan.BindNow, Libs: plan.Libs, Files: plan.Files, Seed: seed})
+	m, err := emu.New(emu.Options{System: sys, Env: plan.Env, BindNow: plan.BindNow, Libs: plan.Libs, Files: plan.Files, Seed: seed, Memory: plan.Memory})
 	if err != nil {
 		return nil, err
 	}

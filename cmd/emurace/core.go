@@ -30,7 +30,7 @@ Examples:
 			&cli.StringFlag{Name: "output", Aliases: []string{"o"}, Usage: "write the core to `FILE`; - is standard output", EnvVars: []string{"EMURACE_CORE"}},
 			&cli.Uint64Flag{Name: "at", Usage: "the moment when the race has run `N` instructions", DefaultText: "the end", EnvVars: []string{"EMURACE_AT"}},
 			&cli.BoolFlag{Name: "json", Usage: "print the result as a JSON object"},
-			traceSysrootFlag(), cacheFlag(), colorFlag(),
+			traceSysrootFlag(), memoryFlag("the trace's, at most " + usualMemory), cacheFlag(), colorFlag(),
 		},
 		Action: coreAction,
 	}
@@ -44,7 +44,11 @@ func coreAction(c *cli.Context) error {
 	if err := checkCoreOutput(c); err != nil {
 		return err
 	}
-	r, err := openRun(c)
+	var g grants
+	if out := c.String("output"); out != "-" {
+		g.file(out)
+	}
+	r, err := openRun(c, g)
 	if err != nil {
 		return err
 	}

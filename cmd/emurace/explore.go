@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"path/filepath"
@@ -13,6 +14,7 @@ import (
 
 	"emurace/emu"
 	"emurace/explore"
+	"emurace/internal/guard"
 	"emurace/loader"
 	"emurace/oracle"
 	"emurace/replay"
@@ -92,7 +94,7 @@ func exploreFlags() []cli.Flag {
 		&cli.BoolFlag{Name: "json", Usage: "print the result as a JSON object"},
 		&cli.BoolFlag{Name: "list", Usage: "list the scenarios that ship"},
 		&cli.StringFlag{Name: "describe", Usage: "say what a scenario shows, and its parameters; `NAME` is one that ships or a file"},
-		cacheFlag(), colorFlag(),
+		memoryFlag(usualMemory), cacheFlag(), colorFlag(),
 	}
 }
 
@@ -107,6 +109,7 @@ type job struct {
 	schedule *steer.Schedule
 	corpus   string        // the file of what its search saves, "" for none
 	played   *words.Result // of a schedule in words, once it was run
+	number   int           // among the searches of the command line
 }
 
 func exploreAction(c *cli.Context) error {
@@ -146,9 +149,13 @@ func exploreScenario(c *cli.Context, p *replay.Printer, name string) error {
 	if c.String("resume") != "" && len(jobs) > 1 {
 		return usage(errors.New("--resume: there are several searches and one file"), "resume them one by one")
 	}
+	if err := raiseExplore(c, jobs); err != nil {
+		return err
+	}
 	code := exitOK
 	var table []*outcome
-	for _, j := range jobs {
+	for i, j := range jobs {
+		j.number = i
 		o, err := j.run(c)
 		if err != nil {
 			return err
@@ -222,6 +229,10 @@ func exploreMachines(c *cli.Context, sc *scenario.Scenario, values scenario.Valu
 	if err != nil {
 		return nil, err
 	}
+	memory, err := guestMemory(c)
+	if err != nil {
+		return nil, err
+	}
 	specs := c.StringSlice("sysroot")
 	if len(specs) == 0 {
 		specs = []string{"debian:bookworm"}
@@ -252,7 +263,7 @@ func exploreMachines(c *cli.Context, sc *scenario.Scenario, values scenario.Valu
 				return nil, usage(err, "use --arch arm64 or --arch amd64")
 			}
 			jobs = append(jobs, job{
-				recipe: replay.Recipe{Scenario: sc, Values: values, Arch: arch, Source: source.String(), Seed: c.Uint64("seed"), Timeouts: scenario.Timeouts(c.String("timeouts"))},
+				recipe: replay.Recipe{Scenario: sc, Values: values, Arch: arch, Source: source.String(), Seed: c.Uint64("seed"), Timeouts: scenario.Timeouts(c.String("timeouts")), Memory: memory},
 				cache:  cache, spec: spec, detect: detect,
 			})
 		}
@@ -327,11 +338,19 @@ func startPlan(r replay.Recipe, begin func(*scenario.Plan) (*scenario.Session, e
 	if r.Timeouts != "" {
 		plan.Timeouts = r.Timeouts
 	}
+	plan.Memory = r.Memory
 	s, err := begin(plan)
 	var script *sandbox.Error
 	var call *scenario.CallError
 	if errors.As(err, &script) || errors.As(err, &call) {
 		return nil, setupError(r, err)
+	}
+	if errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
+		return nil, err
+	}
+	var limit *emu.LimitError
+	if errors.As(err, &limit) {
+		return nil, surroundings(err, limitHint(limit))
 	}
 	var missing *emu.MissingLibrary
 	if errors.As(err, &missing) {
@@ -367,20 +386,45 @@ func (j job) run(c *cli.Context) (*outcome, error) {
 		Schedules: c.Uint64("schedules"), Time: c.Duration("time"), Progress: show.update,
 		AbstractLocks: c.String("locks") == "abstract", Seed: j.recipe.Seed, Depth: c.Int("depth"),
 	}
+	if !guard.From(c.Context).Settles() { // its search has ended before it begins, but it boots
+		options.Watch = func(ctx context.Context) { sys.Interrupt(ctx.Err) }
+	}
 	if pool := j.inspections(sys, &options); pool != nil {
 		defer pool.Close()
 	}
+	o := &outcome{job: j, ctx: c.Context, minimizing: c.Bool("minimize"), keepGoing: c.Bool("keep-going"), strategy: strategy(c), locks: c.String("locks")}
+	early, cancel := withTime(c.Context, options.Time)
+	defer cancel()
+	sys.Interrupt(early.Err)
+	err = nil
 	if name := c.String("resume"); name != "" {
-		if err := j.resume(sys, name, strategy(c), &options); err != nil {
-			return nil, err
-		}
+		err = j.resume(sys, name, strategy(c), &options)
 	}
-	result, err := j.search(c.Context, strategy(c), j.starter(sys, strategy(c)), options)
+	begin := j.keep(c, j.starter(sys, strategy(c)), &options)
+	start := func() (*scenario.Session, error) {
+		s, err := begin()
+		o.raced.CompareAndSwap(false, err == nil)
+		return s, err
+	}
+	if err == nil {
+		o.result, err = j.search(searchContext(c), strategy(c), start, options)
+	}
 	show.finish()
-	interrupted, late, err := j.searched(result, err, c.String("resume"))
-	if err != nil {
+	// What was found is told also when the search was broken off.
+	sys.Interrupt(nil)
+	o.elapsed = time.Since(began)
+	if !o.raced.Load() && (err != nil || o.result.Schedules == 0) {
+		o.interrupted = errors.Is(err, context.Canceled)
+		if r, ok := noRace(err); ok {
+			o.result, err = r, nil
+		}
+		return o, err
+	}
+	if o.interrupted, o.stateErr, err = j.searched(o.result, err, c.String("resume")); err != nil {
 		return nil, err
 	}
-	o := &outcome{job: j, ctx: c.Context, result: result, elapsed: time.Since(began), interrupted: interrupted, stateErr: late, minimizing: c.Bool("minimize"), keepGoing: c.Bool("keep-going"), strategy: strategy(c), locks: c.String("locks")}
+	if o.result == nil {
+		o.result = &explore.Result{Verdict: explore.Undecided, Preemptions: -1}
+	}
 	return o, o.explain(sys, c.String("output"))
 }

@@ -15,6 +15,8 @@ import (
 
 	"github.com/urfave/cli/v2"
 
+	"emurace/emu"
+	"emurace/internal/guard"
 	"emurace/loader"
 	"emurace/replay"
 	"emurace/replay/gdb"
@@ -38,7 +40,7 @@ Examples:
 			&cli.StringFlag{Name: "listen", Value: "127.0.0.1:0", Usage: "serve at `ADDRESS:PORT` of this machine; port 0 takes a free one", EnvVars: []string{"EMURACE_LISTEN"}},
 			&cli.BoolFlag{Name: "once", Usage: "end when the first client has left"},
 			&cli.BoolFlag{Name: "stdio", Usage: "serve one client over standard input and output"},
-			traceSysrootFlag(), cacheFlag(),
+			traceSysrootFlag(), memoryFlag("the trace's, at most " + usualMemory), cacheFlag(),
 		},
 		Action: gdbAction,
 	}
@@ -49,45 +51,69 @@ func gdbAction(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	r, err := openRun(c)
+	// The port is opened, and gdb found, before the walls stand.
+	var program string
+	var args []string
+	var l net.Listener
+	g := grants{before: func(r replay.Recipe, sys *emu.System) (err error) {
+		if c.Bool("launch") {
+			if program, err = findGDB(r.Arch); err != nil {
+				return err
+			}
+		}
+		if c.Bool("stdio") {
+			return nil
+		}
+		if l, err = listen(address); err != nil {
+			return err
+		}
+		if args, err = gdbArguments(sys, l.Addr().String()); err == nil && program != "" {
+			err = guard.From(c.Context).Launch(guard.Launch{Program: program, Args: append([]string{"-q"}, args...)})
+		}
+		if err != nil {
+			err = errors.Join(err, l.Close())
+		}
+		return err
+	}}
+	g.Accept = !c.Bool("stdio")
+	r, err := openRun(c, g)
 	if err != nil {
 		return err
 	}
 	defer r.close()
+	if l != nil {
+		defer l.Close() // again, when it was served
+	}
 	if err := r.mustMatch(); err != nil {
 		return err
-	}
-	program := ""
-	if c.Bool("launch") {
-		if program, err = findGDB(r.recipe.Arch); err != nil {
-			return err
-		}
 	}
 	server, err := gdbServer(c, r)
 	if err != nil {
 		return err
 	}
+	r.sys.Interrupt(nil) // to be interrupted is how it ends
 	if c.Bool("stdio") {
 		return server.Serve(c.Context, stdio{c.App.Reader, c.App.Writer})
-	}
-	l, err := net.Listen("tcp", address)
-	if errors.Is(err, syscall.EADDRINUSE) {
-		return surroundings(fmt.Errorf("--listen %s: the port is in use", address), "name another port, or 0 for a free one")
-	}
-	if err != nil {
-		return surroundings(fmt.Errorf("--listen %s: %w", address, listenCause(err)), "name a port of 127.0.0.1, or 0 for a free one")
-	}
-	args, err := gdbArguments(r, l.Addr().String())
-	if err != nil {
-		return errors.Join(err, l.Close())
 	}
 	if program != "" {
 		return launch(c, server, l, program, args)
 	}
 	if _, err := fmt.Fprintf(c.App.Writer, "gdb can connect to %s until Ctrl-C:\n  %s\n", l.Addr(), shellLine("gdb-multiarch", args)); err != nil {
-		return errors.Join(err, l.Close())
+		return err
 	}
 	return server.Listen(c.Context, l, c.Bool("once"))
+}
+
+// listen opens the port that gdb connects to.
+func listen(address string) (net.Listener, error) {
+	l, err := net.Listen("tcp", address)
+	if errors.Is(err, syscall.EADDRINUSE) {
+		return nil, surroundings(fmt.Errorf("--listen %s: the port is in use", address), "name another port, or 0 for a free one")
+	}
+	if err != nil {
+		return nil, surroundings(fmt.Errorf("--listen %s: %w", address, listenCause(err)), "name a port of 127.0.0.1, or 0 for a free one")
+	}
+	return l, nil
 }
 
 // gdbAddress checks the flags about where to serve.
@@ -166,8 +192,8 @@ type stdio struct {
 func (stdio) Close() error { return nil }
 
 // gdbArguments make gdb find the sysroot's files and connect.
-func gdbArguments(r *run, address string) ([]string, error) {
-	root, err := filepath.Abs(r.sys.Root.Dir())
+func gdbArguments(sys *emu.System, address string) ([]string, error) {
+	root, err := filepath.Abs(sys.Root.Dir())
 	if err != nil {
 		return nil, err
 	}
@@ -210,8 +236,15 @@ func knows(file string, arch loader.Arch) bool {
 	return exec.Command(file, "-nx", "-batch", "-ex", "set architecture "+gdb.Architecture(arch)).Run() == nil
 }
 
-// launch runs gdb while serving it. Ctrl-C is for gdb.
+// launch runs gdb while serving it. Ctrl-C is for gdb. Behind walls it is the supervisor
+// that runs gdb, and orders an end after that.
 func launch(c *cli.Context, server *gdb.Server, l net.Listener, program string, args []string) error {
+	if e := guard.From(c.Context); e != nil {
+		if err := e.Start(); err != nil {
+			return err
+		}
+		return server.Listen(c.Context, l, false)
+	}
 	ignored := make(chan os.Signal, 1)
 	signal.Notify(ignored, os.Interrupt)
 	defer signal.Stop(ignored)

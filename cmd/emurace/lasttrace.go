@@ -7,6 +7,8 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+
+	"emurace/internal/guard"
 )
 
 // lastTraceFile is where the path of the last trace is kept: in the user's
@@ -23,14 +25,22 @@ func lastTraceFile() (string, error) {
 	return filepath.Join(dir, "emurace", "last-trace"), nil
 }
 
-// rememberTrace makes a trace the one that commands without an argument use.
-// The trace itself is written already; a home that cannot be written, as in a
-// container, costs only this convenience.
-func rememberTrace(name string) error {
+// rememberTrace makes a trace the one that commands without an argument use. Behind
+// walls, the supervisor does so in the end.
+func rememberTrace(e *guard.Engine, name string) error {
 	abs, err := filepath.Abs(name)
 	if err != nil {
 		return err
 	}
+	if e != nil {
+		return e.Note(abs)
+	}
+	return keepLastTrace(abs)
+}
+
+// keepLastTrace is rememberTrace for an absolute path. The trace itself is written
+// already; a home that cannot be written, as in a container, costs only this convenience.
+func keepLastTrace(abs string) error {
 	file, err := lastTraceFile()
 	if err != nil {
 		return nil

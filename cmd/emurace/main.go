@@ -9,15 +9,26 @@ import (
 	"os/signal"
 	"strings"
 	"syscall"
+
+	"emurace/internal/guard"
 )
 
 func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	// The first Ctrl-C asks for an orderly end; the second one kills.
-	context.AfterFunc(ctx, stop)
 	// A file that would get larger than a limit allows (ulimit -f) is an error
 	// of the write, as a full disk is, and no reason to die.
 	signal.Ignore(syscall.SIGXFSZ)
+	e, err := guard.Inherited()
+	switch {
+	case err != nil:
+		os.Exit(finish(err, os.Stderr))
+	case e != nil:
+		os.Exit(engine(e, os.Args))
+	case runsGuest(os.Args):
+		os.Exit(supervise(os.Args, os.Stderr))
+	}
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	// The first Ctrl-C asks for an orderly end; the second one kills.
+	context.AfterFunc(ctx, stop)
 	code := doMain(ctx, os.Args, os.Stdout, os.Stderr)
 	stop()
 	os.Exit(code)

@@ -31,9 +31,10 @@ func traceSysrootFlag() cli.Flag {
 	return &cli.StringFlag{Name: "sysroot", Usage: "where the trace's libc is: debian:`SUITE`, host or a folder (default: what the trace names)", EnvVars: []string{"EMURACE_SYSROOT"}}
 }
 
-// openRun runs the trace that the command line names. Whether it is the same run
-// as in the trace is in the verification; see mustMatch.
-func openRun(c *cli.Context) (*run, error) {
+// openRun runs the trace that the command line names, behind walls with what is granted
+// beside its sysroot. Whether it is the same run as in the trace is in the verification;
+// see mustMatch.
+func openRun(c *cli.Context, g grants) (*run, error) {
 	t, err := openTrace(c)
 	if err != nil {
 		return nil, err
@@ -42,7 +43,7 @@ func openRun(c *cli.Context) (*run, error) {
 	if err != nil {
 		return nil, err
 	}
-	s, sys, err := traceSession(c, recipe)
+	s, sys, err := traceSession(c, recipe, g)
 	if err != nil {
 		return nil, err
 	}
@@ -138,11 +139,15 @@ func traceRecipe(c *cli.Context, t *replay.Trace) (replay.Recipe, error) {
 	if err != nil {
 		return replay.Recipe{}, surroundings(fmt.Errorf("the trace: %w", err), "the trace was changed")
 	}
+	memory, err := traceMemory(c, t)
+	if err != nil {
+		return replay.Recipe{}, err
+	}
 	source := c.String("sysroot")
 	if source == "" {
 		source = t.Libc.Source
 	}
-	return replay.Recipe{Scenario: sc, Values: values, Arch: arch, Source: source, Seed: t.Seed, Timeouts: t.Timeouts}, nil
+	return replay.Recipe{Scenario: sc, Values: values, Arch: arch, Source: source, Seed: t.Seed, Timeouts: t.Timeouts, Memory: memory}, nil
 }
 
 // traceScenario is the scenario that a trace is of, made of the source in it: that
@@ -170,8 +175,8 @@ func traceScenario(t *replay.Trace) (*scenario.Scenario, error) {
 	return &again, nil
 }
 
-// traceSession boots the machine of a trace's recipe.
-func traceSession(c *cli.Context, r replay.Recipe) (*scenario.Session, *emu.System, error) {
+// traceSession boots the machine of a trace's recipe, behind walls.
+func traceSession(c *cli.Context, r replay.Recipe, g grants) (*scenario.Session, *emu.System, error) {
 	spec, err := sysroot.Parse(r.Source)
 	if err != nil && c.String("sysroot") == "" {
 		return nil, nil, surroundings(fmt.Errorf("the trace: %w", err), "the trace was changed; name a sysroot with --sysroot")
@@ -187,7 +192,18 @@ func traceSession(c *cli.Context, r replay.Recipe) (*scenario.Session, *emu.Syst
 	if err != nil {
 		return nil, nil, err
 	}
-	s, err := start(sys, r)
+	if g.before != nil {
+		err = g.before(r, sys)
+	}
+	g.sysroot(cache, spec, r.Arch)
+	if err == nil {
+		err = raise(c, g)
+	}
+	var s *scenario.Session
+	if err == nil {
+		sys.Interrupt(c.Context.Err)
+		s, err = start(sys, r)
+	}
 	if err != nil {
 		return nil, nil, errors.Join(err, sys.Close())
 	}

@@ -6,12 +6,14 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/urfave/cli/v2"
 
 	"emurace/emu"
 	"emurace/explore"
+	"emurace/internal/guard"
 	"emurace/replay"
 	"emurace/scenario"
 	"emurace/scripts/words"
@@ -27,7 +29,8 @@ type outcome struct {
 	minimizing  bool
 	keepGoing   bool
 	strategy    string
-	locks       string // raw or abstract
+	locks       string      // raw or abstract
+	raced       atomic.Bool // a race was come to
 
 	libc     scenario.LibcID
 	first    *replay.Explanation // of the first finding
@@ -169,7 +172,7 @@ func (o *outcome) writeTrace(s *scenario.Session, f explore.Finding, output stri
 		o.trace = ""
 		return traceError(err)
 	}
-	return rememberTrace(o.trace)
+	return rememberTrace(guard.From(o.ctx), o.trace)
 }
 
 func traceError(err error) error {
@@ -292,7 +295,11 @@ func (o *outcome) print(p *replay.Printer) error {
 	if len(buildID) > 8 {
 		buildID = buildID[:8] + ".."
 	}
-	p.Printf("%s on %v, %s (%s, build-id %s)\n", p.Head(o.recipe.Scenario.Name), o.recipe.Arch, o.libc, o.recipe.Source, buildID)
+	if o.raced.Load() {
+		p.Printf("%s on %v, %s (%s, build-id %s)\n", p.Head(o.recipe.Scenario.Name), o.recipe.Arch, o.libc, o.recipe.Source, buildID)
+	} else {
+		p.Printf("%s on %v (%s)\n", p.Head(o.recipe.Scenario.Name), o.recipe.Arch, o.recipe.Source)
+	}
 	seconds := fmt.Sprintf("%.1f s", o.elapsed.Seconds())
 	r := o.result
 	switch r.Verdict {

@@ -137,6 +137,52 @@ func TestInterrupted(t *testing.T) {
 	}
 }
 
+// TestInterruptedBoot: so does a boot that never ends, whatever it is for.
+func TestInterruptedBoot(t *testing.T) {
+	code, _, stderr, dir := inProcess(t, t.Context(), "explore")
+	if code != exitFound {
+		t.Fatalf("exit code %d, %s", code, stderr)
+	}
+	trace := filepath.Join(dir, "getenv-setenv-arm64-2.36.trace")
+	cached := filepath.Join(testroot.Dir(t, "debian:bookworm", "arm64"), "lib")
+	root := t.TempDir()
+	if err := os.CopyFS(filepath.Join(root, "lib"), os.DirFS(cached)); err != nil {
+		t.Fatal(err)
+	}
+	linker := filepath.Join(root, "lib", "ld-linux-aarch64.so.1")
+	data, err := os.ReadFile(linker)
+	if err == nil {
+		err = spin(data)
+	}
+	if err == nil {
+		err = os.WriteFile(linker, data, 0o755)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, args := range [][]string{
+		{"explore"}, {"explore", "--resume", "state"}, {"explore", "--strategy", "surw"}, {"explore", "--preemptions", "1", "--time", "1h"},
+		{"replay", trace}, {"core", "-o", "core", trace}, {"report", "-o", "page", trace}, {"gdb", "--stdio", trace},
+	} {
+		done, cancel := context.WithCancel(context.Background())
+		time.AfterFunc(100*time.Millisecond, cancel) // it boots for far longer
+		code, stdout, stderr, dir := inProcess(t, done, append([]string{args[0], "--sysroot", root}, args[1:]...)...)
+		cancel()
+		if code != exitInterrupted {
+			t.Errorf("%q: exit code %d, %s", args, code, stderr)
+		}
+		if args[0] == "explore" && (!strings.Contains(stdout, "the process had not come to the race, ") || !strings.Contains(stdout, "note: interrupted") || stderr != "") {
+			t.Errorf("%q: %q, %q", args, stdout, stderr)
+		}
+		if args[0] != "explore" && (stdout != "" || !strings.HasPrefix(stderr, "emurace: interrupted\n")) {
+			t.Errorf("%q: %q, %q", args, stdout, stderr)
+		}
+		if entries, err := os.ReadDir(dir); err != nil || len(entries) != 0 {
+			t.Errorf("%q leaves %v, %v", args, entries, err)
+		}
+	}
+}
+
 // canceled is a context that ends by its deadline as if by a signal.
 type canceled struct{ context.Context }
 

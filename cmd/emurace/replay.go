@@ -35,7 +35,7 @@ Examples:
 			&cli.BoolFlag{Name: "json", Usage: "print the result as a JSON object, an answer as one in each line before it"},
 			&cli.StringFlag{Name: "format", Value: "text", Usage: "text or json; json is the same as --json", EnvVars: []string{"EMURACE_FORMAT"}},
 			&cli.BoolFlag{Name: "as-script", Usage: "write the schedule in words, as a script"},
-			cacheFlag(), colorFlag(),
+			memoryFlag("the trace's, at most " + usualMemory), cacheFlag(), colorFlag(),
 		}, queryFlags()...),
 		Action: replayAction,
 	}
@@ -49,7 +49,11 @@ func replayAction(c *cli.Context) error {
 	if err := checkQuery(c); err != nil {
 		return err
 	}
-	r, err := openRun(c)
+	var g grants
+	if name := c.String("diff"); name != "" {
+		g.Read = append(g.Read, name)
+	}
+	r, err := openRun(c, g)
 	if err != nil {
 		return err
 	}

@@ -33,7 +33,7 @@ Examples:
 			&cli.StringFlag{Name: "output", Aliases: []string{"o"}, Usage: "write the page to `FILE`, - for standard output (default: the trace's name with .html, in the current folder)"},
 			traceSysrootFlag(),
 			&cli.BoolFlag{Name: "json", Usage: "print the result as a JSON object"},
-			cacheFlag(), colorFlag(),
+			memoryFlag("the trace's, at most " + usualMemory), cacheFlag(), colorFlag(),
 		},
 		Action: reportAction,
 	}
@@ -56,7 +56,11 @@ func reportAction(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	r, err := openRun(c)
+	var g grants
+	if out != "-" {
+		g.file(out)
+	}
+	r, err := openRun(c, g)
 	if err != nil {
 		return err
 	}

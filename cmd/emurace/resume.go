@@ -44,6 +44,7 @@ type stateFile struct {
 	Locks       string          `json:"locks"`
 	Timeouts    string          `json:"timeouts"`
 	Detect      []scenario.Kind `json:"detect,omitempty"`
+	Memory      uint64          `json:"guest_memory,omitempty"` // 0 is the usual one
 	State       *explore.State  `json:"state"`
 }
 
@@ -90,7 +91,10 @@ func (j job) describeSearch(libc scenario.LibcID, strategy string, o *explore.Op
 	f := stateFile{
 		Version: stateVersion, Scenario: r.Scenario.Name, Settings: r.Scenario.Settings(r.Values), Source: sourceHash(r.Scenario.Source),
 		Arch: r.Arch.String(), LibcHash: libc.SHA256, Strategy: strategy, Seed: r.Seed, KeepGoing: o.KeepGoing,
-		Locks: "raw", Timeouts: string(r.Timeouts), Detect: j.detect,
+		Locks: "raw", Timeouts: string(r.Timeouts), Detect: j.detect, Memory: r.Memory,
+	}
+	if f.Memory == emu.DefaultMemory {
+		f.Memory = 0
 	}
 	if j.script != nil {
 		f.Script = sourceHash(j.script.Source())
@@ -217,10 +221,19 @@ func (s *stateFile) differs(want stateFile) string {
 		return fmt.Sprintf("--timeouts is %q, not %s", s.Timeouts, want.Timeouts)
 	case !slices.Equal(s.Detect, want.Detect):
 		return fmt.Sprintf("--detect is %q, not %q", s.Detect, want.Detect)
+	case s.Memory != want.Memory:
+		return fmt.Sprintf("--guest-memory is %s, not %s", memoryText(s.Memory), memoryText(want.Memory))
 	case s.KeepGoing != want.KeepGoing:
 		return fmt.Sprintf("--keep-going is %v, not %v", s.KeepGoing, want.KeepGoing)
 	}
 	return ""
+}
+
+func memoryText(n uint64) string {
+	if n == 0 {
+		return usualMemory
+	}
+	return sizeText(n)
 }
 
 func bound(n *int) string {

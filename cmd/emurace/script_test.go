@@ -1,6 +1,8 @@
 package main
 
 import (
+	"bytes"
+	"debug/elf"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -59,6 +61,7 @@ func TestMain(m *testing.M) {
 //	untimed FILE            takes the durations out of a result in a file
 //	cut FILE N              leaves the first N bytes of a file
 //	libraries SPEC ARCH DIR copies the shared libraries of a sysroot
+//	spin FILE               makes an ELF file one that does nothing but loop where it begins
 func TestScript(t *testing.T) {
 	cache := testroot.Cache(t).Path()
 	testroot.Dir(t, "debian:bookworm", "arm64") // says what to do when it is not there
@@ -75,7 +78,7 @@ func TestScript(t *testing.T) {
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"code": codeCommand, "fails": failsCommand, "json": jsonCommand, "setjson": setJSONCommand,
-			"untimed": untimedCommand, "cut": cutCommand, "libraries": librariesCommand,
+			"untimed": untimedCommand, "cut": cutCommand, "libraries": librariesCommand, "spin": spinCommand,
 		},
 		RequireExplicitExec: true,
 		RequireUniqueNames:  true,
@@ -236,6 +239,33 @@ func librariesCommand(ts *testscript.TestScript, neg bool, args []string) {
 	to := ts.MkAbs(args[2])
 	ts.Check(os.MkdirAll(to, 0o755))
 	ts.Check(os.CopyFS(filepath.Join(to, "lib"), os.DirFS(cached)))
+}
+
+func spinCommand(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 1 {
+		ts.Fatalf("usage: spin FILE")
+	}
+	name := ts.MkAbs(args[0])
+	data, err := os.ReadFile(name)
+	ts.Check(err)
+	ts.Check(spin(data))
+	ts.Check(os.WriteFile(name, data, 0o755))
+}
+
+// spin puts a jump to itself where an ELF file begins to run.
+func spin(data []byte) error {
+	f, err := elf.NewFile(bytes.NewReader(data))
+	if err != nil {
+		return err
+	}
+	loop := map[elf.Machine][]byte{elf.EM_X86_64: {0xeb, 0xfe}, elf.EM_AARCH64: {0, 0, 0, 0x14}}[f.Machine]
+	for _, p := range f.Progs {
+		if p.Type == elf.PT_LOAD && f.Entry-p.Vaddr < p.Filesz {
+			copy(data[p.Off+f.Entry-p.Vaddr:], loop)
+			return nil
+		}
+	}
+	return errors.New("it begins nowhere")
 }
 
 // TestLookup: what the scripts look into objects with.

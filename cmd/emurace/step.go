@@ -11,6 +11,7 @@ import (
 	"github.com/urfave/cli/v2"
 	"golang.org/x/term"
 
+	"emurace/internal/guard"
 	"emurace/replay"
 	"emurace/replay/lesson"
 	"emurace/replay/step"
@@ -35,7 +36,7 @@ Examples:
   emurace step --lesson crash.trace | less`,
 		Flags: []cli.Flag{
 			&cli.BoolFlag{Name: "lesson", Usage: "tell why the run fails, one moment after the other"},
-			traceSysrootFlag(), cacheFlag(), colorFlag(),
+			traceSysrootFlag(), memoryFlag("the trace's, at most " + usualMemory), cacheFlag(), colorFlag(),
 		},
 		Action: stepAction,
 	}
@@ -55,7 +56,10 @@ func stepAction(c *cli.Context) error {
 		return usage(errors.New("step: it needs a terminal for its input and output"),
 			"emurace replay shows the run as text, and emurace step --lesson tells it")
 	}
-	r, err := openRun(c)
+	var g grants
+	g.file("") // for traces of the user's own
+	g.terminal()
+	r, err := openRun(c, g)
 	if err != nil {
 		return err
 	}
@@ -63,7 +67,7 @@ func stepAction(c *cli.Context) error {
 	if err := r.mustMatch(); err != nil {
 		return err
 	}
-	b := &bench{run: r}
+	b := &bench{run: r, engine: guard.From(c.Context)}
 	defer b.close()
 	o, err := b.options(c.Bool("lesson"))
 	if err != nil {
@@ -80,6 +84,7 @@ func stepAction(c *cli.Context) error {
 	if color == step.ColorAuto && os.Getenv("NO_COLOR") != "" {
 		color = step.ColorNever
 	}
+	r.sys.Interrupt(nil) // it looks at the context itself
 	// Stopped from outside, the terminal is put in order like after q.
 	if err := step.Run(c.Context, os.Stdin, c.App.Writer, color, o); !errors.Is(err, context.Canceled) {
 		return err
@@ -89,8 +94,9 @@ func stepAction(c *cli.Context) error {
 
 // bench runs what the user tries out on machines of its own.
 type bench struct {
-	run   *run
-	spare *scenario.Session
+	run    *run
+	spare  *scenario.Session
+	engine *guard.Engine
 }
 
 func (b *bench) close() {
@@ -185,5 +191,5 @@ func (b *bench) Save(schedule scenario.Schedule, name string) error {
 	if err := t.Write(name); err != nil {
 		return err
 	}
-	return rememberTrace(name)
+	return rememberTrace(b.engine, name)
 }

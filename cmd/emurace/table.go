@@ -19,7 +19,11 @@ func printTable(p *replay.Printer, list []*outcome) error {
 		if o.interrupted {
 			verdict += ", interrupted"
 		}
-		_, _ = fmt.Fprintf(w, "%s\t%s\t%v\t%s\t%d\t%d\t%s\n", o.libc, o.recipe.Source, o.recipe.Arch, verdict,
+		libc := o.libc.String()
+		if !o.raced.Load() {
+			libc = "-"
+		}
+		_, _ = fmt.Fprintf(w, "%s\t%s\t%v\t%s\t%d\t%d\t%s\n", libc, o.recipe.Source, o.recipe.Arch, verdict,
 			o.result.Schedules, o.result.Failing, o.causeText())
 	}
 	_ = w.Flush()

@@ -104,14 +104,20 @@ func (o *outcome) printUndecided(p *replay.Printer, seconds string) {
 	} else {
 		p.Printf("%s: of %s so far none fails; %s, %s\n", p.Head("UNDECIDED"), plural(r.Schedules, "schedule", "schedules"), o.unfinished(), seconds)
 	}
-	o.printEnded(p)
-	o.printPlayed(p)
+	if o.raced.Load() {
+		o.printEnded(p)
+		o.printPlayed(p)
+	}
 }
 
 // unfinished says what of a search that found nothing was done.
 func (o *outcome) unfinished() string {
 	r := o.result
 	switch {
+	case !o.raced.Load() && o.interrupted:
+		return "the process had not come to the race"
+	case !o.raced.Load():
+		return "the time was up before the process had come to the race"
 	case o.fixed():
 		return "it says nothing of others"
 	case o.strategy == strategyScript && r.Schedules <= explore.InOrder:
@@ -137,6 +143,11 @@ func doubtsText(list []explore.Doubt) string {
 		scenario.UnscheduledThread: "the process has threads that are not the scenario's, and those are not run",
 		scenario.UnendedThread:     "threads have made their calls and do not end by that, though others wait for it",
 		scenario.InstructionLimit:  "runs were cut off at the limit of instructions, while threads that could go on had no turn",
+		scenario.AtMemoryLimit:     "the process takes more memory than it may",
+		scenario.AtOutputLimit:     "the process prints more than it may",
+		scenario.AtMappingLimit:    "the process has more mappings than it may",
+		scenario.AtLogLimit:        "runs make more accesses to memory than are logged",
+		scenario.AtBootLimit:       "the process had not come to the race when the instructions for that were used up",
 		scenario.Unrepeated:        "schedules failed, and did not when they were run again, which is a fault of emurace: please report it, with the scenario",
 		scenario.CallLimit:         "runs were cut off where a thread had made as many calls as it may, as in an endless loop",
 	}

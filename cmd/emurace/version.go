@@ -9,6 +9,7 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"emurace/emu"
+	"emurace/internal/wall"
 	"emurace/replay"
 )
 
@@ -26,7 +27,7 @@ func versionCommand() *cli.Command {
 			}
 			v := map[string]any{
 				"event": "version", "emurace": version, "unicorn": emu.UnicornVersion(), "go": runtime.Version(),
-				"trace_format": replay.FormatVersion,
+				"trace_format": replay.FormatVersion, "walls": wall.Available(),
 			}
 			if info, ok := debug.ReadBuildInfo(); ok {
 				for _, s := range info.Settings {
@@ -38,7 +39,8 @@ func versionCommand() *cli.Command {
 			if c.Bool("json") {
 				return json.NewEncoder(c.App.Writer).Encode(v)
 			}
-			_, err := fmt.Fprintf(c.App.Writer, "emurace %s (unicorn %s, %s, trace format %d)\n", version, emu.UnicornVersion(), runtime.Version(), replay.FormatVersion)
+			_, err := fmt.Fprintf(c.App.Writer, "emurace %s (unicorn %s, %s, trace format %d)\nwalls of the engine: %v\n",
+				version, emu.UnicornVersion(), runtime.Version(), replay.FormatVersion, wall.Available())
 			return err
 		},
 	}

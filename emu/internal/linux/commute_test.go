@@ -118,7 +118,7 @@ func changes(was, is *State, thread int) (list []Object) {
 	add(!slices.Equal(was.VMAs, is.VMAs), ObjectMappings, 0)
 	add(was.Advanced != is.Advanced, ObjectClock, 0)
 	add(was.Random != is.Random, ObjectRandom, 0)
-	add(len(was.Output) != len(is.Output), ObjectOutput, 0)
+	add(was.out != is.out, ObjectOutput, 0)
 	add(was.Pending != is.Pending, ObjectBlocked, wholeProcess)
 	add(was.NextTID != is.NextTID, ObjectTasks, nextNumber)
 	for sig := range MaxSignal + 1 {

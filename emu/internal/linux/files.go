@@ -275,12 +275,12 @@ func (k *Kernel) writeOut(r *Result, n int, addr, size uint64) (uint64, error) {
 	if !ok {
 		return fail(EFAULT)
 	}
-	if len(b) > 0 {
+	if size > 0 {
 		fd := 1
 		if f.kind == fdError {
 			fd = 2
 		}
-		out.add(fd, b)
+		out.add(fd, b, size)
 	}
 	return size, nil
 }

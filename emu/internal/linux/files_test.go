@@ -162,7 +162,7 @@ func TestWrite(t *testing.T) {
 			}
 		}
 		said := ""
-		for _, o := range k.State().Output {
+		for _, o := range k.State().Output() {
 			said += fmt.Sprintf("%d:%s ", o.FD, o.Data)
 		}
 		if want := "1:hello 2:,  1:hello 1:world 1:hello 1:world "; said != want {
@@ -175,7 +175,7 @@ func TestWrite(t *testing.T) {
 			}
 		}
 		total := 0
-		for _, o := range k.State().Output {
+		for _, o := range k.State().Output() {
 			total += len(o.Data)
 		}
 		if total != 100 {
@@ -291,11 +291,11 @@ func TestReadSeesSnapshots(t *testing.T) {
 			k.do("write", 2, text+uint64(round), 1)
 			k.do("close", fd)
 			k.spawn(1)
-			if len(s.Output) != 1 || s.FDs[fd].Offset != 3 || s.Tasks[1].Status != None {
+			if len(s.Output()) != 1 || s.FDs[fd].Offset != 3 || s.Tasks[1].Status != None {
 				t.Fatalf("round %d: the snapshot changed: %+v", round, s)
 			}
-			if len(k.State().Output) != 2 || k.State().Output[1].Data[0] != "tex"[round] {
-				t.Errorf("round %d: output %+v", round, k.State().Output)
+			if len(k.State().Output()) != 2 || k.State().Output()[1].Data[0] != "tex"[round] {
+				t.Errorf("round %d: output %+v", round, k.State().Output())
 			}
 			k.Restore(s)
 			k.threads.alive = map[int]bool{0: true}

@@ -124,7 +124,7 @@ func (f *fixture) check(t *testing.T, c Call, r Result) {
 		}
 	}
 	size := 0
-	for _, o := range f.State().Output {
+	for _, o := range f.State().Output() {
 		size += len(o.Data)
 	}
 	if size > f.Limits.Output || len(f.State().FDs) > f.Limits.Files {

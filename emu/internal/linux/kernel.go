@@ -126,6 +126,7 @@ const (
 	ThreadEnds               // the thread is gone
 	Exits                    // the process ended; Code is its status
 	Dies                     // the process was killed; Signal says by which signal
+	Exceeds                  // the process takes more than it may of what Limit says
 )
 
 // Result is what became of a system call.
@@ -134,6 +135,7 @@ type Result struct {
 	Value  uint64 // for Returns: already in the thread's result register
 	Code   int
 	Signal int
+	Limit  Limit
 	Name   string
 	// Objects are the kernel objects that the call used, memory apart.
 	Objects []Object

@@ -179,7 +179,9 @@ func (m mappings) set(v VMA, content []byte) error {
 			return err
 		}
 	}
-	m.writes(ObjectMappings, 0).insert(v)
+	s := m.writes(ObjectMappings, 0)
+	s.insert(v)
+	m.bound(s)
 	return m.fill(v, content)
 }
 
@@ -198,7 +200,15 @@ func (m mappings) remove(start, end uint64) error {
 		}
 	}
 	s.cut(start, end)
+	m.bound(s)
 	return nil
+}
+
+// bound ends a process that has as many mappings as it may.
+func (m mappings) bound(s *State) {
+	if len(s.VMAs) >= MaxMappings {
+		m.r.exceeds(MappingLimit)
+	}
 }
 
 // protect changes what the pages of [start, end), which has no hole, allow.
@@ -210,6 +220,7 @@ func (m mappings) protect(start, end uint64, prot loader.Prot) error {
 		v.Prot = prot
 		s.insert(v)
 	}
+	m.bound(s)
 	return m.k.Memory.Protect(start, end-start, prot)
 }
 

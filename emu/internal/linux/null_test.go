@@ -45,8 +45,8 @@ func TestNull(t *testing.T) {
 				t.Errorf("%s%x: %d, want %d", c.name, c.args, got, c.want)
 			}
 		}
-		if len(k.State().Output) != 0 {
-			t.Errorf("output %v", k.State().Output)
+		if len(k.State().Output()) != 0 {
+			t.Errorf("output %v", k.State().Output())
 		}
 		at := map[string]uint64{"arm64": 32, "amd64": 40}[k.Arch.String()]
 		for what, stat := range map[string]func(buf uint64) int64{

@@ -16,7 +16,7 @@ type State struct {
 	Waiters  []Waiter // blocked threads, in the order they came
 	Advanced uint64   // nanoseconds the clock has been moved on; see Kernel.Advance
 	Random   uint64   // how many blocks of random bytes were handed out
-	Output   []Chunk
+	out      *printed
 	Handlers map[int]Handler
 	Pending  uint64 // signals that the process was sent while all threads blocked them
 	Exited   bool
@@ -28,7 +28,6 @@ func (s *State) clone() *State {
 	c.Tasks = slices.Clone(s.Tasks)
 	c.FDs = slices.Clone(s.FDs)
 	c.Waiters = slices.Clone(s.Waiters)
-	c.Output = slices.Clip(s.Output)
 	if s.Handlers != nil {
 		c.Handlers = make(map[int]Handler, len(s.Handlers))
 		for sig, h := range s.Handlers {

@@ -15,19 +15,71 @@ type output struct{ access }
 
 func (k *Kernel) output(r *Result) output { return output{access{k, r}} }
 
-// room is how many bytes are still kept.
-func (o output) room() int {
-	n := o.k.Limits.Output
-	for _, c := range o.reads(ObjectOutput, 0).Output {
-		n -= len(c.Data)
-	}
-	return n
+// printed is a list of chunks, the last one first. It is only put a new one on, so that
+// states can share it however long it gets.
+type printed struct {
+	chunk  Chunk
+	before *printed
+	kept   int    // bytes of all
+	chunks int    // so many
+	size   uint64 // bytes written, also those that were not kept
+	writes int
 }
 
-// add keeps what the calling thread prints.
-func (o output) add(fd int, data []byte) {
+// Output is what the process has printed, as far as that was kept, in order.
+func (s *State) Output() []Chunk {
+	if s.out == nil {
+		return nil
+	}
+	list := make([]Chunk, s.out.chunks)
+	n := len(list)
+	for p := s.out; p != nil; p = p.before {
+		if p.chunk.Data != nil {
+			n--
+			list[n] = p.chunk
+		}
+	}
+	return list
+}
+
+// Written is how many bytes the process has printed, in how many writes.
+func (s *State) Written() (size uint64, writes int) {
+	if s.out == nil {
+		return 0, 0
+	}
+	return s.out.size, s.out.writes
+}
+
+// room is how many bytes are still kept.
+func (o output) room() int {
+	s := o.reads(ObjectOutput, 0)
+	if s.out == nil {
+		return o.k.Limits.Output
+	}
+	return o.k.Limits.Output - s.out.kept
+}
+
+// add notes that the calling thread prints size bytes, of which data is kept.
+func (o output) add(fd int, data []byte, size uint64) {
 	s := o.writes(ObjectOutput, 0)
-	s.Output = append(s.Output, Chunk{FD: fd, Thread: o.r.thread, Data: append([]byte(nil), data...)})
+	p := printed{before: s.out}
+	if s.out != nil {
+		p = *s.out
+		p.before, p.chunk = s.out, Chunk{}
+	}
+	p.size += size
+	p.writes++
+	if len(data) > 0 {
+		p.chunk = Chunk{FD: fd, Thread: o.r.thread, Data: append([]byte(nil), data...)}
+		p.kept += len(data)
+		p.chunks++
+	} else if s.out != nil {
+		p.before, p.chunk = s.out.before, s.out.chunk // nothing to be put on
+	}
+	s.out = &p
+	if p.size >= MaxOutput || p.writes >= MaxWrites {
+		o.r.exceeds(OutputLimit)
+	}
 }
 
 // random is the sequence of random bytes, as a system call sees it.

@@ -17,9 +17,8 @@ static bool on_tlb(uc_engine *uc, uint64_t vaddr, uc_mem_type type,
     uint64_t clean = em_untagged(e, vaddr);
     uint8_t bits = em_page(e, clean);
     int need = type == UC_MEM_WRITE ? EM_W : type == UC_MEM_FETCH ? EM_X : EM_R;
-    if ((bits & EM_MAPPED) && (bits & need)) {
-        if (bits & EM_W)
-            em_touch_page(e, clean); // writes may follow without another walk
+    // Where a page can be written to, writes may follow without another walk.
+    if ((bits & EM_MAPPED) && (bits & need) && (!(bits & EM_W) || em_touch_page(e, clean))) {
         result->paddr = clean;
         result->perms = bits & (EM_R | EM_W | EM_X);
         return true;
@@ -159,6 +158,7 @@ int em_init(em_engine *e, uc_engine *uc, int arch, bool hooks) {
     e->cur = -1;
     e->monitor_at = -1;
     e->log_max = 1 << 24;
+    em_limit_memory(e, EM_MEMORY);
     e->back = EM_NOWHERE;
     e->share.stamp = 1; // nothing is saved yet
     e->mapping = (em_mapping *)((char *)uc + EMURACE_UC_MEMORY_MAPPING);
@@ -257,6 +257,7 @@ static void settle_fault(em_engine *e, int slot, int pc_reg) {
         e->undone = true;
     } else if (e->left == 0) {
         e->stop = EM_STOP_BUDGET; // the branch was the last instruction asked for
+        e->limit = EM_LIMIT_NONE; // that is for the next run to come to
         return;
     } else {
         e->undone = true;
@@ -327,8 +328,12 @@ int em_run(em_engine *e, int slot, uint64_t budget) {
         return EM_STOP_ERROR;
     if (budget == 0)
         return EM_STOP_BUDGET;
-    if (e->logging && e->log_len >= e->log_max)
-        return EM_STOP_LOG;
+    e->limit = EM_LIMIT_NONE;
+    e->share.full = false;
+    if (e->logging && e->log_len >= e->log_max) {
+        e->limit = EM_LIMIT_LOG;
+        return EM_STOP_LIMIT;
+    }
     e->left = budget;
     e->stop = -1;
     e->log_full = false;
@@ -365,6 +370,12 @@ int em_run(em_engine *e, int slot, uint64_t budget) {
             e->undone = true;
         }
     }
+    if (e->share.full)
+        e->limit = EM_LIMIT_MEMORY; // of the host's, for what is known of the guest's
+    if (e->stop == EM_STOP_LOG)
+        e->limit = EM_LIMIT_LOG;
+    if (e->limit != EM_LIMIT_NONE && e->stop != EM_STOP_ERROR)
+        e->stop = EM_STOP_LIMIT;
     e->slots[slot].left_at = e->log_len;
     e->slots[slot].log_gen = e->log_gen;
     e->slots[slot].lost = e->lost;
@@ -372,7 +383,7 @@ int em_run(em_engine *e, int slot, uint64_t budget) {
         em_fetch_anew(e->fetched);
     memcpy(e->slots[slot].fetched, e->fetched, sizeof e->fetched);
     if (e->stop == EM_STOP_SYSCALL || e->stop == EM_STOP_FAULT ||
-        e->stop == EM_STOP_EXCEPTION || e->stop == EM_STOP_ILLEGAL) {
+        e->stop == EM_STOP_EXCEPTION || e->stop == EM_STOP_ILLEGAL || e->stop == EM_STOP_LIMIT) {
         err = em_monitor_open(e, slot);
         if (err) {
             e->uc_error = err;
@@ -412,6 +423,7 @@ void em_close(em_engine *e) {
     em_log_drop(e);
     em_share_drop(e);
     em_break_drop(e);
+    em_limit_drop(e);
     free(e->log);
     free(e->maps);
     e->log = NULL;

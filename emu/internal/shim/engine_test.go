@@ -231,7 +231,7 @@ func TestLogLimit(t *testing.T) {
 	e := newEngine(t, loader.ARM64, loops[loader.ARM64], 1, true)
 	e.SetLogLimit(1000)
 	must(t, e.SetLogging(true))
-	if s := run(t, e, 0, 1<<20); s.Reason != StopLogFull {
+	if s := run(t, e, 0, 1<<20); s.Reason != StopLimit {
 		t.Fatalf("%+v", s)
 	}
 	if e.LogLen() != 1000 {

@@ -56,6 +56,9 @@ const hostTimeout = 20 * time.Second
 // TestHostSurvives runs blocks of random bytes, and of instructions put together from
 // their fields, in random slices with rewinds between.
 func TestHostSurvives(t *testing.T) {
+	if !UserMode {
+		t.Skip("Unicorn is not patched")
+	}
 	seed := testseed.Of(t, 1)
 	blocks := 4000
 	if testing.Short() {
@@ -157,7 +160,7 @@ func TestHostChild(t *testing.T) {
 		if err := runBlocks(out, arch, kind, seed, at, blocks); err != nil {
 			t.Fatal(err)
 		}
-		if size := resident(t); before == 0 {
+		if size := ownMemory(t); before == 0 {
 			before = size
 		} else if at > from+20*anew && size > before+before/2+100<<20 {
 			t.Fatalf("the process has grown from %d to %d MiB", before>>20, size>>20)
@@ -167,8 +170,8 @@ func TestHostChild(t *testing.T) {
 	must(t, out.Flush())
 }
 
-// resident is how much memory the process has.
-func resident(t *testing.T) uint64 {
+// ownMemory is how much memory the process has.
+func ownMemory(t *testing.T) uint64 {
 	b, err := os.ReadFile("/proc/self/statm")
 	must(t, err)
 	var size, pages uint64

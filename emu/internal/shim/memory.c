@@ -123,7 +123,14 @@ void em_on_mem(uc_engine *uc, uc_mem_type type, uint64_t addr, int size, int64_t
     }
 }
 
+// How many changes of the page table can be undone at most.
+enum { MAPS_MAX = 1 << 21 };
+
 static em_mapundo *undo_next(em_engine *e) {
+    if (e->maps_len == MAPS_MAX) {
+        e->limit = EM_LIMIT_LOG;
+        return NULL;
+    }
     if (e->maps_len == e->maps_cap) {
         size_t cap = e->maps_cap ? 2 * e->maps_cap : 64;
         em_mapundo *maps = realloc(e->maps, cap * sizeof *maps);
@@ -138,32 +145,28 @@ static em_mapundo *undo_next(em_engine *e) {
     return u;
 }
 
+// The host pages that become writable together. Each change of what neighbours allow is a
+// mapping of the host's, of which a process may have some 65,000.
+enum { TOGETHER = 1 << 10 };
+
 // Makes the host pages of [addr, addr+size) writable, once.
 static int use(em_engine *e, uint64_t addr, uint64_t size) {
     em_zone *z = em_zone_of(e, addr);
-    uint64_t i = (addr - z->base) >> EM_PAGE_SHIFT;
+    uint64_t i = (addr - z->base) >> EM_PAGE_SHIFT, all = z->size >> EM_PAGE_SHIFT;
     uint64_t end = (addr + size - z->base + EM_PAGE - 1) >> EM_PAGE_SHIFT;
-    while (i < end) {
-        if (z->used[i] != EM_UNUSED) {
-            i++;
-            continue;
-        }
-        uint64_t j = i;
-        while (j < end && z->used[j] == EM_UNUSED)
-            j++;
-        if (mprotect(z->host + (i << EM_PAGE_SHIFT), (j - i) << EM_PAGE_SHIFT,
-                     PROT_READ | PROT_WRITE))
-            return UC_ERR_NOMEM;
-        memset(z->used + i, EM_WRITABLE, j - i);
-        i = j;
-    }
+    while (i < end && z->used[i] != EM_UNUSED)
+        i++;
+    if (i == end)
+        return UC_ERR_OK;
+    uint64_t from = i & ~(uint64_t)(TOGETHER - 1), to = (end + TOGETHER - 1) & ~(uint64_t)(TOGETHER - 1);
+    if (to > all)
+        to = all;
+    if (mprotect(z->host + (from << EM_PAGE_SHIFT), (to - from) << EM_PAGE_SHIFT, PROT_READ | PROT_WRITE))
+        return UC_ERR_NOMEM;
+    for (i = from; i < to; i++)
+        if (z->used[i] == EM_UNUSED)
+            z->used[i] = EM_WRITABLE;
     return UC_ERR_OK;
-}
-
-// Notes that a page may hold something from now on.
-void em_touch_page(em_engine *e, uint64_t addr) {
-    em_zone *z = em_zone_of(e, addr);
-    z->used[(addr - z->base) >> EM_PAGE_SHIFT] = EM_TOUCHED;
 }
 
 // Gives every page of the range the same page byte.
@@ -213,8 +216,10 @@ static int log_zeroes(em_engine *e, uint64_t addr, const uint8_t *host) {
         if (old == 0)
             continue;
         em_access *a = e->log_len < e->log_max ? log_next(e) : NULL;
-        if (a == NULL)
+        if (a == NULL) {
+            e->limit = EM_LIMIT_LOG;
             return UC_ERR_NOMEM;
+        }
         *a = (em_access){.step = e->step, .pc = e->pc, .addr = addr + i, .old = old, .size = 8,
                          .kind = EM_ZERO, .thread = (uint16_t)e->ran};
         if (e->watch.size != 0 && watches(e, addr + i, 8, true))
@@ -248,8 +253,10 @@ static int log_kernel(em_engine *e, int slot, uint64_t addr, const uint8_t *old,
     bool write = kind != EM_READ;
     if (!e->logging || size == 0)
         return UC_ERR_OK;
-    if (e->log_len + size / 8 >= e->log_max)
+    if (e->log_len + size / 8 >= e->log_max) {
+        e->limit = EM_LIMIT_LOG;
         return UC_ERR_NOMEM;
+    }
     for (uint64_t i = 0; i < size; i += 8) {
         uint8_t n = size - i < 8 ? (uint8_t)(size - i) : 8;
         em_access *a = log_next(e);
@@ -276,6 +283,10 @@ int em_store(em_engine *e, int slot, uint64_t addr, const uint8_t *from, uint64_
         return UC_ERR_OK;
     if (use(e, addr, size))
         return UC_ERR_NOMEM;
+    uint64_t page = addr & ~(uint64_t)(EM_PAGE - 1);
+    for (uint64_t at = page; at < addr + size; at += EM_PAGE)
+        if (!em_touch_page(e, at))
+            return UC_ERR_NOMEM;
     if (e->monitor_at >= 0 && slot != e->cur) {
         // What another thread does may concern the monitor of this one, which
         // is looked after when a thread is loaded.
@@ -288,12 +299,9 @@ int em_store(em_engine *e, int slot, uint64_t addr, const uint8_t *from, uint64_
     if (err)
         return err;
     memcpy(host, from, size);
-    uint64_t page = addr & ~(uint64_t)(EM_PAGE - 1);
-    for (; page < addr + size; page += EM_PAGE) {
-        em_touch_page(e, page);
+    for (; page < addr + size; page += EM_PAGE)
         if (em_page(e, page) & EM_X)
             em_remove_code(e, page, page + EM_PAGE);
-    }
     return UC_ERR_OK;
 }
 
@@ -351,5 +359,6 @@ void em_log_drop(em_engine *e) {
     em_clock_settle(e);
     e->maps_len = 0;
     e->log_len = 0;
+    em_limit_settle(e);
     e->log_gen++;
 }

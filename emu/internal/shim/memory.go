@@ -23,6 +23,10 @@ func (e *Engine) memError(what string, addr, size uint64, err C.int) error {
 	if err == 0 {
 		return nil
 	}
+	if limit := Limit(e.c.limit); limit != NoLimit {
+		e.c.limit = C.int(NoLimit)
+		return &LimitError{limit}
+	}
 	return fmt.Errorf("%w at %#x, %#x bytes", ucError(what, err), addr, size)
 }
 

@@ -148,6 +148,9 @@ func (s *nativeState) differences(t *testing.T, e *Engine, undefined uint64) str
 // TestNative: registers, flags and memory are those of a processor after every
 // instruction of random blocks, wherever slices end.
 func TestNative(t *testing.T) {
+	if !UserMode {
+		t.Skip("Unicorn is not patched")
+	}
 	seed := testseed.Of(t, 1)
 	blocks := 600
 	if testing.Short() {

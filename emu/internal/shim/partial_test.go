@@ -108,6 +108,10 @@ func TestRepeatedInstructionFaults(t *testing.T) {
 // waiting instruction is one instruction; what only a kernel may do, and what
 // does not exist, does not happen.
 func TestProcessorEvents(t *testing.T) {
+	hlt := Stop{Reason: StopIllegal}
+	if UserMode {
+		hlt = Stop{Reason: StopException, Vector: 13}
+	}
 	cases := []struct {
 		arch   loader.Arch
 		text   string
@@ -128,7 +132,7 @@ func TestProcessorEvents(t *testing.T) {
 		{loader.ARM64, "hvc #0", "020000d4", StopIllegal, 0, 0},
 		{loader.AMD64, "pause", "f390", StopBudget, 0, 4},
 		{loader.AMD64, "syscall", "0f05", StopSyscall, 0, 1},
-		{loader.AMD64, "hlt", "f4", StopException, 13, 0},
+		{loader.AMD64, "hlt", "f4", hlt.Reason, hlt.Vector, 0},
 		{loader.AMD64, "ud2", "0f0b", StopIllegal, 0, 0},
 		{loader.AMD64, "rdrand %rax", "480fc7f0", StopIllegal, 0, 0},
 		{loader.AMD64, "rdseed %rax", "480fc7f8", StopIllegal, 0, 0},
@@ -231,14 +235,14 @@ func TestFullLogCanBeUndone(t *testing.T) {
 			must(t, err)
 			before, regs := snapshot(t, e)
 			s := run(t, e, 0, 1<<20)
-			if s.Reason != StopLogFull || s.Ran != e.Steps() {
+			if s.Reason != StopLimit || s.Ran != e.Steps() {
 				t.Fatalf("limit %d: %+v, %d steps", limit, s, e.Steps())
 			}
 			// Instruction 6k+1 loads, 6k+3 stores the (k+1)th number.
 			if got, want := wordOf(e.View(dataAt, 8)), (e.Steps()+3)/6; got != want {
 				t.Errorf("limit %d: %d stores after %d instructions", limit, got, e.Steps())
 			}
-			if again := run(t, e, 0, 1); again.Reason != StopLogFull || again.Ran != 0 {
+			if again := run(t, e, 0, 1); again.Reason != StopLimit || again.Ran != 0 {
 				t.Errorf("limit %d: going on: %+v", limit, again)
 			}
 			must(t, mark.Rewind())

@@ -41,7 +41,8 @@ em_granule *em_shadow_of(em_share *s, uint64_t page, bool make) {
         return NULL;
     em_shadow *at = place_of(s, page);
     if (at->page == 0) {
-        em_granule *list = make ? calloc(EM_GRANULES, sizeof *list) : NULL;
+        s->full = s->full || (make && s->len >= s->most);
+        em_granule *list = make && s->len < s->most ? calloc(EM_GRANULES, sizeof *list) : NULL;
         if (list == NULL)
             return NULL;
         *at = (em_shadow){page, list};

@@ -2,8 +2,10 @@ package shim
 
 /*
 #cgo CFLAGS: -O2 -Wall
-#cgo !unpatched CFLAGS: -I${SRCDIR}/../../../build/unicorn -I${SRCDIR}/../../../build/unicorn/include
-#cgo !unpatched LDFLAGS: -L${SRCDIR}/../../../build/unicorn
+#cgo !unpatched,!sanitized CFLAGS: -I${SRCDIR}/../../../build/unicorn -I${SRCDIR}/../../../build/unicorn/include
+#cgo !unpatched,!sanitized LDFLAGS: -L${SRCDIR}/../../../build/unicorn
+#cgo sanitized CFLAGS: -I${SRCDIR}/../../../build/unicorn-sanitized -I${SRCDIR}/../../../build/unicorn-sanitized/include -g -fsanitize=undefined -fno-sanitize-recover=undefined
+#cgo sanitized LDFLAGS: -L${SRCDIR}/../../../build/unicorn-sanitized -fsanitize=undefined
 #cgo unpatched CFLAGS: -I${SRCDIR}/../../../build/unicorn-unpatched -I${SRCDIR}/../../../build/unicorn-unpatched/include
 #cgo unpatched LDFLAGS: -L${SRCDIR}/../../../build/unicorn-unpatched
 #cgo LDFLAGS: -lunicorn -lpthread -lm -latomic
@@ -53,10 +55,10 @@ const (
 	StopFault     StopReason = C.EM_STOP_FAULT
 	StopException StopReason = C.EM_STOP_EXCEPTION
 	StopIllegal   StopReason = C.EM_STOP_ILLEGAL
-	StopLogFull   StopReason = C.EM_STOP_LOG
 	StopError     StopReason = C.EM_STOP_ERROR
 	StopEvent     StopReason = C.EM_STOP_EVENT // see SetSharing
 	StopBreak     StopReason = C.EM_STOP_BREAK // see SetBreak
+	StopLimit     StopReason = C.EM_STOP_LIMIT // see Stop.Limit
 )
 
 // Fault is an access that the page table refused.
@@ -73,6 +75,7 @@ type Stop struct {
 	Ran    uint64 // instructions completed
 	Fault  Fault  // for StopFault
 	Vector int    // Unicorn's exception number, for StopException
+	Limit  Limit  // for StopLimit
 	Event  bool   // the last instruction touched shared bytes; see SetSharing
 	Undone bool   // the last instruction that began has not happened, and is not counted
 }
@@ -83,6 +86,7 @@ type Engine struct {
 	c    *C.em_engine
 	uc   unicorn.Unicorn
 	arch loader.Arch
+	told told // see crash.go
 }
 
 // Open makes an engine with nothing mapped. The zones bound where mappings can
@@ -120,6 +124,10 @@ func Open(arch loader.Arch, zones []Zone, hooks bool) (*Engine, error) {
 		e.Close()
 		return nil, err
 	}
+	if e.told, err = enter(); err != nil {
+		e.Close()
+		return nil, err
+	}
 	for _, z := range zones {
 		if err := ucError("reserve address space", C.em_zone_add(e.c, C.uint64_t(z.Base), C.uint64_t(z.Size))); err != nil {
 			e.Close()
@@ -136,6 +144,7 @@ func (e *Engine) Close() {
 	}
 	// Unicorn lets go of the zones first, then their memory is returned.
 	uc := e.uc
+	e.told.slot.Leave()
 	c := e.c
 	e.c, e.uc = nil, nil
 	C.em_close_contexts(c)
@@ -161,7 +170,7 @@ func (e *Engine) SetTrap(lo, hi uint64) {
 // unless something else stops it first.
 func (e *Engine) Run(thread int, budget uint64) (Stop, error) {
 	before := e.c.step
-	r := StopReason(C.em_run(e.c, C.int(thread), C.uint64_t(budget)))
+	r := e.run(thread, budget)
 	e.c.stepping_on = false
 	s := Stop{Reason: r, Ran: uint64(e.c.step - before), Event: bool(e.c.event), Undone: bool(e.c.undone)}
 	switch r {
@@ -170,6 +179,8 @@ func (e *Engine) Run(thread int, budget uint64) (Stop, error) {
 		s.Fault = Fault{Addr: uint64(f.addr), PC: uint64(f.pc), Access: Prot(f.access), Mapped: f.mapped != 0}
 	case StopException:
 		s.Vector = int(e.c.intno)
+	case StopLimit:
+		s.Limit = Limit(e.c.limit)
 	case StopError:
 		return s, ucError(fmt.Sprintf("run thread %d", thread), e.c.uc_error)
 	}

@@ -44,6 +44,9 @@ enum { EM_CODE_PAGES = 16 };
 
 enum { EM_MAX_ZONES = 8, EM_MAX_THREADS = 64 };
 
+// What a guest may take of the host's memory in bytes, unless something else is said.
+#define EM_MEMORY (2ULL << 30)
+
 // Why em_run came back.
 enum em_stop {
     EM_STOP_BUDGET = 0, // the budget is spent; pc is the next instruction
@@ -58,6 +61,14 @@ enum em_stop {
     EM_STOP_BREAK,      // pc is at a breakpoint; it has not run
     EM_STOP_EXCLUSIVE,  // not of em_run: a store exclusive must be made to fail
     EM_STOP_STALE,      // not of em_run: code has changed that was translated already
+    EM_STOP_LIMIT,      // the guest takes more than it may; see em_engine.limit
+};
+
+// Which limit was reached.
+enum em_limit {
+    EM_LIMIT_NONE = 0,
+    EM_LIMIT_MEMORY, // touched pages; see limits.c
+    EM_LIMIT_LOG,    // entries of the access log, or changes of the page table
 };
 
 enum em_kind { EM_READ = 0, EM_WRITE = 1, EM_KERNEL = 2, EM_ZERO = 3 };
@@ -148,6 +159,8 @@ typedef struct em_shadow {
 typedef struct em_share {
     em_shadow *pages; // a hash table
     size_t len, cap;
+    size_t most; // pages that there may be
+    bool full;   // one more was asked for
     int shift;
     em_shadow near[EM_NEAR_PAGES]; // of these, by their lowest bits, those of a short while ago
     uint64_t grown; // how often a byte was found to make events
@@ -184,6 +197,16 @@ typedef struct em_share_mark {
     uint32_t age;
     size_t granules, details, old_details, old_records, clocks, records, blocks, objects;
 } em_share_mark;
+
+// The host memory that the guest takes; see limits.c.
+typedef struct em_memory {
+    uint64_t most, counted; // pages
+    bool racing;            // touched pages are noted, and count for what is known of them too
+    uint64_t *pages;        // touched since the race began, in order
+    size_t len, cap;
+    uint64_t *stale; // taken back, and perhaps not given back to the host yet
+    size_t stale_len;
+} em_memory;
 
 // Addresses to stop at; see breaks.c.
 enum { EM_BREAK_BITS = 12 };
@@ -287,6 +310,8 @@ typedef struct em_engine {
     uint64_t log_gen; // grows whenever entries are forgotten other than by rewind
     em_mapundo *maps;
     size_t maps_len, maps_cap;
+    em_memory memory;
+    int limit; // enum em_limit: what the run, or a call of the kernel's, has come to
 
     em_slot slots[EM_MAX_THREADS];
     int nslots; // slots from here on have never been used
@@ -301,7 +326,7 @@ typedef struct em_engine {
 
 // A moment to go back to.
 typedef struct em_mark {
-    size_t log_len, maps_len;
+    size_t log_len, maps_len, touched_len;
     uint64_t step, pc, log_gen;
     em_share_mark share;
     size_t notes_len;
@@ -353,13 +378,20 @@ uint8_t *em_host(em_engine *e, uint64_t addr, uint64_t size);
 uint8_t em_page(em_engine *e, uint64_t addr);
 int em_set_pages(em_engine *e, uint64_t addr, uint64_t size, uint8_t bits);
 int em_forget(em_engine *e, uint64_t addr, uint64_t size);
-void em_touch_page(em_engine *e, uint64_t addr);
 int em_store(em_engine *e, int slot, uint64_t addr, const uint8_t *from, uint64_t size);
 void em_on_mem(uc_engine *uc, uc_mem_type type, uint64_t addr, int size, int64_t value,
                void *user);
 int em_touch(em_engine *e, int slot, uint64_t addr, uint64_t size);
 void em_undo(em_engine *e, size_t log_len, size_t maps_len);
 void em_log_drop(em_engine *e);
+
+// limits.c
+void em_limit_memory(em_engine *e, uint64_t bytes);
+void em_limit_begin(em_engine *e);
+void em_limit_settle(em_engine *e);
+void em_limit_drop(em_engine *e);
+bool em_touch_page(em_engine *e, uint64_t addr);
+void em_untouch(em_engine *e, size_t len);
 
 // share.c
 bool em_share_access(em_engine *e, uint64_t addr, unsigned size, bool write, int slot);
