@@ -61,6 +61,10 @@ func (l Limit) String() string {
 	return string(l)
 }
 
+// ErrAddresses is wrapped by the error about a limit on the host's address space that leaves no
+// room for a machine.
+var ErrAddresses = shim.ErrAddresses
+
 // LimitError is the error of a boot, or of a call that is run to its end, which has come to
 // a limit.
 type LimitError struct {

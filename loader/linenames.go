@@ -2,6 +2,8 @@ package loader
 
 import (
 	"path"
+
+	"emurace/internal/printable"
 )
 
 // Forms (DW_FORM_*) and content types (DW_LNCT_*) of the name tables in
@@ -108,10 +110,11 @@ func textAt(table []byte, off uint64) []byte {
 }
 
 // joinFile joins a folder and a file name, which may be absolute, and cleans
-// the result: "./stdlib" and "getenv.c" make "stdlib/getenv.c".
+// the result: "./stdlib" and "getenv.c" make "stdlib/getenv.c". What a terminal would obey
+// is escaped.
 func joinFile(folder, name string) string {
 	if path.IsAbs(name) {
-		return path.Clean(name)
+		return printable.Line(path.Clean(name))
 	}
-	return path.Join(folder, name)
+	return printable.Line(path.Join(folder, name))
 }

@@ -3,6 +3,8 @@ package loader
 import (
 	"debug/elf"
 	"strings"
+
+	"emurace/internal/printable"
 )
 
 // Symbol is a defined symbol. Addr is as in the file, before the load bias;
@@ -81,7 +83,8 @@ func readSymtab(table, strtab []byte) []rawSymbol {
 	return list
 }
 
-// nameAt is cstring for a table that was made a string once.
+// nameAt is cstring for a table that was made a string once. No symbol's name is one that
+// a terminal would obey.
 func nameAt(names string, off uint64) (string, bool) {
 	if off >= uint64(len(names)) {
 		return "", false
@@ -94,7 +97,7 @@ func nameAt(names string, off uint64) (string, bool) {
 	if n < 0 {
 		return "", false
 	}
-	return s[:n], true
+	return printable.Line(s[:n]), true
 }
 
 // dynamicSymbols returns what .dynsym defines, with versions. The table is

@@ -170,15 +170,15 @@ func (x *Explanation) addCorrect(h *History, freed uint64) error {
 		correct.Value |= uint64(v) << (8 * i)
 	}
 	const most = 80
-	if s, ok := m.CString(correct.Value, most); ok && len(b) == 8 && printable(s) {
+	if s, ok := m.CString(correct.Value, most); ok && len(b) == 8 && looksWritten(s) {
 		correct.Text, correct.IsStr = s, true
 	}
 	x.Correct = correct
 	return nil
 }
 
-// printable tells whether bytes look like a string that somebody wrote.
-func printable(s string) bool {
+// looksWritten tells whether bytes look like a string that somebody wrote.
+func looksWritten(s string) bool {
 	for _, c := range []byte(s) {
 		if c < ' ' || c == 0x7f {
 			return false

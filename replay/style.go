@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"io"
 	"strings"
+
+	"emurace/internal/printable"
 )
 
 // Printer writes text for people, in colour or not. The first error of the
@@ -20,11 +22,19 @@ func NewPrinter(w io.Writer, color bool) *Printer { return &Printer{w: w, color:
 // Err is the first error of the writer.
 func (p *Printer) Err() error { return p.err }
 
-// Printf writes formatted text.
+// Printf writes formatted text. What is in it may be anybody's, the names of symbols and
+// files and what the guest has printed: only colours are left of what a terminal obeys.
 func (p *Printer) Printf(format string, args ...any) {
-	if p.err == nil {
-		_, p.err = fmt.Fprintf(p.w, format, args...)
+	if p.err != nil {
+		return
 	}
+	text := fmt.Sprintf(format, args...)
+	if p.color {
+		text = printable.Painted(text)
+	} else {
+		text = printable.Text(text)
+	}
+	_, p.err = io.WriteString(p.w, text)
 }
 
 // The roles that text is coloured by, as SGR parameters (ECMA-48, 8.3.117).
@@ -38,6 +48,7 @@ const (
 )
 
 func (p *Printer) paint(role, text string) string {
+	text = printable.Line(text)
 	if !p.color || text == "" {
 		return text
 	}

@@ -5,9 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strings"
-	"unicode"
 
+	"emurace/internal/printable"
 	"emurace/scenario"
 )
 
@@ -127,13 +126,7 @@ func (o Outcome) String() string {
 	for _, more := range o.more() {
 		s += " (" + more + ")"
 	}
-	// A trace's text may be anybody's.
-	return strings.Map(func(r rune) rune {
-		if unicode.IsControl(r) {
-			return '?'
-		}
-		return r
-	}, s)
+	return printable.Line(s) // a trace's text may be anybody's
 }
 
 // more are the facts of the rarer outcomes.

@@ -49,7 +49,7 @@ func TestVerifyDiffers(t *testing.T) {
 		{"address", func(c *Trace) { c.Outcome.Address = "0x221" }, "the trace with segv of main, read of 0x221 at "},
 		{"access", func(c *Trace) { c.Outcome.Access = "write" }, "the trace with segv of main, write of 0x220 at "},
 		{"pc", func(c *Trace) { c.Outcome.PC = "0x1" }, "the trace with segv of main, read of 0x220 at 0x1"},
-		{"escape sequences", func(c *Trace) { c.Outcome.Thread = "a\x1b[31m\nb" }, "the trace with segv of a?[31m?b, read of 0x220 at "},
+		{"escape sequences", func(c *Trace) { c.Outcome.Thread = "a\x1b[31m\nb" }, `the trace with segv of a\x1b[31m\nb, read of 0x220 at `},
 		{"detail", func(c *Trace) { c.Outcome.Detail = "full" }, "the trace with segv of main, read of 0x220 at 0x7ffff7e3dbe4 (full)"},
 	} {
 		trace := f.record(t)

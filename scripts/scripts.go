@@ -2,10 +2,10 @@ package scripts
 
 import (
 	"embed"
+	"errors"
 	"fmt"
 	"io/fs"
 	"maps"
-	"os"
 	"path"
 	"slices"
 	"strings"
@@ -13,6 +13,7 @@ import (
 
 	"go.starlark.net/starlark"
 
+	"emurace/internal/files"
 	"emurace/scenario"
 	"emurace/scripts/sandbox"
 	"emurace/scripts/stage"
@@ -93,18 +94,13 @@ var names = sync.OnceValue(func() starlark.StringDict {
 // Read reads a user's script. The script is called by the last part of the file's
 // name. Errors are those of the file system, or of type *sandbox.Error.
 func Read(file string) (*Script, error) {
-	info, err := os.Stat(file)
+	text, err := files.Read(file, sandbox.MaxSource)
+	var large *files.TooLarge
 	switch {
+	case errors.As(err, &large):
+		return nil, &sandbox.Error{Msg: fmt.Sprintf("%s: more than %d bytes", file, large.Most)}
 	case err != nil:
-		return nil, err
-	case !info.Mode().IsRegular():
-		return nil, fmt.Errorf("%s: not a regular file", file)
-	case info.Size() > sandbox.MaxSource:
-		return nil, &sandbox.Error{Msg: fmt.Sprintf("%s: more than %d bytes", file, sandbox.MaxSource)}
-	}
-	text, err := os.ReadFile(file)
-	if err != nil {
-		return nil, err
+		return nil, &fs.PathError{Op: "read", Path: file, Err: err}
 	}
 	return Compile(path.Base(file), string(text))
 }

@@ -8,6 +8,32 @@ import (
 	"github.com/urfave/cli/v2"
 )
 
+// helpError is why the help could not be written, which the library does not say.
+var helpError error
+
+func init() {
+	show := cli.HelpPrinter
+	cli.HelpPrinter = func(w io.Writer, template string, data any) {
+		heard := &hearing{w: w}
+		show(heard, template, data)
+		helpError = heard.err
+	}
+}
+
+// hearing keeps the first error of a writer.
+type hearing struct {
+	w   io.Writer
+	err error
+}
+
+func (h *hearing) Write(b []byte) (int, error) {
+	n, err := h.w.Write(b)
+	if h.err == nil {
+		h.err = err
+	}
+	return n, err
+}
+
 // newApp describes the command line.
 func newApp(stdout, stderr io.Writer) *cli.App {
 	app := &cli.App{

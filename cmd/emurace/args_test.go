@@ -98,7 +98,7 @@ func TestFinish(t *testing.T) {
 		{fmt.Errorf("more: %w", surroundings(errors.New("a"), "c")), 3, "emurace: a\nhint: c\n"},
 		{errors.New("a: b"), 3, "emurace: a: b\n" + report},
 		{errors.Join(errors.New("a"), errors.New("b")), 3, "emurace: a b\n" + report},
-		{errors.New("a\x1b[31m\tb\r\n"), 3, "emurace: a?[31m b\n" + report},
+		{errors.New("a\x1b[31m\tb\r\n"), 3, "emurace: a\\x1b[31m b\n" + report},
 		{fmt.Errorf("pull: %w", context.Canceled), 130, "emurace: interrupted\nhint: nothing was left half-done; run it again when there is time\n"},
 		{path, 3, "emurace: write /dev/stdout: file already closed\nhint: direct standard output to a place that can be written\n"},
 		{invalid, 2, "emurace: sysroot \"debian:potato\": no such Debian suite \"potato\"\nhint: use debian:bullseye, debian:bookworm, debian:trixie, debian:forky, one of these with /musl behind it, host, or a folder\n"},

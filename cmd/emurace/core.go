@@ -1,7 +1,6 @@
 package main
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
@@ -9,6 +8,7 @@ import (
 
 	"github.com/urfave/cli/v2"
 
+	"emurace/internal/printable"
 	"emurace/replay"
 	"emurace/replay/core"
 )
@@ -84,9 +84,7 @@ func coreAction(c *cli.Context) error {
 		res.GDB = core.GDBCommand(root, files.Program, files.Core)
 	}
 	if c.Bool("json") {
-		e := json.NewEncoder(c.App.Writer)
-		e.SetEscapeHTML(false)
-		return e.Encode(res)
+		return printable.JSON(c.App.Writer, res)
 	}
 	return res.tell(p)
 }

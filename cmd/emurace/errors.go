@@ -8,8 +8,8 @@ import (
 	"io/fs"
 	"os"
 	"strings"
-	"unicode"
 
+	"emurace/internal/printable"
 	"emurace/sysroot"
 )
 
@@ -109,16 +109,13 @@ func lines(text string) string {
 	return b.String()
 }
 
-// oneLine takes line ends, and what else could upset a terminal, out of a text
-// that may come from a file.
+// oneLine makes one line, which does a terminal no harm, of a text that may come from a
+// file.
 func oneLine(text string) string {
-	return strings.Map(func(r rune) rune {
-		switch {
-		case r == '\n' || r == '\t':
+	return printable.Line(strings.Map(func(r rune) rune {
+		if r == '\n' || r == '\t' {
 			return ' '
-		case unicode.IsControl(r):
-			return '?'
 		}
 		return r
-	}, strings.TrimSpace(text))
+	}, strings.TrimSpace(text)))
 }

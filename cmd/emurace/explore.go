@@ -352,6 +352,9 @@ func startPlan(r replay.Recipe, begin func(*scenario.Plan) (*scenario.Session, e
 	if errors.As(err, &limit) {
 		return nil, surroundings(err, limitHint(limit))
 	}
+	if errors.Is(err, emu.ErrAddresses) {
+		return nil, surroundings(err, "lift the limit, or use fewer --jobs: a machine takes addresses, and no memory by that")
+	}
 	var missing *emu.MissingLibrary
 	if errors.As(err, &missing) {
 		return nil, surroundings(err, fmt.Sprintf("emurace sysroot pull debian:SUITE PACKAGE --arch %v adds the Debian package that has it, as zlib1g has libz.so.1", r.Arch))

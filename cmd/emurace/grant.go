@@ -8,6 +8,7 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"emurace/emu"
+	"emurace/internal/files"
 	"emurace/internal/guard"
 	"emurace/internal/wall"
 	"emurace/loader"
@@ -43,6 +44,7 @@ func (g *grants) file(name string) {
 		g.Write = append(g.Write, name) // a pipe, a device: as it is
 		return
 	}
+	files.Sweep(filepath.Dir(name)) // which behind the walls cannot be listed
 	g.Write = append(g.Write, filepath.Dir(name))
 	if real, err := filepath.EvalSymlinks(name); err == nil {
 		g.Write = append(g.Write, filepath.Dir(real))

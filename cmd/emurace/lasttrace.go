@@ -8,8 +8,13 @@ import (
 	"path/filepath"
 	"strings"
 
+	"emurace/internal/files"
 	"emurace/internal/guard"
 )
+
+// maxPath bounds what is read of the file that names the last trace: it holds one path,
+// of which Linux takes 4,096 bytes.
+const maxPath = 4096 + 1
 
 // lastTraceFile is where the path of the last trace is kept: in the user's
 // state folder of the XDG base directory specification.
@@ -48,7 +53,7 @@ func keepLastTrace(abs string) error {
 	if err := os.MkdirAll(filepath.Dir(file), 0o755); err != nil {
 		return nil
 	}
-	_ = os.WriteFile(file, []byte(abs+"\n"), 0o644)
+	_ = files.Replace(file, []byte(abs+"\n"))
 	return nil
 }
 
@@ -59,12 +64,16 @@ func lastTrace() (string, error) {
 	if err != nil {
 		return "", surroundings(fmt.Errorf("last trace: %w", err), hint)
 	}
-	b, err := os.ReadFile(file)
+	b, err := files.Read(file, maxPath)
 	if errors.Is(err, fs.ErrNotExist) {
 		return "", surroundings(errors.New("no trace has been written yet"), hint)
 	}
-	if err != nil {
-		return "", surroundings(fmt.Errorf("last trace: %w", err), hint)
+	name := strings.TrimSuffix(string(b), "\n")
+	if err == nil && (name == "" || strings.ContainsAny(name, "\n\x00")) {
+		err = errors.New("it does not hold a path")
 	}
-	return strings.TrimSpace(string(b)), nil
+	if err != nil {
+		return "", surroundings(fmt.Errorf("last trace: %s: %w", file, err), hint)
+	}
+	return name, nil
 }

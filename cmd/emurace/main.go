@@ -41,7 +41,11 @@ func doMain(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		return finish(err, stderr)
 	}
 	app := newApp(stdout, stderr)
+	helpError = nil
 	err := app.RunContext(ctx, flagsFirst(app, args))
+	if err == nil {
+		err = helpError
+	}
 	return finish(err, stderr)
 }
 

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"strings"
@@ -14,6 +13,7 @@ import (
 	"emurace/emu"
 	"emurace/explore"
 	"emurace/internal/guard"
+	"emurace/internal/printable"
 	"emurace/replay"
 	"emurace/scenario"
 	"emurace/scripts/words"
@@ -284,9 +284,7 @@ func (o *outcome) object(c *cli.Context) resultObject {
 }
 
 func (o *outcome) printJSON(c *cli.Context) error {
-	e := json.NewEncoder(c.App.Writer)
-	e.SetEscapeHTML(false)
-	return e.Encode(o.object(c))
+	return printable.JSON(c.App.Writer, o.object(c))
 }
 
 // print writes the result for people.

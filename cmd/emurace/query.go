@@ -1,7 +1,6 @@
 package main
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"math"
@@ -11,6 +10,7 @@ import (
 
 	"github.com/urfave/cli/v2"
 
+	"emurace/internal/printable"
 	"emurace/replay"
 )
 
@@ -34,7 +34,7 @@ type query struct {
 	h      *replay.History
 	x      *replay.Explanation
 	window replay.Window
-	json   *json.Encoder // nil for text
+	json   func(any) error // nil for text
 }
 
 // asks tells whether the command line asks something of the run.
@@ -67,8 +67,7 @@ func checkQuery(c *cli.Context) error {
 func answer(c *cli.Context, p *replay.Printer, r *run, x *replay.Explanation, h *replay.History) error {
 	q := &query{c: c, p: p, r: r, h: h, x: x, window: replay.Window{From: 1, To: math.MaxUint64, Thread: -1}}
 	if c.Bool("json") || c.String("format") == "json" {
-		q.json = json.NewEncoder(c.App.Writer)
-		q.json.SetEscapeHTML(false)
+		q.json = func(v any) error { return printable.JSON(c.App.Writer, v) }
 	}
 	if c.IsSet("from") {
 		q.window.From = c.Uint64("from")
@@ -111,7 +110,7 @@ func (q *query) list() error {
 	}
 	if q.json != nil {
 		for _, e := range list {
-			if err := q.json.Encode(q.h.Report(e)); err != nil {
+			if err := q.json(q.h.Report(e)); err != nil {
 				return err
 			}
 		}
@@ -181,7 +180,7 @@ func (q *query) follow() error {
 				Event string `json:"event"`
 				replay.LinkReport
 			}{"link", l.Report()}
-			if err := q.json.Encode(object); err != nil {
+			if err := q.json(object); err != nil {
 				return err
 			}
 		}
@@ -224,7 +223,7 @@ func (q *query) diff() error {
 	}
 	if q.json != nil {
 		for _, d := range list {
-			if err := q.json.Encode(replay.ReportDiff(q.h, other, d)); err != nil {
+			if err := q.json(replay.ReportDiff(q.h, other, d)); err != nil {
 				return err
 			}
 		}

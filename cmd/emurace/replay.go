@@ -1,11 +1,11 @@
 package main
 
 import (
-	"encoding/json"
 	"errors"
 
 	"github.com/urfave/cli/v2"
 
+	"emurace/internal/printable"
 	"emurace/replay"
 )
 
@@ -103,9 +103,7 @@ func replayJSON(c *cli.Context, t *replay.Trace, v *replay.Verification, x *repl
 		f := x.Finding()
 		r.Finding = &f
 	}
-	e := json.NewEncoder(c.App.Writer)
-	e.SetEscapeHTML(false)
-	if err := e.Encode(r); err != nil {
+	if err := printable.JSON(c.App.Writer, r); err != nil {
 		return err
 	}
 	if !v.Match {

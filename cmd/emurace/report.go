@@ -2,7 +2,6 @@ package main
 
 import (
 	"bytes"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
@@ -12,6 +11,7 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"emurace/emu"
+	"emurace/internal/printable"
 	"emurace/replay"
 	"emurace/replay/lesson"
 	"emurace/replay/report"
@@ -80,9 +80,7 @@ func reportAction(c *cli.Context) error {
 		return reportError(err)
 	}
 	if c.Bool("json") {
-		e := json.NewEncoder(c.App.Writer)
-		e.SetEscapeHTML(false)
-		return e.Encode(reportResult{Event: "result", Schema: 1, Path: out, Bytes: len(page)})
+		return printable.JSON(c.App.Writer, reportResult{Event: "result", Schema: 1, Path: out, Bytes: len(page)})
 	}
 	p.Printf("%s  %s, %d KB\n", p.Head("report"), out, (len(page)+1023)/1024)
 	return p.Err()

@@ -8,17 +8,16 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
 	"strconv"
-	"strings"
 	"time"
 
 	"emurace/emu"
 	"emurace/explore"
+	"emurace/internal/files"
 	"emurace/replay"
 	"emurace/scenario"
 	"emurace/scripts/sandbox"
@@ -75,7 +74,6 @@ func (j job) resume(sys *emu.System, name, strategy string, o *explore.Options) 
 	if err := replay.CheckWritable(name); err != nil {
 		return saveError(err)
 	}
-	sweep(name)
 	o.SaveEvery = saveEvery
 	o.Save = func(state *explore.State) error {
 		file := search
@@ -145,23 +143,15 @@ func readState(name string, want stateFile) (*explore.State, error) {
 
 // readBounded reads a file that is not too large to be a state.
 func readBounded(name string) ([]byte, error) {
-	info, err := os.Stat(name)
+	data, err := files.Read(name, maxState)
+	var large *files.TooLarge
+	if errors.As(err, &large) {
+		err = fmt.Errorf("%w, which no state is", err)
+	}
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("%s: %w", name, err)
 	}
-	if !info.Mode().IsRegular() { // to open a pipe could take for ever
-		return nil, fmt.Errorf("%s: not a regular file", name)
-	}
-	f, err := os.Open(name)
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	data, err := io.ReadAll(io.LimitReader(f, maxState+1))
-	if err == nil && len(data) > maxState {
-		err = fmt.Errorf("%s: larger than %d MiB, which no state is", name, maxState>>20)
-	}
-	return data, err
+	return data, nil
 }
 
 // parseState reads the text of a state file. The state itself is checked when
@@ -259,48 +249,11 @@ func writeState(name string, s stateFile) error {
 	return nil
 }
 
-func replaceFile(name string, data []byte) (err error) {
-	before, after := besides(name)
-	f, err := os.CreateTemp(filepath.Dir(name), before+"*"+after)
-	if err != nil {
+func replaceFile(name string, data []byte) error {
+	return replay.Save(name, func(f *os.File) error {
+		_, err := f.Write(data)
 		return err
-	}
-	defer func() {
-		if err != nil {
-			_ = os.Remove(f.Name()) // the first error is the one to report
-		}
-	}()
-	_, err = f.Write(data)
-	if err == nil {
-		err = f.Sync()
-	}
-	if closed := f.Close(); err == nil {
-		err = closed
-	}
-	if err != nil {
-		return err
-	}
-	return os.Rename(f.Name(), name)
-}
-
-// besides is how the names begin and end of files that are written in the place
-// of another one.
-func besides(name string) (before, after string) { return "." + filepath.Base(name) + "-", ".new" }
-
-// sweep removes what was left behind where a process was killed while it wrote
-// the file. What is young may be another process's that is still writing.
-func sweep(name string) {
-	before, after := besides(name)
-	entries, err := os.ReadDir(filepath.Dir(name))
-	if err != nil {
-		return // nor can anything be written here, which is said elsewhere
-	}
-	for _, e := range entries {
-		info, err := e.Info()
-		if err == nil && info.Mode().IsRegular() && strings.HasPrefix(e.Name(), before) && strings.HasSuffix(e.Name(), after) && time.Since(info.ModTime()) > time.Minute {
-			_ = os.Remove(filepath.Join(filepath.Dir(name), e.Name())) // it does no harm but to take up room
-		}
-	}
+	})
 }
 
 func saveError(err error) error {

@@ -210,33 +210,6 @@ func TestNoPlaceForState(t *testing.T) {
 	}
 }
 
-// TestSweep: what a process that was killed has left beside a state file is
-// removed, once it cannot be another one's that is still writing.
-func TestSweep(t *testing.T) {
-	dir := t.TempDir()
-	before, after := besides("s.json")
-	for name, age := range map[string]time.Duration{
-		before + "old" + after: time.Hour, before + "young" + after: time.Second, before + "old": time.Hour,
-		".other.json-old" + after: time.Hour, "s.json": time.Hour, "s.json-old" + after: time.Hour,
-	} {
-		file := filepath.Join(dir, name)
-		if err := os.WriteFile(file, nil, 0o600); err != nil {
-			t.Fatal(err)
-		}
-		if err := os.Chtimes(file, time.Time{}, time.Now().Add(-age)); err != nil {
-			t.Fatal(err)
-		}
-	}
-	sweep(filepath.Join(dir, "s.json"))
-	entries, err := os.ReadDir(dir)
-	if err != nil || len(entries) != 5 {
-		t.Errorf("%v, %v", entries, err)
-	}
-	if _, err := os.Stat(filepath.Join(dir, before+"old"+after)); !errors.Is(err, os.ErrNotExist) {
-		t.Errorf("what was left behind: %v", err)
-	}
-}
-
 // TestStateLink: a link to a state file stays one.
 func TestStateLink(t *testing.T) {
 	dir := t.TempDir()

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -9,6 +8,7 @@ import (
 
 	"github.com/urfave/cli/v2"
 
+	"emurace/internal/printable"
 	"emurace/replay"
 	"emurace/scenario"
 	"emurace/scripts"
@@ -81,9 +81,8 @@ func showScenarios(c *cli.Context, p *replay.Printer) error {
 // listScenarios shows what ships, a line each.
 func listScenarios(c *cli.Context, p *replay.Printer) error {
 	if c.Bool("json") {
-		e := json.NewEncoder(c.App.Writer)
 		for _, s := range scripts.All() {
-			if err := e.Encode(describe(s)); err != nil {
+			if err := printable.JSON(c.App.Writer, describe(s)); err != nil {
 				return err
 			}
 		}
@@ -107,7 +106,7 @@ func describeScenario(c *cli.Context, p *replay.Printer) error {
 		return err
 	}
 	if c.Bool("json") {
-		return json.NewEncoder(c.App.Writer).Encode(describe(sc))
+		return printable.JSON(c.App.Writer, describe(sc))
 	}
 	p.Printf("%s  %s\n", p.Head(sc.Name), sc.Summary)
 	if sc.Doc != "" {
@@ -117,7 +116,7 @@ func describeScenario(c *cli.Context, p *replay.Printer) error {
 		p.Printf("\n%s\n", p.Head("parameters"))
 	}
 	for _, param := range sc.Params {
-		p.Printf("    --set %s=%s\n        %s\n", p.Name(param.Name), sandbox.Printable(param.Default), param.Help)
+		p.Printf("    --set %s=%s\n        %s\n", p.Name(param.Name), printable.Line(param.Default), param.Help)
 		if param.Values != "" {
 			p.Printf("        %s\n", param.Values)
 		}

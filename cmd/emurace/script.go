@@ -188,7 +188,6 @@ func openCorpus(name string, o *steer.SearchOptions) error {
 	if err := replay.CheckWritable(name); err != nil {
 		return corpusError(err)
 	}
-	sweep(name)
 	o.Save = func(data []byte) error {
 		if err := replaceFile(name, data); err != nil {
 			return &explore.SaveError{Err: corpusError(err)}

@@ -59,7 +59,7 @@ func TestMain(m *testing.M) {
 //	[!] json PATH [VALUE]   looks into the last line of standard output, a JSON object
 //	setjson FILE PATH VALUE changes a JSON file; the value - takes the field out
 //	untimed FILE            takes the durations out of a result in a file
-//	cut FILE N              leaves the first N bytes of a file
+//	cut FILE N              leaves the first N bytes of a file, or adds zeros up to N
 //	libraries SPEC ARCH DIR copies the shared libraries of a sysroot
 //	spin FILE               makes an ELF file one that does nothing but loop where it begins
 func TestScript(t *testing.T) {

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"runtime"
@@ -11,6 +10,7 @@ import (
 
 	"github.com/urfave/cli/v2"
 
+	"emurace/internal/printable"
 	"emurace/sysroot"
 )
 
@@ -72,13 +72,12 @@ func listSysroots(c *cli.Context) error {
 		return err
 	}
 	if c.Bool("json") {
-		e := json.NewEncoder(c.App.Writer)
 		for _, s := range entries {
 			row := map[string]any{"event": "sysroot", "spec": s.Spec.String(), "arch": s.Arch, "libc_name": s.LibcName, "libc": s.Libc, "pulled": s.Pulled}
 			if s.Pulled {
 				row["build_id"], row["packages"], row["size"], row["path"] = s.BuildID, s.Packages, s.Size, s.Path
 			}
-			if err := e.Encode(row); err != nil {
+			if err := printable.JSON(c.App.Writer, row); err != nil {
 				return err
 			}
 		}
@@ -99,7 +98,7 @@ func listSysroots(c *cli.Context) error {
 			}
 			packages = strings.Join(names, ", ")
 		}
-		_, _ = fmt.Fprintf(w, "%s\t%s\t%s %s\t%s\n", s.Spec, s.Arch, s.LibcName, s.Libc, packages)
+		_, _ = fmt.Fprintf(w, "%s\t%s\t%s %s\t%s\n", s.Spec, s.Arch, s.LibcName, printable.Line(s.Libc), printable.Line(packages))
 	}
 	_, _ = fmt.Fprintf(w, "host\t%s\t\tthe machine's own\n", runtime.GOARCH)
 	return w.Flush()

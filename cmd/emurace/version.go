@@ -1,7 +1,6 @@
 package main
 
 import (
-	"encoding/json"
 	"fmt"
 	"runtime"
 	"runtime/debug"
@@ -9,6 +8,7 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"emurace/emu"
+	"emurace/internal/printable"
 	"emurace/internal/wall"
 	"emurace/replay"
 )
@@ -37,7 +37,7 @@ func versionCommand() *cli.Command {
 				}
 			}
 			if c.Bool("json") {
-				return json.NewEncoder(c.App.Writer).Encode(v)
+				return printable.JSON(c.App.Writer, v)
 			}
 			_, err := fmt.Fprintf(c.App.Writer, "emurace %s (unicorn %s, %s, trace format %d)\nwalls of the engine: %v\n",
 				version, emu.UnicornVersion(), runtime.Version(), replay.FormatVersion, wall.Available())

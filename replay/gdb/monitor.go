@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"strings"
 
+	"emurace/internal/printable"
 	"emurace/replay"
 	"emurace/replay/timeline"
 	"emurace/scenario"
@@ -52,7 +53,7 @@ func (c *client) monitor(arg string) string {
 			fmt.Fprintf(&out, "monitor %s: %v\n", name, err)
 		}
 	}
-	c.say(out.String())
+	c.say(printable.Text(out.String())) // gdb shows it as it is
 	return replyOK
 }
 

@@ -5,6 +5,7 @@ import (
 	"io"
 	"strings"
 
+	"emurace/internal/printable"
 	"emurace/replay/lesson"
 )
 
@@ -201,7 +202,13 @@ func WriteLesson(out io.Writer, l *lesson.Lesson, names []string, color bool) er
 		}
 		w.card(l, i)
 	}
-	_, err := io.WriteString(out, strings.Join(w.lines, "\n")+"\n")
+	text := strings.Join(w.lines, "\n") + "\n"
+	if color {
+		text = printable.Painted(text)
+	} else {
+		text = printable.Text(text)
+	}
+	_, err := io.WriteString(out, text)
 	return err
 }
 

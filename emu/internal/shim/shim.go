@@ -103,6 +103,9 @@ func Open(arch loader.Arch, zones []Zone, hooks bool) (*Engine, error) {
 	default:
 		return nil, fmt.Errorf("engine: no such architecture: %v", arch)
 	}
+	if err := checkRoom(zones); err != nil {
+		return nil, err
+	}
 	uc, err := unicorn.NewUnicorn(ucArch, mode)
 	if err != nil {
 		return nil, fmt.Errorf("engine: %w", err)
@@ -131,7 +134,7 @@ func Open(arch loader.Arch, zones []Zone, hooks bool) (*Engine, error) {
 	for _, z := range zones {
 		if err := ucError("reserve address space", C.em_zone_add(e.c, C.uint64_t(z.Base), C.uint64_t(z.Size))); err != nil {
 			e.Close()
-			return nil, fmt.Errorf("%w (%d GiB at %#x; does a limit on address space apply?)", err, z.Size>>30, z.Base)
+			return nil, fmt.Errorf("%w: %w, %d GiB at %#x", err, ErrAddresses, z.Size>>30, z.Base)
 		}
 	}
 	return e, nil
