@@ -15,10 +15,16 @@
 #define EMURACE_AT(member) \
     (offsetof(ArchCPU, neg.emurace.member) - (intptr_t)offsetof(ArchCPU, env))
 
+static bool restore(struct uc_struct *uc, uint64_t host_pc)
+{
+    return cpu_restore_state(uc->cpu, host_pc + GETPC_ADJ, false);
+}
+
 void emurace_init(CPUState *cpu)
 {
     struct emurace *m = &cpu_neg(cpu)->emurace;
 
+    m->restore = restore;
     m->k = EMURACE_BETWEEN;
     cpu->uc->emurace = m;
 }
@@ -84,6 +90,12 @@ void emurace_tb_start(TCGContext *s, TranslationBlock *tb)
     tcg_gen_st_i64(s, a, s->cpu_env, EMURACE_AT(step));
     tcg_temp_free_i64(s, a);
     tcg_temp_free_i64(s, b);
+    if (!uc_addr_is_exit(s->uc, tb->pc)) {
+        a = tcg_const_i64(s, 0);
+        s->emurace_last = tcg_last_op(s);
+        tcg_gen_st_i64(s, a, s->cpu_env, EMURACE_AT(last));
+        tcg_temp_free_i64(s, a);
+    }
 }
 
 /* What follows is code of the instruction at pc, the k-th of the block. */
@@ -102,10 +114,13 @@ void emurace_tb_end(TCGContext *s, TranslationBlock *tb, uint64_t next, uint64_t
         return;
     }
     tb->emurace_whole = !emurace_ends(s->uc, tb, tb->pc) && !((tb->pc ^ (next - 1)) & EMURACE_PAGE);
+    if (uc_addr_is_exit(s->uc, tb->pc)) {
+        n = 0; /* where Unicorn ends is no instruction */
+    } else {
+        s->emurace_last->args[1] = s->emurace_pc;
+    }
     if (!tb->emurace_whole) {
         n = EMURACE_NEVER;
-    } else if (uc_addr_is_exit(s->uc, tb->pc)) {
-        n = 0; /* where Unicorn ends is no instruction */
     }
     s->emurace_n[0]->args[1] = n;
     s->emurace_n[1]->args[1] = n;

@@ -46,6 +46,8 @@ enum {
     EMURACE_RETRY = -3,  /* ask again: there is room now */
 };
 
+struct uc_struct;
+
 struct emurace {
     void *user; /* of the functions below */
 
@@ -60,6 +62,10 @@ struct emurace {
     /* A block at pc of n instructions did not run, and nothing of it has happened. Whole
        tells whether it could run if all of them may; otherwise it never does. */
     int (*refused)(void *user, uint64_t pc, unsigned n, bool whole);
+
+    /* Puts the guest's pc to that of the instruction that the host ran at host_pc, if that
+       is in translated code. */
+    bool (*restore)(struct uc_struct *uc, uint64_t host_pc);
 
     /* Pages whose code the running thread is known to read, by the lowest bits of their
        numbers; blocks that are shared run from no other one. */
@@ -78,6 +84,7 @@ struct emurace {
     int64_t shadow;             /* from a byte on the host to its mark */
     uint64_t who;               /* the thread, where a log entry has it */
     uint64_t log, log_last;     /* where the next entry goes; where a block may still begin */
+    uint64_t last;              /* pc of the last instruction of the block that runs */
     uint64_t pc;                /* of the instruction that called last */
     int64_t k;                  /* its number in its block, from 0; EMURACE_BETWEEN */
     uint64_t start;             /* step before the block that runs */
@@ -89,8 +96,6 @@ struct emurace {
 static inline uint64_t emurace_now(const struct emurace *m) {
     return m->k == EMURACE_BETWEEN ? m->step : m->start + (uint64_t)m->k + 1;
 }
-
-struct uc_struct;
 
 /* The state of an engine, which exists as long as it does; NULL on a host for which no
    code is generated that counts. */

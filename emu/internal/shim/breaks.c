@@ -36,6 +36,8 @@ static bool grow(em_breaks *b) {
 
 bool em_break_hit(em_engine *e, uint64_t addr) {
     em_breaks *b = &e->breaks;
+    if (b->len == 0)
+        return false;
     uint64_t bit = hash(addr) >> (64 - EM_BREAK_BITS);
     return (b->filter[bit / 64] >> bit % 64 & 1) && *place(b, addr) != 0;
 }
@@ -53,12 +55,17 @@ int em_break_add(em_engine *e, uint64_t addr) {
         b->len++;
         uint64_t bit = hash(addr) >> (64 - EM_BREAK_BITS);
         b->filter[bit / 64] |= 1ULL << bit % 64;
+        if (e->generates && (em_page(e, addr) & EM_X)) // blocks end there from now on
+            return em_remove_code(e, addr, addr + 1);
     }
     return UC_ERR_OK;
 }
 
 // Removes all breakpoints.
 void em_break_drop(em_engine *e) {
+    for (size_t i = 0; i < e->breaks.cap && e->generates; i++)
+        if (e->breaks.table[i] && (em_page(e, e->breaks.table[i] - 1) & EM_X))
+            em_remove_code(e, e->breaks.table[i] - 1, e->breaks.table[i]);
     free(e->breaks.table);
     memset(&e->breaks, 0, sizeof e->breaks);
 }

@@ -77,7 +77,7 @@ static bool note(em_engine *e, struct em_note n) {
         return false;
     }
     n.at = e->log_len;
-    n.step = e->step;
+    n.step = e->m->step;
     c->notes[c->len++] = n;
     return true;
 }
@@ -91,7 +91,7 @@ void em_clock_start(em_engine *e) {
     c->turn = c->running = -1;
     c->log_at = e->log_len;
     for (int i = 0; i <= EM_CLOCK_SLOT; i++)
-        c->behind[i] = e->step;
+        c->behind[i] = e->m->step;
 }
 
 void em_clock_drop(em_engine *e) {
@@ -330,11 +330,11 @@ void em_clock_settle(em_engine *e) {
 // instructions. False when memory has run out.
 bool em_clock_now(em_engine *e, int slot, uint64_t *now) {
     em_clock *c = &e->clock;
-    *now = e->step;
+    *now = e->m->step;
     if (!c->on)
         return true;
     follow(e);
-    *now = clock_of(c, slot, e->step);
+    *now = clock_of(c, slot, e->m->step);
     return !c->failed;
 }
 

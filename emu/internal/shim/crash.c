@@ -46,7 +46,7 @@ static void on_fatal(int sig, siginfo_t *info, void *context) {
     for (int i = 0; i < EM_CRASH_ENGINES; i++) {
         em_engine *e = at[i].e;
         if (e != NULL)
-            at[i].slot->pc = e->pc;
+            at[i].slot->pc = em_generated_pc(e, i == inside - 1 ? host_pc(context) : 0);
     }
     head->signal = sig;
     head->code = info->si_code;

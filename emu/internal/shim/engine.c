@@ -72,15 +72,16 @@ static void on_syscall(uc_engine *uc, void *user) {
 // clock may come before or after.
 static uint64_t counter(em_engine *e) {
     uint64_t now;
+    em_generated_sync(e); // nothing of its block comes after it
     if (!em_clock_read(e, e->cur, &now)) {
         e->uc_error = UC_ERR_NOMEM;
         e->stop = EM_STOP_ERROR; // before the next instruction
-        e->left = 0;
+        em_last(e);
     }
     e->clock_read = true;
     if (e->sharing) {
         e->event = true;
-        e->left = 0;
+        em_last(e);
     }
     return now;
 }
@@ -173,8 +174,24 @@ int em_init(em_engine *e, uc_engine *uc, int arch, bool hooks) {
         err = add_hooks(e);
     if (err)
         return err;
+    em_generated_init(e);
+    if (!hooks)
+        e->m->user = NULL;
     err = em_context_learn(e);
     return err ? err : em_user(e);
+}
+
+// Reserves the host's address space for zones of size bytes together, each with a page
+// behind it, and behind all of them for the marks of their bytes: see marks.c.
+int em_zone_room(em_engine *e, uint64_t size) {
+    size += EM_MAX_ZONES * EM_PAGE;
+    void *room = mmap(NULL, 2 * size, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (room == MAP_FAILED)
+        return UC_ERR_NOMEM;
+    e->room = room;
+    e->room_size = size;
+    e->m->shadow = (int64_t)size;
+    return UC_ERR_OK;
 }
 
 int em_zone_add(em_engine *e, uint64_t base, uint64_t size) {
@@ -185,13 +202,16 @@ int em_zone_add(em_engine *e, uint64_t base, uint64_t size) {
     // Read-only until a page is used: such a reservation costs no commit
     // charge, and the hooks may read any byte of it without a fault. The page
     // behind it lets them read eight bytes at the very end.
-    z->host = mmap(NULL, size + EM_PAGE, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (size + EM_PAGE > e->room_size - e->room_used)
+        return UC_ERR_NOMEM;
+    z->host = e->room + e->room_used;
+    e->room_used += size + EM_PAGE;
     z->pages = mmap(NULL, n, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     z->used = mmap(NULL, n, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     z->base = base;
     z->size = size;
     e->nzones++;
-    if (z->host == MAP_FAILED || z->pages == MAP_FAILED || z->used == MAP_FAILED)
+    if (z->pages == MAP_FAILED || z->used == MAP_FAILED)
         return UC_ERR_NOMEM;
     return uc_mem_map_ptr(e->uc, base, size, UC_PROT_ALL, z->host);
 }
@@ -215,16 +235,17 @@ static void probe(em_engine *e) {
     em_fault fault = e->fault;
     size_t log_len = e->log_len;
     bool logging = e->logging;
-    uint64_t step = e->step;
+    uint64_t step = e->m->step;
     bool sharing = e->sharing;
-    uint64_t fetched[EM_CODE_PAGES];
+    uint64_t fetched[EM_CODE_PAGES], end = e->m->end;
     memcpy(fetched, e->fetched, sizeof fetched);
     e->logging = true;
     e->sharing = false;
     e->probing = true;
     e->stepping_on = true;
     e->stop = -1;
-    e->left = 1;
+    e->m->end = step + 1;
+    e->m->mode = 0;
     e->quiet_size = 0;
     uc_emu_start(e->uc, e->fault.pc, 0, 0, 0);
     e->probing = false;
@@ -236,7 +257,8 @@ static void probe(em_engine *e) {
     e->logging = logging;
     e->sharing = sharing;
     memcpy(e->fetched, fetched, sizeof fetched);
-    e->step = step;
+    e->m->step = step;
+    e->m->end = end;
     e->stop = EM_STOP_FAULT;
     em_flush_tlb(e);
     e->cur = -1; // the engine's registers are the probe's, not the thread's
@@ -248,23 +270,20 @@ static void settle_fault(em_engine *e, int slot, int pc_reg) {
     if (e->fault.access != EM_X) {
         // The instruction had begun but did not happen.
         size_t n = e->log_len;
-        while (n > 0 && e->log[n - 1].step == e->step && e->log[n - 1].thread == slot &&
+        while (n > 0 && e->log[n - 1].step == e->m->step && e->log[n - 1].thread == slot &&
                e->log[n - 1].kind != EM_KERNEL)
             n--;
         em_undo(e, n, e->maps_len);
-        e->step--;
-        e->left++;
+        e->m->step--;
         e->undone = true;
-    } else if (e->left == 0) {
+    } else if (em_left(e) == 0) {
         e->stop = EM_STOP_BUDGET; // the branch was the last instruction asked for
         e->limit = EM_LIMIT_NONE; // that is for the next run to come to
         return;
     } else {
         e->undone = true;
     }
-    uint64_t left = e->left;
     probe(e);
-    e->left = left;
     // What was refused is an access all the same: another thread may be about to map the
     // page, or to take it away.
     if (e->sharing && e->fault.access != EM_X)
@@ -286,11 +305,15 @@ static int start(em_engine *e, int slot, int pc_reg) {
     e->find_region = *e->mapping;
     *e->mapping = region_of;
     bool stale;
+    if (!em_break_hit(e, pc))
+        e->stepping_on = false;
     do {
         e->quiet_size = 0;
         e->stale = false;
+        em_generated_begin(e);
         uint64_t until = e->naive ? (pc ^ EM_PAGE / 2) | 1 : 0;
         err = uc_emu_start(e->uc, pc, until, 0, e->naive);
+        em_generated_sync(e);
         if (!err && e->stop == EM_STOP_EXCLUSIVE) {
             err = em_monitor_spoil(e, slot);
             e->stop = -1;
@@ -299,7 +322,7 @@ static int start(em_engine *e, int slot, int pc_reg) {
         if (stale)
             e->stop = -1;
         uc_reg_read(e->uc, pc_reg, &pc);
-    } while (!err && e->stop < 0 && (stale || e->naive || e->arch == UC_ARCH_ARM64) && pc != 0 && e->left > 0);
+    } while (!err && e->stop < 0 && (stale || e->naive || e->arch == UC_ARCH_ARM64) && pc != 0 && em_left(e) > 0);
     *e->mapping = e->find_region;
     return err;
 }
@@ -308,14 +331,14 @@ static int start(em_engine *e, int slot, int pc_reg) {
 static int settle_silence(em_engine *e, int pc_reg) {
     uint64_t pc;
     uc_reg_read(e->uc, pc_reg, &pc);
-    if (pc == 0 && e->left > 0) { // Unicorn's `until`
+    if (pc == 0 && em_left(e) > 0) { // Unicorn's `until`
         e->fault = (em_fault){.access = EM_X};
         return EM_STOP_FAULT;
     }
     if (pc == 0 || e->arch == UC_ARCH_ARM64 || e->naive)
         return e->event ? EM_STOP_EVENT : EM_STOP_BUDGET; // the last one was a branch to 0, or WFI
     // x86's HLT, which only a kernel may use.
-    uc_reg_write(e->uc, pc_reg, &e->pc);
+    uc_reg_write(e->uc, pc_reg, &e->m->last);
     return EM_STOP_ILLEGAL;
 }
 
@@ -334,7 +357,7 @@ int em_run(em_engine *e, int slot, uint64_t budget) {
         e->limit = EM_LIMIT_LOG;
         return EM_STOP_LIMIT;
     }
-    e->left = budget;
+    e->m->end = e->m->step + (budget < EM_LONGEST_RUN ? budget : EM_LONGEST_RUN);
     e->stop = -1;
     e->log_full = false;
     e->event = false;
@@ -347,7 +370,7 @@ int em_run(em_engine *e, int slot, uint64_t budget) {
     e->ran = slot;
     em_clock_turn(e, slot);
     e->lost = e->slots[slot].lost;
-    memcpy(e->fetched, e->slots[slot].fetched, sizeof e->fetched);
+    memcpy(e->fetched, e->slots[slot].fetched, sizeof e->slots[slot].fetched);
     if (e->sharing && !e->stepping_on) // what a trace has counted is of the instruction to come
         em_share_step(e, slot);
     int err = start(e, slot, pc_reg);
@@ -364,9 +387,8 @@ int em_run(em_engine *e, int slot, uint64_t budget) {
     if (e->stop == EM_STOP_ILLEGAL || e->stop == EM_STOP_EXCEPTION) {
         uint64_t pc;
         uc_reg_read(e->uc, pc_reg, &pc);
-        if (pc == e->pc) {
-            e->step--;
-            e->left++;
+        if (pc == e->m->last) {
+            e->m->step--;
             e->undone = true;
         }
     }
@@ -381,7 +403,7 @@ int em_run(em_engine *e, int slot, uint64_t budget) {
     e->slots[slot].lost = e->lost;
     if ((e->event && !e->event_of_fetch) || e->stop == EM_STOP_SYSCALL)
         em_fetch_anew(e->fetched);
-    memcpy(e->slots[slot].fetched, e->fetched, sizeof e->fetched);
+    memcpy(e->slots[slot].fetched, e->fetched, sizeof e->slots[slot].fetched);
     if (e->stop == EM_STOP_SYSCALL || e->stop == EM_STOP_FAULT ||
         e->stop == EM_STOP_EXCEPTION || e->stop == EM_STOP_ILLEGAL || e->stop == EM_STOP_LIMIT) {
         err = em_monitor_open(e, slot);
@@ -419,6 +441,7 @@ void em_close_contexts(em_engine *e) {
 }
 
 void em_close(em_engine *e) {
+    e->generates = false; // Unicorn is gone
     em_clock_drop(e);
     em_log_drop(e);
     em_share_drop(e);
@@ -431,12 +454,15 @@ void em_close(em_engine *e) {
     for (int i = 0; i < e->nzones; i++) {
         em_zone *z = &e->zones[i];
         uint64_t n = z->size >> EM_PAGE_SHIFT;
-        if (z->host != MAP_FAILED)
-            munmap(z->host, z->size + EM_PAGE);
         if (z->pages != MAP_FAILED)
             munmap(z->pages, n);
         if (z->used != MAP_FAILED)
             munmap(z->used, n);
     }
     e->nzones = 0;
+    if (e->room != NULL)
+        munmap(e->room, 2 * e->room_size);
+    e->room = NULL;
+    free(e->marks.places);
+    e->marks.places = NULL;
 }

@@ -50,7 +50,7 @@ void em_fetch(em_engine *e, uint64_t addr, uint32_t size) {
     if (!e->event)
         e->event_of_fetch = true;
     e->event = true;
-    e->left = 0; // it is the last one
+    em_last(e); // it is the last one
     for (int i = 0; i < n; i++)
         if (hits >> i & 1) {
             e->fetches[2 * e->nfetches] = pieces[2 * i];

@@ -8,10 +8,10 @@
 // and a run that is taken back gives its pages back, so that where the limit is reached
 // follows from the run alone, whatever was run before on the same machine.
 
-// What is known of the bytes of a page that is first touched in the race takes this many
-// pages more; see shadow.c. It counts whether or not anybody wants to know it: who runs the
+// What is known of the bytes of a page that is first touched in the race, and their marks, take this many
+// pages more; see shadow.c and marks.c. It counts whether or not anybody wants to know it: who runs the
 // schedule again may not.
-enum { RECORD = 3 };
+enum { RECORD = 4 };
 
 // Pages whose memory is not given back at once, so that a run that touches few pages, as
 // most do, costs no system calls.

@@ -36,7 +36,7 @@ func TestMemoryLimit(t *testing.T) {
 		const pages = 500
 		before := e.MemoryTaken()
 		m := mustMark(t, e)
-		e.SetMemoryLimit(before + pages*16<<10 + 3*PageSize)
+		e.SetMemoryLimit(before + pages*20<<10 + 3*PageSize)
 		for _, slice := range []uint64{1 << 20, 1, 7, 300, 1 << 20} {
 			ran := uint64(0)
 			var s Stop
@@ -47,7 +47,7 @@ func TestMemoryLimit(t *testing.T) {
 			if s.Reason != StopLimit || s.Limit != MemoryLimit || ran != 3*pages || !s.Undone {
 				t.Fatalf("slices of %d: %+v after %d", slice, s, ran)
 			}
-			if taken := e.MemoryTaken() - before; taken != pages*16<<10 {
+			if taken := e.MemoryTaken() - before; taken != pages*20<<10 {
 				t.Errorf("%d bytes are taken", taken)
 			}
 			if again := run(t, e, 0, 1); again.Reason != StopLimit || again.Ran != 0 {
@@ -69,7 +69,7 @@ func TestMemoryLimit(t *testing.T) {
 			}
 		}
 		// With more, it goes further.
-		e.SetMemoryLimit(before + 2*pages*16<<10)
+		e.SetMemoryLimit(before + 2*pages*20<<10)
 		if s := run(t, e, 0, 3*pages+30); s.Reason != StopBudget {
 			t.Errorf("%+v", s)
 		}

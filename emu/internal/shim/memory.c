@@ -21,19 +21,26 @@ uint8_t em_page(em_engine *e, uint64_t addr) {
 // it can be undone: FXSAVE, the widest, has some 70.
 enum { LOG_SLACK = 1024 };
 
+// Makes room for n more entries, if that is within the limit.
+bool em_log_reserve(em_engine *e, size_t n) {
+    size_t max = e->log_max + LOG_SLACK, cap = e->log_cap ? e->log_cap : 1 << 14;
+    while (cap < e->log_len + n && cap < max)
+        cap *= 2;
+    if (cap > max)
+        cap = max;
+    if (cap <= e->log_cap)
+        return e->log_len + n <= e->log_cap;
+    em_access *log = realloc(e->log, cap * sizeof *log);
+    if (log == NULL)
+        return false;
+    e->log = log;
+    e->log_cap = cap;
+    return e->log_len + n <= cap;
+}
+
 static em_access *log_next(em_engine *e) {
-    if (e->log_len == e->log_cap) {
-        size_t cap = e->log_cap ? 2 * e->log_cap : 1 << 14;
-        if (cap > e->log_max + LOG_SLACK)
-            cap = e->log_max + LOG_SLACK;
-        if (cap <= e->log_cap)
-            return NULL;
-        em_access *log = realloc(e->log, cap * sizeof *log);
-        if (log == NULL)
-            return NULL;
-        e->log = log;
-        e->log_cap = cap;
-    }
+    if (e->log_len == e->log_cap && !em_log_reserve(e, 1))
+        return NULL;
     em_access *a = &e->log[e->log_len++];
     a->pad = 0;
     return a;
@@ -65,26 +72,33 @@ static void write_code(em_engine *e, uint64_t addr, uint64_t size) {
     if ((em_page(e, addr) & BOTH) != BOTH && (em_page(e, addr + size - 1) & BOTH) != BOTH)
         return;
     em_remove_code(e, addr, addr + size);
-    if (addr + size > e->pc && addr < e->pc + EM_PAGE) { // no block is longer
+    if (addr + size > e->m->last && addr < e->m->last + EM_PAGE) { // no block is longer
         e->stale = true;
         e->quiet_size = 0;
     }
 }
 
 // Runs before the access itself, so memory still holds the old value. Unicorn
-// may announce one access twice when the page is first touched.
+// may announce one access twice when the page is first touched. In a block of generated
+// code, an access that ends the run has its instruction begun anew: that code stops
+// between blocks only.
 void em_on_mem(uc_engine *uc, uc_mem_type type, uint64_t addr, int size, int64_t value,
                void *user) {
     em_engine *e = user;
+    struct emurace *m = e->m;
     (void)uc;
     if (__builtin_expect(e->wx, 0) && type == UC_MEM_WRITE && e->arch == UC_ARCH_X86 && !e->probing)
         write_code(e, addr, (uint64_t)size);
     if (!e->logging)
         return;
-    uint8_t kind = type == UC_MEM_WRITE ? EM_WRITE : EM_READ;
+    bool generated = em_in_generated(e), write = type == UC_MEM_WRITE;
+    if (generated)
+        e->log_len = ((uintptr_t)m->log - (uintptr_t)e->log) / sizeof *e->log;
+    uint64_t step = emurace_now(m);
+    uint8_t kind = write ? EM_WRITE : EM_READ;
     if (e->log_len > 0) {
         em_access *p = &e->log[e->log_len - 1];
-        if (p->step == e->step && p->addr == addr && p->size == size &&
+        if (p->step == step && p->addr == addr && p->size == size &&
             p->kind == kind && p->thread == e->cur) {
             if (kind == EM_WRITE)
                 p->value = (uint64_t)value;
@@ -96,31 +110,49 @@ void em_on_mem(uc_engine *uc, uc_mem_type type, uint64_t addr, int size, int64_t
         return;
     em_access *a = log_next(e);
     if (__builtin_expect(a == NULL || e->log_len >= e->log_max, 0)) {
+        if (generated) {
+            em_generated_again(e);
+            return;
+        }
         e->log_full = true; // the next instruction does not begin
-        e->left = 0;
+        em_last(e);
         if (a == NULL)
             return; // no memory: this one goes on unlogged
     }
     uint64_t old = 0;
     memcpy(&old, host, (size_t)size);
     uint64_t mask = size == 8 ? ~0ULL : (1ULL << (8 * size)) - 1;
-    a->step = e->step;
-    a->pc = e->pc;
+    a->step = step;
+    a->pc = generated ? m->pc : e->m->last;
     a->addr = addr;
     a->old = old;
     a->value = kind == EM_WRITE ? (uint64_t)value & mask : old;
     a->size = (uint8_t)size;
     a->kind = kind;
     a->thread = (uint16_t)e->cur;
-    if (e->sharing && em_share_access(e, addr, (unsigned)size, kind == EM_WRITE && !changes_nothing(e, a), e->cur)) {
+    bool last = false;
+    if (e->sharing) {
+        write = write && !changes_nothing(e, a);
+        last = em_share_look(e, addr, (unsigned)size, write, e->cur);
+        if (last)
+            em_marks_clear(e, addr, (uint64_t)size);
+        else if (m->mode & EMURACE_SHARED)
+            em_marks_set(e, addr, (unsigned)size, write);
+    }
+    bool seen = e->watch.size != 0 && watches(e, addr, (uint64_t)size, kind == EM_WRITE);
+    if (generated && (last || seen)) {
+        em_generated_again(e);
+        return;
+    }
+    em_generated_logged(e);
+    if (last) {
         e->event = true;
         e->event_of_fetch = false;
-        e->left = 0;
     }
-    if (__builtin_expect(e->watch.size != 0, 0) && watches(e, addr, (uint64_t)size, kind == EM_WRITE)) {
+    if (seen)
         e->watched = true;
-        e->left = 0;
-    }
+    if (last || seen)
+        em_last(e);
 }
 
 // How many changes of the page table can be undone at most.
@@ -161,7 +193,9 @@ static int use(em_engine *e, uint64_t addr, uint64_t size) {
     uint64_t from = i & ~(uint64_t)(TOGETHER - 1), to = (end + TOGETHER - 1) & ~(uint64_t)(TOGETHER - 1);
     if (to > all)
         to = all;
-    if (mprotect(z->host + (from << EM_PAGE_SHIFT), (to - from) << EM_PAGE_SHIFT, PROT_READ | PROT_WRITE))
+    uint8_t *host = z->host + (from << EM_PAGE_SHIFT), *marks = host + e->m->shadow;
+    size_t bytes = (to - from) << EM_PAGE_SHIFT;
+    if (mprotect(host, bytes, PROT_READ | PROT_WRITE) || mprotect(marks, bytes, PROT_READ | PROT_WRITE))
         return UC_ERR_NOMEM;
     for (i = from; i < to; i++)
         if (z->used[i] == EM_UNUSED)
@@ -220,7 +254,7 @@ static int log_zeroes(em_engine *e, uint64_t addr, const uint8_t *host) {
             e->limit = EM_LIMIT_LOG;
             return UC_ERR_NOMEM;
         }
-        *a = (em_access){.step = e->step, .pc = e->pc, .addr = addr + i, .old = old, .size = 8,
+        *a = (em_access){.step = e->m->step, .pc = e->m->last, .addr = addr + i, .old = old, .size = 8,
                          .kind = EM_ZERO, .thread = (uint16_t)e->ran};
         if (e->watch.size != 0 && watches(e, addr + i, 8, true))
             e->watched = true;
@@ -262,7 +296,7 @@ static int log_kernel(em_engine *e, int slot, uint64_t addr, const uint8_t *old,
         em_access *a = log_next(e);
         if (a == NULL)
             return UC_ERR_NOMEM;
-        *a = (em_access){.step = e->step, .pc = e->pc, .addr = addr + i, .size = n,
+        *a = (em_access){.step = e->m->step, .pc = e->m->last, .addr = addr + i, .size = n,
                          .kind = kind, .thread = (uint16_t)slot};
         memcpy(&a->old, old + i, n);
         memcpy(&a->value, value + i, n);

@@ -143,8 +143,8 @@ func (e *Engine) SetLogLimit(n int) { e.c.log_max = C.size_t(n) }
 // SetLogging turns the log on or off; it is on by itself from the first mark
 // on. Turning it off forgets the log and may only be done without marks.
 func (e *Engine) SetLogging(on bool) error {
-	if !on && e.c.marks > 0 {
-		return fmt.Errorf("engine: the log is needed by %d marks", int(e.c.marks))
+	if !on && e.c.nmarks > 0 {
+		return fmt.Errorf("engine: the log is needed by %d marks", int(e.c.nmarks))
 	}
 	if !on {
 		C.em_log_drop(e.c)

@@ -196,7 +196,8 @@ int em_monitor_find(em_engine *e, uint64_t scratch) {
     if (!err)
         err = uc_reg_write(e->uc, UC_ARM64_REG_X1, &scratch);
     if (!err) {
-        e->left = 1;
+        e->m->end = e->m->step + 1;
+        e->m->mode = 0;
         err = uc_emu_start(e->uc, scratch, 0, 0, 0);
     }
     if (!err)
@@ -219,7 +220,7 @@ int em_monitor_find(em_engine *e, uint64_t scratch) {
         err = uc_context_restore(e->uc, before);
     uc_context_free(before);
     uc_context_free(after);
-    e->step = 0;
+    e->m->step = 0;
     if (!err && (addresses != 1 || values != 1))
         err = UC_ERR_RESOURCE;
     if (!err)

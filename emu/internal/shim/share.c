@@ -245,7 +245,7 @@ static inline bool see(em_share *s, em_granule *g, uint64_t number) {
 }
 
 // Gets ready for an access of a thread's; false when there is no memory.
-static inline bool ready(em_share *s, int slot) {
+bool em_share_ready(em_share *s, int slot) {
     if (slot >= s->width && !em_share_widen(s, slot))
         return false;
     if (s->epoch[slot] == 0)
@@ -255,10 +255,16 @@ static inline bool ready(em_share *s, int slot) {
 
 // Notes an access and tells whether it touches a byte that makes events.
 bool em_share_access(em_engine *e, uint64_t addr, unsigned size, bool write, int slot) {
+    em_marks_clear(e, addr, size);
+    return em_share_look(e, addr, size, write, slot);
+}
+
+// The same, of one that leaves its marks itself.
+bool em_share_look(em_engine *e, uint64_t addr, unsigned size, bool write, int slot) {
     unsigned bytes = (size >= 8 ? 0xff : (1u << size) - 1) << (addr & 7);
     em_share *s = &e->share;
     uint64_t number = addr / 8;
-    if (!ready(s, slot))
+    if (!em_share_ready(s, slot))
         return true;
     em_granule *g = em_granule_at(s, number), *next = NULL;
     if (!see(s, g, number))
@@ -284,11 +290,12 @@ bool em_share_access(em_engine *e, uint64_t addr, unsigned size, bool write, int
 uint32_t em_share_reads(em_engine *e, const uint64_t *pieces, int n, int slot) {
     em_share *s = &e->share;
     uint32_t hits = 0;
-    if (!ready(s, slot))
+    if (!em_share_ready(s, slot))
         return ~0u;
     for (int pass = 0; pass < (hits ? 3 : 1); pass++)
         for (int i = 0; i < n; i++) {
             uint64_t lo = pieces[2 * i], hi = lo + pieces[2 * i + 1];
+            em_marks_clear(e, lo, hi - lo);
             for (uint64_t number = lo / 8; number <= (hi - 1) / 8; number++) {
                 em_granule *g = em_granule_at(s, number);
                 uint8_t bytes = part(number, lo, hi);
@@ -305,6 +312,7 @@ uint32_t em_share_reads(em_engine *e, const uint64_t *pieces, int n, int slot) {
 
 // A block that a thread writes as a whole, and where to tell what it meets.
 typedef struct block_write {
+    em_engine *e;
     em_share *s;
     uint64_t lo, hi;
     int slot;
@@ -326,6 +334,7 @@ static bool write_page(block_write *w, uint64_t page, em_granule *list, int pass
         if (pass == 0) {
             if (!see(w->s, g, number))
                 return false;
+            em_marks_clear(w->e, number * 8, 8);
             look(w->s, g, bytes, true, w->slot);
             continue;
         }
@@ -354,11 +363,12 @@ static bool write_page(block_write *w, uint64_t page, em_granule *list, int pass
 int64_t em_share_block(em_engine *e, uint64_t lo, uint64_t hi, int slot, uint64_t *pairs,
                        size_t room) {
     em_share *s = &e->share;
-    if (!ready(s, slot) || !see(s, em_granule_at(s, lo / 8), lo / 8))
+    if (!em_share_ready(s, slot) || !see(s, em_granule_at(s, lo / 8), lo / 8))
         return -1;
     if (!em_block_add(s, lo, hi, s->epoch[slot]))
         return -1;
-    block_write w = {s, lo, hi, slot, pairs, room, 0};
+    em_marks_clear(e, lo / 8 * 8, 8);
+    block_write w = {e, s, lo, hi, slot, pairs, room, 0};
     uint64_t first = lo / EM_PAGE + 1, last = (hi - 1) / EM_PAGE + 1;
     bool few = last - first < s->cap;
     size_t places = few ? last - first + 1 : s->cap;
@@ -375,7 +385,7 @@ int64_t em_share_block(em_engine *e, uint64_t lo, uint64_t hi, int slot, uint64_
 // Notes the use of a kernel object. False when there is no memory.
 bool em_share_object(em_engine *e, int slot, uint64_t class, uint64_t id, bool write) {
     em_share *s = &e->share;
-    if (!ready(s, slot))
+    if (!em_share_ready(s, slot))
         return false;
     size_t k = 0;
     while (k < s->objects_len && (s->objects[k].class != class || s->objects[k].id != id))
@@ -389,7 +399,7 @@ bool em_share_object(em_engine *e, int slot, uint64_t class, uint64_t id, bool w
 // Notes that what thread `to` does from now on comes after what `from` has done.
 bool em_share_join(em_engine *e, int from, int to) {
     em_share *s = &e->share;
-    if (!ready(s, from) || !ready(s, to) || !em_clock_save(s, to) || !em_clock_save(s, from))
+    if (!em_share_ready(s, from) || !em_share_ready(s, to) || !em_clock_save(s, to) || !em_clock_save(s, from))
         return false;
     join(s, s->clocks[to], s->clocks[from]);
     s->published[from] = true;
@@ -445,6 +455,7 @@ bool em_share_add(em_engine *e, uint64_t addr, uint8_t mask) {
         return false;
     g->shared |= mask;
     g->told |= mask;
+    em_marks_clear(e, addr / 8 * 8, 8);
     return true;
 }
 
@@ -453,6 +464,7 @@ bool em_share_add(em_engine *e, uint64_t addr, uint8_t mask) {
 // looked at, so that this costs the same however many there are.
 void em_share_forget(em_engine *e) {
     em_share *s = &e->share;
+    em_marks_forget(e);
     em_share_undo(s, &(em_share_mark){.age = s->age});
     s->age++;
     s->born = s->stamp + 1;

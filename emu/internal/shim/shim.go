@@ -127,6 +127,14 @@ func Open(arch loader.Arch, zones []Zone, hooks bool) (*Engine, error) {
 		e.Close()
 		return nil, err
 	}
+	var room uint64
+	for _, z := range zones {
+		room += z.Size
+	}
+	if err := ucError("reserve address space", C.em_zone_room(e.c, C.uint64_t(room))); err != nil {
+		e.Close()
+		return nil, fmt.Errorf("%w (%d GiB; does a limit on address space apply?)", err, 2*room>>30)
+	}
 	if e.told, err = enter(); err != nil {
 		e.Close()
 		return nil, err
@@ -172,10 +180,10 @@ func (e *Engine) SetTrap(lo, hi uint64) {
 // Run runs the thread for at most budget instructions, exactly that many
 // unless something else stops it first.
 func (e *Engine) Run(thread int, budget uint64) (Stop, error) {
-	before := e.c.step
+	before := e.c.m.step
 	r := e.run(thread, budget)
 	e.c.stepping_on = false
-	s := Stop{Reason: r, Ran: uint64(e.c.step - before), Event: bool(e.c.event), Undone: bool(e.c.undone)}
+	s := Stop{Reason: r, Ran: uint64(e.c.m.step - before), Event: bool(e.c.event), Undone: bool(e.c.undone)}
 	switch r {
 	case StopFault:
 		f := &e.c.fault
@@ -203,7 +211,7 @@ func (e *Engine) SetNaive(on bool) { C.em_naive(e.c, C.bool(on)) }
 
 // Steps is how many instructions have completed since the engine was made, on
 // all threads together, less those that were rewound.
-func (e *Engine) Steps() uint64 { return uint64(e.c.step) }
+func (e *Engine) Steps() uint64 { return uint64(e.c.m.step) }
 
 // AddThread makes a thread in an empty slot, its registers a copy of parent's,
 // or the processor's initial ones when parent is negative.

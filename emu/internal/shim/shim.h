@@ -19,6 +19,7 @@
 #include <unicorn/unicorn.h>
 
 #include "emurace-unicorn.h"
+#include "emurace.h"
 
 enum { EM_PAGE_SHIFT = 12, EM_PAGE = 1 << EM_PAGE_SHIFT };
 
@@ -38,11 +39,14 @@ enum {
 enum { EM_FETCHES = 8 };
 
 // How many pages of code a thread is known to read at a time; a power of two.
-enum { EM_CODE_PAGES = 16 };
+enum { EM_CODE_PAGES = EMURACE_CODE_PAGES };
 
 #define EM_NOWHERE (~0ULL)
 
 enum { EM_MAX_ZONES = 8, EM_MAX_THREADS = 64 };
+
+// Instructions of a run at most.
+#define EM_LONGEST_RUN (1ULL << 61)
 
 // What a guest may take of the host's memory in bytes, unless something else is said.
 #define EM_MEMORY (2ULL << 30)
@@ -198,6 +202,15 @@ typedef struct em_share_mark {
     size_t granules, details, old_details, old_records, clocks, records, blocks, objects;
 } em_share_mark;
 
+// Which bytes the threads have accessed lately, for generated code; see marks.c.
+typedef struct em_marks {
+    uint8_t last;                      // the mark that was given last; 0 is none
+    uint8_t of[EM_MAX_THREADS];        // each thread's, valid in its epoch
+    uint32_t epoch[EM_MAX_THREADS];
+    uint8_t **places; // on the host, of eight bytes each that may have marks
+    size_t len, cap;
+} em_marks;
+
 // The host memory that the guest takes; see limits.c.
 typedef struct em_memory {
     uint64_t most, counted; // pages
@@ -267,9 +280,13 @@ typedef struct em_engine {
     int nzones;
     em_zone *last_zone;
 
-    // The hot counters. An instruction that begins less than quiet_size behind quiet is
-    // one like the one before it, unless none is left.
-    uint64_t left, step, pc;
+    // The hot counters, which generated code has too, where Unicorn is patched for it;
+    // otherwise they are own, and only the hooks use them.
+    struct emurace *m, own;
+    bool generates; // code is generated that counts and logs by itself
+    bool hooked;    // but is not to be used
+    // An instruction that begins less than quiet_size behind quiet is one like the one
+    // before it, unless none is left.
     uint64_t quiet, quiet_size;
     uint64_t trap_lo, trap_hi;
     int cur; // slot whose registers the engine holds, -1 for none
@@ -283,11 +300,14 @@ typedef struct em_engine {
     bool wx;     // there was a page that can be written and run
     bool stale;  // the last instruction has written to such a page
     bool undone; // the last instruction that began has not happened
-    uint64_t fetched[EM_CODE_PAGES]; // the running thread's em_slot.fetched
+    uint64_t *fetched; // the running thread's em_slot.fetched; it is where generated code looks
     uint64_t fetches[2 * EM_FETCHES]; // bytes of code that made it an event: addresses and sizes
     int nfetches;        // of these
     int ran;             // slot that ran last
     em_share share;
+    em_marks marks;
+    uint8_t *room; // where zones lie on the host, one behind the other, and their marks
+    size_t room_size, room_used;
     bool naive;   // Unicorn counts instructions, one a start; see start
     bool stepping_on; // the next instruction runs, breakpoint or not
     em_breaks breaks;
@@ -321,7 +341,7 @@ typedef struct em_engine {
     // Offsets in a context of the address that the exclusive monitor watches
     // and of the value that it saw there; -1 for no monitor.
     ptrdiff_t monitor_at, value_at;
-    int marks;
+    int nmarks; // that are not dropped
 } em_engine;
 
 // A moment to go back to.
@@ -364,12 +384,37 @@ static inline em_zone *em_zone_of(em_engine *e, uint64_t addr) {
 int em_init(em_engine *e, uc_engine *uc, int arch, bool hooks);
 void em_close_contexts(em_engine *e);
 void em_close(em_engine *e);
+int em_zone_room(em_engine *e, uint64_t size);
 int em_zone_add(em_engine *e, uint64_t base, uint64_t size);
 int em_run(em_engine *e, int slot, uint64_t budget);
 void em_naive(em_engine *e, bool on);
 void em_count_one(em_engine *e, int slot, uint64_t pc);
 
+// left is how many instructions may still begin.
+static inline uint64_t em_left(const em_engine *e) { return e->m->end - e->m->step; }
+
+// No more instruction begins.
+static inline void em_last(em_engine *e) { e->m->end = e->m->step; }
+
+// generated.c
+void em_generated_init(em_engine *e);
+void em_generated_begin(em_engine *e);
+void em_generated_sync(em_engine *e);
+void em_generated_log(em_engine *e);
+void em_generated_again(em_engine *e);
+void em_generated_logged(em_engine *e);
+uint64_t em_generated_pc(em_engine *e, uint64_t host_pc);
+
+static inline bool em_in_generated(const em_engine *e) { return e->m->k != EMURACE_BETWEEN; }
+
+// marks.c
+void em_marks_begin(em_engine *e, int slot);
+void em_marks_set(em_engine *e, uint64_t addr, unsigned size, bool write);
+void em_marks_clear(em_engine *e, uint64_t addr, uint64_t size);
+void em_marks_forget(em_engine *e);
+
 // step.c
+bool em_in_traps(const em_engine *e, uint64_t addr);
 void em_halt(em_engine *e, int why);
 void em_on_code(uc_engine *uc, uint64_t addr, uint32_t size, void *user);
 
@@ -384,6 +429,7 @@ void em_on_mem(uc_engine *uc, uc_mem_type type, uint64_t addr, int size, int64_t
 int em_touch(em_engine *e, int slot, uint64_t addr, uint64_t size);
 void em_undo(em_engine *e, size_t log_len, size_t maps_len);
 void em_log_drop(em_engine *e);
+bool em_log_reserve(em_engine *e, size_t n);
 
 // limits.c
 void em_limit_memory(em_engine *e, uint64_t bytes);
@@ -395,6 +441,8 @@ void em_untouch(em_engine *e, size_t len);
 
 // share.c
 bool em_share_access(em_engine *e, uint64_t addr, unsigned size, bool write, int slot);
+bool em_share_look(em_engine *e, uint64_t addr, unsigned size, bool write, int slot);
+bool em_share_ready(em_share *s, int slot);
 uint32_t em_share_reads(em_engine *e, const uint64_t *pieces, int n, int slot);
 int64_t em_share_block(em_engine *e, uint64_t lo, uint64_t hi, int slot, uint64_t *pairs,
                        size_t room);

@@ -37,22 +37,22 @@ static bool careful(em_engine *e, uint64_t addr) {
     return true;
 }
 
-static bool in_traps(const em_engine *e, uint64_t addr) {
+bool em_in_traps(const em_engine *e, uint64_t addr) {
     return addr - e->trap_lo < e->trap_hi - e->trap_lo;
 }
 
 // Begins an instruction of which nothing is known yet. Those that follow on its page are
 // quiet when the page was read as a whole, and there is nothing to stop at.
 static void begin(em_engine *e, uint64_t addr, uint32_t size) {
-    if (e->stale && e->left > 0) {
+    if (e->stale && em_left(e) > 0) {
         em_halt(e, EM_STOP_STALE);
         return;
     }
-    if (in_traps(e, addr)) {
+    if (em_in_traps(e, addr)) {
         em_halt(e, EM_STOP_TRAP);
         return;
     }
-    if (e->left == 0) {
+    if (em_left(e) == 0) {
         em_halt(e, e->stop >= 0 ? e->stop : e->log_full ? EM_STOP_LOG : e->event ? EM_STOP_EVENT : EM_STOP_BUDGET);
         return;
     }
@@ -60,14 +60,13 @@ static void begin(em_engine *e, uint64_t addr, uint32_t size) {
     if (!plain && !careful(e, addr))
         return;
     *e->pc_synced = true;
-    e->left--;
-    e->step++;
-    e->pc = addr;
+    e->m->step++;
+    e->m->last = addr;
     uint64_t page = *em_fetch_place(e->fetched, addr);
     if (((addr ^ page) | ((addr + size - 1) ^ page)) >= EM_PAGE)
         em_fetch(e, addr, size);
     page = *em_fetch_place(e->fetched, addr);
-    if (plain && (addr ^ page) < EM_PAGE && !in_traps(e, page) && e->trap_lo - page >= EM_PAGE) {
+    if (plain && (addr ^ page) < EM_PAGE && !em_in_traps(e, page) && e->trap_lo - page >= EM_PAGE) {
         e->quiet = page;
         e->quiet_size = EM_PAGE - EM_LONGEST; // what is shorter does not reach the next page
     }
@@ -79,13 +78,12 @@ static void begin(em_engine *e, uint64_t addr, uint32_t size) {
 void em_on_code(uc_engine *uc, uint64_t addr, uint32_t size, void *user) {
     em_engine *e = user;
     (void)uc;
-    if (__builtin_expect(addr - e->quiet >= e->quiet_size || e->left == 0, 0)) {
+    if (__builtin_expect(addr - e->quiet >= e->quiet_size || em_left(e) == 0, 0)) {
         begin(e, addr, size);
         if (e->stop >= 0)
             leave(e);
         return;
     }
-    e->left--;
-    e->step++;
-    e->pc = addr;
+    e->m->step++;
+    e->m->last = addr;
 }

@@ -163,12 +163,12 @@ em_mark *em_mark_set(em_engine *e, int *err) {
     if (!e->memory.racing)
         em_limit_begin(e);
     e->logging = true;
-    e->marks++;
+    e->nmarks++;
     m->log_len = e->log_len;
     m->maps_len = e->maps_len;
     m->touched_len = e->memory.len;
-    m->step = e->step;
-    m->pc = e->pc;
+    m->step = e->m->step;
+    m->pc = e->m->last;
     m->log_gen = e->log_gen;
     em_share_mark_set(e, &m->share);
     m->notes_len = e->clock.len;
@@ -190,6 +190,7 @@ int em_mark_rewind(em_engine *e, em_mark *m) {
     em_undo(e, m->log_len, m->maps_len);
     em_untouch(e, m->touched_len);
     em_share_undo(&e->share, &m->share);
+    em_marks_forget(e);
     if (m->clocks)
         em_clock_rewind(e, m->log_len, m->notes_len, m->turn);
     else
@@ -208,14 +209,14 @@ int em_mark_rewind(em_engine *e, em_mark *m) {
             e->slots[i].ctx->refs++;
         ctx_drop(e, old);
     }
-    e->step = m->step;
-    e->pc = m->pc; // a store by the kernel is logged with it
+    e->m->step = m->step;
+    e->m->last = m->pc; // a store by the kernel is logged with it
     return UC_ERR_OK;
 }
 
 void em_mark_drop(em_engine *e, em_mark *m) {
     for (int i = 0; i < m->nslots; i++)
         ctx_drop(e, m->slots[i].ctx);
-    e->marks--;
+    e->nmarks--;
     free(m);
 }
