@@ -417,8 +417,8 @@ int em_run(em_engine *e, int slot, uint64_t budget) {
 
 void em_count_one(em_engine *e, int slot, uint64_t pc) {
     e->ran = slot;
-    e->step++;
-    e->pc = pc;
+    e->m->step++;
+    e->m->last = pc;
     e->undone = false;
 }
 
