@@ -353,11 +353,17 @@ static void undo_accesses(em_engine *e, size_t to) {
         if (a->kind == EM_READ)
             continue;
         uint8_t *host = em_host(e, a->addr, a->size);
-        // A write that the page refused is in the log too; its old bytes are
-        // what memory still holds, and the host page may be read-only.
-        if (memcmp(host, &a->old, a->size) == 0)
+        // A write that a page refused is in the log too; there memory still holds the
+        // old bytes, and the host page may be read-only.
+        const uint8_t *old = (const uint8_t *)&a->old;
+        bool changed = false;
+        for (int i = 0; i < a->size; i++)
+            if (host[i] != old[i]) {
+                host[i] = old[i];
+                changed = true;
+            }
+        if (!changed)
             continue;
-        memcpy(host, &a->old, a->size);
         if (em_page(e, a->addr) & EM_X)
             em_remove_code(e, a->addr & ~(uint64_t)(EM_PAGE - 1),
                            (a->addr | (EM_PAGE - 1)) + 1);
