@@ -19,7 +19,7 @@ SUITES  := bullseye bookworm trixie forky
 # What tests want of a Debian beside libc: locales, libraries, time zones.
 LIBRARIES := libc-bin zlib1g tzdata libgcc-s1
 
-.PHONY: explore test test-short test-unpatched setup build lint bench fuzz-proofs clean help packages packages-test unicorn sysroot-explore sysroots
+.PHONY: explore test test-short test-unpatched setup build lint bench fuzz-proofs fuzz-host sanitize clean help packages packages-test unicorn sysroot-explore sysroots
 
 # The demonstration: emurace exits with 1 when it has found a failing schedule,
 # and here that is success.
@@ -59,6 +59,17 @@ bench: setup ## run the benchmarks whose names match: make bench BENCH=regexp
 # TestProofs ends with the first difference, and says how to see it again.
 fuzz-proofs: setup ## search random programs, and look for what a search has missed: make fuzz-proofs TIME=1h
 	$(GO) test ./explore -count 1 -timeout 0 -v -run '^TestProofs$$' -proofs-for $(TIME)
+
+# TestHostSurvives shows the code that ends, stops or bloats the process that runs it.
+fuzz-host: setup ## run random code, and look for what harms the host: make fuzz-host TIME=1h
+	$(GO) test ./emu/internal/shim -count 1 -timeout 0 -v -run '^TestHostSurvives$$' -host-for $(TIME) -seed $$(date +%s)
+
+# Both C sources are checked as they run: the shim and Unicorn, whose assertions are on. What
+# is left when a process ends is no leak.
+sanitize: setup ## run the engine's tests and random code with AddressSanitizer and UBSan: make sanitize TIME=1h
+	@build-aux/unicorn $$($(GO) list -m -f '{{.Dir}} {{.Version}}' $(UNICORN)) build/unicorn-sanitized sanitized
+	ASAN_OPTIONS=detect_leaks=0:detect_stack_use_after_return=0:handle_segv=0 UBSAN_OPTIONS=print_stacktrace=1 \
+		$(GO) test -tags sanitized -asan -timeout 0 -count 1 ./emu/internal/shim -host-for $(TIME)
 
 clean: ## remove what was built; pulled sysroots stay in the cache
 	rm -rf bin build

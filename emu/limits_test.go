@@ -176,3 +176,15 @@ func TestLimitTexts(t *testing.T) {
 		seen[l.String()] = true
 	}
 }
+
+// TestMissingBounded: unknown calls from ever other places are told apart only so far.
+func TestMissingBounded(t *testing.T) {
+	each(t, func(t *testing.T, p *process) {
+		for pc := range uint64(maxMissing + 10) {
+			p.missed("nowhere", 0, pc)
+		}
+		if all, now := p.UnknownCalls(), p.Missed(); len(all) != maxMissing || len(now) != maxMissed || now[0].PC != 0 {
+			t.Errorf("%d and %d", len(all), len(now))
+		}
+	})
+}

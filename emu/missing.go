@@ -48,6 +48,13 @@ func (m *Machine) UnknownSyscalls() []string {
 	return slices.Sorted(maps.Keys(names))
 }
 
+// maxMissing bounds the places of unknown calls that are told apart: code that writes code can
+// make one wherever it likes. maxMissed bounds those of one run.
+const (
+	maxMissing = 4096
+	maxMissed  = 256
+)
+
 // missed notes that a thread made an unknown call at pc.
 func (m *Machine) missed(name string, t int, pc uint64) {
 	function, _, _ := strings.Cut(m.st.threads[t].Call, "(")
@@ -58,7 +65,9 @@ func (m *Machine) missed(name string, t int, pc uint64) {
 			m.missing = map[missingCall]*UnknownCall{}
 		}
 		c = &UnknownCall{Name: name, PC: pc, Func: function, Thread: t}
-		m.missing[at] = c
+		if len(m.missing) < maxMissing {
+			m.missing[at] = c
+		}
 	}
 	c.Thread = min(c.Thread, t)
 	c.Times++
@@ -66,6 +75,9 @@ func (m *Machine) missed(name string, t int, pc uint64) {
 		if c.Name == name && c.Func == function && c.PC == pc {
 			return
 		}
+	}
+	if len(m.st.missed) == maxMissed {
+		return
 	}
 	// Marks hold the list as it was.
 	m.st.missed = append(slices.Clip(m.st.missed), UnknownCall{Name: name, PC: pc, Func: function, Thread: t, Times: 1})

@@ -211,24 +211,40 @@ func (m *Machine) Run(t int, n uint64) (Stop, error) {
 			if err != nil {
 				return stop, err
 			}
-			stop.Kind, stop.End = m.effect(r), m.st.end
-			if m.events {
-				remapped, err := m.countRemapped(t)
-				if err != nil {
-					return stop, err
-				}
-				stop.Objects, stop.Counted = r.Objects, append(stop.Counted, remapped...)
-				stop.Event = stop.Event || m.eng.TouchedShared() || len(r.Objects) > 0 || len(stop.Counted) > 0
-			}
-			stop.Watched = m.eng.Watched()
-			if stop.Kind != Budget || stop.Event || stop.Watched || stop.Ran == n {
-				return stop, nil
+			if over, err := m.served(t, r, n, &stop); over || err != nil {
+				return stop, err
 			}
 		default:
-			stop.Event, stop.Watched = s.Event, false // it has not happened
-			return m.crash(t, stop, s)
+			r, served, end, err := m.serveOther(t, s)
+			switch {
+			case err != nil:
+				return stop, err
+			case !served || end != nil:
+				stop.Event, stop.Watched = s.Event, false // it has not happened
+				return m.crash(t, stop, s, end)
+			case s.Reason == shim.StopFault:
+				stop.Ran++
+			}
+			if over, err := m.served(t, r, n, &stop); over || err != nil {
+				return stop, err
+			}
 		}
 	}
+}
+
+// served notes what the kernel has done for the thread, and tells whether the run is over.
+func (m *Machine) served(t int, r linux.Result, n uint64, stop *Stop) (over bool, err error) {
+	stop.Kind, stop.End = m.effect(r), m.st.end
+	if m.events {
+		remapped, err := m.countRemapped(t)
+		if err != nil {
+			return false, err
+		}
+		stop.Objects, stop.Counted = r.Objects, append(stop.Counted, remapped...)
+		stop.Event = stop.Event || m.eng.TouchedShared() || len(r.Objects) > 0 || len(stop.Counted) > 0
+	}
+	stop.Watched = m.eng.Watched()
+	return stop.Kind != Budget || stop.Event || stop.Watched || stop.Ran == n, nil
 }
 
 // RunNaively makes Run start Unicorn anew for each instruction, with its own count
@@ -345,13 +361,19 @@ func (m *Machine) effect(r linux.Result) StopKind {
 	return Budget
 }
 
-// crash ends the process the way the kernel would with an unhandled signal.
-func (m *Machine) crash(t int, stop Stop, s shim.Stop) (Stop, error) {
+// crash ends the process the way the kernel would with an unhandled signal; end is what
+// it comes to, nil for what follows from the stop.
+func (m *Machine) crash(t int, stop Stop, s shim.Stop, end *End) (Stop, error) {
+	if end != nil {
+		m.st.end = end
+		stop.Kind, stop.End, stop.Undone = Ended, end, s.Undone
+		return stop, nil
+	}
 	pc, err := m.PC(t)
 	if err != nil {
 		return stop, err
 	}
-	end := &End{Thread: t, PC: pc}
+	end = &End{Thread: t, PC: pc}
 	switch s.Reason {
 	case shim.StopFault:
 		end.Kind = EndFault
@@ -360,7 +382,7 @@ func (m *Machine) crash(t int, stop Stop, s shim.Stop) (Stop, error) {
 		end.Kind = EndIllegal
 	case shim.StopException:
 		end.Kind, end.Vector = EndException, s.Vector
-		end.Detail = fmt.Sprintf("processor exception %d", s.Vector)
+		end.Detail = exceptionName(m.arch.id, s.Vector)
 	case shim.StopLimit:
 		end.Kind, end.Limit = EndLimit, engineLimit(s.Limit)
 	default:

@@ -31,6 +31,9 @@ func (x *Explanation) Headline() string {
 	if x.At.Location.Function == "" {
 		where = "at " + x.At.Location.String()
 	}
+	if x.Outcome.Limited() {
+		return fmt.Sprintf("%s comes to %v %s", x.At.Thread, x.Outcome.End.Limit, where)
+	}
 	switch x.Outcome.Kind {
 	case scenario.Abort:
 		return fmt.Sprintf("%s aborts %s%s", x.At.Thread, where, x.expected())

@@ -6,10 +6,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
+
+	"emurace/internal/files"
 )
 
 // The names inside an entry's folder.
@@ -94,17 +95,9 @@ func parseManifest(data []byte, suite, arch string) (*manifest, error) {
 // that the sysroot it speaks of is there. The error is fs.ErrNotExist when
 // there is no entry at all.
 func readManifest(dir, suite, arch string) (*manifest, error) {
-	f, err := os.Open(filepath.Join(dir, manifestName))
+	data, err := files.Read(filepath.Join(dir, manifestName), manifestLimit)
 	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	data, err := io.ReadAll(io.LimitReader(f, manifestLimit+1))
-	if err != nil {
-		return nil, err
-	}
-	if len(data) > manifestLimit {
-		return nil, fmt.Errorf("%s: longer than %d bytes", manifestName, manifestLimit)
+		return nil, fmt.Errorf("%s: %w", manifestName, err)
 	}
 	m, err := parseManifest(data, suite, arch)
 	if err != nil {

@@ -84,7 +84,7 @@ func TestReadManifest(t *testing.T) {
 		{"empty libc", map[string]string{manifestName: good, libc: ""}, "holds no libc.so.6"},
 		{"no root", map[string]string{manifestName: good}, "no such file"},
 		{"root is a file", map[string]string{manifestName: good, "root": ""}, "not a directory"},
-		{"endless", map[string]string{manifestName: strings.Repeat(" ", manifestLimit+1), libc: ""}, "longer than"},
+		{"endless", map[string]string{manifestName: strings.Repeat(" ", manifestLimit+1), libc: ""}, "larger than 1 MiB"},
 	} {
 		dir := t.TempDir()
 		for name, text := range test.files {

@@ -3,12 +3,13 @@ package sysroot
 import (
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
+
+	"emurace/internal/files"
 )
 
 // aptSource is one archive of an apt sources file: what sources.list(5) calls a
@@ -66,24 +67,9 @@ func unreadable(err error) bool {
 }
 
 func readSources(name string) (string, error) {
-	info, err := os.Stat(name)
+	data, err := files.Read(name, sourcesLimit)
 	if err != nil {
-		return "", err
-	}
-	if !info.Mode().IsRegular() {
-		return "", fmt.Errorf("%s: not a regular file", name)
-	}
-	f, err := os.Open(name)
-	if err != nil {
-		return "", err
-	}
-	defer f.Close()
-	data, err := io.ReadAll(io.LimitReader(f, sourcesLimit+1))
-	if err != nil {
-		return "", err
-	}
-	if len(data) > sourcesLimit {
-		return "", fmt.Errorf("%s: longer than %d bytes", name, sourcesLimit)
+		return "", fmt.Errorf("%s: %w", name, err)
 	}
 	return string(data), nil
 }

@@ -120,7 +120,7 @@ func TestMachineSources(t *testing.T) {
 	}
 
 	write(t, filepath.Join(etc, "sources.list.d/e.list"), make([]byte, sourcesLimit+1))
-	if _, err := machineSources(etc); err == nil || !strings.Contains(err.Error(), "e.list: longer than") {
+	if _, err := machineSources(etc); err == nil || !strings.Contains(err.Error(), "e.list: larger than") {
 		t.Errorf("a file without end: %v", err)
 	}
 	if err := os.Remove(filepath.Join(etc, "sources.list.d/e.list")); err != nil {
@@ -129,7 +129,7 @@ func TestMachineSources(t *testing.T) {
 	if err := os.Mkdir(filepath.Join(etc, "sources.list.d/f.list"), 0o755); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := machineSources(etc); err == nil || !strings.Contains(err.Error(), "f.list: not a regular file") {
+	if _, err := machineSources(etc); err == nil || !strings.Contains(err.Error(), "f.list: is a directory") {
 		t.Errorf("a folder: %v", err)
 	}
 }

@@ -63,6 +63,9 @@ func (g *grants) terminal() {
 	}
 }
 
+// walledIn is what a test does behind the walls.
+var walledIn = func() {}
+
 // raise puts the process behind walls with what is granted, if it is an engine process.
 // It comes before the first machine is made. What libraries read of the system at their
 // first use is read before.
@@ -71,5 +74,6 @@ func raise(c *cli.Context, g grants) error {
 	if err := guard.From(c.Context).Raise(g.Grant); err != nil {
 		return surroundings(err, "it is a fault of emurace: please report it with what emurace version says")
 	}
+	walledIn()
 	return nil
 }

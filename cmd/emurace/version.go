@@ -19,7 +19,7 @@ const version = "0.1.0"
 func versionCommand() *cli.Command {
 	return &cli.Command{
 		Name:  "version",
-		Usage: "show the versions of emurace and of what it is made of",
+		Usage: "show the versions of emurace and of what it is made of, and which walls stand around the engine",
 		Flags: []cli.Flag{&cli.BoolFlag{Name: "json", Usage: "print a JSON object"}},
 		Action: func(c *cli.Context) error {
 			if c.Args().Present() {

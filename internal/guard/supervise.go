@@ -13,6 +13,7 @@ import (
 	"strings"
 	"sync"
 	"syscall"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -144,9 +145,14 @@ func (s *supervisor) start(record *os.File, o Options) (readers, error) {
 	return readers{reports[0], died[0]}, errors.Join(orders[0].Close(), reports[1].Close(), died[1].Close())
 }
 
+// sameSignal is how soon a second signal is the first one again: timeout(1), for one, sends
+// its signal to the process and to its group.
+const sameSignal = 100 * time.Millisecond
+
 // passOn makes an order of the first signal, and ends the program that was started. With
 // the second one patience is at an end.
 func (s *supervisor) passOn(signals <-chan os.Signal, gone <-chan struct{}, stop func()) {
+	var first time.Time
 	for n := 0; ; n++ {
 		select {
 		case <-gone:
@@ -157,8 +163,12 @@ func (s *supervisor) passOn(signals <-chan os.Signal, gone <-chan struct{}, stop
 				continue // it is for the program that was started
 			}
 			if n == 0 {
+				first = time.Now()
 				s.order()
 				stop()
+				continue
+			}
+			if time.Since(first) < sameSignal {
 				continue
 			}
 			signal.Reset(sig)

@@ -48,11 +48,16 @@ func sysClockGetres(k *Kernel, c *Call, r *Result) (uint64, error) {
 }
 
 func sysGettimeofday(k *Kernel, c *Call, r *Result) (uint64, error) {
-	if c.Args[0] == 0 {
+	if c.Args[0] != 0 {
+		t := k.clock(r).read(true)
+		if v, err := k.put(r, c.Args[0], twoWords(t/second, t%second/1000)); err != nil || v != 0 {
+			return v, err
+		}
+	}
+	if c.Args[1] == 0 {
 		return 0, nil
 	}
-	t := k.clock(r).read(true)
-	return k.put(r, c.Args[0], twoWords(t/second, t%second/1000))
+	return k.put(r, c.Args[1], make([]byte, 8)) // no time zone
 }
 
 func sysTime(k *Kernel, c *Call, r *Result) (uint64, error) {

@@ -9,10 +9,10 @@
 // when others could run it is not known.
 
 // Adds bytes to what a fetch reads, in pieces of eight.
-static int add(uint64_t *pieces, int n, uint64_t lo, uint64_t hi) {
-    for (; lo < hi; lo += 8) {
-        pieces[2 * n] = lo;
-        pieces[2 * n + 1] = hi - lo < 8 ? hi - lo : 8;
+static int add(uint64_t *pieces, int n, uint64_t addr, uint64_t size) {
+    for (uint64_t i = 0; i < size; i += 8) {
+        pieces[2 * n] = addr + i;
+        pieces[2 * n + 1] = size - i < 8 ? size - i : 8;
         n++;
     }
     return n;
@@ -21,27 +21,29 @@ static int add(uint64_t *pieces, int n, uint64_t lo, uint64_t hi) {
 // Runs before an instruction that is not on the page that its thread is known to read.
 void em_fetch(em_engine *e, uint64_t addr, uint32_t size) {
     const uint64_t mask = EM_PAGE - 1;
-    uint64_t page = addr & ~mask;
     e->nfetches = 0;
     uint64_t *known = em_fetch_place(e->fetched, addr);
-    *known = page;
+    *known = addr & ~mask;
     if (!e->sharing)
         return;
     if (size == 0 || size > 16) // Unicorn does not know it, as of an illegal instruction
         size = 1;
     uint64_t pieces[2 * EM_FETCHES]; // addresses and sizes
     int n = 0;
-    for (uint64_t end = addr + size; page < end; page += EM_PAGE) {
-        uint8_t bits = em_page(e, page);
+    for (uint64_t lo = addr, left = size; left > 0;) { // behind the last page comes the first
+        uint64_t here = EM_PAGE - (lo & mask) < left ? EM_PAGE - (lo & mask) : left;
+        uint8_t bits = em_page(e, lo);
         if (!(bits & EM_W))
-            n = add(pieces, n, page, page + 1);
+            n = add(pieces, n, lo & ~mask, 1);
         if (bits & EM_W || !(bits & EM_X)) {
-            n = add(pieces, n, addr > page ? addr : page, end < page + EM_PAGE ? end : page + EM_PAGE);
+            n = add(pieces, n, lo, here);
             *known = EM_NO_PAGE;
         }
+        if (here < size)
+            *known = EM_NO_PAGE; // it is on two
+        lo += here;
+        left -= here;
     }
-    if (page - (addr & ~mask) > EM_PAGE)
-        *known = EM_NO_PAGE; // it was on two
     uint32_t hits = em_share_reads(e, pieces, n, e->cur);
     if (hits == 0)
         return;

@@ -347,14 +347,19 @@ int em_touch(em_engine *e, int slot, uint64_t addr, uint64_t size) {
     return log_kernel(e, slot, addr, host, host, size, EM_READ);
 }
 
-// Puts size bytes back; to copy a number of bytes that the compiler knows is no call.
-static void put_back(uint8_t *host, uint64_t old, uint8_t size) {
-    if (size == 8)
+// Puts size bytes back, of which some are others now. Of bytes on two pages, one page may
+// be read-only, with bytes that need not be put back. To copy a number of bytes that the
+// compiler knows is no call.
+static void put_back(uint8_t *host, uint64_t addr, uint64_t old, uint8_t size) {
+    if ((addr & (EM_PAGE - 1)) + size > EM_PAGE) {
+        for (int i = 0; i < size; i++, old >>= 8)
+            if (host[i] != (uint8_t)old)
+                host[i] = (uint8_t)old;
+    } else if (size == 8) {
         memcpy(host, &old, 8);
-    else if (size == 4)
-        memcpy(host, &old, 4);
-    else
+    } else {
         memcpy(host, &old, size);
+    }
 }
 
 static void undo_accesses(em_engine *e, size_t to) {
@@ -363,13 +368,13 @@ static void undo_accesses(em_engine *e, size_t to) {
         if (a->kind == EM_READ)
             continue;
         uint8_t *host = em_host(e, a->addr, a->size);
-        // A write that the page refused is in the log too; its old bytes are
-        // what memory still holds, and the host page may be read-only.
+        // A write that a page refused is in the log too; there memory still holds the
+        // old bytes, and the host page may be read-only.
         uint64_t held;
         memcpy(&held, host, sizeof held); // a zone has a page behind it
         if ((held ^ a->old) << (64 - 8 * a->size) == 0)
             continue;
-        put_back(host, a->old, a->size);
+        put_back(host, a->addr, a->old, a->size);
         if (em_page(e, a->addr) & EM_X)
             em_remove_code(e, a->addr & ~(uint64_t)(EM_PAGE - 1),
                            (a->addr | (EM_PAGE - 1)) + 1);

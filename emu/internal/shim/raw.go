@@ -3,6 +3,11 @@ package shim
 // #include "shim.h"
 import "C"
 
+import (
+	"encoding/binary"
+	"unsafe"
+)
+
 // runRaw runs a thread without any budget until it reaches the address, as a
 // plain user of Unicorn would. It is what the hooks' cost is measured against.
 func (e *Engine) runRaw(thread int, until uint64) error {
@@ -15,4 +20,19 @@ func (e *Engine) runRaw(thread int, until uint64) error {
 		return err
 	}
 	return e.uc.Start(pc, until)
+}
+
+// contextWords are the words of a thread's registers as they are kept while it does not
+// run, for tests.
+func (e *Engine) contextWords(thread int) []uint64 {
+	if C.em_park(e.c) != 0 || e.c.slots[thread].ctx == nil {
+		return nil
+	}
+	at := (*byte)(unsafe.Add(unsafe.Pointer(e.c.slots[thread].ctx.uc), C.EMURACE_UC_CONTEXT_DATA))
+	n := (e.c.ctx_bytes - C.EMURACE_UC_CONTEXT_DATA) / 8
+	words := make([]uint64, n)
+	for i := range words {
+		words[i] = binary.LittleEndian.Uint64(unsafe.Slice((*byte)(unsafe.Add(unsafe.Pointer(at), 8*i)), 8))
+	}
+	return words
 }

@@ -2,8 +2,10 @@ package shim
 
 /*
 #cgo CFLAGS: -O2 -Wall
-#cgo !unpatched CFLAGS: -I${SRCDIR}/../../../build/unicorn -I${SRCDIR}/../../../build/unicorn/include
-#cgo !unpatched LDFLAGS: -L${SRCDIR}/../../../build/unicorn
+#cgo !unpatched,!sanitized CFLAGS: -I${SRCDIR}/../../../build/unicorn -I${SRCDIR}/../../../build/unicorn/include
+#cgo !unpatched,!sanitized LDFLAGS: -L${SRCDIR}/../../../build/unicorn
+#cgo sanitized CFLAGS: -I${SRCDIR}/../../../build/unicorn-sanitized -I${SRCDIR}/../../../build/unicorn-sanitized/include -g -fsanitize=undefined -fno-sanitize-recover=undefined
+#cgo sanitized LDFLAGS: -L${SRCDIR}/../../../build/unicorn-sanitized -fsanitize=undefined
 #cgo unpatched CFLAGS: -I${SRCDIR}/../../../build/unicorn-unpatched -I${SRCDIR}/../../../build/unicorn-unpatched/include
 #cgo unpatched LDFLAGS: -L${SRCDIR}/../../../build/unicorn-unpatched
 #cgo LDFLAGS: -lunicorn -lpthread -lm -latomic
@@ -131,7 +133,7 @@ func Open(arch loader.Arch, zones []Zone, hooks bool) (*Engine, error) {
 	}
 	if err := ucError("reserve address space", C.em_zone_room(e.c, C.uint64_t(room))); err != nil {
 		e.Close()
-		return nil, fmt.Errorf("%w (%d GiB; does a limit on address space apply?)", err, 2*room>>30)
+		return nil, fmt.Errorf("%w: %w, %d GiB", err, ErrAddresses, 2*room>>30)
 	}
 	if e.told, err = enter(); err != nil {
 		e.Close()
@@ -194,6 +196,12 @@ func (e *Engine) Run(thread int, budget uint64) (Stop, error) {
 		return s, ucError(fmt.Sprintf("run thread %d", thread), e.c.uc_error)
 	}
 	return s, nil
+}
+
+// CountOne counts one instruction more of a thread, the last that ran: something else
+// has done what the one at pc does, after a run that stopped before it.
+func (e *Engine) CountOne(thread int, pc uint64) {
+	C.em_count_one(e.c, C.int(thread), C.uint64_t(pc))
 }
 
 // SetNaive makes runs start Unicorn anew for each instruction, by its own count

@@ -388,6 +388,7 @@ int em_zone_room(em_engine *e, uint64_t size);
 int em_zone_add(em_engine *e, uint64_t base, uint64_t size);
 int em_run(em_engine *e, int slot, uint64_t budget);
 void em_naive(em_engine *e, bool on);
+void em_count_one(em_engine *e, int slot, uint64_t pc);
 
 // left is how many instructions may still begin.
 static inline uint64_t em_left(const em_engine *e) { return e->m->end - e->m->step; }
@@ -489,6 +490,9 @@ bool em_clock_read(em_engine *e, int slot, uint64_t *now);
 bool em_break_hit(em_engine *e, uint64_t addr);
 int em_break_add(em_engine *e, uint64_t addr);
 void em_break_drop(em_engine *e);
+
+// user.c
+int em_user(em_engine *e);
 
 // context.c
 int em_context_learn(em_engine *e);

@@ -13,6 +13,8 @@ static em_ctx *ctx_new(em_engine *e) {
             free(c);
             return NULL;
         }
+        // What is never copied, see context.c, is nothing of the host's either.
+        memset((char *)c->uc + EMURACE_UC_CONTEXT_DATA, 0, e->ctx_bytes - EMURACE_UC_CONTEXT_DATA);
     }
     c->refs = 1;
     c->next_free = NULL;
@@ -122,11 +124,21 @@ int em_reg_read(em_engine *e, int slot, int reg, void *value) {
     return uc_context_reg_read(e->slots[slot].ctx->uc, reg, value);
 }
 
+// What a debugger can change of x86's flags on Linux (FLAG_MASK of
+// arch/x86/kernel/ptrace.c), and what is always set of a process's.
+static const uint64_t user_flags = 0x54dd5, always_flags = 0x202;
+
 int em_reg_write(em_engine *e, int slot, int reg, const void *value) {
     int err = em_load(e, slot);
     if (err)
         return err;
     e->dirty = true;
+    if (e->arch == UC_ARCH_X86 && reg == UC_X86_REG_RFLAGS) {
+        uint64_t flags;
+        memcpy(&flags, value, sizeof flags);
+        flags = (flags & user_flags) | always_flags;
+        return uc_reg_write(e->uc, reg, &flags);
+    }
     return uc_reg_write(e->uc, reg, value);
 }
 

@@ -1,0 +1,50 @@
+package shim
+
+import (
+	"bufio"
+	"fmt"
+	"os"
+	"testing"
+
+	"emurace/loader"
+)
+
+// TestContextsHoldNoPointers: registers that are kept and put back later hold no address
+// of the process itself. What was there may be gone by then.
+func TestContextsHoldNoPointers(t *testing.T) {
+	const sctlr = 0xc50838 // of EL3, as it is at reset: a number that looks like an address
+	eachArch(t, func(t *testing.T, arch loader.Arch) {
+		e := newEngine(t, arch, loops[arch], 2, true)
+		run(t, e, 0, 100)
+		run(t, e, 1, 100)
+		maps := ownMappings(t)
+		for _, thread := range []int{0, 1} {
+			for i, v := range e.contextWords(thread) {
+				if v == sctlr {
+					continue
+				}
+				for _, m := range maps {
+					if v >= m[0] && v < m[1] && !(v >= codeAt && v < codeAt+PageSize) {
+						t.Errorf("thread %d: word %d is %#x, in %#x-%#x", thread, i, v, m[0], m[1])
+					}
+				}
+			}
+		}
+	})
+}
+
+// ownMappings are the process's mappings.
+func ownMappings(t *testing.T) (list [][2]uint64) {
+	t.Helper()
+	f, err := os.Open("/proc/self/maps")
+	must(t, err)
+	defer f.Close()
+	for s := bufio.NewScanner(f); s.Scan(); {
+		var lo, hi uint64
+		if _, err := fmt.Sscanf(s.Text(), "%x-%x", &lo, &hi); err != nil {
+			t.Fatal(err)
+		}
+		list = append(list, [2]uint64{lo, hi})
+	}
+	return list
+}
