@@ -53,6 +53,7 @@ static bool look(void *user, uint64_t addr, uint64_t value, uint32_t what, uint8
 // run is looked at in the order in which the hook before an instruction does it.
 static int refused(void *user, uint64_t pc, unsigned n, bool whole) {
     em_engine *e = user;
+    struct emurace *m = e->m;
     em_generated_sync(e);
     uint64_t left = em_left(e);
     if (em_in_traps(e, pc) || left == 0) {
@@ -61,8 +62,15 @@ static int refused(void *user, uint64_t pc, unsigned n, bool whole) {
     }
     if (!whole)
         return EMURACE_HOOK; // it stops there, if it is to stop
-    if (e->sharing && *em_fetch_place(e->fetched, pc) != (pc & EMURACE_PAGE))
-        return EMURACE_HOOK; // its page is read first
+    if (e->sharing && *em_fetch_place(e->fetched, pc) != (pc & EMURACE_PAGE)) {
+        if ((em_page(e, pc) & (EM_W | EM_X)) != EM_X)
+            return EMURACE_HOOK; // each instruction is read by itself
+        em_fetch(e, pc, 1);
+        if (e->nfetches == 0)
+            return EMURACE_RETRY;
+        m->end = m->step + 1; // the instruction that is fetched is the last one
+        return 1;
+    }
     if (left < n)
         return (int)left;
     if (e->logging && e->m->log > e->m->log_last) {

@@ -147,6 +147,13 @@ static bool spill(em_share *s, em_granule *g) {
     return true;
 }
 
+// Tells whether nothing of the last epoch need be known once its thread does this: it
+// writes all that it has accessed there, or has only read, and reads all of it.
+static inline bool replaces(const em_granule *g, uint8_t bytes, bool write) {
+    uint8_t before = g->did_read | g->did_write;
+    return (before & ~bytes) == 0 && (write || g->did_write == 0);
+}
+
 // look for bytes that others have accessed too, or that make events.
 static uint8_t look_closely(em_share *s, em_granule *g, uint8_t bytes, bool write, int slot) {
     if ((g->pending && !spill(s, g)) || !em_detail_change(s, g))
@@ -181,7 +188,7 @@ static inline uint8_t look(em_share *s, em_granule *g, uint8_t bytes, bool write
         return look_closely(s, g, bytes, write, slot);
     // Nobody else was here.
     if (g->last != now) {
-        if (g->pending && !spill(s, g))
+        if (g->pending && !replaces(g, bytes, write) && !spill(s, g))
             return bytes;
         g->last = now;
         g->did_read = g->did_write = 0;
