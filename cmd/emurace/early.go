@@ -32,7 +32,7 @@ __attribute__((constructor)) static void early(void) {
 	if (getrlimit(RLIMIT_NOFILE, &l) == 0 && l.rlim_max < LEAST_FILES)
 		refuse("limit on open files (ulimit -n)", l.rlim_max, "it takes 32 at least");
 	if (getrlimit(RLIMIT_AS, &l) == 0 && l.rlim_cur != RLIM_INFINITY && l.rlim_cur < LEAST_ADDRESSES)
-		refuse("limit on address space in KiB (ulimit -v)", l.rlim_cur >> 10, "lift it: each machine takes 90 GiB of addresses, and no memory by that");
+		refuse("limit on address space in KiB (ulimit -v)", l.rlim_cur >> 10, "lift it: each machine takes 180 GiB of addresses, and no memory by that");
 }
 */
 import "C"

@@ -26,7 +26,7 @@ func checkRoom(zones []Zone) error {
 	}
 	need := uint64(besides)
 	for _, z := range zones {
-		need += z.Size + z.Size/PageSize*2
+		need += 2*z.Size + z.Size/PageSize*2 // with the marks of its bytes
 	}
 	taken := takenAddresses()
 	if limit.Cur > taken && limit.Cur-taken >= need {

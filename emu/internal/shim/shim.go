@@ -133,7 +133,7 @@ func Open(arch loader.Arch, zones []Zone, hooks bool) (*Engine, error) {
 	}
 	if err := ucError("reserve address space", C.em_zone_room(e.c, C.uint64_t(room))); err != nil {
 		e.Close()
-		return nil, fmt.Errorf("%w (%d GiB; does a limit on address space apply?)", err, 2*room>>30)
+		return nil, fmt.Errorf("%w: %w, %d GiB", err, ErrAddresses, 2*room>>30)
 	}
 	if e.told, err = enter(); err != nil {
 		e.Close()
