@@ -68,7 +68,7 @@ fuzz-host: setup ## run random code, and look for what harms the host: make fuzz
 # is left when a process ends is no leak.
 sanitize: setup ## run the engine's tests and random code with AddressSanitizer and UBSan: make sanitize TIME=1h
 	@build-aux/unicorn $$($(GO) list -m -f '{{.Dir}} {{.Version}}' $(UNICORN)) build/unicorn-sanitized sanitized
-	ASAN_OPTIONS=detect_leaks=0:detect_stack_use_after_return=0:handle_segv=0 UBSAN_OPTIONS=print_stacktrace=1 \
+	ASAN_OPTIONS=detect_leaks=0:quarantine_size_mb=16:detect_stack_use_after_return=0:handle_segv=0 UBSAN_OPTIONS=print_stacktrace=1:halt_on_error=1 \
 		$(GO) test -tags sanitized -asan -timeout 0 -count 1 ./emu/internal/shim -host-for $(TIME)
 
 clean: ## remove what was built; pulled sysroots stay in the cache

@@ -20,11 +20,11 @@ func TestContextsHoldNoPointers(t *testing.T) {
 		maps := ownMappings(t)
 		for _, thread := range []int{0, 1} {
 			for i, v := range e.contextWords(thread) {
-				if v == sctlr {
-					continue
+				if v == sctlr || v-dataAt < 4*PageSize || v-codeAt < PageSize {
+					continue // the guest's
 				}
 				for _, m := range maps {
-					if v >= m[0] && v < m[1] && !(v >= codeAt && v < codeAt+PageSize) {
+					if v >= m[0] && v < m[1] {
 						t.Errorf("thread %d: word %d is %#x, in %#x-%#x", thread, i, v, m[0], m[1])
 					}
 				}
@@ -44,7 +44,9 @@ func ownMappings(t *testing.T) (list [][2]uint64) {
 		if _, err := fmt.Sscanf(s.Text(), "%x-%x", &lo, &hi); err != nil {
 			t.Fatal(err)
 		}
-		list = append(list, [2]uint64{lo, hi})
+		if hi-lo <= 1<<30 { // what is larger is addresses kept free: zones, a sanitizer's shadow
+			list = append(list, [2]uint64{lo, hi})
+		}
 	}
 	return list
 }

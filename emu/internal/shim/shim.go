@@ -4,7 +4,7 @@ package shim
 #cgo CFLAGS: -O2 -Wall
 #cgo !unpatched,!sanitized CFLAGS: -I${SRCDIR}/../../../build/unicorn -I${SRCDIR}/../../../build/unicorn/include
 #cgo !unpatched,!sanitized LDFLAGS: -L${SRCDIR}/../../../build/unicorn
-#cgo sanitized CFLAGS: -I${SRCDIR}/../../../build/unicorn-sanitized -I${SRCDIR}/../../../build/unicorn-sanitized/include -g -fsanitize=undefined -fno-sanitize-recover=undefined
+#cgo sanitized CFLAGS: -I${SRCDIR}/../../../build/unicorn-sanitized -I${SRCDIR}/../../../build/unicorn-sanitized/include -g -fsanitize=undefined
 #cgo sanitized LDFLAGS: -L${SRCDIR}/../../../build/unicorn-sanitized -fsanitize=undefined
 #cgo unpatched CFLAGS: -I${SRCDIR}/../../../build/unicorn-unpatched -I${SRCDIR}/../../../build/unicorn-unpatched/include
 #cgo unpatched LDFLAGS: -L${SRCDIR}/../../../build/unicorn-unpatched
