@@ -21,73 +21,10 @@ static inline bool ordered(const em_share *s, uint32_t epoch, int slot) {
     return EM_CLOCK_OF(epoch) <= s->clocks[slot][EM_SLOT_OF(epoch)];
 }
 
-static void join(const em_share *s, uint32_t *to, const uint32_t *from) {
-    for (int i = 0; i < s->width; i++)
-        if (to[i] < from[i])
-            to[i] = from[i];
-}
-
-// Puts an epoch into a clock. Where it is the present one of its thread, what that does
-// from its next instruction on is not meant.
-static bool put_epoch(em_share *s, uint32_t *clock, uint32_t epoch) {
-    uint32_t slot = EM_SLOT_OF(epoch);
-    if (epoch == 0)
-        return true;
-    clock[slot] = EM_CLOCK_OF(epoch);
-    if (s->epoch[slot] != epoch)
-        return true;
-    if (!em_clock_save(s, (int)slot))
-        return false;
-    s->published[slot] = true;
-    return true;
-}
-
-// Makes a record the one of a byte that makes events: clocks of its last write and of
-// its reads. Of what came before that only the epochs are known, not what these threads
-// knew of others: it orders a little less than it should, but only in the run in which
-// the byte begins to make events.
-static bool begin_record(em_share *s, em_detail *d, int i) {
-    uint32_t index = d->read[i] & ~EM_MANY;
-    bool many = d->read[i] & EM_MANY;
-    if (!many && !em_record_new(s, &index))
-        return false;
-    if (!em_record_save(s, index))
-        return false;
-    uint32_t *wrote = em_record(s, index), *read = wrote + s->width;
-    if (!put_epoch(s, wrote, d->wrote[i]) || (!many && !put_epoch(s, read, d->read[i])))
-        return false;
-    for (int u = 0; many && u < s->width; u++)
-        if (!put_epoch(s, read, read[u] == 0 ? 0 : EM_EPOCH(u, read[u])))
-            return false;
-    d->read[i] = EM_MANY | index;
-    d->recorded |= (uint8_t)(1 << i);
-    return true;
-}
-
-// Makes a thread's use of a record come after what conflicts with it.
-static bool follow(em_share *s, uint32_t index, bool write, int slot) {
-    if (!em_clock_save(s, slot))
-        return false;
-    uint32_t *wrote = em_record(s, index), *mine = s->clocks[slot];
-    join(s, mine, wrote);
-    if (write)
-        join(s, mine, wrote + s->width);
-    return true;
-}
-
-// Makes what comes later and conflicts come after a thread's use of a record.
-static bool lead(em_share *s, uint32_t index, bool write, int slot) {
-    if (!em_record_save(s, index) || !em_clock_save(s, slot))
-        return false;
-    uint32_t *wrote = em_record(s, index);
-    join(s, write ? wrote : wrote + s->width, s->clocks[slot]);
-    s->published[slot] = true;
-    return true;
-}
-
 // Tells whether an access conflicts with one that is not ordered before it, and if not
-// takes note of it.
-static bool races(em_share *s, em_detail *d, int i, bool write, int slot) {
+// takes note of it. Bytes of one access that one other thread has read before it have one
+// record: made is what the last record was made of, and its number.
+static bool races(em_share *s, em_detail *d, int i, bool write, int slot, uint32_t made[2]) {
     if (d->wrote[i] != 0 && !ordered(s, d->wrote[i], slot))
         return true;
     uint32_t r = d->read[i];
@@ -97,6 +34,10 @@ static bool races(em_share *s, em_detail *d, int i, bool write, int slot) {
             return false;
         }
         uint32_t index = r & ~EM_MANY;
+        if (r == made[0]) {
+            d->read[i] = made[1];
+            return false;
+        }
         if (!(r & EM_MANY) && !em_record_new(s, &index))
             return true;
         if (!em_record_save(s, index))
@@ -106,6 +47,8 @@ static bool races(em_share *s, em_detail *d, int i, bool write, int slot) {
             reads[EM_SLOT_OF(r)] = EM_CLOCK_OF(r);
         reads[slot] = EM_CLOCK_OF(s->epoch[slot]);
         d->read[i] = EM_MANY | index;
+        made[0] = r;
+        made[1] = d->read[i];
         return false;
     }
     if (r & EM_MANY) {
@@ -166,8 +109,11 @@ static uint8_t look_closely(em_share *s, em_granule *g, uint8_t bytes, bool writ
     g->owner = g->owner == 0 || g->owner == slot + 1 ? (uint8_t)(slot + 1) : EM_SEVERAL;
     uint8_t found = 0;
     em_detail *d = em_detail_of(s, g);
+    uint32_t made[2] = {0, 0};
+    if (!write && !em_record_separate(s, d, bytes & ~g->shared))
+        return bytes;
     for (int i = 0; i < 8; i++)
-        if ((bytes & ~g->shared) >> i & 1 && races(s, d, i, write, slot))
+        if ((bytes & ~g->shared) >> i & 1 && races(s, d, i, write, slot, made))
             found |= (uint8_t)(1 << i);
     s->grown += found != 0;
     g->shared |= found;
@@ -206,13 +152,19 @@ static void settle(em_share *s, em_granule *g, uint8_t bytes, bool write, int sl
     if (bytes == 0 || g->detail == 0)
         return;
     em_detail *d = em_detail_of(s, g);
+    if (!later && !em_record_separate(s, d, bytes & d->recorded))
+        return;
+    uint32_t done = 0;
     for (int i = 0; bytes >> i; i++) {
-        if (!(bytes >> i & 1) || (!(d->recorded >> i & 1) && (later || !begin_record(s, d, i))))
+        if (!(bytes >> i & 1) || (!(d->recorded >> i & 1) && (later || !em_record_begin(s, d, i, bytes))))
             continue;
+        if (d->read[i] == done)
+            continue; // with a byte before
+        done = d->read[i];
         if (later)
-            lead(s, d->read[i] & ~EM_MANY, write, slot);
+            em_record_lead(s, done & ~EM_MANY, write, slot);
         else
-            follow(s, d->read[i] & ~EM_MANY, write, slot);
+            em_record_follow(s, done & ~EM_MANY, write, slot);
     }
 }
 
@@ -400,7 +352,7 @@ bool em_share_object(em_engine *e, int slot, uint64_t class, uint64_t id, bool w
     if (k == s->objects_len && !em_object_add(s, class, id))
         return false;
     uint32_t record = s->objects[k].record;
-    return follow(s, record, write, slot) && lead(s, record, write, slot);
+    return em_record_follow(s, record, write, slot) && em_record_lead(s, record, write, slot);
 }
 
 // Notes that what thread `to` does from now on comes after what `from` has done.
@@ -408,7 +360,7 @@ bool em_share_join(em_engine *e, int from, int to) {
     em_share *s = &e->share;
     if (!em_share_ready(s, from) || !em_share_ready(s, to) || !em_clock_save(s, to) || !em_clock_save(s, from))
         return false;
-    join(s, s->clocks[to], s->clocks[from]);
+    em_clock_join(s, s->clocks[to], s->clocks[from]);
     s->published[from] = true;
     return true;
 }

@@ -78,6 +78,19 @@ static inline em_detail *em_detail_of(em_share *s, const em_granule *g) {
     return &s->details[g->detail - 1];
 }
 
+// Makes a clock no less than another one.
+static inline void em_clock_join(const em_share *s, uint32_t *to, const uint32_t *from) {
+    for (int i = 0; i < s->width; i++)
+        if (to[i] < from[i])
+            to[i] = from[i];
+}
+
+// records.c
+bool em_record_separate(em_share *s, em_detail *d, uint8_t bytes);
+bool em_record_begin(em_share *s, em_detail *d, int i, uint8_t bytes);
+bool em_record_follow(em_share *s, uint32_t index, bool write, int slot);
+bool em_record_lead(em_share *s, uint32_t index, bool write, int slot);
+
 // shadow.c
 em_granule *em_shadow_of(em_share *s, uint64_t page, bool make);
 
