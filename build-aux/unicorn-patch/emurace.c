@@ -178,11 +178,13 @@ void emurace_look(CPUArchState *env, uint64_t addr, uint64_t value, uint32_t wha
     }
 }
 
-/* Begins an instruction again, with hooks. */
+/* Begins an instruction again, as the hook has asked for. */
 void emurace_again(CPUState *cpu, uintptr_t retaddr)
 {
-    cpu->uc->emurace->again = false;
+    struct emurace *m = cpu->uc->emurace;
+
+    cpu->cflags_next_tb = m->again == EMURACE_ALONE ? 1 | m->mode : 1;
+    m->again = 0;
     cpu_restore_state(cpu, retaddr, true);
-    cpu->cflags_next_tb = 1;
     cpu_loop_exit_noexc(cpu);
 }

@@ -46,6 +46,10 @@ enum {
     EMURACE_RETRY = -3,  /* ask again: there is room now */
 };
 
+/* How an instruction begins again: as a block of its own, behind which the run can end, or
+   with hooks. */
+enum { EMURACE_ALONE = 1, EMURACE_HOOKED = 2 };
+
 /* What an access is: its size in the lowest bits, and whether it writes. */
 enum { EMURACE_WRITES = 0x100 };
 
@@ -62,8 +66,8 @@ struct emurace {
        Asked at a miss of the TLB. */
     bool (*watched)(void *user, uint64_t page);
 
-    /* An access whose marks do not match, at host: whether it is to be begun again, with
-       hooks. Value is what is about to be written. */
+    /* An access whose marks do not match, at host: whether its instruction is to begin
+       again. Value is what is about to be written. */
     bool (*look)(void *user, uint64_t addr, uint64_t value, uint32_t what, uint8_t *host);
 
     /* A block at pc of n instructions did not run, and nothing of it has happened. Whole
@@ -81,9 +85,12 @@ struct emurace {
     /* How blocks are translated and run from now on. */
     uint32_t mode;
 
-    /* An instruction that has begun must begin again, with hooks: set in a hook of its
-       access, with the counters and the log as they were before it. */
-    bool again;
+    /* An instruction that has begun must begin again: set in a hook of its access, with
+       the counters and the log as they were before it. */
+    uint8_t again; /* EMURACE_ALONE or EMURACE_HOOKED, 0 for no */
+
+    /* The block that runs has one instruction. */
+    bool alone;
 
     /* From here on within reach of a short offset. */
     uint64_t mask;              /* of a word of marks: what differs between reads and writes */

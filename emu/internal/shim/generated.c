@@ -34,7 +34,8 @@ static bool watched(void *user, uint64_t page) {
 }
 
 // Looks at an access whose bytes do not have the marks of one that was told. Where it makes
-// an event, the instruction begins anew: generated code stops between blocks only.
+// an event and is not alone in its block, the instruction begins anew: generated code stops
+// between blocks only.
 static bool look(void *user, uint64_t addr, uint64_t value, uint32_t what, uint8_t *host) {
     em_engine *e = user;
     unsigned size = what & 0xff;
@@ -44,8 +45,12 @@ static bool look(void *user, uint64_t addr, uint64_t value, uint32_t what, uint8
         return false;
     }
     em_marks_clear(e, addr, size);
+    if (e->m->alone) {
+        em_event(e);
+        return false;
+    }
     e->log_len = ((uintptr_t)e->m->log - (uintptr_t)e->log) / sizeof *e->log;
-    em_generated_again(e);
+    em_generated_again(e, EMURACE_ALONE);
     return true;
 }
 
@@ -122,7 +127,7 @@ void em_generated_begin(em_engine *e) {
     struct emurace *m = e->m;
     m->mode = 0;
     m->k = EMURACE_BETWEEN;
-    m->again = false;
+    m->again = 0;
     if (!e->generates || e->hooked || e->naive || e->probing || e->back != EM_NOWHERE || e->lost != 0 ||
         (e->wx && e->arch == UC_ARCH_X86))
         return;
@@ -156,9 +161,9 @@ void em_generated_sync(em_engine *e) {
         e->log_len = ((uintptr_t)m->log - (uintptr_t)e->log) / sizeof *e->log;
 }
 
-// Has the instruction that is under way begun anew, with the hooks: it does something of
-// which they have to know. What it has done so far is undone.
-void em_generated_again(em_engine *e) {
+// Has the instruction that is under way begun anew, as a block of its own, behind which the
+// run can end, or with the hooks. What it has done so far is undone.
+void em_generated_again(em_engine *e, int how) {
     struct emurace *m = e->m;
     uint64_t step = emurace_now(m);
     size_t n = e->log_len;
@@ -168,7 +173,7 @@ void em_generated_again(em_engine *e) {
     m->step = step - 1;
     m->k = EMURACE_BETWEEN;
     m->log = (uint64_t)(uintptr_t)(e->log + n);
-    m->again = true;
+    m->again = how;
 }
 
 // Tells generated code of an entry that a hook has added.

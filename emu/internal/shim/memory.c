@@ -111,7 +111,7 @@ void em_on_mem(uc_engine *uc, uc_mem_type type, uint64_t addr, int size, int64_t
     em_access *a = log_next(e);
     if (__builtin_expect(a == NULL || e->log_len >= e->log_max, 0)) {
         if (generated) {
-            em_generated_again(e);
+            em_generated_again(e, EMURACE_HOOKED);
             return;
         }
         e->log_full = true; // the next instruction does not begin
@@ -140,19 +140,17 @@ void em_on_mem(uc_engine *uc, uc_mem_type type, uint64_t addr, int size, int64_t
             em_marks_set(e, (uint8_t *)host, (unsigned)size, write);
     }
     bool seen = e->watch.size != 0 && watches(e, addr, (uint64_t)size, kind == EM_WRITE);
-    if (generated && (last || seen)) {
-        em_generated_again(e);
+    if (generated && (last || seen) && !m->alone) {
+        em_generated_again(e, EMURACE_ALONE);
         return;
     }
     em_generated_logged(e);
-    if (last) {
-        e->event = true;
-        e->event_of_fetch = false;
-    }
-    if (seen)
+    if (last)
+        em_event(e);
+    if (seen) {
         e->watched = true;
-    if (last || seen)
         em_last(e);
+    }
 }
 
 // How many changes of the page table can be undone at most.

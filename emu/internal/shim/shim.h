@@ -396,12 +396,19 @@ static inline uint64_t em_left(const em_engine *e) { return e->m->end - e->m->st
 // No more instruction begins.
 static inline void em_last(em_engine *e) { e->m->end = e->m->step; }
 
+// The instruction that is under way is an event, by what it accesses: it is the last one.
+static inline void em_event(em_engine *e) {
+    e->event = true;
+    e->event_of_fetch = false;
+    em_last(e);
+}
+
 // generated.c
 void em_generated_init(em_engine *e);
 void em_generated_begin(em_engine *e);
 void em_generated_sync(em_engine *e);
 void em_generated_log(em_engine *e);
-void em_generated_again(em_engine *e);
+void em_generated_again(em_engine *e, int how);
 void em_generated_logged(em_engine *e);
 uint64_t em_generated_pc(em_engine *e, uint64_t host_pc);
 
