@@ -19,7 +19,7 @@ SUITES  := bullseye bookworm trixie forky
 # What tests want of a Debian beside libc: locales, libraries, time zones.
 LIBRARIES := libc-bin zlib1g tzdata libgcc-s1
 
-.PHONY: explore test test-short test-unpatched setup build lint bench fuzz-proofs fuzz-host sanitize clean help packages packages-test unicorn sysroot-explore sysroots
+.PHONY: explore test test-short test-unpatched setup build lint bench bench-raw fuzz-proofs fuzz-host sanitize clean help packages packages-test unicorn sysroot-explore sysroots
 
 # The demonstration: emurace exits with 1 when it has found a failing schedule,
 # and here that is success.
@@ -55,6 +55,15 @@ lint: unicorn ## check form and common mistakes, of Go and C
 
 bench: setup ## run the benchmarks whose names match: make bench BENCH=regexp
 	$(GO) test -timeout 15m -run '^$$' -bench '$(BENCH)' ./...
+
+# By turns in one run each, since the machine's speed changes: with our patches, without.
+bench-raw: setup ## compare Unicorn's own speed with our patches and without them
+	@build-aux/unicorn $$($(GO) list -m -f '{{.Dir}} {{.Version}}' $(UNICORN)) build/unicorn-unpatched unpatched
+	@$(GO) test -c -o build/raw.test ./emu/internal/shim
+	@$(GO) test -c -o build/raw-unpatched.test -tags unpatched ./emu/internal/shim
+	@cd emu/internal/shim && for round in 1 2 3 4 5; do \
+		echo "patched:"; ../../../build/raw.test -test.run '^$$' -test.bench UnicornRaw | grep Minstr; \
+		echo "unpatched:"; ../../../build/raw-unpatched.test -test.run '^$$' -test.bench UnicornRaw | grep Minstr; done
 
 # TestProofs ends with the first difference, and says how to see it again.
 fuzz-proofs: setup ## search random programs, and look for what a search has missed: make fuzz-proofs TIME=1h

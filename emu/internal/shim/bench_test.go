@@ -13,10 +13,11 @@ const iterations = 1 << 16
 
 // loopRate runs the loop n times over and returns how many million instructions
 // a second that were.
-func loopRate(b *testing.B, arch loader.Arch, hooks, logging bool, n int) float64 {
+func loopRate(b *testing.B, arch loader.Arch, hooks, logging, sharing bool, n int) float64 {
 	b.Helper()
 	e := newEngine(b, arch, loops[arch], 1, hooks)
 	defer e.Close()
+	e.SetSharing(sharing)
 	var spent time.Duration
 	for i := range n + 1 {
 		must(b, e.SetLogging(logging))
@@ -41,15 +42,15 @@ func loopRate(b *testing.B, arch loader.Arch, hooks, logging bool, n int) float6
 	return float64(n) * 6 * iterations / spent.Seconds() / 1e6
 }
 
-func benchLoop(b *testing.B, hooks, logging bool) {
+func benchLoop(b *testing.B, hooks, logging, sharing bool) {
 	for _, arch := range []loader.Arch{loader.ARM64, loader.AMD64} {
 		b.Run(arch.String(), func(b *testing.B) {
-			rate := loopRate(b, arch, hooks, logging, b.N)
+			rate := loopRate(b, arch, hooks, logging, sharing, b.N)
 			b.ReportMetric(rate, "Minstr/s")
 			b.ReportMetric(0, "ns/op")
-			if logging {
+			if hooks {
 				// In the same run, so that both have the same machine.
-				b.ReportMetric(rate/loopRate(b, arch, false, false, b.N), "ratio")
+				b.ReportMetric(rate/loopRate(b, arch, false, false, false, b.N), "ratio")
 			}
 		})
 	}
@@ -57,27 +58,32 @@ func benchLoop(b *testing.B, hooks, logging bool) {
 
 // BenchmarkUnicornRaw is a loop of six instructions, two of which touch memory,
 // without any hook: the ceiling.
-func BenchmarkUnicornRaw(b *testing.B) { benchLoop(b, false, false) }
+func BenchmarkUnicornRaw(b *testing.B) { benchLoop(b, false, false, false) }
 
-// BenchmarkCounted is the same loop with its instructions counted.
-func BenchmarkCounted(b *testing.B) { benchLoop(b, true, false) }
+// BenchmarkCounted is the same loop with its instructions counted; ratio is its rate over
+// the raw one's.
+func BenchmarkCounted(b *testing.B) { benchLoop(b, true, false, false) }
 
-// BenchmarkLogged is the same loop counted and with every access logged; ratio
-// is its rate over the raw one's.
-func BenchmarkLogged(b *testing.B) { benchLoop(b, true, true) }
+// BenchmarkLogged is the same loop counted and with every access logged.
+func BenchmarkLogged(b *testing.B) { benchLoop(b, true, true, false) }
 
-// BenchmarkAlternate lets two threads change at every instruction.
+// BenchmarkShared is the same with a look at each access, who shares its bytes.
+func BenchmarkShared(b *testing.B) { benchLoop(b, true, true, true) }
+
+// BenchmarkAlternate lets two threads change after so many instructions.
 func BenchmarkAlternate(b *testing.B) {
 	for _, arch := range []loader.Arch{loader.ARM64, loader.AMD64} {
-		b.Run(arch.String(), func(b *testing.B) {
-			e := newEngine(b, arch, loops[arch], 2, true)
-			for i := range b.N {
-				if s := run(b, e, i&1, 1); s.Ran != 1 {
-					b.Fatal(s)
+		for _, n := range []uint64{1, 50, 300, 10_000} {
+			b.Run(fmt.Sprintf("%v/%d", arch, n), func(b *testing.B) {
+				e := newEngine(b, arch, loops[arch], 2, true)
+				for i := range b.N {
+					if s := run(b, e, i&1, n); s.Ran != n {
+						b.Fatal(s)
+					}
 				}
-			}
-			b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N), "ns/slice")
-		})
+				b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N), "ns/slice")
+			})
+		}
 	}
 }
 
