@@ -1,8 +1,10 @@
 package emu
 
 import (
+	"strings"
 	"testing"
 
+	"emurace/internal/guestcode"
 	"emurace/loader"
 )
 
@@ -24,6 +26,51 @@ func BenchmarkBoot(b *testing.B) {
 			}
 			b.ReportMetric(float64(b.Elapsed().Milliseconds())/float64(b.N), "ms")
 			b.ReportMetric(float64(steps), "instructions")
+			b.ReportMetric(0, "ns/op")
+		})
+	}
+}
+
+// work is a constructor that runs some 30 million instructions, as the start of an
+// interpreter does: calls by pointer, branches that depend on data, loads and stores.
+const work = `
+static unsigned table[4096], state = 1;
+static unsigned next(unsigned x) { return x * 1664525u + 1013904223u; }
+static void add(unsigned x) { table[x % 4096] += x; }
+static void shift(unsigned x) { table[x % 4096] ^= x >> 3; }
+static void move(unsigned x) { table[x % 4096] = table[(x >> 12) % 4096]; }
+static void (*const ops[])(unsigned) = {add, shift, move};
+__attribute__((constructor)) static void begin(void) {
+	void (*const *volatile all)(unsigned) = ops;
+	for (int i = 0; i < ROUNDS; i++) {
+		state = next(state);
+		if (state & 0x800000)
+			all[(state >> 28) % 3](state);
+		else
+			add(state);
+	}
+}`
+
+// BenchmarkLongBoot makes a process whose libraries run 30 million instructions at the
+// start, of which nothing is logged.
+func BenchmarkLongBoot(b *testing.B) {
+	for _, arch := range arches {
+		b.Run(arch.String(), func(b *testing.B) {
+			rounds := map[loader.Arch]string{loader.ARM64: "1900000", loader.AMD64: "1800000"}[arch]
+			library := guestcode.Library(b, arch, "", strings.ReplaceAll(work, "ROUNDS", rounds))
+			o := Options{System: system(b, "bookworm", arch), Seed: 1, Libs: []string{"/opt/work.so"}, Files: map[string][]byte{"/opt/work.so": library}}
+			steps := uint64(0)
+			b.ResetTimer()
+			for range b.N {
+				m, err := New(o)
+				if err != nil {
+					b.Fatal(err)
+				}
+				steps = m.Steps()
+				m.Close()
+			}
+			b.ReportMetric(float64(b.Elapsed().Milliseconds())/float64(b.N), "ms")
+			b.ReportMetric(float64(steps)/1e6, "Minstructions")
 			b.ReportMetric(0, "ns/op")
 		})
 	}

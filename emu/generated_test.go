@@ -103,6 +103,28 @@ func TestGeneratedLogsTheSame(t *testing.T) {
 	}
 }
 
+// A process is the same whether its boot was logged or not.
+func TestGears(t *testing.T) {
+	for _, arch := range tested() {
+		t.Run(arch.String(), func(t *testing.T) {
+			hooked, logged := bootBothWays(t, "bookworm", arch, true)
+			_, fast := bootBothWays(t, "bookworm", arch, false)
+			var digests []string
+			for _, p := range []*process{hooked, logged, fast} {
+				if p.Steps() != hooked.Steps() {
+					t.Errorf("%d steps, %d with hooks", p.Steps(), hooked.Steps())
+				}
+				d, err := p.Digest(p.eng.LogLen())
+				must(t, err)
+				digests = append(digests, d)
+			}
+			if digests[0] != digests[1] || digests[1] != digests[2] {
+				t.Errorf("digests %s", digests)
+			}
+		})
+	}
+}
+
 // Generated code and hooks end runs of random lengths at the same instructions, with the
 // same registers.
 func TestGeneratedStopsTheSame(t *testing.T) {
