@@ -32,7 +32,7 @@ type Options struct {
 	Libs []string
 	Seed uint64 // of AT_RANDOM and getrandom
 	// Memory is what the process may take of the host's memory, in bytes: 4 KiB for each
-	// page that it touches before the first mark, and 16 KiB for each further one, of whose
+	// page that it touches before the first mark, and 20 KiB for each further one, of whose
 	// bytes more is kept. A page counts until the machine is rewound to before, also when it
 	// was unmapped. 0 is DefaultMemory. See MemoryLimit.
 	Memory uint64

@@ -38,7 +38,7 @@ static void give(em_detail *d, uint8_t bytes, uint32_t index) {
 // Sees to it that none of these bytes has its record together with a byte that is not one
 // of them.
 bool em_record_separate(em_share *s, em_detail *d, uint8_t bytes) {
-    for (int i = 0; bytes >> i; i++) {
+    for (int i = 0; bytes != 0xff && bytes >> i; i++) { // of all of them there is no other
         if (!(bytes >> i & 1) || !(d->read[i] & EM_MANY))
             continue;
         uint8_t with = sharers(d, i);
