@@ -180,14 +180,14 @@ func ownMemory(t *testing.T) uint64 {
 	return pages * uint64(os.Getpagesize())
 }
 
-// runBlocks runs blocks on one engine.
-func runBlocks(out *bufio.Writer, arch loader.Arch, kind string, seed, from, count uint64) error {
+const scratch = codeAt + 64*PageSize // where code can be written
+
+// openForBlocks is an engine with memory and two threads for blocks.
+func openForBlocks(arch loader.Arch) (*Engine, error) {
 	e, err := Open(arch, testZones, true)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	defer e.Close()
-	const scratch = codeAt + 64*PageSize // where code can be written
 	err = errors.Join(
 		e.SetPages(codeAt, PageSize, Read|Exec|Mapped),
 		e.SetPages(scratch, PageSize, Read|Write|Exec|Mapped),
@@ -195,8 +195,18 @@ func runBlocks(out *bufio.Writer, arch loader.Arch, kind string, seed, from, cou
 		e.SetPages(dataAt+5*PageSize, PageSize, Read|Mapped),
 		e.AddThread(0, -1), e.AddThread(1, -1))
 	if err != nil {
+		e.Close()
+	}
+	return e, err
+}
+
+// runBlocks runs blocks on one engine.
+func runBlocks(out *bufio.Writer, arch loader.Arch, kind string, seed, from, count uint64) error {
+	e, err := openForBlocks(arch)
+	if err != nil {
 		return err
 	}
+	defer e.Close()
 	base, err := e.Mark()
 	if err != nil {
 		return err
@@ -220,7 +230,7 @@ func runBlocks(out *bufio.Writer, arch loader.Arch, kind string, seed, from, cou
 		if err := e.Store(0, at, code[:min(blockSize, int(PageSize-at%PageSize))]); err != nil {
 			return err
 		}
-		if err := runBlock(e, r, at); err != nil {
+		if err := runBlock(e, r, at, func(int, Stop) {}); err != nil {
 			return fmt.Errorf("block %d: %w", n, err)
 		}
 		if err := base.Rewind(); err != nil {
@@ -233,8 +243,9 @@ func runBlocks(out *bufio.Writer, arch loader.Arch, kind string, seed, from, cou
 // places are what registers of a block point to.
 var places = []uint64{dataAt, dataAt + 64, dataAt + 2*PageSize, dataAt + 4*PageSize - 8, dataAt + 4*PageSize, dataAt + 5*PageSize + 16, codeAt, codeAt + 64*PageSize, 0, 1, 8, 0x7fffffffffff, 1 << 63, ^uint64(0)}
 
-// runBlock runs a block on two threads in random slices. How it ends does not matter.
-func runBlock(e *Engine, r *rand.Rand, at uint64) error {
+// runBlock runs a block on two threads in random slices, of which see is told. How it ends
+// does not matter.
+func runBlock(e *Engine, r *rand.Rand, at uint64, see func(thread int, s Stop)) error {
 	for thread := range 2 {
 		for _, reg := range Regs(e.arch) {
 			v := r.Uint64()
@@ -276,6 +287,7 @@ func runBlock(e *Engine, r *rand.Rand, at uint64) error {
 		if err != nil {
 			return err
 		}
+		see(thread, s)
 		switch s.Reason {
 		case StopBudget, StopEvent, StopSyscall:
 			continue
