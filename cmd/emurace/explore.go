@@ -420,6 +420,8 @@ func (j job) run(c *cli.Context) (*outcome, error) {
 		o.interrupted = errors.Is(err, context.Canceled)
 		if r, ok := noRace(err); ok {
 			o.result, err = r, nil
+		} else if _, _, fatal := j.searched(nil, err, c.String("resume")); fatal != nil {
+			err = fatal
 		}
 		return o, err
 	}

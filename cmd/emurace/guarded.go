@@ -55,10 +55,22 @@ func supervise(args []string, stderr io.Writer) int {
 		}
 		return finish(died(end, args, saved, err), stderr)
 	case end.Signal == unix.SIGPIPE:
-		// As it would have ended alone.
-		_ = unix.Kill(unix.Getpid(), end.Signal)
+		dieOfPipe()
+		return exitSurroundings
 	}
 	return end.Code
+}
+
+// dieOfPipe ends the program as the engine process has ended, and as a program does that
+// writes what nobody reads: Go's runtime does so for a write to the standard output or
+// error, and ignores the signal that somebody sends.
+func dieOfPipe() {
+	for _, f := range []*os.File{os.Stdout, os.Stderr} {
+		fds := []unix.PollFd{{Fd: int32(f.Fd()), Events: unix.POLLOUT}}
+		if n, err := unix.Poll(fds, 0); err == nil && n == 1 && fds[0].Revents&unix.POLLERR != 0 {
+			_, _ = f.WriteString("\n") // to nobody
+		}
+	}
 }
 
 // lastSaid is what to show of what libraries have said: all, or of the state of Go's runtime

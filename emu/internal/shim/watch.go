@@ -9,6 +9,9 @@ import "C"
 // run does, and stays when the engine rewinds.
 func (e *Engine) SetWatch(addr, size uint64, reads, writes bool) {
 	e.c.watch = C.em_watch{addr: C.uint64_t(addr), size: C.uint64_t(size), reads: C.bool(reads), writes: C.bool(writes)}
+	if e.c.generates { // which accesses go through the hooks is decided at a miss
+		C.em_flush_tlb(e.c)
+	}
 }
 
 // Watched tells whether the instruction that ran last, or a store or read for its
