@@ -185,6 +185,8 @@ void emurace_again(CPUState *cpu, uintptr_t retaddr)
 
     cpu->cflags_next_tb = m->again == EMURACE_ALONE ? 1 | m->mode : 1;
     m->again = 0;
-    cpu_restore_state(cpu, retaddr, true);
+    if (!cpu_restore_state(cpu, retaddr, true)) {
+        CPU_GET_CLASS(cpu)->set_pc(cpu, m->pc); /* a helper that does not say where it was called */
+    }
     cpu_loop_exit_noexc(cpu);
 }

@@ -340,6 +340,8 @@ static int settle_silence(em_engine *e, int pc_reg) {
         e->fault = (em_fault){.access = EM_X};
         return EM_STOP_FAULT;
     }
+    if (e->naive && em_in_traps(e, pc))
+        return EM_STOP_TRAP; // Unicorn's count has ended before the hook could see it
     if (pc == 0 || e->arch == UC_ARCH_ARM64 || e->naive)
         return e->event ? EM_STOP_EVENT : EM_STOP_BUDGET; // the last one was a branch to 0, or WFI
     // x86's HLT, which only a kernel may use.
