@@ -179,3 +179,7 @@ func (s *System) LoadDebug() {
 
 // UnicornVersion is the version of the emulator library linked in.
 func UnicornVersion() string { return shim.UnicornVersion }
+
+// UnicornPatched tells whether it has our patches: without them instructions run with
+// hooks alone, and the guest has a kernel's rights on its processor.
+func UnicornPatched() bool { return shim.UserMode }

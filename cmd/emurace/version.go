@@ -26,7 +26,7 @@ func versionCommand() *cli.Command {
 				return usage(fmt.Errorf("version: unexpected argument %q", c.Args().First()), "")
 			}
 			v := map[string]any{
-				"event": "version", "emurace": version, "unicorn": emu.UnicornVersion(), "go": runtime.Version(),
+				"event": "version", "emurace": version, "unicorn": emu.UnicornVersion(), "unicorn_patched": emu.UnicornPatched(), "go": runtime.Version(),
 				"trace_format": replay.FormatVersion, "walls": wall.Available(),
 			}
 			if info, ok := debug.ReadBuildInfo(); ok {
@@ -39,8 +39,12 @@ func versionCommand() *cli.Command {
 			if c.Bool("json") {
 				return printable.JSON(c.App.Writer, v)
 			}
+			unicorn := emu.UnicornVersion()
+			if !emu.UnicornPatched() {
+				unicorn += " without our patches"
+			}
 			_, err := fmt.Fprintf(c.App.Writer, "emurace %s (unicorn %s, %s, trace format %d)\nwalls of the engine: %v\n",
-				version, emu.UnicornVersion(), runtime.Version(), replay.FormatVersion, wall.Available())
+				version, unicorn, runtime.Version(), replay.FormatVersion, wall.Available())
 			return err
 		},
 	}

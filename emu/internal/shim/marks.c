@@ -36,8 +36,8 @@ static void wipe(em_marks *k) {
 // Sees to it that the thread has a mark that says what it has done in its present epoch.
 void em_marks_begin(em_engine *e, int slot) {
     em_marks *k = &e->marks;
-    if (!em_share_ready(&e->share, slot)) { // no memory: everything is told
-        e->m->read_mark = e->m->write_mark = 0;
+    if (!em_share_ready(&e->share, slot)) { // no memory: everything is told, as no byte has this
+        e->m->read_mark = e->m->write_mark = word(WRITTEN);
         return;
     }
     if (k->of[slot] == 0 || k->epoch[slot] != e->share.epoch[slot]) {
