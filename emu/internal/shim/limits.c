@@ -79,7 +79,9 @@ static void give_back(em_engine *e, const uint64_t *pages, size_t n) {
                z->used[(pages[j] - z->base) >> EM_PAGE_SHIFT] != EM_TOUCHED)
             j++;
         // A host that does not take it back has less memory, and nothing is wrong.
-        (void)madvise(z->host + (pages[i] - z->base), (j - i) << EM_PAGE_SHIFT, MADV_DONTNEED);
+        uint8_t *host = z->host + (pages[i] - z->base);
+        (void)madvise(host, (j - i) << EM_PAGE_SHIFT, MADV_DONTNEED);
+        (void)madvise(host + e->m->shadow, (j - i) << EM_PAGE_SHIFT, MADV_DONTNEED); // marks that mean nothing any more
         i = j;
     }
 }

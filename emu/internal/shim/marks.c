@@ -26,8 +26,12 @@ static uint64_t word(uint8_t mark) { return mark * 0x0101010101010101ULL; }
 
 // Makes all marks free.
 static void wipe(em_marks *k) {
-    for (size_t i = 0; i < k->len; i++)
-        memset(k->places[i], 0, 8);
+    for (size_t i = 0; i < k->len; i++) {
+        uint64_t held, none = 0;
+        memcpy(&held, k->places[i], sizeof held);
+        if (held != 0) // the page may have been given back to the host
+            memcpy(k->places[i], &none, sizeof none);
+    }
     k->len = 0;
     k->last = 0;
     memset(k->of, 0, sizeof k->of);
