@@ -89,6 +89,8 @@ int em_run_told(em_engine *e, em_crash_slot *slot, int number, int thread, uint6
     inside = number + 1;
     int stop = em_run(e, thread, budget);
     inside = 0;
+    // A signal may come between two runs, or be one that no handler sees: then this is told.
+    slot->pc = e->m->last;
     slot->running = 0;
     at[number].e = NULL;
     return stop;
