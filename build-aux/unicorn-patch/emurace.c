@@ -157,9 +157,6 @@ void emurace_refused(CPUState *cpu, TranslationBlock *tb)
     case EMURACE_STOP:
     case EMURACE_RETRY:
         break;
-    case EMURACE_HOOKS:
-        m->mode = 0;
-        break;
     case EMURACE_HOOK:
         cpu->cflags_next_tb = 1;
         break;

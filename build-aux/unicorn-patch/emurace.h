@@ -42,8 +42,7 @@ enum { EMURACE_PAGE_SHIFT = 12 };
 enum {
     EMURACE_STOP = 0,    /* leave; uc_emu_stop has been called */
     EMURACE_HOOK = -1,   /* run its first instruction with hooks */
-    EMURACE_HOOKS = -2,  /* run with hooks until the run ends */
-    EMURACE_RETRY = -3,  /* ask again: there is room now */
+    EMURACE_RETRY = -2,  /* ask again: there is room now */
 };
 
 /* How an instruction begins again: as a block of its own, behind which the run can end, or

@@ -310,7 +310,7 @@ static int start(em_engine *e, int slot, int pc_reg) {
     e->find_region = *e->mapping;
     *e->mapping = region_of;
     bool stale;
-    if (!em_break_hit(e, pc))
+    if (pc != e->back && !em_break_hit(e, pc)) // it is for a stop at the first instruction only
         e->stepping_on = false;
     do {
         e->quiet_size = 0;

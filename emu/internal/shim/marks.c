@@ -2,7 +2,6 @@
 
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 
 // Which accesses generated code need not tell of. Each byte of guest memory has a mark, at
 // a constant distance on the host: that of the thread that has accessed it last, in the
