@@ -288,7 +288,7 @@ func (d *subtree) run(f *frame, thread int) (over bool, err error) {
 		if t == thread {
 			continue
 		}
-		if s.dependent(e) {
+		if s.dependent(&e.spanned) {
 			d.woken = append(d.woken, woken{len(d.stack) - 1, s})
 			continue
 		}
@@ -345,7 +345,7 @@ func (d *subtree) reverseBeforeWoken(e *event) {
 	}
 	for _, w := range d.woken {
 		j, n := d.prefix+w.frame, len(d.order.events)-1
-		if w.event.Thread != e.Thread && w.event.dependent(e) && !d.order.before(j, n) {
+		if w.event.Thread != e.Thread && w.event.dependent(&e.spanned) && !d.order.before(j, n) {
 			d.reverse(j, only(w.event.Thread))
 		}
 	}

@@ -432,7 +432,7 @@ func (w *partition) children(s *scenario.Session, p *part, known uint64) ([]*par
 		}
 		child := &part{Threads: append(slices.Clone(p.Threads), t)}
 		for q, other := range sleep {
-			if asleep.has(q) && !other.dependent(e) {
+			if asleep.has(q) && !other.dependent(&e.spanned) {
 				child.Asleep = child.Asleep.with(q)
 			}
 		}
