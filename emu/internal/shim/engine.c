@@ -4,6 +4,10 @@
 #include <string.h>
 #include <sys/mman.h>
 
+// Which build of Unicorn this is for: with another one the object is another one, and only
+// then does Go link anew, and take no test's result from its cache.
+const char em_unicorn_made[] = EMURACE_UNICORN_MADE;
+
 // Physical addresses with this bit set belong to no zone. A faulting access is
 // sent there on purpose, once, to learn its exact address.
 static const uint64_t poison = 1ULL << 62;
