@@ -12,7 +12,8 @@
 // part grows with each instruction that orders something. Of any other byte the last
 // write and the last reads are kept as epochs, a thread with its clock (FastTrack,
 // Flanagan and Freund, PLDI 2009). An access that conflicts with one which is not
-// ordered before it makes its byte one that makes events, from that access on.
+// ordered before it makes its byte one that makes events, from that access on. Accesses
+// that cannot conflict are noted only when they must be known (recall.c).
 //
 // What a run has shown goes back with it (undo.c); which bytes make events does not.
 
