@@ -10,8 +10,8 @@ import (
 	"emurace/emu"
 	"emurace/heap"
 	"emurace/loader"
-	"emurace/replay"
 	"emurace/scenario"
+	"emurace/symbolize"
 )
 
 // Kinds lists what can be asked for.
@@ -234,7 +234,7 @@ func (p *Inspector) sitesOf(r *race) string {
 func (p *Inspector) order(pc uint64) ordering {
 	o, ok := p.orders[pc]
 	if !ok {
-		o = orderingOf(p.s.M.Arch(), replay.Disassemble(p.s.M, pc))
+		o = orderingOf(p.s.M.Arch(), symbolize.Disassemble(p.s.M, pc))
 		mod, found := p.s.M.Module(pc)
 		o.linker = found && mod.Image.Soname == path.Base(p.s.M.Arch().Interp())
 		p.orders[pc] = o

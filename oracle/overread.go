@@ -8,8 +8,8 @@ import (
 
 	"emurace/emu"
 	"emurace/loader"
-	"emurace/replay"
 	"emurace/scenario"
+	"emurace/symbolize"
 )
 
 // maxTrial bounds how far a function is run to see what it returns, in instructions.
@@ -168,7 +168,7 @@ func (p *Inspector) trial(d doubt) (ran uint64, harmless bool, err error) {
 		return 0, false, err
 	}
 	var back uint64
-	if stack := replay.Stack(p.s.M, d.thread); len(stack) > 1 {
+	if stack := symbolize.Stack(p.s.M, d.thread); len(stack) > 1 {
 		back = stack[1]
 	}
 	was, err := p.finish(d, back, maxTrial)
