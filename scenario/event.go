@@ -221,19 +221,15 @@ func (s *Session) LastAccesses() []Access {
 
 // lastAccesses are those of the instruction that ran last, and where it stands.
 func (s *Session) lastAccesses() (pc uint64, list []Access) {
-	log := s.M.Log()
-	from := len(log)
-	for from > 0 && log[from-1].Step == s.M.Steps() {
-		from--
-	}
-	list = make([]Access, 0, len(log)-from)
-	for k, a := range log[from:] {
+	log := s.M.Log().Of(s.M.Steps()).List()
+	list = make([]Access, 0, len(log))
+	for k, a := range log {
 		pc = a.PC
 		if a.Kind == emu.LogZero {
 			continue // pages that the kernel takes away or zeroes are counted as a whole
 		}
 		write := a.Kind != emu.LogRead
-		if a.Kind == emu.LogWrite && a.Old == a.Value && readBefore(log[from:from+k], a) {
+		if a.Kind == emu.LogWrite && a.Old == a.Value && readBefore(log[:k], a) {
 			write = false
 		}
 		list = append(list, Access{Addr: a.Addr, Size: uint64(a.Size), Write: write})

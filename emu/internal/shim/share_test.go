@@ -297,7 +297,7 @@ func TestSharing(t *testing.T) {
 				n := e.LogLen()
 				_, err := e.Run(thread, 1)
 				must(t, err)
-				for _, a := range e.Log()[n:] {
+				for a := range e.Log().From(n).All() {
 					want.access(thread, a.Addr, uint64(a.Size), a.Kind != AccessRead)
 				}
 			default:
