@@ -109,13 +109,25 @@ func (l Log) plain() int {
 	return len(l.list)
 }
 
+// Most is how many accesses there are at most: of a page that was zeroed some words may have
+// been zero.
+func (l Log) Most() int {
+	n := len(l.list)
+	for i := l.plain(); i < len(l.list); i++ {
+		if a := &l.list[i]; a.length != 0 {
+			n += a.pieces() - 1
+		}
+	}
+	return n
+}
+
 // List has the accesses. Without a range it is the log itself, which is not to be written.
 func (l Log) List() []Access {
 	n := l.plain()
 	if n == len(l.list) {
 		return l.list[:n:n]
 	}
-	list := slices.Clone(l.list[:n])
+	list := append(make([]Access, 0, l.Most()), l.list[:n]...)
 	for part := range l.From(n).Parts() {
 		list = append(list, part...)
 	}
@@ -186,9 +198,11 @@ func (l Log) Last() (a Access, ok bool) {
 // pieceSize is how many bytes a piece of a range has at most.
 const pieceSize = 8
 
+func (a *Access) pieces() int { return int(a.length+pieceSize-1) / pieceSize }
+
 // pieces adds the accesses that a range is of, as em_piece gives them.
 func (l Log) pieces(list []Access, a *Access) []Access {
-	list = slices.Grow(list, int(a.length+pieceSize-1)/pieceSize)
+	list = slices.Grow(list, a.pieces())
 	old, value := l.held(a.Old, a.length), l.held(a.Value, a.length)
 	for i := uint64(0); i < uint64(a.length); i += pieceSize {
 		p := Access{Step: a.Step, PC: a.PC, Addr: a.Addr + i, Size: uint8(min(uint64(a.length)-i, pieceSize)), Kind: a.Kind, Thread: a.Thread}

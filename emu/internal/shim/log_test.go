@@ -193,6 +193,9 @@ func sameAccesses(t rapid.TB, l Log, want []Access) {
 		}
 		t.Fatalf("%d accesses, want %d; from %d on:\n%+v\n%+v", len(list), len(want), i, list[i:min(i+3, len(list))], want[i:min(i+3, len(want))])
 	}
+	if n := l.Most(); n < len(want) || n > len(want)+bulkPages*PageSize/8*l.Len() {
+		t.Fatalf("at most %d accesses, and there are %d", n, len(want))
+	}
 	back := slices.Collect(l.Backward())
 	slices.Reverse(back)
 	if !slices.Equal(back, want) || !slices.Equal(slices.Collect(l.All()), want) {
