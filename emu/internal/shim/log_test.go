@@ -326,6 +326,32 @@ func TestSharedInARange(t *testing.T) {
 	}
 }
 
+// Where all that is not noted is looked for while a range is gone through, what was gone
+// through is found, and what was not is found later.
+func TestRecallInARange(t *testing.T) {
+	const size, begin, middle, end = 120, dataAt, dataAt + 40, dataAt + 80
+	for _, later := range []uint64{begin, end} {
+		e := newEngine(t, loader.ARM64, loops[loader.ARM64], 3, true)
+		set(t, e, 0, "addr", dataAt+PageSize)
+		must(t, e.SetLogging(true))
+		e.SetSharing(true)
+		must(t, e.Store(0, begin, make([]byte, 8)))
+		must(t, e.NoteJoin(0, 1))
+		run(t, e, 0, 1) // what follows does not come before what the other does
+		must(t, e.Touch(2, middle, 8))
+		e.c.share.recall_cost = 1 << 30
+		must(t, e.Store(0, dataAt, make([]byte, size)))
+		if e.SharedBytes()[middle] != 0xff || e.c.share.recall_cost != 0 {
+			t.Errorf("%v are shared at a cost of %d", e.SharedBytes(), e.c.share.recall_cost)
+		}
+		e.c.event = false
+		if must(t, e.Touch(1, later, 8)); !e.TouchedShared() {
+			t.Errorf("byte %d is not shared", later-dataAt)
+		}
+		e.Close()
+	}
+}
+
 // A reservation is lost by a range that has any of its bytes, by what it was zeroed if that
 // was not zero, and by no read.
 func TestMonitorWatchesRanges(t *testing.T) {

@@ -46,7 +46,7 @@ static bool watches(const em_engine *e, uint64_t addr, uint64_t size, bool write
 
 // Tells whether a write leaves its bytes as they were, and its instruction has read
 // them: to other threads it is a read, as a failed compare-and-swap is.
-static bool changes_nothing(const em_engine *e, const em_access *w) {
+bool em_changes_nothing(const em_engine *e, const em_access *w) {
     if (w->old != w->value)
         return false;
     for (const em_access *a = w; a-- > e->log && a->step == w->step;)
@@ -124,12 +124,10 @@ void em_on_mem(uc_engine *uc, uc_mem_type type, uint64_t addr, int size, int64_t
     a->thread = (uint16_t)e->cur;
     bool last = false;
     if (e->sharing) {
-        write = write && !changes_nothing(e, a);
-        last = em_share_look(e, addr, (unsigned)size, write, e->cur);
-        if (last)
-            em_marks_clear(e, addr, (uint64_t)size);
-        else if (m->mode & EMURACE_SHARED)
-            em_marks_set(e, (uint8_t *)host, (unsigned)size, write);
+        write = write && !em_changes_nothing(e, a);
+        last = em_share_access(e, addr, (unsigned)size, write, e->cur, (size_t)(a - e->log));
+        if (!last && (m->mode & EMURACE_SHARED))
+            em_marks_set(e, addr, (unsigned)size, (uint8_t *)(uintptr_t)host);
     }
     bool seen = e->watch.size != 0 && watches(e, addr, (uint64_t)size, kind == EM_WRITE);
     if (generated && (last || seen) && !m->alone) {
@@ -257,21 +255,37 @@ int em_forget(em_engine *e, uint64_t addr, uint64_t size) {
     return UC_ERR_OK;
 }
 
+// Asks who shares the bytes of an entry that the kernel has logged, of eight at a time. A
+// range has, meanwhile, only what was asked for already: what is found in the log has
+// happened.
+static void share_entry(em_engine *e, size_t number) {
+    em_access *a = &e->log[number];
+    uint32_t length = a->length, size = a->size | length;
+    e->log_len = number + 1;
+    for (uint32_t i = 0; i < size; i += 8) {
+        unsigned n = size - i < 8 ? size - i : 8;
+        a->length = i;
+        if (em_share_access(e, a->addr + i, n, a->kind != EM_READ, a->thread, i == 0 ? number : number + 1))
+            e->event = true;
+    }
+    a->length = length;
+    em_recall_entry(e, number);
+}
+
 // Logs what the kernel does to memory on behalf of slot: a write, or a read, of which old
-// and value are the same. Who shares the bytes is asked of eight at a time.
+// and value are the same.
 static int log_kernel(em_engine *e, int slot, uint64_t addr, const uint8_t *old,
                       const uint8_t *value, uint64_t size, uint8_t kind) {
     bool write = kind != EM_READ;
     if (!e->logging || size == 0)
         return UC_ERR_OK;
+    size_t from = e->log_len;
     int err = em_log_bulk(e, slot, addr, old, value, size, kind);
     if (err)
         return err;
-    for (uint64_t i = 0; e->sharing && i < size; i += 8) {
-        unsigned n = size - i < 8 ? (unsigned)(size - i) : 8;
-        if (em_share_access(e, addr + i, n, write, slot))
-            e->event = true;
-    }
+    if (e->sharing)
+        for (size_t i = from, end = e->log_len; i < end; i++)
+            share_entry(e, i);
     if (e->watch.size != 0 && watches(e, addr, size, write))
         e->watched = true;
     return UC_ERR_OK;
@@ -356,6 +370,9 @@ static void undo_accesses(em_engine *e, size_t to) {
 
 // Takes memory and page table back to when the logs had these lengths.
 void em_undo(em_engine *e, size_t log_len, size_t maps_len) {
+    em_share *s = &e->share;
+    s->recall_base = s->recall_base < log_len ? s->recall_base : log_len;
+    s->recall_from = s->recall_from < log_len ? s->recall_from : log_len;
     bool flush = e->maps_len > maps_len;
     while (e->maps_len > maps_len) {
         em_mapundo *u = &e->maps[--e->maps_len];
@@ -374,6 +391,8 @@ void em_undo(em_engine *e, size_t log_len, size_t maps_len) {
 
 // Forgets the logs: nothing before this moment can be undone any more.
 void em_log_drop(em_engine *e) {
+    if (!em_recall_settle(e))
+        e->share.full = true;
     em_clock_settle(e);
     e->maps_len = 0;
     e->log_len = 0;
