@@ -160,7 +160,7 @@ func (p *Inspector) run(schedule scenario.Schedule) (*run, error) {
 		v, _ := s.M.Register(t, name) // of a thread that is gone, none
 		r.pointer = append(r.pointer, v)
 	}
-	r.log, r.calls, r.fences = s.M.Log()[s.StartLog():], p.calls, p.fences
+	r.log, r.calls, r.fences = s.M.Log().From(s.StartLog()).List(), p.calls, p.fences
 	return r, nil
 }
 

@@ -231,7 +231,7 @@ func (p *Inspector) finish(d doubt, back, most uint64) (ending, error) {
 		result = "rax"
 	}
 	from, _ := m.StackPointer(d.thread)
-	log, first := len(m.Log()), m.Steps()
+	log, first := m.LogLen(), m.Steps()
 	key := sha256.New()
 	regs, err := m.Registers(d.thread)
 	if err != nil {
@@ -245,7 +245,7 @@ func (p *Inspector) finish(d doubt, back, most uint64) (ending, error) {
 	}
 	e.ran = m.Steps() - first
 	e.result, _ = m.Register(d.thread, result)
-	for _, a := range m.Log()[log:] {
+	for a := range m.Log().From(log).All() {
 		fmt.Fprintf(key, "%x %x %x %x;", a.PC, a.Addr, a.Size, a.Value)
 		switch {
 		case int(a.Thread) != d.thread:

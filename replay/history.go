@@ -72,7 +72,7 @@ func NewHistory(s *scenario.Session, schedule scenario.Schedule) (*History, erro
 			return nil, err
 		}
 	}
-	h.log = append(h.log, s.M.Log()[s.StartLog():]...)
+	h.log = slices.AppendSeq(h.log, s.M.Log().From(s.StartLog()).All())
 	return h, nil
 }
 
