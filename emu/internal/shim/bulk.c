@@ -101,7 +101,7 @@ static bool add_pieces(em_engine *e, em_access a, const uint8_t *old, const uint
 
 // Takes the last entry off the log, with what it has stored. Its bytes can be read until
 // something else is stored.
-em_access *em_log_pop(em_engine *e) {
+static em_access *pop(em_engine *e) {
     em_access *a = &e->log[--e->log_len];
     if (a->length != 0) {
         uint64_t first = a->old != EM_ZEROS ? a->old : a->value;
@@ -114,7 +114,7 @@ em_access *em_log_pop(em_engine *e) {
 
 static void cut(em_engine *e, size_t to) {
     while (e->log_len > to)
-        em_log_pop(e);
+        pop(e);
 }
 
 // Logs what the kernel does to size bytes on behalf of slot; or nothing, when there is no
@@ -191,8 +191,9 @@ bool em_piece(const em_engine *e, const em_access *a, uint32_t *at, em_access *p
     return false;
 }
 
-// Puts back what a range that was taken off the log held before.
-void em_bulk_undo(em_engine *e, const em_access *a) {
+// Takes the last entry off the log, which is a range, and puts back what it held before.
+void em_bulk_undo(em_engine *e) {
+    const em_access *a = pop(e);
     uint8_t *host = em_host(e, a->addr, a->length);
     const uint8_t *old = stored(e, a->old);
     if (a->kind == EM_READ || memcmp(host, old, a->length) == 0)

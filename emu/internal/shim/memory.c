@@ -347,11 +347,12 @@ static void put_back(uint8_t *host, uint64_t addr, uint64_t old, uint8_t size) {
 
 static void undo_accesses(em_engine *e, size_t to) {
     while (e->log_len > to) {
-        const em_access *a = em_log_pop(e);
-        if (a->length != 0) {
-            em_bulk_undo(e, a);
+        em_access *a = &e->log[e->log_len - 1];
+        if (__builtin_expect(a->length != 0, 0)) {
+            em_bulk_undo(e);
             continue;
         }
+        e->log_len--;
         if (a->kind == EM_READ)
             continue;
         uint8_t *host = em_host(e, a->addr, a->size);

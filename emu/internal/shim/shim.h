@@ -470,9 +470,8 @@ void em_log_limit(em_engine *e, size_t n);
 int em_log_bulk(em_engine *e, int slot, uint64_t addr, const uint8_t *old, const uint8_t *value,
                 uint64_t size, uint8_t kind);
 int em_log_zeroes(em_engine *e, uint64_t addr, const uint8_t *host);
-em_access *em_log_pop(em_engine *e);
 bool em_piece(const em_engine *e, const em_access *a, uint32_t *at, em_access *piece);
-void em_bulk_undo(em_engine *e, const em_access *a);
+void em_bulk_undo(em_engine *e);
 void em_bulk_drop(em_engine *e);
 
 // limits.c
