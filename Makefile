@@ -96,10 +96,11 @@ packages:
 
 # Tests compile guest programs for both architectures; one of these compilers is
 # the machine's own gcc. What emurace shows is looked at with the programs that its
-# users have: gdb, readelf, a terminal, a browser.
+# users have: gdb, readelf, a terminal, a browser, man, shells.
 packages-test: packages
 	@build-aux/packages aarch64-linux-gnu-gcc:gcc-aarch64-linux-gnu x86_64-linux-gnu-gcc:gcc-x86-64-linux-gnu \
-		gdb-multiarch:gdb-multiarch readelf:binutils eu-readelf:elfutils tmux:tmux chromium:chromium
+		gdb-multiarch:gdb-multiarch readelf:binutils eu-readelf:elfutils tmux:tmux chromium:chromium \
+		man:man-db mandoc:mandoc zsh:zsh fish:fish
 
 unicorn: packages
 	@$(GO) mod download $(UNICORN)
