@@ -19,7 +19,7 @@ SUITES  := bullseye bookworm trixie forky
 # What tests want of a Debian beside libc: locales, libraries, time zones.
 LIBRARIES := libc-bin zlib1g tzdata libgcc-s1
 
-.PHONY: explore test test-short test-unpatched setup build lint bench bench-raw fuzz-proofs fuzz-host sanitize clean help packages packages-test unicorn sysroot-explore sysroots
+.PHONY: explore test test-short test-unpatched setup build lint bench bench-raw fuzz-proofs fuzz-host sanitize dist dist-test clean help packages packages-test unicorn sysroot-explore sysroots
 
 # The demonstration: emurace exits with 1 when it has found a failing schedule,
 # and here that is success.
@@ -79,6 +79,14 @@ sanitize: setup ## run the engine's tests and random code with AddressSanitizer 
 	@build-aux/unicorn $$($(GO) list -m -f '{{.Dir}} {{.Version}}' $(UNICORN)) build/unicorn-sanitized sanitized
 	ASAN_OPTIONS=detect_leaks=0:quarantine_size_mb=16:detect_stack_use_after_return=0:handle_segv=0 UBSAN_OPTIONS=print_stacktrace=1:halt_on_error=1 \
 		$(GO) test -tags sanitized -asan -timeout 0 -count 1 ./emu/internal/shim -host-for $(TIME)
+
+# The program is linked with libc.a and so on, whose licences come with Debian's packages.
+dist: unicorn ## make the packages of this commit, the same bytes each time: build/dist/
+	@build-aux/packages git:git tar:tar gzip:gzip
+	@build-aux/dist build/dist
+
+dist-test: packages-test sysroot-explore dist ## look whether the packages hold what they should, and run what is in them
+	@build-aux/dist-test build/dist
 
 clean: ## remove what was built; pulled sysroots stay in the cache
 	rm -rf bin build
