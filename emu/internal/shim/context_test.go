@@ -41,7 +41,7 @@ func ownMappings(t *testing.T) (list [][2]uint64) {
 	t.Helper()
 	f, err := os.Open("/proc/self/maps")
 	must(t, err)
-	defer f.Close()
+	defer func() { _ = f.Close() }()
 	for s := bufio.NewScanner(f); s.Scan(); {
 		var lo, hi uint64
 		if _, err := fmt.Sscanf(s.Text(), "%x-%x", &lo, &hi); err != nil {
