@@ -64,15 +64,15 @@ func startBrowser(t testing.TB) *browser {
 	b := &browser{t: t, to: toBrowser, waiting: map[int]chan message{}}
 	go b.listen(fromBrowser)
 	t.Cleanup(func() {
-		b.call("Browser.close", nil)
+		_, _ = b.call("Browser.close", nil) // or it is ended below
 		done := make(chan error, 1)
 		go func() { done <- cmd.Wait() }()
 		select {
-		case <-done:
+		case _ = <-done: // by a signal or not
 		case <-time.After(patience):
 			// Its group is the browser and its helpers, nobody else.
 			_ = syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL)
-			<-done
+			_ = <-done
 		}
 		_ = toBrowser.Close()
 		_ = fromBrowser.Close()
