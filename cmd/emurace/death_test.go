@@ -148,8 +148,8 @@ func TestEngineDiesShowing(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer r.Close()
-	defer w.Close() // until then it waits for more
+	defer func() { _ = r.Close() }()
+	defer func() { _ = w.Close() }() // until then it waits for more
 	cmd.Stdin = r
 	_, stderr := dying(t, cmd, 0, syscall.SIGBUS)
 	if !strings.Contains(stderr, ": SIGBUS (bus error)\n") || !strings.Contains(stderr, "report it with the trace "+trace) {
