@@ -19,7 +19,7 @@ SUITES  := bullseye bookworm trixie forky
 # What tests want of a Debian beside libc: locales, libraries, time zones.
 LIBRARIES := libc-bin zlib1g tzdata libgcc-s1
 
-.PHONY: explore test test-short test-unpatched setup build lint bench bench-raw fuzz-proofs fuzz-host sanitize dist dist-test clean help packages packages-test unicorn sysroot-explore sysroots
+.PHONY: explore test test-short test-unpatched setup build lint vuln bench bench-raw fuzz-proofs fuzz-host sanitize dist dist-test clean help packages packages-test unicorn sysroot-explore sysroots
 
 # The demonstration: emurace exits with 1 when it has found a failing schedule,
 # and here that is success.
@@ -51,7 +51,14 @@ lint: unicorn ## check form and common mistakes, of Go and C
 		echo "make: not formatted with gofmt:" >&2; echo "$$unformatted" >&2; exit 1; fi
 	$(GO) vet ./...
 	$(GO) tool staticcheck ./...
+	$(GO) tool errcheck -exclude build-aux/errcheck.txt ./...
+	$(GO) tool go-errorlint ./...
+	$(GO) tool unparam ./...
 	$(CC) -std=gnu17 -Wall -Wextra -Werror -fsyntax-only -isystem build/unicorn -isystem build/unicorn/include emu/internal/shim/*.c
+
+# The database of faults is on the network.
+vuln: unicorn ## look for known faults in the modules and in Go that the program can come to
+	$(GO) tool govulncheck ./...
 
 bench: setup ## run the benchmarks whose names match: make bench BENCH=regexp
 	$(GO) test -timeout 15m -run '^$$' -bench '$(BENCH)' ./...
