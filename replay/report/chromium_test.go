@@ -65,14 +65,17 @@ func startBrowser(t testing.TB) *browser {
 	go b.listen(fromBrowser)
 	t.Cleanup(func() {
 		_, _ = b.call("Browser.close", nil) // or it is ended below
-		done := make(chan error, 1)
-		go func() { done <- cmd.Wait() }()
+		done := make(chan struct{})
+		go func() {
+			_ = cmd.Wait() // by a signal or not
+			close(done)
+		}()
 		select {
-		case _ = <-done: // by a signal or not
+		case <-done:
 		case <-time.After(patience):
 			// Its group is the browser and its helpers, nobody else.
 			_ = syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL)
-			_ = <-done
+			<-done
 		}
 		_ = toBrowser.Close()
 		_ = fromBrowser.Close()
