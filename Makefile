@@ -19,7 +19,7 @@ SUITES  := bullseye bookworm trixie forky
 # What tests want of a Debian beside libc: locales, libraries, time zones.
 LIBRARIES := libc-bin zlib1g tzdata libgcc-s1
 
-.PHONY: explore test test-short test-unpatched setup build lint vuln bench bench-raw fuzz-proofs fuzz-host sanitize dist dist-test clean help packages packages-test unicorn sysroot-explore sysroots
+.PHONY: explore test test-short test-unpatched setup build lint vuln bench bench-raw race fuzz nightly fuzz-proofs fuzz-host sanitize dist dist-test clean help packages packages-test unicorn sysroot-explore sysroots
 
 # The demonstration: emurace exits with 1 when it has found a failing schedule,
 # and here that is success.
@@ -71,6 +71,25 @@ bench-raw: setup ## compare Unicorn's own speed with our patches and without the
 	@cd emu/internal/shim && for round in 1 2 3 4 5; do \
 		echo "patched:"; ../../../build/raw.test -test.run '^$$' -test.bench UnicornRaw | grep Minstr; \
 		echo "unpatched:"; ../../../build/raw-unpatched.test -test.run '^$$' -test.bench UnicornRaw | grep Minstr; done
+
+# The tests of the command line run one at a time: urfave/cli has one flag --help for all
+# command lines of a process, of which a program has but one.
+race: setup ## run the quick tests with Go's race detector
+	$(GO) test -race -short -timeout 60m $$($(GO) list ./... | grep -v /cmd/emurace)
+	$(GO) test -race -short -timeout 60m -parallel 1 ./cmd/emurace
+
+fuzz: setup ## run every fuzz target, each for a time: make fuzz TIME=1m
+	@GO='$(GO)' build-aux/fuzz $(TIME)
+
+# What takes longer than a change can wait for. All of it is run, and then what has failed is
+# named.
+nightly: setup ## run all tests and searches for faults there are, each for a time: make nightly TIME=30m
+	@failed=; \
+	for target in lint vuln test race test-unpatched "fuzz TIME=1m" \
+		"fuzz-proofs TIME=$(TIME)" "fuzz-host TIME=$(TIME)" "sanitize TIME=$(TIME)" dist-test; do \
+		echo "==> make $$target"; $(MAKE) $$target || failed="$$failed, $$target"; \
+	done; \
+	if [ -n "$$failed" ]; then echo "make: nightly: failed:$${failed#,}" >&2; exit 1; fi
 
 # TestProofs ends with the first difference, and says how to see it again.
 fuzz-proofs: setup ## search random programs, and look for what a search has missed: make fuzz-proofs TIME=1h
