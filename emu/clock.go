@@ -3,6 +3,7 @@ package emu
 import (
 	"emurace/emu/internal/linux"
 	"emurace/emu/internal/shim"
+	"emurace/internal/logging"
 )
 
 // StartClocks says that from now on threads run side by side. The clock that a thread
@@ -39,8 +40,11 @@ func slotOf(thread int) int {
 // serve has the kernel serve a system call, and notes what that means for the
 // threads' clocks.
 func (m *Machine) serve(c linux.Call) (linux.Result, error) {
-	blocked := m.blocked()
+	blocked, text := m.blocked(), m.logCall(c)
 	r, err := m.kernel.Do(c)
+	if text != "" && err == nil {
+		m.sys.log.Printf(logging.Syscalls, "%s %s", text, r.Text())
+	}
 	if err == nil {
 		err = m.clockErr
 	}
@@ -80,6 +84,7 @@ func (m *Machine) order(slot int, objects []Object, blocked []int) (woken []int,
 		if s.Tasks[t].Status != linux.Runnable {
 			continue
 		}
+		m.logWoken(t)
 		m.eng.Wakes(slot, t)
 		if err := m.eng.NoteJoin(slot, t); err != nil {
 			return nil, err

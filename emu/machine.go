@@ -47,6 +47,7 @@ type Options struct {
 // not safe for concurrent use; machines are independent of each other.
 type Machine struct {
 	sys    *System
+	number int64    // among those of its System, counted from 1
 	files  *overlay // what the process sees of them, and those it was given
 	arch   *arch
 	eng    *shim.Engine
@@ -96,11 +97,12 @@ type state struct {
 // New makes a process and runs it up to the program's entry: libraries loaded
 // and relocated, their constructors run, one idle thread called main.
 func New(o Options) (*Machine, error) {
-	m := &Machine{sys: o.System, arch: archOf(o.System.Arch)}
+	m := &Machine{sys: o.System, arch: archOf(o.System.Arch), number: o.System.made.Add(1)}
 	if err := m.boot(o); err != nil {
 		m.Close()
 		return nil, fmt.Errorf("boot %v from %s: %w", m.arch.id, o.System.Root.Dir(), err)
 	}
+	m.logStart()
 	return m, nil
 }
 

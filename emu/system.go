@@ -8,6 +8,7 @@ import (
 
 	"emurace/emu/internal/linux"
 	"emurace/emu/internal/shim"
+	"emurace/internal/logging"
 	"emurace/loader"
 )
 
@@ -25,6 +26,8 @@ type System struct {
 	debug  bool // see LoadDebug
 
 	interrupt atomic.Pointer[func() error] // see Interrupt
+	log       *logging.Log                 // see SetLog
+	made      atomic.Int64                 // machines so far
 }
 
 // maxFile bounds what is read of one file of the sysroot: far more than any
@@ -105,6 +108,7 @@ func (s *System) File(path string) ([]byte, error) {
 		return nil, err
 	}
 	s.files[real] = b
+	s.log.Printf(logging.Boot, "read %s, %d bytes", real, len(b))
 	return b, nil
 }
 
@@ -133,6 +137,7 @@ func (s *System) Image(path string) (*loader.Image, error) {
 	if s.debug {
 		_, _ = im.LoadDebug(s.Root) // see LoadDebug
 	}
+	s.log.Printf(logging.Boot, "image %s, build ID %s, debug information: %t", real, im.BuildID, im.HasDebug())
 	s.images[real] = im
 	return im, nil
 }

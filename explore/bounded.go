@@ -7,6 +7,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"emurace/internal/logging"
 	"emurace/scenario"
 )
 
@@ -48,6 +49,8 @@ type Options struct {
 	trusted bool
 	// Progress, if set, is told now and then from another goroutine.
 	Progress func(Progress)
+	// Log is told of each run, and of what the search makes of it; nil for nobody.
+	Log *logging.Log
 }
 
 // Progress is where a search is.
@@ -259,7 +262,7 @@ func (b *bounded) levelZero() ([]uint64, error) {
 }
 
 func (b *bounded) walker(ctx context.Context, s *scenario.Session, level int) *walker {
-	return &walker{ctx: ctx, s: s, keepGoing: b.KeepGoing, inspect: b.Inspect, count: &b.count, limit: b.Schedules, level: level}
+	return &walker{ctx: ctx, s: s, keepGoing: b.KeepGoing, inspect: b.Inspect, count: &b.count, limit: b.Schedules, level: level, log: b.Log}
 }
 
 // report calls Progress until the returned function is called.

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 
+	"emurace/internal/logging"
 	"emurace/scenario"
 )
 
@@ -52,6 +53,7 @@ type subtree struct {
 	// tick is called after each run with the depth that it had; its error ends
 	// the search.
 	tick  func(depth int) error
+	log   *logging.Log
 	total Result
 
 	prefix int      // events that every run begins with
@@ -288,7 +290,7 @@ func (d *subtree) run(f *frame, thread int) (over bool, err error) {
 		if t == thread {
 			continue
 		}
-		if s.dependent(e) {
+		if s.dependent(&e.spanned) {
 			d.woken = append(d.woken, woken{len(d.stack) - 1, s})
 			continue
 		}
@@ -332,6 +334,7 @@ func (d *subtree) reverse(j int, less set) {
 		last = initials.first()
 	}
 	f.backtrack = f.backtrack.with(last)
+	d.logRace(j, last)
 }
 
 // reverseBeforeWoken looks at threads that slept at a frame and were woken there. What
@@ -345,7 +348,7 @@ func (d *subtree) reverseBeforeWoken(e *event) {
 	}
 	for _, w := range d.woken {
 		j, n := d.prefix+w.frame, len(d.order.events)-1
-		if w.event.Thread != e.Thread && w.event.dependent(e) && !d.order.before(j, n) {
+		if w.event.Thread != e.Thread && w.event.dependent(&e.spanned) && !d.order.before(j, n) {
 			d.reverse(j, only(w.event.Thread))
 		}
 	}
@@ -377,6 +380,14 @@ func (d *subtree) reverseLockedOut() {
 	}
 }
 
+// schedule is that of the present run.
+func (d *subtree) schedule() (s scenario.Schedule) {
+	for _, e := range d.order.events {
+		s = s.Add(e.Thread, e.Ran)
+	}
+	return s
+}
+
 // over counts a finished run.
 func (d *subtree) over(o scenario.Outcome) error {
 	if d.s.Grown() != d.known {
@@ -384,15 +395,12 @@ func (d *subtree) over(o scenario.Outcome) error {
 	}
 	d.reverseLockedOut()
 	d.total.Schedules++
+	logRun(d.log, d.s, "trace", d.schedule, o)
 	rests := d.total.note(d.s, o)
 	found := error(nil)
 	if o.Failed() || d.inspect != nil {
-		var schedule scenario.Schedule
-		for _, e := range d.order.events {
-			schedule = schedule.Add(e.Thread, e.Ran)
-		}
 		// Threads that wait for an abstract lock have not tried it yet.
-		schedule = ending(d.s, schedule, o.Kind == scenario.Deadlock)
+		schedule := ending(d.s, d.schedule(), o.Kind == scenario.Deadlock)
 		failed, err := d.total.judge(o, schedule, -1, d.inspect, rests)
 		if err != nil {
 			return err

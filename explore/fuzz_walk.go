@@ -24,7 +24,7 @@ type steering struct {
 	*run
 	goals      []goal
 	priorities *priorities
-	pending    []*event // what each thread does next, nil when that is not known
+	pending    []*spanned // what each thread does next, nil when that is not known
 }
 
 // steer runs one schedule as pos does, and in doing so tries to meet the goals: a
@@ -40,7 +40,7 @@ type steering struct {
 // tell what a thread is about to do; here that is found out as in pos.
 func steer(r *run, goals []goal) error {
 	n := r.s.Schedulable()
-	w := &steering{run: r, goals: goals, priorities: newPriorities(r), pending: make([]*event, n)}
+	w := &steering{run: r, goals: goals, priorities: newPriorities(r), pending: make([]*spanned, n)}
 	for !r.over() {
 		can := r.enabled()
 		held, holding := w.held(can)
@@ -75,25 +75,28 @@ func (w *steering) look(threads set) error {
 		if err != nil {
 			return err
 		}
-		w.pending[u] = newEvent(e)
+		next := withBounds(e)
+		w.pending[u] = &next
 	}
 	return nil
 }
 
 // move runs a thread's next event, which it returns, unless a goal holds it.
-func (w *steering) move(t int, can set) (ran *event, err error) {
+func (w *steering) move(t int, can set) (ran *spanned, err error) {
 	if e := w.pending[t]; e != nil && w.holders(e, can) != 0 {
 		return nil, nil
 	}
 	if w.pending[t] != nil || len(w.goals) == 0 || can == only(t) {
 		// What is known holds nobody, or there is nobody to be held for.
 		e, err := w.step(t)
-		return newEvent(e), err
+		ran := withBounds(e)
+		return &ran, err
 	}
 	_, err = w.try(t, func(e *scenario.Event) bool {
-		w.pending[t] = newEvent(*e)
-		if w.holders(w.pending[t], can) == 0 {
-			ran = w.pending[t]
+		next := withBounds(*e)
+		w.pending[t] = &next
+		if w.holders(&next, can) == 0 {
+			ran = &next
 		}
 		return ran != nil
 	})
@@ -102,7 +105,7 @@ func (w *steering) move(t int, can set) (ran *event, err error) {
 
 // renew gives new priorities to the event that comes after e, and to those that
 // race with e or were passed over for long.
-func (w *steering) renew(e *event, can set) {
+func (w *steering) renew(e *spanned, can set) {
 	for u := range w.pending {
 		if u == e.Thread || can.has(u) && w.pending[u].dependent(e) {
 			w.pending[u] = nil
@@ -114,7 +117,7 @@ func (w *steering) renew(e *event, can set) {
 
 // settle takes away the goals that are decided by the last event. holding are
 // those that held somebody in front of it.
-func (w *steering) settle(e *event, holding uint64) {
+func (w *steering) settle(e *spanned, holding uint64) {
 	left := w.goals[:0]
 	for i, g := range w.goals {
 		if holding&(1<<i) != 0 {
@@ -154,7 +157,7 @@ func (w *steering) held(can set) (threads set, goals uint64) {
 }
 
 // holders is the goals that hold a thread back from an event.
-func (w *steering) holders(e *event, can set) uint64 {
+func (w *steering) holders(e *spanned, can set) uint64 {
 	by := uint64(0)
 	for i := range w.goals {
 		if w.spoils(e, &w.goals[i], can) {
@@ -166,7 +169,7 @@ func (w *steering) holders(e *event, can set) uint64 {
 
 // spoils tells whether an event, done now, makes it less likely that a goal is
 // met.
-func (w *steering) spoils(e *event, g *goal, can set) bool {
+func (w *steering) spoils(e *spanned, g *goal, can set) bool {
 	if e.hi <= g.Read.Addr || g.Read.Addr+g.Read.Size <= e.lo {
 		return false
 	}
@@ -192,15 +195,15 @@ func (w *steering) reader(g *goal, can set) bool {
 	return false
 }
 
-func (e *event) reads(s spot) bool  { return e.does(s, false) }
-func (e *event) writes(s spot) bool { return e.does(s, true) }
+func (e *spanned) reads(s spot) bool  { return e.does(s, false) }
+func (e *spanned) writes(s spot) bool { return e.does(s, true) }
 
-func (e *event) does(s spot, write bool) bool {
+func (e *spanned) does(s spot, write bool) bool {
 	return e.PC == s.PC && slices.Contains(e.Accesses, scenario.Access{Addr: s.Addr, Size: s.Size, Write: write})
 }
 
 // overwrites tells whether an event writes some of the bytes.
-func (e *event) overwrites(bytes spot) bool {
+func (e *spanned) overwrites(bytes spot) bool {
 	return slices.ContainsFunc(e.Accesses, func(a scenario.Access) bool {
 		return a.Write && bytes.overlaps(spot{Addr: a.Addr, Size: a.Size})
 	})

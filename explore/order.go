@@ -8,10 +8,15 @@ import (
 	"emurace/scenario"
 )
 
+// spanned is an event with the bounds of what it accesses.
+type spanned struct {
+	scenario.Event
+	lo, hi uint64
+}
+
 // event is an event of a run, with its place in the run's order.
 type event struct {
-	scenario.Event
-	lo, hi  uint64 // bounds of the bytes accessed
+	spanned
 	touches []touch
 	// clock says of each thread which of the run's events, by number, is the
 	// last of its that happens before this one, or is this one; -1 for none.
@@ -39,14 +44,29 @@ func (t touch) hides(o touch) bool { return (o.reads|o.writes)&^t.writes == 0 }
 // becomes of a search that does not know all.
 var forget func(*scenario.Event)
 
-func newEvent(ev scenario.Event) *event {
+func withBounds(ev scenario.Event) spanned {
 	if forget != nil {
 		forget(&ev)
 	}
-	e := &event{Event: ev, lo: ^uint64(0)}
+	b := spanned{Event: ev, lo: ^uint64(0)}
 	for _, a := range ev.Accesses {
+		b.lo, b.hi = min(b.lo, a.Addr), max(b.hi, a.Addr+a.Size)
+	}
+	return b
+}
+
+// dependent is scenario.Event.Dependent, with a quick way out.
+func (e *spanned) dependent(o *spanned) bool {
+	if len(e.Objects) == 0 && !e.Ends && !o.Ends && e.Thread != o.Thread && (e.hi <= o.lo || o.hi <= e.lo) {
+		return false
+	}
+	return e.Event.Dependent(&o.Event)
+}
+
+func newEvent(ev scenario.Event) *event {
+	e := &event{spanned: withBounds(ev)}
+	for _, a := range e.Accesses {
 		end := a.Addr + a.Size
-		e.lo, e.hi = min(e.lo, a.Addr), max(e.hi, end)
 		for id := a.Addr / 8; id*8 < end; id++ {
 			bytes := uint8(0xff)
 			if id*8 < a.Addr {
@@ -58,7 +78,7 @@ func newEvent(ev scenario.Event) *event {
 			e.touch(place{id: id}, bytes, a.Write)
 		}
 	}
-	for _, o := range ev.Objects {
+	for _, o := range e.Objects {
 		e.touch(place{o.Class, o.ID}, 1, o.Write)
 	}
 	e.join()
@@ -90,14 +110,6 @@ func (e *event) join() {
 		}
 	}
 	e.touches = joined
-}
-
-// dependent is scenario.Event.Dependent, with a quick way out.
-func (e *event) dependent(o *event) bool {
-	if len(e.Objects) == 0 && !e.Ends && !o.Ends && e.Thread != o.Thread && (e.hi <= o.lo || o.hi <= e.lo) {
-		return false
-	}
-	return e.Event.Dependent(&o.Event)
 }
 
 // order is the events of one run with what happens before what: a vector clock

@@ -8,6 +8,7 @@ import (
 	"sync"
 	"sync/atomic"
 
+	"emurace/internal/logging"
 	"emurace/scenario"
 )
 
@@ -202,7 +203,7 @@ func (w *partition) work() {
 		s.M.ForgetShared()
 		s.SetLockWords(w.locks, w.raw)
 		known := s.Grown()
-		d := &subtree{s: s, keepGoing: w.KeepGoing, inspect: w.Inspect, known: known, tick: w.tick(p)}
+		d := &subtree{s: s, keepGoing: w.KeepGoing, inspect: w.Inspect, known: known, tick: w.tick(p), log: w.Log}
 		err := d.search(p)
 		var children []*part
 		if errors.Is(err, errSplit) {
@@ -288,6 +289,7 @@ func (w *partition) finish(p *part, r *Result, children []*part, err error, s *s
 	case errors.Is(err, errGrown):
 		p.learned = &learned{shared: s.M.SharedBytes()}
 		p.learned.locks, p.learned.raw = s.LockWords()
+		logLearned(w.Log, "a run has shown more, and the search begins anew", p.learned.shared)
 		w.dropAfter(p)
 	case errors.Is(err, errFound):
 		p.Result = r
@@ -304,6 +306,7 @@ func (w *partition) finish(p *part, r *Result, children []*part, err error, s *s
 	case err != nil:
 		w.end(err)
 	case children != nil:
+		w.Log.Printf(logging.Search, "a part of over %d runs is cut into %d", splitAfter, len(children))
 		i := slices.Index(w.parts, p)
 		w.parts = slices.Replace(w.parts, i, i+1, children...)
 		if i < w.limit {
@@ -432,7 +435,7 @@ func (w *partition) children(s *scenario.Session, p *part, known uint64) ([]*par
 		}
 		child := &part{Threads: append(slices.Clone(p.Threads), t)}
 		for q, other := range sleep {
-			if asleep.has(q) && !other.dependent(e) {
+			if asleep.has(q) && !other.dependent(&e.spanned) {
 				child.Asleep = child.Asleep.with(q)
 			}
 		}

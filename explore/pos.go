@@ -16,7 +16,7 @@ import "emurace/scenario"
 // it touch nothing that others change, so it stays what it was.
 func pos(r *run) error {
 	p := newPriorities(r)
-	pending := make([]*event, len(p.of))
+	pending := make([]*spanned, len(p.of))
 	for !r.over() {
 		can := r.enabled()
 		t := p.highest(can)
@@ -29,7 +29,8 @@ func pos(r *run) error {
 			if err != nil {
 				return err
 			}
-			pending[u] = newEvent(e)
+			next := withBounds(e)
+			pending[u] = &next
 		}
 		ran, err := r.step(t)
 		if err != nil {
@@ -37,9 +38,9 @@ func pos(r *run) error {
 		}
 		pending[t] = nil
 		p.draw(t)
-		e := newEvent(ran)
+		e := withBounds(ran)
 		for u := range pending {
-			if others.has(u) && pending[u].dependent(e) {
+			if others.has(u) && pending[u].dependent(&e) {
 				pending[u] = nil
 				p.draw(u)
 			}

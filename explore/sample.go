@@ -154,6 +154,7 @@ func (p *sampler) nextBatch() error {
 	}
 	p.learned = map[uint64]uint8{}
 	p.size = firstBatch
+	logLearned(p.Log, "the last batch has shown more", p.shared)
 	return p.learn(nil)
 }
 
@@ -412,6 +413,7 @@ func (p *sampler) judge(r *run) (*Result, error) {
 		return nil, errors.New("sample: a schedule has ended before the race")
 	}
 	result := &Result{Schedules: 1, Instructions: r.instructions}
+	logRun(p.Log, r.s, fmt.Sprintf("schedule %d", r.number), func() scenario.Schedule { return r.schedule }, o)
 	rests := result.note(r.s, o)
 	if !o.Failed() && p.Inspect == nil {
 		return result, nil

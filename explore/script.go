@@ -87,6 +87,7 @@ func One(ctx context.Context, start func() (*scenario.Session, error), play func
 	if !over {
 		return nil, errors.New("the schedule has ended before the race")
 	}
+	logRun(o.Log, s, "schedule", func() scenario.Schedule { return schedule }, outcome)
 	r := &Result{Schedules: 1, Instructions: s.Steps(), Preemptions: -1}
 	_, err = r.judge(outcome, schedule, -1, o.Inspect, r.note(s, outcome))
 	r.conclude(Options{Preemptions: -1})

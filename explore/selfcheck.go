@@ -5,6 +5,7 @@ import (
 	"math"
 	"math/rand/v2"
 
+	"emurace/internal/logging"
 	"emurace/scenario"
 )
 
@@ -48,7 +49,7 @@ func (r *Result) tryProof(ctx context.Context, session func() (*scenario.Session
 	defer release(s)
 	s.M.WantEvents(false)
 	s.AbstractLocks(false)
-	c := &checker{ctx: ctx, s: s, inspect: o.Inspect, result: &Result{}, bound: -1, left: max(leastChecked, r.Instructions/2)}
+	c := &checker{ctx: ctx, s: s, inspect: o.Inspect, result: &Result{}, bound: -1, left: max(leastChecked, r.Instructions/2), log: o.Log}
 	if !r.Unbounded {
 		c.bound = r.Preemptions
 	}
@@ -84,6 +85,7 @@ type checker struct {
 	bound   int    // of preemptions, -1 for none
 	left    uint64 // instructions that may be spent
 	longest uint64 // run so far
+	log     *logging.Log
 
 	schedule    scenario.Schedule
 	preemptions int
@@ -137,6 +139,7 @@ func (c *checker) try(count *int, play func() error) error {
 		return nil // it was cut off
 	}
 	c.result.Schedules++
+	logRun(c.log, c.s, "self-check", func() scenario.Schedule { return c.schedule }, o)
 	rests := c.result.note(c.s, o)
 	if !o.Failed() && c.inspect == nil {
 		return nil

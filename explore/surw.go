@@ -21,7 +21,7 @@ import "emurace/scenario"
 // Testing, ASPLOS 2025 (SURW); the choice of the place follows the tool that the
 // authors published with it.
 func surw(r *run) error {
-	w := &uniform{run: r, place: r.profile.choose(r.rand), intended: -1, pending: make([]*event, r.s.Schedulable())}
+	w := &uniform{run: r, place: r.profile.choose(r.rand), intended: -1, pending: make([]*spanned, r.s.Schedulable())}
 	w.left = r.profile.count(w.place)
 	held := set{}
 	for !r.over() {
@@ -49,10 +49,10 @@ func surw(r *run) error {
 // uniform is the state of one schedule of surw.
 type uniform struct {
 	*run
-	place    *location // nil for any
-	left     []uint64  // interesting events of each thread, as far as is known
-	intended int       // the thread to do the next one, -1 when that is not drawn yet
-	pending  []*event  // what held threads do next, as long as nothing that matters to it has run
+	place    *location  // nil for any
+	left     []uint64   // interesting events of each thread, as far as is known
+	intended int        // the thread to do the next one, -1 when that is not drawn yet
+	pending  []*spanned // what held threads do next, as long as nothing that matters to it has run
 }
 
 // move runs a thread's next event, unless that is interesting and another thread
@@ -77,7 +77,8 @@ func (w *uniform) move(t int, can set) (moved, interesting bool, err error) {
 	}
 	interesting = w.place.touchedBy(&e)
 	if !moved {
-		w.pending[t] = newEvent(e)
+		next := withBounds(e)
+		w.pending[t] = &next
 		return false, interesting, nil
 	}
 	if interesting {
@@ -99,15 +100,9 @@ func (w *uniform) wants(t int) bool {
 // ran forgets what held threads do next where that depends on an event that has run.
 func (w *uniform) ran(e scenario.Event) {
 	w.pending[e.Thread] = nil
-	var n *event
+	n := withBounds(e)
 	for u, p := range w.pending {
-		if p == nil {
-			continue
-		}
-		if n == nil {
-			n = newEvent(e)
-		}
-		if p.dependent(n) {
+		if p != nil && p.dependent(&n) {
 			w.pending[u] = nil
 		}
 	}

@@ -3,8 +3,10 @@ package explore
 import (
 	"context"
 	"errors"
+	"fmt"
 	"sync/atomic"
 
+	"emurace/internal/logging"
 	"emurace/scenario"
 )
 
@@ -21,6 +23,7 @@ type walker struct {
 	inspect   func(scenario.Schedule) ([]Problem, error)
 	count     *atomic.Uint64 // schedules run by all walkers
 	limit     uint64         // of count; 0 for none
+	log       *logging.Log
 
 	level    int // preemptions of the schedules being run
 	schedule scenario.Schedule
@@ -139,6 +142,7 @@ func (w *walker) within(f func() error) error {
 // leaf counts a finished run.
 func (w *walker) leaf(o scenario.Outcome) error {
 	w.result.Schedules++
+	logRun(w.log, w.s, fmt.Sprintf("%d preemptions", w.level), func() scenario.Schedule { return w.schedule }, o)
 	rests := w.result.note(w.s, o)
 	w.count.Add(1)
 	if !o.Failed() && w.inspect == nil {

@@ -15,6 +15,12 @@
 #define EMURACE_AT(member) \
     (offsetof(ArchCPU, neg.emurace.member) - (intptr_t)offsetof(ArchCPU, env))
 
+#ifdef TARGET_AARCH64
+enum { EMURACE_ONLY_PC = true };
+#else
+enum { EMURACE_ONLY_PC = false };
+#endif
+
 static bool restore(struct uc_struct *uc, uint64_t host_pc)
 {
     return cpu_restore_state(uc->cpu, host_pc + GETPC_ADJ, false);
@@ -182,8 +188,10 @@ void emurace_again(CPUState *cpu, uintptr_t retaddr)
 
     cpu->cflags_next_tb = m->again == EMURACE_ALONE ? 1 | m->mode : 1;
     m->again = 0;
-    if (!cpu_restore_state(cpu, retaddr, true)) {
-        CPU_GET_CLASS(cpu)->set_pc(cpu, m->pc); /* a helper that does not say where it was called */
+    /* Of arm64 the pc is all that there is to restore. Elsewhere a helper may not say where it
+       was called. */
+    if (EMURACE_ONLY_PC || !cpu_restore_state(cpu, retaddr, true)) {
+        CPU_GET_CLASS(cpu)->set_pc(cpu, m->pc);
     }
     cpu_loop_exit_noexc(cpu);
 }

@@ -30,7 +30,7 @@ Examples:
 			&cli.StringFlag{Name: "output", Aliases: []string{"o"}, Usage: "write the core to `FILE`; - is standard output", EnvVars: []string{"EMURACE_CORE"}},
 			&cli.Uint64Flag{Name: "at", Usage: "the moment when the race has run `N` instructions", DefaultText: "the end", EnvVars: []string{"EMURACE_AT"}},
 			&cli.BoolFlag{Name: "json", Usage: "print the result as a JSON object"},
-			traceSysrootFlag(), memoryFlag("the trace's, at most " + usualMemory), cacheFlag(), colorFlag(),
+			traceSysrootFlag(), memoryFlag("the trace's, at most " + usualMemory), cacheFlag(), colorFlag(), logFlag(),
 		},
 		Action: coreAction,
 	}

@@ -15,6 +15,7 @@ import (
 	"emurace/emu"
 	"emurace/explore"
 	"emurace/internal/guard"
+	"emurace/internal/logging"
 	"emurace/loader"
 	"emurace/oracle"
 	"emurace/replay"
@@ -94,7 +95,7 @@ func exploreFlags() []cli.Flag {
 		&cli.BoolFlag{Name: "json", Usage: "print the result as a JSON object"},
 		&cli.BoolFlag{Name: "list", Usage: "list the scenarios that ship"},
 		&cli.StringFlag{Name: "describe", Usage: "say what a scenario shows, and its parameters; `NAME` is one that ships or a file"},
-		memoryFlag(usualMemory), cacheFlag(), colorFlag(),
+		memoryFlag(usualMemory), cacheFlag(), colorFlag(), logFlag(),
 	}
 }
 
@@ -104,6 +105,7 @@ type job struct {
 	cache  *sysroot.Cache
 	spec   sysroot.Spec
 	detect []scenario.Kind // problems to look for in every run
+	log    *logging.Log
 	// script and schedule are of strategy script.
 	script   *scripts.Script
 	schedule *steer.Schedule
@@ -233,6 +235,10 @@ func exploreMachines(c *cli.Context, sc *scenario.Scenario, values scenario.Valu
 	if err != nil {
 		return nil, err
 	}
+	log, err := logOf(c)
+	if err != nil {
+		return nil, err
+	}
 	specs := c.StringSlice("sysroot")
 	if len(specs) == 0 {
 		specs = []string{"debian:bookworm"}
@@ -264,7 +270,7 @@ func exploreMachines(c *cli.Context, sc *scenario.Scenario, values scenario.Valu
 			}
 			jobs = append(jobs, job{
 				recipe: replay.Recipe{Scenario: sc, Values: values, Arch: arch, Source: source.String(), Seed: c.Uint64("seed"), Timeouts: scenario.Timeouts(c.String("timeouts")), Memory: memory},
-				cache:  cache, spec: spec, detect: detect,
+				cache:  cache, spec: spec, detect: detect, log: log,
 			})
 		}
 	}
@@ -272,7 +278,7 @@ func exploreMachines(c *cli.Context, sc *scenario.Scenario, values scenario.Valu
 }
 
 // system opens the sysroot of a recipe.
-func system(cache *sysroot.Cache, spec sysroot.Spec, arch loader.Arch) (*emu.System, error) {
+func system(cache *sysroot.Cache, spec sysroot.Spec, arch loader.Arch, log *logging.Log) (*emu.System, error) {
 	dir, err := cache.Dir(spec, arch.String())
 	if err != nil {
 		return nil, err
@@ -281,6 +287,8 @@ func system(cache *sysroot.Cache, spec sysroot.Spec, arch loader.Arch) (*emu.Sys
 	if err != nil {
 		return nil, surroundings(err, "use --sysroot debian:bookworm, or a folder that holds an ld.so and a libc for "+arch.String())
 	}
+	sys.SetLog(log)
+	log.Printf(logging.Boot, "sysroot %s", dir)
 	return sys, nil
 }
 
@@ -382,7 +390,7 @@ func setupError(r replay.Recipe, err error) error {
 
 func (j job) run(c *cli.Context) (*outcome, error) {
 	began := time.Now()
-	sys, err := system(j.cache, j.spec, j.recipe.Arch)
+	sys, err := system(j.cache, j.spec, j.recipe.Arch, j.log)
 	if err != nil {
 		return nil, err
 	}
@@ -391,7 +399,7 @@ func (j job) run(c *cli.Context) (*outcome, error) {
 	options := explore.Options{
 		Preemptions: c.Int("preemptions"), KeepGoing: c.Bool("keep-going"), Jobs: c.Int("jobs"),
 		Schedules: c.Uint64("schedules"), Time: c.Duration("time"), Progress: show.update,
-		AbstractLocks: c.String("locks") == "abstract", Seed: j.recipe.Seed, Depth: c.Int("depth"),
+		AbstractLocks: c.String("locks") == "abstract", Seed: j.recipe.Seed, Depth: c.Int("depth"), Log: j.log,
 	}
 	if !guard.From(c.Context).Settles() { // its search has ended before it begins, but it boots
 		options.Watch = func(ctx context.Context) { sys.Interrupt(ctx.Err) }

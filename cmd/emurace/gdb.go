@@ -40,7 +40,7 @@ Examples:
 			&cli.StringFlag{Name: "listen", Value: "127.0.0.1:0", Usage: "serve at `ADDRESS:PORT` of this machine; port 0 takes a free one", EnvVars: []string{"EMURACE_LISTEN"}},
 			&cli.BoolFlag{Name: "once", Usage: "end when the first client has left"},
 			&cli.BoolFlag{Name: "stdio", Usage: "serve one client over standard input and output"},
-			traceSysrootFlag(), memoryFlag("the trace's, at most " + usualMemory), cacheFlag(),
+			traceSysrootFlag(), memoryFlag("the trace's, at most " + usualMemory), cacheFlag(), logFlag(),
 		},
 		Action: gdbAction,
 	}

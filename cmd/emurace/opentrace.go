@@ -188,7 +188,11 @@ func traceSession(c *cli.Context, r replay.Recipe, g grants) (*scenario.Session,
 	if err != nil {
 		return nil, nil, err
 	}
-	sys, err := system(cache, spec, r.Arch)
+	log, err := logOf(c)
+	if err != nil {
+		return nil, nil, err
+	}
+	sys, err := system(cache, spec, r.Arch, log)
 	if err != nil {
 		return nil, nil, err
 	}

@@ -35,7 +35,7 @@ Examples:
 			&cli.BoolFlag{Name: "json", Usage: "print the result as a JSON object, an answer as one in each line before it"},
 			&cli.StringFlag{Name: "format", Value: "text", Usage: "text or json; json is the same as --json", EnvVars: []string{"EMURACE_FORMAT"}},
 			&cli.BoolFlag{Name: "as-script", Usage: "write the schedule in words, as a script"},
-			memoryFlag("the trace's, at most " + usualMemory), cacheFlag(), colorFlag(),
+			memoryFlag("the trace's, at most " + usualMemory), cacheFlag(), colorFlag(), logFlag(),
 		}, queryFlags()...),
 		Action: replayAction,
 	}

@@ -33,7 +33,7 @@ Examples:
 			&cli.StringFlag{Name: "output", Aliases: []string{"o"}, Usage: "write the page to `FILE`, - for standard output (default: the trace's name with .html, in the current folder)"},
 			traceSysrootFlag(),
 			&cli.BoolFlag{Name: "json", Usage: "print the result as a JSON object"},
-			memoryFlag("the trace's, at most " + usualMemory), cacheFlag(), colorFlag(),
+			memoryFlag("the trace's, at most " + usualMemory), cacheFlag(), colorFlag(), logFlag(),
 		},
 		Action: reportAction,
 	}

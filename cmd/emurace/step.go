@@ -36,7 +36,7 @@ Examples:
   emurace step --lesson crash.trace | less`,
 		Flags: []cli.Flag{
 			&cli.BoolFlag{Name: "lesson", Usage: "tell why the run fails, one moment after the other"},
-			traceSysrootFlag(), memoryFlag("the trace's, at most " + usualMemory), cacheFlag(), colorFlag(),
+			traceSysrootFlag(), memoryFlag("the trace's, at most " + usualMemory), cacheFlag(), colorFlag(), logFlag(),
 		},
 		Action: stepAction,
 	}

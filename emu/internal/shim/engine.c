@@ -4,6 +4,10 @@
 #include <string.h>
 #include <sys/mman.h>
 
+// Which build of Unicorn this is for: with another one the object is another one, and only
+// then does Go link anew, and take no test's result from its cache.
+const char em_unicorn_made[] = EMURACE_UNICORN_MADE;
+
 // Physical addresses with this bit set belong to no zone. A faulting access is
 // sent there on purpose, once, to learn its exact address.
 static const uint64_t poison = 1ULL << 62;
@@ -278,6 +282,8 @@ static void settle_fault(em_engine *e, int slot, int pc_reg) {
         while (n > 0 && e->log[n - 1].step == e->m->step && e->log[n - 1].thread == slot &&
                e->log[n - 1].kind != EM_KERNEL)
             n--;
+        if (e->sharing && !em_recall_entries(e, n, e->log_len)) // what it has accessed stays known
+            e->share.full = true;
         em_undo(e, n, e->maps_len);
         e->m->step--;
         e->undone = true;
@@ -292,7 +298,7 @@ static void settle_fault(em_engine *e, int slot, int pc_reg) {
     // What was refused is an access all the same: another thread may be about to map the
     // page, or to take it away.
     if (e->sharing && e->fault.access != EM_X)
-        em_share_access(e, em_untagged(e, e->fault.addr), 1, e->fault.access == EM_W, slot);
+        em_share_access(e, em_untagged(e, e->fault.addr), 1, e->fault.access == EM_W, slot, EM_UNLOGGED);
     else if (e->sharing)
         em_fetch(e, e->fault.pc, 1);
     e->nfetches = 0;
@@ -450,8 +456,8 @@ void em_close_contexts(em_engine *e) {
 void em_close(em_engine *e) {
     e->generates = false; // Unicorn is gone
     em_clock_drop(e);
-    em_log_drop(e);
     em_share_drop(e);
+    em_log_drop(e);
     em_break_drop(e);
     em_limit_drop(e);
     free(e->log);
@@ -470,6 +476,4 @@ void em_close(em_engine *e) {
     if (e->room != NULL)
         munmap(e->room, 2 * e->room_size);
     e->room = NULL;
-    free(e->marks.places);
-    e->marks.places = NULL;
 }

@@ -40,16 +40,15 @@ static bool look(void *user, uint64_t addr, uint64_t value, uint32_t what, uint8
     em_engine *e = user;
     unsigned size = what & 0xff;
     bool write = (what & EMURACE_WRITES) && !puts_back(e, addr, value, size, host);
-    if (!em_share_look(e, addr, size, write, e->cur)) {
-        em_marks_set(e, host, size, write);
+    e->log_len = ((uintptr_t)e->m->log - (uintptr_t)e->log) / sizeof *e->log;
+    if (!em_share_access(e, addr, size, write, e->cur, e->log_len)) {
+        em_marks_set(e, addr, size, host);
         return false;
     }
-    em_marks_clear(e, addr, size);
     if (e->m->alone) {
         em_event(e);
         return false;
     }
-    e->log_len = ((uintptr_t)e->m->log - (uintptr_t)e->log) / sizeof *e->log;
     em_generated_again(e, EMURACE_ALONE);
     return true;
 }
@@ -98,7 +97,6 @@ void em_generated_init(em_engine *e) {
         m->watched = watched;
         m->refused = refused;
         m->look = look;
-        m->mask = 0x7f7f7f7f7f7f7f7fULL;
     }
 #endif
     e->m->k = EMURACE_BETWEEN;

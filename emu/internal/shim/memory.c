@@ -54,7 +54,7 @@ static bool watches(const em_engine *e, uint64_t addr, uint64_t size, bool write
 
 // Tells whether a write leaves its bytes as they were, and its instruction has read
 // them: to other threads it is a read, as a failed compare-and-swap is.
-static bool changes_nothing(const em_engine *e, const em_access *w) {
+bool em_changes_nothing(const em_engine *e, const em_access *w) {
     if (w->old != w->value)
         return false;
     for (const em_access *a = w; a-- > e->log && a->step == w->step;)
@@ -132,12 +132,10 @@ void em_on_mem(uc_engine *uc, uc_mem_type type, uint64_t addr, int size, int64_t
     a->thread = (uint16_t)e->cur;
     bool last = false;
     if (e->sharing) {
-        write = write && !changes_nothing(e, a);
-        last = em_share_look(e, addr, (unsigned)size, write, e->cur);
-        if (last)
-            em_marks_clear(e, addr, (uint64_t)size);
-        else if (m->mode & EMURACE_SHARED)
-            em_marks_set(e, (uint8_t *)host, (unsigned)size, write);
+        write = write && !em_changes_nothing(e, a);
+        last = em_share_access(e, addr, (unsigned)size, write, e->cur, (size_t)(a - e->log));
+        if (!last && (m->mode & EMURACE_SHARED))
+            em_marks_set(e, addr, (unsigned)size, (uint8_t *)(uintptr_t)host);
     }
     bool seen = e->watch.size != 0 && watches(e, addr, (uint64_t)size, kind == EM_WRITE);
     if (generated && (last || seen) && !m->alone) {
@@ -298,7 +296,7 @@ static int log_kernel(em_engine *e, int slot, uint64_t addr, const uint8_t *old,
                          .kind = kind, .thread = (uint16_t)slot};
         memcpy(&a->old, old + i, n);
         memcpy(&a->value, value + i, n);
-        if (e->sharing && em_share_access(e, addr + i, n, write, slot))
+        if (e->sharing && em_share_access(e, addr + i, n, write, slot, (size_t)(a - e->log)))
             e->event = true;
     }
     if (e->watch.size != 0 && watches(e, addr, size, write))
@@ -381,6 +379,9 @@ static void undo_accesses(em_engine *e, size_t to) {
 
 // Takes memory and page table back to when the logs had these lengths.
 void em_undo(em_engine *e, size_t log_len, size_t maps_len) {
+    em_share *s = &e->share;
+    s->recall_base = s->recall_base < log_len ? s->recall_base : log_len;
+    s->recall_from = s->recall_from < log_len ? s->recall_from : log_len;
     bool flush = e->maps_len > maps_len;
     while (e->maps_len > maps_len) {
         em_mapundo *u = &e->maps[--e->maps_len];
@@ -399,6 +400,8 @@ void em_undo(em_engine *e, size_t log_len, size_t maps_len) {
 
 // Forgets the logs: nothing before this moment can be undone any more.
 void em_log_drop(em_engine *e) {
+    if (!em_recall_settle(e))
+        e->share.full = true;
     em_clock_settle(e);
     e->maps_len = 0;
     e->log_len = 0;

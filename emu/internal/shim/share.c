@@ -12,7 +12,8 @@
 // part grows with each instruction that orders something. Of any other byte the last
 // write and the last reads are kept as epochs, a thread with its clock (FastTrack,
 // Flanagan and Freund, PLDI 2009). An access that conflicts with one which is not
-// ordered before it makes its byte one that makes events, from that access on.
+// ordered before it makes its byte one that makes events, from that access on. Accesses
+// that cannot conflict are noted only when they must be known (recall.c).
 //
 // What a run has shown goes back with it (undo.c); which bytes make events does not.
 
@@ -24,13 +25,14 @@ static inline bool ordered(const em_share *s, uint32_t epoch, int slot) {
 // Tells whether an access conflicts with one that is not ordered before it, and if not
 // takes note of it. Bytes of one access that one other thread has read before it have one
 // record: made is what the last record was made of, and its number.
-static bool races(em_share *s, em_detail *d, int i, bool write, int slot, uint32_t made[2]) {
+static bool races(em_share *s, em_detail *d, int i, bool write, uint32_t epoch, uint32_t made[2]) {
+    int slot = (int)EM_SLOT_OF(epoch);
     if (d->wrote[i] != 0 && !ordered(s, d->wrote[i], slot))
         return true;
     uint32_t r = d->read[i];
     if (!write) {
-        if (r == 0 || (!(r & EM_MANY) && ordered(s, r, slot))) {
-            d->read[i] = s->epoch[slot];
+        if (r == 0 || (!(r & EM_MANY) && (int)EM_SLOT_OF(r) == slot)) {
+            d->read[i] = epoch;
             return false;
         }
         uint32_t index = r & ~EM_MANY;
@@ -45,7 +47,7 @@ static bool races(em_share *s, em_detail *d, int i, bool write, int slot, uint32
         uint32_t *reads = em_record(s, index) + s->width;
         if (!(r & EM_MANY))
             reads[EM_SLOT_OF(r)] = EM_CLOCK_OF(r);
-        reads[slot] = EM_CLOCK_OF(s->epoch[slot]);
+        reads[slot] = EM_CLOCK_OF(epoch);
         d->read[i] = EM_MANY | index;
         made[0] = r;
         made[1] = d->read[i];
@@ -61,7 +63,7 @@ static bool races(em_share *s, em_detail *d, int i, bool write, int slot, uint32
     }
     // Whatever conflicts with a read of before conflicts with this write, which
     // comes behind it: the reads need not be known any more.
-    d->wrote[i] = s->epoch[slot];
+    d->wrote[i] = epoch;
     d->read[i] = 0;
     return false;
 }
@@ -97,12 +99,13 @@ static inline bool replaces(const em_granule *g, uint8_t bytes, bool write) {
     return (before & ~bytes) == 0 && (write || g->did_write == 0);
 }
 
-// look for bytes that others have accessed too, or that make events.
-static uint8_t look_closely(em_share *s, em_granule *g, uint8_t bytes, bool write, int slot) {
+// em_share_note of bytes that others have accessed too, or that make events.
+static uint8_t note_closely(em_share *s, em_granule *g, uint8_t bytes, bool write, uint32_t epoch) {
+    int slot = (int)EM_SLOT_OF(epoch);
     if ((g->pending && !spill(s, g)) || !em_detail_change(s, g))
         return bytes;
-    if (g->last != s->epoch[slot]) {
-        g->last = s->epoch[slot];
+    if (g->last != epoch) {
+        g->last = epoch;
         g->did_read = g->did_write = 0;
     }
     *(write ? &g->did_write : &g->did_read) |= bytes;
@@ -113,25 +116,25 @@ static uint8_t look_closely(em_share *s, em_granule *g, uint8_t bytes, bool writ
     if (!write && !em_record_separate(s, d, bytes & ~g->shared))
         return bytes;
     for (int i = 0; i < 8; i++)
-        if ((bytes & ~g->shared) >> i & 1 && races(s, d, i, write, slot, made))
+        if ((bytes & ~g->shared) >> i & 1 && races(s, d, i, write, epoch, made))
             found |= (uint8_t)(1 << i);
     s->grown += found != 0;
     g->shared |= found;
     return bytes & g->shared;
 }
 
-// Looks at an access to bytes of a granule: those that race with an access of before make
-// events from now on. Tells which of the bytes make events. An access is looked at as a
-// whole before any of it orders anything: see settle.
-static inline uint8_t look(em_share *s, em_granule *g, uint8_t bytes, bool write, int slot) {
-    uint32_t now = s->epoch[slot];
+// Notes an access to bytes of a granule in an epoch: those that race with an access of
+// before make events from now on. Tells which of the bytes make events. An access is noted
+// as a whole before any of it orders anything: see settle.
+uint8_t em_share_note(em_share *s, em_granule *g, uint8_t bytes, bool write, uint32_t now) {
+    int slot = (int)EM_SLOT_OF(now);
     if (g->shared == 0 && g->last == now &&
         !(bytes & ~(write ? g->did_write : g->did_read | g->did_write)))
         return 0; // again, with nothing in between
     if (!em_granule_save(s, g))
         return bytes; // out of memory: an event is the safe answer
     if (g->shared != 0 || (g->owner != 0 && g->owner != slot + 1))
-        return look_closely(s, g, bytes, write, slot);
+        return note_closely(s, g, bytes, write, now);
     // Nobody else was here.
     if (g->last != now) {
         if (g->pending && !replaces(g, bytes, write) && !spill(s, g))
@@ -200,7 +203,35 @@ static bool see_first(em_share *s, em_granule *g, uint64_t number) {
 }
 
 static inline bool see(em_share *s, em_granule *g, uint64_t number) {
-    return g != NULL && (g->seen || see_first(s, g, number));
+    return g->seen || see_first(s, g, number);
+}
+
+// Tells whether a block that was written as a whole has bytes of a granule.
+static bool in_block(const em_share *s, uint64_t number) {
+    uint64_t lo = number * 8, hi = lo + 8;
+    for (size_t k = 0; k < s->blocks_len; k++)
+        if (s->blocks[k].hi > lo && s->blocks[k].lo < hi)
+            return true;
+    return false;
+}
+
+// Tells whether an access goes unnoted, since it has the place that at says in the log and
+// all that was done to the granule before fits.
+static bool goes_unnoted(const em_share *s, em_granule *g, uint64_t number, bool write, int slot, size_t at) {
+    uint8_t bit = em_user_bit(slot);
+    if (em_passes(g, write, slot))
+        return at != EM_UNLOGGED;
+    if (bit == 0 || at == EM_UNLOGGED || g->use == EM_NOTED)
+        return false;
+    if (g->use == 0 ? in_block(s, number) : write ? g->use != bit : (g->use & EM_WRITTEN) != 0)
+        return false;
+    g->use |= bit | (write ? EM_WRITTEN : 0);
+    return true;
+}
+
+// Gets a granule ready for an access to be noted; false when there is no memory.
+static inline bool ready(em_engine *e, em_granule *g, uint64_t number, size_t at) {
+    return em_recall(e, g, number, at == EM_UNLOGGED ? e->log_len : at) && see(&e->share, g, number);
 }
 
 // Gets ready for an access of a thread's; false when there is no memory.
@@ -212,28 +243,32 @@ bool em_share_ready(em_share *s, int slot) {
     return true;
 }
 
-// Notes an access and tells whether it touches a byte that makes events.
-bool em_share_access(em_engine *e, uint64_t addr, unsigned size, bool write, int slot) {
-    em_marks_clear(e, addr, size);
-    return em_share_look(e, addr, size, write, slot);
-}
-
-// The same, of one that leaves its marks itself.
-bool em_share_look(em_engine *e, uint64_t addr, unsigned size, bool write, int slot) {
+// Takes an access in and tells whether it touches a byte that makes events. At is how many
+// entries the log has before the one of this access, or EM_UNLOGGED if there is none.
+bool em_share_access(em_engine *e, uint64_t addr, unsigned size, bool write, int slot, size_t at) {
     unsigned bytes = (size >= 8 ? 0xff : (1u << size) - 1) << (addr & 7);
     em_share *s = &e->share;
     uint64_t number = addr / 8;
     if (!em_share_ready(s, slot))
         return true;
     em_granule *g = em_granule_at(s, number), *next = NULL;
-    if (!see(s, g, number))
+    if (g == NULL)
         return true;
-    uint8_t hit = look(s, g, (uint8_t)bytes, write, slot), more = 0;
+    uint8_t hit = 0, more = 0;
+    if (!goes_unnoted(s, g, number, write, slot, at)) {
+        if (!ready(e, g, number, at))
+            return true;
+        hit = em_share_note(s, g, (uint8_t)bytes, write, s->epoch[slot]);
+    }
     if (__builtin_expect(bytes > 0xff, 0)) {
         next = em_granule_at(s, number + 1);
-        if (!see(s, next, number + 1))
+        if (next == NULL)
             return true;
-        more = look(s, next, (uint8_t)(bytes >> 8), write, slot);
+        if (!goes_unnoted(s, next, number + 1, write, slot, at)) {
+            if (!ready(e, next, number + 1, at))
+                return true;
+            more = em_share_note(s, next, (uint8_t)(bytes >> 8), write, s->epoch[slot]);
+        }
     }
     if ((hit | more) == 0)
         return false;
@@ -254,15 +289,14 @@ uint32_t em_share_reads(em_engine *e, const uint64_t *pieces, int n, int slot) {
     for (int pass = 0; pass < (hits ? 3 : 1); pass++)
         for (int i = 0; i < n; i++) {
             uint64_t lo = pieces[2 * i], hi = lo + pieces[2 * i + 1];
-            em_marks_clear(e, lo, hi - lo);
             for (uint64_t number = lo / 8; number <= (hi - 1) / 8; number++) {
                 em_granule *g = em_granule_at(s, number);
                 uint8_t bytes = part(number, lo, hi);
-                if (!see(s, g, number))
+                if (g == NULL || !ready(e, g, number, EM_UNLOGGED))
                     return ~0u;
                 if (pass > 0)
                     settle(s, g, bytes & g->shared, false, slot, pass == 2);
-                else if (look(s, g, bytes, false, slot))
+                else if (em_share_note(s, g, bytes, false, s->epoch[slot]))
                     hits |= 1u << i;
             }
         }
@@ -279,28 +313,35 @@ typedef struct block_write {
     size_t room, n;
 } block_write;
 
-// Notes the write of a block in one page: in pass 0 looks at the granules there that an
-// access has been to, and then orders and tells those of their bytes that make events.
+// The passes of a write of a block: over the granules there that an access has been to,
+// first to have what was done to them noted, then to note the write; then it orders and
+// tells those of their bytes that make events.
+enum { FIND, NOTE, FOLLOW, LEAD, PASSES };
+
 static bool write_page(block_write *w, uint64_t page, em_granule *list, int pass) {
     uint64_t first = (page - 1) * EM_GRANULES, end = first + EM_GRANULES;
     uint64_t from = w->lo / 8 > first ? w->lo / 8 : first, to = (w->hi - 1) / 8 + 1 < end ? (w->hi - 1) / 8 + 1 : end;
     for (uint64_t number = from; number < to; number++) {
         em_granule *g = &list[number - first];
         em_granule_renew(w->s, g);
+        if (pass == FIND) {
+            if (g->use != 0 && !em_recall_add(w->e, g, number))
+                return false;
+            continue;
+        }
         if (!g->seen && g->shared == 0)
             continue;
         uint8_t bytes = part(number, w->lo, w->hi), hit = bytes & g->shared;
-        if (pass == 0) {
+        if (pass == NOTE) {
             if (!see(w->s, g, number))
                 return false;
-            em_marks_clear(w->e, number * 8, 8);
-            look(w->s, g, bytes, true, w->slot);
+            em_share_note(w->s, g, bytes, true, w->s->epoch[w->slot]);
             continue;
         }
         if (hit == 0)
             continue;
-        settle(w->s, g, hit, true, w->slot, pass == 2);
-        if (pass == 1)
+        settle(w->s, g, hit, true, w->slot, pass == LEAD);
+        if (pass == FOLLOW)
             continue;
         if (w->n < w->room) {
             w->pairs[2 * w->n] = number * 8;
@@ -322,22 +363,25 @@ static bool write_page(block_write *w, uint64_t page, em_granule *list, int pass
 int64_t em_share_block(em_engine *e, uint64_t lo, uint64_t hi, int slot, uint64_t *pairs,
                        size_t room) {
     em_share *s = &e->share;
-    if (!em_share_ready(s, slot) || !see(s, em_granule_at(s, lo / 8), lo / 8))
+    em_granule *first_of = em_granule_at(s, lo / 8);
+    if (first_of == NULL || !em_share_ready(s, slot) || !ready(e, first_of, lo / 8, EM_UNLOGGED))
         return -1;
     if (!em_block_add(s, lo, hi, s->epoch[slot]))
         return -1;
-    em_marks_clear(e, lo / 8 * 8, 8);
     block_write w = {e, s, lo, hi, slot, pairs, room, 0};
     uint64_t first = lo / EM_PAGE + 1, last = (hi - 1) / EM_PAGE + 1;
     bool few = last - first < s->cap;
     size_t places = few ? last - first + 1 : s->cap;
-    for (int pass = 0; pass < 3; pass++)
+    for (int pass = FIND; pass < PASSES; pass++) {
         for (size_t i = 0; i < places; i++) {
             uint64_t page = few ? first + i : s->pages[i].page;
             em_granule *list = few ? em_shadow_of(s, page, false) : s->pages[i].granules;
             if (list != NULL && page >= first && page <= last && !write_page(&w, page, list, pass))
                 return -1;
         }
+        if (pass == FIND && !em_recall_added(e, e->log_len))
+            return -1;
+    }
     return (int64_t)w.n;
 }
 
@@ -370,10 +414,12 @@ void em_share_step(em_engine *e, int slot) {
     em_share *s = &e->share;
     if (slot >= s->width || !s->published[slot] || !em_clock_save(s, slot))
         return;
+    uint32_t clock = s->clocks[slot][slot], next = EM_EPOCH(slot, clock < EM_CLOCK_MAX ? clock + 1 : clock);
+    if (!em_turn_note(e, slot, next))
+        return; // without a new epoch it orders less than it could
     s->published[slot] = false;
-    if (s->clocks[slot][slot] < EM_CLOCK_MAX)
-        s->clocks[slot][slot]++;
-    s->epoch[slot] = EM_EPOCH(slot, s->clocks[slot][slot]);
+    s->clocks[slot][slot] = EM_CLOCK_OF(next);
+    s->epoch[slot] = next;
 }
 
 // The bytes of the eight at addr/8*8 that make events, as a mask.
@@ -410,11 +456,10 @@ size_t em_share_list(em_engine *e, uint64_t *pairs, size_t room) {
 // more became known.
 bool em_share_add(em_engine *e, uint64_t addr, uint8_t mask) {
     em_granule *g = em_granule_at(&e->share, addr / 8);
-    if (g == NULL)
+    if (g == NULL || !em_recall(e, g, addr / 8, e->log_len))
         return false;
     g->shared |= mask;
     g->told |= mask;
-    em_marks_clear(e, addr / 8 * 8, 8);
     return true;
 }
 
@@ -423,8 +468,8 @@ bool em_share_add(em_engine *e, uint64_t addr, uint8_t mask) {
 // looked at, so that this costs the same however many there are.
 void em_share_forget(em_engine *e) {
     em_share *s = &e->share;
-    em_marks_forget(e);
-    em_share_undo(s, &(em_share_mark){.age = s->age});
+    s->recall_base = s->recall_from = e->log_len;
+    (void)em_share_undo(e, &(em_share_mark){.age = s->age});
     s->age++;
     s->born = s->stamp + 1;
     s->stamp = s->born + 1; // what is saved from here on is younger than that

@@ -53,7 +53,7 @@ func (e *Engine) NoteBlock(thread int, addr, size uint64) ([]Bytes, error) {
 // NoteRead counts as a read of one byte by a thread, as NoteBlock does as a write
 // of many, and tells whether the byte is shared.
 func (e *Engine) NoteRead(thread int, addr uint64) bool {
-	return bool(e.c.sharing) && bool(C.em_share_access(e.c, C.uint64_t(addr), 1, false, C.int(thread)))
+	return bool(e.c.sharing) && bool(C.em_share_access(e.c, C.uint64_t(addr), 1, false, C.int(thread), C.EM_UNLOGGED))
 }
 
 // SetSharing makes Run stop after every instruction that touches a shared byte: one to
@@ -67,6 +67,7 @@ func (e *Engine) SetSharing(on bool) {
 		C.em_fetch_forget(e.c)
 	}
 	e.c.sharing = C.bool(on)
+	C.em_turn_sync(e.c)
 }
 
 // NoteObject notes that a thread has used an object of the kernel's, in the system call

@@ -17,14 +17,23 @@ enum { EM_CLOCK_BITS = 25, EM_CLOCK_MAX = (1 << EM_CLOCK_BITS) - 1 };
 // em_granule.owner of what several threads have accessed.
 enum { EM_SEVERAL = 255 };
 
+// em_granule.use: a bit for each of the first threads whose accesses need not be noted:
+// its reads, and with EM_WRITTEN, which stands beside one bit only, its writes. None is of
+// a granule that nobody has accessed yet, and EM_NOTED of one of which every access is
+// noted. See recall.c.
+enum { EM_USERS = 7, EM_WRITTEN = 0x80, EM_NOTED = EM_WRITTEN };
+
+// em_turn.slot where the turn is no thread's: sharing was turned on or off.
+enum { EM_SWITCH = 255 };
+
 // Granules of a page.
 enum { EM_GRANULES = EM_PAGE / 8 };
 
 _Static_assert(EM_MAX_THREADS <= 64, "an epoch has six bits for the slot");
 
-// What a run has done to eight bytes of memory. Masks have a bit a byte. Most bytes are
-// one thread's own, and then what it has done in the epoch of its last access is here, and
-// in a detail only what it did before.
+// What a run has done to eight bytes of memory, if it is noted. Masks have a bit a byte.
+// Where only one thread was here, what it has done in the epoch of its last access is here,
+// and in a detail only what it did before.
 typedef struct em_granule {
     uint64_t stamp;  // em_share.stamp when it was last saved; before born it is of another run
     uint32_t last;   // epoch of the last access
@@ -33,8 +42,10 @@ typedef struct em_granule {
     uint8_t shared;  // bytes that make events
     uint8_t told;    // of these, what em_share_add said
     uint8_t owner;   // slot + 1 of the only thread that was here; EM_SEVERAL, 0 for none
-    bool seen;       // an access of this run has been here
-    bool pending;    // the detail does not have the last epoch yet
+    uint8_t use;     // whose accesses need not be noted; it stays when a run goes back
+    bool seen : 1;    // an access of this run has been here
+    bool pending : 1; // the detail does not have the last epoch yet
+    bool recalled : 1; // accesses that were not noted are being looked for
 } em_granule;
 
 // What came before, byte by byte.
@@ -65,7 +76,6 @@ void em_clock_begin(em_share *s, int slot);
 bool em_block_add(em_share *s, uint64_t lo, uint64_t hi, uint32_t epoch);
 bool em_object_add(em_share *s, uint64_t class, uint64_t id);
 bool em_share_widen(em_share *s, int slot);
-void em_share_undo(em_share *s, const em_share_mark *m);
 
 // The clocks of a record: of the last write, and of the reads behind it. They are
 // valid until the next record is made.
@@ -85,6 +95,26 @@ static inline void em_clock_join(const em_share *s, uint32_t *to, const uint32_t
             to[i] = from[i];
 }
 
+// share.c
+uint8_t em_share_note(em_share *s, em_granule *g, uint8_t bytes, bool write, uint32_t epoch);
+
+// recall.c
+bool em_recall_add(em_engine *e, em_granule *g, uint64_t number);
+bool em_recall_added(em_engine *e, size_t end);
+bool em_recall(em_engine *e, em_granule *g, uint64_t number, size_t end);
+bool em_recall_undo(em_share *s, em_granule *g);
+bool em_recall_undone(em_engine *e, em_share_mark *m);
+bool em_turn_note(em_engine *e, int slot, uint32_t epoch);
+
+// The bits of a thread in em_granule.use, none if it is not one of the first.
+static inline uint8_t em_user_bit(int slot) { return slot < EM_USERS ? (uint8_t)(1u << slot) : 0; }
+
+// Tells whether an access need not be noted.
+static inline bool em_passes(const em_granule *g, bool write, int slot) {
+    uint8_t bit = em_user_bit(slot);
+    return write ? bit != 0 && g->use == (bit | EM_WRITTEN) : (g->use & bit) != 0;
+}
+
 // records.c
 bool em_record_separate(em_share *s, em_detail *d, uint8_t bytes);
 bool em_record_begin(em_share *s, em_detail *d, int i, uint8_t bytes);
@@ -97,7 +127,7 @@ em_granule *em_shadow_of(em_share *s, uint64_t page, bool make);
 // Takes what was learned before em_share_forget out of a granule.
 static inline void em_granule_renew(const em_share *s, em_granule *g) {
     if (__builtin_expect(g->stamp < s->born, 0))
-        *g = (em_granule){.shared = g->told, .told = g->told};
+        *g = (em_granule){.shared = g->told, .told = g->told, .use = g->use};
 }
 
 // The granule with a number, which is its address divided by eight; NULL when there is no

@@ -150,6 +150,12 @@ typedef struct em_saved {
     size_t len, numbers_cap, words_cap;
 } em_saved;
 
+// From an entry of the log on, what a thread does has another epoch; see recall.c.
+typedef struct em_turn {
+    size_t at; // entries before
+    uint32_t slot, epoch;
+} em_turn;
+
 enum { EM_FEW_THREADS = 8, EM_NEAR_PAGES = 16 };
 
 // Where what is known of a page's bytes is; see share.h. No page is 0.
@@ -194,22 +200,21 @@ typedef struct em_share {
     struct em_old_detail *old_details;
     size_t old_details_len, old_details_cap;
     em_saved old_records, old_clocks;
+
+    em_turn *turns; // in the order of the run
+    size_t turns_len, turns_cap;
+    struct em_granule **recalled; // whose accesses are being looked for
+    size_t recalled_len, recalled_cap;
+    size_t recall_base; // entries of the log that are of no account
+    size_t recall_from; // entries of which all is noted
+    size_t recall_cost; // entries that were gone through since that grew
 } em_share;
 
 // A moment of em_share.
 typedef struct em_share_mark {
     uint32_t age;
-    size_t granules, details, old_details, old_records, clocks, records, blocks, objects;
+    size_t granules, details, old_details, old_records, clocks, records, blocks, objects, turns;
 } em_share_mark;
-
-// Which bytes the threads have accessed lately, for generated code; see marks.c.
-typedef struct em_marks {
-    uint8_t last;                      // the mark that was given last; 0 is none
-    uint8_t of[EM_MAX_THREADS];        // each thread's, valid in its epoch
-    uint32_t epoch[EM_MAX_THREADS];
-    uint8_t **places; // on the host, of eight bytes each that may have marks
-    size_t len, cap;
-} em_marks;
 
 // The host memory that the guest takes; see limits.c.
 typedef struct em_memory {
@@ -305,7 +310,6 @@ typedef struct em_engine {
     int nfetches;        // of these
     int ran;             // slot that ran last
     em_share share;
-    em_marks marks;
     uint8_t *room; // where zones lie on the host, one behind the other, and their marks
     size_t room_size, room_used;
     bool naive;   // Unicorn counts instructions, one a start; see start
@@ -416,9 +420,8 @@ static inline bool em_in_generated(const em_engine *e) { return e->m->k != EMURA
 
 // marks.c
 void em_marks_begin(em_engine *e, int slot);
-void em_marks_set(em_engine *e, uint8_t *host, unsigned size, bool write);
-void em_marks_clear(em_engine *e, uint64_t addr, uint64_t size);
-void em_marks_forget(em_engine *e);
+void em_marks_set(em_engine *e, uint64_t addr, unsigned size, uint8_t *host);
+void em_marks_clear(em_engine *e, uint64_t number);
 
 // step.c
 bool em_in_traps(const em_engine *e, uint64_t addr);
@@ -438,6 +441,7 @@ int em_touch(em_engine *e, int slot, uint64_t addr, uint64_t size);
 void em_undo(em_engine *e, size_t log_len, size_t maps_len);
 void em_log_drop(em_engine *e);
 bool em_log_reserve(em_engine *e, size_t n);
+bool em_changes_nothing(const em_engine *e, const em_access *w);
 
 // limits.c
 void em_limit_memory(em_engine *e, uint64_t bytes);
@@ -448,8 +452,8 @@ bool em_touch_page(em_engine *e, uint64_t addr);
 void em_untouch(em_engine *e, size_t len);
 
 // share.c
-bool em_share_access(em_engine *e, uint64_t addr, unsigned size, bool write, int slot);
-bool em_share_look(em_engine *e, uint64_t addr, unsigned size, bool write, int slot);
+#define EM_UNLOGGED SIZE_MAX
+bool em_share_access(em_engine *e, uint64_t addr, unsigned size, bool write, int slot, size_t at);
 bool em_share_ready(em_share *s, int slot);
 uint32_t em_share_reads(em_engine *e, const uint64_t *pieces, int n, int slot);
 int64_t em_share_block(em_engine *e, uint64_t lo, uint64_t hi, int slot, uint64_t *pairs,
@@ -464,8 +468,13 @@ void em_share_forget(em_engine *e);
 
 // undo.c
 void em_share_mark_set(em_engine *e, em_share_mark *m);
-void em_share_undo(em_share *s, const em_share_mark *m);
+bool em_share_undo(em_engine *e, em_share_mark *m);
 void em_share_drop(em_engine *e);
+
+// recall.c
+bool em_recall_entries(em_engine *e, size_t from, size_t end);
+bool em_recall_settle(em_engine *e);
+void em_turn_sync(em_engine *e);
 
 // fetch.c
 #define EM_NO_PAGE (~0ULL)

@@ -189,8 +189,8 @@ int em_mark_rewind(em_engine *e, em_mark *m) {
         return UC_ERR_ARG;
     em_undo(e, m->log_len, m->maps_len);
     em_untouch(e, m->touched_len);
-    em_share_undo(&e->share, &m->share);
-    em_marks_forget(e);
+    if (!em_share_undo(e, &m->share))
+        return UC_ERR_NOMEM;
     if (m->clocks)
         em_clock_rewind(e, m->log_len, m->notes_len, m->turn);
     else

@@ -168,23 +168,28 @@ void em_share_mark_set(em_engine *e, em_share_mark *m) {
         .records = s->records_len,
         .blocks = s->blocks_len,
         .objects = s->objects_len,
+        .turns = s->turns_len,
     };
     s->stamp++;
 }
 
 // Goes back to a mark. Of one that is older than the last em_share_forget only that is
-// known: nothing had been noted that is not forgotten.
-void em_share_undo(em_share *s, const em_share_mark *m) {
+// known: nothing had been noted that is not forgotten. The log must have gone back before.
+bool em_share_undo(em_engine *e, em_share_mark *m) {
+    em_share *s = &e->share;
     em_share_mark none = {0};
+    bool listed = true;
     if (m->age != s->age)
         m = &none;
     while (s->old_granules_len > m->granules) {
         const em_old_granule *old = &s->old_granules[--s->old_granules_len];
         em_granule *g = old->at;
         uint8_t shared = g->shared, told = g->told;
+        bool unnoted = old->was.use != EM_NOTED;
         *g = old->was;
         g->shared |= shared;
         g->told |= told;
+        listed = (!unnoted || em_recall_undo(s, g)) && listed;
         if (g->stamp < s->born)
             g->stamp = s->born; // what it has learned is of this age
     }
@@ -208,14 +213,18 @@ void em_share_undo(em_share *s, const em_share_mark *m) {
     s->records_len = m->records;
     s->blocks_len = m->blocks;
     s->objects_len = m->objects;
+    s->turns_len = m->turns;
+    s->recall_cost = 0;
     s->stamp++;
+    em_turn_sync(e);
+    return em_recall_undone(e, m) && listed;
 }
 
 void em_share_drop(em_engine *e) {
     em_share *s = &e->share;
     for (size_t i = 0; i < s->cap; i++)
         free(s->pages[i].granules);
-    void *lists[] = {s->pages, s->records, s->stamps, s->blocks, s->objects, s->old_granules, s->details, s->old_details,
+    void *lists[] = {s->pages, s->records, s->stamps, s->blocks, s->objects, s->old_granules, s->details, s->old_details, s->turns, s->recalled,
                      s->old_records.numbers, s->old_records.words, s->old_clocks.numbers, s->old_clocks.words};
     for (size_t i = 0; i < sizeof lists / sizeof *lists; i++)
         free(lists[i]);

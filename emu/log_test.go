@@ -1,0 +1,120 @@
+package emu
+
+import (
+	"regexp"
+	"strings"
+	"testing"
+
+	"emurace/internal/logging"
+	"emurace/internal/testroot"
+)
+
+// TestLog: the log has each system call that the kernel has served, in order, with its
+// thread, and of one that waits its end too; and what was read to boot.
+func TestLog(t *testing.T) {
+	for _, arch := range tested() {
+		t.Run(arch.String(), func(t *testing.T) {
+			sys, err := OpenSystem(testroot.Dir(t, "debian:bookworm", arch.String()), arch)
+			if err != nil {
+				t.Fatal(err)
+			}
+			t.Cleanup(func() { _ = sys.Close() })
+			var b strings.Builder
+			l, err := logging.New(&b, "syscalls,boot")
+			if err != nil {
+				t.Fatal(err)
+			}
+			sys.SetLog(l)
+			m, err := New(Options{System: sys, Seed: 1})
+			if err != nil {
+				t.Fatal(err)
+			}
+			t.Cleanup(m.Close)
+			p := &process{Machine: m, t: t, fns: map[string]uint64{}}
+			libc := "/lib/" + arch.Triplet() + "/libc.so.6"
+			said(t, b.String(),
+				`boot: read `+libc+`, \d+ bytes`,
+				`boot: image `+libc+`, build ID [0-9a-f]{40}, debug information: (true|false)`,
+				`syscalls: #1 main \d+ openat\(AT_FDCWD, "`+libc+`", O_RDONLY\|O_CLOEXEC\) = 3`,
+				`syscalls: #1 main \d+ close\(3\) = 0`,
+				`boot: machine #1: booted in \d+ instructions, seed 1`,
+				`boot: machine #1: 0x[0-9a-f]+ to 0x[0-9a-f]+ `+libc)
+			worker, err := p.Spawn("worker")
+			if err != nil {
+				t.Fatal(err)
+			}
+			mutex := p.bytes(make([]byte, 64))
+			p.call(0, "pthread_mutex_lock", mutex)
+			b.Reset()
+			p.begin(worker, "pthread_mutex_lock", mutex)
+			if s := p.run(worker, BootInstructions); s.Kind != Waits {
+				t.Fatal(s)
+			}
+			p.call(0, "pthread_mutex_unlock", mutex)
+			said(t, b.String(),
+				`syscalls: #1 worker \d+ futex\(0x[0-9a-f]+, FUTEX_WAIT_PRIVATE, 2, NULL(, .*)?\) <unfinished \.\.\.>`,
+				`syscalls: #1 worker \d+ <\.\.\. (futex )?resumed> = 0`,
+				`syscalls: #1 main \d+ futex\(0x[0-9a-f]+, FUTEX_WAKE_PRIVATE, 1(, .*)?\) = 1`)
+			// As many as there were, and no more.
+			b.Reset()
+			for range 5 {
+				p.call(0, "getppid")
+			}
+			if n := strings.Count(b.String(), "getppid() = "); n != 5 || strings.Count(b.String(), "\n") != 5 {
+				t.Errorf("five calls are\n%s", b.String())
+			}
+		})
+	}
+}
+
+// said checks that a log has lines, in this order.
+func said(t *testing.T, log string, lines ...string) {
+	t.Helper()
+	for _, want := range lines {
+		at := regexp.MustCompile(`(?m)^` + want + `$`).FindStringIndex(log)
+		if at == nil {
+			t.Errorf("no line, or not in its place: %s\n%s", want, log)
+			return
+		}
+	}
+}
+
+// A log changes nothing of the run.
+func TestLogChangesNothing(t *testing.T) {
+	each(t, func(t *testing.T, p *process) {
+		sys, err := OpenSystem(testroot.Dir(t, "debian:bookworm", p.Arch().String()), p.Arch())
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = sys.Close() })
+		l, err := logging.New(&strings.Builder{}, "syscalls,boot,search")
+		if err != nil {
+			t.Fatal(err)
+		}
+		sys.SetLog(l)
+		m, err := New(Options{System: sys, Seed: 1})
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(m.Close)
+		q := &process{Machine: m, t: t, fns: map[string]uint64{}}
+		var digests []string
+		for _, p := range []*process{p, q} {
+			mark, err := p.Mark()
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer mark.Drop()
+			p.call(0, "puts", p.str("text"))
+			p.call(0, "malloc", 200_000)
+			d, err := p.Digest(0)
+			if err != nil {
+				t.Fatal(err)
+			}
+			digests = append(digests, d)
+		}
+		if digests[0] != digests[1] || p.Steps() != q.Steps() {
+			t.Errorf("%v, %d and %d instructions", digests, p.Steps(), q.Steps())
+		}
+	})
+}
