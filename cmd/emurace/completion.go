@@ -10,6 +10,7 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"emurace/internal/completion"
+	"emurace/internal/logging"
 	"emurace/oracle"
 	"emurace/scenario"
 	"emurace/scripts"
@@ -84,6 +85,8 @@ func valuesOfFlag(command, flag string) completion.Values {
 		return completion.Values{Words: []string{"auto", "always", "never"}}
 	case "format":
 		return completion.Values{Words: []string{"text", "json"}}
+	case "log":
+		return completion.Values{Words: texts(logging.Topics()), Comma: true}
 	case "set":
 		return completion.Values{Words: parameters()}
 	case "describe":
