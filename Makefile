@@ -19,7 +19,7 @@ SUITES  := bullseye bookworm trixie forky
 # What tests want of a Debian beside libc: locales, libraries, time zones.
 LIBRARIES := libc-bin zlib1g tzdata libgcc-s1
 
-.PHONY: explore test test-short test-unpatched setup build lint bench bench-raw fuzz-proofs fuzz-host sanitize clean help packages packages-test unicorn sysroot-explore sysroots
+.PHONY: explore test test-short test-unpatched setup build lint vuln bench bench-raw race fuzz nightly fuzz-proofs fuzz-host sanitize dist dist-test clean help packages packages-test unicorn sysroot-explore sysroots
 
 # The demonstration: emurace exits with 1 when it has found a failing schedule,
 # and here that is success.
@@ -51,7 +51,14 @@ lint: unicorn ## check form and common mistakes, of Go and C
 		echo "make: not formatted with gofmt:" >&2; echo "$$unformatted" >&2; exit 1; fi
 	$(GO) vet ./...
 	$(GO) tool staticcheck ./...
+	$(GO) tool errcheck -exclude build-aux/errcheck.txt ./...
+	$(GO) tool go-errorlint ./...
+	$(GO) tool unparam ./...
 	$(CC) -std=gnu17 -Wall -Wextra -Werror -fsyntax-only -isystem build/unicorn -isystem build/unicorn/include emu/internal/shim/*.c
+
+# The database of faults is on the network.
+vuln: unicorn ## look for known faults in the modules and in Go that the program can come to
+	$(GO) tool govulncheck ./...
 
 bench: setup ## run the benchmarks whose names match: make bench BENCH=regexp
 	$(GO) test -timeout 15m -run '^$$' -bench '$(BENCH)' ./...
@@ -64,6 +71,25 @@ bench-raw: setup ## compare Unicorn's own speed with our patches and without the
 	@cd emu/internal/shim && for round in 1 2 3 4 5; do \
 		echo "patched:"; ../../../build/raw.test -test.run '^$$' -test.bench UnicornRaw | grep Minstr; \
 		echo "unpatched:"; ../../../build/raw-unpatched.test -test.run '^$$' -test.bench UnicornRaw | grep Minstr; done
+
+# The tests of the command line run one at a time: urfave/cli has one flag --help for all
+# command lines of a process, of which a program has but one.
+race: setup ## run the quick tests with Go's race detector
+	$(GO) test -race -short -timeout 60m $$($(GO) list ./... | grep -v /cmd/emurace)
+	$(GO) test -race -short -timeout 60m -parallel 1 ./cmd/emurace
+
+fuzz: setup ## run every fuzz target, each for a time: make fuzz TIME=1m
+	@GO='$(GO)' build-aux/fuzz $(TIME)
+
+# What takes longer than a change can wait for. All of it is run, and then what has failed is
+# named.
+nightly: setup ## run all tests and searches for faults there are, each for a time: make nightly TIME=30m
+	@failed=; \
+	for target in lint vuln test race test-unpatched "fuzz TIME=1m" \
+		"fuzz-proofs TIME=$(TIME)" "fuzz-host TIME=$(TIME)" "sanitize TIME=$(TIME)" dist-test; do \
+		echo "==> make $$target"; $(MAKE) $$target || failed="$$failed, $$target"; \
+	done; \
+	if [ -n "$$failed" ]; then echo "make: nightly: failed:$${failed#,}" >&2; exit 1; fi
 
 # TestProofs ends with the first difference, and says how to see it again.
 fuzz-proofs: setup ## search random programs, and look for what a search has missed: make fuzz-proofs TIME=1h
@@ -79,6 +105,14 @@ sanitize: setup ## run the engine's tests and random code with AddressSanitizer 
 	@build-aux/unicorn $$($(GO) list -m -f '{{.Dir}} {{.Version}}' $(UNICORN)) build/unicorn-sanitized sanitized
 	ASAN_OPTIONS=detect_leaks=0:quarantine_size_mb=16:detect_stack_use_after_return=0:handle_segv=0 UBSAN_OPTIONS=print_stacktrace=1:halt_on_error=1 \
 		$(GO) test -tags sanitized -asan -timeout 0 -count 1 ./emu/internal/shim -host-for $(TIME)
+
+# The program is linked with libc.a and so on, whose licences come with Debian's packages.
+dist: unicorn ## make the packages of this commit, the same bytes each time: build/dist/
+	@build-aux/packages git:git tar:tar gzip:gzip
+	@build-aux/dist build/dist
+
+dist-test: packages-test sysroot-explore dist ## look whether the packages hold what they should, and run what is in them
+	@build-aux/dist-test build/dist
 
 clean: ## remove what was built; pulled sysroots stay in the cache
 	rm -rf bin build
@@ -96,10 +130,11 @@ packages:
 
 # Tests compile guest programs for both architectures; one of these compilers is
 # the machine's own gcc. What emurace shows is looked at with the programs that its
-# users have: gdb, readelf, a terminal, a browser.
+# users have: gdb, readelf, a terminal, a browser, man, shells.
 packages-test: packages
 	@build-aux/packages aarch64-linux-gnu-gcc:gcc-aarch64-linux-gnu x86_64-linux-gnu-gcc:gcc-x86-64-linux-gnu \
-		gdb-multiarch:gdb-multiarch readelf:binutils eu-readelf:elfutils tmux:tmux chromium:chromium
+		gdb-multiarch:gdb-multiarch readelf:binutils eu-readelf:elfutils tmux:tmux chromium:chromium \
+		man:man-db mandoc:mandoc zsh:zsh fish:fish
 
 unicorn: packages
 	@$(GO) mod download $(UNICORN)

@@ -41,7 +41,7 @@ func decodeAMD64(code []byte, pc uint64, symbol Symbolizer) (Inst, error) {
 	in.Len = asm.Len
 	in.Text = textAMD64(asm, code, &in, symbol)
 	in.Op = mnemonic(in.Text)
-	operandsAMD64(&in, asm, code)
+	operandsAMD64(&in, asm)
 	return in, nil
 }
 

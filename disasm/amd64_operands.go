@@ -9,7 +9,7 @@ import (
 
 // operandsAMD64 fills in everything but the text from the operands and the
 // table of effects.
-func operandsAMD64(in *Inst, asm x86asm.Inst, code []byte) {
+func operandsAMD64(in *Inst, asm x86asm.Inst) {
 	name := nameAMD64(asm.Op)
 	if s := stringOps[asm.Op]; s != "" {
 		name = s

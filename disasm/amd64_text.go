@@ -102,7 +102,7 @@ func spellingAMD64(asm x86asm.Inst, operands []string) (string, []string) {
 		}
 	}
 	if strings.HasPrefix(name, "f") {
-		operands = floatOperands(asm, operands)
+		operands = floatOperands(operands)
 	}
 	if strings.HasPrefix(name, "vpcmp") || strings.HasPrefix(name, "vcmp") || strings.HasPrefix(name, "cmp") {
 		return comparison(asm, name, operands)
@@ -112,7 +112,7 @@ func spellingAMD64(asm x86asm.Inst, operands []string) (string, []string) {
 
 // floatOperands writes st(0), which x/arch leaves out of two-operand forms, as
 // GNU does.
-func floatOperands(asm x86asm.Inst, operands []string) []string {
+func floatOperands(operands []string) []string {
 	for i := range operands {
 		if len(operands) > 1 && operands[i] == "st(0)" {
 			operands[i] = "st"

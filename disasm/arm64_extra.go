@@ -26,7 +26,11 @@ func extraARM64(in *Inst, w uint32) bool {
 	case !isARM64Memory(w):
 		return false
 	case w&0x3fa07c00 == 0x08a07c00, w&0xbfa07c00 == 0x08207c00:
-		return memoryARM64(in, w) && compareSwapText(in, w)
+		if !memoryARM64(in, w) {
+			return false
+		}
+		in.Text = compareSwapText(w)
+		return true
 	case w&0x3f200c00 == 0x38200000:
 		return memoryARM64(in, w) && atomicText(in, w)
 	case w&0x3f200c00 == 0x19000000:
@@ -89,20 +93,18 @@ func regText(w uint32, lo uint, x bool) string {
 	return letter + "zr"
 }
 
-func compareSwapText(in *Inst, w uint32) bool {
+func compareSwapText(w uint32) string {
 	acquire, release := bits(w, 22, 1), bits(w, 15, 1)
 	if bits(w, 23, 1) == 1 {
 		x := bits(w, 30, 2) == 3
-		in.Text = fmt.Sprintf("cas%s%s %s, %s, [%s]", ordering(acquire, release), sizeSuffix(w),
-			regText(w, 16, x), regText(w, 0, x), xsp(w, 5))
-		return true
+		return fmt.Sprintf("cas%s%s %s, %s, [%s]", ordering(acquire, release), sizeSuffix(w),
+			regText(w, 16, x), regText(w, 0, x), xsp(w))
 	}
 	// Of a pair only the first register is encoded, and it is even, so that
 	// 31, the zero register, can be but the second.
 	x := bits(w, 30, 1) == 1
-	in.Text = fmt.Sprintf("casp%s %s, %s, %s, %s, [%s]", ordering(acquire, release),
-		regText(w, 16, x), regText(w+1<<16, 16, x), regText(w, 0, x), regText(w+1, 0, x), xsp(w, 5))
-	return true
+	return fmt.Sprintf("casp%s %s, %s, %s, %s, [%s]", ordering(acquire, release),
+		regText(w, 16, x), regText(w+1<<16, 16, x), regText(w, 0, x), regText(w+1, 0, x), xsp(w))
 }
 
 var atomicNames = [8]string{"add", "clr", "eor", "set", "smax", "smin", "umax", "umin"}
@@ -111,7 +113,7 @@ func atomicText(in *Inst, w uint32) bool {
 	x := bits(w, 30, 2) == 3
 	acquire, release := bits(w, 23, 1), bits(w, 22, 1)
 	suffix := ordering(acquire, release) + sizeSuffix(w)
-	rs, rt, base := regText(w, 16, x), regText(w, 0, x), xsp(w, 5)
+	rs, rt, base := regText(w, 16, x), regText(w, 0, x), xsp(w)
 	switch {
 	case bits(w, 15, 1) == 1 && bits(w, 12, 3) == 4:
 		in.Text = fmt.Sprintf("ldapr%s %s, [%s]", sizeSuffix(w), rt, base)
@@ -136,7 +138,7 @@ func acquireUnscaledText(in *Inst, w uint32) bool {
 	}
 	// Loads with sign extension have a 64-bit and a 32-bit form.
 	x := size == 3 || opc == 2
-	address := "[" + xsp(w, 5)
+	address := "[" + xsp(w)
 	if d := signed(w, 12, 9); d != 0 {
 		address += fmt.Sprintf(", #%d", d)
 	}

@@ -27,8 +27,8 @@ var arm64V = [32]string{
 // xr names a register field in which 31 is the zero register, xsp one in which
 // it is sp.
 func xr(w uint32, lo uint) string { return arm64X[bits(w, lo, 5)] }
-func xsp(w uint32, lo uint) string {
-	if r := xr(w, lo); r != "" {
+func xsp(w uint32) string {
+	if r := xr(w, 5); r != "" {
 		return r
 	}
 	return "sp"
@@ -68,7 +68,7 @@ func memoryARM64(in *Inst, w uint32) bool {
 func exclusive(in *Inst, w uint32) bool {
 	size := 1 << bits(w, 30, 2)
 	o2, l, o1 := bits(w, 23, 1), bits(w, 22, 1), bits(w, 21, 1)
-	m := MemOperand{Base: xsp(w, 5), Size: size}
+	m := MemOperand{Base: xsp(w), Size: size}
 	switch {
 	case o1 == 1 && (o2 == 1 || bits(w, 31, 1) == 0):
 		return compareSwap(in, w, m, o2 == 0)
@@ -145,7 +145,7 @@ func acquireUnscaled(in *Inst, w uint32) bool {
 	if bits(w, 26, 1) != 0 || bits(w, 21, 1) != 0 || bits(w, 10, 2) != 0 {
 		return false
 	}
-	return generalAccess(in, w, MemOperand{Base: xsp(w, 5), Disp: signed(w, 12, 9)})
+	return generalAccess(in, w, MemOperand{Base: xsp(w), Disp: signed(w, 12, 9)})
 }
 
 // pair: ldp, stp, ldpsw, ldnp, stnp.
@@ -166,7 +166,7 @@ func pair(in *Inst, w uint32) bool {
 	default:
 		size = 4 << (opc >> 1)
 	}
-	m := MemOperand{Base: xsp(w, 5), Disp: signed(w, 15, 7) * int64(size), Size: 2 * size, Read: l == 1, Write: l == 0}
+	m := MemOperand{Base: xsp(w), Disp: signed(w, 15, 7) * int64(size), Size: 2 * size, Read: l == 1, Write: l == 0}
 	m.PostIndex = bits(w, 23, 2) == 1
 	m.PreIndex = bits(w, 23, 2) == 3
 	i := in.access(m)
@@ -182,7 +182,7 @@ func pair(in *Inst, w uint32) bool {
 
 // single: every form of ldr and str, and the atomic operations.
 func single(in *Inst, w uint32) bool {
-	m := MemOperand{Base: xsp(w, 5)}
+	m := MemOperand{Base: xsp(w)}
 	if bits(w, 24, 1) == 1 {
 		m.Disp = int64(bits(w, 10, 12)) << transferShift(w)
 		return generalAccess(in, w, m)
@@ -308,7 +308,7 @@ func vectorStructure(in *Inst, w uint32) bool {
 	}
 	lane, post, l := bits(w, 24, 1) == 1, bits(w, 23, 1) == 1, bits(w, 22, 1)
 	width := 8 << bits(w, 30, 1)
-	m := MemOperand{Base: xsp(w, 5), Read: l == 1, Write: l == 0, PostIndex: post}
+	m := MemOperand{Base: xsp(w), Read: l == 1, Write: l == 0, PostIndex: post}
 	var count, elements, element int
 	replicate := false
 	if !lane {

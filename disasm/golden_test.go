@@ -25,7 +25,7 @@ func readGolden(t testing.TB, arch loader.Arch) []golden {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer f.Close()
+	defer func() { _ = f.Close() }()
 	var list []golden
 	lines := bufio.NewScanner(f)
 	for lines.Scan() {

@@ -116,7 +116,7 @@ func (m *Machine) reach(t int, l Limit) error {
 }
 
 // unfinished is why a thread that ran alone has not come to where it should: a limit, or nil.
-func (m *Machine) unfinished(t int, s Stop, call string) error {
+func (m *Machine) unfinished(s Stop, call string) error {
 	limit := BootLimit
 	switch {
 	case s.Kind == Budget:

@@ -170,7 +170,7 @@ func (m *Machine) boot(o Options) error {
 	if err != nil {
 		return err
 	}
-	if err := m.unfinished(0, s, ""); err != nil {
+	if err := m.unfinished(s, ""); err != nil {
 		return err
 	}
 	if pc, err := m.PC(0); s.Kind != Trapped || err != nil || pc != m.entry {
@@ -209,7 +209,7 @@ func (m *Machine) runInit() error {
 	if err != nil {
 		return err
 	}
-	if err := m.unfinished(0, s, function); err != nil {
+	if err := m.unfinished(s, function); err != nil {
 		return err
 	}
 	if pc, err := m.PC(0); s.Kind != Trapped || err != nil || pc != m.main {

@@ -204,7 +204,7 @@ func (m *Machine) CallWith(t int, fn uint64, text string, args []Arg) error {
 	if err != nil {
 		return err
 	}
-	if err := m.unfinished(t, s, text); err != nil {
+	if err := m.unfinished(s, text); err != nil {
 		return err
 	}
 	if s.Kind != Returned {
@@ -243,7 +243,7 @@ func (m *Machine) Spawn(name string) (int, error) {
 	if err != nil {
 		return 0, err
 	}
-	if err := m.unfinished(t, s, "pthread_create"); err != nil {
+	if err := m.unfinished(s, "pthread_create"); err != nil {
 		return 0, err
 	}
 	if pc, err := m.PC(t); s.Kind != Trapped || err != nil || pc != m.start {

@@ -297,7 +297,7 @@ func addressSpace(t *testing.T) int64 {
 	t.Helper()
 	f, err := os.Open("/proc/self/status")
 	must(t, err)
-	defer f.Close()
+	defer func() { _ = f.Close() }()
 	for lines := bufio.NewScanner(f); lines.Scan(); {
 		var kib int64
 		if n, _ := fmt.Sscanf(lines.Text(), "VmSize: %d kB", &kib); n == 1 {

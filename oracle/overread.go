@@ -274,7 +274,7 @@ func (p *Inspector) runBack(thread int, back, stack, most uint64) (bool, error) 
 		if err := m.StopAt(back); err != nil {
 			return false, err
 		}
-		defer m.StopAt() // of no addresses: it cannot fail
+		defer func() { _ = m.StopAt() }() // of no addresses: it cannot fail
 	}
 	for first := m.Steps(); m.Steps()-first < most; {
 		n := most - (m.Steps() - first)

@@ -150,7 +150,7 @@ func (h *History) cause(x *Explanation) {
 	thread, end := x.Outcome.Thread, x.Outcome.End
 	now := h.s.M.Steps() + 1
 	if end.Access == emu.AccessExec {
-		h.causeOfJump(x, thread, now)
+		h.causeOfJump(x, thread)
 		return
 	}
 	x.Register, x.Value = h.culprit(thread, end)
@@ -177,7 +177,7 @@ func (h *History) takeLoad(x *Explanation, thread int) {
 
 // causeOfJump handles a fetch that faulted: the culprit is what the branch
 // before it went by, a register or a word of memory such as a return address.
-func (h *History) causeOfJump(x *Explanation, thread int, now uint64) {
+func (h *History) causeOfJump(x *Explanation, thread int) {
 	list := h.byThread[thread]
 	if len(list) == 0 {
 		return

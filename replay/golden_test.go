@@ -2,6 +2,7 @@ package replay
 
 import (
 	"bytes"
+	"errors"
 	"flag"
 	"os"
 	"path/filepath"
@@ -157,7 +158,7 @@ func TestDumpError(t *testing.T) {
 	h := f.history(t)
 	x := explain(t, h)
 	for room := 0; room < len(dumped(t, f, false, 40)); room += 1999 {
-		if err := Dump(NewPrinter(&failing{room}, false), h, x, DumpOptions{Last: 40}); err != os.ErrClosed {
+		if err := Dump(NewPrinter(&failing{room}, false), h, x, DumpOptions{Last: 40}); !errors.Is(err, os.ErrClosed) {
 			t.Fatalf("after %d bytes: %v", room, err)
 		}
 	}

@@ -22,29 +22,29 @@ const (
 )
 
 // act runs the thread up to and over the next that it does and others can see.
-func (x *trial) act() (act, uint64, error) {
+func (x *trial) act() (act, error) {
 	s := x.s
 	stop, err := s.M.Run(x.thread, tailLimit)
 	if err != nil {
-		return actOther, 0, err
+		return actOther, err
 	}
 	if stop.Kind == emu.Waits {
 		if addr, ok := s.M.WaitsForever(x.thread); ok && addr == x.word {
-			return actWait, stop.Ran, nil
+			return actWait, nil
 		}
-		return actOther, stop.Ran, nil
+		return actOther, nil
 	}
 	if stop.Kind != emu.Budget || !stop.Event || len(stop.Counted) > 0 {
-		return actOther, stop.Ran, nil
+		return actOther, nil
 	}
 	if len(stop.Objects) > 0 {
 		o := stop.Objects[0]
 		if len(stop.Objects) == 1 && o.Class == emu.ObjectFutex && o.ID == x.word && x.wakes() {
-			return actWake, stop.Ran, nil
+			return actWake, nil
 		}
-		return actOther, stop.Ran, nil
+		return actOther, nil
 	}
-	return x.access(), stop.Ran, nil
+	return x.access(), nil
 }
 
 // wakes tells whether the system call that has just been made was to wake at least

@@ -134,7 +134,7 @@ func (x *trial) differ(others [][]place, result bool) (int, error) {
 // again runs the thread to a place of its plain tail.
 func (x *trial) again(k int) error {
 	for range maxActs {
-		a, _, err := x.act()
+		a, err := x.act()
 		if err != nil {
 			return err
 		}

@@ -49,7 +49,7 @@ func (x *trial) tail(other []place) (list []place, wakes bool, err error) {
 func (x *trial) tryLettingGo() error {
 	frees := false
 	err := x.back(func() error {
-		a, _, err := x.act()
+		a, err := x.act()
 		frees = a == actFree
 		return err
 	})

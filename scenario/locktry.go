@@ -173,7 +173,7 @@ func (x *trial) wait(v uint32) {
 func (s *Session) leadsToWait(i int, w uint64) (bool, error) {
 	x := &trial{s: s, thread: s.threads[i].machine, word: w}
 	for range maxActs {
-		switch a, _, err := x.act(); {
+		switch a, err := x.act(); {
 		case err != nil || a == actWait:
 			return err == nil, err
 		case a != actLook && a != actMark:
@@ -187,7 +187,7 @@ func (s *Session) leadsToWait(i int, w uint64) (bool, error) {
 func (x *trial) tryLearning(i int) error {
 	taken := uint32(0)
 	err := x.back(func() error {
-		a, _, err := x.act()
+		a, err := x.act()
 		if a == actTake {
 			taken = x.s.word(x.word)
 		}
@@ -199,7 +199,7 @@ func (x *trial) tryLearning(i int) error {
 	if err := x.set(taken); err != nil {
 		return err
 	}
-	if a, _, err := x.act(); err != nil || a != actLook && a != actMark {
+	if a, err := x.act(); err != nil || a != actLook && a != actMark {
 		return err
 	}
 	waits, err := x.s.leadsToWait(i, x.word)
@@ -214,7 +214,7 @@ func (x *trial) tryLearning(i int) error {
 func (x *trial) tryTaking() error {
 	err := x.back(func() error {
 		for range maxActs {
-			a, _, err := x.act()
+			a, err := x.act()
 			if err != nil {
 				return err
 			}
@@ -278,7 +278,7 @@ func (x *trial) inVain(changes int, changed, waited bool, since *round) error {
 			}
 		}
 		changed = false
-		a, _, err := x.act()
+		a, err := x.act()
 		if err != nil {
 			return err
 		}
@@ -431,7 +431,7 @@ func (x *trial) tryHolding() error {
 // the next places.
 func (x *trial) holding() (t []place, wakes bool, err error) {
 	for range maxActs {
-		a, _, err := x.act()
+		a, err := x.act()
 		if err != nil {
 			return t, false, err
 		}

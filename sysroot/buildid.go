@@ -25,7 +25,7 @@ func buildIDOf(root, name string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	defer file.Close()
+	defer func() { _ = file.Close() }() // it is only read
 	id, err := buildID(file)
 	if err != nil {
 		return "", fmt.Errorf("%s: %w", name, err)

@@ -104,7 +104,7 @@ func elfMachine(root *os.Root, name string) (elf.Machine, error) {
 	if err != nil {
 		return 0, err
 	}
-	defer f.Close()
+	defer func() { _ = f.Close() }() // it is only read
 	var header [20]byte
 	if _, err := io.ReadFull(f, header[:]); err != nil {
 		return 0, err

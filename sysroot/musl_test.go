@@ -56,7 +56,9 @@ func TestPullMusl(t *testing.T) {
 			t.Errorf("%s: the entry of musl is number %d", suite, i)
 		}
 		// As a package of its name it is the same, and there is nothing left to fetch.
-		os.RemoveAll(m.dir)
+		if err := os.RemoveAll(m.dir); err != nil {
+			t.Fatal(err)
+		}
 		again, err := c.Pull(t.Context(), m.request("musl"))
 		if err != nil || again.LibcName != "glibc" || again.Path != e.Path {
 			t.Errorf("%s, once more: %+v, %v", suite, again, err)

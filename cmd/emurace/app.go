@@ -60,7 +60,7 @@ the engine has died; 4 a replay diverged; 130 interrupted.`,
 		HideVersion:     true,
 		HideHelpCommand: true,
 		Commands: []*cli.Command{
-			exploreCommand(), replayCommand(), stepCommand(), gdbCommand(), reportCommand(), coreCommand(), sysrootCommand(), scriptCommand(), versionCommand(),
+			exploreCommand(), replayCommand(), stepCommand(), gdbCommand(), reportCommand(), coreCommand(), sysrootCommand(), scriptCommand(), manCommand(), completionCommand(), versionCommand(),
 		},
 		// A value may hold commas.
 		DisableSliceFlagSeparator: true,

@@ -377,9 +377,13 @@ func startPlan(r replay.Recipe, begin func(*scenario.Plan) (*scenario.Session, e
 // needs may be missing in the sysroot.
 func setupError(r replay.Recipe, err error) error {
 	if packages := r.Scenario.Packages; len(packages) > 0 && strings.HasPrefix(r.Source, "debian:") {
-		f := scriptError(err).(*failure)
+		err = scriptError(err)
+		var f *failure
+		if !errors.As(err, &f) {
+			return err
+		}
 		f.hint = fmt.Sprintf("if it is not there, fetch what the scenario needs: emurace sysroot pull %s %s --arch %s", r.Source, strings.Join(packages, " "), r.Arch)
-		return f
+		return err
 	}
 	return scriptError(err)
 }

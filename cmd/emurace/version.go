@@ -16,6 +16,9 @@ import (
 // version is that of the program; CHANGELOG.md has its history.
 const version = "0.1.0"
 
+// revision is the commit of a program that build-aux/dist has built.
+var revision string
+
 func versionCommand() *cli.Command {
 	return &cli.Command{
 		Name:  "version",
@@ -29,7 +32,9 @@ func versionCommand() *cli.Command {
 				"event": "version", "emurace": version, "unicorn": emu.UnicornVersion(), "unicorn_patched": emu.UnicornPatched(), "go": runtime.Version(),
 				"trace_format": replay.FormatVersion, "walls": wall.Available(),
 			}
-			if info, ok := debug.ReadBuildInfo(); ok {
+			if revision != "" {
+				v["revision"] = revision
+			} else if info, ok := debug.ReadBuildInfo(); ok {
 				for _, s := range info.Settings {
 					if s.Key == "vcs.revision" {
 						v["revision"] = s.Value

@@ -73,7 +73,7 @@ func TestLeftovers(t *testing.T) {
 	must(t, os.Mkdir(filepath.Join(dir, ".emurace-folder.tmp"), 0o700))
 	living, err := create(t.TempDir())
 	must(t, err)
-	defer living.Close()
+	defer func() { _ = living.Close() }()
 	alive := ".emurace-alive.tmp"
 	must(t, os.Rename(living.Name(), filepath.Join(dir, alive)))
 

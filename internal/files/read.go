@@ -33,7 +33,7 @@ func Read(name string, most int64) ([]byte, error) {
 	if err != nil {
 		return nil, bare(err)
 	}
-	defer f.Close()
+	defer func() { _ = f.Close() }() // it is only read
 	info, err := f.Stat()
 	switch {
 	case err != nil:

@@ -87,7 +87,7 @@ func build(arch loader.Arch, source string) (code Code, err error) {
 	if words, err := cmd.CombinedOutput(); err != nil {
 		return Code{}, fmt.Errorf("%s: %w\n%s", compiler, err, words)
 	}
-	return read(filepath.Join(dir, "guest"), arch)
+	return read(filepath.Join(dir, "guest"))
 }
 
 // compilerOf is the path of the compiler for a guest architecture. Debian calls

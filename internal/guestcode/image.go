@@ -5,8 +5,6 @@ import (
 	"encoding/binary"
 	"fmt"
 	"io"
-
-	"emurace/loader"
 )
 
 // maxSize bounds the bytes of code and variables, which a mistake in a source
@@ -14,12 +12,12 @@ import (
 const maxSize = 1 << 20
 
 // read takes code and symbols out of a linked file.
-func read(path string, arch loader.Arch) (Code, error) {
+func read(path string) (Code, error) {
 	f, err := elf.Open(path)
 	if err != nil {
 		return Code{}, err
 	}
-	defer f.Close()
+	defer func() { _ = f.Close() }() // it is only read
 	if err := relocatable(f); err != nil {
 		return Code{}, err
 	}

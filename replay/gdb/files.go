@@ -140,7 +140,7 @@ func (c *client) fileRead(arg string) string {
 	if err != nil || !ok {
 		return fileError(fileBadHandle)
 	}
-	count, off, err := twoHex(rest, ",")
+	count, off, err := twoHex(rest)
 	if err != nil || off > math.MaxInt64 {
 		return fileError(fileInvalid)
 	}

@@ -9,7 +9,7 @@ import (
 // readMemory answers m: as many bytes as there are at the address, up to the
 // length that is asked for and what a packet holds.
 func (c *client) readMemory(arg string) string {
-	addr, size, err := twoHex(arg, ",")
+	addr, size, err := twoHex(arg)
 	if err != nil {
 		return errInvalid
 	}

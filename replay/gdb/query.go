@@ -52,7 +52,7 @@ func (c *client) transfer(arg string) string {
 	object, rest, _ := strings.Cut(arg, ":")
 	op, rest, _ := strings.Cut(rest, ":")
 	annex, span, _ := strings.Cut(rest, ":")
-	offset, length, err := twoHex(span, ",")
+	offset, length, err := twoHex(span)
 	var data string
 	switch object {
 	case "features":

@@ -21,9 +21,9 @@ func parseHex(s string) (uint64, error) {
 	return v, nil
 }
 
-// twoHex reads two numbers with a separator between them.
-func twoHex(s, sep string) (a, b uint64, err error) {
-	left, right, ok := strings.Cut(s, sep)
+// twoHex reads two numbers with a comma between them.
+func twoHex(s string) (a, b uint64, err error) {
+	left, right, ok := strings.Cut(s, ",")
 	if !ok {
 		return 0, 0, errNumber
 	}

@@ -45,7 +45,7 @@ func (c *client) changeStop(arg string, insert bool) string {
 		return "" // not supported, as the protocol says it
 	}
 	rest, _, _ = strings.Cut(rest, ";")
-	addr, size, err := twoHex(rest, ",")
+	addr, size, err := twoHex(rest)
 	if err != nil {
 		return errInvalid
 	}

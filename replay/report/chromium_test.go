@@ -64,9 +64,12 @@ func startBrowser(t testing.TB) *browser {
 	b := &browser{t: t, to: toBrowser, waiting: map[int]chan message{}}
 	go b.listen(fromBrowser)
 	t.Cleanup(func() {
-		b.call("Browser.close", nil)
-		done := make(chan error, 1)
-		go func() { done <- cmd.Wait() }()
+		_, _ = b.call("Browser.close", nil) // or it is ended below
+		done := make(chan struct{})
+		go func() {
+			_ = cmd.Wait() // by a signal or not
+			close(done)
+		}()
 		select {
 		case <-done:
 		case <-time.After(patience):

@@ -237,7 +237,7 @@ func (m *Model) cardText(columns int) []string {
 }
 
 // cardScreen is a card of the lesson on the whole screen.
-func (m *Model) cardScreen(w, h int) []string {
+func (m *Model) cardScreen(w int) []string {
 	const margin = 2
 	text, body := m.pageText()
 	first := max(0, min(m.scroll, len(text)-body))

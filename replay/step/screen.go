@@ -20,11 +20,11 @@ func (m *Model) screen() string {
 	case w < leastWidth || h < leastHeight:
 		lines = m.tooSmall(w)
 	case m.page == lessonPage:
-		lines = m.cardScreen(w, h)
+		lines = m.cardScreen(w)
 	case m.page == helpPage:
-		lines = m.pageScreen("keys", w, h)
+		lines = m.pageScreen("keys", w)
 	case m.page == infoPage:
-		lines = m.pageScreen("this run", w, h)
+		lines = m.pageScreen("this run", w)
 	case w < smallWidth || h < smallHeight:
 		lines = m.smallScreen(w, h)
 	default:
@@ -211,7 +211,7 @@ func (m *Model) clampScroll() {
 }
 
 // pageScreen is a text over the whole screen.
-func (m *Model) pageScreen(title string, w, h int) []string {
+func (m *Model) pageScreen(title string, w int) []string {
 	text, body := m.pageText()
 	first := max(0, min(m.scroll, len(text)-body))
 	lines := []string{m.bar(title, w, true)}

@@ -65,7 +65,7 @@ func TestRefused(t *testing.T) {
 		{"1 // 0", `division by zero`},
 		{`fail("it", 1, [2])`, `^test\.star:1:5: it 1 \[2\]$`},
 	} {
-		wrong(t, c.text, c.want)
+		_ = wrong(t, c.text, c.want)
 	}
 }
 

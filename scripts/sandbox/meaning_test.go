@@ -1,6 +1,7 @@
 package sandbox
 
 import (
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"strings"
@@ -29,7 +30,8 @@ func outcome(globals starlark.StringDict, err error) string {
 
 func guardedRun(text string) string {
 	globals, err := run(text, Host{})
-	if e, ok := err.(*Error); ok {
+	var e *Error
+	if errors.As(err, &e) {
 		err = fmt.Errorf("%s", e.Msg)
 	}
 	return outcome(globals, err)
@@ -170,9 +172,9 @@ func FuzzRun(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, text string) {
 		_, err := run(text, Host{Steps: 100_000, Print: func(string, string) {}})
-		if e := (*Error)(nil); err != nil {
-			var ok bool
-			if e, ok = err.(*Error); !ok {
+		var e *Error
+		if err != nil {
+			if !errors.As(err, &e) {
 				t.Fatalf("%T: %v", err, err)
 			}
 			_ = e.Detail()

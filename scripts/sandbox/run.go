@@ -1,6 +1,7 @@
 package sandbox
 
 import (
+	"errors"
 	"fmt"
 	"sort"
 	"strings"
@@ -113,7 +114,8 @@ func (p *Program) Call(h Host, fn starlark.Callable, args ...starlark.Value) (st
 // cancelled takes the interpreter's own words out of why a run was broken off.
 func cancelled(err error) error {
 	const prefix = "Starlark computation cancelled: "
-	if e, ok := err.(*starlark.EvalError); ok {
+	var e *starlark.EvalError
+	if errors.As(err, &e) {
 		e.Msg = strings.TrimPrefix(e.Msg, prefix)
 	}
 	return err

@@ -1,6 +1,7 @@
 package words_test
 
 import (
+	"errors"
 	"strings"
 	"testing"
 
@@ -152,7 +153,7 @@ func TestDescribeErrors(t *testing.T) {
 	if runs, _, err := words.Describe(start, scenario.Schedule{{Thread: 0, N: 1 << 40}, {Thread: 1}}); err == nil || !strings.Contains(err.Error(), "slice 1 (main ") {
 		t.Errorf("%v, %v", runs, err)
 	}
-	if _, _, err := words.Describe(func() (*scenario.Session, error) { return nil, emuError{} }, nil); err != (emuError{}) {
+	if _, _, err := words.Describe(func() (*scenario.Session, error) { return nil, emuError{} }, nil); !errors.Is(err, emuError{}) {
 		t.Errorf("%v", err)
 	}
 	// An empty schedule is that of the threads in order.

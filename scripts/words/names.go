@@ -71,9 +71,7 @@ func (n *names) function(sym Symbol) (*function, error) {
 	}
 	for _, alike := range likenesses {
 		for _, mod := range n.modules(sym) {
-			if err := n.collect(f, mod, alike); err != nil {
-				return nil, err
-			}
+			n.collect(f, mod, alike)
 			if len(f.entries) > 0 {
 				n.functions[sym] = f
 				return f, nil
@@ -99,7 +97,7 @@ var likenesses = []likeness{
 }
 
 // collect adds the functions of a library that a name stands for.
-func (n *names) collect(f *function, mod *emu.Module, alike likeness) error {
+func (n *names) collect(f *function, mod *emu.Module, alike likeness) {
 	name, version, _ := strings.Cut(f.name, "@")
 	var parts []uint64
 	list := mod.Image.Symbols()
@@ -139,7 +137,6 @@ func (n *names) collect(f *function, mod *emu.Module, alike likeness) error {
 	if len(f.exact) == 0 {
 		f.exact = f.entries
 	}
-	return nil
 }
 
 // chosenName is the name by which programs know the function at an address that a

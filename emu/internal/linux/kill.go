@@ -71,15 +71,16 @@ func sysRtSigprocmask(k *Kernel, c *Call, r *Result) (uint64, error) {
 			return v, err
 		}
 	}
-	return 0, k.deliver(r, before&^mask)
+	k.deliver(r, before&^mask)
+	return 0, nil
 }
 
 // deliver has the calling thread get the first of the signals that are pending for it or
 // for the process and that it has just unblocked, if there is one: those that are ignored
 // are only taken away.
-func (k *Kernel) deliver(r *Result, unblocked uint64) error {
+func (k *Kernel) deliver(r *Result, unblocked uint64) {
 	if unblocked == 0 {
-		return nil
+		return
 	}
 	s := k.signals(r)
 	for _, all := range []bool{false, true} {
@@ -88,7 +89,6 @@ func (k *Kernel) deliver(r *Result, unblocked uint64) error {
 			k.act(uint64(bits.TrailingZeros64(ready))+1, r)
 		}
 	}
-	return nil
 }
 
 func sysTgkill(k *Kernel, c *Call, r *Result) (uint64, error) {
