@@ -19,7 +19,7 @@ const module = "emurace/"
 // beside it.
 var layers = [][]string{
 	{"internal/crash", "internal/files", "internal/near", "internal/printable", "internal/testseed", "internal/wall"},
-	{"internal/guard", "internal/logging", "loader", "scripts/sandbox", "sysroot"},
+	{"internal/completion", "internal/guard", "internal/logging", "internal/manual", "loader", "scripts/sandbox", "sysroot"},
 	{"disasm", "emu/internal/linux", "emu/internal/shim", "internal/guestcode", "internal/testroot", "unwind"},
 	{"emu"},
 	{"heap", "symbolize"},
