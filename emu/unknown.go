@@ -5,7 +5,7 @@ import (
 	"path"
 	"strings"
 
-	"emurace/internal/near"
+	"emurace/internal/suggest"
 	"emurace/loader"
 )
 
@@ -52,7 +52,7 @@ var companions = []string{"libm.so.6", "libpthread.so.0", "libdl.so.2", "librt.s
 
 // unknown is the error of a name that none of the libraries exports.
 func (m *Machine) unknown(name string, mods []*Module) error {
-	e := &UnknownSymbolError{Name: name, Near: near.Names(name, exported(mods), func(s string) string { return s })}
+	e := &UnknownSymbolError{Name: name, Near: suggest.Names(name, exported(mods), func(s string) string { return s })}
 	libc, ok := m.Libc()
 	if !ok || m.sys.Libc != loader.Glibc {
 		return e

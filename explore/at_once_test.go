@@ -202,7 +202,7 @@ func TestBoundedCutInOrders(t *testing.T) {
 	})
 }
 
-// A search that is over says its result again when it is gone on with, whatever it
+// A search that is over says its result again when it is resumed, whatever it
 // was cut into: the shares of its parts add up to all of it, and not to more.
 func TestResumeFinished(t *testing.T) {
 	for _, n := range []int{3, 7, 11, 49} {

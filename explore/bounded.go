@@ -217,7 +217,7 @@ func (b *bounded) search() error {
 
 // levelZero runs the schedules without preemption and measures how long each
 // thread runs when it goes first and undisturbed: those are the places where a
-// first preemption can be. A search that is gone on with has run them.
+// first preemption can be. A search that is resumed has run them.
 func (b *bounded) levelZero() ([]uint64, error) {
 	s, err := b.session()
 	if err != nil {

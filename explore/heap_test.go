@@ -301,7 +301,7 @@ func TestHeapBounds(t *testing.T) {
 }
 
 // Many orders make several parts: any number of jobs finds as many, and so does a
-// search that is broken off and gone on with. Eight reads and eight moments at
+// search that is broken off and resumed. Eight reads and eight moments at
 // which the block is freed or handed out have C(16, 8).
 func TestHeapParts(t *testing.T) {
 	eachArch(t, func(t *testing.T, sys *emu.System) {

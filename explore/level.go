@@ -64,7 +64,7 @@ type level struct {
 type unitResult struct {
 	result *Result // so far, nil for nothing
 	whole  bool    // it is finished
-	// Of a unit that is not finished: where it can be gone on with, and the
+	// Of a unit that is not finished: where it can be resumed, and the
 	// result up to there.
 	at     []turn
 	walked *Result

@@ -41,7 +41,7 @@ func newProfile(threads int) *profile {
 }
 
 // record runs the threads to their ends, one after the other, and notes what they
-// access. One that waits is gone on with as soon as it can be.
+// access. One that waits is resumed as soon as it can be.
 func (p *profile) record(r *run, reverse bool) error {
 	seen := map[span][]uint64{}
 	events := make([]uint64, len(p.events))

@@ -51,7 +51,7 @@ func throughFile(t *testing.T, s *State) *State {
 	return out
 }
 
-// A search that is broken off and gone on with, several times, with other
+// A search that is broken off and resumed, several times, with other
 // numbers of sessions, in whatever way it was broken off and wherever it was,
 // ends as an undisturbed one does, to the last number.
 func TestResume(t *testing.T) {
@@ -221,7 +221,7 @@ func TestResumeLosesNothing(t *testing.T) {
 	}
 }
 
-// Once it has ended, a search that is gone on with runs nothing and says the same.
+// Once it has ended, a search that is resumed runs nothing and says the same.
 func TestResumeEnded(t *testing.T) {
 	sys := system(t, loader.ARM64)
 	for name, c := range map[string]struct {

@@ -9,7 +9,7 @@ import (
 	"emurace/scenario"
 )
 
-// State is a search that was broken off, to be gone on with: what of it is
+// State is a search that was broken off, to be resumed: what of it is
 // finished, and with what result. It belongs to one scenario with its parameters
 // on one libc, and to the Options that say what is searched (the bound, the seed,
 // the depth, KeepGoing, AbstractLocks, and what Inspect looks for); who keeps it

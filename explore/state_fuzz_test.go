@@ -143,7 +143,7 @@ func TestDamagedFuzzStates(t *testing.T) {
 	sampled(t, start, Fuzz, o)
 }
 
-// FuzzLearned: what is accepted as learned can be gone on with: it is the same
+// FuzzLearned: what is accepted as learned can be resumed: it is the same
 // when it is written again, batches can be made of it, and whatever they show can
 // be taken in, and what that leads to is accepted too.
 func FuzzLearned(f *testing.F) {

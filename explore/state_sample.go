@@ -7,7 +7,7 @@ type sampleState struct {
 	// rest means nothing.
 	Result *tally `json:"result"`
 	// Batch is the size of the present batch, of which the last Begun schedules
-	// are. A batch can be cut short by Options.Schedules; gone on with, it is
+	// are. A batch can be cut short by Options.Schedules; resumed, it is
 	// brought to its end with what was known when it began, as if it had never
 	// been cut.
 	Batch   uint64        `json:"batch"`

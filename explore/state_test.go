@@ -200,7 +200,7 @@ func setDone(s *State, from, to int, at ...turn) {
 
 func finding(s *State) *Finding { return &s.Sample.Result.Findings[0] }
 
-// FuzzState: a state that is accepted can be gone on with, whatever it says: the
+// FuzzState: a state that is accepted can be resumed, whatever it says: the
 // search ends within its budget, with an error or with a result that can be true
 // and that begins with what the state has, and the state of that is one again.
 func FuzzState(f *testing.F) {

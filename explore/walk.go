@@ -32,7 +32,7 @@ type walker struct {
 	at       []turn // where the walk is
 	skip     []turn // the way to where it is to begin: all before was walked already
 	skipping bool   // it is on that way
-	// The last mark, from where the walk can be gone on with: result has all
+	// The last mark, from where the walk can be resumed: result has all
 	// that is before marked, and markedRan of its instructions.
 	marked    []turn
 	markedRan uint64

@@ -19,9 +19,9 @@ var functions = []string{
 // Functions lists the functions of allocators by name.
 func Functions() []string { return slices.Clone(functions) }
 
-// Gives tells how many bytes a call with these arguments asks for, false when
+// Allocates tells how many bytes a call with these arguments asks for, false when
 // the function hands out no blocks.
-func Gives(name string, a [6]uint64) (size uint64, gives bool) {
+func Allocates(name string, a [6]uint64) (size uint64, gives bool) {
 	switch name {
 	case "malloc", "valloc", "pvalloc":
 		return a[0], true
@@ -45,9 +45,9 @@ func product(a, b uint64) uint64 {
 	return a * b
 }
 
-// Takes tells whether the function's first argument is a block that it frees or
+// Releases tells whether the function's first argument is a block that it frees or
 // resizes.
-func Takes(name string) bool { return frees(name) || resizes(name) }
+func Releases(name string) bool { return frees(name) || resizes(name) }
 
 func frees(name string) bool {
 	switch name {
@@ -59,8 +59,8 @@ func frees(name string) bool {
 
 func resizes(name string) bool { return name == "realloc" || name == "reallocarray" }
 
-// Given is the block that a call has returned, 0 for none.
-func Given(m *emu.Machine, name string, args [6]uint64, result uint64) uint64 {
+// BlockOf is the block that a call has returned, 0 for none.
+func BlockOf(m *emu.Machine, name string, args [6]uint64, result uint64) uint64 {
 	if name != "posix_memalign" {
 		return result
 	}
@@ -84,7 +84,7 @@ func Trace(m *emu.Machine, f func(emu.CallEvent)) error {
 			c.Depth++
 		}
 		if c.Returned {
-			c.Result = Given(m, c.Func, c.Args, c.Result)
+			c.Result = BlockOf(m, c.Func, c.Args, c.Result)
 		}
 		f(c)
 	})

@@ -140,7 +140,7 @@ func changeIsAll(t *testing.T, libc loader.Libc) {
 				size = 1 << 18
 			}
 			c.Args = [6]uint64{size, size, 3}
-			if Takes(c.Func) {
+			if Releases(c.Func) {
 				c.Args[0] = addr("argument")
 			}
 			if began, ok := open[step-30]; ok && rapid.Bool().Draw(t, "returns") {

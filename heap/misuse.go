@@ -9,7 +9,7 @@ import (
 // judge says what is wrong with the block that a call is about to free or resize.
 func (h *Heap) judge(c *emu.CallEvent, ch *Change) {
 	addr := c.Args[0]
-	if !Takes(c.Func) || addr == 0 {
+	if !Releases(c.Func) || addr == 0 {
 		return
 	}
 	p, ok := h.reaches(addr)

@@ -46,7 +46,7 @@ type Explanation struct {
 	Meaning    Meaning
 	Correct    *Correct
 
-	// Waits is, for a deadlock, what each thread that is left waits for; the
+	// Waits is, for a deadlock, what each remaining thread waits for; the
 	// first Cycle of them wait for each other, each for the next.
 	Waits []Wait
 	Cycle int

@@ -31,8 +31,8 @@ type openHeapCall struct {
 // begin turns on the trace.
 func (r *recorder) begin() error {
 	names := slices.DeleteFunc(heap.Functions(), func(name string) bool {
-		_, gives := heap.Gives(name, [6]uint64{})
-		return !gives && !heap.Takes(name)
+		_, gives := heap.Allocates(name, [6]uint64{})
+		return !gives && !heap.Releases(name)
 	})
 	if err := r.m.TraceCalls(names, r.note); err != nil {
 		return err
@@ -113,7 +113,7 @@ func (r *recorder) enter(e emu.CallEvent) {
 	}
 	r.calls = append(r.calls, c)
 	o := openHeapCall{call: c}
-	if p := e.Args[0]; heap.Takes(e.Func) && p != 0 {
+	if p := e.Args[0]; heap.Releases(e.Func) && p != 0 {
 		b := r.live[p]
 		if b == nil && !r.known(p) {
 			// It was there before the trace began.
@@ -161,11 +161,11 @@ func (r *recorder) leave(e emu.CallEvent) {
 	r.open = slices.Delete(r.open, i, i+1)
 	c := o.call
 	c.Done, c.Result = e.ReturnStep, e.Result
-	n, gives := heap.Gives(c.Func, c.Args)
+	n, gives := heap.Allocates(c.Func, c.Args)
 	if !gives {
 		return
 	}
-	p := heap.Given(r.m, c.Func, c.Args, c.Result)
+	p := heap.BlockOf(r.m, c.Func, c.Args, c.Result)
 	if p == 0 {
 		// Of size 0 it was freed; otherwise there is no memory and the caller
 		// keeps what it had.

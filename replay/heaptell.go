@@ -168,7 +168,7 @@ func (x *Explanation) deadlock() string {
 	case len(forNobody) == 0 && len(waiting) == 1:
 		return waiting[0] + " waits for itself: a deadlock"
 	case len(forNobody) == 0:
-		return "every thread that is left waits for another: a deadlock"
+		return "every remaining thread waits for another: a deadlock"
 	case len(forNobody) == 1:
 		return forNobody[0] + " waits, and nobody is left to wake it: a deadlock"
 	}

@@ -100,7 +100,7 @@ func (c chunks) meaning(w word) Meaning {
 // hands out: calloc's zeros or realloc's copy. The block may not be handed out
 // yet, or have been by a call that realloc made.
 func (c chunks) fills(w word) bool {
-	if _, gives := heap.Gives(w.call.Func, w.call.Args); !gives || w.call.Func == "malloc" {
+	if _, gives := heap.Allocates(w.call.Func, w.call.Args); !gives || w.call.Func == "malloc" {
 		return false
 	}
 	for _, b := range c.heap.blocks {

@@ -33,7 +33,7 @@ var standstills = []standstill{
 		threads: map[string]string{"main": "lock 0, lock 1", "a": "lock 1, lock 0"},
 		turns:   "main*1 a*1 main a",
 		waits:   []string{"main mutex a", "a mutex main"}, cycle: 2, taken: []string{"pthread_mutex_lock", "pthread_mutex_lock"},
-		tell: []string{"every thread that is left waits for another: a deadlock", ", a mutex that a holds: taken at ", "Each waits for the next: main, a, main."},
+		tell: []string{"every remaining thread waits for another: a deadlock", ", a mutex that a holds: taken at ", "Each waits for the next: main, a, main."},
 	},
 	{
 		name:    "three, and one beside the circle",

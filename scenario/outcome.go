@@ -17,7 +17,7 @@ const (
 	Abort    Kind = "abort"    // SIGABRT, as from abort()
 	Signal   Kind = "signal"   // another signal
 	Exit     Kind = "exit"     // the process exited in the middle
-	Deadlock Kind = "deadlock" // every thread that is left waits
+	Deadlock Kind = "deadlock" // every remaining thread waits
 	// Livelock: those that are left go round for ever, or a fair run has come to the limit
 	// of instructions: no thread that could run had to wait for long.
 	Livelock Kind = "livelock"

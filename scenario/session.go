@@ -95,7 +95,7 @@ func Start(sys *emu.System, plan *Plan, seed uint64) (*Session, error) {
 	return StartWith(sys, plan, seed, nil)
 }
 
-// StartWith is Start with a hand on the machine as soon as it has booted, before
+// StartWith is Start, and calls prepare as soon as the machine has booted, before
 // any thread is made and before Setup runs: to trace calls from there on, say.
 // What prepare does must not change the process.
 func StartWith(sys *emu.System, plan *Plan, seed uint64, prepare func(*emu.Machine) error) (*Session, error) {

@@ -92,7 +92,7 @@ func (s *Session) spinning(i int) bool {
 // another thread changes what it has read is what it has done before.
 func (s *Session) Spinning(i int) bool { return s.spinning(i) }
 
-// allSpin tells whether every thread that is left goes round.
+// allSpin tells whether every remaining thread goes round.
 func (s *Session) allSpin() bool {
 	any := false
 	for i, r := range s.threads {

@@ -16,8 +16,8 @@ import (
 	"emurace/internal/files"
 	"emurace/scenario"
 	"emurace/scripts/sandbox"
-	"emurace/scripts/stage"
-	"emurace/scripts/steer"
+	"emurace/scripts/scenariolang"
+	"emurace/scripts/strategylang"
 )
 
 //go:embed *.star lib/*.star
@@ -66,9 +66,9 @@ func compile(name, text string, loads map[string]string) (*Script, error) {
 	return s, nil
 }
 
-// Scenario is what the script declares; stage.ErrNone when that is no scenario.
+// Scenario is what the script declares; scenariolang.ErrNone when that is no scenario.
 func (s *Script) Scenario() (*scenario.Scenario, error) {
-	sc, err := stage.Scenario(s.Program, stage.Host{Locals: steer.NewLocals, Print: printOnce})
+	sc, err := scenariolang.Scenario(s.Program, scenariolang.Host{Locals: strategylang.NewLocals, Print: printOnce})
 	if err == nil {
 		sc.Source = s.source
 	}
@@ -78,16 +78,16 @@ func (s *Script) Scenario() (*scenario.Scenario, error) {
 // Source is the file, and then what it loads.
 func (s *Script) Source() []scenario.File { return s.source }
 
-// Schedule is what the script says about schedules; steer.ErrNone when that is
+// Schedule is what the script says about schedules; strategylang.ErrNone when that is
 // nothing.
-func (s *Script) Schedule() (*steer.Schedule, error) {
-	return steer.Read(s.Program, steer.Host{Locals: stage.NewLocals, Print: printOnce})
+func (s *Script) Schedule() (*strategylang.Schedule, error) {
+	return strategylang.Read(s.Program, strategylang.Host{Locals: scenariolang.NewLocals, Print: printOnce})
 }
 
 // names are those of both languages. A file may be in both.
 var names = sync.OnceValue(func() starlark.StringDict {
-	all := stage.Names()
-	maps.Copy(all, steer.Names())
+	all := scenariolang.Names()
+	maps.Copy(all, strategylang.Names())
 	return all
 })
 

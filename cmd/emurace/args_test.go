@@ -95,14 +95,14 @@ func TestFinish(t *testing.T) {
 		{exit(exitFound), 1, ""},
 		{errors.Join(nil, exit(exitDiverged)), 4, ""},
 		{usage(errors.New("a: b"), "c"), 2, "emurace: a: b\nhint: c\n"},
-		{fmt.Errorf("more: %w", surroundings(errors.New("a"), "c")), 3, "emurace: a\nhint: c\n"},
+		{fmt.Errorf("more: %w", environmentError(errors.New("a"), "c")), 3, "emurace: a\nhint: c\n"},
 		{errors.New("a: b"), 3, "emurace: a: b\n" + report},
 		{errors.Join(errors.New("a"), errors.New("b")), 3, "emurace: a b\n" + report},
 		{errors.New("a\x1b[31m\tb\r\n"), 3, "emurace: a\\x1b[31m b\n" + report},
 		{fmt.Errorf("pull: %w", context.Canceled), 130, "emurace: interrupted\nhint: nothing was left half-done; run it again when there is time\n"},
 		{path, 3, "emurace: write /dev/stdout: file already closed\nhint: direct standard output to a place that can be written\n"},
 		{invalid, 2, "emurace: sysroot \"debian:potato\": no such Debian suite \"potato\"\nhint: use debian:bullseye, debian:bookworm, debian:trixie, debian:forky, one of these with /musl behind it, host, or a folder\n"},
-		{surroundings(fmt.Errorf("the trace: %w", invalid), "c"), 3, "emurace: the trace: sysroot \"debian:potato\": no such Debian suite \"potato\"\nhint: c\n"},
+		{environmentError(fmt.Errorf("the trace: %w", invalid), "c"), 3, "emurace: the trace: sysroot \"debian:potato\": no such Debian suite \"potato\"\nhint: c\n"},
 	} {
 		var b bytes.Buffer
 		if code := finish(c.err, &b); code != c.code || b.String() != c.want {
@@ -186,7 +186,7 @@ func TestSearched(t *testing.T) {
 			t.Errorf("%v: %v, %v, %v", c.err, interrupted, late, fatal)
 		}
 		var b bytes.Buffer
-		if c.hint != "" && (finish(late, &b) != exitSurroundings || !strings.Contains(b.String(), c.hint)) {
+		if c.hint != "" && (finish(late, &b) != exitEnvironment || !strings.Contains(b.String(), c.hint)) {
 			t.Errorf("%v: %q", c.err, b.String())
 		}
 	}

@@ -10,7 +10,7 @@ import (
 	"emurace/replay"
 	"emurace/scenario"
 	"emurace/scripts"
-	"emurace/scripts/words"
+	"emurace/scripts/portable"
 )
 
 // asScript writes the run's schedule in words.
@@ -23,9 +23,9 @@ func (r *run) asScript(c *cli.Context, p *replay.Printer) error {
 	}
 	r.sys.LoadDebug()
 	start := func() (*scenario.Session, error) { return start(r.sys, r.recipe) }
-	runs, notes, err := words.Describe(start, r.verification.Schedule)
+	runs, notes, err := portable.Describe(start, r.verification.Schedule)
 	if err != nil {
-		return surroundings(fmt.Errorf("the schedule cannot be put into words: %w", err), "the trace itself holds the schedule, for this build of libc")
+		return environmentError(fmt.Errorf("the schedule cannot be put into words: %w", err), "the trace itself holds the schedule, for this build of libc")
 	}
 	t := r.trace
 	p.Printf("# The schedule of a trace of %s on %s, glibc %s, in words.\n", t.Scenario, t.Arch, t.Libc.Version)
@@ -44,7 +44,7 @@ func (r *run) asScript(c *cli.Context, p *replay.Printer) error {
 	for _, note := range notes {
 		p.Printf("# %s\n", note)
 	}
-	p.Printf("%s", words.Text(runs))
+	p.Printf("%s", portable.Text(runs))
 	return p.Err()
 }
 

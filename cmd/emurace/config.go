@@ -31,7 +31,7 @@ func applyConfig(c *cli.Context) error {
 	}
 	name := filepath.Join(dir, "emurace", "config.toml")
 	wrong := func(err error, hint string) error {
-		return surroundings(fmt.Errorf("config file %s: %w", name, err), hint)
+		return environmentError(fmt.Errorf("config file %s: %w", name, err), hint)
 	}
 	data, err := files.Read(name, maxConfig)
 	if errors.Is(err, fs.ErrNotExist) {

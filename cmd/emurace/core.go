@@ -69,7 +69,7 @@ func coreAction(c *cli.Context) error {
 	}
 	files, err := process.Save(c.String("output"))
 	if err != nil {
-		return surroundings(fmt.Errorf("write the core: %w", err), "name another file with --output FILE")
+		return environmentError(fmt.Errorf("write the core: %w", err), "name another file with --output FILE")
 	}
 	root, err := filepath.Abs(r.sys.Root.Dir())
 	if err != nil {
@@ -131,7 +131,7 @@ func checkCoreOutput(c *cli.Context) error {
 		return usage(fmt.Errorf("core: %s is the trace itself", out), "name another file with --output FILE")
 	}
 	if err := replay.CheckWritable(out); err != nil {
-		return surroundings(fmt.Errorf("write the core: %w", err), "name another file with --output FILE")
+		return environmentError(fmt.Errorf("write the core: %w", err), "name another file with --output FILE")
 	}
 	return nil
 }

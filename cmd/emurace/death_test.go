@@ -79,8 +79,8 @@ func dying(t *testing.T, cmd *exec.Cmd, busy time.Duration, sig syscall.Signal) 
 		t.Fatal(err)
 	}
 	err := cmd.Wait()
-	if cmd.ProcessState.ExitCode() != exitSurroundings {
-		t.Errorf("%v, want exit code %d: %s", err, exitSurroundings, &errs)
+	if cmd.ProcessState.ExitCode() != exitEnvironment {
+		t.Errorf("%v, want exit code %d: %s", err, exitEnvironment, &errs)
 	}
 	// Lines of progress are of searches that take long.
 	text := regexp.MustCompile(`(?m)^emurace: \d+ (preemptions?|interleavings)\b.*\n`).ReplaceAllString(errs.String(), "")
@@ -206,7 +206,7 @@ func TestDied(t *testing.T) {
 		"emurace: the program died: panic: no\nhint: it is a fault of emurace":                                                                       {Crash: "panic: no", Death: at},
 	} {
 		var b bytes.Buffer
-		if code := finish(died(end, []string{"emurace", "replay", "x.trace"}, nil, nil), &b); code != exitSurroundings || !strings.HasPrefix(b.String(), want) {
+		if code := finish(died(end, []string{"emurace", "replay", "x.trace"}, nil, nil), &b); code != exitEnvironment || !strings.HasPrefix(b.String(), want) {
 			t.Errorf("%d, %q, want %q", code, &b, want)
 		}
 	}

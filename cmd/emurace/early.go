@@ -17,7 +17,7 @@ static void refuse(const char *what, unsigned long long have, const char *hint) 
 	// When even this cannot be written nobody hears of it.
 	if (write(2, text, (size_t)n) < 0)
 		_exit(3);
-	_exit(3); // exitSurroundings
+	_exit(3); // exitEnvironment
 }
 
 // Runs before Go's runtime, which puts /dev/null where standard output was closed: then all

@@ -15,12 +15,12 @@ import (
 
 // The exit codes. They are a contract.
 const (
-	exitOK           = 0
-	exitFound        = 1
-	exitUsage        = 2
-	exitSurroundings = 3
-	exitDiverged     = 4
-	exitInterrupted  = 130
+	exitOK          = 0
+	exitFound       = 1
+	exitUsage       = 2
+	exitEnvironment = 3
+	exitDiverged    = 4
+	exitInterrupted = 130
 )
 
 // failure is an error with its exit code and what to do about it. Without a
@@ -47,8 +47,8 @@ func (f *failure) Unwrap() error { return f.cause }
 
 func usage(err error, hint string) error { return &failure{code: exitUsage, cause: err, hint: hint} }
 
-func surroundings(err error, hint string) error {
-	return &failure{code: exitSurroundings, cause: err, hint: hint}
+func environmentError(err error, hint string) error {
+	return &failure{code: exitEnvironment, cause: err, hint: hint}
 }
 
 // exit ends the program with a code and no message.
@@ -60,12 +60,12 @@ func exit(code int) error {
 }
 
 // finish shows an error as `emurace: what: why` and its hint, and returns the
-// exit code. An error that nobody has classified comes from the surroundings.
+// exit code. An error that nobody has classified comes from the environment.
 func finish(err error, stderr io.Writer) int {
 	if err == nil {
 		return exitOK
 	}
-	f := &failure{code: exitSurroundings, cause: err}
+	f := &failure{code: exitEnvironment, cause: err}
 	var known *failure
 	var pull *sysroot.Error
 	switch {

@@ -21,9 +21,9 @@ import (
 	"emurace/replay"
 	"emurace/scenario"
 	"emurace/scripts"
+	"emurace/scripts/portable"
 	"emurace/scripts/sandbox"
-	"emurace/scripts/steer"
-	"emurace/scripts/words"
+	"emurace/scripts/strategylang"
 	"emurace/sysroot"
 )
 
@@ -108,10 +108,10 @@ type job struct {
 	log    *logging.Log
 	// script and schedule are of strategy script.
 	script   *scripts.Script
-	schedule *steer.Schedule
-	corpus   string        // the file of what its search saves, "" for none
-	played   *words.Result // of a schedule in words, once it was run
-	number   int           // among the searches of the command line
+	schedule *strategylang.Schedule
+	corpus   string           // the file of what its search saves, "" for none
+	played   *portable.Result // of a schedule in words, once it was run
+	number   int              // among the searches of the command line
 }
 
 func exploreAction(c *cli.Context) error {
@@ -216,7 +216,7 @@ func exploreJobs(c *cli.Context, name string) ([]job, error) {
 		return nil, err
 	}
 	for i := range jobs {
-		jobs[i].script, jobs[i].schedule, jobs[i].corpus, jobs[i].played = script, schedule, c.String("corpus"), &words.Result{}
+		jobs[i].script, jobs[i].schedule, jobs[i].corpus, jobs[i].played = script, schedule, c.String("corpus"), &portable.Result{}
 	}
 	return jobs, nil
 }
@@ -285,7 +285,7 @@ func system(cache *sysroot.Cache, spec sysroot.Spec, arch loader.Arch, log *logg
 	}
 	sys, err := emu.OpenLibc(dir, arch, libcOf(spec))
 	if err != nil {
-		return nil, surroundings(err, "use --sysroot debian:bookworm, or a folder that holds an ld.so and a libc for "+arch.String())
+		return nil, environmentError(err, "use --sysroot debian:bookworm, or a folder that holds an ld.so and a libc for "+arch.String())
 	}
 	sys.SetLog(log)
 	log.Printf(logging.Boot, "sysroot %s", dir)
@@ -309,7 +309,7 @@ func start(sys *emu.System, r replay.Recipe) (*scenario.Session, error) {
 	return startWith(sys, r, nil)
 }
 
-// startWith is start with a hand on the machine when it has booted.
+// startWith is start, and calls prepare when the machine has booted.
 func startWith(sys *emu.System, r replay.Recipe, prepare func(*emu.Machine) error) (*scenario.Session, error) {
 	return startPlan(r, func(plan *scenario.Plan) (*scenario.Session, error) {
 		return scenario.StartWith(sys, plan, r.Seed, prepare)
@@ -358,17 +358,17 @@ func startPlan(r replay.Recipe, begin func(*scenario.Plan) (*scenario.Session, e
 	}
 	var limit *emu.LimitError
 	if errors.As(err, &limit) {
-		return nil, surroundings(err, limitHint(limit))
+		return nil, environmentError(err, limitHint(limit))
 	}
 	if errors.Is(err, emu.ErrAddresses) {
-		return nil, surroundings(err, "lift the limit, or use fewer --jobs: a machine takes addresses, and no memory by that")
+		return nil, environmentError(err, "lift the limit, or use fewer --jobs: a machine takes addresses, and no memory by that")
 	}
 	var missing *emu.MissingLibrary
 	if errors.As(err, &missing) {
-		return nil, surroundings(err, fmt.Sprintf("emurace sysroot pull debian:SUITE PACKAGE --arch %v adds the Debian package that has it, as zlib1g has libz.so.1", r.Arch))
+		return nil, environmentError(err, fmt.Sprintf("emurace sysroot pull debian:SUITE PACKAGE --arch %v adds the Debian package that has it, as zlib1g has libz.so.1", r.Arch))
 	}
 	if err != nil {
-		return nil, surroundings(err, "try --sysroot debian:bookworm or other values of --set; if that helps nothing, the machine may lack memory or limit address space")
+		return nil, environmentError(err, "try --sysroot debian:bookworm or other values of --set; if that helps nothing, the machine may lack memory or limit address space")
 	}
 	return s, nil
 }

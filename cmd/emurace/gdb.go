@@ -108,10 +108,10 @@ func gdbAction(c *cli.Context) error {
 func listen(address string) (net.Listener, error) {
 	l, err := net.Listen("tcp", address)
 	if errors.Is(err, syscall.EADDRINUSE) {
-		return nil, surroundings(fmt.Errorf("--listen %s: the port is in use", address), "name another port, or 0 for a free one")
+		return nil, environmentError(fmt.Errorf("--listen %s: the port is in use", address), "name another port, or 0 for a free one")
 	}
 	if err != nil {
-		return nil, surroundings(fmt.Errorf("--listen %s: %w", address, listenCause(err)), "name a port of 127.0.0.1, or 0 for a free one")
+		return nil, environmentError(fmt.Errorf("--listen %s: %w", address, listenCause(err)), "name a port of 127.0.0.1, or 0 for a free one")
 	}
 	return l, nil
 }
@@ -228,7 +228,7 @@ func findGDB(arch loader.Arch) (string, error) {
 			return file, nil
 		}
 	}
-	return "", surroundings(fmt.Errorf("--launch: no gdb for %v is installed", arch), "apt-get install gdb-multiarch")
+	return "", environmentError(fmt.Errorf("--launch: no gdb for %v is installed", arch), "apt-get install gdb-multiarch")
 }
 
 // knows asks gdb for the architecture.
@@ -259,7 +259,7 @@ func launch(c *cli.Context, server *gdb.Server, l net.Listener, program string, 
 	err = errors.Join(err, <-served)
 	var status *exec.ExitError
 	if errors.As(err, &status) {
-		return surroundings(fmt.Errorf("%s: %w", program, err), "")
+		return environmentError(fmt.Errorf("%s: %w", program, err), "")
 	}
 	return err
 }

@@ -20,7 +20,7 @@ type served struct {
 	wait   func() (code int, stderr string)
 }
 
-// serveTrace serves a trace, in the surroundings of the command that made it.
+// serveTrace serves a trace, in the environment of the command that made it.
 func serveTrace(t *testing.T, find *exec.Cmd, args ...string) served {
 	t.Helper()
 	cmd := subprocess(t, append([]string{"gdb"}, args...)...)
@@ -101,7 +101,7 @@ func TestGDBServer(t *testing.T) {
 	other.Dir, other.Env = find.Dir, find.Env
 	var stderr bytes.Buffer
 	other.Stderr = &stderr
-	if err := other.Run(); other.ProcessState.ExitCode() != exitSurroundings || !errorForm.Match(stderr.Bytes()) ||
+	if err := other.Run(); other.ProcessState.ExitCode() != exitEnvironment || !errorForm.Match(stderr.Bytes()) ||
 		!strings.Contains(stderr.String(), s.addr+": the port is in use\nhint: name another port") {
 		t.Errorf("a second server: %v, %q", err, &stderr)
 	}

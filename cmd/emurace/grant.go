@@ -72,7 +72,7 @@ var walledIn = func() {}
 func raise(c *cli.Context, g grants) error {
 	_, _ = time.Now().Zone() // reads the time zone
 	if err := guard.From(c.Context).Raise(g.Grant); err != nil {
-		return surroundings(err, "it is a fault of emurace: please report it with what emurace version says")
+		return environmentError(err, "it is a fault of emurace: please report it with what emurace version says")
 	}
 	walledIn()
 	return nil

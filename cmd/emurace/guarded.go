@@ -36,9 +36,9 @@ func supervise(args []string, stderr io.Writer) int {
 	_, _ = io.WriteString(stderr, lines(lastSaid(end))) // a help for whoever looks into it
 	switch {
 	case err != nil:
-		return finish(surroundings(err, "the machine may lack processes, files or memory, or have no /proc"), stderr)
+		return finish(environmentError(err, "the machine may lack processes, files or memory, or have no /proc"), stderr)
 	case end.Launched != nil:
-		return finish(surroundings(end.Launched, ""), stderr)
+		return finish(environmentError(end.Launched, ""), stderr)
 	case end.Death != nil:
 		saved, err := keepStates(end.States)
 		again := args
@@ -56,7 +56,7 @@ func supervise(args []string, stderr io.Writer) int {
 		return finish(died(end, args, saved, err), stderr)
 	case end.Signal == unix.SIGPIPE:
 		dieOfPipe()
-		return exitSurroundings
+		return exitEnvironment
 	}
 	return end.Code
 }
@@ -136,7 +136,7 @@ func died(end guard.End, args, saved []string, unsaved error) error {
 	if unsaved != nil {
 		hint += "; the search as it was could not be saved: " + unsaved.Error()
 	}
-	return surroundings(fmt.Errorf("the %s died%s: %s", what, where, why), hint)
+	return environmentError(fmt.Errorf("the %s died%s: %s", what, where, why), hint)
 }
 
 // evidence is what a report of a fault needs.

@@ -56,7 +56,7 @@ func searchContext(c *cli.Context) context.Context {
 }
 
 // keep has the supervisor keep the state of a search that keeps none itself, unless it is
-// one that cannot be gone on with. It returns what makes the search's sessions.
+// one that cannot be resumed. It returns what makes the search's sessions.
 func (j job) keep(c *cli.Context, start func() (*scenario.Session, error), o *explore.Options) func() (*scenario.Session, error) {
 	e := guard.From(c.Context)
 	if e == nil || o.Save != nil || j.schedule != nil && (j.schedule.Fixed() || j.schedule.Sequential()) {

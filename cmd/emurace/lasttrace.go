@@ -62,18 +62,18 @@ func lastTrace() (string, error) {
 	const hint = "name a trace, or make one with emurace explore"
 	file, err := lastTraceFile()
 	if err != nil {
-		return "", surroundings(fmt.Errorf("last trace: %w", err), hint)
+		return "", environmentError(fmt.Errorf("last trace: %w", err), hint)
 	}
 	b, err := files.Read(file, maxPath)
 	if errors.Is(err, fs.ErrNotExist) {
-		return "", surroundings(errors.New("no trace has been written yet"), hint)
+		return "", environmentError(errors.New("no trace has been written yet"), hint)
 	}
 	name := strings.TrimSuffix(string(b), "\n")
 	if err == nil && (name == "" || strings.ContainsAny(name, "\n\x00")) {
 		err = errors.New("it does not hold a path")
 	}
 	if err != nil {
-		return "", surroundings(fmt.Errorf("last trace: %s: %w", file, err), hint)
+		return "", environmentError(fmt.Errorf("last trace: %s: %w", file, err), hint)
 	}
 	return name, nil
 }

@@ -44,11 +44,11 @@ func manAction(c *cli.Context) error {
 	}
 	dir := c.Args().First()
 	if err := os.MkdirAll(dir, 0o755); err != nil {
-		return surroundings(fmt.Errorf("man: %w", err), "name a folder that can be written to")
+		return environmentError(fmt.Errorf("man: %w", err), "name a folder that can be written to")
 	}
 	for _, p := range manual.Pages(c.App, aboutManual(date)) {
 		if err := files.Replace(filepath.Join(dir, p.File), p.Text); err != nil {
-			return surroundings(fmt.Errorf("man: %w", err), "name a folder that can be written to")
+			return environmentError(fmt.Errorf("man: %w", err), "name a folder that can be written to")
 		}
 	}
 	return nil
@@ -60,7 +60,7 @@ func manualDate() (time.Time, error) {
 	if text := os.Getenv("SOURCE_DATE_EPOCH"); text != "" {
 		s, err := strconv.ParseInt(text, 10, 64)
 		if err != nil || s < 0 || time.Unix(s, 0).Year() > 9999 {
-			return time.Time{}, surroundings(fmt.Errorf("SOURCE_DATE_EPOCH %q: not a time in seconds since 1970", text), "git log -1 --format=%ct prints one")
+			return time.Time{}, environmentError(fmt.Errorf("SOURCE_DATE_EPOCH %q: not a time in seconds since 1970", text), "git log -1 --format=%ct prints one")
 		}
 		return time.Unix(s, 0), nil
 	}
@@ -86,7 +86,7 @@ func aboutManual(date time.Time) manual.About {
 			{Code: exitOK, Meaning: "nothing failed, or the replay matched"},
 			{Code: exitFound, Meaning: "a failing schedule was found"},
 			{Code: exitUsage, Meaning: "wrong usage"},
-			{Code: exitSurroundings, Meaning: "the surroundings: no sysroot, an unreadable file; or the engine has died"},
+			{Code: exitEnvironment, Meaning: "the environment: no sysroot, an unreadable file; or the engine has died"},
 			{Code: exitDiverged, Meaning: "a replay diverged"},
 			{Code: exitInterrupted, Meaning: "interrupted; explore shows the result so far"},
 		},

@@ -55,9 +55,9 @@ func openRun(c *cli.Context, g grants) (*run, error) {
 	r.close()
 	switch {
 	case errors.Is(err, replay.ErrOtherLibc):
-		err = surroundings(err, "name a sysroot that has it with --sysroot, or find the failure again with emurace explore")
+		err = environmentError(err, "name a sysroot that has it with --sysroot, or find the failure again with emurace explore")
 	case errors.Is(err, replay.ErrFormat):
-		err = surroundings(err, "the trace was changed or belongs to another scenario")
+		err = environmentError(err, "the trace was changed or belongs to another scenario")
 	}
 	return nil, err
 }
@@ -95,7 +95,7 @@ func (r *run) explain() (*replay.Explanation, *replay.History, error) {
 func (r *run) timeline() (*timeline.Timeline, error) {
 	t, err := timeline.New(r.session, r.verification.Schedule)
 	if errors.Is(err, timeline.ErrTooLong) {
-		return nil, surroundings(err, "emurace replay shows the end of a run of any length")
+		return nil, environmentError(err, "emurace replay shows the end of a run of any length")
 	}
 	return t, err
 }
@@ -118,9 +118,9 @@ func openTrace(c *cli.Context) (*replay.Trace, error) {
 	t, err := replay.Read(name)
 	switch {
 	case errors.Is(err, replay.ErrVersion):
-		return nil, surroundings(err, "use the version of emurace that wrote it, or find the failure again with emurace explore")
+		return nil, environmentError(err, "use the version of emurace that wrote it, or find the failure again with emurace explore")
 	case err != nil:
-		return nil, surroundings(err, "a trace is what emurace explore writes")
+		return nil, environmentError(err, "a trace is what emurace explore writes")
 	}
 	return t, nil
 }
@@ -129,15 +129,15 @@ func openTrace(c *cli.Context) (*replay.Trace, error) {
 func traceRecipe(c *cli.Context, t *replay.Trace) (replay.Recipe, error) {
 	sc, err := traceScenario(t)
 	if err != nil {
-		return replay.Recipe{}, surroundings(fmt.Errorf("the trace: %w", err), "the trace was changed or is of another version of emurace")
+		return replay.Recipe{}, environmentError(fmt.Errorf("the trace: %w", err), "the trace was changed or is of another version of emurace")
 	}
 	values, err := sc.Settle(t.Settings)
 	if err != nil {
-		return replay.Recipe{}, surroundings(fmt.Errorf("the trace: %w", err), "the trace was changed")
+		return replay.Recipe{}, environmentError(fmt.Errorf("the trace: %w", err), "the trace was changed")
 	}
 	arch, err := loader.ParseArch(t.Arch)
 	if err != nil {
-		return replay.Recipe{}, surroundings(fmt.Errorf("the trace: %w", err), "the trace was changed")
+		return replay.Recipe{}, environmentError(fmt.Errorf("the trace: %w", err), "the trace was changed")
 	}
 	memory, err := traceMemory(c, t)
 	if err != nil {
@@ -179,7 +179,7 @@ func traceScenario(t *replay.Trace) (*scenario.Scenario, error) {
 func traceSession(c *cli.Context, r replay.Recipe, g grants) (*scenario.Session, *emu.System, error) {
 	spec, err := sysroot.Parse(r.Source)
 	if err != nil && c.String("sysroot") == "" {
-		return nil, nil, surroundings(fmt.Errorf("the trace: %w", err), "the trace was changed; name a sysroot with --sysroot")
+		return nil, nil, environmentError(fmt.Errorf("the trace: %w", err), "the trace was changed; name a sysroot with --sysroot")
 	}
 	if err != nil {
 		return nil, nil, err

@@ -16,7 +16,7 @@ import (
 	"emurace/internal/printable"
 	"emurace/replay"
 	"emurace/scenario"
-	"emurace/scripts/words"
+	"emurace/scripts/portable"
 )
 
 // outcome is what one search has found, ready to be shown.
@@ -176,7 +176,7 @@ func (o *outcome) writeTrace(s *scenario.Session, f explore.Finding, output stri
 }
 
 func traceError(err error) error {
-	return surroundings(fmt.Errorf("write the trace: %w", err), "name another file with --output FILE")
+	return environmentError(fmt.Errorf("write the trace: %w", err), "name another file with --output FILE")
 }
 
 // libcName names the libc in a file's name: by its version, which is enough for
@@ -238,10 +238,10 @@ type resultObject struct {
 
 // runObject is how a run of a schedule in words stopped.
 type runObject struct {
-	Thread       string    `json:"thread"`
-	Stopped      words.Why `json:"stopped"`
-	Where        string    `json:"where,omitempty"`
-	Instructions uint64    `json:"instructions"`
+	Thread       string       `json:"thread"`
+	Stopped      portable.Why `json:"stopped"`
+	Where        string       `json:"where,omitempty"`
+	Instructions uint64       `json:"instructions"`
 }
 
 func (o *outcome) object(c *cli.Context) resultObject {

@@ -234,7 +234,7 @@ func TestBrokenPipe(t *testing.T) {
 				t.Fatalf("it ended with %v", err)
 			}
 			status, ok := exit.Sys().(syscall.WaitStatus)
-			if !ok || !(status.Signaled() && status.Signal() == syscall.SIGPIPE) && exit.ExitCode() != exitSurroundings {
+			if !ok || !(status.Signaled() && status.Signal() == syscall.SIGPIPE) && exit.ExitCode() != exitEnvironment {
 				t.Errorf("it ended with %v", exit)
 			}
 			if strings.Contains(stderr.String(), "goroutine") || strings.Contains(stderr.String(), "panic") {

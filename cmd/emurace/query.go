@@ -195,11 +195,11 @@ func (q *query) diff() error {
 	name := q.c.String("diff")
 	t, err := replay.Read(name)
 	if err != nil {
-		return surroundings(err, "a trace is what emurace explore writes")
+		return environmentError(err, "a trace is what emurace explore writes")
 	}
 	mine := q.r.trace
 	if t.Scenario != mine.Scenario || !slices.Equal(t.Settings, mine.Settings) || t.Arch != mine.Arch || t.Libc.SHA256 != mine.Libc.SHA256 || t.Seed != mine.Seed {
-		return surroundings(fmt.Errorf("%s: of another scenario, libc, architecture or seed", name), "only runs that differ in nothing but their schedule can be compared")
+		return environmentError(fmt.Errorf("%s: of another scenario, libc, architecture or seed", name), "only runs that differ in nothing but their schedule can be compared")
 	}
 	s, err := start(q.r.sys, q.r.recipe)
 	if err != nil {
@@ -211,7 +211,7 @@ func (q *query) diff() error {
 		err = errors.New(v.Difference)
 	}
 	if err != nil {
-		return surroundings(fmt.Errorf("%s: %w", name, err), "find the run again with emurace explore")
+		return environmentError(fmt.Errorf("%s: %w", name, err), "find the run again with emurace explore")
 	}
 	other, err := replay.NewHistory(s, v.Schedule)
 	if err != nil {

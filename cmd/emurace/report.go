@@ -115,7 +115,7 @@ func reportNames(c *cli.Context) (trace, out string, err error) {
 }
 
 func reportError(err error) error {
-	return surroundings(fmt.Errorf("write the page: %w", err), "name another file with --output FILE")
+	return environmentError(fmt.Errorf("write the page: %w", err), "name another file with --output FILE")
 }
 
 // page makes the page of the run of a trace that is called so.

@@ -129,14 +129,14 @@ func readState(name string, want stateFile) (*explore.State, error) {
 		return nil, nil
 	}
 	if err != nil {
-		return nil, surroundings(fmt.Errorf("resume: %w", err), "name a file that emurace has written with --resume, or one that does not exist yet")
+		return nil, environmentError(fmt.Errorf("resume: %w", err), "name a file that emurace has written with --resume, or one that does not exist yet")
 	}
 	have, err := parseState(data)
 	if err != nil {
-		return nil, surroundings(fmt.Errorf("resume: %s: %w", name, err), damagedHint)
+		return nil, environmentError(fmt.Errorf("resume: %s: %w", name, err), damagedHint)
 	}
 	if what := have.differs(want); what != "" {
-		return nil, surroundings(fmt.Errorf("resume: %s: of another search: its %s", name, what), "name another file, or search with what that one has")
+		return nil, environmentError(fmt.Errorf("resume: %s: of another search: its %s", name, what), "name another file, or search with what that one has")
 	}
 	return have.State, nil
 }
@@ -257,7 +257,7 @@ func replaceFile(name string, data []byte) error {
 }
 
 func saveError(err error) error {
-	return surroundings(fmt.Errorf("save the search: %w", err), "make room, or name a file that can be written with --resume FILE; the same command goes on from what was saved last")
+	return environmentError(fmt.Errorf("save the search: %w", err), "make room, or name a file that can be written with --resume FILE; the same command goes on from what was saved last")
 }
 
 // searched sorts out how a search has ended: one whose state was refused has no
@@ -269,11 +269,11 @@ func (j job) searched(result *explore.Result, err error, name string) (interrupt
 	var script *sandbox.Error
 	switch {
 	case errors.Is(err, explore.ErrState):
-		return false, nil, surroundings(fmt.Errorf("resume: %s: %w", name, err), damagedHint)
+		return false, nil, environmentError(fmt.Errorf("resume: %s: %w", name, err), damagedHint)
 	case errors.As(err, &save):
 		return errors.Is(err, context.Canceled), save.Err, nil
 	case errors.Is(err, explore.ErrDeep):
-		return false, surroundings(err, "use --strategy surw, which holds one run at a time, or --strategy bounded"), nil
+		return false, environmentError(err, "use --strategy surw, which holds one run at a time, or --strategy bounded"), nil
 	case errors.Is(err, context.Canceled):
 		return true, nil, nil
 	case errors.As(err, &script) && result != nil && result.Failing > 0:
@@ -286,7 +286,7 @@ func (j job) searched(result *explore.Result, err error, name string) (interrupt
 // the disk is full.
 func (o *outcome) unwritten() error {
 	if o.traceErr != nil && o.stateErr != nil {
-		return surroundings(fmt.Errorf("%w; %w", o.traceErr, o.stateErr), "make room; the same command goes on from what was saved last")
+		return environmentError(fmt.Errorf("%w; %w", o.traceErr, o.stateErr), "make room; the same command goes on from what was saved last")
 	}
 	return errors.Join(o.traceErr, o.stateErr)
 }

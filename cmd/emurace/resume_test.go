@@ -161,7 +161,7 @@ func TestFullDisk(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Setenv(testFileSize, "1000")
 			t.Setenv(testSaveEvery, env)
-			stdout, stderr := runFor(t, exitSurroundings, append(args, "--schedules", "500")...)
+			stdout, stderr := runFor(t, exitEnvironment, append(args, "--schedules", "500")...)
 			var r resultObject
 			if err := json.Unmarshal(stdout, &r); err != nil || r.Failing == 0 || len(r.Findings) == 0 || r.Schedules < 300 {
 				t.Errorf("the result is %q (%v)", stdout, err)
@@ -184,7 +184,7 @@ func TestFullDisk(t *testing.T) {
 	// With room again, it goes on.
 	stdout, _ := runFor(t, exitFound, append(args, "--schedules", "500")...)
 	if diff := cmp.Diff(counted(t, whole), counted(t, stdout)); diff != "" {
-		t.Errorf("undisturbed -, gone on with +:\n%s", diff)
+		t.Errorf("undisturbed -, resumed +:\n%s", diff)
 	}
 }
 
@@ -200,7 +200,7 @@ func TestNoPlaceForState(t *testing.T) {
 	}
 	for _, name := range []string{filepath.Join(dir, "no", "state.json"), filepath.Join(dir, "file", "state.json"), dir, pipe, os.DevNull} {
 		began := time.Now()
-		stdout, stderr := runFor(t, exitSurroundings, append(endless, "--resume", name)...)
+		stdout, stderr := runFor(t, exitEnvironment, append(endless, "--resume", name)...)
 		if len(stdout) > 0 || !errorForm.MatchString(stderr) || !strings.Contains(stderr, name) {
 			t.Errorf("%s: %q, %q after %v", name, stdout, stderr, time.Since(began))
 		}

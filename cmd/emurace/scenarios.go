@@ -13,7 +13,7 @@ import (
 	"emurace/scenario"
 	"emurace/scripts"
 	"emurace/scripts/sandbox"
-	"emurace/scripts/stage"
+	"emurace/scripts/scenariolang"
 )
 
 // findScenario is the scenario that ships under a name, or that of a file.
@@ -48,10 +48,10 @@ func scriptError(err error) error {
 		return &failure{code: exitUsage, cause: err, hint: scriptHint(err), detail: script.Detail()}
 	case errors.As(err, &call):
 		return usage(err, scriptHint(err))
-	case errors.Is(err, stage.ErrNone):
+	case errors.Is(err, scenariolang.ErrNone):
 		return usage(err, "docs/writing-scenarios.md explains how to write one")
 	case errors.As(err, &path):
-		return surroundings(err, "name a file that is there, or one of the scenarios of emurace explore --list")
+		return environmentError(err, "name a file that is there, or one of the scenarios of emurace explore --list")
 	}
 	return err
 }

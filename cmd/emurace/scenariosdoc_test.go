@@ -13,7 +13,7 @@ import (
 
 	"emurace/scenario"
 	"emurace/scripts"
-	"emurace/scripts/stage"
+	"emurace/scripts/scenariolang"
 	"emurace/sysroot"
 )
 
@@ -68,7 +68,7 @@ func TestScenariosDoc(t *testing.T) {
 	if d := cmp.Diff(string(have), made); d != "" {
 		t.Errorf("docs/scenarios.md is stale (-file +scripts):\n%s\nrun: go test ./cmd/emurace -run TestScenariosDoc -update", d)
 	}
-	for name := range stage.Names() {
+	for name := range scenariolang.Names() {
 		if !strings.Contains(rest, "`"+name+"(") {
 			t.Errorf("docs/scenarios.md does not explain %s(...)", name)
 		}

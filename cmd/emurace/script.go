@@ -13,8 +13,8 @@ import (
 	"emurace/replay"
 	"emurace/scenario"
 	"emurace/scripts"
-	"emurace/scripts/stage"
-	"emurace/scripts/steer"
+	"emurace/scripts/scenariolang"
+	"emurace/scripts/strategylang"
 )
 
 func scriptCommand() *cli.Command {
@@ -93,18 +93,18 @@ func contents(file string) (own, schedule bool, err error) {
 		return false, false, err
 	}
 	_, err = s.Scenario()
-	if err != nil && !errors.Is(err, stage.ErrNone) {
+	if err != nil && !errors.Is(err, scenariolang.ErrNone) {
 		return false, false, err
 	}
 	_, none := s.Schedule()
-	if none != nil && !errors.Is(none, steer.ErrNone) {
+	if none != nil && !errors.Is(none, strategylang.ErrNone) {
 		return false, false, none
 	}
 	return err == nil, none == nil, nil
 }
 
 // findSchedule reads the script of --script, or else the scenario's own.
-func findSchedule(c *cli.Context, scenario string) (*scripts.Script, *steer.Schedule, error) {
+func findSchedule(c *cli.Context, scenario string) (*scripts.Script, *strategylang.Schedule, error) {
 	file := c.String("script")
 	if file == "" {
 		file = scenario
@@ -117,7 +117,7 @@ func findSchedule(c *cli.Context, scenario string) (*scripts.Script, *steer.Sche
 		return nil, nil, scriptError(fmt.Errorf("--script: %w", err))
 	}
 	schedule, err := s.Schedule()
-	if errors.Is(err, steer.ErrNone) {
+	if errors.Is(err, strategylang.ErrNone) {
 		return nil, nil, usage(fmt.Errorf("--script %s: %w", file, err), "docs/writing-scenarios.md explains how to write one")
 	}
 	if err != nil {
@@ -144,7 +144,7 @@ func (j job) searchScript(ctx context.Context, start func() (*scenario.Session, 
 			return r.Schedule, err
 		}, o)
 	}
-	options := steer.SearchOptions{Seed: o.Seed}
+	options := strategylang.SearchOptions{Seed: o.Seed}
 	if corpus != "" {
 		if err := openCorpus(corpus, &options); err != nil {
 			return nil, err
@@ -153,7 +153,7 @@ func (j job) searchScript(ctx context.Context, start func() (*scenario.Session, 
 	walk, end := s.Walk(options)
 	o.Walk = func(w *explore.Walk) error {
 		err := walk(w)
-		if errors.Is(err, steer.ErrEnd) {
+		if errors.Is(err, strategylang.ErrEnd) {
 			return explore.ErrStop
 		}
 		return err
@@ -171,17 +171,17 @@ func (j job) searchScript(ctx context.Context, start func() (*scenario.Session, 
 
 // openCorpus reads what a search before has saved, and lets this one save there. What
 // is wrong with the file shows now, and not when the search has lasted for a while.
-func openCorpus(name string, o *steer.SearchOptions) error {
+func openCorpus(name string, o *strategylang.SearchOptions) error {
 	if real, err := filepath.EvalSymlinks(name); err == nil {
 		name = real // a link is not to be replaced by a file
 	}
 	data, err := readBounded(name)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return surroundings(fmt.Errorf("corpus: %w", err), "name a file that a search has written, or one that does not exist yet")
+		return environmentError(fmt.Errorf("corpus: %w", err), "name a file that a search has written, or one that does not exist yet")
 	}
 	if err == nil {
-		if err := steer.CheckSaved(data); err != nil {
-			return surroundings(fmt.Errorf("corpus: %s: not what a search has saved, or damaged: %w", name, err), "remove the file to begin anew")
+		if err := strategylang.CheckSaved(data); err != nil {
+			return environmentError(fmt.Errorf("corpus: %s: not what a search has saved, or damaged: %w", name, err), "remove the file to begin anew")
 		}
 		o.Saved = data
 	}
@@ -198,5 +198,5 @@ func openCorpus(name string, o *steer.SearchOptions) error {
 }
 
 func corpusError(err error) error {
-	return surroundings(fmt.Errorf("save the corpus: %w", err), "make room, or name a file that can be written with --corpus FILE; what was saved last is still there")
+	return environmentError(fmt.Errorf("save the corpus: %w", err), "make room, or name a file that can be written with --corpus FILE; what was saved last is still there")
 }

@@ -75,7 +75,7 @@ func stepAction(c *cli.Context) error {
 	}
 	defer o.Line.Close()
 	if c.Bool("lesson") && o.Story.Lesson == nil {
-		return surroundings(fmt.Errorf("step: %w", lesson.ErrNothing), "emurace step without --lesson goes through it")
+		return environmentError(fmt.Errorf("step: %w", lesson.ErrNothing), "emurace step without --lesson goes through it")
 	}
 	if !onTerminal {
 		return step.WriteLesson(c.App.Writer, o.Story.Lesson, r.session.Names(), c.String("color") == "always")

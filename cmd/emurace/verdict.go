@@ -251,7 +251,7 @@ func freesBlocks(sys *emu.System, r replay.Recipe) (bool, error) {
 	freed, racing := false, false
 	s, err := startWith(sys, r, func(m *emu.Machine) error {
 		return heap.Trace(m, func(c emu.CallEvent) {
-			takes := heap.Takes(c.Func) && c.Args[0] != 0
+			takes := heap.Releases(c.Func) && c.Args[0] != 0
 			freed = freed || racing && takes && c.Depth == 0 && !c.Returned
 		})
 	})

@@ -10,8 +10,8 @@ import (
 	"testing"
 
 	"emurace/internal/testroot"
-	"emurace/scripts/stage"
-	"emurace/scripts/steer"
+	"emurace/scripts/scenariolang"
+	"emurace/scripts/strategylang"
 )
 
 var (
@@ -66,21 +66,21 @@ func TestWritingScenarios(t *testing.T) {
 // TestWritingReference: the page names every word of both languages.
 func TestWritingReference(t *testing.T) {
 	doc := writingScenarios(t)
-	for _, names := range [][]string{stage.Names().Keys(), steer.Names().Keys()} {
+	for _, names := range [][]string{scenariolang.Names().Keys(), strategylang.Names().Keys()} {
 		for _, name := range names {
 			if !regexp.MustCompile("`" + name + "\\b").MatchString(doc) {
 				t.Errorf("%s is not there", name)
 			}
 		}
 	}
-	for of, names := range steer.Attributes() {
+	for of, names := range strategylang.Attributes() {
 		for _, name := range names {
 			if !regexp.MustCompile("`" + of + `\.` + name + "\\b").MatchString(doc) {
 				t.Errorf("%s.%s is not there", of, name)
 			}
 		}
 	}
-	for of, names := range stage.Attributes() {
+	for of, names := range scenariolang.Attributes() {
 		for _, name := range names {
 			if !regexp.MustCompile("`" + of + `\.` + name + "\\b").MatchString(doc) {
 				t.Errorf("%s.%s is not there", of, name)

@@ -18,14 +18,14 @@ const module = "emurace/"
 // layers are all packages. One may import what stands in rows above its own, and nothing
 // beside it.
 var layers = [][]string{
-	{"internal/crash", "internal/files", "internal/near", "internal/printable", "internal/testseed", "internal/wall"},
+	{"internal/crash", "internal/files", "internal/suggest", "internal/printable", "internal/testseed", "internal/wall"},
 	{"internal/completion", "internal/guard", "internal/logging", "internal/manual", "loader", "scripts/sandbox", "sysroot"},
 	{"disasm", "emu/internal/linux", "emu/internal/shim", "internal/guestcode", "internal/testroot", "unwind"},
 	{"emu"},
 	{"heap", "symbolize"},
 	{"scenario"},
-	{"explore", "oracle", "replay", "replay/timeline", "scripts/stage", "scripts/words"},
-	{"replay/core", "replay/gdb", "replay/lesson", "scripts/steer"},
+	{"explore", "oracle", "replay", "replay/timeline", "scripts/scenariolang", "scripts/portable"},
+	{"replay/core", "replay/gdb", "replay/lesson", "scripts/strategylang"},
 	{"replay/report", "replay/step", "scripts"},
 	{"cmd/emurace", "internal/testrace"},
 }
@@ -39,7 +39,7 @@ var never = [][3]string{
 	{"replay/report", "explore", "an explanation does not know how its run was found"},
 	{"replay/step", "explore", "an explanation does not know how its run was found"},
 	{"replay/gdb", "explore", "an explanation does not know how its run was found"},
-	{"scripts/steer", "scripts/stage", "the two languages do not know each other"},
+	{"scripts/strategylang", "scripts/scenariolang", "the two languages do not know each other"},
 }
 
 type pkg struct {

@@ -5,7 +5,7 @@
 //
 // A [Model] is all of it without a terminal: keys and sizes go into Update, and the
 // screen comes out of View. After each key that moves the run, everything that is
-// shown of the new moment is read from the machine into a sight; drawing looks at
+// shown of the new moment is read from the machine into a snapshot; drawing looks at
 // that alone. What is read from the guest may be anything, so all text is cleaned
 // before it is shown and every line is cut to the width of its place.
 package step

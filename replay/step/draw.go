@@ -194,7 +194,7 @@ func (m *Model) threadLines(i, w, h int) []string {
 
 // codeLine is one instruction: whether there is a breakpoint, whether the thread
 // stands there, its place in the function, its text, and in a wide pane its source.
-func (m *Model) codeLine(t *threadSight, l codeLine, source string, w int, selected bool) string {
+func (m *Model) codeLine(t *threadSnapshot, l codeLine, source string, w int, selected bool) string {
 	stop := " "
 	if m.breakpoint(l.addr) >= 0 {
 		stop = paint(bad, "●")
@@ -251,7 +251,7 @@ func (m *Model) regsLines(w, h int) []string {
 
 // regsThatMatter puts those first that the instruction before and the one to come
 // use, then the stack pointer, and leaves the others in their order.
-func (m *Model) regsThatMatter(t *threadSight) []emu.Register {
+func (m *Model) regsThatMatter(t *threadSnapshot) []emu.Register {
 	rank := map[string]int{}
 	note := func(names []string, n int) {
 		for _, r := range names {
@@ -286,7 +286,7 @@ func (m *Model) regsThatMatter(t *threadSight) []emu.Register {
 }
 
 // regText is a register, what it was if it has changed, and what it points to.
-func (m *Model) regText(t *threadSight, r emu.Register) string {
+func (m *Model) regText(t *threadSnapshot, r emu.Register) string {
 	value := reversedHex(r.Value)
 	if len(r.Value) <= 8 {
 		value = hex(r.Uint64())
@@ -414,7 +414,7 @@ func (m *Model) pointing(r *row, others bool) string {
 }
 
 // word is a row of a view.
-func (s *sight) word(kind viewKind, addr uint64) (row, bool) {
+func (s *snapshot) word(kind viewKind, addr uint64) (row, bool) {
 	for _, r := range s.views[kind].rows {
 		if r.addr == addr {
 			return r, true

@@ -133,7 +133,7 @@ func TestDeadlock(t *testing.T) {
 	t.Cleanup(l.close)
 	l.open(t, testrace.Deadlock(t, l.spare))
 	m := l.model(t)
-	says(t, m, `end   Every thread that is left waits for another: a deadlock`, `1 main: waits`, `2 worker: waits`)
+	says(t, m, `end   Every remaining thread waits for another: a deadlock`, `1 main: waits`, `2 worker: waits`)
 	press(t, m, "x")
 	if m.free {
 		t.Error("free stepping begins where nothing can run")

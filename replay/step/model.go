@@ -41,7 +41,7 @@ type Model struct {
 	slices  []segment
 
 	// The moment that is shown, and the one that was shown before it.
-	now, was *sight
+	now, was *snapshot
 
 	environAt uint64 // of the variable environ, 0 for none
 	env       uint64 // the present array

@@ -60,7 +60,7 @@ func (m *Model) follow() {
 	for i := range m.now.views {
 		v := &m.now.views[i]
 		m.sel[i] = max(0, min(m.sel[i], len(v.rows)-1))
-		for _, d := range []*deed{m.now.next, m.now.just} {
+		for _, d := range []*effect{m.now.next, m.now.just} {
 			if d == nil {
 				continue
 			}

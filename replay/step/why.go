@@ -41,20 +41,20 @@ func (m *Model) whyLines(w, h int) []string {
 	}
 	// What runs next is never left out, and what the lesson says may be cut short:
 	// L shows all of it.
-	deeds := 0
+	effects := 0
 	if now.next != nil {
-		deeds++
+		effects++
 	}
-	if now.just != nil && len(lines)+deeds < h {
-		deeds++
+	if now.just != nil && len(lines)+effects < h {
+		effects++
 	}
-	if room := h - deeds; len(lines) > room {
+	if room := h - effects; len(lines) > room {
 		lines = lines[:max(0, room)]
 		if room > 0 {
 			lines[room-1] += " …"
 		}
 	}
-	if now.just != nil && (deeds == 2 || now.next == nil) {
+	if now.just != nil && (effects == 2 || now.next == nil) {
 		lines = append(lines, paint(faint, "just  ")+clean(now.just.said(now.threads)))
 	}
 	if now.next != nil {

@@ -1,0 +1,217 @@
+package step
+
+import (
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+
+	"emurace/disasm"
+	"emurace/emu"
+	"emurace/replay"
+	"emurace/replay/timeline"
+	"emurace/symbolize"
+)
+
+// effect is what one instruction did, or is about to do.
+type effect struct {
+	n      timeline.Moment
+	thread int
+	where  symbolize.Location
+	in     disasm.Inst
+	done   bool
+	memory []touch
+	regs   []string // "x19 = 0x220", what it left in its registers
+}
+
+// touch is an instruction's access to memory.
+type touch struct {
+	addr       uint64
+	value, old uint64
+	size       int
+	write      bool
+	known      bool   // value is
+	what       string // what lies at the address
+}
+
+// String writes the access as in the dump of a replay.
+func (a touch) String() string {
+	place := fmt.Sprintf("[%#x]", a.addr)
+	if a.what != "" {
+		place = fmt.Sprintf("[%#x, %s]", a.addr, a.what)
+	}
+	switch {
+	case !a.known:
+		return place + ": no memory there"
+	case !a.write:
+		return fmt.Sprintf("%s -> %#x", place, a.value)
+	case a.value != a.old:
+		return fmt.Sprintf("%s <- %#x (was %#x)", place, a.value, a.old)
+	}
+	return fmt.Sprintf("%s <- %#x", place, a.value)
+}
+
+// effect reads what instruction n did, with the session behind it, or what it is
+// about to do, with the session before it.
+func (m *Model) effect(n timeline.Moment, now *snapshot, done bool) *effect {
+	line := m.o.Line
+	pc, ok := line.PC(n)
+	thread := line.Thread(n)
+	if !ok || thread < 0 || thread >= len(now.threads) {
+		return nil
+	}
+	t := &now.threads[thread]
+	d := &effect{n: n, thread: thread, where: m.code.locate(pc), in: m.code.inst(pc), done: done}
+	for _, a := range line.Accesses(n) {
+		d.memory = append(d.memory, touch{a.Addr, a.Value, a.Old, int(a.Size), a.Kind != emu.LogRead, true, m.place(a.Addr, now)})
+	}
+	if !done {
+		if len(d.memory) == 0 {
+			d.memory = m.operands(d.in, t, now)
+		}
+		return d
+	}
+	for _, r := range d.in.Dst {
+		// A register that names no number of its own, like the flags, is left out.
+		if v, ok := t.reg(r); ok && r != m.s.M.PCName() && !strings.HasSuffix(r, "flags") && r != "nzcv" {
+			d.regs = append(d.regs, fmt.Sprintf("%s = %#x", r, v))
+		}
+	}
+	return d
+}
+
+// operands are the accesses of an instruction that has not run: those of one that
+// will fail are in no record.
+func (m *Model) operands(in disasm.Inst, t *threadSnapshot, now *snapshot) []touch {
+	var list []touch
+	for _, op := range in.Mem {
+		addr, ok := op.Address(t.reg)
+		if !ok {
+			continue
+		}
+		a := touch{addr: addr, size: op.Size, write: op.Write && !op.Read, what: m.place(addr, now)}
+		if b, ok := m.s.M.Read(addr, uint64(max(op.Size, 1))); ok && len(b) <= 8 && !a.write {
+			a.known = true
+			for i, v := range b {
+				a.value |= uint64(v) << (8 * i)
+			}
+		}
+		if !a.known && a.write {
+			continue // what it will store is not to be read anywhere yet
+		}
+		list = append(list, a)
+	}
+	return list
+}
+
+// place says what lies at an address, as far as it has a name: a variable, a word
+// of the block, an entry of environ, a stack.
+func (m *Model) place(addr uint64, now *snapshot) string {
+	if name, off, ok := m.s.M.Symbol(addr); ok {
+		if off == 0 {
+			return clean(name)
+		}
+		return fmt.Sprintf("%s+%#x", clean(name), off)
+	}
+	if b := m.block(); b != nil {
+		lo, hi := b.Extent()
+		switch {
+		case addr >= b.Addr && addr < max(hi, b.Addr+b.Size):
+			return fmt.Sprintf("block word %d", (addr-b.Addr)/8)
+		case b.ChunkSize != 0 && addr == b.Addr-chunkHeader:
+			return "the block's chunk"
+		case addr >= lo && addr < b.Addr:
+			return "size of the block's chunk"
+		}
+	}
+	if m.env != 0 && addr >= m.env && addr <= m.env+8*uint64(m.entries) {
+		return fmt.Sprintf("environ[%d]", (addr-m.env)/8)
+	}
+	if b := m.owner(addr); b != nil && b.Size != 0 {
+		return fmt.Sprintf("block at %#x", b.Addr)
+	}
+	for i := range now.threads {
+		t := &now.threads[i]
+		sp, ok := t.reg(m.s.M.StackPointerName())
+		if !ok {
+			continue
+		}
+		if lo, hi, ok := m.s.M.MappingOf(sp); ok && addr >= lo && addr < hi {
+			return t.name + "'s stack"
+		}
+	}
+	return ""
+}
+
+// owner is malloc's block that an address lies in at this moment; nil for none or
+// when it is not known.
+func (m *Model) owner(addr uint64) *replay.Block {
+	if m.story.Heap == nil {
+		return nil
+	}
+	return m.story.Heap.Owner(addr, m.logStep())
+}
+
+// logStep is the number that the log gives to the instruction that comes next.
+func (m *Model) logStep() uint64 { return m.s.Base() + m.o.Line.At() + 1 }
+
+// block is malloc's block that the story is about; nil without one.
+func (m *Model) block() *replay.Block {
+	if x := m.story.Explanation; x != nil && x.Allocation != nil {
+		return &x.Allocation.Block
+	}
+	// In a run of one's own that has not failed the same block still matters.
+	if x := m.o.Story.Explanation; x != nil && x.Allocation != nil {
+		return &x.Allocation.Block
+	}
+	return nil
+}
+
+// meaning says what a value is to whoever takes it for an address: "" when it is
+// most likely none. A string is more than the place where it lies.
+func (m *Model) meaning(v uint64, now *snapshot) string {
+	if v < 4096 {
+		return ""
+	}
+	// A library's variables and code may look like text.
+	if _, _, ok := m.s.M.Symbol(v); !ok {
+		if text := m.text(v); text != "" {
+			return text
+		}
+	}
+	return m.place(v, now)
+}
+
+// text is the string at an address, quoted; "" when there is none that somebody
+// could have written.
+func (m *Model) text(addr uint64) string {
+	const most, least = 48, 3
+	s, whole := m.s.M.CString(addr, most)
+	if !whole && len(s) < most || len(s) < least {
+		return ""
+	}
+	if slices.ContainsFunc([]byte(s), func(c byte) bool { return c < ' ' || c >= 0x7f }) {
+		return ""
+	}
+	if !whole {
+		return strconv.Quote(s) + "..."
+	}
+	return strconv.Quote(s)
+}
+
+// said is the effect in a line: what ran, and what that did.
+func (d *effect) said(names []threadSnapshot) string {
+	const most = 3
+	parts := []string{fmt.Sprintf("%s %s  %s", names[d.thread].name, d.where, d.in.Text)}
+	for i, a := range d.memory {
+		if i == most {
+			parts = append(parts, fmt.Sprintf("and %d more", len(d.memory)-most))
+			break
+		}
+		parts = append(parts, a.String())
+	}
+	if len(d.regs) > 0 {
+		parts = append(parts, strings.Join(d.regs, ", "))
+	}
+	return strings.Join(parts, "   ")
+}
