@@ -206,9 +206,9 @@ func (w *watcher) instruction(caller string) emu.Stop {
 	w.checked++
 	before := w.state()
 	loaded := w.loads(in, before)
-	logged := len(w.m.Log())
+	logged := w.m.LogLen()
 	stop := run()
-	log := slices.Clone(w.m.Log()[logged:])
+	log := slices.Clone(w.m.Log().From(logged).List())
 	after := w.state()
 	for _, problem := range w.compare(in, before, after, loaded, log) {
 		w.failed++

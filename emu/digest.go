@@ -11,8 +11,11 @@ import (
 	"emurace/emu/internal/shim"
 )
 
-// LogEntry is one entry of the access log.
+// LogEntry is one access of the access log.
 type LogEntry = shim.Access
+
+// Log is a part of the access log.
+type Log = shim.Log
 
 // Kinds of log entries.
 const (
@@ -24,7 +27,10 @@ const (
 
 // Log is every memory access since logging began with the first mark, oldest
 // first. It is valid until the machine runs, rewinds or closes.
-func (m *Machine) Log() []LogEntry { return m.eng.Log() }
+func (m *Machine) Log() Log { return m.eng.Log() }
+
+// LogLen is the number of entries of the log.
+func (m *Machine) LogLen() int { return m.eng.LogLen() }
 
 var zeroPage [shim.PageSize]byte
 
@@ -86,14 +92,15 @@ func (m *Machine) Digest(from int) (string, error) {
 		word(uint64(o.FD), uint64(o.Thread), uint64(len(o.Data)))
 		h.Write(o.Data)
 	}
-	if log := m.Log(); from < len(log) {
-		hashLog(h, log[from:])
+	for part := range m.Log().From(min(from, m.LogLen())).Parts() {
+		hashLog(h, part)
 	}
 	return "sha256:" + hex.EncodeToString(h.Sum(nil)), nil
 }
 
 // hashLog leaves out what the kernel zeroed, which follows from the system calls: traces
-// from before that was logged have the same digest.
+// from before that was logged have the same digest. It takes accesses and no ranges, which
+// traces from before these did not have.
 func hashLog(h hash.Hash, log []LogEntry) {
 	for len(log) > 0 {
 		n := slices.IndexFunc(log, func(a LogEntry) bool { return a.Kind == LogZero })

@@ -29,15 +29,16 @@ func bootBothWays(t *testing.T, suite string, arch loader.Arch, logged bool) (ho
 }
 
 // sameLogs compares two logs entry by entry, from an entry on.
-func sameLogs(t *testing.T, what string, from int, hooked, generated []LogEntry) {
+func sameLogs(t *testing.T, what string, from int, h, g Log) {
 	t.Helper()
-	for i := from; i < min(len(hooked), len(generated)); i++ {
+	hooked, generated := h.From(from).List(), g.From(from).List()
+	for i := range min(len(hooked), len(generated)) {
 		if hooked[i] != generated[i] {
-			t.Fatalf("%s: entry %d: %+v with hooks, %+v generated", what, i, hooked[i], generated[i])
+			t.Fatalf("%s: access %d: %+v with hooks, %+v generated", what, i, hooked[i], generated[i])
 		}
 	}
 	if len(hooked) != len(generated) {
-		t.Fatalf("%s: %d entries with hooks, %d generated", what, len(hooked), len(generated))
+		t.Fatalf("%s: %d accesses with hooks, %d generated", what, len(hooked), len(generated))
 	}
 }
 

@@ -108,7 +108,7 @@ func TestRoutinesAreEvents(t *testing.T) {
 		}
 		p.WantEvents(true)
 		p.mark()
-		from := len(p.Log())
+		from := p.LogLen()
 		for _, c := range []struct {
 			thread int
 			fn     uint64
@@ -118,11 +118,11 @@ func TestRoutinesAreEvents(t *testing.T) {
 			if err := p.Begin(c.thread, c.fn, "emurace", c.args...); err != nil {
 				t.Fatal(err)
 			}
-			begin := len(p.Log())
+			begin := p.LogLen()
 			if s := p.run(c.thread, 100); s.Kind != Budget || !s.Event || s.Ran != 1 {
 				t.Errorf("thread %d: %v, event %v", c.thread, s, s.Event)
 			}
-			log := p.Log()[begin:]
+			log := p.Log().From(begin).List()
 			if len(log) != 1 || log[0].Addr != at || log[0].PC != c.fn || int(log[0].Thread) != c.thread || log[0].Size != 8 || log[0].Kind != c.kind {
 				t.Errorf("thread %d: log %+v", c.thread, log)
 			}
@@ -130,7 +130,7 @@ func TestRoutinesAreEvents(t *testing.T) {
 				t.Errorf("load: %d", got)
 			}
 		}
-		if len(p.Log()) == from {
+		if p.LogLen() == from {
 			t.Error("the log is empty")
 		}
 	})

@@ -249,7 +249,7 @@ func TestDigestSees(t *testing.T) {
 		p.write(anywhere, 1)
 		p.write(anywhere, 0)
 		all, err1 := p.Digest(start.LogLen())
-		none, err2 := p.Digest(len(p.Log()))
+		none, err2 := p.Digest(p.LogLen())
 		p.rewind(start)
 		fresh, err3 := p.Digest(start.LogLen())
 		if err1 != nil || err2 != nil || err3 != nil || all == none || none != fresh {

@@ -31,7 +31,7 @@ func (p *process) snapshot() *snapshot {
 	s := &snapshot{
 		steps: p.Steps(), threads: p.Threads(), end: p.End(), data: p.st.data,
 		regs: map[int][]Register{}, pages: map[uint64][]byte{}, prot: map[uint64][]shim.Prot{},
-		kernel: copyOf(p.kernel.State()), logged: slices.Clone(p.Log()),
+		kernel: copyOf(p.kernel.State()), logged: slices.Clone(p.Log().List()),
 	}
 	for n := range s.threads {
 		regs, err := p.Registers(n)

@@ -84,7 +84,7 @@ func TestStopAfter(t *testing.T) {
 			must(t, p.Begin(0, fn(c.fn), c.fn, c.args...))
 			s, err := p.Run(0, 1<<20)
 			must(t, err)
-			log := p.Log()
+			log := p.Log().List()
 			last := log[len(log)-1]
 			overlaps := false
 			for _, a := range log {

@@ -127,10 +127,7 @@ func (g *guest) step(t *testing.T, thread, number int) *step {
 	e, err := g.s.RunEvent(thread)
 	must(t, err)
 	st := &step{thread: thread, number: number, objects: e.Objects, ends: g.s.M.End() != nil, blocks: g.blocks}
-	log := g.s.M.Log()
-	for i := len(log) - 1; i >= 0 && log[i].Step == g.s.M.Steps(); i-- {
-		st.accesses = append(st.accesses, log[i])
-	}
+	st.accesses = slices.Collect(g.s.M.Log().Of(g.s.M.Steps()).Backward())
 	st.writes = g.exchangesWrite && len(st.accesses) > 0 && g.isExchange(st.accesses[0].PC)
 	return st
 }

@@ -6,9 +6,9 @@ import (
 	"testing"
 
 	"emurace/loader"
-	"emurace/replay"
 	"emurace/scenario"
 	"emurace/scripts"
+	"emurace/symbolize"
 )
 
 func environ(t testing.TB, settings ...string) plan {
@@ -145,6 +145,6 @@ func TestExplain(t *testing.T) {
 	})
 }
 
-func calledBy(frames []replay.Frame, name string) bool {
-	return slices.ContainsFunc(frames, func(f replay.Frame) bool { return f.Function == name })
+func calledBy(frames []symbolize.Frame, name string) bool {
+	return slices.ContainsFunc(frames, func(f symbolize.Frame) bool { return f.Function == name })
 }

@@ -10,8 +10,8 @@ import (
 	"emurace/emu"
 	"emurace/heap"
 	"emurace/loader"
-	"emurace/replay"
 	"emurace/scenario"
+	"emurace/symbolize"
 )
 
 // Kinds lists what can be asked for.
@@ -160,7 +160,7 @@ func (p *Inspector) run(schedule scenario.Schedule) (*run, error) {
 		v, _ := s.M.Register(t, name) // of a thread that is gone, none
 		r.pointer = append(r.pointer, v)
 	}
-	r.log, r.calls, r.fences = s.M.Log()[s.StartLog():], p.calls, p.fences
+	r.log, r.calls, r.fences = s.M.Log().From(s.StartLog()).List(), p.calls, p.fences
 	return r, nil
 }
 
@@ -234,7 +234,7 @@ func (p *Inspector) sitesOf(r *race) string {
 func (p *Inspector) order(pc uint64) ordering {
 	o, ok := p.orders[pc]
 	if !ok {
-		o = orderingOf(p.s.M.Arch(), replay.Disassemble(p.s.M, pc))
+		o = orderingOf(p.s.M.Arch(), symbolize.Disassemble(p.s.M, pc))
 		mod, found := p.s.M.Module(pc)
 		o.linker = found && mod.Image.Soname == path.Base(p.s.M.Arch().Interp())
 		p.orders[pc] = o

@@ -8,8 +8,8 @@ import (
 
 	"emurace/emu"
 	"emurace/loader"
-	"emurace/replay"
 	"emurace/scenario"
+	"emurace/symbolize"
 )
 
 // maxTrial bounds how far a function is run to see what it returns, in instructions.
@@ -168,7 +168,7 @@ func (p *Inspector) trial(d doubt) (ran uint64, harmless bool, err error) {
 		return 0, false, err
 	}
 	var back uint64
-	if stack := replay.Stack(p.s.M, d.thread); len(stack) > 1 {
+	if stack := symbolize.Stack(p.s.M, d.thread); len(stack) > 1 {
 		back = stack[1]
 	}
 	was, err := p.finish(d, back, maxTrial)
@@ -231,7 +231,7 @@ func (p *Inspector) finish(d doubt, back, most uint64) (ending, error) {
 		result = "rax"
 	}
 	from, _ := m.StackPointer(d.thread)
-	log, first := len(m.Log()), m.Steps()
+	log, first := m.LogLen(), m.Steps()
 	key := sha256.New()
 	regs, err := m.Registers(d.thread)
 	if err != nil {
@@ -245,7 +245,7 @@ func (p *Inspector) finish(d doubt, back, most uint64) (ending, error) {
 	}
 	e.ran = m.Steps() - first
 	e.result, _ = m.Register(d.thread, result)
-	for _, a := range m.Log()[log:] {
+	for a := range m.Log().From(log).All() {
 		fmt.Fprintf(key, "%x %x %x %x;", a.PC, a.Addr, a.Size, a.Value)
 		switch {
 		case int(a.Thread) != d.thread:

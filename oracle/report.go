@@ -5,8 +5,8 @@ import (
 
 	"emurace/emu"
 	"emurace/heap"
-	"emurace/replay"
 	"emurace/scenario"
+	"emurace/symbolize"
 )
 
 // Report is a problem with all that the run tells about it. Addresses are
@@ -19,7 +19,7 @@ type Report struct {
 
 // Access is an access to memory, or a call that frees it.
 type Access struct {
-	replay.Report
+	symbolize.Report
 	Access  string `json:"access"` // read, write or free
 	Address string `json:"address"`
 	Size    uint8  `json:"size,omitempty"` // in bytes
@@ -36,10 +36,10 @@ type Block struct {
 
 // Call is a call of a function that allocates or frees.
 type Call struct {
-	Thread    string         `json:"thread"`
-	Function  string         `json:"function"`
-	Call      string         `json:"call"` // what the thread was doing: the call that the scenario made
-	Backtrace []replay.Frame `json:"backtrace"`
+	Thread    string            `json:"thread"`
+	Function  string            `json:"function"`
+	Call      string            `json:"call"` // what the thread was doing: the call that the scenario made
+	Backtrace []symbolize.Frame `json:"backtrace"`
 }
 
 // Explain repeats a run on a new session and describes each problem of the given
@@ -55,22 +55,24 @@ func Explain(start Starter, schedule scenario.Schedule, detect ...scenario.Kind)
 		return nil, err
 	}
 	p.s.M.WantEvents(false) // a history stops at every instruction by itself
-	h, err := replay.NewHistory(p.s, schedule)
+	play, err := scenario.NewPlayback(p.s, schedule)
 	if err != nil {
 		return nil, err
 	}
 	var list []Report
 	for _, m := range f.misuses {
 		r := Report{Problem: Problem{m.kind, p.siteOf(m.access), m.count}, Block: p.block(m.block, m.addr)}
-		if err := p.describe(h, &r, m.access, m.access, m.free, m.free); err != nil {
+		if err := p.describe(play, &r, m.access, m.free); err != nil {
 			return nil, err
 		}
-		r.Accesses = r.Accesses[:1]
 		list = append(list, r)
 	}
 	for _, c := range f.races {
 		r := Report{Problem: Problem{DataRace, p.sitesOf(c), c.count}}
-		if err := p.describe(h, &r, c.a, c.b, c.aFree, c.bFree); err != nil {
+		if err := p.describe(play, &r, c.a, c.aFree); err != nil {
+			return nil, err
+		}
+		if err := p.describe(play, &r, c.b, c.bFree); err != nil {
 			return nil, err
 		}
 		list = append(list, r)
@@ -78,32 +80,25 @@ func Explain(start Starter, schedule scenario.Schedule, detect ...scenario.Kind)
 	return list, nil
 }
 
-// describe adds two accesses to a report, by going to the moment before each.
-func (p *Inspector) describe(h *replay.History, r *Report, a, b access, aFree, bFree *emu.CallEvent) error {
-	point := func(x access) replay.Point {
-		return replay.Point{Thread: p.s.RacingThread(x.thread), Step: x.step - p.s.Base()}
+// describe adds an access to a report, by going to the moment before it.
+func (p *Inspector) describe(play *scenario.Playback, r *Report, a access, freed *emu.CallEvent) error {
+	step := a.step - p.s.Base()
+	if err := play.SeekTo(step - 1); err != nil {
+		return fmt.Errorf("explain: %w", err)
 	}
-	races, err := h.Races([][2]replay.Point{{point(a), point(b)}})
+	act, err := symbolize.ActOf(p.s.M, a.thread, step)
 	if err != nil {
 		return fmt.Errorf("explain: %w", err)
 	}
-	r.Accesses = append(r.Accesses, accessReport(&races[0].First.Act, a, aFree), accessReport(&races[0].Second.Act, b, bFree))
-	return nil
-}
-
-func accessReport(act *replay.Act, a access, freed *emu.CallEvent) Access {
-	l := act.Location
-	out := Access{Access: "read", Address: hex(a.addr), Size: a.size, Report: replay.Report{
-		Thread: act.Thread, Function: l.Function, Offset: l.Offset, Source: l.Source(),
-		Instruction: act.Instruction, Step: act.Step, Call: act.Call, Backtrace: frames(act.Backtrace),
-	}}
+	out := Access{Report: *act.Report(), Access: "read", Address: hex(a.addr), Size: a.size}
 	switch {
 	case freed != nil:
 		out.Access, out.Size = "free", 0
 	case a.write:
 		out.Access = "write"
 	}
-	return out
+	r.Accesses = append(r.Accesses, out)
+	return nil
 }
 
 func (p *Inspector) block(b *heap.Piece, addr uint64) *Block {
@@ -125,15 +120,7 @@ func (p *Inspector) block(b *heap.Piece, addr uint64) *Block {
 // callOf describes a call that is about to begin.
 func callOf(m *emu.Machine, c *emu.CallEvent) *Call {
 	t := m.Threads()[c.Thread]
-	return &Call{Thread: t.Name, Function: c.Func, Call: t.Call, Backtrace: frames(replay.Backtrace(m, c.Thread))}
-}
-
-func frames(list []replay.Location) []replay.Frame {
-	out := make([]replay.Frame, len(list))
-	for i, l := range list {
-		out[i] = replay.Frame{PC: hex(l.PC), Function: l.Function, Offset: l.Offset, Module: l.Module, Source: l.Source()}
-	}
-	return out
+	return &Call{Thread: t.Name, Function: c.Func, Call: t.Call, Backtrace: symbolize.Frames(symbolize.Backtrace(m, c.Thread))}
 }
 
 func hex(v uint64) string { return fmt.Sprintf("%#x", v) }

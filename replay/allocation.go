@@ -4,6 +4,7 @@ import (
 	"fmt"
 
 	"emurace/emu"
+	"emurace/symbolize"
 )
 
 // Allocation is a block of malloc's with respect to bytes that were loaded from
@@ -27,7 +28,7 @@ type HeapAct struct {
 	Func      string
 	Call      string // what the thread was doing: the call that the scenario made
 	Step      uint64 // number of the call's first instruction since the race began; 0: before the race
-	Backtrace []Location
+	Backtrace []symbolize.Location
 }
 
 // Correct is what bytes held before they became malloc's again.

@@ -6,6 +6,7 @@ import (
 
 	"emurace/loader"
 	"emurace/scenario"
+	"emurace/symbolize"
 )
 
 // TestArticle: the crash of the article is found and explained on both
@@ -55,7 +56,7 @@ func TestArticle(t *testing.T) {
 	}
 }
 
-func functions(frames []Location) string {
+func functions(frames []symbolize.Location) string {
 	var names []string
 	for _, f := range frames {
 		// The linker knows some functions by several names.

@@ -1,6 +1,9 @@
 package replay
 
-import "emurace/scenario"
+import (
+	"emurace/scenario"
+	"emurace/symbolize"
+)
 
 // Tick is a moment at which the clock was moved on, so that waits with a deadline ended.
 type Tick struct {
@@ -28,5 +31,5 @@ func (h *History) Ticks() []Tick { return h.ticks }
 
 // touchOfClock is the clock's side of a race: it is at a moment that is before it.
 func (h *History) touchOfClock() Touch {
-	return Touch{Act: Act{Thread: scenario.ClockName, Step: h.s.Steps(), Instruction: h.s.Passing()}}
+	return Touch{Act: symbolize.Act{Thread: scenario.ClockName, Step: h.s.Steps(), Instruction: h.s.Passing()}}
 }

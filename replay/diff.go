@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"emurace/emu"
+	"emurace/symbolize"
 )
 
 // Difference is where a thread goes another way in one run than in another of the
@@ -26,7 +27,7 @@ type Side struct {
 	// Read is the access that got another value, nil when it is not that; Writer
 	// is who had written those bytes last, nil for nobody since the race began.
 	Read   *emu.LogEntry
-	Writer *Act
+	Writer *symbolize.Act
 }
 
 // Diff compares two runs thread by thread and returns where each thread first
@@ -167,7 +168,7 @@ type SideReport struct {
 	Instruction *InstructionReport `json:"instruction,omitempty"`
 	Address     string             `json:"address,omitempty"` // of a read that got another value
 	Value       string             `json:"value,omitempty"`
-	WrittenBy   *Report            `json:"written_by,omitempty"`
+	WrittenBy   *symbolize.Report  `json:"written_by,omitempty"`
 }
 
 func (h *History) reportSide(s Side) SideReport {
@@ -175,7 +176,7 @@ func (h *History) reportSide(s Side) SideReport {
 		return SideReport{}
 	}
 	in := h.Report(*s.Event)
-	r := SideReport{Instruction: &in, WrittenBy: report(s.Writer)}
+	r := SideReport{Instruction: &in, WrittenBy: s.Writer.Report()}
 	if s.Read != nil {
 		r.Address, r.Value = hex(s.Read.Addr), hex(s.Read.Value)
 	}

@@ -6,6 +6,7 @@ import (
 
 	"emurace/disasm"
 	"emurace/emu"
+	"emurace/symbolize"
 )
 
 // DumpOptions say how much of a run is shown.
@@ -88,21 +89,21 @@ func (d dumper) disassembly() {
 			if in.Addr == at.PC {
 				mark, text = d.Bad("=> "), d.Head(in.Text)
 			}
-			d.Printf(" %s%s  %s  %s\n", mark, d.Faint(hex(in.Addr)), d.Name(pad(Locate(d.machine(), in.Addr, false).String(), 14)), text)
+			d.Printf(" %s%s  %s  %s\n", mark, d.Faint(hex(in.Addr)), d.Name(pad(symbolize.Locate(d.machine(), in.Addr, false).String(), 14)), text)
 		}
 	}
 }
 
 // around decodes from the start of the function to some way behind the place:
 // only from there are the bounds of amd64's instructions certain.
-func around(m *emu.Machine, at Location) []disasm.Inst {
+func around(m *emu.Machine, at symbolize.Location) []disasm.Inst {
 	pc := at.PC
 	if at.Function != "" {
 		pc -= at.Offset
 	}
 	var insts []disasm.Inst
 	for after := 0; after <= linesAfter; {
-		in := Disassemble(m, pc)
+		in := symbolize.Disassemble(m, pc)
 		if in.Undecoded && pc > at.PC {
 			break
 		}

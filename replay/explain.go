@@ -8,26 +8,16 @@ import (
 	"emurace/disasm"
 	"emurace/emu"
 	"emurace/scenario"
+	"emurace/symbolize"
 )
-
-// Act is an instruction that a thread ran, or failed to run, with how it came
-// there.
-type Act struct {
-	Thread      string
-	Step        uint64 // number of the instruction since the race began, from 1
-	Location    Location
-	Instruction string
-	Call        string     // the call that the thread was in
-	Backtrace   []Location // innermost first, Location itself included
-}
 
 // Explanation is why a run failed, as far as the run itself tells.
 type Explanation struct {
 	Outcome scenario.Outcome
-	Names   []string // of the racing threads, and of the clock where schedules name it
-	Ticks   []Tick   // where the clock was moved on
-	At      *Act     // the failing instruction; nil for deadlock and livelock
-	Message string   // what the process printed last, for an abort; what a check said
+	Names   []string       // of the racing threads, and of the clock where schedules name it
+	Ticks   []Tick         // where the clock was moved on
+	At      *symbolize.Act // the failing instruction; nil for deadlock and livelock
+	Message string         // what the process printed last, for an abort; what a check said
 	// Round tells of a livelock that those that are left go round for ever.
 	Round bool
 
@@ -38,17 +28,17 @@ type Explanation struct {
 	Hops []Hop
 	// Load is where the value came out of memory, LoadAddr the address and
 	// LoadSize the bytes.
-	Load     *Act
+	Load     *symbolize.Act
 	LoadAddr uint64
 	LoadSize int
 	// Writer is the last instruction in the race that wrote to those bytes,
 	// Written what it stored there; nil when they are older than the race.
-	Writer  *Act
+	Writer  *symbolize.Act
 	Written uint64
 
 	// Unmapped is the system call of the race that took the page of the address that
 	// faulted away, or its rights; nil when it was so before.
-	Unmapped *Act
+	Unmapped *symbolize.Act
 
 	// What AddHeap finds out: the block of malloc's that those bytes belonged
 	// to, what the value means, and what the block had there while in use.
@@ -77,7 +67,7 @@ type ThreadState struct {
 	Name      string
 	Status    string // running, waiting, done
 	Call      string // the call in progress or the last one
-	Backtrace []Location
+	Backtrace []symbolize.Location
 }
 
 // Explain finds out why a run ended as it did. The history's session is left at
@@ -138,7 +128,7 @@ func threadStates(s *scenario.Session) []ThreadState {
 			st.Status = "done"
 		}
 		if st.Status != "done" {
-			st.Backtrace = Backtrace(s.M, m)
+			st.Backtrace = symbolize.Backtrace(s.M, m)
 		}
 		list = append(list, st)
 	}
@@ -147,11 +137,11 @@ func threadStates(s *scenario.Session) []ThreadState {
 
 // act describes the thread's instruction at pc, with the machine at the moment
 // before it.
-func (h *History) act(thread int, pc, step uint64) *Act {
+func (h *History) act(thread int, pc, step uint64) *symbolize.Act {
 	m, t := h.s.M, h.s.MachineThread(thread)
-	return &Act{
-		Thread: h.s.Names()[thread], Step: step - h.s.Base(), Location: Locate(m, pc, false),
-		Instruction: h.Inst(pc).Text, Call: m.Threads()[t].Call, Backtrace: Backtrace(m, t),
+	return &symbolize.Act{
+		Thread: h.s.Names()[thread], Step: step - h.s.Base(), Location: symbolize.Locate(m, pc, false),
+		Instruction: h.Inst(pc).Text, Call: m.Threads()[t].Call, Backtrace: symbolize.Backtrace(m, t),
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 
 	"emurace/disasm"
 	"emurace/emu"
+	"emurace/symbolize"
 )
 
 // LinkKind says what an instruction did to a value that is being followed back.
@@ -27,7 +28,7 @@ const (
 type Link struct {
 	Kind LinkKind
 	// Act is the instruction, nil for LinkOlder and LinkMany.
-	Act *Act
+	Act *symbolize.Act
 	// Register is where the value was behind a copy, a load, a constant or a
 	// computation; Addr and Size are the bytes of memory of a load or a store.
 	Register string
@@ -230,17 +231,17 @@ func (l *Link) what(p *Printer) string {
 
 // LinkReport is a link as an object.
 type LinkReport struct {
-	Kind        LinkKind `json:"kind"`
-	Register    string   `json:"register,omitempty"`
-	Address     string   `json:"address,omitempty"`
-	Size        int      `json:"size,omitempty"`
-	Value       string   `json:"value,omitempty"`
-	Instruction *Report  `json:"instruction,omitempty"`
+	Kind        LinkKind          `json:"kind"`
+	Register    string            `json:"register,omitempty"`
+	Address     string            `json:"address,omitempty"`
+	Size        int               `json:"size,omitempty"`
+	Value       string            `json:"value,omitempty"`
+	Instruction *symbolize.Report `json:"instruction,omitempty"`
 }
 
 // Report is the link as an object.
 func (l *Link) Report() LinkReport {
-	r := LinkReport{Kind: l.Kind, Register: l.Register, Size: l.Size, Instruction: report(l.Act)}
+	r := LinkReport{Kind: l.Kind, Register: l.Register, Size: l.Size, Instruction: l.Act.Report()}
 	if l.Addr != 0 {
 		r.Address = hex(l.Addr)
 	}

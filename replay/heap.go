@@ -6,6 +6,7 @@ import (
 
 	"emurace/emu"
 	"emurace/scenario"
+	"emurace/symbolize"
 )
 
 // Block is what one call of an allocating function handed out, from that call
@@ -48,7 +49,7 @@ type Heap struct {
 	m      *emu.Machine
 	blocks []*Block    // in the order in which they were handed out
 	calls  []*HeapCall // in the order in which they began
-	places map[uint64]Location
+	places map[uint64]symbolize.Location
 	glibc  bool // the functions are glibc's own
 	minor  int  // of glibc 2.36: 36
 }
@@ -66,10 +67,10 @@ func (h *Heap) Calls() []*HeapCall { return h.calls }
 func (h *Heap) Glibc() bool { return h.glibc }
 
 // Backtrace is how the program came to a call, innermost first.
-func (h *Heap) Backtrace(c *HeapCall) []Location {
-	var out []Location
+func (h *Heap) Backtrace(c *HeapCall) []symbolize.Location {
+	var out []symbolize.Location
 	for i, pc := range c.stack {
-		l := Locate(h.m, pc, i > 0)
+		l := symbolize.Locate(h.m, pc, i > 0)
 		if was, ok := h.places[pc]; ok && l.Module == "" {
 			l = was // of a library that has been unmapped since
 		}
@@ -140,7 +141,7 @@ func NewHeapTracer(start Starter) (*HeapTracer, error) {
 	t := &HeapTracer{}
 	var err error
 	t.s, err = start(func(m *emu.Machine) error {
-		t.rec = &recorder{m: m, live: map[uint64]*Block{}, stacks: map[string][]uint64{}, places: map[uint64]Location{}}
+		t.rec = &recorder{m: m, live: map[uint64]*Block{}, stacks: map[string][]uint64{}, places: map[uint64]symbolize.Location{}}
 		return t.rec.begin()
 	})
 	if err != nil {

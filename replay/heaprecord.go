@@ -6,6 +6,7 @@ import (
 
 	"emurace/emu"
 	"emurace/heap"
+	"emurace/symbolize"
 )
 
 // recorder makes blocks of calls as they happen.
@@ -17,7 +18,7 @@ type recorder struct {
 	live   map[uint64]*Block // by address
 	open   []openHeapCall    // calls in progress, of all threads, inner ones later
 	stacks map[string][]uint64
-	places map[uint64]Location // on stacks, of code that was not there at the beginning
+	places map[uint64]symbolize.Location // on stacks, of code that was not there at the beginning
 	booted []File
 }
 
@@ -108,7 +109,7 @@ func (r *recorder) enter(e emu.CallEvent) {
 	th := r.m.Threads()[e.Thread]
 	c := &HeapCall{
 		Thread: th.Name, Func: e.Func, Args: e.Args, Call: th.Call, Step: e.Step,
-		machine: e.Thread, stack: r.intern(Stack(r.m, e.Thread)),
+		machine: e.Thread, stack: r.intern(symbolize.Stack(r.m, e.Thread)),
 	}
 	r.calls = append(r.calls, c)
 	o := openHeapCall{call: c}
@@ -206,7 +207,7 @@ func (r *recorder) intern(stack []uint64) []uint64 {
 	for i, pc := range stack {
 		// A library that is loaded later may be gone when the stack is shown.
 		if mod, ok := r.m.Module(pc); ok && !named(r.booted, mod.Path) {
-			r.places[pc] = Locate(r.m, pc, i > 0)
+			r.places[pc] = symbolize.Locate(r.m, pc, i > 0)
 		}
 	}
 	return stack

@@ -1,5 +1,7 @@
 package replay
 
+import "emurace/symbolize"
+
 // AllocationReport is a block of malloc's in the result object.
 type AllocationReport struct {
 	Address     string      `json:"address"`
@@ -15,11 +17,11 @@ type AllocationReport struct {
 
 // HeapReport is a call that allocated or freed.
 type HeapReport struct {
-	Thread    string  `json:"thread"`
-	Function  string  `json:"function"`       // of the malloc family
-	Call      string  `json:"call"`           // that the scenario made
-	Step      uint64  `json:"step,omitempty"` // absent before the race
-	Backtrace []Frame `json:"backtrace"`
+	Thread    string            `json:"thread"`
+	Function  string            `json:"function"`       // of the malloc family
+	Call      string            `json:"call"`           // that the scenario made
+	Step      uint64            `json:"step,omitempty"` // absent before the race
+	Backtrace []symbolize.Frame `json:"backtrace"`
 }
 
 // MeaningReport tells more of a value than its kind.
@@ -38,15 +40,15 @@ type CorrectReport struct {
 
 // WaitReport is a thread that waits, and what for.
 type WaitReport struct {
-	Thread   string  `json:"thread"`
-	WaitsFor string  `json:"waits_for"` // address of the futex word
-	What     string  `json:"what,omitempty"`
-	HeldBy   string  `json:"held_by,omitempty"`
-	TakenBy  *Report `json:"taken_by,omitempty"` // the instruction that took it, if that was in the race
+	Thread   string            `json:"thread"`
+	WaitsFor string            `json:"waits_for"` // address of the futex word
+	What     string            `json:"what,omitempty"`
+	HeldBy   string            `json:"held_by,omitempty"`
+	TakenBy  *symbolize.Report `json:"taken_by,omitempty"` // the instruction that took it, if that was in the race
 }
 
 func (w *Wait) report() WaitReport {
-	return WaitReport{Thread: w.Thread, WaitsFor: hex(w.Address), What: w.What, HeldBy: w.HeldBy, TakenBy: report(w.Taken)}
+	return WaitReport{Thread: w.Thread, WaitsFor: hex(w.Address), What: w.What, HeldBy: w.HeldBy, TakenBy: w.Taken.Report()}
 }
 
 // reportHeap puts what AddHeap has found into the cause.
@@ -92,5 +94,5 @@ func (c *HeapAct) report() *HeapReport {
 	if c == nil {
 		return nil
 	}
-	return &HeapReport{Thread: c.Thread, Function: c.Func, Call: c.Call, Step: c.Step, Backtrace: frames(c.Backtrace)}
+	return &HeapReport{Thread: c.Thread, Function: c.Func, Call: c.Call, Step: c.Step, Backtrace: symbolize.Frames(c.Backtrace)}
 }

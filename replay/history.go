@@ -1,13 +1,13 @@
 package replay
 
 import (
-	"fmt"
 	"slices"
 	"sort"
 
 	"emurace/disasm"
 	"emurace/emu"
 	"emurace/scenario"
+	"emurace/symbolize"
 )
 
 // maxHistory is how many instructions a history keeps: the last ones of a
@@ -24,18 +24,18 @@ type Event struct {
 
 // History is a run instruction by instruction, with the log of its accesses.
 type History struct {
+	*scenario.Playback
 	s        *scenario.Session
 	schedule scenario.Schedule
-	counted  scenario.Schedule // with the lengths of slices that have no end of their own
 	events   []Event
 	byThread [][]int // indices into events
 	log      []emu.LogEntry
 	insts    map[uint64]disasm.Inst
-	gone     []string            // libraries that the race unmaps
-	places   map[uint64]Location // of their instructions
-	end      uint64              // race steps at the end
-	results  [][]uint64          // of each thread's calls, at the end
-	calls    []int               // how many there are
+	gone     []string                      // libraries that the race unmaps
+	places   map[uint64]symbolize.Location // of their instructions
+	end      uint64                        // race steps at the end
+	results  [][]uint64                    // of each thread's calls, at the end
+	calls    []int                         // how many there are
 	ticks    []Tick
 }
 
@@ -51,10 +51,11 @@ func NewHistory(s *scenario.Session, schedule scenario.Schedule) (*History, erro
 	if _, _, err := run(s, schedule); err != nil {
 		return nil, err
 	}
-	if err := h.count(); err != nil {
+	var err error
+	if h.Playback, err = scenario.NewPlayback(s, schedule); err != nil {
 		return nil, err
 	}
-	h.gone, h.places = gone(s, before), map[uint64]Location{}
+	h.gone, h.places = gone(s, before), map[uint64]symbolize.Location{}
 	if h.gone != nil {
 		s.M.System().LoadDebug() // for visit
 	}
@@ -66,41 +67,22 @@ func NewHistory(s *scenario.Session, schedule scenario.Schedule) (*History, erro
 	if err := h.step(h.end - min(h.end, maxHistory)); err != nil {
 		return nil, err
 	}
-	if !slices.Equal(h.counted, h.schedule) {
+	if !slices.Equal(h.Counted(), h.schedule) {
 		if err := h.SeekEnd(); err != nil { // to where they are known to go round
 			return nil, err
 		}
 	}
-	h.log = append(h.log, s.M.Log()[s.StartLog():]...)
+	h.log = slices.AppendSeq(h.log, s.M.Log().From(s.StartLog()).All())
 	return h, nil
-}
-
-// count gives the slices of threads that go round a number of instructions: step by step
-// they would not come to an end.
-func (h *History) count() error {
-	h.counted = slices.Clone(h.schedule)
-	if err := h.s.Restart(); err != nil {
-		return err
-	}
-	for i, sl := range h.counted {
-		ran, err := h.s.Run(sl.Thread, sl.N)
-		if err != nil {
-			return err
-		}
-		if sl.N == 0 && h.s.Spinning(sl.Thread) {
-			h.counted[i].N = ran
-		}
-	}
-	return nil
 }
 
 // step notes every instruction from the moment after skip instructions on.
 func (h *History) step(skip uint64) error {
-	first, done, err := h.seek(skip)
+	first, done, err := h.Seek(skip)
 	if err != nil {
 		return err
 	}
-	for _, sl := range h.counted[first:] {
+	for _, sl := range h.Counted()[first:] {
 		if h.s.IsClock(sl.Thread) {
 			if err := h.tick(sl, done); err != nil {
 				return err
@@ -133,46 +115,6 @@ func (h *History) step(skip uint64) error {
 		done = 0
 	}
 	return nil
-}
-
-// SeekTo takes the session to the moment when the race has run n instructions,
-// or to its end if that comes first.
-func (h *History) SeekTo(n uint64) error {
-	_, _, err := h.seek(n)
-	return err
-}
-
-// seek is SeekTo. It tells which slice of the schedule the moment lies in and
-// how much of that slice has run.
-func (h *History) seek(n uint64) (slice int, done uint64, err error) {
-	if err := h.s.Restart(); err != nil {
-		return 0, 0, err
-	}
-	for i, sl := range h.counted {
-		left := n - min(n, h.s.Steps())
-		if left == 0 {
-			return slice, done, nil
-		}
-		if sl.N != 0 {
-			left = min(left, sl.N)
-		}
-		if h.s.IsClock(sl.Thread) {
-			left = sl.N // no instruction
-		}
-		slice = i
-		if done, err = h.s.Run(sl.Thread, left); err != nil {
-			return 0, 0, err
-		}
-	}
-	return slice, done, nil
-}
-
-// SeekEnd takes the session to the end of the run.
-func (h *History) SeekEnd() error {
-	if err := h.s.Restart(); err != nil {
-		return err
-	}
-	return h.s.Play(h.schedule)
 }
 
 // Events are the instructions in the order in which they ran.
@@ -212,8 +154,8 @@ func (h *History) visit(pc uint64) {
 		return
 	}
 	if mod, ok := h.s.M.Module(pc); ok && slices.Contains(h.gone, mod.Path) {
-		h.places[pc] = Locate(h.s.M, pc, false)
-		h.insts[pc] = Disassemble(h.s.M, pc)
+		h.places[pc] = symbolize.Locate(h.s.M, pc, false)
+		h.insts[pc] = symbolize.Disassemble(h.s.M, pc)
 	}
 }
 
@@ -223,43 +165,17 @@ func (h *History) Inst(pc uint64) disasm.Inst {
 	if in, ok := h.insts[pc]; ok {
 		return in
 	}
-	in := Disassemble(h.s.M, pc)
+	in := symbolize.Disassemble(h.s.M, pc)
 	h.insts[pc] = in
 	return in
 }
 
 // Locate names the place of an instruction, as Inst decodes it.
-func (h *History) Locate(pc uint64) Location {
+func (h *History) Locate(pc uint64) symbolize.Location {
 	if l, ok := h.places[pc]; ok {
 		return l
 	}
-	return Locate(h.s.M, pc, false)
-}
-
-// maxInst is the longest instruction of both architectures, in bytes.
-const maxInst = 15
-
-// Disassemble decodes the instruction at pc in a machine's memory, with the names of
-// branch targets.
-func Disassemble(m *emu.Machine, pc uint64) disasm.Inst {
-	var code []byte
-	for n := uint64(maxInst); n > 0 && code == nil; n-- {
-		code, _ = m.Read(pc, n)
-	}
-	if code == nil {
-		return disasm.Inst{Addr: pc, Len: 1, Text: "(no code there)", Undecoded: true}
-	}
-	in, err := disasm.Decode(m.Arch(), code, pc, func(addr uint64) (string, uint64) {
-		name, off, ok := m.Symbol(addr)
-		if !ok {
-			return "", 0
-		}
-		return name, addr - off
-	})
-	if err != nil {
-		return disasm.Inst{Addr: pc, Len: 1, Text: fmt.Sprintf("(%v)", err), Undecoded: true}
-	}
-	return in
+	return symbolize.Locate(h.s.M, pc, false)
 }
 
 // lastWrite finds the last write to any of the bytes [addr, addr+size) by an

@@ -5,11 +5,12 @@ import (
 
 	"emurace/emu"
 	"emurace/scenario"
+	"emurace/symbolize"
 )
 
 // Touch is an instruction and what it did to memory.
 type Touch struct {
-	Act
+	symbolize.Act
 	Accesses []emu.LogEntry
 }
 
@@ -83,7 +84,7 @@ func (t *Touch) tell(p *Printer) string {
 
 // AccessReport is one access of a race in the result object.
 type AccessReport struct {
-	Report
+	symbolize.Report
 	Accesses []MemoryReport `json:"accesses"`
 }
 
@@ -97,7 +98,7 @@ type MemoryReport struct {
 }
 
 func (t *Touch) report() AccessReport {
-	r := AccessReport{Report: *report(&t.Act), Accesses: memoryReports(t.Accesses)}
+	r := AccessReport{Report: *t.Act.Report(), Accesses: memoryReports(t.Accesses)}
 	if r.Accesses == nil {
 		r.Accesses = []MemoryReport{}
 	}

@@ -3,31 +3,32 @@ package replay
 import (
 	"emurace/emu"
 	"emurace/scenario"
+	"emurace/symbolize"
 )
 
 // Finding is a failure as the result object has it. Its fields only grow;
 // addresses and values are hexadecimal strings, and what is not known is left
 // out.
 type Finding struct {
-	Kind         scenario.Kind `json:"kind"`
-	Thread       string        `json:"thread,omitempty"`
-	Function     string        `json:"function,omitempty"`
-	Offset       *uint64       `json:"offset,omitempty"`
-	Source       string        `json:"source,omitempty"`
-	Instruction  string        `json:"instruction,omitempty"`
-	PC           string        `json:"pc,omitempty"`
-	Register     string        `json:"register,omitempty"`
-	Value        string        `json:"value,omitempty"`
-	FaultAddress string        `json:"fault_address,omitempty"`
-	Access       string        `json:"access,omitempty"`
-	Signal       int           `json:"signal,omitempty"`
-	Code         *int          `json:"code,omitempty"`
-	Message      string        `json:"message,omitempty"`
-	Backtrace    []Frame       `json:"backtrace,omitempty"`
-	Cause        *Cause        `json:"cause,omitempty"`
+	Kind         scenario.Kind     `json:"kind"`
+	Thread       string            `json:"thread,omitempty"`
+	Function     string            `json:"function,omitempty"`
+	Offset       *uint64           `json:"offset,omitempty"`
+	Source       string            `json:"source,omitempty"`
+	Instruction  string            `json:"instruction,omitempty"`
+	PC           string            `json:"pc,omitempty"`
+	Register     string            `json:"register,omitempty"`
+	Value        string            `json:"value,omitempty"`
+	FaultAddress string            `json:"fault_address,omitempty"`
+	Access       string            `json:"access,omitempty"`
+	Signal       int               `json:"signal,omitempty"`
+	Code         *int              `json:"code,omitempty"`
+	Message      string            `json:"message,omitempty"`
+	Backtrace    []symbolize.Frame `json:"backtrace,omitempty"`
+	Cause        *Cause            `json:"cause,omitempty"`
 	// UnmappedBy is the system call of the race that took the page of the fault's
 	// address away, or its rights.
-	UnmappedBy *Report `json:"unmapped_by,omitempty"`
+	UnmappedBy *symbolize.Report `json:"unmapped_by,omitempty"`
 	// Cycle are, for a deadlock, threads each of which waits for the next one,
 	// and the last for the first; Waits are all that wait, those first.
 	Cycle   []WaitReport   `json:"cycle,omitempty"`
@@ -51,59 +52,20 @@ type Finding struct {
 type Cause struct {
 	Kind       CauseKind         `json:"kind,omitempty"` // what the value is; absent when the heap was not looked at
 	Address    string            `json:"address"`        // that the value was loaded from
-	LoadedBy   *Report           `json:"loaded_by"`
-	WrittenBy  *Report           `json:"written_by,omitempty"` // absent when older than the race
+	LoadedBy   *symbolize.Report `json:"loaded_by"`
+	WrittenBy  *symbolize.Report `json:"written_by,omitempty"` // absent when older than the race
 	Written    string            `json:"written,omitempty"`    // what that instruction stored
 	Meaning    *MeaningReport    `json:"meaning,omitempty"`    // more about the kind
 	Allocation *AllocationReport `json:"allocation,omitempty"` // absent when the bytes were in no known block
 	Correct    *CorrectReport    `json:"correct,omitempty"`    // what the bytes held before the block was freed
 }
 
-// Report is an instruction that a thread ran.
-type Report struct {
-	Thread      string  `json:"thread"`
-	Function    string  `json:"function,omitempty"`
-	Offset      uint64  `json:"offset"`
-	Source      string  `json:"source,omitempty"`
-	Instruction string  `json:"instruction"`
-	Step        uint64  `json:"step"` // its number since the race began
-	Call        string  `json:"call"`
-	Backtrace   []Frame `json:"backtrace"`
-}
-
-// Frame is one line of a backtrace.
-type Frame struct {
-	PC       string `json:"pc"`
-	Function string `json:"function,omitempty"`
-	Offset   uint64 `json:"offset"`
-	Module   string `json:"module,omitempty"`
-	Source   string `json:"source,omitempty"`
-}
-
 // ThreadReport is what a thread was doing at the end.
 type ThreadReport struct {
-	Name      string  `json:"name"`
-	Status    string  `json:"status"`
-	Call      string  `json:"call"`
-	Backtrace []Frame `json:"backtrace,omitempty"`
-}
-
-func frames(list []Location) []Frame {
-	out := make([]Frame, len(list))
-	for i, l := range list {
-		out[i] = Frame{PC: hex(l.PC), Function: l.Function, Offset: l.Offset, Module: l.Module, Source: l.Source()}
-	}
-	return out
-}
-
-func report(a *Act) *Report {
-	if a == nil {
-		return nil
-	}
-	return &Report{
-		Thread: a.Thread, Function: a.Location.Function, Offset: a.Location.Offset, Source: a.Location.Source(),
-		Instruction: a.Instruction, Step: a.Step, Call: a.Call, Backtrace: frames(a.Backtrace),
-	}
+	Name      string            `json:"name"`
+	Status    string            `json:"status"`
+	Call      string            `json:"call"`
+	Backtrace []symbolize.Frame `json:"backtrace,omitempty"`
 }
 
 // Finding is the explanation as an object.
@@ -112,7 +74,7 @@ func (x *Explanation) Finding() Finding {
 		Kind: x.Outcome.Kind, Message: x.Message, Switches: x.Schedule.Switches(), Schedule: x.Schedule.Texts(x.Names),
 	}
 	for _, t := range x.Threads {
-		f.Threads = append(f.Threads, ThreadReport{Name: t.Name, Status: t.Status, Call: t.Call, Backtrace: frames(t.Backtrace)})
+		f.Threads = append(f.Threads, ThreadReport{Name: t.Name, Status: t.Status, Call: t.Call, Backtrace: symbolize.Frames(t.Backtrace)})
 	}
 	f.Ticks = x.Ticks
 	for _, r := range x.Races {
@@ -127,11 +89,11 @@ func (x *Explanation) Finding() Finding {
 	}
 	l := x.At.Location
 	f.Thread, f.Function, f.Offset, f.Source = x.At.Thread, l.Function, &l.Offset, l.Source()
-	f.Instruction, f.PC, f.Backtrace = x.At.Instruction, hex(l.PC), frames(x.At.Backtrace)
+	f.Instruction, f.PC, f.Backtrace = x.At.Instruction, hex(l.PC), symbolize.Frames(x.At.Backtrace)
 	switch end := x.Outcome.End; end.Kind {
 	case emu.EndFault:
 		f.FaultAddress, f.Access = hex(end.Addr), end.Access.String()
-		f.UnmappedBy = report(x.Unmapped)
+		f.UnmappedBy = x.Unmapped.Report()
 	case emu.EndSignal:
 		f.Signal = end.Signal
 	case emu.EndExit:
@@ -142,7 +104,7 @@ func (x *Explanation) Finding() Finding {
 	}
 	f.Register, f.Value = x.Register, hex(x.Value)
 	if x.Load != nil {
-		f.Cause = &Cause{Address: hex(x.LoadAddr), LoadedBy: report(x.Load), WrittenBy: report(x.Writer)}
+		f.Cause = &Cause{Address: hex(x.LoadAddr), LoadedBy: x.Load.Report(), WrittenBy: x.Writer.Report()}
 		if x.Writer != nil {
 			f.Cause.Written = hex(x.Written)
 		}

@@ -6,6 +6,7 @@ import (
 
 	"emurace/emu"
 	"emurace/scenario"
+	"emurace/symbolize"
 )
 
 // Headline says in a few words what happened: "main dies in getenv".
@@ -63,7 +64,7 @@ func (x *Explanation) Tell(p *Printer) {
 	}
 	for _, t := range x.Threads {
 		if t.Status == "waiting" {
-			p.Printf("    %s waits in %s: %s\n", p.Name(t.Name), t.Call, chain(t.Backtrace))
+			p.Printf("    %s waits in %s: %s\n", p.Name(t.Name), t.Call, symbolize.Chain(t.Backtrace))
 		}
 	}
 	if lines := x.why(p); len(lines) > 0 {
@@ -143,7 +144,7 @@ func (x *Explanation) why(p *Printer) []string {
 	lines = append(lines,
 		fmt.Sprintf("%s had written%s there last, in its call of %s:", p.Name(x.Writer.Thread), value, x.Writer.Call),
 		fmt.Sprintf("  %s  %s", p.Name(x.Writer.Location.String()), x.Writer.Instruction),
-		"  "+chain(x.Writer.Backtrace))
+		"  "+symbolize.Chain(x.Writer.Backtrace))
 	lines = append(lines, x.whyHeap(p)...)
 	return append(lines, x.tellUnmapped(p)...)
 }

@@ -5,6 +5,7 @@ import (
 
 	"emurace/emu"
 	"emurace/loader"
+	"emurace/symbolize"
 )
 
 // maxUnmapped is how many system calls back a page is looked for. A run of a race
@@ -58,6 +59,6 @@ func (x *Explanation) tellUnmapped(p *Printer) []string {
 	return []string{
 		what + " " + p.Name(u.Thread) + " made a system call, in its call of " + u.Call + ":",
 		"  " + p.Name(u.Location.String()) + "  " + u.Instruction,
-		"  " + chain(u.Backtrace),
+		"  " + symbolize.Chain(u.Backtrace),
 	}
 }

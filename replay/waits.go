@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"emurace/emu"
+	"emurace/symbolize"
 )
 
 // Wait is a thread that waits in the kernel at the end of a run, and what for.
@@ -16,7 +17,7 @@ type Wait struct {
 	HeldBy  string // the thread that has to let go, "" when nobody is known
 	// Taken is the instruction that took the lock, nil when it was taken before
 	// the race or that is not known.
-	Taken *Act
+	Taken *symbolize.Act
 }
 
 // addWaits finds out what each thread waits for, and puts the ones that wait for
@@ -151,7 +152,7 @@ func (h *History) word32(addr uint64) uint32 {
 }
 
 // actOf describes the instruction of a step of the race and returns to the end.
-func (h *History) actOf(step uint64) (*Act, error) {
+func (h *History) actOf(step uint64) (*symbolize.Act, error) {
 	for _, e := range slices.Backward(h.events) {
 		if e.Step != step {
 			continue

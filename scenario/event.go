@@ -51,12 +51,8 @@ func (e *Event) Dependent(o *Event) bool {
 	if e.Thread == o.Thread || e.Ends || o.Ends {
 		return true
 	}
-	for _, a := range e.Accesses {
-		for _, b := range o.Accesses {
-			if (a.Write || b.Write) && a.Addr < b.Addr+b.Size && b.Addr < a.Addr+a.Size {
-				return true
-			}
-		}
+	if conflict(e.Accesses, o.Accesses) {
+		return true
 	}
 	for _, a := range e.Objects {
 		for _, b := range o.Objects {
@@ -66,6 +62,45 @@ func (e *Event) Dependent(o *Event) bool {
 		}
 	}
 	return false
+}
+
+// many is how many pairs of accesses are compared without looking where they are at all. A
+// system call may have a hundred thousand.
+const many = 256
+
+// conflict tells whether an access of one list and one of the other have a byte in common,
+// which one of them writes.
+func conflict(list, other []Access) bool {
+	var all, writes Access // from the first byte of the others to the last
+	bound := len(list)*len(other) > many
+	if bound {
+		all, writes = bounds(other, false), bounds(other, true)
+	}
+	for _, a := range list {
+		if bound && (a.Write && !a.overlaps(all) || !a.Write && !a.overlaps(writes)) {
+			continue
+		}
+		for _, b := range other {
+			if (a.Write || b.Write) && a.overlaps(b) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+func (a Access) overlaps(b Access) bool { return a.Addr < b.Addr+b.Size && b.Addr < a.Addr+a.Size }
+
+// bounds are the bytes from the first one of the accesses, or of the writes alone, to the
+// last.
+func bounds(list []Access, writes bool) Access {
+	first, end := ^uint64(0), uint64(0)
+	for _, a := range list {
+		if a.Write || !writes {
+			first, end = min(first, a.Addr), max(end, a.Addr+a.Size)
+		}
+	}
+	return Access{Addr: min(first, end), Size: end - min(first, end)}
 }
 
 // RunEvent runs a thread up to and over its next event, or to its end. The
@@ -221,22 +256,20 @@ func (s *Session) LastAccesses() []Access {
 
 // lastAccesses are those of the instruction that ran last, and where it stands.
 func (s *Session) lastAccesses() (pc uint64, list []Access) {
-	log := s.M.Log()
-	from := len(log)
-	for from > 0 && log[from-1].Step == s.M.Steps() {
-		from--
-	}
-	list = make([]Access, 0, len(log)-from)
-	for k, a := range log[from:] {
-		pc = a.PC
-		if a.Kind == emu.LogZero {
-			continue // pages that the kernel takes away or zeroes are counted as a whole
+	log := s.M.Log().Of(s.M.Steps())
+	list = make([]Access, 0, log.Most())
+	for part := range log.Parts() { // what the instruction itself does is in one
+		for k, a := range part {
+			pc = a.PC
+			if a.Kind == emu.LogZero {
+				continue // pages that the kernel takes away or zeroes are counted as a whole
+			}
+			write := a.Kind != emu.LogRead
+			if a.Kind == emu.LogWrite && a.Old == a.Value && readBefore(part[:k], a) {
+				write = false
+			}
+			list = append(list, Access{Addr: a.Addr, Size: uint64(a.Size), Write: write})
 		}
-		write := a.Kind != emu.LogRead
-		if a.Kind == emu.LogWrite && a.Old == a.Value && readBefore(log[from:from+k], a) {
-			write = false
-		}
-		list = append(list, Access{Addr: a.Addr, Size: uint64(a.Size), Write: write})
 	}
 	return pc, list
 }

@@ -61,20 +61,18 @@ func (x *trial) wakes() bool {
 // access says what the last instruction did to the word.
 func (x *trial) access() act {
 	s := x.s
-	log := s.M.Log()
 	kind := actOther
 	var read, write *emu.LogEntry
-	for i := len(log) - 1; i >= 0 && log[i].Step == s.M.Steps(); i-- {
-		a := &log[i]
+	for a := range s.M.Log().Of(s.M.Steps()).Backward() {
 		switch {
 		case int(a.Thread) != x.thread:
 			continue
 		case a.Addr != x.word || a.Size != 4 || a.Kind == emu.LogKernel:
 			return actOther
 		case a.Kind == emu.LogRead:
-			read = a
+			read = &a
 		default:
-			write = a
+			write = &a
 		}
 	}
 	switch {

@@ -133,9 +133,11 @@ func (s *Session) leftOwn(l *look) bool {
 	if b, ok := s.M.Read(l.word, l.size); ok {
 		last = binary.LittleEndian.Uint64(append(b, 0, 0, 0, 0)[:8])
 	}
-	log := s.M.Log()
-	for k := len(log) - 1; k >= 0 && log[k].Step > s.base; k-- {
-		if a := log[k]; a.Addr == l.word && uint64(a.Size) == l.size && a.Kind == emu.LogWrite {
+	for a := range s.M.Log().Backward() {
+		if a.Step <= s.base {
+			break
+		}
+		if a.Addr == l.word && uint64(a.Size) == l.size && a.Kind == emu.LogWrite {
 			if int(a.Thread) == t {
 				last = a.Value
 				break
@@ -155,13 +157,18 @@ func (s *Session) nobodyMeets(l *look) bool {
 	var between []emu.LogEntry
 	sp, _ := s.M.StackPointer(t)
 	lo, hi, _ := s.M.MappingOf(sp)
-	for k := len(log) - 1; k >= 0 && log[k].Step > l.step; k-- {
-		if a := log[k]; int(a.Thread) == t && a.Step < l.take && (a.Addr < lo || a.Addr >= hi) {
+	for a := range log.Backward() {
+		if a.Step <= l.step {
+			break
+		}
+		if int(a.Thread) == t && a.Step < l.take && (a.Addr < lo || a.Addr >= hi) {
 			between = append(between, a)
 		}
 	}
-	for k := len(log) - 1; k >= 0 && log[k].Step > s.base; k-- {
-		a := log[k]
+	for a := range log.Backward() {
+		if a.Step <= s.base {
+			break
+		}
 		if a.Kind != emu.LogRead && a.Addr < l.word+l.size && l.word < a.Addr+uint64(a.Size) && !s.says(a, l.word, l.size) {
 			return false
 		}
@@ -194,12 +201,8 @@ func (s *Session) checkLooks(e *Event) {
 			if !a.Write || a.Addr >= word+size || word >= a.Addr+a.Size {
 				continue
 			}
-			log := s.M.Log()
-			said := false
-			for k := len(log) - 1; k >= 0 && log[k].Step >= s.locks.step && !said; k-- {
-				said = log[k].Kind != emu.LogRead && s.says(log[k], word, size)
-			}
-			if !said {
+			said := func(a emu.LogEntry) bool { return a.Kind != emu.LogRead && s.says(a, word, size) }
+			if !slices.ContainsFunc(s.M.Log().Since(s.locks.step).List(), said) {
 				s.breakLook(word)
 			}
 		}
@@ -223,7 +226,7 @@ func (s *Session) tryLook(l *look) error {
 			if err := x.approach(l.i, l.step); err != nil {
 				return err
 			}
-			x.log = len(s.M.Log())
+			x.log = s.M.LogLen()
 			if err := x.set(0); err != nil {
 				return err
 			}

@@ -111,15 +111,21 @@ func (s *Session) learnLock(machine int) {
 		s.breakLock(addr) // who waits should have been locked out
 		return
 	}
-	log := s.M.Log()
-	for i := len(log) - 1; i > 0; i-- {
-		a := log[i]
+	var write emu.LogEntry // a try if what comes before it is its read
+	wrote := false
+	for a := range s.M.Log().Backward() {
+		tried := wrote && readBefore([]emu.LogEntry{a}, write)
+		if tried {
+			a = write
+		}
+		wrote = false
 		if int(a.Thread) != machine || a.Addr != addr || a.Size != 4 {
 			continue
 		}
-		tried := a.Kind == emu.LogWrite && readBefore(log[i-1:i], a) && !s.failedExclusive(a) ||
-			a.Kind == emu.LogRead && s.loadExclusive(a.PC)
-		if !tried {
+		if a.Kind == emu.LogWrite && !tried && !s.failedExclusive(a) {
+			write, wrote = a, true
+		}
+		if !tried && !(a.Kind == emu.LogRead && s.loadExclusive(a.PC)) {
 			continue
 		}
 		if uint32(a.Old) != 0 && s.M.SharedBytes()[addr&^7]>>(addr&7)&1 != 0 {

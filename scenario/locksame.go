@@ -185,12 +185,12 @@ func (x *trial) dead(d *difference, returned, result bool) (bool, error) {
 				return false, err
 			}
 		}
-		from := len(s.M.Log())
+		from := s.M.LogLen()
 		stop, err := s.M.Run(x.thread, 1)
 		if err != nil {
 			return false, err
 		}
-		if d.used(&in, src, s.M.Log()[from:], stop.Event) {
+		if d.used(&in, src, s.M.Log().From(from).List(), stop.Event) {
 			return false, nil
 		}
 		if stop.Event {
@@ -227,12 +227,12 @@ func (x *trial) runOthers(d *difference) (goesOn, used bool, err error) {
 	for i := range x.s.threads {
 		t := x.s.threads[i].machine
 		for n := 0; t != x.thread && n < maxDead && m.Runnable(t) && !m.Runnable(x.thread); n++ {
-			from := len(m.Log())
+			from := m.LogLen()
 			stop, err := m.Run(t, tailLimit)
 			if err != nil {
 				return false, false, err
 			}
-			for _, a := range m.Log()[from:] {
+			for a := range m.Log().From(from).All() {
 				for at := a.Addr; at < a.Addr+uint64(a.Size); at++ {
 					if a.Kind == emu.LogRead && d.bytes[at] {
 						return false, true, nil
@@ -332,7 +332,7 @@ func (x *trial) arguments(d *difference) (list []string, err error) {
 	if s.M.Arch() == loader.AMD64 {
 		names = []string{"rax", "rdi", "rsi", "rdx", "r10", "r8", "r9"}
 	}
-	from := len(s.M.Log())
+	from := s.M.LogLen()
 	var plain, other called
 	for _, r := range names {
 		if !d.has(r) {
@@ -387,7 +387,7 @@ func (x *trial) call(c *called, from int) error {
 	}
 	c.kind, c.objects = stop.Kind, stop.Objects
 	c.result, _ = x.s.M.Register(x.thread, name)
-	c.log = append([]emu.LogEntry{}, x.s.M.Log()[from:]...)
+	c.log = slices.Collect(x.s.M.Log().From(from).All())
 	return nil
 }
 

@@ -56,7 +56,7 @@ func (x *trial) tryLettingGo() error {
 	if err != nil || !frees {
 		return err
 	}
-	y := &trial{s: x.s, thread: x.thread, other: x.other, word: x.word, log: len(x.s.M.Log()), does: actFree}
+	y := &trial{s: x.s, thread: x.thread, other: x.other, word: x.word, log: x.s.M.LogLen(), does: actFree}
 	err = y.tryHolding()
 	x.bad = x.bad || y.bad
 	return err
@@ -64,9 +64,8 @@ func (x *trial) tryLettingGo() error {
 
 // letGo tells whether the thread has let the lock go since it is tried out.
 func (x *trial) letGo() bool {
-	log := x.s.M.Log()
-	for i := len(log) - 1; i >= x.log; i-- {
-		if a := log[i]; int(a.Thread) == x.thread && a.Addr == x.word && a.Kind != emu.LogRead {
+	for a := range x.s.M.Log().From(x.log).Backward() {
+		if int(a.Thread) == x.thread && a.Addr == x.word && a.Kind != emu.LogRead {
 			return uint32(a.Value) == 0
 		}
 	}
@@ -119,7 +118,7 @@ func (x *trial) place() (p place, wakes bool, err error) {
 // lock's word: what they were before, and what they are now.
 func (x *trial) written() map[uint64][2]byte {
 	written := map[uint64][2]byte{}
-	for _, a := range x.s.M.Log()[x.log:] {
+	for a := range x.s.M.Log().From(x.log).All() {
 		if int(a.Thread) != x.thread || a.Kind == emu.LogRead {
 			continue
 		}
@@ -142,9 +141,7 @@ func (x *trial) written() map[uint64][2]byte {
 // visible are the accesses of the last instruction, without the moment and the place
 // of it, and without what the lock's word holds.
 func (x *trial) visible() (list []emu.LogEntry) {
-	log := x.s.M.Log()
-	for i := len(log) - 1; i >= 0 && log[i].Step == x.s.M.Steps(); i-- {
-		a := log[i]
+	for a := range x.s.M.Log().Of(x.s.M.Steps()).Backward() {
 		a.Step, a.PC = 0, 0
 		if a.Addr == x.word {
 			a.Old, a.Value = 0, 0

@@ -96,7 +96,7 @@ func (s *Session) tryOut(i int, w uint64, does act, step uint64) error {
 			if err := x.approach(i, step); err != nil {
 				return err
 			}
-			x.log = len(s.M.Log())
+			x.log = s.M.LogLen()
 			switch does {
 			case actTake:
 				return x.tryTaking()

@@ -46,13 +46,9 @@ func (s *Session) lockUse(e *Event) (u lockUse) {
 	if len(words) == 0 {
 		return u
 	}
-	log := s.M.Log()
-	from := len(log)
-	for from > 0 && log[from-1].Step >= s.locks.step {
-		from--
-	}
+	log := s.M.Log().Since(s.locks.step).List()
 	for _, w := range words {
-		switch use := s.useOf(e, log[from:], w); {
+		switch use := s.useOf(e, log, w); {
 		case use == lockTaken && u.taken == 0:
 			u.taken = w
 		case use == lockFree && u.free == 0:
@@ -164,9 +160,8 @@ func (s *Session) mayTake(e *Event) uint64 {
 	if e.Accesses[0] != (Access{Addr: w, Size: 4}) || e.Accesses[1].Addr != w || w%4 != 0 || l.words[w] || l.found[w] || l.raw[w] {
 		return 0
 	}
-	log := s.M.Log()
-	a := log[len(log)-1]
-	if a.Step != l.step || a.Addr != w || a.Kind != emu.LogWrite || uint32(a.Old) != 0 || s.M.StoreExclusive(a.PC) {
+	a, ok := s.M.Log().Last()
+	if !ok || a.Step != l.step || a.Addr != w || a.Kind != emu.LogWrite || uint32(a.Old) != 0 || s.M.StoreExclusive(a.PC) {
 		return 0
 	}
 	return w

@@ -39,7 +39,7 @@ func (s *Session) loops(i int) error {
 	if err != nil {
 		return err
 	}
-	now := begun{len(r.results), state, len(s.M.Log()), s.M.Effects()}
+	now := begun{len(r.results), state, s.M.LogLen(), s.M.Effects()}
 	if k := slices.IndexFunc(r.rounds, func(b begun) bool { return b.results == before }); k >= 0 {
 		was := r.rounds[k]
 		if was.effects == now.effects && bytes.Equal(was.state, now.state) && !s.metWriter(r.machine, was.log) {
@@ -58,23 +58,23 @@ func (s *Session) loops(i int) error {
 // an entry of the log. Also if it holds what it held, a store exclusive may have failed.
 func (s *Session) metWriter(machine, from int) bool {
 	read := map[uint64]bool{}
-	log := s.M.Log()[from:]
-	for _, a := range log {
+	log := s.M.Log().From(from)
+	for a := range log.All() {
 		for i := range uint64(a.Size) {
 			if int(a.Thread) == machine {
 				read[a.Addr+i] = true
 			}
 		}
 	}
-	return slices.ContainsFunc(log, func(a emu.LogEntry) bool {
+	for a := range log.All() {
 		if int(a.Thread) == machine || a.Kind == emu.LogRead {
-			return false
+			continue
 		}
 		for i := range uint64(a.Size) {
 			if read[a.Addr+i] {
 				return true
 			}
 		}
-		return false
-	})
+	}
+	return false
 }

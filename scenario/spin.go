@@ -160,7 +160,7 @@ func (s *Session) comesBack(e *Event) error {
 			return nil
 		}
 	}
-	r.visits = r.visits.and(visit{pc: e.PC, addr: addr, state: state, log: len(s.M.Log())})
+	r.visits = r.visits.and(visit{pc: e.PC, addr: addr, state: state, log: s.M.LogLen()})
 	return nil
 }
 
@@ -174,7 +174,7 @@ func (s *Session) round(machine, from int) []held {
 	first := map[uint64]byte{}   // what bytes held before the round wrote them
 	read := map[uint64]byte{}    // what was read of those that it had not written
 	changed := map[uint64]bool{} // bytes that it changed, if only for a while
-	for _, a := range log[from:] {
+	for a := range log.From(from).All() {
 		if int(a.Thread) != machine {
 			continue
 		}
@@ -200,18 +200,18 @@ func (s *Session) round(machine, from int) []held {
 			return nil
 		}
 	}
-	if len(changed) > 0 && slices.ContainsFunc(log[s.StartLog():], func(a emu.LogEntry) bool {
+	for a := range log.From(s.StartLog()).All() {
+		if len(changed) == 0 {
+			break
+		}
 		if int(a.Thread) == machine {
-			return false
+			continue
 		}
 		for i := range uint64(a.Size) {
 			if changed[a.Addr+i] {
-				return true
+				return nil // others see it
 			}
 		}
-		return false
-	}) {
-		return nil // others see it
 	}
 	return s.hold(read)
 }
@@ -242,7 +242,7 @@ func (s *Session) goesRound(e *Event) (emu.Stop, error) {
 	if err != nil {
 		return emu.Stop{}, err
 	}
-	from, effects := len(s.M.Log()), s.M.Effects()
+	from, effects := s.M.LogLen(), s.M.Effects()
 	back := false
 	n := min(longest, s.Limit-min(s.Limit, s.Steps()))
 	stop, err := s.runOnce(e, func(t int) (stop emu.Stop, err error) {

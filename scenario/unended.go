@@ -78,7 +78,7 @@ func (s *Session) waitsForAny(i int, words []Access, o Outcome) bool {
 	if o.Kind == Livelock {
 		from += s.limit() / 2
 	}
-	for _, a := range s.M.Log()[s.StartLog():] {
+	for a := range s.M.Log().From(s.StartLog()).All() {
 		if int(a.Thread) == r.machine && a.Kind == emu.LogRead && a.Step > from && any(a.Addr, uint64(a.Size)) {
 			return true
 		}

@@ -6,8 +6,8 @@ import (
 
 	"emurace/emu"
 	"emurace/explore"
-	"emurace/replay"
 	"emurace/scenario"
+	"emurace/symbolize"
 	"emurace/sysroot"
 )
 
@@ -46,7 +46,7 @@ func TestStrerrorDiesInGetenv(t *testing.T) {
 			t.Fatalf("it ends as %v", o)
 		}
 		var stack []string
-		for _, l := range replay.Backtrace(s.M, o.Thread) {
+		for _, l := range symbolize.Backtrace(s.M, o.Thread) {
 			stack = append(stack, l.Function)
 		}
 		// From 2.32 on strerror is a jump to strerror_l.

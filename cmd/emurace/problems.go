@@ -12,6 +12,7 @@ import (
 	"emurace/oracle"
 	"emurace/replay"
 	"emurace/scenario"
+	"emurace/symbolize"
 )
 
 // detectFlag asks for more than failing runs.
@@ -228,7 +229,7 @@ func (o *outcome) printProblems(p *replay.Printer) {
 }
 
 // way writes a backtrace in one line, innermost first.
-func way(list []replay.Frame) string {
+func way(list []symbolize.Frame) string {
 	var parts []string
 	for _, f := range list {
 		if f.Function == "" {

@@ -15,9 +15,9 @@ import (
 	"emurace/emu"
 	"emurace/internal/testrace"
 	"emurace/loader"
-	"emurace/replay"
 	"emurace/replay/timeline"
 	"emurace/scenario"
+	"emurace/symbolize"
 )
 
 // run runs a program that a user would, and fails the test without it.
@@ -157,7 +157,7 @@ const stacks = "thread apply all -q frame apply all -q p/x $pc"
 func checkStack(t *testing.T, m *emu.Machine, thread int, names, pcs []string) {
 	t.Helper()
 	var wantNames, wantPCs []string
-	for _, l := range replay.Backtrace(m, thread) {
+	for _, l := range symbolize.Backtrace(m, thread) {
 		wantPCs = append(wantPCs, fmt.Sprintf("%#x", l.PC))
 		wantNames = append(wantNames, plain(l.Function))
 	}

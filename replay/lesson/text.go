@@ -9,6 +9,7 @@ import (
 	"emurace/emu"
 	"emurace/replay"
 	"emurace/scenario"
+	"emurace/symbolize"
 )
 
 func hex(v uint64) string { return fmt.Sprintf("%#x", v) }
@@ -27,7 +28,7 @@ func (s *story) symbol(addr uint64) string {
 	return hex(addr)
 }
 
-func act(a *replay.Act) string { return fmt.Sprintf("%s (%s)", a.Location, a.Instruction) }
+func act(a *symbolize.Act) string { return fmt.Sprintf("%s (%s)", a.Location, a.Instruction) }
 
 // during says in which of the scenario's calls something happens.
 func during(fn, call string) string {

@@ -11,6 +11,7 @@ import (
 	"emurace/replay/lesson"
 	"emurace/replay/timeline"
 	"emurace/scenario"
+	"emurace/symbolize"
 )
 
 // recorder makes a Run of a timeline.
@@ -95,7 +96,7 @@ func (r *recorder) place(pc uint64) int {
 	if i, known := r.places[pc]; known {
 		return i
 	}
-	at := replay.Locate(r.machine(), pc, false)
+	at := symbolize.Locate(r.machine(), pc, false)
 	i := len(r.run.Places)
 	r.places[pc] = i
 	r.run.Places = append(r.run.Places, Place{
@@ -104,7 +105,7 @@ func (r *recorder) place(pc uint64) int {
 	return i
 }
 
-func (r *recorder) inst(pc uint64) disasm.Inst { return replay.Disassemble(r.machine(), pc) }
+func (r *recorder) inst(pc uint64) disasm.Inst { return symbolize.Disassemble(r.machine(), pc) }
 
 // window records a part of the run. The timeline goes through it step by step, so
 // that all values are those that the machine has.

@@ -3,7 +3,7 @@ package step
 import (
 	"emurace/disasm"
 	"emurace/emu"
-	"emurace/replay"
+	"emurace/symbolize"
 )
 
 // codeLine is one instruction of a listing.
@@ -47,7 +47,7 @@ func newListings(m *emu.Machine) *listings {
 func (c *listings) inst(pc uint64) disasm.Inst {
 	in, ok := c.insts[pc]
 	if !ok {
-		in = replay.Disassemble(c.m, pc)
+		in = symbolize.Disassemble(c.m, pc)
 		in.Text = clean(in.Text)
 		c.insts[pc] = in
 	}
@@ -55,8 +55,8 @@ func (c *listings) inst(pc uint64) disasm.Inst {
 }
 
 // locate is replay.Locate with clean names.
-func (c *listings) locate(pc uint64) replay.Location {
-	l := replay.Locate(c.m, pc, false)
+func (c *listings) locate(pc uint64) symbolize.Location {
+	l := symbolize.Locate(c.m, pc, false)
 	l.Function, l.Module, l.File = clean(l.Function), clean(l.Module), clean(l.File)
 	return l
 }

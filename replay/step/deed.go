@@ -10,13 +10,14 @@ import (
 	"emurace/emu"
 	"emurace/replay"
 	"emurace/replay/timeline"
+	"emurace/symbolize"
 )
 
 // deed is what one instruction did, or is about to do.
 type deed struct {
 	n      timeline.Moment
 	thread int
-	where  replay.Location
+	where  symbolize.Location
 	in     disasm.Inst
 	done   bool
 	memory []touch

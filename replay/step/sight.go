@@ -7,6 +7,7 @@ import (
 	"emurace/replay"
 	"emurace/replay/timeline"
 	"emurace/scenario"
+	"emurace/symbolize"
 )
 
 // sight is all that is shown of one moment of a run.
@@ -28,7 +29,7 @@ type threadSight struct {
 	name, call, status string
 	pc                 uint64
 	regs               []emu.Register
-	stack              []replay.Location
+	stack              []symbolize.Location
 	code               *function
 	runnable           bool
 	failed             bool
@@ -110,7 +111,7 @@ func (m *Model) lookThread(i int, name string, now *sight) threadSight {
 		return t
 	}
 	t.code = m.code.of(t.pc)
-	t.stack = replay.Backtrace(s.M, n)
+	t.stack = symbolize.Backtrace(s.M, n)
 	for k := range t.stack {
 		l := &t.stack[k]
 		l.Function, l.Module, l.File = clean(l.Function), clean(l.Module), clean(l.File)

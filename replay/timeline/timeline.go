@@ -95,7 +95,7 @@ func (t *Timeline) record(thread int, n uint64) (ran uint64, err error) {
 	if t.s.IsClock(thread) {
 		return t.recordClock(n)
 	}
-	logged := len(t.s.M.Log())
+	logged := t.s.M.LogLen()
 	delete(t.rounds, thread)
 	if n == 0 && !t.over && t.s.Runnable(thread) {
 		// Step by step a thread that goes round would do so for ever.
@@ -142,7 +142,7 @@ func (t *Timeline) record(thread int, n uint64) (ran uint64, err error) {
 			break
 		}
 	}
-	t.log = append(t.log, t.s.M.Log()[logged:]...)
+	t.log = slices.AppendSeq(t.log, t.s.M.Log().From(logged).All())
 	return ran, nil
 }
 

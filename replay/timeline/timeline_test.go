@@ -100,18 +100,18 @@ func TestRecord(t *testing.T) {
 		must(t, err)
 		defer line.Close()
 		var got scenario.Schedule
-		logged := 0
+		log, logged := s.M.Log().From(s.StartLog()).List(), 0
 		for n := range line.Len() {
 			got = got.Add(line.Thread(n), 1)
 			for _, a := range line.Accesses(n) {
-				if a != s.M.Log()[s.StartLog()+logged] || a.Step != s.Base()+n+1 || line.Of(a) != n {
+				if logged == len(log) || a != log[logged] || a.Step != s.Base()+n+1 || line.Of(a) != n {
 					t.Fatalf("instruction %d: access %+v", n, a)
 				}
 				logged++
 			}
 		}
-		if all := len(s.M.Log()) - s.StartLog(); logged != all {
-			t.Errorf("the instructions have %d of %d accesses", logged, all)
+		if logged != len(log) {
+			t.Errorf("the instructions have %d of %d accesses", logged, len(log))
 		}
 		got[len(got)-1].N = 0
 		want := slices.Clone(schedule)

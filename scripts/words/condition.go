@@ -133,8 +133,8 @@ func (a access) came(m moment) (bool, error) {
 			return false, nil
 		}
 	}
-	log := a.p.s.M.Log()
-	return a.in.holds(log[len(log)-1].PC), nil
+	last, ok := a.p.s.M.Log().Last()
+	return ok && a.in.holds(last.PC), nil
 }
 
 // among tells whether one of the accesses is of this way and of any of the bytes.

@@ -60,7 +60,7 @@ func (f *finder) atBegin(addr uint64) (uint64, bool) {
 	if len(list) == 0 {
 		return f.d.s.M.Read64(addr)
 	}
-	for _, a := range f.d.s.M.Log() {
+	for a := range f.d.s.M.Log().All() {
 		if a.Step == f.trail.step(list[0]) && a.Addr == addr && a.Size == word {
 			return a.Old, true
 		}

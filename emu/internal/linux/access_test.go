@@ -27,6 +27,7 @@ var stateFiles = map[string]bool{
 var unnoted = map[string]string{
 	"New":              "makes it",
 	"Kernel.State":     "for who shows it",
+	"Kernel.peek":      "for who shows it",
 	"Kernel.Snapshot":  "for marks",
 	"Kernel.Restore":   "for marks",
 	"Kernel.mut":       "hands out what was asked for with a note",

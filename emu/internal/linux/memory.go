@@ -98,6 +98,15 @@ func (k *Kernel) put(r *Result, addr uint64, b []byte) (uint64, error) {
 	return fail(EFAULT)
 }
 
+// peek is memory that the guest may read, for who shows it: a debugger's look, and no use of
+// it by the guest. It is nil where there is none.
+func (k *Kernel) peek(addr, size uint64) []byte {
+	if !k.Memory.Allows(addr, size, loader.ProtRead) {
+		return nil
+	}
+	return k.Memory.View(addr, size)
+}
+
 // pathMax is PATH_MAX of include/uapi/linux/limits.h, with its NUL.
 const pathMax = 4096
 

@@ -127,13 +127,13 @@ func (k *Kernel) quoted(addr, size uint64, ends bool) string {
 	for uint64(len(text)) < most {
 		at := addr + uint64(len(text))
 		n := min(most-uint64(len(text)), loader.PageSize-at%loader.PageSize)
-		if !k.Memory.Allows(at, n, loader.ProtRead) {
-			if len(text) == 0 {
-				return fmt.Sprintf("%#x", addr)
-			}
+		part := k.peek(at, n)
+		if part == nil && len(text) == 0 {
+			return fmt.Sprintf("%#x", addr)
+		} else if part == nil {
 			break
 		}
-		text = append(text, k.Memory.View(at, n)...)
+		text = append(text, part...)
 		if end := bytes.IndexByte(text, 0); ends && end >= 0 {
 			text, cut = text[:end], false
 			break

@@ -112,7 +112,7 @@ func TestBreaksChangeNothing(t *testing.T) {
 		if string(plain.View(dataAt, 4*PageSize)) != string(broken.View(dataAt, 4*PageSize)) {
 			t.Error("the memory differs")
 		}
-		if plain.Steps() != broken.Steps() || fmt.Sprint(plain.Log()) != fmt.Sprint(broken.Log()) {
+		if plain.Steps() != broken.Steps() || fmt.Sprint(plain.Log().List()) != fmt.Sprint(broken.Log().List()) {
 			t.Error("steps or log differ")
 		}
 	})

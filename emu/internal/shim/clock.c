@@ -229,16 +229,26 @@ static void touch(em_clock *c, int slot, uint64_t step, uint8_t class, uint64_t 
     put(c, (uint32_t)number, lanes, write, clock_of(c, slot, step));
 }
 
+// Goes through an access of at most eight bytes.
+static void follow_piece(em_clock *c, const em_access *a, bool write) {
+    unsigned lanes = ((1u << a->size) - 1) << (a->addr & 7);
+    touch(c, a->thread, a->step, 0, a->addr >> 3, (uint8_t)lanes, write);
+    if (lanes > 0xff)
+        touch(c, a->thread, a->step, 0, (a->addr >> 3) + 1, (uint8_t)(lanes >> 8), write);
+}
+
 // Goes through the next entry of the log.
 static void follow_access(em_engine *e) {
     em_clock *c = &e->clock;
     const em_access *a = &e->log[c->log_at];
     bool write = em_log_changes(e, c->log_at);
-    unsigned lanes = ((1u << a->size) - 1) << (a->addr & 7);
+    em_access piece;
     c->in_note = false;
-    touch(c, a->thread, a->step, 0, a->addr >> 3, (uint8_t)lanes, write);
-    if (lanes > 0xff)
-        touch(c, a->thread, a->step, 0, (a->addr >> 3) + 1, (uint8_t)(lanes >> 8), write);
+    if (a->length == 0)
+        follow_piece(c, a, write);
+    else
+        for (uint32_t at = 0; em_piece(e, a, &at, &piece);)
+            follow_piece(c, &piece, write);
     c->log_at++;
 }
 

@@ -115,15 +115,17 @@ func checkClocks(t *testing.T, r *rapid.T, arch loader.Arch) {
 				want.clock[ClockThread] = max(want.clock[ClockThread], want.clock[i])
 			}
 		default:
-			addr := dataAt + rapid.Uint64Range(0, 20).Draw(r, "address")
-			size := rapid.Uint64Range(1, 8).Draw(r, "size")
+			addr := rapid.SampledFrom([]uint64{dataAt, dataAt + PageSize - 100}).Draw(r, "where") + rapid.Uint64Range(0, 20).Draw(r, "address")
+			size := rapid.Uint64Range(1, rapid.SampledFrom([]uint64{8, 300}).Draw(r, "most")).Draw(r, "size")
 			write := rapid.Bool().Draw(r, "write")
 			if write {
 				must(t, e.Store(thread, addr, make([]byte, size)))
 			} else {
 				must(t, e.Touch(thread, addr, size))
 			}
-			want.piecewise(thread, addr, size, write)
+			for i := uint64(0); i < size; i += 8 {
+				want.piecewise(thread, addr+i, min(size-i, 8), write)
+			}
 		}
 		if rapid.Bool().Draw(r, "look") {
 			for _, i := range []int{0, 1, 2, ClockThread} {

@@ -204,7 +204,7 @@ func TestCodeWritesItself(t *testing.T) {
 					ran += s.Ran
 				}
 				got := &state{e.Steps() - before, get(t, e, 0, "count"), e.ReadPC(t), nil}
-				for _, a := range e.Log()[n:] {
+				for a := range e.Log().From(n).All() {
 					a.Step -= before
 					got.log = append(got.log, a)
 				}

@@ -167,7 +167,7 @@ int em_init(em_engine *e, uc_engine *uc, int arch, bool hooks) {
     e->arch = arch;
     e->cur = -1;
     e->monitor_at = -1;
-    e->log_max = 1 << 24;
+    em_log_limit(e, 1 << 24);
     em_limit_memory(e, EM_MEMORY);
     e->back = EM_NOWHERE;
     e->share.stamp = 1; // nothing is saved yet
@@ -461,8 +461,10 @@ void em_close(em_engine *e) {
     em_break_drop(e);
     em_limit_drop(e);
     free(e->log);
+    free(e->bulk);
     free(e->maps);
     e->log = NULL;
+    e->bulk = NULL;
     e->maps = NULL;
     for (int i = 0; i < e->nzones; i++) {
         em_zone *z = &e->zones[i];

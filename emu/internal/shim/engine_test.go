@@ -143,7 +143,7 @@ func TestLogOfALoop(t *testing.T) {
 		e := newEngine(t, arch, loops[arch], 1, true)
 		must(t, e.SetLogging(true))
 		run(t, e, 0, 12)
-		log := e.Log()
+		log := e.Log().List()
 		if len(log) != 4 {
 			t.Fatalf("%d accesses, want 4: %+v", len(log), log)
 		}

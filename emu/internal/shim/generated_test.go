@@ -36,7 +36,7 @@ func (b *ranBlock) run(t *testing.T, e *Engine, arch loader.Arch, kind string, s
 		must(t, err)
 		b.slices = append(b.slices, slice{thread, s, e.Steps(), string(regs), e.LogLen()})
 	}))
-	b.log = slices.Clone(e.Log())
+	b.log = slices.Clone(e.Log().List())
 	b.grown = e.SharedGrown()
 }
 

@@ -38,14 +38,6 @@ bool em_log_reserve(em_engine *e, size_t n) {
     return e->log_len + n <= cap;
 }
 
-static em_access *log_next(em_engine *e) {
-    if (e->log_len == e->log_cap && !em_log_reserve(e, 1))
-        return NULL;
-    em_access *a = &e->log[e->log_len++];
-    a->pad = 0;
-    return a;
-}
-
 // Tells whether an access is one that is waited for: it overlaps the watch.
 static bool watches(const em_engine *e, uint64_t addr, uint64_t size, bool write) {
     const em_watch *w = &e->watch;
@@ -108,7 +100,7 @@ void em_on_mem(uc_engine *uc, uc_mem_type type, uint64_t addr, int size, int64_t
     const uint8_t *host = em_host(e, addr, (uint64_t)size);
     if (host == NULL || size > 8)
         return;
-    em_access *a = log_next(e);
+    em_access *a = em_log_next(e);
     if (__builtin_expect(a == NULL || e->log_len >= e->log_max, 0)) {
         if (generated) {
             em_generated_again(e, EMURACE_HOOKED);
@@ -232,30 +224,17 @@ int em_set_pages(em_engine *e, uint64_t addr, uint64_t size, uint8_t bits) {
     return em_flush_tlb(e);
 }
 
-static bool all_zero(const uint8_t *p, size_t n) {
-    return p[0] == 0 && memcmp(p, p + 1, n - 1) == 0;
-}
-
-// Logs that the kernel zeroes a page for the thread that has made a system call: what
-// is not zero of it, in pieces of eight bytes. Who shares the bytes is not asked here:
-// pages that are taken away count as a whole (em_share_block).
+// Logs that the kernel zeroes a page. Who shares the bytes is not asked here: pages that
+// are taken away count as a whole (em_share_block).
 static int log_zeroes(em_engine *e, uint64_t addr, const uint8_t *host) {
-    for (uint64_t i = 0; i < EM_PAGE; i += 8) {
-        uint64_t old;
-        memcpy(&old, host + i, 8);
-        if (old == 0)
-            continue;
-        em_access *a = e->log_len < e->log_max ? log_next(e) : NULL;
-        if (a == NULL) {
-            e->limit = EM_LIMIT_LOG;
-            return UC_ERR_NOMEM;
-        }
-        *a = (em_access){.step = e->m->step, .pc = e->m->last, .addr = addr + i, .old = old, .size = 8,
-                         .kind = EM_ZERO, .thread = (uint16_t)e->ran};
-        if (e->watch.size != 0 && watches(e, addr + i, 8, true))
-            e->watched = true;
-    }
-    return UC_ERR_OK;
+    size_t from = e->log_len;
+    int err = em_log_zeroes(e, addr, host);
+    em_access piece;
+    for (size_t k = from; e->watch.size != 0 && k < e->log_len; k++)
+        for (uint32_t at = 0; em_piece(e, &e->log[k], &at, &piece);)
+            if (watches(e, piece.addr, piece.size, true))
+                e->watched = true;
+    return err;
 }
 
 // Zeroes what the range holds, as the kernel hands out zeroed pages. The log has what
@@ -266,7 +245,7 @@ int em_forget(em_engine *e, uint64_t addr, uint64_t size) {
     em_zone *z = em_zone_of(e, addr);
     for (uint64_t a = addr; a < addr + size; a += EM_PAGE) {
         uint8_t *host = z->host + (a - z->base);
-        if (z->used[(a - z->base) >> EM_PAGE_SHIFT] != EM_TOUCHED || all_zero(host, EM_PAGE))
+        if (z->used[(a - z->base) >> EM_PAGE_SHIFT] != EM_TOUCHED || em_all_zero(host, EM_PAGE))
             continue;
         int err = e->logging ? log_zeroes(e, a, host) : UC_ERR_OK;
         if (err)
@@ -276,29 +255,37 @@ int em_forget(em_engine *e, uint64_t addr, uint64_t size) {
     return UC_ERR_OK;
 }
 
-// Logs what the kernel does to memory on behalf of slot, in pieces of eight bytes: a
-// write, or a read, of which old and value are the same.
+// Asks who shares the bytes of an entry that the kernel has logged, of eight at a time. A
+// range has, meanwhile, only what was asked for already: what is found in the log has
+// happened.
+static void share_entry(em_engine *e, size_t number) {
+    em_access *a = &e->log[number];
+    uint32_t length = a->length, size = a->size | length;
+    e->log_len = number + 1;
+    for (uint32_t i = 0; i < size; i += 8) {
+        unsigned n = size - i < 8 ? size - i : 8;
+        a->length = i;
+        if (em_share_access(e, a->addr + i, n, a->kind != EM_READ, a->thread, i == 0 ? number : number + 1))
+            e->event = true;
+    }
+    a->length = length;
+    em_recall_entry(e, number);
+}
+
+// Logs what the kernel does to memory on behalf of slot: a write, or a read, of which old
+// and value are the same.
 static int log_kernel(em_engine *e, int slot, uint64_t addr, const uint8_t *old,
                       const uint8_t *value, uint64_t size, uint8_t kind) {
     bool write = kind != EM_READ;
     if (!e->logging || size == 0)
         return UC_ERR_OK;
-    if (e->log_len + size / 8 >= e->log_max) {
-        e->limit = EM_LIMIT_LOG;
-        return UC_ERR_NOMEM;
-    }
-    for (uint64_t i = 0; i < size; i += 8) {
-        uint8_t n = size - i < 8 ? (uint8_t)(size - i) : 8;
-        em_access *a = log_next(e);
-        if (a == NULL)
-            return UC_ERR_NOMEM;
-        *a = (em_access){.step = e->m->step, .pc = e->m->last, .addr = addr + i, .size = n,
-                         .kind = kind, .thread = (uint16_t)slot};
-        memcpy(&a->old, old + i, n);
-        memcpy(&a->value, value + i, n);
-        if (e->sharing && em_share_access(e, addr + i, n, write, slot, (size_t)(a - e->log)))
-            e->event = true;
-    }
+    size_t from = e->log_len;
+    int err = em_log_bulk(e, slot, addr, old, value, size, kind);
+    if (err)
+        return err;
+    if (e->sharing)
+        for (size_t i = from, end = e->log_len; i < end; i++)
+            share_entry(e, i);
     if (e->watch.size != 0 && watches(e, addr, size, write))
         e->watched = true;
     return UC_ERR_OK;
@@ -360,7 +347,12 @@ static void put_back(uint8_t *host, uint64_t addr, uint64_t old, uint8_t size) {
 
 static void undo_accesses(em_engine *e, size_t to) {
     while (e->log_len > to) {
-        em_access *a = &e->log[--e->log_len];
+        em_access *a = &e->log[e->log_len - 1];
+        if (__builtin_expect(a->length != 0, 0)) {
+            em_bulk_undo(e);
+            continue;
+        }
+        e->log_len--;
         if (a->kind == EM_READ)
             continue;
         uint8_t *host = em_host(e, a->addr, a->size);
@@ -405,6 +397,7 @@ void em_log_drop(em_engine *e) {
     em_clock_settle(e);
     e->maps_len = 0;
     e->log_len = 0;
+    em_bulk_drop(e);
     em_limit_settle(e);
     e->log_gen++;
 }

@@ -94,52 +94,6 @@ func (e *Engine) Used(addr, size uint64) []byte {
 	return nil
 }
 
-// AccessKind is what an access did.
-type AccessKind uint8
-
-// The kinds. A kernel write is one that a system call made.
-const (
-	AccessRead   AccessKind = C.EM_READ
-	AccessWrite  AccessKind = C.EM_WRITE
-	AccessKernel AccessKind = C.EM_KERNEL
-	AccessZero   AccessKind = C.EM_ZERO // the kernel zeroed what was not zero
-)
-
-// Access is one entry of the access log: at most eight bytes that one
-// instruction read or wrote. Wider accesses are several entries of the same
-// Step. Its layout is that of em_access in shim.h.
-type Access struct {
-	Step   uint64 // number of the instruction, counted from 1
-	PC     uint64
-	Addr   uint64
-	Old    uint64 // the bytes before, little-endian
-	Value  uint64 // the bytes read or written, little-endian
-	Size   uint8  // 1 to 8
-	Kind   AccessKind
-	Thread uint16
-	_      uint32
-}
-
-// The log is handed out as it lies in C memory; this fails to compile when the
-// two layouts have different sizes.
-var _ [unsafe.Sizeof(Access{}) - C.sizeof_em_access]byte
-var _ [C.sizeof_em_access - unsafe.Sizeof(Access{})]byte
-
-// Log is every access since logging began, oldest first. It is valid until
-// the machine runs, rewinds or closes.
-func (e *Engine) Log() []Access {
-	if e.c.log_len == 0 {
-		return nil
-	}
-	return unsafe.Slice((*Access)(unsafe.Pointer(e.c.log)), int(e.c.log_len))
-}
-
-// LogLen is the number of entries of [Engine.Log].
-func (e *Engine) LogLen() int { return int(e.c.log_len) }
-
-// SetLogLimit bounds the log to n entries of 48 bytes.
-func (e *Engine) SetLogLimit(n int) { e.c.log_max = C.size_t(n) }
-
 // SetLogging turns the log on or off; it is on by itself from the first mark
 // on. Turning it off forgets the log and may only be done without marks.
 func (e *Engine) SetLogging(on bool) error {

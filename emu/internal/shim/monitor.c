@@ -89,6 +89,14 @@ static unsigned watched_size(em_engine *e, int slot, uint64_t addr, size_t n) {
     return WIDEST;
 }
 
+// The bytes at base that a piece of the log overlaps, a bit each.
+static uint16_t overlap(const em_access *a, uint64_t base) {
+    if (a->addr >= base + WIDEST || a->addr + a->size <= base)
+        return 0;
+    uint32_t bytes = first_bytes(a->size);
+    return (uint16_t)(a->addr < base ? bytes >> (base - a->addr) : bytes << (a->addr - base));
+}
+
 // Finds out what the thread's monitor has lost since the thread last ran. Its
 // registers have just been put into the engine.
 void em_monitor_check(em_engine *e, int slot) {
@@ -107,11 +115,12 @@ void em_monitor_check(em_engine *e, int slot) {
     uint64_t base = em_untagged(e, watched);
     uint16_t lost = 0;
     for (size_t i = s->left_at; i < e->log_len; i++) {
-        em_access *a = &e->log[i];
-        if (a->thread == slot || a->addr >= base + WIDEST || a->addr + a->size <= base || !em_log_changes(e, i))
+        em_access *a = &e->log[i], piece;
+        uint64_t size = a->size | a->length; // one is 0
+        if (a->thread == slot || a->addr >= base + WIDEST || a->addr + size <= base || !em_log_changes(e, i))
             continue;
-        uint32_t bytes = first_bytes(a->size);
-        lost |= a->addr < base ? bytes >> (base - a->addr) : bytes << (a->addr - base);
+        for (uint32_t at = 0; em_piece(e, a, &at, &piece);)
+            lost |= overlap(&piece, base);
     }
     if (lost != 0)
         s->lost |= lost & first_bytes(watched_size(e, slot, base, s->left_at));

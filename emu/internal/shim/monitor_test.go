@@ -90,7 +90,7 @@ func (d *duel) storeExclusive(n uint64) (failed bool, read, changed []extent) {
 	if v > 1 {
 		d.t.Fatalf("the store exclusive gave %d", v)
 	}
-	log := d.Log()
+	log := d.Log().List()
 	for len(log) > 0 && log[0].Step != d.Steps() {
 		log = log[1:]
 	}
@@ -259,7 +259,7 @@ func TestMonitorOfANewThread(t *testing.T) {
 	}
 	n := d.LogLen()
 	if s := run(t, d.Engine, 2, 1); s.Ran != 1 || get(t, d.Engine, 2, "x4") != 1 || d.LogLen() != n {
-		t.Errorf("a new thread's store exclusive succeeds or accesses memory: %+v", d.Log()[n:])
+		t.Errorf("a new thread's store exclusive succeeds or accesses memory: %+v", d.Log().From(n).List())
 	}
 	if failed, _, _ := d.storeExclusive(1); failed {
 		t.Error("the parent's store exclusive fails")

@@ -70,8 +70,8 @@ func TestFaultInTheMiddle(t *testing.T) {
 				if !bytes.Equal(afterRegs, regs) {
 					t.Errorf("round %d: registers changed", round)
 				}
-				if len(e.Log()) != 0 || e.Steps() != steps {
-					t.Errorf("round %d: %d log entries, %d steps", round, len(e.Log()), e.Steps()-steps)
+				if e.LogLen() != 0 || e.Steps() != steps {
+					t.Errorf("round %d: %d log entries, %d steps", round, e.LogLen(), e.Steps()-steps)
 				}
 			}
 		})
@@ -214,7 +214,7 @@ func TestTaggedAddress(t *testing.T) {
 	if s := run(t, e, 0, 1); s.Ran != 1 {
 		t.Fatalf("%+v", s)
 	}
-	log := e.Log()
+	log := e.Log().List()
 	if len(log) != 1 || log[0].Addr != dataAt+mid || log[0].Old != untouched(mid, 8) {
 		t.Errorf("log %+v", log)
 	}

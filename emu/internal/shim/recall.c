@@ -106,10 +106,15 @@ static bool look_for(em_engine *e, size_t from, size_t end) {
         const em_access *a = &e->log[i];
         if (!on || a->kind == EM_ZERO || a->thread >= EM_MAX_THREADS)
             continue;
-        unsigned bytes = (a->size >= 8 ? 0xff : (1u << a->size) - 1) << (a->addr & 7);
         bool write = is_write(e, a);
-        found = note(s, a->addr / 8, bytes & 0xff, write, epochs[a->thread]) &&
-                (bytes <= 0xff || note(s, a->addr / 8 + 1, bytes >> 8, write, epochs[a->thread]));
+        uint32_t size = a->size | a->length; // one is 0
+        for (uint32_t k = 0; k < size && found; k += 8) {
+            uint64_t addr = a->addr + k;
+            unsigned bytes = (size - k >= 8 ? 0xff : (1u << (size - k)) - 1) << (addr & 7);
+            found = note(s, addr / 8, bytes & 0xff, write, epochs[a->thread]) &&
+                    (bytes <= 0xff || note(s, addr / 8 + 1, bytes >> 8, write, epochs[a->thread]));
+        }
+        s->recall_cost += a->length / 8; // beside the entry itself
     }
     for (size_t i = 0; i < s->recalled_len; i++)
         s->recalled[i]->recalled = false;
@@ -121,7 +126,8 @@ static bool look_for(em_engine *e, size_t from, size_t end) {
 static bool list_entries(em_engine *e, size_t from, size_t end) {
     for (size_t i = from; i < end; i++) {
         const em_access *a = &e->log[i];
-        for (uint64_t number = a->addr / 8; number <= (a->addr + a->size - 1) / 8; number++) {
+        uint32_t size = a->size | a->length;
+        for (uint64_t number = a->addr / 8; number <= (a->addr + size - 1) / 8; number++) {
             em_granule *g = a->kind == EM_ZERO ? NULL : em_granule_at(&e->share, number);
             if (g != NULL && !em_recall_add(e, g, number))
                 return false;
@@ -157,6 +163,14 @@ bool em_recall_added(em_engine *e, size_t end) {
     s->recall_from = end;
     s->recall_cost = 0;
     return true;
+}
+
+// All of an entry is there. If it is a range, what was gone through as a part of it need not
+// have been the whole.
+void em_recall_entry(em_engine *e, size_t number) {
+    em_share *s = &e->share;
+    if (e->log[number].length != 0 && s->recall_from > number)
+        s->recall_from = number;
 }
 
 // Has a granule's accesses noted from now on, and finds those among the first end entries

@@ -1,6 +1,7 @@
 package shim
 
 import (
+	"bytes"
 	"maps"
 	"slices"
 	"testing"
@@ -286,18 +287,20 @@ func TestSharing(t *testing.T) {
 				n := e.LogLen()
 				_, err := e.Run(slots[thread], 1)
 				must(t, err)
-				for _, a := range e.Log()[n:] {
+				for a := range e.Log().From(n).All() {
 					want.access(thread, a.Addr, uint64(a.Size), a.Kind != AccessRead)
 				}
 			default:
 				addr := dataAt + rapid.Uint64Range(0, 30).Draw(r, "at")
-				size := rapid.Uint64Range(1, 8).Draw(r, "size")
+				size := rapid.Uint64Range(1, rapid.SampledFrom([]uint64{8, 8, 8, 90}).Draw(r, "most")).Draw(r, "size")
 				if write {
 					must(t, e.Store(slots[thread], addr, make([]byte, size)))
 				} else {
 					must(t, e.Touch(slots[thread], addr, size))
 				}
-				want.access(thread, addr, size, write)
+				for i := uint64(0); i < size; i += 8 {
+					want.access(thread, addr+i, min(size-i, 8), write)
+				}
 			}
 			got, known := e.SharedBytes(), want.known()
 			maps.DeleteFunc(got, func(_ uint64, m uint8) bool { return m == 0 })
@@ -320,7 +323,15 @@ func TestSharing(t *testing.T) {
 // comes, and where that happens often, all at once. An engine that notes every access from
 // the start, since it was told of these bytes, comes to the same.
 func TestSharedLate(t *testing.T) {
-	const words, roomAt = 1 << 13, dataAt + 1<<20
+	t.Run("words", func(t *testing.T) { sharedLate(t, 1<<13, 8, 1, 2) })
+	t.Run("ranges", func(t *testing.T) { sharedLate(t, 1<<10, 96, 80, 93) })
+	t.Run("ranges that meet", func(t *testing.T) { sharedLate(t, 1<<10, 93, 93, 93) })
+}
+
+// sharedLate has threads store to so many places, which are so far apart, and read or write
+// some bytes of them later.
+func sharedLate(t *testing.T, places int, apart, stored, later uint64) {
+	const roomAt = dataAt + 1<<20 + 3
 	var engines []*Engine
 	for range 2 {
 		e := newEngine(t, loader.ARM64, loops[loader.ARM64], 3, true)
@@ -329,8 +340,8 @@ func TestSharedLate(t *testing.T) {
 		e.SetSharing(true)
 		engines = append(engines, e)
 	}
-	for i := range uint64(words) {
-		must(t, engines[1].AddShared(map[uint64]uint8{roomAt + 8*i: 0}))
+	for at := uint64(0); at < uint64(places)*apart; at += 8 {
+		must(t, engines[1].AddShared(map[uint64]uint8{(roomAt + at) &^ 7: 0}))
 	}
 	same := func(what string, events [2]int) {
 		t.Helper()
@@ -349,8 +360,8 @@ func TestSharedLate(t *testing.T) {
 	for range 3 {
 		var wrote []*Mark
 		for _, e := range engines {
-			for i := range uint64(words) {
-				must(t, e.Store(int(i%2), roomAt+8*i, []byte{1}))
+			for i := range uint64(places) {
+				must(t, e.Store(int(i%2), roomAt+apart*i, bytes.Repeat([]byte{1}, int(stored))))
 			}
 			m, err := e.Mark()
 			must(t, err)
@@ -361,7 +372,7 @@ func TestSharedLate(t *testing.T) {
 		for again := range 2 {
 			var events [2]int
 			for k, e := range engines {
-				for i := range uint64(words) {
+				for i := range uint64(places) {
 					thread := 1 - int(i%2) // the other one, of one word in three a third one
 					if i%3 == 0 {
 						thread = 2
@@ -371,9 +382,9 @@ func TestSharedLate(t *testing.T) {
 						must(t, err)
 					}
 					if (i+uint64(again))%5 == 0 {
-						must(t, e.Store(thread, roomAt+8*i, []byte{2}))
+						must(t, e.Store(thread, roomAt+apart*i, bytes.Repeat([]byte{2}, int(stored))))
 					} else {
-						must(t, e.Touch(thread, roomAt+8*i, 2))
+						must(t, e.Touch(thread, roomAt+apart*i, later))
 					}
 					if e.TouchedShared() {
 						events[k]++

@@ -12,6 +12,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 #if !__has_include(<unicorn/unicorn.h>)
 #error "libunicorn is not built yet. Run: make setup"
@@ -78,18 +79,22 @@ enum em_limit {
 enum em_kind { EM_READ = 0, EM_WRITE = 1, EM_KERNEL = 2, EM_ZERO = 3 };
 
 // One access as the log keeps it. A wide access is several entries of at most
-// eight bytes; all entries of one instruction carry the same step.
+// eight bytes; all entries of one instruction carry the same step. What the kernel does to
+// many bytes is one entry for up to a page of them, a range; see bulk.c.
 typedef struct em_access {
     uint64_t step;   // how many instructions the machine had begun, counted from 1
     uint64_t pc;     // of the instruction; of the svc/syscall for EM_KERNEL
     uint64_t addr;   // first byte
-    uint64_t old;    // what memory held before, little-endian, zero-extended
+    uint64_t old;    // what memory held before, little-endian, zero-extended; of a range, where that is
     uint64_t value;  // EM_READ: the same as old; otherwise what was stored
-    uint8_t size;    // 1..8 bytes
+    uint8_t size;    // 1..8 bytes, 0 of a range
     uint8_t kind;    // enum em_kind; EM_ZERO: the kernel zeroed what was not zero
     uint16_t thread; // slot
-    uint32_t pad;
+    uint32_t length; // bytes of a range, within one page; otherwise 0
 } em_access;
+
+// Where bytes of a range are that are all zero.
+#define EM_ZEROS (~0ULL)
 
 // What became of a page on the host. Only touched ones can hold anything but
 // zeros; telling them apart makes the cost of a mapping follow its use.
@@ -330,7 +335,12 @@ typedef struct em_engine {
     em_fault fault;
 
     em_access *log;
-    size_t log_len, log_cap, log_max;
+    size_t log_len, log_cap;
+    size_t log_limit; // entries that the log and what is stored beside it may take
+    size_t log_max;   // of these, what the store leaves
+    uint8_t *bulk;    // bytes of ranges; see bulk.c
+    size_t bulk_len, bulk_cap;
+    size_t ranges; // entries of the log
     uint64_t log_gen; // grows whenever entries are forgotten other than by rewind
     em_mapundo *maps;
     size_t maps_len, maps_cap;
@@ -443,6 +453,27 @@ void em_log_drop(em_engine *e);
 bool em_log_reserve(em_engine *e, size_t n);
 bool em_changes_nothing(const em_engine *e, const em_access *w);
 
+static inline em_access *em_log_next(em_engine *e) {
+    if (e->log_len == e->log_cap && !em_log_reserve(e, 1))
+        return NULL;
+    em_access *a = &e->log[e->log_len++];
+    a->length = 0;
+    return a;
+}
+
+static inline bool em_all_zero(const uint8_t *p, size_t n) {
+    return p[0] == 0 && memcmp(p, p + 1, n - 1) == 0;
+}
+
+// bulk.c
+void em_log_limit(em_engine *e, size_t n);
+int em_log_bulk(em_engine *e, int slot, uint64_t addr, const uint8_t *old, const uint8_t *value,
+                uint64_t size, uint8_t kind);
+int em_log_zeroes(em_engine *e, uint64_t addr, const uint8_t *host);
+bool em_piece(const em_engine *e, const em_access *a, uint32_t *at, em_access *piece);
+void em_bulk_undo(em_engine *e);
+void em_bulk_drop(em_engine *e);
+
 // limits.c
 void em_limit_memory(em_engine *e, uint64_t bytes);
 void em_limit_begin(em_engine *e);
@@ -474,6 +505,7 @@ void em_share_drop(em_engine *e);
 // recall.c
 bool em_recall_entries(em_engine *e, size_t from, size_t end);
 bool em_recall_settle(em_engine *e);
+void em_recall_entry(em_engine *e, size_t number);
 void em_turn_sync(em_engine *e);
 
 // fetch.c

@@ -18,7 +18,7 @@ func TestWatchAfterAccess(t *testing.T) {
 		for _, reads := range []bool{true, false} {
 			e.SetWatch(dataAt, 8, reads, !reads)
 			s := run(t, e, 0, 60)
-			last := e.Log()[e.LogLen()-1]
+			last, _ := e.Log().Last()
 			if s.Reason != StopBudget || s.Ran == 0 || s.Ran > 6 || !e.Watched() || (last.Kind == AccessRead) != reads {
 				t.Errorf("reads %t: %+v, watched %t, %+v", reads, s, e.Watched(), last)
 			}

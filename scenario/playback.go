@@ -1,0 +1,72 @@
+package scenario
+
+import "slices"
+
+// Playback goes to any moment of a schedule's run.
+type Playback struct {
+	s        *Session
+	schedule Schedule
+	counted  Schedule // with the lengths of slices that have no end of their own
+}
+
+// NewPlayback plays a schedule once. The session is left at the end of the run.
+func NewPlayback(s *Session, schedule Schedule) (*Playback, error) {
+	p := &Playback{s: s, schedule: schedule, counted: slices.Clone(schedule)}
+	if err := s.Restart(); err != nil {
+		return nil, err
+	}
+	for i, sl := range p.counted {
+		ran, err := s.Run(sl.Thread, sl.N)
+		if err != nil {
+			return nil, err
+		}
+		if sl.N == 0 && s.Spinning(sl.Thread) {
+			p.counted[i].N = ran
+		}
+	}
+	return p, nil
+}
+
+// Counted is the schedule with a number of instructions for the slices of threads that go
+// round: step by step they would not come to an end.
+func (p *Playback) Counted() Schedule { return p.counted }
+
+// SeekTo takes the session to the moment when the race has run n instructions,
+// or to its end if that comes first.
+func (p *Playback) SeekTo(n uint64) error {
+	_, _, err := p.Seek(n)
+	return err
+}
+
+// Seek is SeekTo. It tells which slice of the schedule the moment lies in and
+// how much of that slice has run.
+func (p *Playback) Seek(n uint64) (slice int, done uint64, err error) {
+	if err := p.s.Restart(); err != nil {
+		return 0, 0, err
+	}
+	for i, sl := range p.counted {
+		left := n - min(n, p.s.Steps())
+		if left == 0 {
+			return slice, done, nil
+		}
+		if sl.N != 0 {
+			left = min(left, sl.N)
+		}
+		if p.s.IsClock(sl.Thread) {
+			left = sl.N // no instruction
+		}
+		slice = i
+		if done, err = p.s.Run(sl.Thread, left); err != nil {
+			return 0, 0, err
+		}
+	}
+	return slice, done, nil
+}
+
+// SeekEnd takes the session to the end of the run.
+func (p *Playback) SeekEnd() error {
+	if err := p.s.Restart(); err != nil {
+		return err
+	}
+	return p.s.Play(p.schedule)
+}

@@ -1,0 +1,34 @@
+package symbolize
+
+import (
+	"fmt"
+
+	"emurace/disasm"
+	"emurace/emu"
+)
+
+// maxInst is the longest instruction of both architectures, in bytes.
+const maxInst = 15
+
+// Disassemble decodes the instruction at pc in a machine's memory, with the names of
+// branch targets.
+func Disassemble(m *emu.Machine, pc uint64) disasm.Inst {
+	var code []byte
+	for n := uint64(maxInst); n > 0 && code == nil; n-- {
+		code, _ = m.Read(pc, n)
+	}
+	if code == nil {
+		return disasm.Inst{Addr: pc, Len: 1, Text: "(no code there)", Undecoded: true}
+	}
+	in, err := disasm.Decode(m.Arch(), code, pc, func(addr uint64) (string, uint64) {
+		name, off, ok := m.Symbol(addr)
+		if !ok {
+			return "", 0
+		}
+		return name, addr - off
+	})
+	if err != nil {
+		return disasm.Inst{Addr: pc, Len: 1, Text: fmt.Sprintf("(%v)", err), Undecoded: true}
+	}
+	return in
+}

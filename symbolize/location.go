@@ -1,0 +1,60 @@
+package symbolize
+
+import (
+	"fmt"
+	"path"
+
+	"emurace/emu"
+)
+
+// Location is a place in the code, named as far as it has a name.
+type Location struct {
+	PC       uint64
+	Function string // "" when no symbol covers PC
+	Offset   uint64 // from the function's start, or the module's without a function
+	Module   string // file name of the library, "" outside of all
+	File     string // source file and line, where the debug files know them
+	Line     int
+}
+
+// String writes the location as function+0xoffset, or as an address.
+func (l Location) String() string {
+	switch {
+	case l.Function != "":
+		return fmt.Sprintf("%s+%#x", l.Function, l.Offset)
+	case l.Module != "":
+		return fmt.Sprintf("%s+%#x", l.Module, l.Offset)
+	}
+	return fmt.Sprintf("%#x", l.PC)
+}
+
+// Source writes the source line as file:line, or nothing.
+func (l Location) Source() string {
+	if l.File == "" {
+		return ""
+	}
+	return fmt.Sprintf("%s:%d", path.Base(l.File), l.Line)
+}
+
+// Locate names a place in the code of a machine. For a return address the line
+// is that of the call, which is why it is looked up one byte before.
+func Locate(m *emu.Machine, pc uint64, isReturn bool) Location {
+	l := Location{PC: pc}
+	mod, ok := m.Module(pc)
+	if !ok {
+		return l
+	}
+	l.Module = path.Base(mod.Path)
+	l.Offset = pc - mod.Base
+	at := pc
+	if isReturn {
+		at--
+	}
+	if sym, _, ok := mod.Image.SymbolAt(at - mod.Base); ok {
+		l.Function, l.Offset = sym.Name, pc-mod.Base-sym.Addr
+	}
+	if file, line, ok := mod.Image.LineAt(at - mod.Base); ok {
+		l.File, l.Line = file, line
+	}
+	return l
+}
