@@ -11,7 +11,7 @@ import (
 	"emurace/loader"
 )
 
-// golden is a line of a table in testdata.
+// golden is a line of a table in testdata/golden/disasm.
 type golden struct {
 	addr uint64
 	code []byte
@@ -21,7 +21,7 @@ type golden struct {
 
 func readGolden(t testing.TB, arch loader.Arch) []golden {
 	t.Helper()
-	f, err := os.Open("testdata/" + arch.String() + ".txt")
+	f, err := os.Open("../testdata/golden/disasm/" + arch.String() + ".txt")
 	if err != nil {
 		t.Fatal(err)
 	}

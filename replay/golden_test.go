@@ -22,7 +22,7 @@ var update = flag.Bool("update", false, "write the golden files anew")
 // addresses, and then only the form is compared, with the numbers left out.
 func golden(t *testing.T, name, buildID, got string) {
 	t.Helper()
-	file := filepath.Join("testdata", "golden", name)
+	file := filepath.Join("..", "testdata", "golden", "replay", name)
 	if *update {
 		must(t, os.MkdirAll(filepath.Dir(file), 0o755))
 		must(t, os.WriteFile(file, []byte("libc build-id "+buildID+"\n"+got), 0o644))

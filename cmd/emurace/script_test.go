@@ -53,7 +53,7 @@ func TestMain(m *testing.M) {
 	testscript.Main(m, map[string]func(){"emurace": main})
 }
 
-// TestScript runs testdata/script/*.txtar, each in a folder and a home of its
+// TestScript runs testdata/cli/*.txtar, each in a folder and a home of its
 // own, with the sysroots of the user's cache. Beside testscript's own commands
 // there are
 //
@@ -69,7 +69,7 @@ func TestScript(t *testing.T) {
 	cache := testroot.Cache(t).Path()
 	testroot.Dir(t, "debian:bookworm", "arm64") // says what to do when it is not there
 	testscript.Run(t, testscript.Params{
-		Dir: filepath.Join("testdata", "script"),
+		Dir: filepath.Join("..", "..", "testdata", "cli"),
 		Setup: func(e *testscript.Env) error {
 			e.Setenv("HOME", filepath.Join(e.WorkDir, "home"))
 			e.Setenv("XDG_CONFIG_HOME", filepath.Join(e.WorkDir, "config"))

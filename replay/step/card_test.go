@@ -39,7 +39,7 @@ func TestLessonText(t *testing.T) {
 
 func golden(t *testing.T, name, got string) {
 	t.Helper()
-	file := filepath.Join("testdata", "golden", name)
+	file := filepath.Join("..", "..", "testdata", "golden", "step", name)
 	if *update {
 		must(t, os.MkdirAll(filepath.Dir(file), 0o755))
 		must(t, os.WriteFile(file, []byte(got), 0o644))

@@ -17,7 +17,7 @@ import (
 	"emurace/loader"
 )
 
-// nativeState is what testdata/native.c reads and writes.
+// nativeState is what testdata/guest/native.c reads and writes.
 type nativeState struct {
 	Signal, Addr uint64
 	PC, Flags    uint64
@@ -44,7 +44,7 @@ func newProcessor(t *testing.T) *processor {
 		cc = "cc"
 	}
 	program := filepath.Join(t.TempDir(), "native")
-	if said, err := exec.Command(cc, "-O1", "-o", program, "testdata/native.c").CombinedOutput(); err != nil {
+	if said, err := exec.Command(cc, "-O1", "-o", program, "../../../testdata/guest/native.c").CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, said)
 	}
 	cmd := exec.Command(program)
