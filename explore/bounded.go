@@ -84,7 +84,8 @@ func Bounded(ctx context.Context, start func() (*scenario.Session, error), o Opt
 	}
 	o.begins(ctx)
 	b := &bounded{Options: o, ctx: ctx, start: start, total: &Result{Preemptions: -1}, saver: newSaver(o)}
-	defer b.close()
+	b.sessions = newSessions(start, func(*scenario.Session) {})
+	defer b.sessions.Close()
 	if err := b.prepare(); err != nil {
 		return b.total.unbegun(ctx, err, o)
 	}
@@ -93,7 +94,7 @@ func Bounded(ctx context.Context, start func() (*scenario.Session, error), o Opt
 	stop()
 	b.total.conclude(o)
 	if err == nil {
-		err = b.total.tryProof(ctx, b.session, b.release, o)
+		err = b.total.tryProof(ctx, b.session, b.sessions.Put, o)
 	}
 	return b.total, b.saver.finally(failure(ctx, err), b.state)
 }
@@ -149,8 +150,7 @@ type bounded struct {
 	ctx   context.Context
 	start func() (*scenario.Session, error)
 
-	mu       sync.Mutex
-	sessions []*scenario.Session // idle ones
+	sessions *sessions
 	total    *Result
 	level    *level // the present one, nil for that without preemptions
 	saver    saver
@@ -160,29 +160,17 @@ type bounded struct {
 	done, units atomic.Uint64
 }
 
-func (b *bounded) close() {
-	for _, s := range b.sessions {
-		s.Close()
-	}
-}
-
-// session hands out an idle session at the start of its race.
+// session hands out a session at the start of its race.
 func (b *bounded) session() (*scenario.Session, error) {
-	b.mu.Lock()
-	if n := len(b.sessions); n > 0 {
-		s := b.sessions[n-1]
-		b.sessions = b.sessions[:n-1]
-		b.mu.Unlock()
-		return s, s.Restart()
+	s, err := b.sessions.Take()
+	if err != nil {
+		return nil, err
 	}
-	b.mu.Unlock()
-	return b.start()
-}
-
-func (b *bounded) release(s *scenario.Session) {
-	b.mu.Lock()
-	b.sessions = append(b.sessions, s)
-	b.mu.Unlock()
+	if err := s.Restart(); err != nil {
+		s.Close()
+		return nil, err
+	}
+	return s, nil
 }
 
 func (b *bounded) search() error {
@@ -223,7 +211,7 @@ func (b *bounded) levelZero() ([]uint64, error) {
 	if err != nil {
 		return nil, err
 	}
-	defer b.release(s)
+	defer b.sessions.Put(s)
 	w := b.walker(b.ctx, s, 0)
 	var alone []uint64
 	found := error(nil)

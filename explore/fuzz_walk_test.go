@@ -22,7 +22,7 @@ func hunted(t *testing.T, sys *emu.System, p program) hunt {
 	must(t, err)
 	s := &sampler{
 		Options: Options{KeepGoing: true}, ctx: t.Context(), method: m, total: &Result{},
-		sessions: []*scenario.Session{g.s}, report: newReporter(nil),
+		sessions: sessionsOf(g.s), report: newReporter(nil),
 	}
 	t.Cleanup(s.report.close)
 	must(t, s.inOrder())

@@ -124,7 +124,7 @@ func (l *level) work() {
 		l.mu.Unlock()
 		return
 	}
-	defer l.b.release(s)
+	defer l.b.sessions.Put(s)
 	for {
 		i, w := l.take(s)
 		if w == nil {

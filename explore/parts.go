@@ -3,7 +3,6 @@ package explore
 import (
 	"context"
 	"errors"
-	"fmt"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -37,7 +36,11 @@ func DPOR(ctx context.Context, start func() (*scenario.Session, error), o Option
 	r := newReporter(o.Progress)
 	defer r.close()
 	w := &partition{Options: o, ctx: ctx, start: start, report: r, saver: newSaver(o)}
-	defer w.close()
+	w.sessions = newSessions(start, func(s *scenario.Session) {
+		withEvents(s)
+		s.AbstractLocks(o.AbstractLocks)
+	})
+	defer w.sessions.Close()
 	if err := w.prepare(); err != nil {
 		return w.merge().unbegun(ctx, err, o)
 	}
@@ -46,7 +49,7 @@ func DPOR(ctx context.Context, start func() (*scenario.Session, error), o Option
 	total.Unbounded = err == nil && !total.Endless && !total.Due
 	total.conclude(o)
 	if err == nil {
-		err = total.tryProof(ctx, w.session, w.release, o)
+		err = total.tryProof(ctx, w.session, w.sessions.Put, o)
 	}
 	return total, w.saver.finally(failure(ctx, err), w.state)
 }
@@ -92,7 +95,7 @@ type partition struct {
 
 	mu       sync.Mutex
 	wake     *sync.Cond
-	sessions []*scenario.Session // idle ones
+	sessions *sessions
 	shared   map[uint64]uint8
 	locks    []uint64
 	raw      []uint64
@@ -103,12 +106,6 @@ type partition struct {
 	limit    int         // parts from here on are of no interest any more
 	busy     int         // parts being worked on
 	saver    saver
-}
-
-func (w *partition) close() {
-	for _, s := range w.sessions {
-		s.Close()
-	}
 }
 
 // prepare makes the first part, or takes up a search that was broken off.
@@ -192,7 +189,7 @@ func (w *partition) work() {
 		w.fail(err)
 		return
 	}
-	defer w.release(s)
+	defer w.sessions.Put(s)
 	for {
 		p := w.take()
 		if p == nil {
@@ -352,32 +349,15 @@ func (w *partition) fail(err error) {
 // session hands out a session that knows which bytes are shared. While sessions
 // are out, what they all know does not change.
 func (w *partition) session() (*scenario.Session, error) {
-	w.mu.Lock()
-	var s *scenario.Session
-	if n := len(w.sessions); n > 0 {
-		s = w.sessions[n-1]
-		w.sessions = w.sessions[:n-1]
+	s, err := w.sessions.Take()
+	if err != nil {
+		return nil, err
 	}
-	w.mu.Unlock()
-	if s == nil {
-		var err error
-		if s, err = w.start(); err != nil {
-			return nil, err
-		}
-		if n := s.Schedulable(); n > maxThreads {
-			s.Close()
-			return nil, fmt.Errorf("%d racing threads, at most %d", n, maxThreads)
-		}
-		s.M.WantEvents(true)
-		s.AbstractLocks(w.AbstractLocks)
+	if err := s.M.AddShared(w.shared); err != nil {
+		s.Close()
+		return nil, err
 	}
-	return s, s.M.AddShared(w.shared)
-}
-
-func (w *partition) release(s *scenario.Session) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	w.sessions = append(w.sessions, s)
+	return s, nil
 }
 
 // split cuts a part: level by level, until there are enough, each run by each

@@ -53,11 +53,11 @@ func Sample(ctx context.Context, start func() (*scenario.Session, error), strate
 	}
 	o.begins(ctx)
 	p := &sampler{
-		Options: o, ctx: ctx, start: start, strategy: strategy, method: m, report: newReporter(o.Progress), saver: newSaver(o),
+		Options: o, ctx: ctx, start: start, sessions: newSessions(start, withEvents), strategy: strategy, method: m, report: newReporter(o.Progress), saver: newSaver(o),
 		total: &Result{}, shared: map[uint64]uint8{}, size: firstBatch, learned: map[uint64]uint8{},
 	}
 	defer p.report.close()
-	defer p.close()
+	defer p.sessions.Close()
 	if err := p.prepare(); err != nil {
 		return p.result().unbegun(ctx, err, Options{Preemptions: -1})
 	}
@@ -80,8 +80,8 @@ type sampler struct {
 	report *reporter
 	saver  saver
 
-	sessions []*scenario.Session // one a job, made when first needed
-	shared   map[uint64]uint8    // known to all sessions
+	sessions *sessions
+	shared   map[uint64]uint8 // known to all sessions
 	profile  *profile
 
 	mu      sync.Mutex
@@ -102,16 +102,7 @@ type beyond struct {
 	result *Result
 }
 
-func (p *sampler) close() {
-	for _, s := range p.sessions {
-		if s != nil {
-			s.Close()
-		}
-	}
-}
-
 func (p *sampler) search() error {
-	p.sessions = make([]*scenario.Session, max(p.Jobs, 1))
 	begin := p.inOrder
 	if p.total.Schedules > 0 {
 		begin = p.goOn
@@ -201,10 +192,11 @@ func (p *sampler) goOn() error {
 // learn takes the profile and, with it, adds to the bytes known to be shared.
 // Each schedule that it runs is given to seen once, unless that is nil.
 func (p *sampler) learn(seen func(*run) error) error {
-	s, err := p.session(0)
+	s, err := p.session()
 	if err != nil {
 		return err
 	}
+	defer p.sessions.Put(s)
 	s.M.ForgetShared()
 	for {
 		known := s.Grown()
@@ -234,22 +226,17 @@ func (p *sampler) learn(seen func(*run) error) error {
 	return nil
 }
 
-// session is the session of a job, which knows what all know.
-func (p *sampler) session(job int) (*scenario.Session, error) {
-	s := p.sessions[job]
-	if s == nil {
-		var err error
-		if s, err = p.start(); err != nil {
-			return nil, err
-		}
-		if n := s.Schedulable(); n > maxThreads {
-			s.Close()
-			return nil, fmt.Errorf("%d racing threads, at most %d", n, maxThreads)
-		}
-		s.M.WantEvents(true)
-		p.sessions[job] = s
+// session hands out a session that knows what all know.
+func (p *sampler) session() (*scenario.Session, error) {
+	s, err := p.sessions.Take()
+	if err != nil {
+		return nil, err
 	}
-	return s, s.M.AddShared(p.shared)
+	if err := s.M.AddShared(p.shared); err != nil {
+		s.Close()
+		return nil, err
+	}
+	return s, nil
 }
 
 // drawn is what became of one schedule.
@@ -274,10 +261,10 @@ type batch struct {
 // batch runs the next n schedules of the present batch.
 func (p *sampler) batch(n uint64) error {
 	b := &batch{first: p.total.Schedules + 1, before: p.begun, results: make([]drawn, n), limit: int(n)}
-	errs := make([]error, min(uint64(len(p.sessions)), n))
+	errs := make([]error, min(uint64(max(p.Jobs, 1)), n))
 	var wg sync.WaitGroup
 	for job := range errs {
-		wg.Go(func() { errs[job] = p.work(job, b) })
+		wg.Go(func() { errs[job] = p.work(b) })
 	}
 	wg.Wait()
 	for i, d := range b.results[b.taken:b.limit] {
@@ -300,11 +287,12 @@ func (p *sampler) batch(n uint64) error {
 }
 
 // work runs schedules of a batch until none is left.
-func (p *sampler) work(job int, b *batch) error {
-	s, err := p.session(job)
+func (p *sampler) work(b *batch) error {
+	s, err := p.session()
 	if err != nil {
 		return err
 	}
+	defer p.sessions.Put(s)
 	for {
 		i, left := p.take(b)
 		if !left {

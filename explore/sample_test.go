@@ -129,6 +129,11 @@ func TestSampleCovers(t *testing.T) {
 	})
 }
 
+// sessionsOf is the sessions of a search that has one, which stops at events already.
+func sessionsOf(s *scenario.Session) *sessions {
+	return newSessions(func() (*scenario.Session, error) { return s, nil }, func(*scenario.Session) {})
+}
+
 // drawnEnds draws schedules until look has seen enough, or so many.
 func drawnEnds(t *testing.T, g *guest, st Strategy, most int, look func(end string) bool) {
 	t.Helper()
@@ -136,7 +141,7 @@ func drawnEnds(t *testing.T, g *guest, st Strategy, most int, look func(end stri
 	o := Options{Seed: 1, KeepGoing: true, Depth: 12}
 	m, err := o.methodOf(st)
 	must(t, err)
-	p := &sampler{Options: o, ctx: t.Context(), method: m, total: &Result{}, sessions: []*scenario.Session{g.s}, report: newReporter(nil)}
+	p := &sampler{Options: o, ctx: t.Context(), method: m, total: &Result{}, sessions: sessionsOf(g.s), report: newReporter(nil)}
 	defer p.report.close()
 	must(t, p.inOrder())
 	for i := range most {
@@ -261,9 +266,9 @@ func TestPCTGuarantee(t *testing.T) {
 			s, err := start()
 			must(t, err)
 			s.M.WantEvents(true)
-			p := &sampler{ctx: t.Context(), start: func() (*scenario.Session, error) { return s, nil }, sessions: make([]*scenario.Session, 1)}
+			p := &sampler{ctx: t.Context(), sessions: sessionsOf(s)}
 			must(t, p.learn(nil))
-			p.close()
+			p.sessions.Close()
 			chance := 1 / float64(len(c.routines))
 			for range c.depth - 1 {
 				chance /= float64(p.profile.longest)
