@@ -4,13 +4,14 @@ import (
 	"fmt"
 
 	"emurace/emu"
+	"emurace/heap"
 	"emurace/symbolize"
 )
 
 // Allocation is a block of malloc's with respect to bytes that were loaded from
 // it.
 type Allocation struct {
-	Block
+	heap.Block
 	Offset      int64 // of those bytes from the block's start; negative in its header
 	AllocatedBy *HeapAct
 	FreedBy     *HeapAct
@@ -42,26 +43,26 @@ type Correct struct {
 // the fatal value was loaded from: which block it belonged to, who allocated and
 // freed that, what the value is, and what was there before. The heap must be of
 // the history's schedule. The session is left at the end of the run.
-func (x *Explanation) AddHeap(h *History, heap *Heap) error {
+func (x *Explanation) AddHeap(h *History, blocks *heap.History) error {
 	if x.Load == nil {
 		return nil
 	}
 	base := h.s.Base()
 	load := x.Load.Step + base
-	w := word{addr: x.LoadAddr &^ 7, step: base, old: true}
+	w := heap.Word{Addr: x.LoadAddr &^ 7, Step: base, Old: true}
 	if x.Writer != nil {
-		w.old = false
-		w.step = x.Writer.Step + base
-		w.call = heap.InCall(x.writer, w.step)
+		w.Old = false
+		w.Step = x.Writer.Step + base
+		w.Call = blocks.InCall(x.writer, w.Step)
 	}
-	w.owner = heap.Owner(w.addr, w.step)
-	if w.old {
-		w.owner = heap.Owner(w.addr, load)
+	w.Owner = blocks.Owner(w.Addr, w.Step)
+	if w.Old {
+		w.Owner = blocks.Owner(w.Addr, load)
 	}
-	if err := x.addMeaning(h, heap, w, load); err != nil {
+	if err := x.addMeaning(h, blocks, w, load); err != nil {
 		return err
 	}
-	freed := x.addAllocation(h, heap, load)
+	freed := x.addAllocation(h, blocks, load)
 	if freed != nil && freed.Freed.Step > base {
 		if err := x.addCorrect(h, freed.Freed.Step); err != nil {
 			return err
@@ -72,25 +73,24 @@ func (x *Explanation) AddHeap(h *History, heap *Heap) error {
 
 // addMeaning looks at the word when it was loaded and, if malloc has changed what
 // is around it since it was written, just after that.
-func (x *Explanation) addMeaning(h *History, heap *Heap, w word, load uint64) error {
+func (x *Explanation) addMeaning(h *History, blocks *heap.History, w heap.Word, load uint64) error {
 	base := h.s.Base()
-	c := chunks{h.s.M, heap}
-	for _, step := range []uint64{load - 1, w.step} {
+	for _, step := range []uint64{load - 1, w.Step} {
 		if err := h.SeekTo(step - base); err != nil {
 			return err
 		}
 		var ok bool
-		if w.value, ok = h.s.M.Read64(w.addr); !ok {
+		if w.Value, ok = h.s.M.Read64(w.Addr); !ok {
 			continue
 		}
-		if m := c.meaning(w); m.Kind != Data {
+		if m := blocks.Meaning(h.s.M, w); m.Kind != heap.Data {
 			x.Meaning = m
 			return nil
 		}
 	}
-	x.Meaning = Meaning{Kind: Data}
-	if b := heap.Owner(x.Value, load); b != nil && b.FreedBy(load) {
-		x.Meaning = Meaning{Kind: StalePointer, Target: x.Value, Block: b}
+	x.Meaning = heap.Meaning{Kind: heap.Data}
+	if b := blocks.Owner(x.Value, load); b != nil && b.FreedBy(load) {
+		x.Meaning = heap.Meaning{Kind: heap.StalePointer, Target: x.Value, Block: b}
 	}
 	return nil
 }
@@ -99,24 +99,24 @@ func (x *Explanation) addMeaning(h *History, heap *Heap, w word, load uint64) er
 // When the bytes have been handed out again since, that is the block before, if
 // the reader neither was handed the new one nor has come by an address in it: it
 // holds on to a stale pointer. The freed block is returned, if it is one.
-func (x *Explanation) addAllocation(h *History, heap *Heap, load uint64) *Block {
-	owners := heap.Owners(x.LoadAddr, load)
+func (x *Explanation) addAllocation(h *History, blocks *heap.History, load uint64) *heap.Block {
+	owners := blocks.Owners(x.LoadAddr, load)
 	if len(owners) == 0 {
 		return nil
 	}
 	now := owners[0]
 	if now.FreedBy(load) {
-		x.Allocation = x.allocation(h, heap, now, load)
+		x.Allocation = x.allocation(h, blocks, now, load)
 		return now
 	}
-	x.Allocation = x.allocation(h, heap, now, load)
-	if now.Allocated == nil || now.Allocated.machine == x.loader || h.reads(x.loader, now.Addr, now.Addr+now.Size, now.Allocated.Step, load) {
+	x.Allocation = x.allocation(h, blocks, now, load)
+	if now.Allocated == nil || now.Allocated.Machine == x.loader || h.reads(x.loader, now.Addr, now.Addr+now.Size, now.Allocated.Step, load) {
 		return nil
 	}
 	for _, b := range owners[1:] {
 		if b.FreedBy(load) && b.Freed.Step > h.s.Base() && b.Freed.Result != b.Addr {
 			reused := x.Allocation
-			x.Allocation = x.allocation(h, heap, b, load)
+			x.Allocation = x.allocation(h, blocks, b, load)
 			x.Allocation.Reused = reused
 			return b
 		}
@@ -136,13 +136,13 @@ func (h *History) reads(machine int, lo, hi, after, before uint64) bool {
 	return false
 }
 
-func (x *Explanation) allocation(h *History, heap *Heap, b *Block, load uint64) *Allocation {
+func (x *Explanation) allocation(h *History, blocks *heap.History, b *heap.Block, load uint64) *Allocation {
 	a := &Allocation{Block: *b, Offset: int64(x.LoadAddr - b.Addr)}
-	act := func(c *HeapCall) *HeapAct {
+	act := func(c *heap.Call) *HeapAct {
 		if c == nil {
 			return nil
 		}
-		act := &HeapAct{Thread: c.Thread, Func: c.Func, Call: c.Call, Backtrace: heap.Backtrace(c)}
+		act := &HeapAct{Thread: c.Thread, Func: c.Func, Call: c.Call, Backtrace: blocks.Backtrace(c)}
 		if base := h.s.Base(); c.Step > base {
 			act.Step = c.Step - base
 		}

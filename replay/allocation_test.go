@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"emurace/emu"
+	"emurace/heap"
 	"emurace/loader"
 	"emurace/scenario"
 )
@@ -26,16 +27,16 @@ func TestArticleHeap(t *testing.T) {
 		suite   string
 		set     []string
 		entries uint64
-		kind    CauseKind
+		kind    heap.MeaningKind
 		tell    []string
 	}{
-		{"bookworm", nil, 66, MallocSize, nil},
-		{"bullseye", nil, 66, MallocSize, nil},
-		{"bookworm", []string{"tcache=full"}, 66, MallocSize, nil},
-		{"bullseye", []string{"tcache=full"}, 66, MallocSize, nil},
-		{"bookworm", []string{"entries=130"}, 130, MallocSize, []string{"0x420 is the size of the chunk that was freed"}},
-		{"bookworm", []string{"tcache=on", "entries=130"}, 130, MallocSize, nil},
-		{"bookworm", []string{"tcache=on"}, 66, MallocLink, []string{
+		{"bookworm", nil, 66, heap.MallocSize, nil},
+		{"bullseye", nil, 66, heap.MallocSize, nil},
+		{"bookworm", []string{"tcache=full"}, 66, heap.MallocSize, nil},
+		{"bullseye", []string{"tcache=full"}, 66, heap.MallocSize, nil},
+		{"bookworm", []string{"entries=130"}, 130, heap.MallocSize, []string{"0x420 is the size of the chunk that was freed"}},
+		{"bookworm", []string{"tcache=on", "entries=130"}, 130, heap.MallocSize, nil},
+		{"bookworm", []string{"tcache=on"}, 66, heap.MallocLink, []string{
 			"is a link of malloc's list of free chunks, mangled with its own address: the end of the list.",
 			"That word is word 0 of the block; it held 0x7", `, "` + entry + `" until the block was freed.`,
 		}},
@@ -65,7 +66,7 @@ func TestArticleHeap(t *testing.T) {
 				text := told(x)
 				want := c.tell
 				switch c.kind {
-				case MallocSize:
+				case heap.MallocSize:
 					if a.Offset != int64(size-8) || x.Correct == nil || x.Correct.Value != 0 || !x.Meaning.Foot || x.Value != size+8 {
 						t.Errorf("word %d, it held %v, now the size %#x: %+v", a.Offset/8, x.Correct, x.Value, x.Meaning)
 					}
@@ -96,7 +97,7 @@ func TestBeingFreed(t *testing.T) {
 		f.schedule = scenario.Schedule{before, {Thread: 1, N: x.Writer.Step - before.N}, {Thread: 0}}
 		x = explainHeap(t, f)
 		a := x.Allocation
-		if a == nil || !a.BeingFreed || a.FreedBy == nil || a.FreedBy.Thread != "worker" || x.Meaning.Kind != MallocSize || x.Correct == nil || x.Correct.Value != 0 {
+		if a == nil || !a.BeingFreed || a.FreedBy == nil || a.FreedBy.Thread != "worker" || x.Meaning.Kind != heap.MallocSize || x.Correct == nil || x.Correct.Value != 0 {
 			t.Fatalf("%+v %+v %+v", a, x.Meaning, x.Correct)
 		}
 		text := told(x)
@@ -152,11 +153,11 @@ func TestOwnBlockAgain(t *testing.T) {
 		h, err := NewHistory(s, schedule)
 		must(t, err)
 		x := explain(t, h)
-		heap, err := traceHeap(t, start).Run(schedule)
+		blocks, err := traceHeap(t, start).Run(schedule)
 		must(t, err)
-		must(t, x.AddHeap(h, heap))
+		must(t, x.AddHeap(h, blocks))
 		a := x.Allocation
-		if a == nil || a.Addr != block || a.AllocatedBy.Call != "malloc(48)" || a.AllocatedBy.Step == 0 || a.FreedBy != nil || a.Reused != nil || x.Correct != nil || x.Meaning.Kind != Data {
+		if a == nil || a.Addr != block || a.AllocatedBy.Call != "malloc(48)" || a.AllocatedBy.Step == 0 || a.FreedBy != nil || a.Reused != nil || x.Correct != nil || x.Meaning.Kind != heap.Data {
 			t.Errorf("%+v, %+v, it held %v", a, x.Meaning, x.Correct)
 		}
 	})
@@ -184,40 +185,43 @@ func FuzzMeaning(f *testing.F) {
 		},
 	}
 	tracer := traceHeap(f, starter(system(f, "bookworm", loader.ARM64), plan))
-	heap, err := tracer.Run(scenario.Schedule{{Thread: 0}})
+	history, err := tracer.Run(scenario.Schedule{{Thread: 0}})
 	must(f, err)
 	m := tracer.s.M
 	mark, err := m.Mark()
 	must(f, err)
 	f.Fuzz(func(t *testing.T, at uint64, data []byte) {
 		must(t, mark.Rewind())
-		from := blocks[0] - chunkHeader
+		from := blocks[0] - heap.ChunkHeader
 		const room = 1024
 		at %= room
 		data = data[:min(uint64(len(data)), room-at)]
 		must(t, m.Write(0, from+at, data))
-		c := chunks{m, heap}
-		call := heap.Calls()[len(heap.Calls())-1]
+		size := func(chunk uint64) uint64 {
+			v, _ := m.Read64(chunk + heap.ChunkHeader/2)
+			return v &^ 7
+		}
+		call := history.Calls()[len(history.Calls())-1]
 		for addr := from; addr < from+room; addr += 8 {
 			v, ok := m.Read64(addr)
 			if !ok {
 				t.Fatal("the heap is gone")
 			}
-			got := c.meaning(word{addr: addr, value: v, owner: heap.Owner(addr, call.Done), call: call, step: call.Done})
+			got := history.Meaning(m, heap.Word{Addr: addr, Value: v, Owner: history.Owner(addr, call.Done), Call: call, Step: call.Done})
 			switch got.Kind {
-			case MallocSize:
-				if v&^chunkFlags != got.ChunkSize || c.size(got.Chunk) != got.ChunkSize || got.Foot && got.Chunk+got.ChunkSize != addr {
+			case heap.MallocSize:
+				if v&^7 != got.ChunkSize || size(got.Chunk) != got.ChunkSize || got.Foot && got.Chunk+got.ChunkSize != addr {
 					t.Errorf("%#x at %#x: %+v", v, addr, got)
 				}
-			case MallocLink:
-				if got.Target != v && (!got.Mangled || got.Target != v^addr>>12) || addr-got.Chunk < chunkHeader || addr-got.Chunk >= chunkHeader+32 {
+			case heap.MallocLink:
+				if got.Target != v && (!got.Mangled || got.Target != v^addr>>12) || addr-got.Chunk < heap.ChunkHeader || addr-got.Chunk >= heap.ChunkHeader+32 {
 					t.Errorf("%#x at %#x: %+v", v, addr, got)
 				}
-			case MallocKey:
-				if addr != got.Chunk+chunkHeader+8 {
+			case heap.MallocKey:
+				if addr != got.Chunk+heap.ChunkHeader+8 {
 					t.Errorf("%#x at %#x: %+v", v, addr, got)
 				}
-			case Data:
+			case heap.Data:
 			default:
 				t.Errorf("%#x at %#x: %+v", v, addr, got)
 			}

@@ -7,6 +7,7 @@ import (
 
 	"emurace/disasm"
 	"emurace/emu"
+	"emurace/heap"
 	"emurace/scenario"
 	"emurace/symbolize"
 )
@@ -43,7 +44,7 @@ type Explanation struct {
 	// What AddHeap finds out: the block of malloc's that those bytes belonged
 	// to, what the value means, and what the block had there while in use.
 	Allocation *Allocation
-	Meaning    Meaning
+	Meaning    heap.Meaning
 	Correct    *Correct
 
 	// Waits is, for a deadlock, what each remaining thread waits for; the

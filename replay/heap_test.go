@@ -9,6 +9,7 @@ import (
 	gocmp "github.com/google/go-cmp/cmp"
 
 	"emurace/emu"
+	"emurace/heap"
 	"emurace/internal/testseed"
 	"emurace/loader"
 	"emurace/scenario"
@@ -43,7 +44,7 @@ func eachLibc(t *testing.T, suites []string, test func(t *testing.T, suite strin
 }
 
 // heap is the heap of a find's run.
-func (f find) heap(t testing.TB) *Heap {
+func (f find) heap(t testing.TB) *heap.History {
 	t.Helper()
 	plan, err := f.recipe.Scenario.Build(f.recipe.Values)
 	must(t, err)
@@ -230,8 +231,8 @@ func TestHeapKnowsEveryBlock(t *testing.T) {
 	})
 }
 
-func heapDiff(a, b *Heap) string {
-	return gocmp.Diff(a.blocks, b.blocks, gocmp.AllowUnexported(HeapCall{}))
+func heapDiff(a, b *heap.History) string {
+	return gocmp.Diff(a.Blocks(), b.Blocks(), gocmp.AllowUnexported(heap.Call{}))
 }
 
 // TestHeapCalls: one call each of what takes or hands out blocks.
@@ -287,8 +288,8 @@ func TestHeapCalls(t *testing.T) {
 		must(t, err)
 		// What the program did itself: calls that no other of them makes.
 		list := h.Blocks()
-		list = list[slices.IndexFunc(list, func(b *Block) bool { return b.Addr == blocks[0] && b.Size == each[0].size }):]
-		var last *Block
+		list = list[slices.IndexFunc(list, func(b *heap.Block) bool { return b.Addr == blocks[0] && b.Size == each[0].size }):]
+		var last *heap.Block
 		n := 0
 		for i, c := range each {
 			if c.freed && (last == nil || last.Freed == nil || last.Freed.Func != c.fn) {

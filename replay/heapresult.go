@@ -1,6 +1,9 @@
 package replay
 
-import "emurace/symbolize"
+import (
+	"emurace/heap"
+	"emurace/symbolize"
+)
 
 // AllocationReport is a block of malloc's in the result object.
 type AllocationReport struct {
@@ -61,9 +64,9 @@ func (x *Explanation) reportHeap(c *Cause) {
 	}
 	r := MeaningReport{Mangled: m.Mangled}
 	switch m.Kind {
-	case MallocLink, StalePointer:
+	case heap.MallocLink, heap.StalePointer:
 		r.Target = hex(m.Target)
-	case MallocSize, MallocKey:
+	case heap.MallocSize, heap.MallocKey:
 	default:
 		return
 	}

@@ -1,6 +1,7 @@
 package replay
 
 import (
+	"emurace/heap"
 	"fmt"
 	"io"
 	"strings"
@@ -37,16 +38,16 @@ func (x *Explanation) tellMeaning(p *Printer) string {
 	m := x.Meaning
 	value := p.Number(hex(x.Value))
 	switch m.Kind {
-	case MallocSize:
+	case heap.MallocSize:
 		return x.tellSize(value)
-	case MallocLink:
+	case heap.MallocLink:
 		return fmt.Sprintf("%s is a link of malloc's list of free chunks%s: %s.", value, x.mangling(), x.tellTarget(p))
-	case MallocKey:
+	case heap.MallocKey:
 		if x.Value == 0 {
 			return "malloc clears there the key that its thread cache had put into the freed block."
 		}
 		return fmt.Sprintf("%s is the key that malloc's thread cache puts into a freed block, to notice when it is freed twice.", value)
-	case StalePointer:
+	case heap.StalePointer:
 		return fmt.Sprintf("%s points into a block that is free: %s.", value, (&Allocation{Block: *m.Block}).sizes())
 	}
 	return ""
@@ -57,7 +58,7 @@ func (x *Explanation) tellSize(value string) string {
 	a := x.Allocation
 	chunk := "a free chunk"
 	switch {
-	case a != nil && a.FreedBy != nil && m.Chunk == a.Addr-chunkHeader && m.ChunkSize == a.ChunkSize:
+	case a != nil && a.FreedBy != nil && m.Chunk == a.Addr-heap.ChunkHeader && m.ChunkSize == a.ChunkSize:
 		chunk = "the chunk that was freed"
 		if a.BeingFreed {
 			chunk = "the chunk being freed"

@@ -5,6 +5,7 @@ import (
 	"strings"
 	"testing"
 
+	"emurace/heap"
 	"emurace/loader"
 	"emurace/scenario"
 )
@@ -26,10 +27,10 @@ type stage struct {
 	jump   bool   // main jumps there instead of reading: for pointers to memory
 	pad    string // a block whose address the shared data's third word holds
 
-	kind    CauseKind
+	kind    heap.MeaningKind
 	foot    bool
 	mangled bool
-	chunk   uint64 // the size that MallocSize tells, of any kind of chunk
+	chunk   uint64 // the size that heap.MallocSize tells, of any kind of chunk
 	target  string // the block that a link or pointer leads to, "end" or "arena"
 	block   string // that the word belonged to, "" for none
 	freed   bool   // by worker, in the race
@@ -47,72 +48,72 @@ const (
 
 var stages = []stage{
 	{name: "cache link, mangled end", suite: bookworm, setup: "a=main 24", worker: "free a", follow: "a", offset: 0,
-		kind: MallocLink, mangled: true, target: "end", block: "a", freed: true, correct: filled,
+		kind: heap.MallocLink, mangled: true, target: "end", block: "a", freed: true, correct: filled,
 		tell: "is a link of malloc's list of free chunks, mangled with its own address: the end of the list."},
 	{name: "cache link, mangled", suite: bookworm, setup: "a=main 24 b=main 24", worker: "free a, free b", follow: "b", offset: 0,
-		kind: MallocLink, mangled: true, target: "a", block: "b", freed: true, correct: filled,
+		kind: heap.MallocLink, mangled: true, target: "a", block: "b", freed: true, correct: filled,
 		tell: "mangled with its own address: it leads to 0x"},
 	{name: "cache link, plain end", suite: "bullseye", setup: "a=main 24", worker: "free a", follow: "a", offset: 0,
-		kind: MallocLink, target: "end", block: "a", freed: true, correct: filled,
+		kind: heap.MallocLink, target: "end", block: "a", freed: true, correct: filled,
 		tell: "0x0 is a link of malloc's list of free chunks: the end of the list."},
 	{name: "cache link, plain", suite: "bullseye", setup: "a=main 24 b=main 24", worker: "free a, free b", follow: "b", offset: 0, jump: true,
-		kind: MallocLink, target: "a", block: "b", freed: true, correct: filled,
+		kind: heap.MallocLink, target: "a", block: "b", freed: true, correct: filled,
 		tell: ", a block of 0x18 bytes."},
 	{name: "cache link, newest glibc", suite: "forky", setup: "a=main 24 b=main 24", worker: "free a, free b", follow: "b", offset: 0,
-		kind: MallocLink, mangled: true, target: "a", block: "b", freed: true, correct: filled},
+		kind: heap.MallocLink, mangled: true, target: "a", block: "b", freed: true, correct: filled},
 	{name: "key, random", suite: bookworm, setup: "a=main 24", worker: "free a", follow: "a", offset: 8,
-		kind: MallocKey, block: "a", freed: true, correct: filled,
+		kind: heap.MallocKey, block: "a", freed: true, correct: filled,
 		tell: "is the key that malloc's thread cache puts into a freed block"},
 	{name: "key, newest glibc", suite: "forky", setup: "a=main 24", worker: "free a", follow: "a", offset: 8,
-		kind: MallocKey, block: "a", freed: true, correct: filled},
+		kind: heap.MallocKey, block: "a", freed: true, correct: filled},
 	{name: "key, the cache's address", suite: "bullseye", setup: "a=main 24", worker: "free a", follow: "a", offset: 8, jump: true,
-		kind: MallocKey, block: "a", freed: true, correct: filled},
+		kind: heap.MallocKey, block: "a", freed: true, correct: filled},
 	{name: "key from before the race", suite: bookworm, setup: "a=main 24 -a", worker: "getpid", follow: "a", offset: 8,
-		kind: MallocKey, block: "a", correct: unknown,
+		kind: heap.MallocKey, block: "a", correct: unknown,
 		tell: "freed by main in free("},
 	{name: "key cleared", suite: bookworm, setup: "a=main 24", worker: "free a, malloc 24", follow: "a", offset: 8,
-		kind: MallocKey, block: "a", freed: true, reused: true, correct: filled,
+		kind: heap.MallocKey, block: "a", freed: true, reused: true, correct: filled,
 		tell: "malloc clears there the key"},
 	{name: "fast bin link, mangled", suite: bookworm, env: []string{noCache}, setup: "a=main 24 b=main 24", worker: "free a, free b", follow: "b", offset: 0,
-		kind: MallocLink, mangled: true, target: "a", block: "b", freed: true, correct: filled},
+		kind: heap.MallocLink, mangled: true, target: "a", block: "b", freed: true, correct: filled},
 	{name: "fast bin leaves the second word", suite: bookworm, env: []string{noCache}, setup: "a=main 24", worker: "free a", follow: "a", offset: 8,
-		kind: Data, block: "a", freed: true, correct: filled},
+		kind: heap.Data, block: "a", freed: true, correct: filled},
 	{name: "unsorted link", suite: bookworm, env: []string{noCache}, setup: "a=main 500 z=main 24", worker: "free a", follow: "a", offset: 8, jump: true,
-		kind: MallocLink, target: "arena", block: "a", freed: true, correct: filled},
+		kind: heap.MallocLink, target: "arena", block: "a", freed: true, correct: filled},
 	{name: "unsorted link in a thread's arena", suite: bookworm, env: []string{noCache}, setup: "y=worker 24 a=worker 500 z=worker 24", worker: "free a", follow: "a", offset: 0, jump: true,
-		kind: MallocLink, target: "arena", block: "a", freed: true, correct: filled},
+		kind: heap.MallocLink, target: "arena", block: "a", freed: true, correct: filled},
 	{name: "unsorted link to a chunk", suite: bookworm, env: []string{noCache}, setup: "a=main 500 y=main 24 b=main 500 z=main 24", worker: "free a, free b", follow: "b", offset: 0, jump: true,
-		kind: MallocLink, target: "a", block: "b", freed: true, correct: filled},
+		kind: heap.MallocLink, target: "a", block: "b", freed: true, correct: filled},
 	{name: "foot", suite: bookworm, env: []string{noCache}, setup: "a=main 504 z=main 24", worker: "free a", follow: "a", offset: 496,
-		kind: MallocSize, foot: true, chunk: 0x200, block: "a", freed: true, correct: filled,
+		kind: heap.MallocSize, foot: true, chunk: 0x200, block: "a", freed: true, correct: filled,
 		tell: "0x200 is the size of the chunk that was freed: malloc keeps it in a free chunk's last word"},
 	{name: "foot of two", suite: bookworm, env: []string{noCache}, setup: "a=main 504 b=main 504 z=main 24", worker: "free a, free b", follow: "b", offset: 496,
-		kind: MallocSize, foot: true, chunk: 0x400, block: "b", freed: true, correct: filled,
+		kind: heap.MallocSize, foot: true, chunk: 0x400, block: "b", freed: true, correct: filled,
 		tell: "0x400 is the size of the free chunk that the block became a part of:"},
 	{name: "foot of a remainder", suite: bookworm, env: []string{noCache}, setup: "y=worker 24 a=worker 504 z=worker 24", worker: "free a, malloc 24", follow: "a", offset: 496,
-		kind: MallocSize, foot: true, chunk: 0x1e0, block: "a", freed: true, correct: filled},
+		kind: heap.MallocSize, foot: true, chunk: 0x1e0, block: "a", freed: true, correct: filled},
 	{name: "size field", suite: bookworm, setup: "a=main 24", worker: "getpid", follow: "a", offset: -8,
-		kind: MallocSize, chunk: 0x20, block: "a", correct: unknown,
+		kind: heap.MallocSize, chunk: 0x20, block: "a", correct: unknown,
 		tell: "0x21 is the size of a chunk, 0x20 bytes, with its flags"},
 	{name: "size field of a remainder", suite: bookworm, env: []string{noCache}, setup: "y=worker 24 a=worker 504 z=worker 24", worker: "free a, malloc 24", follow: "a", offset: 24,
-		kind: MallocSize, chunk: 0x1e0, block: "a", freed: true, correct: filled},
+		kind: heap.MallocSize, chunk: 0x1e0, block: "a", freed: true, correct: filled},
 	{name: "stale pointer", suite: bookworm, setup: "a=main 1048576", pad: "a", worker: "free a", follow: "data", offset: 16,
-		kind: StalePointer, target: "a", correct: unknown,
+		kind: heap.StalePointer, target: "a", correct: unknown,
 		tell: "points into a block that is free: a block of 0x100000 bytes."},
 	{name: "data in a block in use", suite: bookworm, setup: "a=main 48", worker: "store a", follow: "a", offset: 16,
-		kind: Data, block: "a", correct: unknown,
+		kind: heap.Data, block: "a", correct: unknown,
 		tell: "still in use."},
 	{name: "data in no block", suite: bookworm, worker: "store data", follow: "data", offset: 16,
-		kind: Data, correct: unknown},
+		kind: heap.Data, correct: unknown},
 	{name: "data in a block handed out again", suite: bookworm, setup: "a=main 48", worker: "free a, malloc 48, store a", follow: "a", offset: 16,
-		kind: Data, block: "a", freed: true, reused: true, correct: filled,
+		kind: heap.Data, block: "a", freed: true, reused: true, correct: filled,
 		tell: "Its bytes had been handed out again: 0x30 bytes, allocated by worker in malloc(48), still in use."},
 	{name: "data copied by realloc", suite: bookworm, env: []string{noCache}, setup: "a=worker 100 -a b=worker 40 z=worker 24", worker: "realloc b 100", follow: "a", offset: 8,
-		kind: Data, block: "a", correct: unknown},
+		kind: heap.Data, block: "a", correct: unknown},
 	{name: "data in a free block", suite: bookworm, env: []string{noCache}, setup: "a=worker 100 -a", worker: "getpid", follow: "a", offset: 8,
-		kind: Data, block: "a", correct: unknown},
+		kind: heap.Data, block: "a", correct: unknown},
 	{name: "data zeroed by calloc", suite: bookworm, env: []string{noCache}, setup: "a=worker 100 -a", worker: "calloc 100", follow: "a", offset: 0,
-		kind: Data, block: "a", correct: unknown},
+		kind: heap.Data, block: "a", correct: unknown},
 }
 
 // play sets the stage and runs worker and then main. The blocks are by name.
@@ -208,9 +209,9 @@ func (st stage) play(t *testing.T, arch loader.Arch) (x *Explanation, blocks map
 	h, err := NewHistory(s, schedule)
 	must(t, err)
 	x = explain(t, h)
-	heap, err := traceHeap(t, starter(sys, plan)).Run(schedule)
+	history, err := traceHeap(t, starter(sys, plan)).Run(schedule)
 	must(t, err)
-	must(t, x.AddHeap(h, heap))
+	must(t, x.AddHeap(h, history))
 	if steps := s.Steps(); steps != x.Steps {
 		t.Errorf("the session was left at step %d of %d", steps, x.Steps)
 	}
@@ -259,7 +260,7 @@ func (st stage) checkMeaning(t *testing.T, x *Explanation, blocks map[string]uin
 			t.Errorf("leads to %+v", m)
 		}
 	default:
-		if m.Block == nil || m.Block.Addr != want || m.Target != want && m.Target != want-chunkHeader {
+		if m.Block == nil || m.Block.Addr != want || m.Target != want && m.Target != want-heap.ChunkHeader {
 			t.Errorf("leads to %+v, and not to %s at %#x", m, st.target, want)
 		}
 	}
@@ -305,7 +306,7 @@ func (st stage) checkReport(t *testing.T, x *Explanation) {
 			t.Errorf("allocation: %+v", a)
 		}
 	}
-	if m := c.Meaning; (m != nil) != (st.kind != Data) || m != nil && (m.Mangled != st.mangled || st.target == "end" && m.Target != "0x0") {
+	if m := c.Meaning; (m != nil) != (st.kind != heap.Data) || m != nil && (m.Mangled != st.mangled || st.target == "end" && m.Target != "0x0") {
 		t.Errorf("meaning: %+v", m)
 	}
 }

@@ -2,6 +2,7 @@ package replay
 
 import (
 	"emurace/emu"
+	"emurace/heap"
 	"emurace/scenario"
 	"emurace/symbolize"
 )
@@ -50,7 +51,7 @@ type Finding struct {
 
 // Cause is where the fatal value came from.
 type Cause struct {
-	Kind       CauseKind         `json:"kind,omitempty"` // what the value is; absent when the heap was not looked at
+	Kind       heap.MeaningKind  `json:"kind,omitempty"` // what the value is; absent when the heap was not looked at
 	Address    string            `json:"address"`        // that the value was loaded from
 	LoadedBy   *symbolize.Report `json:"loaded_by"`
 	WrittenBy  *symbolize.Report `json:"written_by,omitempty"` // absent when older than the race

@@ -1,4 +1,4 @@
-package symbolize
+package symbolize_test
 
 import (
 	"strings"
@@ -7,6 +7,7 @@ import (
 	"emurace/internal/testrace"
 	"emurace/loader"
 	"emurace/scenario"
+	"emurace/symbolize"
 )
 
 // TestBacktrace follows the calls and returns of the whole race and compares, at
@@ -31,7 +32,7 @@ func TestBacktrace(t *testing.T) {
 			if ran%50 == 0 {
 				for thread := range returns {
 					if !f.M.Idle(f.MachineThread(thread)) {
-						frames := Backtrace(f.M, f.MachineThread(thread))
+						frames := symbolize.Backtrace(f.M, f.MachineThread(thread))
 						compareFrames(t, f, thread, frames, returns[thread])
 						checked++
 						deepest = max(deepest, len(frames))
@@ -40,7 +41,7 @@ func TestBacktrace(t *testing.T) {
 			}
 			pc, err := f.M.PC(f.MachineThread(next))
 			testrace.Must(t, err)
-			in := Disassemble(f.M, pc)
+			in := symbolize.Disassemble(f.M, pc)
 			if n, err := f.Run(next, 1); err != nil || n > 1 {
 				t.Fatalf("after %d: ran %d instructions, %v", ran, n, err)
 			}
@@ -58,7 +59,7 @@ func TestBacktrace(t *testing.T) {
 	})
 }
 
-func compareFrames(t *testing.T, f *scenario.Session, thread int, frames []Location, returns []uint64) {
+func compareFrames(t *testing.T, f *scenario.Session, thread int, frames []symbolize.Location, returns []uint64) {
 	t.Helper()
 	m := f.MachineThread(thread)
 	pc, err := f.M.PC(m)
@@ -75,14 +76,14 @@ func compareFrames(t *testing.T, f *scenario.Session, thread int, frames []Locat
 	}
 	for i, frame := range frames {
 		if i >= len(want) || frame.PC != want[i] {
-			t.Fatalf("after %d instructions, %s: frame %d of %s is not among %#x", f.Steps(), f.Names()[thread], i, Chain(frames), want)
+			t.Fatalf("after %d instructions, %s: frame %d of %s is not among %#x", f.Steps(), f.Names()[thread], i, symbolize.Chain(frames), want)
 		}
 		if frame.Function == "" && i > 0 { // the linkage table has no symbols
-			t.Errorf("frame %d of %s has no name", i, Chain(frames))
+			t.Errorf("frame %d of %s has no name", i, symbolize.Chain(frames))
 		}
 	}
 	if len(frames) != len(want) {
-		t.Fatalf("after %d instructions, %s: %s, want %#x", f.Steps(), f.Names()[thread], Chain(frames), want)
+		t.Fatalf("after %d instructions, %s: %s, want %#x", f.Steps(), f.Names()[thread], symbolize.Chain(frames), want)
 	}
 	// setenv and getenv themselves, or what they jumped to as their last act.
 	outermost := strings.TrimPrefix(frames[len(frames)-1].Function, "__GI_")

@@ -18,6 +18,7 @@ import (
 	"emurace/emu"
 	"emurace/internal/guard"
 	"emurace/loader"
+	"emurace/heap"
 	"emurace/replay"
 	"emurace/replay/gdb"
 )
@@ -161,18 +162,18 @@ func gdbServer(c *cli.Context, r *run) (*gdb.Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	var heap *replay.Heap
+	var blocks *heap.History
 	return gdb.New(gdb.Options{
 		Timeline: t, Root: r.sys.Root, Headline: x.Headline(), Why: why.String(),
-		Heap: func() (*replay.Heap, error) {
-			if heap == nil {
+		Heap: func() (*heap.History, error) {
+			if blocks == nil {
 				h, err := r.heaps.run(r.verification.Schedule)
 				if err != nil {
 					return nil, err
 				}
-				heap = h
+				blocks = h
 			}
-			return heap, nil
+			return blocks, nil
 		},
 		Note: func(text string) {
 			if !c.Bool("launch") {

@@ -2,6 +2,7 @@ package main
 
 import (
 	"emurace/emu"
+	"emurace/heap"
 	"emurace/replay"
 	"emurace/scenario"
 )
@@ -28,7 +29,7 @@ func (p *heaps) explain(h *replay.History, schedule scenario.Schedule) (*replay.
 }
 
 // run repeats a run with its heap traced. The result is valid until close.
-func (p *heaps) run(schedule scenario.Schedule) (*replay.Heap, error) {
+func (p *heaps) run(schedule scenario.Schedule) (*heap.History, error) {
 	if p.tracer == nil {
 		var err error
 		if p.tracer, err = replay.NewHeapTracer(func(prepare func(*emu.Machine) error) (*scenario.Session, error) {

@@ -12,6 +12,7 @@ import (
 	"golang.org/x/term"
 
 	"emurace/internal/guard"
+	"emurace/heap"
 	"emurace/replay"
 	"emurace/replay/lesson"
 	"emurace/replay/step"
@@ -158,7 +159,7 @@ func (b *bench) session() (*scenario.Session, error) {
 }
 
 // Heap traces the calls of malloc in a run.
-func (b *bench) Heap(schedule scenario.Schedule) (*replay.Heap, error) {
+func (b *bench) Heap(schedule scenario.Schedule) (*heap.History, error) {
 	return b.run.heaps.run(schedule)
 }
 

@@ -13,6 +13,7 @@ import (
 
 	"emurace/emu"
 	"emurace/explore"
+	"emurace/heap"
 	"emurace/internal/testrace"
 	"emurace/loader"
 	"emurace/replay"
@@ -64,7 +65,7 @@ func show(t testing.TB, sys *emu.System, plan *scenario.Plan, schedule scenario.
 	must(t, err)
 	return shown{New(Options{
 		Timeline: tl, Root: sys.Root, Headline: x.Headline(), Why: why.String(),
-		Heap: func() (*replay.Heap, error) { return tracer.Run(schedule) },
+		Heap: func() (*heap.History, error) { return tracer.Run(schedule) },
 	}), sys, plan}
 }
 

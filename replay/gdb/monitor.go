@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"strings"
 
+	"emurace/heap"
 	"emurace/internal/printable"
 	"emurace/replay"
 	"emurace/replay/timeline"
@@ -204,19 +205,19 @@ func (c *client) sayHeap(out *strings.Builder, arg string) error {
 			return fmt.Errorf("%q: not an address", arg)
 		}
 	}
-	heap, err := c.Heap()
+	history, err := c.Heap()
 	if err != nil {
 		return err
 	}
 	done := c.tl.Session().Base() + c.tl.At() // instructions of the process
-	var list []*replay.Block
-	for _, b := range heap.Blocks() {
+	var list []*heap.Block
+	for _, b := range history.Blocks() {
 		if b.Allocated == nil || b.Allocated.Done <= done {
 			list = append(list, b)
 		}
 	}
 	if arg == "" {
-		list = slices.DeleteFunc(list, func(b *replay.Block) bool { return b.FreedBy(done) })
+		list = slices.DeleteFunc(list, func(b *heap.Block) bool { return b.FreedBy(done) })
 		fmt.Fprintf(out, "%d blocks in use that were handed out since the process had booted\n", len(list))
 	} else {
 		list = around(list, near)
@@ -238,7 +239,7 @@ func (c *client) sayHeap(out *strings.Builder, arg string) error {
 
 // around picks the blocks that a byte belongs to or belonged to, and the nearest
 // ones on both sides.
-func around(list []*replay.Block, near uint64) []*replay.Block {
+func around(list []*heap.Block, near uint64) []*heap.Block {
 	const each = 4
 	sort.SliceStable(list, func(i, j int) bool { return list[i].Addr < list[j].Addr })
 	before, after := 0, 0
@@ -254,7 +255,7 @@ func around(list []*replay.Block, near uint64) []*replay.Block {
 }
 
 // tellBlock says what a block is and who had it.
-func tellBlock(b *replay.Block, done uint64) string {
+func tellBlock(b *heap.Block, done uint64) string {
 	s := fmt.Sprintf("%#x", b.Addr)
 	if b.Allocated != nil {
 		s += fmt.Sprintf("  %#x bytes", b.Size)
@@ -271,7 +272,7 @@ func tellBlock(b *replay.Block, done uint64) string {
 	return s
 }
 
-func tellCall(h *replay.HeapCall) string {
+func tellCall(h *heap.Call) string {
 	if strings.HasPrefix(h.Call, h.Func+"(") {
 		return fmt.Sprintf("%s in %s", h.Thread, h.Call)
 	}

@@ -9,8 +9,8 @@ import (
 	"time"
 
 	"emurace/emu"
+	"emurace/heap"
 	"emurace/loader"
-	"emurace/replay"
 	"emurace/replay/timeline"
 )
 
@@ -21,7 +21,7 @@ type Options struct {
 	Headline string          // how the run ends, in a few words
 	Why      string          // why, as text of several lines
 	// Heap is what malloc did in the run. It is asked for when it is needed.
-	Heap func() (*replay.Heap, error)
+	Heap func() (*heap.History, error)
 	// Note, unless it is nil, is told of clients that come and go.
 	Note func(text string)
 }

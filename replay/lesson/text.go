@@ -7,6 +7,7 @@ import (
 	"unicode/utf8"
 
 	"emurace/emu"
+	"emurace/heap"
 	"emurace/replay"
 	"emurace/scenario"
 	"emurace/symbolize"
@@ -55,7 +56,7 @@ func (s *story) summary() []string {
 	if x.Writer != nil {
 		lines = append(lines, fmt.Sprintf("%s had put that value where %s read it, at %s.", capital(x.Writer.Thread), x.At.Thread, hex(x.LoadAddr)))
 	}
-	if x.Meaning.Kind == replay.MallocSize && x.Meaning.Foot {
+	if x.Meaning.Kind == heap.MallocSize && x.Meaning.Foot {
 		lines = append(lines, fmt.Sprintf("%s was never meant as an address. It is a length: malloc notes in the last word of a piece of memory that is given back how many bytes it has, here %d.",
 			hex(x.Meaning.ChunkSize), x.Meaning.ChunkSize))
 	}
@@ -182,21 +183,21 @@ func (s *story) overwritten() string {
 func (s *story) meaning() string {
 	x := s.x
 	switch x.Meaning.Kind {
-	case replay.MallocSize:
+	case heap.MallocSize:
 		if x.Meaning.Foot {
 			return fmt.Sprintf("%s is the size of the chunk that is being freed. malloc keeps the size of a free chunk in its last word, "+
 				"so that it can find the chunk's beginning when the chunk behind is freed as well and the two can be made one.", both(x.Meaning.ChunkSize))
 		}
 		return fmt.Sprintf("It is the size of a chunk, %s bytes, and its flags, which malloc keeps in front of each block.", both(x.Meaning.ChunkSize))
-	case replay.MallocLink:
+	case heap.MallocLink:
 		how := ""
 		if x.Meaning.Mangled {
 			how = " It is mangled with the address at which it lies, so that an overwritten one is noticed."
 		}
 		return "It is a link: malloc keeps its free chunks in lists, and the links lie in the blocks themselves, which nobody should be using any more." + how
-	case replay.MallocKey:
+	case heap.MallocKey:
 		return "It is the key by which malloc's thread cache knows a block that it has: it lies in the free block, to notice when that is freed a second time."
-	case replay.StalePointer:
+	case heap.StalePointer:
 		return "It points into a block that is free already."
 	}
 	return ""

@@ -5,7 +5,7 @@ import (
 	"slices"
 
 	"emurace/emu"
-	"emurace/replay"
+	"emurace/heap"
 	"emurace/replay/timeline"
 )
 
@@ -18,7 +18,7 @@ const (
 // heapView follows the chunks around the blocks of the story. A nil one follows
 // nothing.
 type heapView struct {
-	heap   *replay.Heap
+	heap   *heap.History
 	about  []uint64 // of each area, an address in its chunk
 	areas  []string
 	bounds []span // of each area, as addresses
@@ -29,12 +29,12 @@ type heapView struct {
 
 // findHeap chooses the areas: around the block, and around the one that it is copied
 // to.
-func (r *recorder) findHeap(heap *replay.Heap) error {
+func (r *recorder) findHeap(blocks *heap.History) error {
 	b := r.x.Allocation
-	if heap == nil || b == nil {
+	if blocks == nil || b == nil {
 		return nil
 	}
-	v := &heapView{heap: heap, calls: map[timeline.Moment]bool{}}
+	v := &heapView{heap: blocks, calls: map[timeline.Moment]bool{}}
 	v.about, v.areas = []uint64{b.Addr}, []string{fmt.Sprintf("the block at %#x and its neighbours", b.Addr)}
 	if r.copied != 0 {
 		v.about = append(v.about, r.copied)
@@ -42,7 +42,7 @@ func (r *recorder) findHeap(heap *replay.Heap) error {
 	}
 	v.bounds = make([]span, len(v.about))
 	base := r.s.Base()
-	for _, c := range heap.Calls() {
+	for _, c := range blocks.Calls() {
 		for _, step := range []uint64{c.Step, c.Done + 1} {
 			if step > base {
 				v.calls[step-base-1] = true
@@ -120,7 +120,7 @@ func (v *heapView) view(r *recorder, n timeline.Moment) HeapView {
 }
 
 // tellChunk says whose a chunk is before the instruction of a step.
-func tellChunk(k replay.Chunk, step uint64) (state, text string) {
+func tellChunk(k heap.Chunk, step uint64) (state, text string) {
 	b := k.Block
 	switch {
 	case k.Top:

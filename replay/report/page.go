@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"emurace/emu"
+	"emurace/heap"
 	"emurace/replay"
 	"emurace/replay/lesson"
 	"emurace/replay/timeline"
@@ -23,7 +24,7 @@ type Input struct {
 	Line        *timeline.Timeline
 	Explanation *replay.Explanation
 	Lesson      *lesson.Lesson // nil for a run that did not fail
-	Heap        *replay.Heap   // nil when there is none
+	Heap        *heap.History  // nil when there is none
 	Version     string         // of emurace
 	Engine      string         // of Unicorn
 }

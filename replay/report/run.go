@@ -1,6 +1,7 @@
 package report
 
 import (
+	"emurace/heap"
 	"emurace/replay"
 	"emurace/replay/lesson"
 	"emurace/replay/timeline"
@@ -153,16 +154,16 @@ func windows(length timeline.Moment, moments []timeline.Moment, most uint64) []s
 
 // Record goes through a run and writes down what a page shows of it. The lesson may
 // be nil, and so may the heap. The timeline is left at the end of the run.
-func Record(line *timeline.Timeline, x *replay.Explanation, l *lesson.Lesson, heap *replay.Heap) (*Run, error) {
-	return record(line, x, l, heap, maxInstructions)
+func Record(line *timeline.Timeline, x *replay.Explanation, l *lesson.Lesson, blocks *heap.History) (*Run, error) {
+	return record(line, x, l, blocks, maxInstructions)
 }
 
-func record(line *timeline.Timeline, x *replay.Explanation, l *lesson.Lesson, heap *replay.Heap, most uint64) (*Run, error) {
+func record(line *timeline.Timeline, x *replay.Explanation, l *lesson.Lesson, blocks *heap.History, most uint64) (*Run, error) {
 	r := newRecorder(line, x, l)
 	if err := r.findTables(); err != nil {
 		return nil, err
 	}
-	if err := r.findHeap(heap); err != nil {
+	if err := r.findHeap(blocks); err != nil {
 		return nil, err
 	}
 	var moments []timeline.Moment

@@ -5,7 +5,7 @@ import (
 	"strconv"
 
 	"emurace/emu"
-	"emurace/replay"
+	"emurace/heap"
 	"emurace/replay/lesson"
 	"emurace/replay/timeline"
 )
@@ -244,7 +244,7 @@ func (r *recorder) meaning(w word, v uint64) string {
 		return text
 	case v == 0:
 		return "NULL"
-	case r.x.Meaning.Kind == replay.MallocSize && r.x.Meaning.Foot && v == r.x.Meaning.ChunkSize && w.addr == r.x.LoadAddr&^7:
+	case r.x.Meaning.Kind == heap.MallocSize && r.x.Meaning.Foot && v == r.x.Meaning.ChunkSize && w.addr == r.x.LoadAddr&^7:
 		return "the size of the free chunk"
 	case b != nil && v >= b.Addr && v < b.Addr+b.Size:
 		return within("the block", v-b.Addr)

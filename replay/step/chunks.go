@@ -4,7 +4,7 @@ import (
 	"fmt"
 	"slices"
 
-	"emurace/replay"
+	"emurace/heap"
 )
 
 // What glibc's malloc keeps in front of each block, on 64-bit machines
@@ -85,7 +85,7 @@ func (m *Model) chunkState(c chunk, top uint64) string {
 	return "in use"
 }
 
-func act(c *replay.HeapCall) string { return clean(c.Thread) + " in " + clean(c.Call) }
+func act(c *heap.Call) string { return clean(c.Thread) + " in " + clean(c.Call) }
 
 // chunksAround lists the chunks near the one that an address lies in. malloc has
 // no list of them; each leads to the next one by its size. So the walk begins at

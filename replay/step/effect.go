@@ -8,7 +8,7 @@ import (
 
 	"emurace/disasm"
 	"emurace/emu"
-	"emurace/replay"
+	"emurace/heap"
 	"emurace/replay/timeline"
 	"emurace/symbolize"
 )
@@ -145,7 +145,7 @@ func (m *Model) place(addr uint64, now *snapshot) string {
 
 // owner is malloc's block that an address lies in at this moment; nil for none or
 // when it is not known.
-func (m *Model) owner(addr uint64) *replay.Block {
+func (m *Model) owner(addr uint64) *heap.Block {
 	if m.story.Heap == nil {
 		return nil
 	}
@@ -156,7 +156,7 @@ func (m *Model) owner(addr uint64) *replay.Block {
 func (m *Model) logStep() uint64 { return m.s.Base() + m.o.Line.At() + 1 }
 
 // block is malloc's block that the story is about; nil without one.
-func (m *Model) block() *replay.Block {
+func (m *Model) block() *heap.Block {
 	if x := m.story.Explanation; x != nil && x.Allocation != nil {
 		return &x.Allocation.Block
 	}

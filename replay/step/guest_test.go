@@ -10,6 +10,7 @@ import (
 	tea "charm.land/bubbletea/v2"
 
 	"emurace/emu"
+	"emurace/heap"
 	"emurace/internal/testrace"
 	"emurace/loader"
 	"emurace/replay"
@@ -64,7 +65,7 @@ func (l *lab) session(t testing.TB) *scenario.Session {
 	return s
 }
 
-func (l *lab) Heap(schedule scenario.Schedule) (*replay.Heap, error) { return l.tracer.Run(schedule) }
+func (l *lab) Heap(schedule scenario.Schedule) (*heap.History, error) { return l.tracer.Run(schedule) }
 
 func (l *lab) Explain(schedule scenario.Schedule) (*replay.Explanation, error) {
 	h, err := replay.NewHistory(l.spare, schedule)

@@ -5,7 +5,7 @@ import (
 	"slices"
 	"strconv"
 
-	"emurace/replay"
+	"emurace/heap"
 )
 
 // viewKind is one of the views of memory.
@@ -172,7 +172,7 @@ func (m *Model) lookBlock() view {
 }
 
 // owned says who has a block at this moment.
-func (m *Model) owned(b *replay.Block) string {
+func (m *Model) owned(b *heap.Block) string {
 	step := m.logStep()
 	if m.story.Heap == nil {
 		return "in use or not is not known"

@@ -1,6 +1,7 @@
 package step
 
 import (
+	"emurace/heap"
 	"emurace/replay"
 	"emurace/replay/lesson"
 	"emurace/replay/timeline"
@@ -24,13 +25,13 @@ type Options struct {
 type Story struct {
 	Explanation *replay.Explanation // nil when the run is not over
 	Lesson      *lesson.Lesson      // nil when there is nothing to tell
-	Heap        *replay.Heap        // nil when it is not known
+	Heap        *heap.History       // nil when it is not known
 }
 
 // Bench does what takes another machine than the one that the timeline moves.
 type Bench interface {
 	// Heap traces the calls of malloc in a run, as far as the schedule goes.
-	Heap(scenario.Schedule) (*replay.Heap, error)
+	Heap(scenario.Schedule) (*heap.History, error)
 	// Explain finds out why a run that is over ended as it did.
 	Explain(scenario.Schedule) (*replay.Explanation, error)
 	// Save writes a trace of a run that is over. It refuses a name that is taken.

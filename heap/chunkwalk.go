@@ -1,4 +1,4 @@
-package replay
+package heap
 
 import (
 	"slices"
@@ -23,7 +23,7 @@ type Chunk struct {
 // behind it, in the order of their addresses, as the memory of a machine has them
 // when it is about to run the instruction of a step. It is empty when malloc is not
 // glibc's or when no chunk can be made out there.
-func (h *Heap) Around(m *emu.Machine, addr, step uint64, before, behind int) []Chunk {
+func (h *History) Around(m *emu.Machine, addr, step uint64, before, behind int) []Chunk {
 	if !h.glibc {
 		return nil
 	}
@@ -38,7 +38,7 @@ func (h *Heap) Around(m *emu.Machine, addr, step uint64, before, behind int) []C
 		list = list[k-before:]
 	}
 	for i, k := range list {
-		if b := h.Owner(k.Addr+chunkHeader, step); b != nil && b.Addr == k.Addr+chunkHeader {
+		if b := h.Owner(k.Addr+ChunkHeader, step); b != nil && b.Addr == k.Addr+ChunkHeader {
 			list[i].Block = b
 		}
 	}
@@ -46,7 +46,7 @@ func (h *Heap) Around(m *emu.Machine, addr, step uint64, before, behind int) []C
 }
 
 // holds tells whether a word belongs to the chunk's block or to its size field.
-func (k Chunk) holds(addr uint64) bool { return addr-k.Addr-chunkHeader/2 < k.Size }
+func (k Chunk) holds(addr uint64) bool { return addr-k.Addr-ChunkHeader/2 < k.Size }
 
 // maxWalk bounds the chunks that are walked from one that is known to the one that
 // is looked for.
@@ -54,11 +54,11 @@ const maxWalk = 64
 
 // starts are places where chunks are known to have begun, those first from which a
 // walk comes by the most chunks before the address: malloc has no way backwards.
-func (h *Heap) starts(addr uint64) []uint64 {
+func (h *History) starts(addr uint64) []uint64 {
 	var list []uint64
 	for _, b := range h.blocks {
-		if b.ChunkSize != 0 && b.Addr <= addr+chunkHeader && addr-b.Addr+chunkHeader < heapAlign {
-			list = append(list, b.Addr-chunkHeader)
+		if b.ChunkSize != 0 && b.Addr <= addr+ChunkHeader && addr-b.Addr+ChunkHeader < heapAlign {
+			list = append(list, b.Addr-ChunkHeader)
 		}
 	}
 	slices.Sort(list)
@@ -66,7 +66,7 @@ func (h *Heap) starts(addr uint64) []uint64 {
 	if len(list) > maxWalk {
 		list = list[len(list)-maxWalk:]
 	}
-	return append(list, addr-chunkHeader)
+	return append(list, addr-ChunkHeader)
 }
 
 // walk follows the chunks from a start to the one that holds an address and some
@@ -81,7 +81,7 @@ func (c chunks) walk(start, addr uint64, behind int) []Chunk {
 			break
 		}
 		k := Chunk{Addr: at, Size: size, Top: at+size == end}
-		flags, ok := c.m.Read64(at + size + chunkHeader/2)
+		flags, ok := c.m.Read64(at + size + ChunkHeader/2)
 		k.Used = ok && !k.Top && flags&1 != 0
 		if k.holds(addr) {
 			found = len(list)

@@ -1,4 +1,4 @@
-package replay
+package heap
 
 import (
 	"strconv"
@@ -13,7 +13,7 @@ import (
 // while that one is free; else that word is the last of the chunk before. In a
 // free block, the first words are links of a list.
 const (
-	chunkHeader = 16 // from a chunk's start to its block
+	ChunkHeader = 16 // from a chunk's start to its block
 	chunkFlags  = 7  // PREV_INUSE, IS_MMAPPED, NON_MAIN_ARENA
 	minChunk    = 32
 	maxChunk    = 1 << 47
@@ -26,13 +26,13 @@ const (
 // chunks reads malloc's structures in a machine's memory as it is now.
 type chunks struct {
 	m    *emu.Machine
-	heap *Heap
+	heap *History
 }
 
 // size is the size of the chunk that starts at an address, 0 if there is none.
 func (c chunks) size(chunk uint64) uint64 {
-	v, ok := c.m.Read64(chunk + chunkHeader/2)
-	if size := v &^ chunkFlags; ok && size >= minChunk && size < maxChunk && size%chunkHeader == 0 {
+	v, ok := c.m.Read64(chunk + ChunkHeader/2)
+	if size := v &^ chunkFlags; ok && size >= minChunk && size < maxChunk && size%ChunkHeader == 0 {
 		return size
 	}
 	return 0
@@ -41,14 +41,14 @@ func (c chunks) size(chunk uint64) uint64 {
 // is tells whether a chunk can start at the address: it has a size, and so has
 // what follows it.
 func (c chunks) is(chunk uint64) bool {
-	if chunk%chunkHeader != 0 {
+	if chunk%ChunkHeader != 0 {
 		return false
 	}
 	size := c.size(chunk)
 	if size == 0 {
 		return false
 	}
-	_, ok := c.m.Read64(chunk + size + chunkHeader/2)
+	_, ok := c.m.Read64(chunk + size + ChunkHeader/2)
 	return ok
 }
 
@@ -56,14 +56,14 @@ func (c chunks) is(chunk uint64) bool {
 // that had the word: since then it may have been split, or merged with those
 // behind it. The size field belongs to the chunk, prev_size to the one before.
 func (c chunks) at(b *Block, addr uint64) (chunk uint64, ok bool) {
-	chunk = b.Addr - chunkHeader
+	chunk = b.Addr - ChunkHeader
 	const most = 1 << 16
 	for range most {
 		size := c.size(chunk)
-		if size == 0 || addr < chunk+chunkHeader/2 {
+		if size == 0 || addr < chunk+ChunkHeader/2 {
 			return 0, false
 		}
-		if addr < chunk+chunkHeader/2+size {
+		if addr < chunk+ChunkHeader/2+size {
 			return chunk, true
 		}
 		chunk += size
@@ -99,15 +99,15 @@ func (c chunks) cacheKey() (uint64, bool) {
 // which glibc before 2.34 used as the key: a block of 0x240 bytes, from 2.30 on
 // of 0x280, that no caller was handed.
 func (c chunks) isCache(addr uint64) bool {
-	if c.heap.minor >= 34 || addr%chunkHeader != 0 {
+	if c.heap.minor >= 34 || addr%ChunkHeader != 0 {
 		return false
 	}
-	size := c.size(addr - chunkHeader)
-	return (size == 0x250 || size == 0x290) && c.is(addr-chunkHeader) && !c.heap.known(addr)
+	size := c.size(addr - ChunkHeader)
+	return (size == 0x250 || size == 0x290) && c.is(addr-ChunkHeader) && !c.heap.known(addr)
 }
 
 // known tells whether a block was ever handed out at the address.
-func (h *Heap) known(addr uint64) bool {
+func (h *History) known(addr uint64) bool {
 	for _, b := range h.blocks {
 		if b.Addr == addr {
 			return true

@@ -1,44 +1,48 @@
-package replay
+package heap
 
 import (
 	"encoding/binary"
 	"slices"
 
 	"emurace/emu"
-	"emurace/heap"
 	"emurace/symbolize"
 )
 
-// recorder makes blocks of calls as they happen.
-type recorder struct {
+// Recorder makes the blocks of a run of calls as they happen, on one machine.
+type Recorder struct {
 	m      *emu.Machine
 	glibc  bool
 	blocks []*Block
-	calls  []*HeapCall
+	calls  []*Call
 	live   map[uint64]*Block // by address
 	open   []openHeapCall    // calls in progress, of all threads, inner ones later
 	stacks map[string][]uint64
 	places map[uint64]symbolize.Location // on stacks, of code that was not there at the beginning
-	booted []File
+	booted []string                      // paths of the modules
 }
 
 // openHeapCall is a call in progress.
 type openHeapCall struct {
-	call  *HeapCall
+	call  *Call
 	takes *Block // that the call frees or resizes, nil for none
 }
 
-// begin turns on the trace.
-func (r *recorder) begin() error {
-	names := slices.DeleteFunc(heap.Functions(), func(name string) bool {
-		_, gives := heap.Allocates(name, [6]uint64{})
-		return !gives && !heap.Releases(name)
+// NewRecorder turns on the trace of a machine's allocating functions.
+func NewRecorder(m *emu.Machine) (*Recorder, error) {
+	r := &Recorder{m: m, live: map[uint64]*Block{}, stacks: map[string][]uint64{}, places: map[uint64]symbolize.Location{}}
+	return r, r.begin()
+}
+
+func (r *Recorder) begin() error {
+	names := slices.DeleteFunc(Functions(), func(name string) bool {
+		_, gives := Allocates(name, [6]uint64{})
+		return !gives && !Releases(name)
 	})
 	if err := r.m.TraceCalls(names, r.note); err != nil {
 		return err
 	}
 	for _, mod := range r.m.Modules() {
-		r.booted = append(r.booted, File{Path: mod.Path})
+		r.booted = append(r.booted, mod.Path)
 	}
 	libc, ok := r.m.Libc()
 	if !ok {
@@ -53,14 +57,15 @@ func (r *recorder) begin() error {
 	return nil
 }
 
-// snapshot is the recorder's lists at one moment.
-type snapshot struct {
+// Snapshot is the Recorder's lists at one moment.
+type Snapshot struct {
 	blocks []Block
-	calls  []HeapCall
+	calls  []Call
 }
 
-func (r *recorder) snapshot() snapshot {
-	var s snapshot
+// Snapshot is the blocks so far; no call may be in progress.
+func (r *Recorder) Snapshot() Snapshot {
+	var s Snapshot
 	for _, b := range r.blocks {
 		s.blocks = append(s.blocks, *b)
 	}
@@ -70,11 +75,11 @@ func (r *recorder) snapshot() snapshot {
 	return s
 }
 
-// restore goes back to a moment when no call was in progress. Nothing of the
+// Restore goes back to a moment when no call was in progress. Nothing of the
 // lists is shared with those before.
-func (r *recorder) restore(s snapshot) {
+func (r *Recorder) Restore(s Snapshot) {
 	r.blocks, r.calls, r.open, r.live = nil, nil, nil, map[uint64]*Block{}
-	byStep := map[uint64]*HeapCall{} // one call begins with one instruction
+	byStep := map[uint64]*Call{} // one call begins with one instruction
 	for _, c := range s.calls {
 		r.calls = append(r.calls, &c)
 		byStep[c.Step] = &c
@@ -94,7 +99,7 @@ func (r *recorder) restore(s snapshot) {
 }
 
 // note is what the trace calls.
-func (r *recorder) note(e emu.CallEvent) {
+func (r *Recorder) note(e emu.CallEvent) {
 	if e.Returned {
 		r.leave(e)
 		return
@@ -104,16 +109,16 @@ func (r *recorder) note(e emu.CallEvent) {
 
 // enter begins a call. What it takes is no longer the caller's from here on:
 // another thread may be handed the block before the call returns.
-func (r *recorder) enter(e emu.CallEvent) {
+func (r *Recorder) enter(e emu.CallEvent) {
 	r.abandon(e)
 	th := r.m.Threads()[e.Thread]
-	c := &HeapCall{
+	c := &Call{
 		Thread: th.Name, Func: e.Func, Args: e.Args, Call: th.Call, Step: e.Step,
-		machine: e.Thread, stack: r.intern(symbolize.Stack(r.m, e.Thread)),
+		Machine: e.Thread, stack: r.intern(symbolize.Stack(r.m, e.Thread)),
 	}
 	r.calls = append(r.calls, c)
 	o := openHeapCall{call: c}
-	if p := e.Args[0]; heap.Releases(e.Func) && p != 0 {
+	if p := e.Args[0]; Releases(e.Func) && p != 0 {
 		b := r.live[p]
 		if b == nil && !r.known(p) {
 			// It was there before the trace began.
@@ -130,16 +135,16 @@ func (r *recorder) enter(e emu.CallEvent) {
 }
 
 // known tells whether a block at the address has been seen.
-func (r *recorder) known(p uint64) bool {
+func (r *Recorder) known(p uint64) bool {
 	return slices.ContainsFunc(r.blocks, func(b *Block) bool { return b.Addr == p })
 }
 
 // abandon ends the calls that the thread has left without a return: those that
 // the new one would be nested in, if it were not less deep.
-func (r *recorder) abandon(e emu.CallEvent) {
+func (r *Recorder) abandon(e emu.CallEvent) {
 	depth := 0
 	r.open = slices.DeleteFunc(r.open, func(o openHeapCall) bool {
-		if o.call.machine != e.Thread {
+		if o.call.Machine != e.Thread {
 			return false
 		}
 		depth++
@@ -152,8 +157,8 @@ func (r *recorder) abandon(e emu.CallEvent) {
 }
 
 // leave ends a call.
-func (r *recorder) leave(e emu.CallEvent) {
-	i := slices.IndexFunc(r.open, func(o openHeapCall) bool { return o.call.machine == e.Thread && o.call.Step == e.Step })
+func (r *Recorder) leave(e emu.CallEvent) {
+	i := slices.IndexFunc(r.open, func(o openHeapCall) bool { return o.call.Machine == e.Thread && o.call.Step == e.Step })
 	if i < 0 {
 		return // it began before the trace did
 	}
@@ -161,11 +166,11 @@ func (r *recorder) leave(e emu.CallEvent) {
 	r.open = slices.Delete(r.open, i, i+1)
 	c := o.call
 	c.Done, c.Result = e.ReturnStep, e.Result
-	n, gives := heap.Allocates(c.Func, c.Args)
+	n, gives := Allocates(c.Func, c.Args)
 	if !gives {
 		return
 	}
-	p := heap.BlockOf(r.m, c.Func, c.Args, c.Result)
+	p := BlockOf(r.m, c.Func, c.Args, c.Result)
 	if p == 0 {
 		// Of size 0 it was freed; otherwise there is no memory and the caller
 		// keeps what it had.
@@ -175,7 +180,7 @@ func (r *recorder) leave(e emu.CallEvent) {
 		}
 		return
 	}
-	if b := r.live[p]; b != nil && b.Allocated != nil && b.Allocated.machine == c.machine && b.Allocated.Step >= c.Step {
+	if b := r.live[p]; b != nil && b.Allocated != nil && b.Allocated.Machine == c.Machine && b.Allocated.Step >= c.Step {
 		b.Allocated, b.Size = c, n // handed out by a call that this one made
 		return
 	}
@@ -186,8 +191,8 @@ func (r *recorder) leave(e emu.CallEvent) {
 
 // chunkSize reads the size of a block's chunk, 0 when there is nothing that can
 // be one.
-func (r *recorder) chunkSize(p uint64) uint64 {
-	size, ok := r.m.Read64(p - chunkHeader/2)
+func (r *Recorder) chunkSize(p uint64) uint64 {
+	size, ok := r.m.Read64(p - ChunkHeader/2)
 	if !r.glibc || !ok || size&^chunkFlags < minChunk {
 		return 0
 	}
@@ -195,7 +200,7 @@ func (r *recorder) chunkSize(p uint64) uint64 {
 }
 
 // intern keeps one copy of equal stacks: a program allocates at few places.
-func (r *recorder) intern(stack []uint64) []uint64 {
+func (r *Recorder) intern(stack []uint64) []uint64 {
 	var key []byte
 	for _, pc := range stack {
 		key = binary.LittleEndian.AppendUint64(key, pc)
@@ -206,9 +211,15 @@ func (r *recorder) intern(stack []uint64) []uint64 {
 	r.stacks[string(key)] = stack
 	for i, pc := range stack {
 		// A library that is loaded later may be gone when the stack is shown.
-		if mod, ok := r.m.Module(pc); ok && !named(r.booted, mod.Path) {
+		if mod, ok := r.m.Module(pc); ok && !slices.Contains(r.booted, mod.Path) {
 			r.places[pc] = symbolize.Locate(r.m, pc, i > 0)
 		}
 	}
 	return stack
+}
+
+// History is the blocks of the run so far, of a libc of that version. It is valid as long
+// as the machine, also when the recorder has gone on from another snapshot.
+func (r *Recorder) History(libc string) *History {
+	return &History{m: r.m, blocks: r.blocks, calls: r.calls, places: r.places, glibc: r.glibc, minor: minorVersion(libc)}
 }

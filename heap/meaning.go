@@ -1,30 +1,30 @@
-package replay
+package heap
 
-import "emurace/heap"
+import "emurace/emu"
 
-// CauseKind says what the value behind a failure is.
-type CauseKind string
+// MeaningKind says what a word of memory is.
+type MeaningKind string
 
 // The kinds.
 const (
 	// MallocSize is the size of a chunk, which malloc keeps before each block
 	// and, while the chunk is free, also in its last word.
-	MallocSize CauseKind = "malloc-size"
+	MallocSize MeaningKind = "malloc-size"
 	// MallocLink is a link of one of malloc's lists of free chunks, plain or
 	// mangled with its own position.
-	MallocLink CauseKind = "malloc-link"
+	MallocLink MeaningKind = "malloc-link"
 	// MallocKey is what the thread cache puts into a block to know it again
 	// when it is freed twice.
-	MallocKey CauseKind = "malloc-key"
+	MallocKey MeaningKind = "malloc-key"
 	// StalePointer is a pointer into a block that is free.
-	StalePointer CauseKind = "stale-pointer"
+	StalePointer MeaningKind = "stale-pointer"
 	// Data is anything else.
-	Data CauseKind = "data"
+	Data MeaningKind = "data"
 )
 
 // Meaning is what a word of memory is.
 type Meaning struct {
-	Kind CauseKind
+	Kind MeaningKind
 	// Chunk and ChunkSize are the chunk whose size it is, or that has the link
 	// or key in it.
 	Chunk, ChunkSize uint64
@@ -36,21 +36,23 @@ type Meaning struct {
 	Block   *Block // the one that Target is in, nil if it is in none
 }
 
-// word is a word of memory of which the meaning is asked.
-type word struct {
-	addr, value uint64    // addr is a multiple of 8
-	owner       *Block    // that had the word when it was written, nil for none
-	call        *HeapCall // that its writer was in, nil for none
-	step        uint64    // when it was written
-	old         bool      // before the race: nobody knows by whom; step is the race's start
+// Word is a word of memory of which the meaning is asked.
+type Word struct {
+	Addr, Value uint64 // addr is a multiple of 8
+	Owner       *Block // that had the word when it was written, nil for none
+	Call        *Call  // that its writer was in, nil for none
+	Step        uint64 // when it was written
+	Old         bool   // before the race: nobody knows by whom; step is the race's start
 }
 
-// meaning finds out what a word is that malloc may have written, in memory as
+// Meaning finds out what a word is that malloc may have written, in the machine's memory as
 // it is now. It is Data if malloc did not.
-func (c chunks) meaning(w word) Meaning {
-	malloc := w.call != nil && !c.fills(w)
-	if w.old && w.owner != nil {
-		malloc = w.addr == w.owner.Addr-chunkHeader/2 || w.owner.FreedBy(w.step)
+func (h *History) Meaning(m *emu.Machine, w Word) Meaning { return chunks{m, h}.meaning(w) }
+
+func (c chunks) meaning(w Word) Meaning {
+	malloc := w.Call != nil && !c.fills(w)
+	if w.Old && w.Owner != nil {
+		malloc = w.Addr == w.Owner.Addr-ChunkHeader/2 || w.Owner.FreedBy(w.Step)
 	}
 	if !malloc {
 		return Meaning{Kind: Data}
@@ -61,10 +63,10 @@ func (c chunks) meaning(w word) Meaning {
 	if m, ok := c.sizeMeaning(w); ok {
 		return m
 	}
-	if w.owner == nil {
+	if w.Owner == nil {
 		return Meaning{Kind: Data}
 	}
-	chunk, ok := c.at(w.owner, w.addr)
+	chunk, ok := c.at(w.Owner, w.Addr)
 	if !ok {
 		return Meaning{Kind: Data}
 	}
@@ -72,24 +74,24 @@ func (c chunks) meaning(w word) Meaning {
 	// In a free chunk: fd, bk, fd_nextsize, bk_nextsize; in one of the thread
 	// cache: next, key.
 	const second = 8
-	off := w.addr - chunk - chunkHeader
+	off := w.Addr - chunk - ChunkHeader
 	if off > 3*8 {
 		return Meaning{Kind: Data}
 	}
 	key, known := c.cacheKey()
-	if off == second && (known && w.value == key || w.value != 0 && c.isCache(w.value)) {
+	if off == second && (known && w.Value == key || w.Value != 0 && c.isCache(w.Value)) {
 		m.Kind = MallocKey
 		return m
 	}
-	if target, mangled, ok := c.link(w); ok && !(off == second && w.value == 0) {
+	if target, mangled, ok := c.link(w); ok && !(off == second && w.Value == 0) {
 		m.Kind, m.Target, m.Mangled = MallocLink, target, mangled
 		m.Block = c.heap.blockAt(target)
 		return m
 	}
 	// The key is cleared when the block is handed out again. Without its symbol
 	// it is known for its place and for pointing nowhere.
-	_, mapped := c.m.Read64(w.value)
-	if off == second && (w.value == 0 && !w.old || !known && c.heap.minor >= 34 && !mapped) {
+	_, mapped := c.m.Read64(w.Value)
+	if off == second && (w.Value == 0 && !w.Old || !known && c.heap.minor >= 34 && !mapped) {
 		m.Kind = MallocKey
 		return m
 	}
@@ -99,13 +101,13 @@ func (c chunks) meaning(w word) Meaning {
 // fills tells whether the word is one that its call wrote into the block it
 // hands out: calloc's zeros or realloc's copy. The block may not be handed out
 // yet, or have been by a call that realloc made.
-func (c chunks) fills(w word) bool {
-	if _, gives := heap.Allocates(w.call.Func, w.call.Args); !gives || w.call.Func == "malloc" {
+func (c chunks) fills(w Word) bool {
+	if _, gives := Allocates(w.Call.Func, w.Call.Args); !gives || w.Call.Func == "malloc" {
 		return false
 	}
 	for _, b := range c.heap.blocks {
-		if a := b.Allocated; a != nil && a.machine == w.call.machine && a.Step >= w.call.Step && (w.call.Done == 0 || a.Done <= w.call.Done) &&
-			w.addr >= b.Addr && w.addr-b.Addr < b.Size && w.call.Step <= w.step {
+		if a := b.Allocated; a != nil && a.Machine == w.Call.Machine && a.Step >= w.Call.Step && (w.Call.Done == 0 || a.Done <= w.Call.Done) &&
+			w.Addr >= b.Addr && w.Addr-b.Addr < b.Size && w.Call.Step <= w.Step {
 			return true
 		}
 	}
@@ -113,19 +115,19 @@ func (c chunks) fills(w word) bool {
 }
 
 // sizeMeaning recognises a chunk's size, at its foot or in its size field.
-func (c chunks) sizeMeaning(w word) (Meaning, bool) {
-	size := w.value &^ chunkFlags
-	if size < minChunk || size >= maxChunk || size%chunkHeader != 0 {
+func (c chunks) sizeMeaning(w Word) (Meaning, bool) {
+	size := w.Value &^ chunkFlags
+	if size < minChunk || size >= maxChunk || size%ChunkHeader != 0 {
 		return Meaning{}, false
 	}
-	if size == w.value && c.size(w.addr-size) == size {
-		return Meaning{Kind: MallocSize, Chunk: w.addr - size, ChunkSize: size, Foot: true}, true
+	if size == w.Value && c.size(w.Addr-size) == size {
+		return Meaning{Kind: MallocSize, Chunk: w.Addr - size, ChunkSize: size, Foot: true}, true
 	}
-	chunk := w.addr - chunkHeader/2
-	if w.owner == nil || !c.is(chunk) || c.size(chunk) != size {
+	chunk := w.Addr - ChunkHeader/2
+	if w.Owner == nil || !c.is(chunk) || c.size(chunk) != size {
 		return Meaning{}, false
 	}
-	if at, ok := c.at(w.owner, w.addr); !ok || at != chunk {
+	if at, ok := c.at(w.Owner, w.Addr); !ok || at != chunk {
 		return Meaning{}, false
 	}
 	return Meaning{Kind: MallocSize, Chunk: chunk, ChunkSize: size}, true
@@ -134,11 +136,11 @@ func (c chunks) sizeMeaning(w word) (Meaning, bool) {
 // link recognises a link of a list of free chunks and says where it leads. From
 // 2.32 on the links of the thread cache and of the fast bins are mangled with
 // their position (malloc/malloc.c, PROTECT_PTR).
-func (c chunks) link(w word) (target uint64, mangled, ok bool) {
-	if c.leads(w.value) || w.value == 0 {
-		return w.value, false, true
+func (c chunks) link(w Word) (target uint64, mangled, ok bool) {
+	if c.leads(w.Value) || w.Value == 0 {
+		return w.Value, false, true
 	}
-	target = w.value ^ w.addr>>12
+	target = w.Value ^ w.Addr>>12
 	if c.heap.minor >= 32 && (target == 0 || c.leads(target)) {
 		return target, true, true
 	}
@@ -148,13 +150,13 @@ func (c chunks) link(w word) (target uint64, mangled, ok bool) {
 // leads tells whether an address is one that links hold: a chunk's or a block's,
 // or the head of a list in an arena.
 func (c chunks) leads(addr uint64) bool {
-	return addr != 0 && (c.inArena(addr) || c.is(addr) || c.is(addr-chunkHeader))
+	return addr != 0 && (c.inArena(addr) || c.is(addr) || c.is(addr-ChunkHeader))
 }
 
 // blockAt is the latest block whose chunk or whose first byte is at an address.
-func (h *Heap) blockAt(addr uint64) *Block {
+func (h *History) blockAt(addr uint64) *Block {
 	for i := len(h.blocks) - 1; i >= 0; i-- {
-		if b := h.blocks[i]; b.Addr == addr || b.Addr == addr+chunkHeader {
+		if b := h.blocks[i]; b.Addr == addr || b.Addr == addr+ChunkHeader {
 			return b
 		}
 	}
