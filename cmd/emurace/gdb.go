@@ -16,9 +16,9 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"emurace/emu"
+	"emurace/heap"
 	"emurace/internal/guard"
 	"emurace/loader"
-	"emurace/heap"
 	"emurace/replay"
 	"emurace/replay/gdb"
 )

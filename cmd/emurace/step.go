@@ -11,8 +11,8 @@ import (
 	"github.com/urfave/cli/v2"
 	"golang.org/x/term"
 
-	"emurace/internal/guard"
 	"emurace/heap"
+	"emurace/internal/guard"
 	"emurace/replay"
 	"emurace/replay/lesson"
 	"emurace/replay/step"

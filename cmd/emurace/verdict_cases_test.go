@@ -200,7 +200,9 @@ func TestVerdictCases(t *testing.T) {
 	}
 }
 
-func verdictFile(name string) string { return filepath.Join("..", "..", "testdata", "verdict", name+".star") }
+func verdictFile(name string) string {
+	return filepath.Join("..", "..", "testdata", "verdict", name+".star")
+}
 
 func verdictScenario(t *testing.T, name string) *scenario.Scenario {
 	t.Helper()
