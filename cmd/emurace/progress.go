@@ -70,7 +70,9 @@ func (p *progress) update(u explore.Progress) {
 		}
 		p.bar = progressbar.NewOptions64(units,
 			progressbar.OptionSetWriter(p.w), progressbar.OptionSetWidth(24),
-			progressbar.OptionClearOnFinish(), progressbar.OptionSetPredictTime(true))
+			progressbar.OptionClearOnFinish(), progressbar.OptionSetPredictTime(true),
+			// The bar is drawn here, and not also by a goroutine that has no end.
+			progressbar.OptionSetSpinnerChangeInterval(0))
 	}
 	p.bar.Describe(p.describe(u))
 	if u.Units == 0 {
