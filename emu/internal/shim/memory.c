@@ -373,7 +373,10 @@ static void undo_accesses(em_engine *e, size_t to) {
 void em_undo(em_engine *e, size_t log_len, size_t maps_len) {
     em_share *s = &e->share;
     s->recall_base = s->recall_base < log_len ? s->recall_base : log_len;
-    s->recall_from = s->recall_from < log_len ? s->recall_from : log_len;
+    if (s->recall_from > log_len) {
+        s->recall_from = log_len;
+        s->recall_turn = 0;
+    }
     bool flush = e->maps_len > maps_len;
     while (e->maps_len > maps_len) {
         em_mapundo *u = &e->maps[--e->maps_len];

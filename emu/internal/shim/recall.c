@@ -1,6 +1,7 @@
 #include "share.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 // Accesses that need not be noted when they happen, and how they are found when they must
 // be known after all.
@@ -87,14 +88,20 @@ static bool is_write(const em_engine *e, const em_access *a) {
     return a->kind == EM_KERNEL || (a->kind == EM_WRITE && !em_changes_nothing(e, a));
 }
 
-// Looks through entries of the log for accesses to the granules that are listed.
-static bool look_for(em_engine *e, size_t from, size_t end) {
+// Looks through entries of the log for accesses to the granules that are listed; whole tells
+// that these are all.
+static bool look_for(em_engine *e, size_t from, size_t end, bool whole) {
     em_share *s = &e->share;
     uint32_t epochs[EM_MAX_THREADS];
-    for (int i = 0; i < EM_MAX_THREADS; i++)
-        epochs[i] = EM_EPOCH(i, 1);
     bool on = false, found = true;
-    size_t turn = 0;
+    size_t turn = from == s->recall_from ? s->recall_turn : 0;
+    if (turn > 0) {
+        memcpy(epochs, s->recall_epochs, sizeof epochs);
+        on = s->recall_on;
+    } else {
+        for (int i = 0; i < EM_MAX_THREADS; i++)
+            epochs[i] = EM_EPOCH(i, 1);
+    }
     for (size_t i = from; i < end && found; i++) {
         for (; turn < s->turns_len && s->turns[turn].at <= i; turn++) {
             const em_turn *t = &s->turns[turn];
@@ -119,6 +126,13 @@ static bool look_for(em_engine *e, size_t from, size_t end) {
     for (size_t i = 0; i < s->recalled_len; i++)
         s->recalled[i]->recalled = false;
     s->recalled_len = 0;
+    if (whole) {
+        s->recall_from = end;
+        s->recall_cost = 0;
+        s->recall_turn = turn;
+        s->recall_on = on;
+        memcpy(s->recall_epochs, epochs, sizeof epochs);
+    }
     return found;
 }
 
@@ -141,7 +155,7 @@ bool em_recall_entries(em_engine *e, size_t from, size_t end) {
     em_share *s = &e->share;
     if (!list_entries(e, from > s->recall_from ? from : s->recall_from, end))
         return false;
-    return s->recalled_len == 0 || look_for(e, s->recall_from, end);
+    return s->recalled_len == 0 || look_for(e, s->recall_from, end, false);
 }
 
 // Entries that may be gone through in a run without more ado: some milliseconds.
@@ -157,20 +171,18 @@ bool em_recall_added(em_engine *e, size_t end) {
     size_t from = s->recall_from, n = end - from;
     s->recall_cost += n;
     if (s->recall_cost < SOME || s->recall_cost / 32 < n)
-        return look_for(e, from, end);
-    if (!list_entries(e, from, end) || !look_for(e, from, end))
-        return false;
-    s->recall_from = end;
-    s->recall_cost = 0;
-    return true;
+        return look_for(e, from, end, false);
+    return list_entries(e, from, end) && look_for(e, from, end, true);
 }
 
 // All of an entry is there. If it is a range, what was gone through as a part of it need not
 // have been the whole.
 void em_recall_entry(em_engine *e, size_t number) {
     em_share *s = &e->share;
-    if (e->log[number].length != 0 && s->recall_from > number)
+    if (e->log[number].length != 0 && s->recall_from > number) {
         s->recall_from = number;
+        s->recall_turn = 0;
+    }
 }
 
 // Has a granule's accesses noted from now on, and finds those among the first end entries
@@ -198,7 +210,7 @@ bool em_recall_undone(em_engine *e, em_share_mark *m) {
     s->recalled_len = left;
     if (left == 0)
         return saved;
-    bool found = look_for(e, s->recall_base, e->log_len) && saved;
+    bool found = look_for(e, s->recall_base, e->log_len, false) && saved;
     em_share_mark_set(e, m);
     return found;
 }
@@ -212,6 +224,6 @@ bool em_recall_settle(em_engine *e) {
     bool found = s->turns_len == 0 || em_recall_entries(e, s->recall_from, e->log_len);
     for (size_t i = 0; i < s->turns_len; i++)
         s->turns[i].at = 0;
-    s->recall_from = s->recall_base = 0;
+    s->recall_from = s->recall_base = s->recall_turn = 0;
     return found;
 }

@@ -209,6 +209,8 @@ static inline bool see(em_share *s, em_granule *g, uint64_t number) {
 // Tells whether a block that was written as a whole has bytes of a granule.
 static bool in_block(const em_share *s, uint64_t number) {
     uint64_t lo = number * 8, hi = lo + 8;
+    if (s->blocks_len == 0 || hi <= s->blocks_lo || lo >= s->blocks_hi)
+        return false;
     for (size_t k = 0; k < s->blocks_len; k++)
         if (s->blocks[k].hi > lo && s->blocks[k].lo < hi)
             return true;
@@ -469,6 +471,7 @@ bool em_share_add(em_engine *e, uint64_t addr, uint8_t mask) {
 void em_share_forget(em_engine *e) {
     em_share *s = &e->share;
     s->recall_base = s->recall_from = e->log_len;
+    s->recall_turn = 0;
     (void)em_share_undo(e, &(em_share_mark){.age = s->age});
     s->age++;
     s->born = s->stamp + 1;

@@ -213,6 +213,9 @@ typedef struct em_share {
     size_t recall_base; // entries of the log that are of no account
     size_t recall_from; // entries of which all is noted
     size_t recall_cost; // entries that were gone through since that grew
+    size_t recall_turn; // turns before recall_from, of which the next two are what came; or 0
+    uint32_t recall_epochs[EM_MAX_THREADS];
+    bool recall_on;
 } em_share;
 
 // A moment of em_share.

@@ -214,6 +214,8 @@ bool em_share_undo(em_engine *e, em_share_mark *m) {
     s->blocks_len = m->blocks;
     s->objects_len = m->objects;
     s->turns_len = m->turns;
+    if (s->turns_len < s->recall_turn)
+        s->recall_turn = 0;
     s->recall_cost = 0;
     s->stamp++;
     em_turn_sync(e);
