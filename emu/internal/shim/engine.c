@@ -478,4 +478,6 @@ void em_close(em_engine *e) {
     if (e->room != NULL)
         munmap(e->room, 2 * e->room_size);
     e->room = NULL;
+    free(e->marks.places);
+    e->marks = (em_marks){0};
 }

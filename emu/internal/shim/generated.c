@@ -42,7 +42,7 @@ static bool look(void *user, uint64_t addr, uint64_t value, uint32_t what, uint8
     bool write = (what & EMURACE_WRITES) && !puts_back(e, addr, value, size, host);
     e->log_len = ((uintptr_t)e->m->log - (uintptr_t)e->log) / sizeof *e->log;
     if (!em_share_access(e, addr, size, write, e->cur, e->log_len)) {
-        em_marks_set(e, addr, size, host);
+        em_marks_set(e, addr, size, host, write);
         return false;
     }
     if (e->m->alone) {

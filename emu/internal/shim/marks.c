@@ -1,37 +1,95 @@
 #include "share.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 // Which accesses generated code need not tell of. Each byte of guest memory has a mark, at
-// a constant distance on the host: em_granule.use of the eight bytes that it is one of, or
-// 0, with which nothing goes untold. A mark is set when an access was told, and is taken
-// away when accesses to its bytes must be noted. Since it only says what holds for all
-// runs, it stays when the machine goes back.
+// a constant distance on the host; with 0 nothing goes untold. Where accesses need not be
+// noted, the marks of eight bytes are their em_granule.use. Since that only says what holds
+// for all runs, such marks stay when the machine goes back.
+//
+// Where accesses are noted, a mark says what the thread that runs has done to the byte in
+// its present epoch, in the same way: its bit, with EM_WRITTEN if it has written. To do so
+// again is nothing new, as long as nobody else has come in between. These marks are taken
+// away when another thread comes, or another epoch, or the machine goes back.
 
 static uint64_t word(uint8_t mark) { return mark * 0x0101010101010101ULL; }
+
+// Takes away the marks of the thread that runs.
+void em_marks_wipe(em_engine *e) {
+    em_marks *k = &e->marks;
+    for (size_t i = 0; i < k->len; i++) {
+        uint64_t held, none = 0;
+        memcpy(&held, k->places[i], sizeof held);
+        if (held != 0) // the page may have been given back to the host
+            memcpy(k->places[i], &none, sizeof none);
+    }
+    k->len = 0;
+}
 
 // Tells generated code which marks let the thread's accesses go untold: for a read its own
 // bit, for a write its own bit and EM_WRITTEN, and no other.
 void em_marks_begin(em_engine *e, int slot) {
+    em_marks *k = &e->marks;
     uint8_t bit = em_user_bit(slot);
-    if (!em_share_ready(&e->share, slot) || bit == 0) { // EM_NOTED, which is no mark
+    bool ready = em_share_ready(&e->share, slot);
+    if (k->len > 0 && (!ready || k->slot != slot || k->epoch != e->share.epoch[slot]))
+        em_marks_wipe(e);
+    if (!ready || bit == 0) { // EM_NOTED, which is no mark
         e->m->mask = ~0ULL;
         e->m->read_mark = e->m->write_mark = word(EM_NOTED);
         return;
     }
+    k->slot = slot;
+    k->epoch = e->share.epoch[slot];
     e->m->mask = e->m->read_mark = word(bit);
     e->m->write_mark = word(bit | EM_WRITTEN);
 }
 
-// Marks the granules of an access that was told of and is no event.
-void em_marks_set(em_engine *e, uint64_t addr, unsigned size, uint8_t *host) {
-    uint8_t *marks = host + e->m->shadow - (addr & 7);
-    for (uint64_t number = addr / 8; number <= (addr + size - 1) / 8; number++, marks += 8) {
+// Notes the place of marks of which none is set so far; false when there is no memory.
+static bool note(em_marks *k, uint8_t *place) {
+    if (k->len == k->cap) {
+        size_t cap = k->cap ? 2 * k->cap : 1 << 10;
+        uint8_t **places = realloc(k->places, cap * sizeof *places);
+        if (places == NULL)
+            return false;
+        k->places = places;
+        k->cap = cap;
+    }
+    k->places[k->len++] = place;
+    return true;
+}
+
+// Marks bytes of one place, a bit each, as accessed by the thread that runs.
+static void mark(em_marks *k, uint8_t *place, unsigned bytes, uint8_t bit, bool write) {
+    uint64_t held;
+    memcpy(&held, place, sizeof held);
+    if (held == 0 && !note(k, place))
+        return;
+    if (bytes == 0xff && (write || held == 0)) {
+        held = word(write ? bit | EM_WRITTEN : bit);
+        memcpy(place, &held, sizeof held);
+        return;
+    }
+    for (int i = 0; bytes >> i; i++)
+        if ((bytes >> i & 1) && (write || place[i] != (bit | EM_WRITTEN)))
+            place[i] = write ? bit | EM_WRITTEN : bit;
+}
+
+// Marks the bytes of an access that was told of and is no event.
+void em_marks_set(em_engine *e, uint64_t addr, unsigned size, uint8_t *host, bool write) {
+    uint8_t *place = host + e->m->shadow - (addr & 7), bit = em_user_bit(e->cur);
+    unsigned bytes = (size >= 8 ? 0xff : (1u << size) - 1) << (addr & 7);
+    for (uint64_t number = addr / 8; bytes != 0; number++, place += 8, bytes >>= 8) {
         const em_granule *g = em_granule_at(&e->share, number);
-        if (g == NULL || g->use == EM_NOTED)
+        if (g == NULL || bit == 0)
             continue;
-        uint64_t mark = word(g->use);
-        memcpy(marks, &mark, sizeof mark);
+        if (g->use == EM_NOTED) {
+            mark(&e->marks, place, bytes & 0xff, bit, write);
+            continue;
+        }
+        uint64_t use = word(g->use);
+        memcpy(place, &use, sizeof use);
     }
 }
 

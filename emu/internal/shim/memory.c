@@ -127,7 +127,7 @@ void em_on_mem(uc_engine *uc, uc_mem_type type, uint64_t addr, int size, int64_t
         write = write && !em_changes_nothing(e, a);
         last = em_share_access(e, addr, (unsigned)size, write, e->cur, (size_t)(a - e->log));
         if (!last && (m->mode & EMURACE_SHARED))
-            em_marks_set(e, addr, (unsigned)size, (uint8_t *)(uintptr_t)host);
+            em_marks_set(e, addr, (unsigned)size, (uint8_t *)(uintptr_t)host, write);
     }
     bool seen = e->watch.size != 0 && watches(e, addr, (uint64_t)size, kind == EM_WRITE);
     if (generated && (last || seen) && !m->alone) {

@@ -253,6 +253,8 @@ bool em_share_access(em_engine *e, uint64_t addr, unsigned size, bool write, int
     uint64_t number = addr / 8;
     if (!em_share_ready(s, slot))
         return true;
+    if (e->marks.len > 0 && e->marks.slot != slot)
+        em_marks_wipe(e);
     em_granule *g = em_granule_at(s, number), *next = NULL;
     if (g == NULL)
         return true;
@@ -274,6 +276,9 @@ bool em_share_access(em_engine *e, uint64_t addr, unsigned size, bool write, int
     }
     if ((hit | more) == 0)
         return false;
+    em_marks_clear(e, number);
+    if (next != NULL)
+        em_marks_clear(e, number + 1);
     for (int later = 0; later < 2; later++) {
         settle(s, g, hit, write, slot, later);
         settle(s, next, more, write, slot, later);
@@ -288,6 +293,8 @@ uint32_t em_share_reads(em_engine *e, const uint64_t *pieces, int n, int slot) {
     uint32_t hits = 0;
     if (!em_share_ready(s, slot))
         return ~0u;
+    if (e->marks.len > 0 && e->marks.slot != slot)
+        em_marks_wipe(e);
     for (int pass = 0; pass < (hits ? 3 : 1); pass++)
         for (int i = 0; i < n; i++) {
             uint64_t lo = pieces[2 * i], hi = lo + pieces[2 * i + 1];
@@ -365,6 +372,7 @@ static bool write_page(block_write *w, uint64_t page, em_granule *list, int pass
 int64_t em_share_block(em_engine *e, uint64_t lo, uint64_t hi, int slot, uint64_t *pairs,
                        size_t room) {
     em_share *s = &e->share;
+    em_marks_wipe(e);
     em_granule *first_of = em_granule_at(s, lo / 8);
     if (first_of == NULL || !em_share_ready(s, slot) || !ready(e, first_of, lo / 8, EM_UNLOGGED))
         return -1;
@@ -462,6 +470,7 @@ bool em_share_add(em_engine *e, uint64_t addr, uint8_t mask) {
         return false;
     g->shared |= mask;
     g->told |= mask;
+    em_marks_clear(e, addr / 8);
     return true;
 }
 
@@ -470,6 +479,7 @@ bool em_share_add(em_engine *e, uint64_t addr, uint8_t mask) {
 // looked at, so that this costs the same however many there are.
 void em_share_forget(em_engine *e) {
     em_share *s = &e->share;
+    em_marks_wipe(e);
     s->recall_base = s->recall_from = e->log_len;
     s->recall_turn = 0;
     (void)em_share_undo(e, &(em_share_mark){.age = s->age});

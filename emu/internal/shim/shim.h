@@ -224,6 +224,15 @@ typedef struct em_share_mark {
     size_t granules, details, old_details, old_records, clocks, records, blocks, objects, turns;
 } em_share_mark;
 
+// What the thread that runs has done in its present epoch to bytes whose accesses are
+// noted, for generated code; see marks.c.
+typedef struct em_marks {
+    int slot;
+    uint32_t epoch;
+    uint8_t **places; // on the host, of eight bytes each that have marks
+    size_t len, cap;
+} em_marks;
+
 // The host memory that the guest takes; see limits.c.
 typedef struct em_memory {
     uint64_t most, counted; // pages
@@ -318,6 +327,7 @@ typedef struct em_engine {
     int nfetches;        // of these
     int ran;             // slot that ran last
     em_share share;
+    em_marks marks;
     uint8_t *room; // where zones lie on the host, one behind the other, and their marks
     size_t room_size, room_used;
     bool naive;   // Unicorn counts instructions, one a start; see start
@@ -433,8 +443,9 @@ static inline bool em_in_generated(const em_engine *e) { return e->m->k != EMURA
 
 // marks.c
 void em_marks_begin(em_engine *e, int slot);
-void em_marks_set(em_engine *e, uint64_t addr, unsigned size, uint8_t *host);
+void em_marks_set(em_engine *e, uint64_t addr, unsigned size, uint8_t *host, bool write);
 void em_marks_clear(em_engine *e, uint64_t number);
+void em_marks_wipe(em_engine *e);
 
 // step.c
 bool em_in_traps(const em_engine *e, uint64_t addr);

@@ -189,6 +189,7 @@ int em_mark_rewind(em_engine *e, em_mark *m) {
         return UC_ERR_ARG;
     em_undo(e, m->log_len, m->maps_len);
     em_untouch(e, m->touched_len);
+    em_marks_wipe(e);
     if (!em_share_undo(e, &m->share))
         return UC_ERR_NOMEM;
     if (m->clocks)
