@@ -1,6 +1,5 @@
 #include "share.h"
 
-#include <stdlib.h>
 #include <string.h>
 
 // Which accesses generated code need not tell of. Each byte of guest memory has a mark, at
@@ -46,26 +45,16 @@ void em_marks_begin(em_engine *e, int slot) {
     e->m->write_mark = word(bit | EM_WRITTEN);
 }
 
-// Notes the place of marks of which none is set so far; false when there is no memory.
-static bool note(em_marks *k, uint8_t *place) {
-    if (k->len == k->cap) {
-        size_t cap = k->cap ? 2 * k->cap : 1 << 10;
-        uint8_t **places = realloc(k->places, cap * sizeof *places);
-        if (places == NULL)
-            return false;
-        k->places = places;
-        k->cap = cap;
-    }
-    k->places[k->len++] = place;
-    return true;
-}
-
-// Marks bytes of one place, a bit each, as accessed by the thread that runs.
+// Marks bytes of one place, a bit each, as accessed by the thread that runs. Without memory
+// for the place they go without, and the access is told of again.
 static void mark(em_marks *k, uint8_t *place, unsigned bytes, uint8_t bit, bool write) {
     uint64_t held;
     memcpy(&held, place, sizeof held);
-    if (held == 0 && !note(k, place))
-        return;
+    if (held == 0) {
+        if (!em_room((void **)&k->places, k->len, &k->cap, sizeof *k->places))
+            return;
+        k->places[k->len++] = place;
+    }
     if (bytes == 0xff && (write || held == 0)) {
         held = word(write ? bit | EM_WRITTEN : bit);
         memcpy(place, &held, sizeof held);

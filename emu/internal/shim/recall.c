@@ -1,6 +1,5 @@
 #include "share.h"
 
-#include <stdlib.h>
 #include <string.h>
 
 // Accesses that need not be noted when they happen, and how they are found when they must
@@ -21,14 +20,8 @@
 // whether sharing is on.
 bool em_turn_note(em_engine *e, int slot, uint32_t epoch) {
     em_share *s = &e->share;
-    if (s->turns_len == s->turns_cap) {
-        size_t cap = s->turns_cap ? 2 * s->turns_cap : 64;
-        em_turn *turns = realloc(s->turns, cap * sizeof *turns);
-        if (turns == NULL)
-            return false;
-        s->turns = turns;
-        s->turns_cap = cap;
-    }
+    if (!em_room((void **)&s->turns, s->turns_len, &s->turns_cap, sizeof *s->turns))
+        return false;
     s->turns[s->turns_len++] = (em_turn){e->log_len, (uint32_t)slot, epoch};
     return true;
 }
@@ -44,15 +37,11 @@ void em_turn_sync(em_engine *e) {
         s->full = true; // the next run ends
 }
 
-static bool list(em_share *s, em_granule *g) {
-    if (s->recalled_len == s->recalled_cap) {
-        size_t cap = s->recalled_cap ? 2 * s->recalled_cap : 64;
-        em_granule **recalled = realloc(s->recalled, cap * sizeof *recalled);
-        if (recalled == NULL)
-            return false;
-        s->recalled = recalled;
-        s->recalled_cap = cap;
-    }
+// Lists a granule whose accesses were not noted so far, or were not at the moment that the
+// run has gone back to.
+bool em_recall_list(em_share *s, em_granule *g) {
+    if (!em_room((void **)&s->recalled, s->recalled_len, &s->recalled_cap, sizeof(em_granule *)))
+        return false;
     s->recalled[s->recalled_len++] = g;
     g->recalled = true;
     return true;
@@ -63,7 +52,7 @@ static bool list(em_share *s, em_granule *g) {
 bool em_recall_add(em_engine *e, em_granule *g, uint64_t number) {
     if (g->use == EM_NOTED)
         return true;
-    if (!em_granule_save(&e->share, g) || (g->use != 0 && !list(&e->share, g)))
+    if (!em_granule_save(&e->share, g) || (g->use != 0 && !em_recall_list(&e->share, g)))
         return false;
     g->use = EM_NOTED;
     em_marks_clear(e, number);
@@ -214,9 +203,6 @@ bool em_recall_undone(em_engine *e, em_share_mark *m) {
     em_share_mark_set(e, m);
     return found;
 }
-
-// Lists a granule whose accesses were not noted at the moment that the run has gone back to.
-bool em_recall_undo(em_share *s, em_granule *g) { return list(s, g); }
 
 // The log is about to be forgotten: all that is known from it alone is noted.
 bool em_recall_settle(em_engine *e) {

@@ -67,6 +67,7 @@ typedef struct em_old_detail {
 } em_old_detail;
 
 // undo.c. Those that tell false have found no memory.
+bool em_room(void **list, size_t len, size_t *cap, size_t size);
 bool em_granule_save(em_share *s, em_granule *g);
 bool em_detail_change(em_share *s, em_granule *g);
 bool em_record_new(em_share *s, uint32_t *index);
@@ -102,7 +103,7 @@ uint8_t em_share_note(em_share *s, em_granule *g, uint8_t bytes, bool write, uin
 bool em_recall_add(em_engine *e, em_granule *g, uint64_t number);
 bool em_recall_added(em_engine *e, size_t end);
 bool em_recall(em_engine *e, em_granule *g, uint64_t number, size_t end);
-bool em_recall_undo(em_share *s, em_granule *g);
+bool em_recall_list(em_share *s, em_granule *g);
 bool em_recall_undone(em_engine *e, em_share_mark *m);
 bool em_turn_note(em_engine *e, int slot, uint32_t epoch);
 

@@ -7,7 +7,7 @@
 // for the first time since the last mark, what it was is put on a journal.
 
 // Makes room for one more of a list whose items have a size.
-static bool room(void **list, size_t len, size_t *cap, size_t size) {
+bool em_room(void **list, size_t len, size_t *cap, size_t size) {
     if (len < *cap)
         return true;
     size_t more = *cap ? 2 * *cap : 64;
@@ -20,7 +20,7 @@ static bool room(void **list, size_t len, size_t *cap, size_t size) {
 }
 
 #define ROOM(s, list)                                                                      \
-    room((void **)&(s)->list, (s)->list##_len, &(s)->list##_cap, sizeof *(s)->list)
+    em_room((void **)&(s)->list, (s)->list##_len, &(s)->list##_cap, sizeof *(s)->list)
 
 static size_t record_words(const em_share *s) { return 2 * (size_t)s->width; }
 
@@ -56,10 +56,10 @@ bool em_detail_change(em_share *s, em_granule *g) {
 
 // Saves words that belong to number n of a kind.
 static bool save_words(em_saved *j, uint32_t n, const uint32_t *from, size_t words) {
-    if (!room((void **)&j->numbers, j->len, &j->numbers_cap, sizeof *j->numbers))
+    if (!em_room((void **)&j->numbers, j->len, &j->numbers_cap, sizeof *j->numbers))
         return false;
     while (j->words_cap < (j->len + 1) * words)
-        if (!room((void **)&j->words, j->words_cap, &j->words_cap, sizeof *j->words))
+        if (!em_room((void **)&j->words, j->words_cap, &j->words_cap, sizeof *j->words))
             return false;
     memcpy(j->words + j->len * words, from, words * sizeof *from);
     j->numbers[j->len++] = n;
@@ -68,11 +68,11 @@ static bool save_words(em_saved *j, uint32_t n, const uint32_t *from, size_t wor
 
 // Makes a record of zeros, and saves it at once: it goes when the run goes back.
 bool em_record_new(em_share *s, uint32_t *index) {
-    if (!room((void **)&s->stamps, s->records_len, &s->stamps_cap, sizeof *s->stamps))
+    if (!em_room((void **)&s->stamps, s->records_len, &s->stamps_cap, sizeof *s->stamps))
         return false;
     size_t words = record_words(s);
     while (s->records_cap < (s->records_len + 1) * words)
-        if (!room((void **)&s->records, s->records_cap, &s->records_cap, sizeof *s->records))
+        if (!em_room((void **)&s->records, s->records_cap, &s->records_cap, sizeof *s->records))
             return false;
     *index = (uint32_t)s->records_len++;
     memset(em_record(s, *index), 0, words * sizeof *s->records);
@@ -189,7 +189,7 @@ bool em_share_undo(em_engine *e, em_share_mark *m) {
         *g = old->was;
         g->shared |= shared;
         g->told |= told;
-        listed = (!unnoted || em_recall_undo(s, g)) && listed;
+        listed = (!unnoted || em_recall_list(s, g)) && listed;
         if (g->stamp < s->born)
             g->stamp = s->born; // what it has learned is of this age
     }
