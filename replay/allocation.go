@@ -5,6 +5,7 @@ import (
 
 	"emurace/emu"
 	"emurace/heap"
+	"emurace/internal/words"
 	"emurace/symbolize"
 )
 
@@ -192,9 +193,9 @@ func looksWritten(s string) bool {
 func (c *Correct) String() string {
 	switch {
 	case c.IsStr:
-		return fmt.Sprintf("%s, %q", hex(c.Value), c.Text)
+		return fmt.Sprintf("%s, %q", words.Hex(c.Value), c.Text)
 	case c.Value == 0:
 		return "0 (NULL)"
 	}
-	return hex(c.Value)
+	return words.Hex(c.Value)
 }

@@ -6,6 +6,7 @@ import (
 
 	"emurace/disasm"
 	"emurace/emu"
+	"emurace/internal/words"
 	"emurace/symbolize"
 )
 
@@ -89,7 +90,7 @@ func (d dumper) disassembly() {
 			if in.Addr == at.PC {
 				mark, text = d.Bad("=> "), d.Head(in.Text)
 			}
-			d.Printf(" %s%s  %s  %s\n", mark, d.Faint(hex(in.Addr)), d.Name(pad(symbolize.Locate(d.machine(), in.Addr, false).String(), 14)), text)
+			d.Printf(" %s%s  %s  %s\n", mark, d.Faint(words.Hex(in.Addr)), d.Name(pad(symbolize.Locate(d.machine(), in.Addr, false).String(), 14)), text)
 		}
 	}
 }
@@ -175,12 +176,12 @@ func (d dumper) memory() {
 	if d.x.Load == nil {
 		return
 	}
-	const before, words = 12, 20
+	const before, shown = 12, 20
 	from := d.x.LoadAddr&^7 - 8*before
-	d.section("memory around %s, where %s was loaded from", hex(d.x.LoadAddr), d.x.Register)
-	for i := uint64(0); i < words; i += 2 {
+	d.section("memory around %s, where %s was loaded from", words.Hex(d.x.LoadAddr), d.x.Register)
+	for i := uint64(0); i < shown; i += 2 {
 		addr := from + 8*i
-		d.Printf("    %s:", d.Faint(hex(addr)))
+		d.Printf("    %s:", d.Faint(words.Hex(addr)))
 		for _, a := range []uint64{addr, addr + 8} {
 			d.Printf("  %s", d.word(a))
 		}
@@ -210,7 +211,7 @@ func (d dumper) interleaving(last uint64) {
 	if uint64(len(events)) > last {
 		events = events[uint64(len(events))-last:]
 	}
-	d.section("the last %s of %s", count(uint64(len(events)), "instruction"), grouped(d.x.Steps))
+	d.section("the last %s of %s", words.Count(uint64(len(events)), "instruction"), words.Grouped(d.x.Steps))
 	d.h.List(d.Printer, events)
 	if d.x.fails() {
 		d.Printf("    %s  %-24s %s\n", d.Bad("   fault"), d.x.At.Location, d.x.At.Instruction)

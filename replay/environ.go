@@ -4,6 +4,7 @@ import (
 	"fmt"
 
 	"emurace/emu"
+	"emurace/internal/words"
 )
 
 // environment is the process's environ at one moment: where the array is and
@@ -70,13 +71,13 @@ func (d dumper) environ(list []environment) {
 	for i, e := range list {
 		switch {
 		case len(list) == 2 && i == 0:
-			d.section("environ when the race began: %s, %s; its memory now", hex(e.addr), count(uint64(e.entries), "entry"))
+			d.section("environ when the race began: %s, %s; its memory now", words.Hex(e.addr), words.Count(uint64(e.entries), "entry"))
 		default:
-			d.section("environ now: %s, %s", hex(e.addr), count(uint64(e.entries), "entry"))
+			d.section("environ now: %s, %s", words.Hex(e.addr), words.Count(uint64(e.entries), "entry"))
 		}
 		for n := 0; n <= e.entries; n++ {
 			addr := e.addr + 8*uint64(n)
-			d.Printf("    [%3d] %s: %s  %s\n", n, d.Faint(hex(addr)), d.word(addr), d.entry(addr, n == e.entries))
+			d.Printf("    [%3d] %s: %s  %s\n", n, d.Faint(words.Hex(addr)), d.word(addr), d.entry(addr, n == e.entries))
 		}
 	}
 }

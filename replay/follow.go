@@ -5,6 +5,7 @@ import (
 
 	"emurace/disasm"
 	"emurace/emu"
+	"emurace/internal/words"
 	"emurace/symbolize"
 )
 
@@ -201,13 +202,13 @@ func (l *Link) end(p *Printer) string {
 	case l.Kind == LinkMany:
 		return fmt.Sprintf("and so on: only %d steps are followed", maxLinks)
 	case l.Addr != 0:
-		return fmt.Sprintf("%s has not been written since the race began: the value is older", p.Number(hex(l.Addr)))
+		return fmt.Sprintf("%s has not been written since the race began: the value is older", p.Number(words.Hex(l.Addr)))
 	}
 	return "the register has had the value since before the race, or as an argument of the call"
 }
 
 func (l *Link) what(p *Printer) string {
-	value, addr := p.Number(hex(l.Value)), p.Number(hex(l.Addr))
+	value, addr := p.Number(words.Hex(l.Value)), p.Number(words.Hex(l.Addr))
 	switch l.Kind {
 	case LinkLoad:
 		return fmt.Sprintf("loads %s from %s into %s", value, addr, l.Register)
@@ -243,11 +244,11 @@ type LinkReport struct {
 func (l *Link) Report() LinkReport {
 	r := LinkReport{Kind: l.Kind, Register: l.Register, Size: l.Size, Instruction: l.Act.Report()}
 	if l.Addr != 0 {
-		r.Address = hex(l.Addr)
+		r.Address = words.Hex(l.Addr)
 	}
 	switch l.Kind {
 	case LinkLoad, LinkStore, LinkKernel:
-		r.Value = hex(l.Value)
+		r.Value = words.Hex(l.Value)
 	}
 	return r
 }

@@ -2,6 +2,7 @@ package replay
 
 import (
 	"emurace/heap"
+	"emurace/internal/words"
 	"fmt"
 	"io"
 	"strings"
@@ -36,7 +37,7 @@ func (x *Explanation) whyHeap(p *Printer) []string {
 // tellMeaning says what the value is.
 func (x *Explanation) tellMeaning(p *Printer) string {
 	m := x.Meaning
-	value := p.Number(hex(x.Value))
+	value := p.Number(words.Hex(x.Value))
 	switch m.Kind {
 	case heap.MallocSize:
 		return x.tellSize(value)
@@ -86,9 +87,9 @@ func (x *Explanation) tellTarget(p *Printer) string {
 	case m.Target == 0:
 		return "the end of the list"
 	case m.Block != nil:
-		return fmt.Sprintf("it leads to %s, %s", p.Number(hex(m.Target)), (&Allocation{Block: *m.Block}).sizes())
+		return fmt.Sprintf("it leads to %s, %s", p.Number(words.Hex(m.Target)), (&Allocation{Block: *m.Block}).sizes())
 	}
-	return fmt.Sprintf("it leads to %s", p.Number(hex(m.Target)))
+	return fmt.Sprintf("it leads to %s", p.Number(words.Hex(m.Target)))
 }
 
 // sizes names a block by its size.
@@ -195,7 +196,7 @@ func (x *Explanation) whyDeadlock(p *Printer) []string {
 }
 
 func (w *Wait) tell(p *Printer) string {
-	s := fmt.Sprintf("%s waits for %s", p.Name(w.Thread), p.Number(hex(w.Address)))
+	s := fmt.Sprintf("%s waits for %s", p.Name(w.Thread), p.Number(words.Hex(w.Address)))
 	switch {
 	case w.What == "thread":
 		return s + fmt.Sprintf(", which %s clears when it ends.", p.Name(w.HeldBy))

@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"emurace/heap"
+	"emurace/internal/words"
 	"emurace/loader"
 	"emurace/scenario"
 )
@@ -302,7 +303,7 @@ func (st stage) checkReport(t *testing.T, x *Explanation) {
 		t.Errorf("cause: %+v", c)
 	}
 	if a := c.Allocation; a != nil {
-		if a.Address != hex(x.Allocation.Addr) || a.Offset != st.offset || a.AllocatedBy == nil || (a.Reused != nil) != st.reused || st.freed && (a.FreedBy == nil || a.FreedBy.Thread != "worker") {
+		if a.Address != words.Hex(x.Allocation.Addr) || a.Offset != st.offset || a.AllocatedBy == nil || (a.Reused != nil) != st.reused || st.freed && (a.FreedBy == nil || a.FreedBy.Thread != "worker") {
 			t.Errorf("allocation: %+v", a)
 		}
 	}

@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"emurace/emu"
+	"emurace/internal/words"
 	"emurace/scenario"
 	"emurace/symbolize"
 )
@@ -89,7 +90,7 @@ func (x *Explanation) tellTicks(p *Printer) {
 			p.Printf("    and %d times more\n", len(x.Ticks)-most)
 			break
 		}
-		p.Printf("    %s: %s, after %s\n", p.Name(scenario.ClockName), t.Text, count(t.Step, "instruction"))
+		p.Printf("    %s: %s, after %s\n", p.Name(scenario.ClockName), t.Text, words.Count(t.Step, "instruction"))
 	}
 }
 
@@ -104,11 +105,11 @@ func (x *Explanation) fault(p *Printer) string {
 		what = fmt.Sprintf("its page forbids to %s", end.Access)
 	}
 	if x.Register == "" {
-		return fmt.Sprintf("      address %s, and %s", p.Number(hex(end.Addr)), what)
+		return fmt.Sprintf("      address %s, and %s", p.Number(words.Hex(end.Addr)), what)
 	}
-	s := fmt.Sprintf("      %s = %s, and %s", x.Register, p.Number(hex(x.Value)), what)
+	s := fmt.Sprintf("      %s = %s, and %s", x.Register, p.Number(words.Hex(x.Value)), what)
 	if end.Addr != x.Value {
-		s = fmt.Sprintf("      %s = %s gives address %s, and %s", x.Register, p.Number(hex(x.Value)), hex(end.Addr), what)
+		s = fmt.Sprintf("      %s = %s gives address %s, and %s", x.Register, p.Number(words.Hex(x.Value)), words.Hex(end.Addr), what)
 	}
 	return s
 }
@@ -128,10 +129,10 @@ func (x *Explanation) why(p *Printer) []string {
 	var lines []string
 	way := ""
 	if n := len(x.Hops) - 1; n > 0 {
-		way = fmt.Sprintf(", through %s,", count(uint64(n), "copy"))
+		way = fmt.Sprintf(", through %s,", words.Count(uint64(n), "copy"))
 	}
 	lines = append(lines, fmt.Sprintf("%s loaded %s%s at %s (%s) from %s, in its call of %s.",
-		thread, x.Register, way, p.Name(x.Load.Location.String()), x.Load.Instruction, p.Number(hex(x.LoadAddr)), x.Load.Call))
+		thread, x.Register, way, p.Name(x.Load.Location.String()), x.Load.Instruction, p.Number(words.Hex(x.LoadAddr)), x.Load.Call))
 	if x.Writer == nil {
 		lines = append(lines, "Nothing has written there since the race began: the value is older.")
 		lines = append(lines, x.whyHeap(p)...)
@@ -139,7 +140,7 @@ func (x *Explanation) why(p *Printer) []string {
 	}
 	value := ""
 	if x.Written == x.Value {
-		value = " " + p.Number(hex(x.Value))
+		value = " " + p.Number(words.Hex(x.Value))
 	}
 	lines = append(lines,
 		fmt.Sprintf("%s had written%s there last, in its call of %s:", p.Name(x.Writer.Thread), value, x.Writer.Call),
@@ -181,9 +182,9 @@ func (x *Explanation) Switching() string {
 		case sl.N == 0:
 			parts = append(parts, x.Names[sl.Thread])
 		case i == 0:
-			parts = append(parts, x.Names[sl.Thread]+" "+count(sl.N, "instruction"))
+			parts = append(parts, x.Names[sl.Thread]+" "+words.Count(sl.N, "instruction"))
 		default:
-			parts = append(parts, x.Names[sl.Thread]+" "+grouped(sl.N))
+			parts = append(parts, x.Names[sl.Thread]+" "+words.Grouped(sl.N))
 		}
 	}
 	return strings.Join(parts, ", ")

@@ -6,6 +6,7 @@ import (
 	"strconv"
 
 	"emurace/emu"
+	"emurace/internal/words"
 	"emurace/replay/timeline"
 )
 
@@ -88,13 +89,13 @@ func (s *story) picture(n timeline.Moment) (*Picture, error) {
 	focus := s.x.LoadAddr &^ 7
 	b := s.block()
 	if b == nil {
-		p := &Picture{Title: fmt.Sprintf("memory around %s", hex(focus))}
+		p := &Picture{Title: fmt.Sprintf("memory around %s", words.Hex(focus))}
 		for at := focus - 16; at <= focus+16; at += 8 {
 			p.Rows = append(p.Rows, s.row(m, at, ""))
 		}
 		return p, nil
 	}
-	p := &Picture{Title: fmt.Sprintf("the block at %s, %s bytes", hex(b.Addr), both(b.Size))}
+	p := &Picture{Title: fmt.Sprintf("the block at %s, %s bytes", words.Hex(b.Addr), words.Both(b.Size))}
 	if s.pointer != 0 {
 		row := s.row(m, s.pointer, s.symbol(s.pointer))
 		if row.Mapped && row.Value == b.Addr {
@@ -156,7 +157,7 @@ func (s *story) explain(r *Row, size bool) {
 	switch {
 	case !r.Mapped:
 	case size:
-		r.Text = fmt.Sprintf("%s bytes", both(r.Value&^7))
+		r.Text = fmt.Sprintf("%s bytes", words.Both(r.Value&^7))
 		if r.Label == "next size" && r.Value&1 == 0 {
 			r.Text = fmt.Sprintf("%#x bytes; the one before is free", r.Value&^7)
 		}

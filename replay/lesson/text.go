@@ -4,19 +4,14 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"unicode/utf8"
 
 	"emurace/emu"
 	"emurace/heap"
+	"emurace/internal/words"
 	"emurace/replay"
 	"emurace/scenario"
 	"emurace/symbolize"
 )
-
-func hex(v uint64) string { return fmt.Sprintf("%#x", v) }
-
-// both writes a size as C's headers and debuggers do, and as people do.
-func both(v uint64) string { return fmt.Sprintf("%#x (%d)", v, v) }
 
 // symbol names a place in a library's memory, or is its address.
 func (s *story) symbol(addr uint64) string {
@@ -26,7 +21,7 @@ func (s *story) symbol(addr uint64) string {
 		}
 		return fmt.Sprintf("%s+%#x", name, off)
 	}
-	return hex(addr)
+	return words.Hex(addr)
 }
 
 func act(a *symbolize.Act) string { return fmt.Sprintf("%s (%s)", a.Location, a.Instruction) }
@@ -44,7 +39,7 @@ func (s *story) title() string { return "Why " + s.x.Headline() }
 // summary is the cause in as few sentences as it takes.
 func (s *story) summary() []string {
 	x := s.x
-	lines := []string{capital(x.Headline()) + "."}
+	lines := []string{words.Capital(x.Headline()) + "."}
 	const most = 3
 	for _, t := range x.Ticks[:min(len(x.Ticks), most)] {
 		lines = append(lines, fmt.Sprintf("After %d instructions %s.", t.Step, t.Text))
@@ -52,27 +47,18 @@ func (s *story) summary() []string {
 	if x.Load == nil {
 		return lines
 	}
-	lines = append(lines, fmt.Sprintf("%s takes %s for an address, but nothing can be read there.", capital(x.At.Thread), hex(x.Value)))
+	lines = append(lines, fmt.Sprintf("%s takes %s for an address, but nothing can be read there.", words.Capital(x.At.Thread), words.Hex(x.Value)))
 	if x.Writer != nil {
-		lines = append(lines, fmt.Sprintf("%s had put that value where %s read it, at %s.", capital(x.Writer.Thread), x.At.Thread, hex(x.LoadAddr)))
+		lines = append(lines, fmt.Sprintf("%s had put that value where %s read it, at %s.", words.Capital(x.Writer.Thread), x.At.Thread, words.Hex(x.LoadAddr)))
 	}
 	if x.Meaning.Kind == heap.MallocSize && x.Meaning.Foot {
 		lines = append(lines, fmt.Sprintf("%s was never meant as an address. It is a length: malloc notes in the last word of a piece of memory that is given back how many bytes it has, here %d.",
-			hex(x.Meaning.ChunkSize), x.Meaning.ChunkSize))
+			words.Hex(x.Meaning.ChunkSize), x.Meaning.ChunkSize))
 	}
 	if b := s.block(); b != nil && b.FreedBy != nil {
 		lines = append(lines, fmt.Sprintf("The memory belonged to a block that %s was giving back to malloc, while %s was still using it.", b.FreedBy.Thread, x.At.Thread))
 	}
 	return lines
-}
-
-// capital makes a sentence's beginning of a word, such as a thread's name.
-func capital(text string) string {
-	if text == "" {
-		return text
-	}
-	_, n := utf8.DecodeRuneInString(text)
-	return strings.ToUpper(text[:n]) + text[n:]
 }
 
 func (s *story) tellAllocation(m *Moment) {
@@ -83,12 +69,12 @@ func (s *story) tellAllocation(m *Moment) {
 		when = " This was before the race began; from here on nothing runs at the same time."
 	}
 	m.Text = []string{fmt.Sprintf("%s asks malloc for %s bytes, in %s, and gets the block at %s.%s",
-		capital(b.AllocatedBy.Thread), both(b.Size), during(b.AllocatedBy.Func, b.AllocatedBy.Call), hex(b.Addr), when)}
+		words.Capital(b.AllocatedBy.Thread), words.Both(b.Size), during(b.AllocatedBy.Func, b.AllocatedBy.Call), words.Hex(b.Addr), when)}
 	if b.ChunkSize == 0 {
 		return
 	}
 	m.Text = append(m.Text, fmt.Sprintf("malloc cuts its memory into chunks, whose sizes are multiples of 16. This chunk is %s bytes long. "+
-		"The word in front of the block holds that size, with flags in its lowest bits.", both(b.ChunkSize)))
+		"The word in front of the block holds that size, with flags in its lowest bits.", words.Both(b.ChunkSize)))
 	if b.Size == b.ChunkSize-8 {
 		m.Text = append(m.Text, "The block fills its chunk to the last word. That word has a second use: while the chunk is free, "+
 			"malloc keeps its size there a second time, for the chunk behind it to find.")
@@ -104,9 +90,9 @@ func (s *story) tellPointer(m *Moment) {
 		what = fmt.Sprintf("an address in the block, %#x bytes into it", s.pointed-b.Addr)
 	}
 	m.Text = []string{fmt.Sprintf("%s reads %s: %s, %s. From now on it works with that address in a register, and nobody else can know that.",
-		capital(s.x.Load.Thread), place, hex(s.pointed), what)}
+		words.Capital(s.x.Load.Thread), place, words.Hex(s.pointed), what)}
 	if b.FreedBy != nil && before(b.FreedBy.Step) < m.At {
-		m.Text = append(m.Text, fmt.Sprintf("%s is giving that very block back at this moment, but it has not changed %s yet.", capital(b.FreedBy.Thread), place))
+		m.Text = append(m.Text, fmt.Sprintf("%s is giving that very block back at this moment, but it has not changed %s yet.", words.Capital(b.FreedBy.Thread), place))
 	}
 }
 
@@ -114,24 +100,24 @@ func (s *story) tellFreeing(m *Moment) {
 	f := s.block().FreedBy
 	m.Title = fmt.Sprintf("%s begins to give the block back", f.Thread)
 	if f.Func == "free" {
-		m.Text = []string{fmt.Sprintf("%s frees it, in %s.", capital(f.Thread), during(f.Func, f.Call))}
+		m.Text = []string{fmt.Sprintf("%s frees it, in %s.", words.Capital(f.Thread), during(f.Func, f.Call))}
 		return
 	}
 	m.Text = []string{fmt.Sprintf("%s calls %s, because the block has to become another size. "+
 		"When there is no room behind it, that takes three steps: a new block, a copy of what is in the old one, and the old one is freed.",
-		capital(f.Thread), during(f.Func, f.Call))}
+		words.Capital(f.Thread), during(f.Func, f.Call))}
 }
 
 func (s *story) tellCopy(m *Moment) {
 	m.Title = "What is in the block is copied"
 	m.Text = []string{fmt.Sprintf("%s copies %d words to the new block at %s. The old block still holds all of them: whoever reads it now reads what was always there.",
-		capital(s.names[m.Thread]), s.copied.words, hex(s.copied.to))}
+		words.Capital(s.names[m.Thread]), s.copied.words, words.Hex(s.copied.to))}
 }
 
 func (s *story) tellWrite(m *Moment) {
 	x := s.x
-	m.Title = fmt.Sprintf("%s writes %s", x.Writer.Thread, hex(x.Written))
-	m.Text = []string{fmt.Sprintf("%s runs %s and stores %s at %s.", capital(x.Writer.Thread), act(x.Writer), hex(x.Written), hex(x.LoadAddr))}
+	m.Title = fmt.Sprintf("%s writes %s", x.Writer.Thread, words.Hex(x.Written))
+	m.Text = []string{fmt.Sprintf("%s runs %s and stores %s at %s.", words.Capital(x.Writer.Thread), act(x.Writer), words.Hex(x.Written), words.Hex(x.LoadAddr))}
 	if why := s.meaning(); why != "" {
 		m.Text = append(m.Text, why)
 	}
@@ -186,9 +172,9 @@ func (s *story) meaning() string {
 	case heap.MallocSize:
 		if x.Meaning.Foot {
 			return fmt.Sprintf("%s is the size of the chunk that is being freed. malloc keeps the size of a free chunk in its last word, "+
-				"so that it can find the chunk's beginning when the chunk behind is freed as well and the two can be made one.", both(x.Meaning.ChunkSize))
+				"so that it can find the chunk's beginning when the chunk behind is freed as well and the two can be made one.", words.Both(x.Meaning.ChunkSize))
 		}
-		return fmt.Sprintf("It is the size of a chunk, %s bytes, and its flags, which malloc keeps in front of each block.", both(x.Meaning.ChunkSize))
+		return fmt.Sprintf("It is the size of a chunk, %s bytes, and its flags, which malloc keeps in front of each block.", words.Both(x.Meaning.ChunkSize))
 	case heap.MallocLink:
 		how := ""
 		if x.Meaning.Mangled {
@@ -224,7 +210,7 @@ func (s *story) lastWordAside() *Aside {
 func (s *story) tellMove(m *Moment, value uint64) {
 	place := s.symbol(s.pointer)
 	m.Title = fmt.Sprintf("%s changes where the block is found", s.names[m.Thread])
-	m.Text = []string{fmt.Sprintf("%s stores %s into %s. Whoever reads it from now on finds the other block.", capital(s.names[m.Thread]), hex(value), place)}
+	m.Text = []string{fmt.Sprintf("%s stores %s into %s. Whoever reads it from now on finds the other block.", words.Capital(s.names[m.Thread]), words.Hex(value), place)}
 	if s.movedLate {
 		m.Text = append(m.Text, fmt.Sprintf("For %s that is too late: it has read %s before, and goes on in the old block.", s.x.Load.Thread, place))
 	}
@@ -232,8 +218,8 @@ func (s *story) tellMove(m *Moment, value uint64) {
 
 func (s *story) tellLoad(m *Moment) {
 	x := s.x
-	m.Title = fmt.Sprintf("%s loads %s", x.Load.Thread, hex(x.Value))
-	m.Text = []string{fmt.Sprintf("%s runs %s and gets %s from %s into %s.", capital(x.Load.Thread), act(x.Load), hex(x.Value), hex(x.LoadAddr), x.Register)}
+	m.Title = fmt.Sprintf("%s loads %s", x.Load.Thread, words.Hex(x.Value))
+	m.Text = []string{fmt.Sprintf("%s runs %s and gets %s from %s into %s.", words.Capital(x.Load.Thread), act(x.Load), words.Hex(x.Value), words.Hex(x.LoadAddr), x.Register)}
 	if b := s.block(); b != nil && b.Offset >= 0 && b.Offset%8 == 0 {
 		text := fmt.Sprintf("To %s this is word %d of the block", x.Load.Thread, b.Offset/8)
 		if x.Correct != nil {
@@ -256,7 +242,7 @@ func (s *story) tellLoad(m *Moment) {
 // tellTaken says that a thread takes what another will wait for.
 func (s *story) tellTaken(m *Moment, w replay.Wait) {
 	m.Title = fmt.Sprintf("%s takes the %s that %s will wait for", w.HeldBy, w.What, w.Thread)
-	m.Text = []string{fmt.Sprintf("%s takes the %s at %s, in %s: %s.", capital(w.HeldBy), w.What, hex(w.Address), w.Taken.Call, act(w.Taken))}
+	m.Text = []string{fmt.Sprintf("%s takes the %s at %s, in %s: %s.", words.Capital(w.HeldBy), w.What, words.Hex(w.Address), w.Taken.Call, act(w.Taken))}
 }
 
 func (s *story) tellEnd(m *Moment) {
@@ -275,11 +261,11 @@ func (s *story) tellEnd(m *Moment) {
 			if w.HeldBy != "" {
 				holder = w.HeldBy
 			}
-			m.Text = append(m.Text, fmt.Sprintf("%s waits for the word at %s, which %s would have to let go.", capital(w.Thread), hex(w.Address), holder))
+			m.Text = append(m.Text, fmt.Sprintf("%s waits for the word at %s, which %s would have to let go.", words.Capital(w.Thread), words.Hex(w.Address), holder))
 		}
 		m.Text = append(m.Text, "Nobody can go on.")
 	default:
-		m.Text = []string{capital(x.Headline()) + "."}
+		m.Text = []string{words.Capital(x.Headline()) + "."}
 		if x.Message != "" {
 			m.Text = append(m.Text, "It said: "+strings.TrimSpace(x.Message))
 		}
@@ -304,7 +290,7 @@ func (s *story) fault() string {
 		why = "the page there forbids it"
 	}
 	text := fmt.Sprintf("%s runs %s: it wants to %s at %s, and %s. The kernel ends the process with a segmentation fault.",
-		capital(x.At.Thread), act(x.At), end.Access, hex(end.Addr), why)
+		words.Capital(x.At.Thread), act(x.At), end.Access, words.Hex(end.Addr), why)
 	if x.Load != nil && x.Register != "" && end.Addr == x.Value {
 		text += fmt.Sprintf(" The address is what it has just loaded into %s.", x.Register)
 	}
@@ -314,12 +300,12 @@ func (s *story) fault() string {
 func (s *story) tellUnmapped(m *Moment) {
 	u, end := s.x.Unmapped, s.x.Outcome.End
 	m.Title = "The page is taken away"
-	did := "takes the page of " + hex(end.Addr) + " away from the process"
+	did := "takes the page of " + words.Hex(end.Addr) + " away from the process"
 	if end.Mapped {
-		did = "has the page of " + hex(end.Addr) + " forbid such an access"
+		did = "has the page of " + words.Hex(end.Addr) + " forbid such an access"
 	}
 	m.Text = []string{fmt.Sprintf("%s calls the kernel in %s: it %s. That is in its call of %s. Whoever uses an address there from now on dies of it.",
-		capital(u.Thread), u.Location.String(), did, u.Call)}
+		words.Capital(u.Thread), u.Location.String(), did, u.Call)}
 }
 
 // asides are what is true of every such run.

@@ -6,6 +6,7 @@ import (
 
 	"emurace/emu"
 	"emurace/heap"
+	"emurace/internal/words"
 	"emurace/replay/timeline"
 )
 
@@ -136,7 +137,7 @@ func tellChunk(k heap.Chunk, step uint64) (state, text string) {
 	case b != nil && b.FreedBy(step):
 		return "free", fmt.Sprintf("given back by %s, kept for the next call", b.Freed.Thread)
 	case b != nil && b.Allocated != nil:
-		return "used", fmt.Sprintf("%s has %s of it, from %s in %s", b.Allocated.Thread, count(b.Size, "byte", "bytes"), b.Allocated.Func, b.Allocated.Call)
+		return "used", fmt.Sprintf("%s has %s of it, from %s in %s", b.Allocated.Thread, words.Count(b.Size, "byte"), b.Allocated.Func, b.Allocated.Call)
 	}
 	return "used", "in use"
 }

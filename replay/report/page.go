@@ -10,6 +10,7 @@ import (
 
 	"emurace/emu"
 	"emurace/heap"
+	"emurace/internal/words"
 	"emurace/replay"
 	"emurace/replay/lesson"
 	"emurace/replay/timeline"
@@ -118,7 +119,7 @@ func New(in Input) (*Page, error) {
 
 func newPage(in Input, run *Run) (*Page, error) {
 	x := in.Explanation
-	p := &Page{Title: capital(x.Headline()), Summary: []string{capital(x.Headline()) + "."}, Partial: partial(run)}
+	p := &Page{Title: words.Capital(x.Headline()), Summary: []string{words.Capital(x.Headline()) + "."}, Partial: partial(run)}
 	if in.Lesson != nil {
 		p.Title, p.Asides = in.Lesson.Title, in.Lesson.Asides
 		p.Summary = slices.Clone(in.Lesson.Summary)
@@ -163,14 +164,7 @@ func partial(r *Run) string {
 		which = "those around the moments of the lesson, and the last ones"
 	}
 	return fmt.Sprintf("The run has %s. This page has %s of them: %s. emurace step goes through all of them.",
-		count(r.Length, "instruction", "instructions"), grouped(kept), which)
-}
-
-func capital(text string) string {
-	if text == "" {
-		return text
-	}
-	return strings.ToUpper(text[:1]) + text[1:]
+		words.Count(r.Length, "instruction"), words.Grouped(kept), which)
 }
 
 // instant says what the failing instruction was about to do.
@@ -200,12 +194,12 @@ func instant(x *replay.Explanation) *Instant {
 }
 
 func tellMoment(number int, m lesson.Moment, run *Run) Moment {
-	v := Moment{Number: number, At: m.At, When: "moment " + grouped(m.At), Index: m.Thread, Title: m.Title, Text: m.Text, Asides: m.Asides}
+	v := Moment{Number: number, At: m.At, When: "moment " + words.Grouped(m.At), Index: m.Thread, Title: m.Title, Text: m.Text, Asides: m.Asides}
 	if m.After > m.At+1 {
-		v.When = fmt.Sprintf("moments %s to %s", grouped(m.At), grouped(m.After))
+		v.When = fmt.Sprintf("moments %s to %s", words.Grouped(m.At), words.Grouped(m.After))
 	}
 	if m.At == run.Length {
-		v.When = "the end, moment " + grouped(m.At)
+		v.When = "the end, moment " + words.Grouped(m.At)
 	}
 	if m.Thread >= 0 {
 		v.Thread = run.Threads[m.Thread]
@@ -245,7 +239,7 @@ func (p *Page) last(run *Run) {
 	w := run.Windows[len(run.Windows)-1]
 	n := len(w.Places)
 	first := n - min(n, lastLines)
-	p.LastOf = count(uint64(n-first), "instruction", "instructions") + " of " + grouped(run.Length)
+	p.LastOf = words.Count(uint64(n-first), "instruction") + " of " + words.Grouped(run.Length)
 	accesses := groups(w.Accesses, 5)
 	before := -1
 	for i := first; i < n; i++ {
@@ -337,7 +331,7 @@ func (p *Page) facts(in Input) {
 	fact("C library", libc)
 	fact("Its build-id", t.Libc.BuildID)
 	fact("Schedule", x.Switching())
-	fact("Length", count(t.Steps, "instruction", "instructions"))
+	fact("Length", words.Count(t.Steps, "instruction"))
 	fact("Outcome", t.Outcome.String())
 	fact("Seed", fmt.Sprint(t.Seed))
 	fact("Digest", t.Digest)

@@ -6,6 +6,7 @@ import (
 
 	"emurace/emu"
 	"emurace/heap"
+	"emurace/internal/words"
 	"emurace/replay/lesson"
 	"emurace/replay/timeline"
 )
@@ -164,7 +165,7 @@ func (r *recorder) environTables() error {
 			return err
 		}
 		if v, ok := r.machine().Read64(symbol); ok {
-			add(v, fmt.Sprintf("environ from moment %s on", grouped(at)), "new environ")
+			add(v, fmt.Sprintf("environ from moment %s on", words.Grouped(at)), "new environ")
 		}
 		n = at
 	}
@@ -175,7 +176,7 @@ func (r *recorder) environTables() error {
 		add(r.copied, "the new array, which environ does not name yet", "new array")
 	}
 	for i, a := range list {
-		t := Table{Title: fmt.Sprintf("%s: %s at %#x", a.title, count(a.entries, "entry", "entries"), a.addr), Name: a.name, Long: true}
+		t := Table{Title: fmt.Sprintf("%s: %s at %#x", a.title, words.Count(a.entries, "entry"), a.addr), Name: a.name, Long: true}
 		if i == 0 {
 			t.Rows = append(t.Rows, TableRow{Word: r.follow(symbol, false), Label: pointerLabel})
 		}

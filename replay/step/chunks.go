@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"emurace/heap"
+	"emurace/internal/words"
 )
 
 // What glibc's malloc keeps in front of each block, on 64-bit machines
@@ -43,7 +44,7 @@ func (m *Model) lookHeap() view {
 	if len(list) == 0 {
 		return v
 	}
-	v.title = fmt.Sprintf("heap: %s around %#x", count(uint64(len(list)), "chunk"), around)
+	v.title = fmt.Sprintf("heap: %s around %#x", words.Count(uint64(len(list)), "chunk"), around)
 	_, top, _ := m.s.M.MappingOf(around)
 	for i, c := range list {
 		r := row{addr: c.start + chunkHeader/2, label: "chunk"}

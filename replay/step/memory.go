@@ -6,6 +6,7 @@ import (
 	"strconv"
 
 	"emurace/heap"
+	"emurace/internal/words"
 )
 
 // viewKind is one of the views of memory.
@@ -212,7 +213,7 @@ func (m *Model) lookEnviron() view {
 		v.title = "environ: none"
 		return v
 	}
-	v.title = fmt.Sprintf("environ = %#x, %s", m.env, count(uint64(m.entries), "entry"))
+	v.title = fmt.Sprintf("environ = %#x, %s", m.env, words.Count(uint64(m.entries), "entry"))
 	variable := m.word(m.environAt, "environ")
 	v.rows = append(v.rows, variable)
 	for i := 0; i <= m.entries; i++ {
@@ -225,7 +226,7 @@ func (m *Model) lookEnviron() view {
 
 // lookStack shows the stack of the thread that runs next, from its top on.
 func (m *Model) lookStack() view {
-	const words = 64
+	const shown = 64
 	v := view{name: "stack", title: "stack: none"}
 	if m.now.thread < 0 {
 		return v
@@ -236,7 +237,7 @@ func (m *Model) lookStack() view {
 		return v
 	}
 	v.title = fmt.Sprintf("stack of %s from %#x", t.name, sp)
-	for i := range uint64(words) {
+	for i := range uint64(shown) {
 		r := m.word(sp+8*i, fmt.Sprintf("sp+%#x", 8*i))
 		if !r.mapped {
 			break
@@ -248,13 +249,13 @@ func (m *Model) lookStack() view {
 
 // lookAddress shows the memory that :x has asked for.
 func (m *Model) lookAddress() view {
-	const words = 64
+	const shown = 64
 	v := view{name: "address", title: "address: say which with :x ADDRESS"}
 	if !m.examining {
 		return v
 	}
 	v.title = fmt.Sprintf("memory from %#x", m.examined)
-	for i := range uint64(words) {
+	for i := range uint64(shown) {
 		v.rows = append(v.rows, m.word(m.examined+8*i, fmt.Sprintf("+%#x", 8*i)))
 	}
 	return v

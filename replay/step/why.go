@@ -3,9 +3,9 @@ package step
 import (
 	"fmt"
 	"strings"
-	"unicode/utf8"
 
 	"emurace/emu"
+	"emurace/internal/words"
 	"emurace/replay"
 )
 
@@ -68,7 +68,7 @@ func (m *Model) endText() string {
 	o := m.now.outcome
 	x := m.story.Explanation
 	if x == nil || x.At == nil || o.End == nil || o.End.Kind != emu.EndFault {
-		return capital(m.ending()) + "."
+		return words.Capital(m.ending()) + "."
 	}
 	why := "nothing is mapped there"
 	if o.End.Mapped {
@@ -76,9 +76,9 @@ func (m *Model) endText() string {
 	}
 	where := fmt.Sprintf("%s at %s: %s", m.ending(), x.At.Location, x.At.Instruction)
 	if x.Register == "" {
-		return clean(capital(fmt.Sprintf("%s wants to %s at %#x, and %s.", where, o.End.Access, o.End.Addr, why)))
+		return clean(words.Capital(fmt.Sprintf("%s wants to %s at %#x, and %s.", where, o.End.Access, o.End.Addr, why)))
 	}
-	return clean(capital(fmt.Sprintf("%s with %s = %#x, and %s.", where, x.Register, x.Value, why)))
+	return clean(words.Capital(fmt.Sprintf("%s with %s = %#x, and %s.", where, x.Register, x.Value, why)))
 }
 
 // summary are the lesson's sentences about the whole run, without the first, which
@@ -114,15 +114,6 @@ func (m *Model) lessonText() string {
 	return ""
 }
 
-// capital makes a sentence's beginning of a word, such as a thread's name.
-func capital(text string) string {
-	if text == "" {
-		return text
-	}
-	_, n := utf8.DecodeRuneInString(text)
-	return strings.ToUpper(text[:n]) + text[n:]
-}
-
 // infoText is what is known of the run: why it failed, the stops, the schedule.
 func (m *Model) infoText(w int) []string {
 	var lines []string
@@ -140,7 +131,7 @@ func (m *Model) infoText(w int) []string {
 	}
 	section("why")
 	if x := m.story.Explanation; x != nil {
-		add(capital(x.Headline()) + ".")
+		add(words.Capital(x.Headline()) + ".")
 		var text strings.Builder
 		x.Tell(replay.NewPrinter(&text, false))
 		for line := range strings.Lines(text.String()) {
@@ -163,7 +154,7 @@ func (m *Model) infoText(w int) []string {
 			add(fmt.Sprintf("and %d more slices", len(m.slices)-most))
 			break
 		}
-		add(fmt.Sprintf("from %s on: %s, %s", grouped(s.from), m.threadName(s.thread), count(s.to-s.from, "instruction")))
+		add(fmt.Sprintf("from %s on: %s, %s", words.Grouped(s.from), m.threadName(s.thread), words.Count(s.to-s.from, "instruction")))
 	}
 	return lines
 }
