@@ -197,7 +197,7 @@ func (w *partition) work() {
 		}
 		// What the session has learned in other parts is forgotten: what is
 		// an event must not depend on who has run which part.
-		s.M.ForgetShared()
+		s.ForgetShared()
 		s.SetLockWords(w.locks, w.raw)
 		known := s.Grown()
 		d := &subtree{s: s, keepGoing: w.KeepGoing, inspect: w.Inspect, known: known, tick: w.tick(p), log: w.Log}
@@ -284,7 +284,7 @@ func (w *partition) finish(p *part, r *Result, children []*part, err error, s *s
 	p.taken = false
 	switch {
 	case errors.Is(err, errGrown):
-		p.learned = &learned{shared: s.M.SharedBytes()}
+		p.learned = &learned{shared: s.SharedBytes()}
 		p.learned.locks, p.learned.raw = s.LockWords()
 		logLearned(w.Log, "a run has shown more, and the search begins anew", p.learned.shared)
 		w.dropAfter(p)
@@ -353,7 +353,7 @@ func (w *partition) session() (*scenario.Session, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := s.M.AddShared(w.shared); err != nil {
+	if err := s.AddShared(w.shared); err != nil {
 		s.Close()
 		return nil, err
 	}

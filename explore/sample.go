@@ -197,7 +197,7 @@ func (p *sampler) learn(seen func(*run) error) error {
 		return err
 	}
 	defer p.sessions.Put(s)
-	s.M.ForgetShared()
+	s.ForgetShared()
 	for {
 		known := s.Grown()
 		p.profile = newProfile(s.Schedulable())
@@ -221,7 +221,7 @@ func (p *sampler) learn(seen func(*run) error) error {
 			break
 		}
 	}
-	p.shared = s.M.SharedBytes()
+	p.shared = s.SharedBytes()
 	p.profile.finish()
 	return nil
 }
@@ -232,7 +232,7 @@ func (p *sampler) session() (*scenario.Session, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := s.M.AddShared(p.shared); err != nil {
+	if err := s.AddShared(p.shared); err != nil {
 		s.Close()
 		return nil, err
 	}
@@ -364,7 +364,7 @@ func (p *sampler) count(d drawn) {
 
 // draw runs one schedule, of which turn is the place in its batch.
 func (p *sampler) draw(s *scenario.Session, number, turn uint64) drawn {
-	s.M.ForgetShared()
+	s.ForgetShared()
 	known := s.Grown()
 	r := &run{ctx: p.ctx, s: s, rand: generator(p.Seed, number), profile: p.profile, number: number, turn: int(turn)}
 	p.watch(r)
@@ -380,7 +380,7 @@ func (p *sampler) draw(s *scenario.Session, number, turn uint64) drawn {
 	}
 	d := drawn{result: result, abstract: r.abstract, reads: r.reads}
 	if s.Grown() != known {
-		d.learned = s.M.SharedBytes()
+		d.learned = s.SharedBytes()
 	}
 	return d
 }

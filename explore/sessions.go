@@ -30,4 +30,4 @@ func newSessions(start func() (*scenario.Session, error), ready func(*scenario.S
 }
 
 // withEvents has a new session stop at events.
-func withEvents(s *scenario.Session) { s.M.WantEvents(true) }
+func withEvents(s *scenario.Session) { s.WantEvents(true) }

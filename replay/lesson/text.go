@@ -15,7 +15,7 @@ import (
 
 // symbol names a place in a library's memory, or is its address.
 func (s *story) symbol(addr uint64) string {
-	if name, off, ok := s.s.M.Symbol(addr); ok {
+	if name, off, ok := s.s.Process().Symbol(addr); ok {
 		if off == 0 {
 			return name
 		}
