@@ -60,6 +60,7 @@ type Explanation struct {
 	Schedule scenario.Schedule
 	Steps    uint64 // instructions of the race
 
+	use            blockUse
 	loader, writer int // the threads of Load and Writer, by the machine's numbers
 }
 

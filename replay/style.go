@@ -47,7 +47,11 @@ const (
 	roleFaint  = "2"
 )
 
+// paint colours a text by its role; what has none is left as it is.
 func (p *Printer) paint(role, text string) string {
+	if role == "" {
+		return text
+	}
 	text = printable.Line(text)
 	if !p.color || text == "" {
 		return text

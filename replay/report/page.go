@@ -8,7 +8,6 @@ import (
 	"slices"
 	"strings"
 
-	"emurace/emu"
 	"emurace/heap"
 	"emurace/internal/words"
 	"emurace/replay"
@@ -39,7 +38,7 @@ type Page struct {
 
 	Threads    []Thread
 	Moments    []Moment
-	Asides     []lesson.Aside
+	Asides     []scenario.Note
 	Detail     string // the explanation as emurace replay prints it
 	Last       []Line // the last instructions
 	LastOf     string // of how many
@@ -75,7 +74,7 @@ type Moment struct {
 	Index     int // the thread's
 	Title     string
 	Text      []string
-	Asides    []lesson.Aside
+	Asides    []scenario.Note
 	Picture   string // the picture's title
 	Rows      []Row
 	Explained bool // there is a picture
@@ -172,29 +171,12 @@ func instant(x *replay.Explanation) *Instant {
 	if x.At == nil {
 		return nil
 	}
-	i := &Instant{Thread: x.At.Thread, Where: x.At.Location.String(), Source: x.At.Location.Source(), Text: x.At.Instruction}
-	end := x.Outcome.End
-	if end.Kind != emu.EndFault {
-		i.Why = end.String()
-		return i
-	}
-	i.Why = "nothing is mapped there"
-	if end.Mapped {
-		i.Why = fmt.Sprintf("its page forbids to %s", end.Access)
-	}
-	switch {
-	case x.Register == "":
-		i.Why = fmt.Sprintf("address %#x, and %s", end.Addr, i.Why)
-	case end.Addr == x.Value:
-		i.Why = fmt.Sprintf("%s = %#x, and %s", x.Register, x.Value, i.Why)
-	default:
-		i.Why = fmt.Sprintf("%s = %#x gives address %#x, and %s", x.Register, x.Value, end.Addr, i.Why)
-	}
-	return i
+	l := x.At.Location
+	return &Instant{Thread: x.At.Thread, Where: l.String(), Source: l.Source(), Text: x.At.Instruction, Why: x.Fault()}
 }
 
 func tellMoment(number int, m lesson.Moment, run *Run) Moment {
-	v := Moment{Number: number, At: m.At, When: "moment " + words.Grouped(m.At), Index: m.Thread, Title: m.Title, Text: m.Text, Asides: m.Asides}
+	v := Moment{Number: number, At: m.At, When: "moment " + words.Grouped(m.At), Index: m.Thread, Title: m.Title, Text: m.Long, Asides: m.Notes}
 	if m.After > m.At+1 {
 		v.When = fmt.Sprintf("moments %s to %s", words.Grouped(m.At), words.Grouped(m.After))
 	}

@@ -81,7 +81,7 @@ func hostileArticle(t *testing.T) Input {
 	in.File = hostile
 	in.Trace.Libc.Source = hostile
 	in.Trace.Modules = append(in.Trace.Modules, replay.File{Path: hostile, SHA256: hostile})
-	in.Lesson.Moments[0].Title, in.Lesson.Moments[0].Text = hostile, []string{hostile}
+	in.Lesson.Moments[0].Title, in.Lesson.Moments[0].Long = hostile, []string{hostile}
 	return in
 }
 

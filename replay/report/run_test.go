@@ -10,7 +10,6 @@ import (
 	"emurace/internal/testrace"
 	"emurace/loader"
 	"emurace/replay"
-	"emurace/replay/lesson"
 	"emurace/replay/timeline"
 	"emurace/scenario"
 )
@@ -157,7 +156,7 @@ func testHeap(t *testing.T, in Input) {
 		}
 		return list, focus
 	}
-	freeing, written := lessonMoment(t, in.Lesson, lesson.Freeing), lessonMoment(t, in.Lesson, lesson.Written)
+	freeing, written := lessonMoment(t, in.Lesson, replay.FactFreeing), lessonMoment(t, in.Lesson, replay.FactWritten)
 	for _, c := range []struct {
 		at          timeline.Moment
 		area        int

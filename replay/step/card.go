@@ -7,7 +7,9 @@ import (
 
 	"emurace/internal/printable"
 	"emurace/internal/words"
+	"emurace/replay"
 	"emurace/replay/lesson"
+	"emurace/scenario"
 )
 
 // cards is how many a lesson has: what it is about, its moments, and what else
@@ -51,7 +53,7 @@ func (w *writer) moment(l *lesson.Lesson, i int) {
 	}
 	w.line(w.paint(faint, where))
 	w.line("")
-	for _, text := range m.Text {
+	for _, text := range m.Long {
 		w.paragraph("", text)
 	}
 	if m.Was != nil && m.Is != nil && len(m.Was.Rows) == len(m.Is.Rows) {
@@ -62,7 +64,7 @@ func (w *writer) moment(l *lesson.Lesson, i int) {
 			w.picture(m.Was, m.Is)
 		}
 	}
-	w.asides(m.Asides)
+	w.asides(m.Notes)
 }
 
 // same tells whether nothing has changed in a picture, from the moment before to
@@ -138,7 +140,7 @@ func valueOf(r lesson.Row) string {
 	return words.Hex(r.Value)
 }
 
-func (w *writer) asides(list []lesson.Aside) {
+func (w *writer) asides(list []scenario.Note) {
 	for _, a := range list {
 		w.line("")
 		w.line(w.paint(name, "| "+clean(a.Title)))
@@ -174,9 +176,9 @@ func (w *writer) tries(l *lesson.Lesson) []string {
 	written, loaded := -1, -1
 	for i, m := range l.Moments {
 		switch m.Kind {
-		case lesson.Written:
+		case replay.FactWritten:
 			written = i
-		case lesson.Loaded:
+		case replay.FactLoaded:
 			loaded = i
 		}
 	}

@@ -8,7 +8,6 @@ import (
 
 	"emurace/internal/testrace"
 	"emurace/replay"
-	"emurace/replay/lesson"
 	"emurace/scenario"
 )
 
@@ -24,8 +23,8 @@ func TestFree(t *testing.T) {
 		}
 		// Before main has found the block: what it then does it does alone.
 		press(t, m, "home", "m")
-		if m.lesson().Moments[1].Kind != lesson.Found {
-			t.Fatalf("the second moment is %s", m.lesson().Moments[1].Kind)
+		if m.lesson().Moments[1].Kind != replay.FactFound {
+			t.Fatalf("the second moment: %s", m.lesson().Moments[1].Title)
 		}
 		fork := m.now.at
 		press(t, m, "x")

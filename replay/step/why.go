@@ -70,15 +70,7 @@ func (m *Model) endText() string {
 	if x == nil || x.At == nil || o.End == nil || o.End.Kind != emu.EndFault {
 		return words.Capital(m.ending()) + "."
 	}
-	why := "nothing is mapped there"
-	if o.End.Mapped {
-		why = "the page there forbids it"
-	}
-	where := fmt.Sprintf("%s at %s: %s", m.ending(), x.At.Location, x.At.Instruction)
-	if x.Register == "" {
-		return clean(words.Capital(fmt.Sprintf("%s wants to %s at %#x, and %s.", where, o.End.Access, o.End.Addr, why)))
-	}
-	return clean(words.Capital(fmt.Sprintf("%s with %s = %#x, and %s.", where, x.Register, x.Value, why)))
+	return clean(words.Capital(fmt.Sprintf("%s at %s: %s with %s.", m.ending(), x.At.Location, x.At.Instruction, x.Fault())))
 }
 
 // summary are the lesson's sentences about the whole run, without the first, which
@@ -103,7 +95,7 @@ func (m *Model) lessonText() string {
 	}
 	for i, x := range l.Moments {
 		if x.At == m.now.at {
-			return clean(fmt.Sprintf("%d/%d %s. %s", i+1, len(l.Moments), x.Title, strings.Join(x.Text, " ")))
+			return clean(fmt.Sprintf("%d/%d %s. %s", i+1, len(l.Moments), x.Title, strings.Join(x.Long, " ")))
 		}
 	}
 	for i, x := range l.Moments {
