@@ -227,15 +227,23 @@ func accesses(list []emu.LogEntry) string {
 			fmt.Fprintf(&s, "  and %d more", len(list)-most)
 			break
 		}
-		switch a.Kind {
-		case emu.LogRead:
-			fmt.Fprintf(&s, "  [%#x] -> %#x", a.Addr, a.Value)
-		default:
-			fmt.Fprintf(&s, "  [%#x] <- %#x", a.Addr, a.Value)
-			if a.Value != a.Old {
-				fmt.Fprintf(&s, " (was %#x)", a.Old)
-			}
-		}
+		s.WriteString("  " + AccessText(a, ""))
 	}
 	return s.String()
+}
+
+// AccessText writes an access to memory: [0x10] -> 0x2, [0x10] <- 0x2 (was 0x1). What lies
+// there can be said too.
+func AccessText(a emu.LogEntry, what string) string {
+	place := words.Hex(a.Addr)
+	if what != "" {
+		place += ", " + what
+	}
+	switch {
+	case a.Kind == emu.LogRead:
+		return fmt.Sprintf("[%s] -> %#x", place, a.Value)
+	case a.Value != a.Old:
+		return fmt.Sprintf("[%s] <- %#x (was %#x)", place, a.Value, a.Old)
+	}
+	return fmt.Sprintf("[%s] <- %#x", place, a.Value)
 }

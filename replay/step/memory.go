@@ -7,6 +7,7 @@ import (
 
 	"emurace/heap"
 	"emurace/internal/words"
+	"emurace/replay"
 )
 
 // viewKind is one of the views of memory.
@@ -123,7 +124,7 @@ func (m *Model) word(addr uint64, label string) row {
 func (m *Model) addressWord(addr uint64, label string) row {
 	r := m.word(addr, label)
 	if _, _, ok := m.s.Process().MappingOf(r.value); r.text == "" && r.mapped && !ok {
-		r.text = "no address of anything"
+		r.text = replay.NoAddress
 	}
 	return r
 }
@@ -198,11 +199,7 @@ func (m *Model) sizeWord(addr uint64, label string) row {
 		r.text = "no memory"
 		return r
 	}
-	before := "in use"
-	if r.value&prevInUse == 0 {
-		before = "free"
-	}
-	r.text = fmt.Sprintf("%#x bytes; the chunk before is %s", r.value&^chunkFlags, before)
+	r.text = replay.SizeText(r.value)
 	return r
 }
 

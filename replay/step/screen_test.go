@@ -116,9 +116,9 @@ func TestViews(t *testing.T) {
 	}
 	says(t, m, `\[65\] +0x[0-9a-f]+ .*"EMURACE_LAST=1"`, `\[66\] +0x0 +NULL`)
 	press(t, m, "v", "z")
-	says(t, m, `the block +0x221 .*in use: main in setenv\("EMURACE_LAST", "1", 1\)`, `chunk +\*?0x[0-9a-f]+ +top: what is left`)
+	says(t, m, `the block +0x221 .*in use: 536 bytes, main in realloc of setenv\("EMURACE_LAST"`, `chunk +\*?0x[0-9a-f]+ +top: what is left`)
 	press(t, m, "end")
-	says(t, m, `the block +0x221 .*freed by worker in setenv\("SSL_CERT_FILE"`)
+	says(t, m, `the block +0x221 .*free: freed by worker in realloc of setenv\("SSL_CERT_FILE"`)
 	press(t, m, "v")
 	says(t, m, `stack of main from 0x[0-9a-f]+`, `sp\+0x8 `)
 	press(t, m, "v")
