@@ -156,7 +156,7 @@ func (x *Explanation) addCorrect(h *History, freed uint64) error {
 		return err
 	}
 	m := h.s.Process()
-	b, ok := m.Read(x.LoadAddr, uint64(x.LoadSize))
+	b, ok := m.Read(x.LoadAddr, uint64(x.loadSize))
 	if !ok || len(b) > 8 {
 		return nil
 	}

@@ -1,10 +1,12 @@
 package replay
 
 import (
+	"cmp"
 	"slices"
 	"sort"
 
 	"emurace/emu"
+	"emurace/internal/words"
 )
 
 // blockUse is what threads did with the block that the fatal word belonged to, as far as
@@ -91,7 +93,11 @@ func (h *History) logFrom(step uint64) int {
 }
 
 func (h *History) pointerUse(a emu.LogEntry) *pointerUse {
-	return &pointerUse{thread: h.s.Process().Threads()[a.Thread].Name, step: a.Step - h.s.Base(), addr: a.Addr, value: a.Value, place: Place(h.s.Process(), a.Addr)}
+	m := h.s.Process()
+	return &pointerUse{
+		thread: m.Threads()[a.Thread].Name, step: a.Step - h.s.Base(), addr: a.Addr, value: a.Value,
+		place: cmp.Or(Symbol(m, a.Addr), words.Hex(a.Addr)),
+	}
 }
 
 // holds tells whether a byte is one of the block's.

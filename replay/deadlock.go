@@ -59,7 +59,7 @@ func (x *Explanation) waits() []Fact {
 	for _, w := range x.Waits[:x.Cycle] {
 		cycle = say("%s%s, ", cycle, name(w.Thread))
 	}
-	return append(list, Fact{Kind: FactCycle, Thread: -1, Short: []Text{say("%s%s.", cycle, name(x.Waits[0].Thread))}})
+	return append(list, Fact{Kind: factCycle, Thread: -1, Short: []Text{say("%s%s.", cycle, name(x.Waits[0].Thread))}})
 }
 
 func (w *Wait) tell() Text {

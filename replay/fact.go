@@ -50,15 +50,15 @@ const (
 	FactLoaded                        // the fatal value is loaded
 	FactTaken                         // a thread takes what another one waits for at the end
 	FactEnd                           // the end
-	FactSaid                          // what the process printed last
-	FactWaiting                       // where a thread waits at the end
-	FactOrigin                        // where a value is from that was not loaded
-	FactMeaning                       // what the fatal value is to malloc
-	FactWord                          // what the word was to the block
-	FactReused                        // whose the block's bytes were by then
-	FactCycle                         // which threads wait for each other
-	FactTime                          // when time passed
-	FactRaces                         // what had to come first
+	factSaid                          // what the process printed last
+	factWaiting                       // where a thread waits at the end
+	factOrigin                        // where a value is from that was not loaded
+	factMeaning                       // what the fatal value is to malloc
+	factWord                          // what the word was to the block
+	factReused                        // whose the block's bytes were by then
+	factCycle                         // which threads wait for each other
+	factTime                          // when time passed
+	factRaces                         // what had to come first
 )
 
 // The sections of a short explanation.
@@ -74,7 +74,7 @@ func (x *Explanation) Facts() []Fact {
 	list := append([]Fact{x.end()}, x.said()...)
 	for i, t := range x.Threads {
 		if t.Status == "waiting" {
-			list = append(list, Fact{Kind: FactWaiting, Thread: i, Short: []Text{say("%s waits in %s: %s", name(t.Name), t.Call, symbolize.Chain(t.Backtrace))}})
+			list = append(list, Fact{Kind: factWaiting, Thread: i, Short: []Text{say("%s waits in %s: %s", name(t.Name), t.Call, symbolize.Chain(t.Backtrace))}})
 		}
 	}
 	why := len(list)
@@ -109,6 +109,13 @@ func (x *Explanation) Tell(p *Printer) {
 			p.Printf("    %s\n", p.Text(line))
 		}
 	}
+}
+
+// String is what Tell writes, without colours.
+func (x *Explanation) String() string {
+	var text strings.Builder
+	x.Tell(NewPrinter(&text, false))
+	return text.String()
 }
 
 // Summary is the cause in as few sentences as it takes, for who has not seen such a failure
@@ -159,7 +166,7 @@ func (x *Explanation) said() []Fact {
 	if x.Message == "" {
 		return nil
 	}
-	return []Fact{{Kind: FactSaid, Thread: -1, Short: []Text{say("it said: %s", strings.TrimSpace(x.Message))}}}
+	return []Fact{{Kind: factSaid, Thread: -1, Short: []Text{say("it said: %s", strings.TrimSpace(x.Message))}}}
 }
 
 // time says when time passed.
@@ -168,7 +175,7 @@ func (x *Explanation) time() []Fact {
 		return nil
 	}
 	const most, first = 6, 3
-	f := Fact{Kind: FactTime, Thread: -1, section: sectionTime}
+	f := Fact{Kind: factTime, Thread: -1, section: sectionTime}
 	for i, t := range x.Ticks {
 		if i == most {
 			f.Short = append(f.Short, say("and %d times more", len(x.Ticks)-most))
@@ -176,7 +183,7 @@ func (x *Explanation) time() []Fact {
 		}
 		f.Short = append(f.Short, say("%s: %s, after %s", name(scenario.ClockName), t.Text, words.Count(t.Step, "instruction")))
 		if i < first {
-			f.Long = append(f.Long, fmt.Sprintf("After %d instructions %s.", t.Step, t.Text))
+			f.Long = append(f.Long, fmt.Sprintf("After %s %s.", words.Count(t.Step, "instruction"), t.Text))
 		}
 	}
 	return []Fact{f}

@@ -86,7 +86,7 @@ func (f *follower) add(l Link, step uint64) bool {
 }
 
 func (f *follower) register(thread int, register string, before uint64) {
-	hops := f.h.Origin(thread, register, before)
+	hops := f.h.origin(thread, register, before)
 	if len(hops) == 0 {
 		f.add(Link{Kind: LinkOlder, Register: register}, 0)
 		return
@@ -94,13 +94,13 @@ func (f *follower) register(thread int, register string, before uint64) {
 	for i, hop := range hops {
 		l := Link{Register: hop.Reg, Addr: hop.Addr, Size: hop.Size}
 		switch hop.Kind {
-		case HopCopy:
+		case hopCopy:
 			l.Kind = LinkCopy
-		case HopConst:
+		case hopConst:
 			l.Kind = LinkConst
-		case HopComputed:
+		case hopComputed:
 			l.Kind = LinkComputed
-		case HopLoad:
+		case hopLoad:
 			l.Kind = LinkLoad
 			l.Value = f.h.loaded(hop)
 		}
@@ -108,14 +108,14 @@ func (f *follower) register(thread int, register string, before uint64) {
 			continue
 		}
 		switch hop.Kind {
-		case HopLoad:
+		case hopLoad:
 			f.memory(hop.Addr, uint64(hop.Size), hop.Step)
-		case HopComputed:
+		case hopComputed:
 			// From one register, such as a sum with a constant, it goes on.
 			if in := hop.Inst; len(in.Mem) == 0 && len(in.Src) == 1 {
 				f.register(thread, in.Src[0], hop.Step)
 			}
-		case HopCopy:
+		case hopCopy:
 			// The register that it was copied from has had it since before the
 			// race.
 			f.add(Link{Kind: LinkOlder}, 0)
@@ -124,7 +124,7 @@ func (f *follower) register(thread int, register string, before uint64) {
 }
 
 // loaded is what a load got, put together from its accesses.
-func (h *History) loaded(hop Hop) (value uint64) {
+func (h *History) loaded(hop hop) (value uint64) {
 	for _, a := range h.Accesses(hop.Step) {
 		if a.Kind != emu.LogRead {
 			continue

@@ -10,15 +10,6 @@ import (
 	"emurace/scenario"
 )
 
-// Meant says in a sentence what the fatal value is, or nothing when that is not
-// known; the explanation must be complete with its heap.
-func (x *Explanation) Meant() string {
-	for _, t := range x.meaning().Short {
-		return t.String()
-	}
-	return ""
-}
-
 // block is what there is to say of the block that the fatal value came from, and of who
 // had it.
 func (x *Explanation) block() []Fact {
@@ -32,7 +23,7 @@ func (x *Explanation) block() []Fact {
 	}
 	list = append(list, x.allocated(), x.word())
 	if r := a.Reused; r != nil {
-		list = append(list, Fact{Kind: FactReused, Thread: -1, Addr: r.Addr, Short: []Text{say("Its bytes had been handed out again: %s.", r.tell())}})
+		list = append(list, Fact{Kind: factReused, Thread: -1, Addr: r.Addr, Short: []Text{say("Its bytes had been handed out again: %s.", r.tell())}})
 	}
 	return append(list, x.passed()...)
 }
@@ -70,7 +61,7 @@ func (x *Explanation) meaning() Fact {
 	default:
 		return Fact{}
 	}
-	return Fact{Kind: FactMeaning, Thread: -1, Addr: x.LoadAddr, Value: x.Value, Short: []Text{short}, Long: []string{long}}
+	return Fact{Kind: factMeaning, Thread: -1, Addr: x.LoadAddr, Value: x.Value, Short: []Text{short}, Long: []string{long}}
 }
 
 func (x *Explanation) tellSize(value span) Text {
@@ -196,7 +187,7 @@ func (x *Explanation) word() Fact {
 	if x.Correct != nil {
 		short = say("That word is %s; it held %s until the block was freed.", place, number(x.Correct.String()))
 	}
-	f := Fact{Kind: FactWord, Thread: -1, Addr: x.LoadAddr, Short: []Text{short}}
+	f := Fact{Kind: factWord, Thread: -1, Addr: x.LoadAddr, Short: []Text{short}}
 	if a.Offset < 0 || a.Offset%8 != 0 {
 		return f
 	}

@@ -21,14 +21,6 @@ func Symbol(m *emu.Process, addr uint64) string {
 	return name
 }
 
-// Place is Symbol, or the address itself where it has no name.
-func Place(m *emu.Process, addr uint64) string {
-	if name := Symbol(m, addr); name != "" {
-		return name
-	}
-	return words.Hex(addr)
-}
-
 // Quoted is the string at an address in quotes, with dots behind it where it goes on after
 // most bytes or beyond what is mapped; "" when there is no memory. written tells that it
 // looks like a string that somebody wrote.

@@ -122,19 +122,19 @@ func (x *Explanation) origin() []Fact {
 		return nil
 	}
 	thread, text := name(x.At.Thread), Text(nil)
-	if len(x.Hops) == 0 {
+	if len(x.hops) == 0 {
 		text = say("%s has had that value in %s since before the race or as an argument of its call.", thread, x.Register)
 	} else {
-		switch last := x.Hops[len(x.Hops)-1]; last.Kind {
-		case HopCopy:
+		switch last := x.hops[len(x.hops)-1]; last.Kind {
+		case hopCopy:
 			text = say("%s copied it at %#x (%s), and had it before the race or as an argument of its call.", thread, last.PC, last.Inst.Text)
-		case HopConst:
+		case hopConst:
 			text = say("%s set it at %#x (%s).", thread, last.PC, last.Inst.Text)
 		default:
 			text = say("%s computed it at %#x (%s).", thread, last.PC, last.Inst.Text)
 		}
 	}
-	return []Fact{{Kind: FactOrigin, Thread: x.Outcome.Thread, Short: []Text{text}}}
+	return []Fact{{Kind: factOrigin, Thread: x.Outcome.Thread, Short: []Text{text}}}
 }
 
 // load says where the value was loaded from, and who had written it.
@@ -145,7 +145,7 @@ func (x *Explanation) load() []Fact {
 	load := x.fact(FactLoaded, x.Load)
 	load.Addr, load.Value = x.LoadAddr, x.Value
 	way := ""
-	if n := len(x.Hops) - 1; n > 0 {
+	if n := len(x.hops) - 1; n > 0 {
 		way = fmt.Sprintf(", through %s,", words.Count(uint64(n), "copy"))
 	}
 	load.Title = fmt.Sprintf("%s loads %s", x.Load.Thread, words.Hex(x.Value))
@@ -219,7 +219,7 @@ func (x *Explanation) races() []Fact {
 	if len(x.Races) == 0 {
 		return nil
 	}
-	f := Fact{Kind: FactRaces, Thread: -1, section: sectionRaces}
+	f := Fact{Kind: factRaces, Thread: -1, section: sectionRaces}
 	const most = 6
 	for i, r := range x.Races {
 		if i == most {

@@ -49,10 +49,9 @@ func TestUnmapped(t *testing.T) {
 			case f.UnmappedBy == nil || f.UnmappedBy.Step != x.Unmapped.Step:
 				t.Errorf("%s, %v: reported as %+v", c.what, arch, f.UnmappedBy)
 			}
-			var text strings.Builder
-			x.Tell(NewPrinter(&text, false))
-			if !strings.Contains(text.String(), c.tell) || c.tell == "" && strings.Contains(text.String(), "made a system call") {
-				t.Errorf("%s, %v: %q is not told:\n%s", c.what, arch, c.tell, text.String())
+			text := x.String()
+			if !strings.Contains(text, c.tell) || c.tell == "" && strings.Contains(text, "made a system call") {
+				t.Errorf("%s, %v: %q is not told:\n%s", c.what, arch, c.tell, text)
 			}
 			if err := sys.Close(); err != nil {
 				t.Error(err)

@@ -154,17 +154,13 @@ func gdbServer(c *cli.Context, r *run) (*gdb.Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	var why strings.Builder
-	p := replay.NewPrinter(&why, false)
-	p.Printf("%s\n", x.Headline())
-	x.Tell(p)
 	t, err := r.timeline()
 	if err != nil {
 		return nil, err
 	}
 	var blocks *heap.History
 	return gdb.New(gdb.Options{
-		Timeline: t, Root: r.sys.Root, Headline: x.Headline(), Why: why.String(),
+		Timeline: t, Root: r.sys.Root, Headline: x.Headline(), Why: x.Headline() + "\n" + x.String(),
 		Heap: func() (*heap.History, error) {
 			if blocks == nil {
 				h, err := r.heaps.run(r.verification.Schedule)

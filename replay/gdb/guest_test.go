@@ -55,8 +55,6 @@ func show(t testing.TB, sys *emu.System, plan *scenario.Plan, schedule scenario.
 	must(t, err)
 	x, err := replay.Explain(h)
 	must(t, err)
-	var why bytes.Buffer
-	x.Tell(replay.NewPrinter(&why, false))
 	tl, err := timeline.New(s, schedule)
 	must(t, err)
 	tracer, err := replay.NewHeapTracer(func(prepare func(*emu.Process) error) (*scenario.Session, error) {
@@ -64,7 +62,7 @@ func show(t testing.TB, sys *emu.System, plan *scenario.Plan, schedule scenario.
 	})
 	must(t, err)
 	return shown{New(Options{
-		Timeline: tl, Root: sys.Root, Headline: x.Headline(), Why: why.String(),
+		Timeline: tl, Root: sys.Root, Headline: x.Headline(), Why: x.String(),
 		Heap: func() (*heap.History, error) { return tracer.Run(schedule) },
 	}), sys, plan}
 }

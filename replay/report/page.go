@@ -1,7 +1,6 @@
 package report
 
 import (
-	"bytes"
 	"encoding/json"
 	"fmt"
 	"html/template"
@@ -118,15 +117,12 @@ func New(in Input) (*Page, error) {
 
 func newPage(in Input, run *Run) (*Page, error) {
 	x := in.Explanation
-	p := &Page{Title: words.Capital(x.Headline()), Summary: []string{words.Capital(x.Headline()) + "."}, Partial: partial(run)}
-	if in.Lesson != nil {
-		p.Title, p.Asides = in.Lesson.Title, in.Lesson.Asides
-		p.Summary = slices.Clone(in.Lesson.Summary)
-		for i, m := range in.Lesson.Moments {
+	p := &Page{Title: words.Capital(x.Headline()), Summary: x.Summary(), Partial: partial(run)}
+	if l := in.Lesson; l != nil {
+		p.Title, p.Asides = l.Title, l.Asides
+		for i, m := range l.Moments {
 			p.Moments = append(p.Moments, tellMoment(i+1, m, run))
 		}
-	} else if meant := x.Meant(); meant != "" {
-		p.Summary = append(p.Summary, meant) // which the lesson says in its own words
 	}
 	p.Instant = instant(x)
 	for i, t := range x.Threads {
@@ -136,9 +132,7 @@ func newPage(in Input, run *Run) (*Page, error) {
 		}
 		p.Threads = append(p.Threads, view)
 	}
-	var detail bytes.Buffer
-	x.Tell(replay.NewPrinter(&detail, false))
-	p.Detail = strings.TrimRight(detail.String(), "\n")
+	p.Detail = strings.TrimRight(x.String(), "\n")
 	p.last(run)
 	p.facts(in)
 	data, err := json.Marshal(run) // which escapes <, > and & too

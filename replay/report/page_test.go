@@ -56,6 +56,18 @@ func testPage(t *testing.T, in Input, arch loader.Arch) {
 			t.Errorf("the page does not say %q", want)
 		}
 	}
+	// In the lesson in long, and in the explanation in short, it has the words of the facts.
+	for _, f := range in.Explanation.Facts() {
+		wording := f.Long
+		for _, line := range f.Short {
+			wording = append(wording, line.String())
+		}
+		for _, want := range wording {
+			if !strings.Contains(plain, want) {
+				t.Errorf("the page does not say %q", want)
+			}
+		}
+	}
 	if strings.Contains(page, "://") || strings.Contains(page, "ZgotmplZ") {
 		t.Error("the page names an address, or something in it was not safe")
 	}

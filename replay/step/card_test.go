@@ -64,6 +64,12 @@ func TestCards(t *testing.T) {
 			if m.card != i+1 {
 				t.Fatalf("card %d, want %d", m.card, i+1)
 			}
+			shown := strings.Join(strings.Fields(screenText(t, m)), "")
+			for _, text := range x.Long {
+				if !strings.Contains(shown, strings.Join(strings.Fields(text), "")) {
+					t.Errorf("card %d does not say %q", i+1, text)
+				}
+			}
 			press(t, m, "d")
 			at(t, m, x.At)
 			if m.page != debugger {

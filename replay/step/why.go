@@ -6,7 +6,6 @@ import (
 
 	"emurace/emu"
 	"emurace/internal/words"
-	"emurace/replay"
 )
 
 // whyLines say in at most so many lines what the instruction just did and what the
@@ -124,9 +123,7 @@ func (m *Model) infoText(w int) []string {
 	section("why")
 	if x := m.story.Explanation; x != nil {
 		add(words.Capital(x.Headline()) + ".")
-		var text strings.Builder
-		x.Tell(replay.NewPrinter(&text, false))
-		for line := range strings.Lines(text.String()) {
+		for line := range strings.Lines(x.String()) {
 			add(strings.TrimRight(line, "\n"))
 		}
 	} else {
