@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"emurace/heap"
+	"emurace/internal/shell"
 	"emurace/internal/words"
 	"emurace/replay"
 	"emurace/replay/lesson"
@@ -287,9 +288,9 @@ func (r *Run) accesses(list [][]int) string {
 func (p *Page) facts(in Input) {
 	t, x := in.Trace, in.Explanation
 	p.Commands = []Command{
-		{"Run this very schedule again, and dump its end", "emurace replay " + quote(in.File)},
-		{"Walk through it in a terminal", "emurace step " + quote(in.File)},
-		{"Debug it with gdb, backwards too", "emurace gdb --launch " + quote(in.File)},
+		{"Run this very schedule again, and dump its end", shell.Line("emurace", "replay", in.File)},
+		{"Walk through it in a terminal", shell.Line("emurace", "step", in.File)},
+		{"Debug it with gdb, backwards too", shell.Line("emurace", "gdb", "--launch", in.File)},
 		{"Search for it anew", explore(t, in.Scenario)},
 	}
 	fact := func(name, value string) {
@@ -321,23 +322,12 @@ func (p *Page) facts(in Input) {
 
 // explore is the command that searches with the trace's settings.
 func explore(t *replay.Trace, sc *scenario.Scenario) string {
-	words := []string{"emurace explore", quote(t.Scenario), "--arch", quote(t.Arch), "--sysroot", quote(t.Libc.Source), "--seed", fmt.Sprint(t.Seed)}
+	words := []string{"emurace", "explore", t.Scenario, "--arch", t.Arch, "--sysroot", t.Libc.Source, "--seed", fmt.Sprint(t.Seed)}
 	for _, s := range t.Settings {
 		name, value, _ := strings.Cut(s, "=")
 		if !slices.ContainsFunc(sc.Params, func(p scenario.Param) bool { return p.Name == name && p.Default == value }) {
-			words = append(words, "--set", quote(s))
+			words = append(words, "--set", s)
 		}
 	}
-	return strings.Join(words, " ")
-}
-
-// quote writes a word as a shell reads it.
-func quote(word string) string {
-	plain := func(c rune) bool {
-		return c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' || strings.ContainsRune("-_=./:,+@%", c)
-	}
-	if word != "" && !strings.ContainsFunc(word, func(c rune) bool { return !plain(c) }) {
-		return word
-	}
-	return "'" + strings.ReplaceAll(word, "'", `'\''`) + "'"
+	return shell.Line(words...)
 }

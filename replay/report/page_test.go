@@ -136,14 +136,7 @@ func TestLargest(t *testing.T) {
 	})
 }
 
-func TestQuote(t *testing.T) {
-	for word, want := range map[string]string{
-		"a.trace": "a.trace", "": "''", "a b": "'a b'", "it's": `'it'\''s'`, "$(rm)": "'$(rm)'", "entries=65": "entries=65", "-x;y": "'-x;y'", "é": "'é'",
-	} {
-		if got := quote(word); got != want {
-			t.Errorf("quote(%q) is %s, want %s", word, got, want)
-		}
-	}
+func TestExplore(t *testing.T) {
 	sc := &scenario.Scenario{Params: []scenario.Param{{Name: "n", Default: "1"}, {Name: "s", Default: "x"}}}
 	got := explore(&replay.Trace{Scenario: "sc", Arch: "arm64", Seed: 7, Settings: []string{"n=2", "s=x"}, Libc: replay.Libc{Source: "/a b"}}, sc)
 	if want := "emurace explore sc --arch arm64 --sysroot '/a b' --seed 7 --set n=2"; got != want {
