@@ -132,7 +132,7 @@ func (d dumper) registers() error {
 		cell := fmt.Sprintf("%-9s %#x", r.Name, r.Uint64())
 		most := 4
 		if len(r.Value) > 8 {
-			cell = fmt.Sprintf("%-9s 0x%s", r.Name, reversedHex(r.Value))
+			cell = fmt.Sprintf("%-9s %s", r.Name, words.Bytes(r.Value))
 			most = 2
 		}
 		if len(row) >= most {
@@ -160,15 +160,6 @@ func (d dumper) row(cells []string) {
 		line.WriteString("    " + text + strings.Repeat(" ", max(0, width-len(c))))
 	}
 	d.Printf("%s\n", line.String())
-}
-
-// reversedHex writes little-endian bytes as one number.
-func reversedHex(b []byte) string {
-	var s strings.Builder
-	for i := len(b) - 1; i >= 0; i-- {
-		fmt.Fprintf(&s, "%02x", b[i])
-	}
-	return s.String()
 }
 
 // memory shows the words around where the fatal value was loaded from.

@@ -119,6 +119,11 @@ func TestFacts(t *testing.T) {
 	if f, ok := x.Fact(FactCopied); !ok || f.Addr != x.use.copied.to {
 		t.Errorf("the copy is %+v", f)
 	}
+	// Of a block of the race the moments are those of the call.
+	x.Allocation.AllocatedBy.Step, x.Allocation.AllocatedBy.Done = 3, 8
+	if f, _ := x.Fact(FactAllocated); f.At != 2 || f.After != 8 || strings.Contains(f.Long[0], "before the race") {
+		t.Errorf("the block is handed out in the moments %d to %d: %s", f.At, f.After, f.Long)
+	}
 	if _, ok := (&Explanation{}).Fact(FactCopied); ok {
 		t.Error("a run that is nothing has a copy")
 	}

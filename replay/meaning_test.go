@@ -285,6 +285,11 @@ func (st stage) checkAllocation(t *testing.T, x *Explanation, blocks map[string]
 	if byWorker := a.FreedBy != nil && a.FreedBy.Thread == "worker" && a.FreedBy.Step > 0; byWorker != st.freed || a.BeingFreed {
 		t.Errorf("freed by %+v", a.FreedBy)
 	}
+	for _, act := range []*HeapAct{a.AllocatedBy, a.FreedBy} {
+		if act != nil && (act.Step > 0) != (act.Done > act.Step) {
+			t.Errorf("a call from instruction %d to %d", act.Step, act.Done)
+		}
+	}
 	switch c := x.Correct; {
 	case st.correct == unknown:
 		if c != nil {

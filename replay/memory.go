@@ -87,6 +87,18 @@ func within(what string, offset uint64) string {
 	return fmt.Sprintf("%#x bytes into %s", offset, what)
 }
 
+// WordLabel names a word of a block, or of the two in which malloc keeps the sizes of its
+// chunk and of the next one: word 3, size, next size.
+func WordLabel(b *heap.Block, addr uint64) (label string, size bool) {
+	switch _, hi := b.Extent(); {
+	case addr < b.Addr:
+		return "size", true
+	case addr >= hi:
+		return "next size", true
+	}
+	return "word " + strconv.FormatUint((addr-b.Addr)/8, 10), false
+}
+
 // SizeText says what is in a word in which malloc keeps a chunk's size.
 func SizeText(v uint64) string {
 	if v&1 == 0 {

@@ -2,6 +2,7 @@ package words
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"unicode/utf8"
@@ -12,6 +13,16 @@ func Hex(v uint64) string { return "0x" + strconv.FormatUint(v, 16) }
 
 // Both writes a size as C's headers and debuggers do, and as people do: 0x220 (544).
 func Both(v uint64) string { return fmt.Sprintf("%#x (%d)", v, v) }
+
+// Bytes writes little-endian bytes as one number, with all of its zeros.
+func Bytes(b []byte) string {
+	var s strings.Builder
+	s.WriteString("0x")
+	for _, v := range slices.Backward(b) {
+		fmt.Fprintf(&s, "%02x", v)
+	}
+	return s.String()
+}
 
 // Grouped writes a number in groups of three digits: 1,234,567.
 func Grouped(n uint64) string {

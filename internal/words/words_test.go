@@ -16,7 +16,7 @@ func TestNumbers(t *testing.T) {
 			t.Errorf("%s, want %s", got, c.want)
 		}
 	}
-	if got := Hex(0) + " " + Hex(1<<64-1) + " " + Both(0x220); got != "0x0 0xffffffffffffffff 0x220 (544)" {
+	if got := Hex(0) + " " + Hex(1<<64-1) + " " + Both(0x220) + " " + Bytes([]byte{1, 0x20, 0}); got != "0x0 0xffffffffffffffff 0x220 (544) 0x002001" {
 		t.Error(got)
 	}
 }

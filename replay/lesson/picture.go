@@ -2,7 +2,6 @@ package lesson
 
 import (
 	"fmt"
-	"strconv"
 
 	"emurace/internal/words"
 	"emurace/replay"
@@ -103,14 +102,8 @@ func (d drawer) picture() *Picture {
 			p.Rows = append(p.Rows, Row{Gap: gap})
 			gap = 0
 		}
-		r := Row{Addr: at, Label: "word " + strconv.FormatUint((at-b.Addr)/8, 10)}
-		switch {
-		case at < b.Addr:
-			r.Label, r.Size = "size", true
-		case at >= hi:
-			r.Label, r.Size = "next size", true
-		}
-		p.Rows = append(p.Rows, d.row(r))
+		label, size := replay.WordLabel(&b.Block, at)
+		p.Rows = append(p.Rows, d.row(Row{Addr: at, Label: label, Size: size}))
 	}
 	return p
 }

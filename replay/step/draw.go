@@ -288,7 +288,7 @@ func (m *Model) regsThatMatter(t *threadSnapshot) []emu.Register {
 
 // regText is a register, what it was if it has changed, and what it points to.
 func (m *Model) regText(t *threadSnapshot, r emu.Register) string {
-	value := reversedHex(r.Value)
+	value := words.Bytes(r.Value)
 	if len(r.Value) <= 8 {
 		value = words.Hex(r.Uint64())
 	}
@@ -321,21 +321,11 @@ func (m *Model) registerBefore(thread, reg string) string {
 			if r.Name == reg && len(r.Value) <= 8 {
 				return words.Hex(r.Uint64())
 			} else if r.Name == reg {
-				return reversedHex(r.Value)
+				return words.Bytes(r.Value)
 			}
 		}
 	}
 	return ""
-}
-
-// reversedHex writes little-endian bytes as one number.
-func reversedHex(b []byte) string {
-	var s strings.Builder
-	s.WriteString("0x")
-	for _, v := range slices.Backward(b) {
-		fmt.Fprintf(&s, "%02x", v)
-	}
-	return s.String()
 }
 
 // memoryLines are a view of memory around its selected row.

@@ -156,18 +156,15 @@ func (m *Model) lookBlock() view {
 		end += 8
 	}
 	for at := lo; at < end && len(v.rows) < most; at += 8 {
+		label, size := replay.WordLabel(b, at)
+		r := m.addressWord(at, label)
 		switch {
-		case at < b.Addr:
-			v.rows = append(v.rows, m.sizeWord(at, "size"))
-		case at >= hi:
-			v.rows = append(v.rows, m.sizeWord(at, "next size"))
-		default:
-			r := m.addressWord(at, fmt.Sprintf("word %d", (at-b.Addr)/8))
-			if r.value == b.ChunkSize && r.value != 0 {
-				r.text = "this chunk's size"
-			}
-			v.rows = append(v.rows, r)
+		case size && r.mapped:
+			r.text = replay.SizeText(r.value)
+		case r.value == b.ChunkSize && r.value != 0:
+			r.text = "this chunk's size"
 		}
+		v.rows = append(v.rows, r)
 	}
 	v.focus = max(0, v.index(m.focusWord()))
 	return v
@@ -189,18 +186,6 @@ func (m *Model) owned(b *heap.Block) string {
 		return fmt.Sprintf("freed by %s", clean(now.Freed.Thread))
 	}
 	return "in use"
-}
-
-// sizeWord is a word that malloc keeps a chunk's size in.
-func (m *Model) sizeWord(addr uint64, label string) row {
-	r := row{addr: addr, label: label}
-	r.value, r.mapped = m.s.Process().Read64(addr)
-	if !r.mapped {
-		r.text = "no memory"
-		return r
-	}
-	r.text = replay.SizeText(r.value)
-	return r
 }
 
 // lookEnviron shows the present array of the environment.
