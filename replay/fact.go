@@ -17,12 +17,11 @@ type Fact struct {
 	// At counts the instructions of the race that had completed before what the fact is
 	// about, After those behind it. A fact without a title is at no moment.
 	At, After uint64
-	Thread    int            // index of the racing thread; -1 for none
-	Act       *symbolize.Act // the instruction that it is about, nil for none
-	// Addr and Value are what was read or written where and what, as far as the fact is
-	// about that, and Place is what Addr is called.
-	Addr, Value uint64
-	Place       string
+	Thread    int // index of the racing thread; -1 for none
+	// Addr is the memory that the fact is about, where it is about any, and Place what that
+	// is called.
+	Addr  uint64
+	Place string
 
 	Title string
 	// Short is what is said in an explanation of a few lines, empty for what only those
@@ -144,7 +143,7 @@ func (x *Explanation) Summary() []string {
 
 // fact is one about an instruction.
 func (x *Explanation) fact(kind FactKind, a *symbolize.Act) Fact {
-	return Fact{Kind: kind, At: before(a.Step), After: a.Step, Thread: x.thread(a.Thread), Act: a}
+	return Fact{Kind: kind, At: before(a.Step), After: a.Step, Thread: x.thread(a.Thread)}
 }
 
 // before is the moment before an instruction by its number: those count from 1, and 0 is

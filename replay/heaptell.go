@@ -61,7 +61,7 @@ func (x *Explanation) meaning() Fact {
 	default:
 		return Fact{}
 	}
-	return Fact{Kind: factMeaning, Thread: -1, Addr: x.LoadAddr, Value: x.Value, Short: []Text{short}, Long: []string{long}}
+	return Fact{Kind: factMeaning, Thread: -1, Addr: x.LoadAddr, Short: []Text{short}, Long: []string{long}}
 }
 
 func (x *Explanation) tellSize(value span) Text {
@@ -250,7 +250,7 @@ func (x *Explanation) passed() []Fact {
 
 // fact is one about a pointer to the block.
 func (p *pointerUse) fact(kind FactKind, x *Explanation) Fact {
-	return Fact{Kind: kind, At: p.step - 1, After: p.step, Thread: x.thread(p.thread), Addr: p.addr, Value: p.value, Place: p.place}
+	return Fact{Kind: kind, At: p.step - 1, After: p.step, Thread: x.thread(p.thread), Addr: p.addr, Place: p.place}
 }
 
 // overwrittenText names the other words that were overwritten.

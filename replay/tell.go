@@ -57,7 +57,7 @@ func (x *Explanation) expected() string {
 
 // end is the failing instruction, or what else the run ends with.
 func (x *Explanation) end() Fact {
-	f := Fact{Kind: FactEnd, At: x.Steps, After: x.Steps, Thread: x.Outcome.Thread, Act: x.At, Title: "The end"}
+	f := Fact{Kind: FactEnd, At: x.Steps, After: x.Steps, Thread: x.Outcome.Thread, Title: "The end"}
 	if x.At != nil {
 		f.Short = []Text{say("%s  %s      %s", name(x.At.Location.String()), head(x.At.Instruction), x.fault())}
 	}
@@ -143,7 +143,7 @@ func (x *Explanation) load() []Fact {
 		return nil
 	}
 	load := x.fact(FactLoaded, x.Load)
-	load.Addr, load.Value = x.LoadAddr, x.Value
+	load.Addr = x.LoadAddr
 	way := ""
 	if n := len(x.hops) - 1; n > 0 {
 		way = fmt.Sprintf(", through %s,", words.Count(uint64(n), "copy"))
@@ -171,7 +171,7 @@ func (x *Explanation) written() Fact {
 		return Fact{Kind: FactWritten, Thread: -1, Short: []Text{say("Nothing has written there since the race began: the value is older.")}}
 	}
 	f := x.fact(FactWritten, w)
-	f.Addr, f.Value = x.LoadAddr, x.Written
+	f.Addr = x.LoadAddr
 	value := Text(nil)
 	if x.Written == x.Value {
 		value = say(" %s", number(words.Hex(x.Value)))
