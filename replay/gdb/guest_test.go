@@ -15,6 +15,7 @@ import (
 	"emurace/explore"
 	"emurace/heap"
 	"emurace/internal/testrace"
+	"emurace/internal/testsystem"
 	"emurace/loader"
 	"emurace/replay"
 	"emurace/replay/timeline"
@@ -75,7 +76,7 @@ func article(t testing.TB, arch loader.Arch) shown {
 	t.Helper()
 	s, ok := articles[arch]
 	if !ok {
-		sys := testrace.System(t, arch)
+		sys := testsystem.Of(t, "bookworm", arch)
 		s = show(t, sys, testrace.DefaultPlan(t), crash(t, sys))
 		articles[arch] = s
 	}

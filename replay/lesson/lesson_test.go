@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"emurace/internal/testrace"
+	"emurace/internal/testsystem"
 	"emurace/loader"
 	"emurace/replay"
 	"emurace/replay/timeline"
@@ -104,7 +105,7 @@ func focus(t *testing.T, p *Picture) Row {
 // it, why there, why an even number of entries, and what avoids it. The order of
 // the moments is that of the run.
 func TestArticle(t *testing.T) {
-	for _, arch := range testrace.Arches() {
+	for _, arch := range testsystem.Arches() {
 		t.Run(arch.String(), func(t *testing.T) {
 			mainFirst := tell(t, arch, true, nil)
 			check(t, mainFirst)
@@ -159,7 +160,7 @@ func TestArticle(t *testing.T) {
 
 // With the thread cache it is another of malloc's words, and another story.
 func TestThreadCache(t *testing.T) {
-	for _, arch := range testrace.Arches() {
+	for _, arch := range testsystem.Arches() {
 		l := tell(t, arch, true, []string{"tcache=on"})
 		check(t, l)
 		all := text(l)
@@ -175,7 +176,7 @@ func guest(t *testing.T, arch loader.Arch, source, main, worker string) replay.S
 	sc := &scenario.Scenario{Name: "guest", Build: func(scenario.Values) (*scenario.Plan, error) {
 		return testrace.Guest(t, arch, source, scenario.Call{Func: main}, scenario.Call{Func: worker}), nil
 	}}
-	return testrace.Starter(testrace.System(t, arch), sc, nil, 1)
+	return testrace.Starter(testsystem.Of(t, "bookworm", arch), sc, nil, 1)
 }
 
 // A crash that has nothing to do with malloc: who wrote, who read.
@@ -184,7 +185,7 @@ func TestPlainData(t *testing.T) {
 		int cell, *volatile shared = 0;
 		void use(void) { shared = &cell; *shared = 1; }
 		void spoil(void) { shared = (int *)0x40; }`
-	for _, arch := range testrace.Arches() {
+	for _, arch := range testsystem.Arches() {
 		start := guest(t, arch, source, "use", "spoil")
 		s, err := start(nil)
 		must(t, err)
@@ -220,7 +221,7 @@ func crashEarly(t *testing.T, s *scenario.Session) scenario.Schedule {
 // A deadlock is told too, and an abort.
 func TestOtherEnds(t *testing.T) {
 	arch := loader.ARM64
-	start := testrace.Starter(testrace.System(t, arch), testrace.Locks(), nil, 1)
+	start := testrace.Starter(testsystem.Of(t, "bookworm", arch), testrace.Locks(), nil, 1)
 	s, err := start(nil)
 	must(t, err)
 	defer s.Close()
@@ -236,7 +237,7 @@ func TestOtherEnds(t *testing.T) {
 	abort := &scenario.Scenario{Name: "abort", Build: func(scenario.Values) (*scenario.Plan, error) {
 		return &scenario.Plan{Threads: []scenario.Thread{{Name: scenario.Main, Body: scenario.Calls{{Func: "abort"}}}}}, nil
 	}}
-	start = testrace.Starter(testrace.System(t, arch), abort, nil, 1)
+	start = testrace.Starter(testsystem.Of(t, "bookworm", arch), abort, nil, 1)
 	s, err = start(nil)
 	must(t, err)
 	defer s.Close()
@@ -252,7 +253,7 @@ func TestOtherEnds(t *testing.T) {
 			{Func: "usleep", Args: []scenario.Arg{scenario.Int(10)}}, {Func: "abort"},
 		}}}}, nil
 	}}
-	start = testrace.Starter(testrace.System(t, arch), late, nil, 1)
+	start = testrace.Starter(testsystem.Of(t, "bookworm", arch), late, nil, 1)
 	s, err = start(nil)
 	must(t, err)
 	defer s.Close()
@@ -267,7 +268,7 @@ func TestOtherEnds(t *testing.T) {
 	fine := &scenario.Scenario{Name: "fine", Build: func(scenario.Values) (*scenario.Plan, error) {
 		return &scenario.Plan{Threads: []scenario.Thread{{Name: scenario.Main, Body: scenario.Calls{{Func: "getpid"}}}}}, nil
 	}}
-	start = testrace.Starter(testrace.System(t, arch), fine, nil, 1)
+	start = testrace.Starter(testsystem.Of(t, "bookworm", arch), fine, nil, 1)
 	s, err = start(nil)
 	must(t, err)
 	defer s.Close()

@@ -7,7 +7,7 @@ import (
 	"strings"
 	"testing"
 
-	"emurace/internal/testrace"
+	"emurace/internal/testsystem"
 	"emurace/loader"
 	"emurace/replay"
 	"emurace/scenario"
@@ -120,7 +120,7 @@ func checkHostile(t *testing.T, page string) {
 // A long run makes no large page, and says what is left out of it; one that ended
 // well has a page too.
 func TestLargest(t *testing.T) {
-	testrace.EachArch(t, func(t *testing.T, arch loader.Arch) {
+	testsystem.EachArch(t, func(t *testing.T, arch loader.Arch) {
 		in := counting(t, arch, 5000)
 		if in.Line.Len() <= maxInstructions || in.Lesson != nil {
 			t.Fatalf("%d instructions, %v", in.Line.Len(), in.Lesson)

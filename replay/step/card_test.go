@@ -12,14 +12,14 @@ import (
 	"github.com/charmbracelet/x/ansi"
 	"github.com/google/go-cmp/cmp"
 
-	"emurace/internal/testrace"
+	"emurace/internal/testsystem"
 )
 
 var update = flag.Bool("update", false, "write the golden files anew")
 
 // The lesson as plain text, as it is read by somebody who has not seen the crash.
 func TestLessonText(t *testing.T) {
-	for _, arch := range testrace.Arches() {
+	for _, arch := range testsystem.Arches() {
 		m, _ := article(t, arch)
 		var out bytes.Buffer
 		must(t, WriteLesson(&out, m.lesson(), m.s.Names(), false))

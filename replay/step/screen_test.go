@@ -12,6 +12,7 @@ import (
 	"github.com/charmbracelet/x/ansi"
 
 	"emurace/internal/testrace"
+	"emurace/internal/testsystem"
 	"emurace/loader"
 	"emurace/replay/timeline"
 	"emurace/scenario"
@@ -79,7 +80,7 @@ func TestSizes(t *testing.T) {
 
 // The screen at the crash has what there is to see of it, at every size from 80x24.
 func TestCrashScreen(t *testing.T) {
-	for _, arch := range testrace.Arches() {
+	for _, arch := range testsystem.Arches() {
 		m, _ := article(t, arch)
 		for _, size := range sizes[:3] {
 			resize(t, m, size[0], size[1])
