@@ -1,11 +1,11 @@
 package program
 
 import (
-	"fmt"
 	"strings"
 
 	"emurace/emu"
 	"emurace/loader"
+	"emurace/symbolize"
 )
 
 // Quantum is how many instructions a thread runs before the next one has its turn.
@@ -14,7 +14,7 @@ const Quantum = 100_000
 // StuckError is that no thread of a process can ever run again, and it does not end: each
 // waits in the kernel without a deadline.
 type StuckError struct {
-	Waiting []string // threads, as in "main in futex"
+	Waiting []string // threads with their calls, as in "main in futex_wait < pthread_join < main"
 }
 
 // Error says who waits.
@@ -70,16 +70,11 @@ func others(m *emu.Machine, t int) bool {
 }
 
 func stuck(m *emu.Machine) error {
+	m.System().LoadDebug()
 	e := &StuckError{}
 	for t, th := range m.Threads() {
 		if m.Waiting(t) {
-			where := ""
-			if pc, err := m.PC(t); err == nil {
-				if name, _, ok := m.Symbol(pc); ok {
-					where = " in " + name
-				}
-			}
-			e.Waiting = append(e.Waiting, fmt.Sprintf("%s%s", th.Name, where))
+			e.Waiting = append(e.Waiting, th.Name+" in "+symbolize.Chain(symbolize.Backtrace(&m.Process, t)))
 		}
 	}
 	return e
