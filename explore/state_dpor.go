@@ -25,7 +25,7 @@ type partState struct {
 func (w *partition) state() *State {
 	s := &dporState{Restarts: w.restarts, Locks: slices.Clone(w.locks), Raw: slices.Clone(w.raw), Shared: sharedList(w.shared)}
 	var finished *Result // of the last in Parts, when that is finished
-	for _, p := range w.parts[:min(w.limit, len(w.parts))] {
+	for _, p := range w.parts.Items {
 		if p.Result == nil || p.partial {
 			s.Parts = append(s.Parts, partState{Threads: slices.Clone(p.Threads), Asleep: p.Asleep, Share: p.Share})
 			finished = nil
@@ -49,14 +49,17 @@ func (w *partition) resume(s *dporState) {
 	w.locks = slices.Clone(s.Locks)
 	w.raw = slices.Clone(s.Raw)
 	w.shared = sharedMap(s.Shared)
-	w.parts = nil
+	w.parts.Items = nil
 	for _, p := range s.Parts {
 		q := &part{Threads: slices.Clone(p.Threads), Asleep: p.Asleep, Share: p.Share}
 		if p.Result != nil {
 			q.Result = p.Result.result()
 			w.runs.Add(q.Result.Schedules)
 		}
-		w.parts = append(w.parts, q)
+		w.parts.Items = append(w.parts.Items, q)
+		if q.failing() && !w.KeepGoing {
+			break // those behind it are of no interest
+		}
 	}
 }
 
