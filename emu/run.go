@@ -247,11 +247,6 @@ func (m *Machine) served(t int, r linux.Result, n uint64, stop *Stop) (over bool
 	return stop.Kind != Budget || stop.Event || stop.Watched || stop.Ran == n, nil
 }
 
-// RunNaively makes Run start Unicorn anew for each instruction, with its own count
-// and an address to end at, which is how a program that steps threads is first
-// written. It changes nothing but how long runs take, and is there to be measured.
-func (m *Machine) RunNaively(on bool) { m.eng.SetNaive(on) }
-
 // WantEvents makes Run stop after every instruction that accesses a shared byte, or uses
 // a kernel object. A byte is shared when two threads have accessed it, at least one of
 // them writing, and nothing had ordered these accesses: neither accesses to bytes known

@@ -204,11 +204,6 @@ func (e *Engine) CountOne(thread int, pc uint64) {
 	C.em_count_one(e.c, C.int(thread), C.uint64_t(pc))
 }
 
-// SetNaive makes runs start Unicorn anew for each instruction, by its own count
-// and with an address to end at. That changes nothing but how long they take, and
-// serves only to measure what the hooks save.
-func (e *Engine) SetNaive(on bool) { C.em_naive(e.c, C.bool(on)) }
-
 // Steps is how many instructions have completed since the engine was made, on
 // all threads together, less those that were rewound.
 func (e *Engine) Steps() uint64 { return uint64(e.c.m.step) }
