@@ -3,16 +3,16 @@ package emu
 import "emurace/loader"
 
 // Program is the made-up program that the process runs. No sysroot has a file of
-// its name, and [Machine.Modules] leaves it out.
-func (m *Machine) Program() *Module {
-	lo, hi := m.program.Span()
-	return &Module{Path: programPath, Image: m.program, Base: programBase, Lo: programBase + lo, Hi: programBase + hi}
+// its name, and [Process.Modules] leaves it out.
+func (p *Process) Program() *Module {
+	lo, hi := p.program.Span()
+	return &Module{Path: programPath, Image: p.program, Base: programBase, Lo: programBase + lo, Hi: programBase + hi}
 }
 
 // Auxv is the auxiliary vector that the process was started with, AT_NULL
 // included: pairs of little-endian words. The kernel keeps such a copy beside the
 // one on the stack (mm_struct.saved_auxv), which the process may change.
-func (m *Machine) Auxv() []byte { return m.auxv }
+func (p *Process) Auxv() []byte { return p.auxv }
 
 // auxvOf is the auxiliary vector of a new stack: behind argc and the two lists of
 // pointers, each with its NULL, up to and including AT_NULL.

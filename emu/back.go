@@ -28,7 +28,7 @@ func (m *Machine) RunBack(t int, n uint64) (stop Stop, back bool, err error) {
 
 // State is all registers of a thread, SIMD ones and flags too, as bytes to be compared:
 // with the same ones and the same memory it does the same.
-func (m *Machine) State(t int) ([]byte, error) { return m.eng.ReadRegs(t) }
+func (p *Process) State(t int) ([]byte, error) { return p.eng.ReadRegs(t) }
 
 // Effects counts the system calls so far that used something of the kernel's, or did
 // not just return. Rewinding does not undo it.

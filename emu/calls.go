@@ -50,42 +50,42 @@ type openCall struct {
 // left by longjmp, by a switch to another stack or by the thread's end never
 // returns. Several traces may be on; StopTracing ends them all. The main thread
 // must be idle.
-func (m *Machine) TraceCalls(names []string, f func(CallEvent)) error {
+func (p *Process) TraceCalls(names []string, f func(CallEvent)) error {
 	t := &callTrace{funcs: map[uint64]string{}, f: f}
 	for _, name := range names {
-		if !m.exports(name) {
+		if !p.exports(name) {
 			continue
 		}
-		addr, err := m.Lookup(name)
+		addr, err := p.Lookup(name)
 		if err != nil {
 			return fmt.Errorf("trace %s: %w", name, err)
 		}
 		if t.funcs[addr] != "" {
 			continue
 		}
-		if err := m.eng.SetBreak(addr); err != nil {
+		if err := p.eng.SetBreak(addr); err != nil {
 			return fmt.Errorf("trace %s: %w", name, err)
 		}
 		t.funcs[addr] = name
 	}
-	m.traces = append(m.traces, t)
+	p.traces = append(p.traces, t)
 	return nil
 }
 
 // StopTracing ends all traces. What is in progress never returns to them.
-func (m *Machine) StopTracing() {
-	m.traces, m.finder = nil, nil
-	m.eng.ClearBreaks()
-	for t := range m.st.threads {
-		m.changed(t).open = nil
+func (p *Process) StopTracing() {
+	p.traces, p.finder = nil, nil
+	p.eng.ClearBreaks()
+	for t := range p.st.threads {
+		p.changed(t).open = nil
 	}
 }
 
-func (m *Machine) exports(name string) bool {
-	if _, ok := m.routine(name); ok {
+func (p *Process) exports(name string) bool {
+	if _, ok := p.routine(name); ok {
 		return true
 	}
-	return slices.ContainsFunc(m.Modules(), func(mod *Module) bool {
+	return slices.ContainsFunc(p.Modules(), func(mod *Module) bool {
 		_, ok := mod.Image.Symbol(name)
 		return ok
 	})

@@ -16,7 +16,7 @@ func (m *Machine) StartClocks() { m.eng.StartClocks() }
 
 // Clock is the Lamport clock of a thread, in instructions: what its clock shows less
 // what the kernel has advanced it, and the constant at which it began.
-func (m *Machine) Clock(t int) (uint64, error) { return m.eng.Clock(t) }
+func (p *Process) Clock(t int) (uint64, error) { return p.eng.Clock(t) }
 
 // readClock is the clock of a thread that the kernel serves. To look at it is to use
 // the clock.
@@ -97,8 +97,8 @@ func (m *Machine) order(slot int, objects []Object, blocked []int) (woken []int,
 
 // Deadline tells when the wait of a thread ends by itself, in nanoseconds of a clock that
 // all threads' deadlines are of; false when it does not wait, or for ever.
-func (m *Machine) Deadline(t int) (ns uint64, ok bool) {
-	for _, w := range m.kernel.State().Waiters {
+func (p *Process) Deadline(t int) (ns uint64, ok bool) {
+	for _, w := range p.kernel.State().Waiters {
 		if w.Thread == t && w.Deadline != 0 {
 			return w.Deadline, true
 		}
@@ -107,8 +107,8 @@ func (m *Machine) Deadline(t int) (ns uint64, ok bool) {
 }
 
 // Timed tells whether any thread waits with a deadline, or sleeps.
-func (m *Machine) Timed() bool {
-	_, ok := m.kernel.State().Earliest()
+func (p *Process) Timed() bool {
+	_, ok := p.kernel.State().Earliest()
 	return ok
 }
 

@@ -27,10 +27,10 @@ const (
 
 // Log is every memory access since logging began with the first mark, oldest
 // first. It is valid until the machine runs, rewinds or closes.
-func (m *Machine) Log() Log { return m.eng.Log() }
+func (p *Process) Log() Log { return p.eng.Log() }
 
 // LogLen is the number of entries of the log.
-func (m *Machine) LogLen() int { return m.eng.LogLen() }
+func (p *Process) LogLen() int { return p.eng.LogLen() }
 
 var zeroPage [shim.PageSize]byte
 

@@ -169,7 +169,7 @@ func (o *overlay) Image(name string) (*loader.Image, error) {
 
 // VirtualFile is the content of a file that the process was given by Options.Files,
 // false when there is none at that path; it must not be written.
-func (m *Machine) VirtualFile(name string) ([]byte, bool) {
-	_, content, ok := m.files.find(name)
+func (p *Process) VirtualFile(name string) ([]byte, bool) {
+	_, content, ok := p.files.find(name)
 	return content, ok
 }

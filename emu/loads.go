@@ -10,10 +10,10 @@ import (
 // their beginning, in order, each as often as it was: libraries, whether they are
 // mapped still or no more. The program's interpreter, which the kernel maps, is not
 // among them.
-func (m *Machine) Loads() []string { return m.st.loads[:len(m.st.loads):len(m.st.loads)] }
+func (p *Process) Loads() []string { return p.st.loads[:len(p.st.loads):len(p.st.loads)] }
 
 // Image is the ELF file at a guest path, as the process would find it now.
-func (m *Machine) Image(path string) (*loader.Image, error) { return m.files.Image(path) }
+func (p *Process) Image(path string) (*loader.Image, error) { return p.files.Image(path) }
 
 // noteLoads takes down what the last system call has mapped.
 func (m *Machine) noteLoads() {

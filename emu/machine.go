@@ -45,7 +45,16 @@ type Options struct {
 // Machine is one emulated process: a program that does nothing of its own, the
 // libraries the guest's ld.so loaded for it, and threads that make calls. It is
 // not safe for concurrent use; machines are independent of each other.
-type Machine struct {
+//
+// What can be seen of it are the methods of Process; those of Machine itself change it.
+type Machine struct{ Process }
+
+// Process is a machine as somebody sees it who looks at it and does not change it: its
+// memory, threads, registers, modules, and the log; and who is told of the calls that it
+// makes. It goes on as if nobody had looked.
+type Process struct {
+	machine *Machine // the one that this is of; for resolvers, which run
+
 	sys    *System
 	number int64    // among those of its System, counted from 1
 	files  *overlay // what the process sees of them, and those it was given
@@ -97,13 +106,19 @@ type state struct {
 // New makes a process and runs it up to the program's entry: libraries loaded
 // and relocated, their constructors run, one idle thread called main.
 func New(o Options) (*Machine, error) {
-	m := &Machine{sys: o.System, arch: archOf(o.System.Arch), number: o.System.made.Add(1)}
+	m := newMachine(o.System)
 	if err := m.boot(o); err != nil {
 		m.Close()
 		return nil, fmt.Errorf("boot %v from %s: %w", m.arch.id, o.System.Root.Dir(), err)
 	}
 	m.logStart()
 	return m, nil
+}
+
+func newMachine(sys *System) *Machine {
+	m := &Machine{Process{sys: sys, arch: archOf(sys.Arch), number: sys.made.Add(1)}}
+	m.machine = m
+	return m
 }
 
 // Close frees the machine.
@@ -115,13 +130,13 @@ func (m *Machine) Close() {
 }
 
 // Arch is the guest's architecture.
-func (m *Machine) Arch() loader.Arch { return m.arch.id }
+func (p *Process) Arch() loader.Arch { return p.arch.id }
 
 // System is where the process's files come from.
-func (m *Machine) System() *System { return m.sys }
+func (p *Process) System() *System { return p.sys }
 
 // Steps is how many instructions have completed on all threads together.
-func (m *Machine) Steps() uint64 { return m.eng.Steps() }
+func (p *Process) Steps() uint64 { return p.eng.Steps() }
 
 // opened lets a test set up engines before anything runs on them.
 var opened func(*shim.Engine)
@@ -236,21 +251,21 @@ func (m *Machine) findMonitor() error {
 }
 
 // lastOutput is the last line that the process printed, for an error.
-func (m *Machine) lastOutput() string {
-	all := bytes.TrimSpace(m.printed())
+func (p *Process) lastOutput() string {
+	all := bytes.TrimSpace(p.printed())
 	if len(all) == 0 {
 		return ""
 	}
 	return fmt.Sprintf("; it said: %q", all[bytes.LastIndexByte(all, '\n')+1:])
 }
 
-func (m *Machine) printed() []byte {
+func (p *Process) printed() []byte {
 	var all []byte
-	for _, c := range m.Output() {
+	for _, c := range p.Output() {
 		all = append(all, c.Data...)
 	}
 	return all
 }
 
 // Output is what the process wrote to standard output and error.
-func (m *Machine) Output() []linux.Chunk { return m.kernel.State().Output() }
+func (p *Process) Output() []linux.Chunk { return p.kernel.State().Output() }

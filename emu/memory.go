@@ -78,27 +78,27 @@ func (m memory) Touched(addr uint64) bool {
 }
 
 // Read copies guest memory, whatever the pages allow short of being there.
-func (m *Machine) Read(addr, size uint64) ([]byte, bool) {
-	if size > 1<<32 || !m.eng.Allows(addr, size, 0) {
+func (p *Process) Read(addr, size uint64) ([]byte, bool) {
+	if size > 1<<32 || !p.eng.Allows(addr, size, 0) {
 		return nil, false
 	}
-	return bytes.Clone(m.eng.View(addr, size)), true
+	return bytes.Clone(p.eng.View(addr, size)), true
 }
 
 // Peek is Read without a copy: what it returns changes when the machine runs.
-func (m *Machine) Peek(addr, size uint64) ([]byte, bool) {
-	if !m.eng.Allows(addr, size, 0) {
+func (p *Process) Peek(addr, size uint64) ([]byte, bool) {
+	if !p.eng.Allows(addr, size, 0) {
 		return nil, false
 	}
-	return m.eng.View(addr, size), true
+	return p.eng.View(addr, size), true
 }
 
 // Read64 reads a little-endian word.
-func (m *Machine) Read64(addr uint64) (uint64, bool) {
-	if !m.eng.Allows(addr, 8, 0) {
+func (p *Process) Read64(addr uint64) (uint64, bool) {
+	if !p.eng.Allows(addr, 8, 0) {
 		return 0, false
 	}
-	b := m.eng.View(addr, 8)
+	b := p.eng.View(addr, 8)
 	if b == nil {
 		return 0, false
 	}
@@ -106,14 +106,14 @@ func (m *Machine) Read64(addr uint64) (uint64, bool) {
 }
 
 // CString reads a string up to its NUL, at most limit bytes of it.
-func (m *Machine) CString(addr uint64, limit int) (s string, ok bool) {
+func (p *Process) CString(addr uint64, limit int) (s string, ok bool) {
 	var b []byte
 	for len(b) < limit {
 		n := min(uint64(limit-len(b)), loader.PageSize-addr%loader.PageSize)
-		if !m.eng.Allows(addr, n, 0) {
+		if !p.eng.Allows(addr, n, 0) {
 			return string(b), false
 		}
-		part := m.eng.View(addr, n)
+		part := p.eng.View(addr, n)
 		if i := bytes.IndexByte(part, 0); i >= 0 {
 			return string(append(b, part[:i]...)), true
 		}
@@ -145,7 +145,7 @@ func (m *Machine) Write(t int, addr uint64, b []byte) error {
 }
 
 // MappingOf returns the bounds of the mapping that covers addr.
-func (m *Machine) MappingOf(addr uint64) (lo, hi uint64, ok bool) {
-	v, ok := m.kernel.State().VMA(addr)
+func (p *Process) MappingOf(addr uint64) (lo, hi uint64, ok bool) {
+	v, ok := p.kernel.State().VMA(addr)
 	return v.Start, v.End, ok
 }

@@ -28,9 +28,9 @@ type missingCall struct {
 // UnknownCalls lists the unknown system calls of all that the machine has run, also of
 // what it has gone back from since, by name, then place: each name, place and function
 // once.
-func (m *Machine) UnknownCalls() []UnknownCall {
+func (p *Process) UnknownCalls() []UnknownCall {
 	var list []UnknownCall
-	for _, c := range m.missing {
+	for _, c := range p.missing {
 		list = append(list, *c)
 	}
 	slices.SortFunc(list, func(a, b UnknownCall) int {
@@ -40,9 +40,9 @@ func (m *Machine) UnknownCalls() []UnknownCall {
 }
 
 // UnknownSyscalls are the names of UnknownCalls, in order and each once.
-func (m *Machine) UnknownSyscalls() []string {
+func (p *Process) UnknownSyscalls() []string {
 	names := map[string]bool{}
-	for c := range m.missing {
+	for c := range p.missing {
 		names[c.name] = true
 	}
 	return slices.Sorted(maps.Keys(names))
@@ -85,4 +85,4 @@ func (m *Machine) missed(name string, t int, pc uint64) {
 
 // Missed lists the unknown system calls that have led to the present moment, in the
 // order in which they were made, each name, place and function once.
-func (m *Machine) Missed() []UnknownCall { return slices.Clone(m.st.missed) }
+func (p *Process) Missed() []UnknownCall { return slices.Clone(p.st.missed) }

@@ -20,11 +20,11 @@ type Module struct {
 
 // Modules lists the mapped images in ascending order of address, the
 // made-up program left out.
-func (m *Machine) Modules() []*Module {
+func (p *Process) Modules() []*Module {
 	// The list is made anew only when the mappings are others than last time.
-	vmas := m.kernel.State().VMAs
-	if slices.Equal(m.modulesOf, vmas) {
-		return m.modules
+	vmas := p.kernel.State().VMAs
+	if slices.Equal(p.modulesOf, vmas) {
+		return p.modules
 	}
 	var mods []*Module
 	for _, v := range vmas {
@@ -35,14 +35,14 @@ func (m *Machine) Modules() []*Module {
 			mods[n-1].Hi = max(mods[n-1].Hi, v.End)
 			continue
 		}
-		im, err := m.files.Image(v.Path)
+		im, err := p.files.Image(v.Path)
 		if err != nil || v.Offset != 0 {
 			continue // a data file
 		}
 		lo, hi := im.Span()
 		mods = append(mods, &Module{Path: v.Path, Image: im, Base: v.Start - lo, Lo: v.Start, Hi: v.Start - lo + hi})
 	}
-	m.modules, m.modulesOf = mods, slices.Clone(vmas)
+	p.modules, p.modulesOf = mods, slices.Clone(vmas)
 	return mods
 }
 
@@ -50,11 +50,11 @@ func (m *Machine) Modules() []*Module {
 // a gap between an image's segments is not the image's. Of the made-up program only
 // the routines count, as a Module of their extent: the return address of a call is
 // in no module, which is where backtraces end.
-func (m *Machine) Module(addr uint64) (*Module, bool) {
-	if r := m.routines; addr >= r.Lo && addr < r.Hi {
+func (p *Process) Module(addr uint64) (*Module, bool) {
+	if r := p.routines; addr >= r.Lo && addr < r.Hi {
 		return r, true
 	}
-	for _, mod := range m.Modules() {
+	for _, mod := range p.Modules() {
 		if addr < mod.Lo || addr >= mod.Hi {
 			continue
 		}
@@ -70,8 +70,8 @@ func (m *Machine) Module(addr uint64) (*Module, bool) {
 
 // Symbol names the function that addr lies in, and the distance from its
 // start.
-func (m *Machine) Symbol(addr uint64) (name string, off uint64, ok bool) {
-	mod, ok := m.Module(addr)
+func (p *Process) Symbol(addr uint64) (name string, off uint64, ok bool) {
+	mod, ok := p.Module(addr)
 	if !ok {
 		return "", 0, false
 	}
@@ -80,9 +80,9 @@ func (m *Machine) Symbol(addr uint64) (name string, off uint64, ok bool) {
 }
 
 // Libc is the C library's image. Musl's is the dynamic linker too.
-func (m *Machine) Libc() (*Module, bool) {
-	for _, mod := range m.Modules() {
-		if m.sys.Libc == loader.Musl && m.isLinker(mod) || mod.Image.Soname == loader.Glibc.Soname() {
+func (p *Process) Libc() (*Module, bool) {
+	for _, mod := range p.Modules() {
+		if p.sys.Libc == loader.Musl && p.isLinker(mod) || mod.Image.Soname == loader.Glibc.Soname() {
 			return mod, true
 		}
 	}
@@ -90,37 +90,37 @@ func (m *Machine) Libc() (*Module, bool) {
 }
 
 // Linker is the image of the dynamic linker.
-func (m *Machine) Linker() (*Module, bool) {
-	i := slices.IndexFunc(m.Modules(), m.isLinker)
+func (p *Process) Linker() (*Module, bool) {
+	i := slices.IndexFunc(p.Modules(), p.isLinker)
 	if i < 0 {
 		return nil, false
 	}
-	return m.modules[i], true
+	return p.modules[i], true
 }
 
-func (m *Machine) isLinker(mod *Module) bool { return mod.Path == m.linker }
+func (p *Process) isLinker(mod *Module) bool { return mod.Path == p.linker }
 
 // Lookup finds the address of a function or object that a library exports, as
 // a program that links with it would get it: the default version, from the
 // first library that has it, an IFUNC resolved by its own resolver. Names that begin
 // with RoutinePrefix are those of the made-up program's own functions.
-func (m *Machine) Lookup(name string) (uint64, error) {
-	if addr, ok := m.routine(name); ok {
+func (p *Process) Lookup(name string) (uint64, error) {
+	if addr, ok := p.routine(name); ok {
 		return addr, nil
 	}
-	mods := slices.Clone(m.Modules())
-	libc, _ := m.Libc()
+	mods := slices.Clone(p.Modules())
+	libc, _ := p.Libc()
 	rank := func(mod *Module) int {
 		if mod == libc {
-			return slices.Index(m.libs, m.sys.Libc.Soname())
+			return slices.Index(p.libs, p.sys.Libc.Soname())
 		}
-		if i := slices.Index(m.libs, mod.Image.Soname); i >= 0 {
+		if i := slices.Index(p.libs, mod.Image.Soname); i >= 0 {
 			return i
 		}
-		if i := slices.IndexFunc(m.libs, func(lib string) bool { return lib == path.Base(mod.Path) || lib == mod.Path }); i >= 0 {
+		if i := slices.IndexFunc(p.libs, func(lib string) bool { return lib == path.Base(mod.Path) || lib == mod.Path }); i >= 0 {
 			return i
 		}
-		return len(m.libs)
+		return len(p.libs)
 	}
 	slices.SortStableFunc(mods, func(a, b *Module) int { return rank(a) - rank(b) })
 	for _, mod := range mods {
@@ -133,11 +133,11 @@ func (m *Machine) Lookup(name string) (uint64, error) {
 		}
 		addr := mod.Base + sym.Addr
 		if sym.Type == elf.STT_GNU_IFUNC {
-			return m.resolve(name, addr)
+			return p.machine.resolve(name, addr)
 		}
 		return addr, nil
 	}
-	return 0, m.unknown(name, mods)
+	return 0, p.unknown(name, mods)
 }
 
 // exported are the names that libraries export, each as often as it is.

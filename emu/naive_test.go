@@ -38,13 +38,13 @@ func BenchmarkNaive(b *testing.B) {
 	for i := range b.N {
 		s, err := boot()
 		must(b, err)
-		s.M.StepRaw()
+		s.Process().StepRaw()
 		random := rand.New(rand.NewPCG(1, uint64(i)))
 		for {
 			if _, over := s.Outcome(); over {
 				break
 			}
-			t := random.IntN(len(s.Plan.Threads))
+			t := random.IntN(s.Threads())
 			if !s.Runnable(t) {
 				continue
 			}

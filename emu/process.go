@@ -29,9 +29,9 @@ type Mapping struct {
 func (g Mapping) OfFile() bool { return g.Path != "" && g.Path[0] == '/' }
 
 // Mappings lists what is mapped, in ascending order of address.
-func (m *Machine) Mappings() []Mapping {
+func (p *Process) Mappings() []Mapping {
 	var list []Mapping
-	for _, v := range m.kernel.State().VMAs {
+	for _, v := range p.kernel.State().VMAs {
 		list = append(list, Mapping(v))
 	}
 	return list
@@ -40,12 +40,12 @@ func (m *Machine) Mappings() []Mapping {
 // Page is the content of the page that starts at addr, whatever it allows: nil
 // when it holds zeros, or when there is no such page. It must not be written, and
 // is valid until the machine runs, rewinds or closes.
-func (m *Machine) Page(addr uint64) []byte {
-	used := m.eng.Used(addr, shim.PageSize)
-	if len(used) != 1 || used[0] != shim.Touched || !m.eng.Allows(addr, shim.PageSize, 0) {
+func (p *Process) Page(addr uint64) []byte {
+	used := p.eng.Used(addr, shim.PageSize)
+	if len(used) != 1 || used[0] != shim.Touched || !p.eng.Allows(addr, shim.PageSize, 0) {
 		return nil
 	}
-	if page := m.eng.View(addr, shim.PageSize); !bytes.Equal(page, zeroPage[:]) {
+	if page := p.eng.View(addr, shim.PageSize); !bytes.Equal(page, zeroPage[:]) {
 		return page
 	}
 	return nil
@@ -53,9 +53,9 @@ func (m *Machine) Page(addr uint64) []byte {
 
 // SignalMask is the set of signals that a thread blocks, as rt_sigprocmask tells
 // it: signal n is bit n-1.
-func (m *Machine) SignalMask(t int) uint64 {
-	if t < 0 || t >= len(m.st.threads) {
+func (p *Process) SignalMask(t int) uint64 {
+	if t < 0 || t >= len(p.st.threads) {
 		return 0
 	}
-	return m.kernel.State().Tasks[t].SigMask
+	return p.kernel.State().Tasks[t].SigMask
 }

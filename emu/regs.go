@@ -19,23 +19,23 @@ func (r Register) Uint64() uint64 {
 	return le.Uint64(b[:])
 }
 
-func (m *Machine) hasRegisters(t int) bool {
-	return t >= 0 && t < len(m.st.threads) && m.kernel.State().Tasks[t].Status != linux.Ended
+func (p *Process) hasRegisters(t int) bool {
+	return t >= 0 && t < len(p.st.threads) && p.kernel.State().Tasks[t].Status != linux.Ended
 }
 
 // Registers reads every register of a thread: general, pc, flags, thread
 // pointer, floating point, SIMD, in the architecture's usual order. A thread
 // that is not there or has ended has none.
-func (m *Machine) Registers(t int) ([]Register, error) {
-	if !m.hasRegisters(t) {
+func (p *Process) Registers(t int) ([]Register, error) {
+	if !p.hasRegisters(t) {
 		return nil, nil
 	}
-	block, err := m.eng.ReadRegs(t)
+	block, err := p.eng.ReadRegs(t)
 	if err != nil {
 		return nil, err
 	}
 	var out []Register
-	for _, r := range shim.Regs(m.arch.id) {
+	for _, r := range shim.Regs(p.arch.id) {
 		out = append(out, Register{Name: r.Name, Value: block[:r.Size:r.Size]})
 		block = block[r.Size:]
 	}
@@ -43,10 +43,10 @@ func (m *Machine) Registers(t int) ([]Register, error) {
 }
 
 // Register reads one register of at most eight bytes by its name.
-func (m *Machine) Register(t int, name string) (uint64, bool) {
-	for _, r := range shim.Regs(m.arch.id) {
-		if r.Name == name && r.Size <= 8 && m.hasRegisters(t) {
-			v, err := m.eng.ReadReg(t, r)
+func (p *Process) Register(t int, name string) (uint64, bool) {
+	for _, r := range shim.Regs(p.arch.id) {
+		if r.Name == name && r.Size <= 8 && p.hasRegisters(t) {
+			v, err := p.eng.ReadReg(t, r)
 			return v, err == nil
 		}
 	}
@@ -65,12 +65,12 @@ func (m *Machine) SetRegister(t int, name string, v uint64) (bool, error) {
 }
 
 // StackPointer is a thread's stack pointer.
-func (m *Machine) StackPointer(t int) (uint64, bool) {
-	return m.Register(t, m.arch.sp.Name)
+func (p *Process) StackPointer(t int) (uint64, bool) {
+	return p.Register(t, p.arch.sp.Name)
 }
 
 // StackPointerName is the name of the stack pointer.
-func (m *Machine) StackPointerName() string { return m.arch.sp.Name }
+func (p *Process) StackPointerName() string { return p.arch.sp.Name }
 
 // PCName is the name of the program counter.
-func (m *Machine) PCName() string { return m.arch.pc.Name }
+func (p *Process) PCName() string { return p.arch.pc.Name }

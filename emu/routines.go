@@ -79,13 +79,13 @@ func programCode(a *arch) (code []byte, names []loader.StubSymbol) {
 }
 
 // Routines are the addresses [lo, hi) of the made-up program's own functions.
-func (m *Machine) Routines() (lo, hi uint64) { return m.routines.Lo, m.routines.Hi }
+func (p *Process) Routines() (lo, hi uint64) { return p.routines.Lo, p.routines.Hi }
 
 // routine is the address of one of the program's own functions.
-func (m *Machine) routine(name string) (uint64, bool) {
+func (p *Process) routine(name string) (uint64, bool) {
 	if !strings.HasPrefix(name, RoutinePrefix) {
 		return 0, false
 	}
-	sym, ok := m.routines.Image.Symbol(name)
+	sym, ok := p.routines.Image.Symbol(name)
 	return programBase + sym.Addr, ok
 }

@@ -138,7 +138,7 @@ func (e *End) String() string {
 }
 
 // End is how the process ended, nil while it goes on.
-func (m *Machine) End() *End { return m.st.end }
+func (p *Process) End() *End { return p.st.end }
 
 // Run runs a thread for n instructions, exactly that many unless its call
 // returns, it waits, or it or the process ends before, or it comes to an event
@@ -258,11 +258,11 @@ func (m *Machine) WantEvents(on bool) {
 }
 
 // WantsEvents tells whether WantEvents is on.
-func (m *Machine) WantsEvents() bool { return m.events }
+func (p *Process) WantsEvents() bool { return p.events }
 
 // SharedGrown is how often a byte was found to be shared. When it grows, events
 // were missed before. Rewinding does not undo it.
-func (m *Machine) SharedGrown() uint64 { return m.eng.SharedGrown() }
+func (p *Process) SharedGrown() uint64 { return p.eng.SharedGrown() }
 
 // SharedBytes lists the bytes known to be shared: by address, a multiple of
 // eight, which of the eight bytes there, as a mask with the lowest bit first.
@@ -278,11 +278,11 @@ func (m *Machine) ForgetShared() { m.eng.ForgetShared() }
 
 // StoreExclusive tells whether the instruction at pc is a store exclusive of
 // arm64, such as STXR.
-func (m *Machine) StoreExclusive(pc uint64) bool { return m.eng.StoreExclusive(pc) }
+func (p *Process) StoreExclusive(pc uint64) bool { return p.eng.StoreExclusive(pc) }
 
 // LoadExclusive tells whether the instruction at pc is a load exclusive of
 // arm64, such as LDXR.
-func (m *Machine) LoadExclusive(pc uint64) bool { return m.eng.LoadExclusive(pc) }
+func (p *Process) LoadExclusive(pc uint64) bool { return p.eng.LoadExclusive(pc) }
 
 // trapped sorts out which of the program's traps the thread has reached.
 func (m *Machine) trapped(t int, stop Stop) (Stop, error) {
@@ -389,4 +389,4 @@ func (m *Machine) crash(t int, stop Stop, s shim.Stop, end *End) (Stop, error) {
 }
 
 // PC is the address of the thread's next instruction.
-func (m *Machine) PC(t int) (uint64, error) { return m.eng.ReadReg(t, m.arch.pc) }
+func (p *Process) PC(t int) (uint64, error) { return p.eng.ReadReg(t, p.arch.pc) }

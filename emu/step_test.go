@@ -12,7 +12,7 @@ import (
 func loaded(t *testing.T, suite string, arch loader.Arch, logging bool) *process {
 	t.Helper()
 	sys := system(t, suite, arch)
-	m := &Machine{sys: sys, arch: archOf(arch)}
+	m := newMachine(sys)
 	t.Cleanup(m.Close)
 	if err := m.load(Options{System: sys, Env: []string{"HOME=/nowhere"}, Seed: 1}); err != nil {
 		t.Fatal(err)

@@ -25,40 +25,40 @@ type Thread struct {
 }
 
 // Threads lists the threads, main first. A thread's index stays its number.
-func (m *Machine) Threads() []Thread { return slices.Clone(m.st.threads) }
+func (p *Process) Threads() []Thread { return slices.Clone(p.st.threads) }
 
 // changed is a thread that is about to change. Marks may have the list.
-func (m *Machine) changed(t int) *Thread {
-	if m.kept {
-		m.st.threads, m.kept = slices.Clone(m.st.threads), false
+func (p *Process) changed(t int) *Thread {
+	if p.kept {
+		p.st.threads, p.kept = slices.Clone(p.st.threads), false
 	}
-	return &m.st.threads[t]
+	return &p.st.threads[t]
 }
 
 // Runnable tells whether Run would run the thread: it exists, has a call to
 // make and does not wait in the kernel.
-func (m *Machine) Runnable(t int) bool {
-	return m.st.end == nil && t >= 0 && t < len(m.st.threads) && !m.st.threads[t].Idle &&
-		m.kernel.State().Tasks[t].Status == linux.Runnable
+func (p *Process) Runnable(t int) bool {
+	return p.st.end == nil && t >= 0 && t < len(p.st.threads) && !p.st.threads[t].Idle &&
+		p.kernel.State().Tasks[t].Status == linux.Runnable
 }
 
 // Waiting tells whether the thread is in a call and waits in the kernel.
-func (m *Machine) Waiting(t int) bool {
-	return t >= 0 && t < len(m.st.threads) && m.kernel.State().Tasks[t].Status == linux.Blocked
+func (p *Process) Waiting(t int) bool {
+	return t >= 0 && t < len(p.st.threads) && p.kernel.State().Tasks[t].Status == linux.Blocked
 }
 
 // Alive tells whether the thread is there and has not ended.
-func (m *Machine) Alive(t int) bool {
-	if t < 0 || t >= len(m.st.threads) {
+func (p *Process) Alive(t int) bool {
+	if t < 0 || t >= len(p.st.threads) {
 		return false
 	}
-	status := m.kernel.State().Tasks[t].Status
+	status := p.kernel.State().Tasks[t].Status
 	return status == linux.Runnable || status == linux.Blocked
 }
 
 // Idle tells whether the thread has finished its call.
-func (m *Machine) Idle(t int) bool {
-	return t >= 0 && t < len(m.st.threads) && m.st.threads[t].Idle
+func (p *Process) Idle(t int) bool {
+	return t >= 0 && t < len(p.st.threads) && p.st.threads[t].Idle
 }
 
 // makeIdle notes that the thread has reached a trap where it can be given a
@@ -164,22 +164,22 @@ func (m *Machine) ForgetCall(t int) { m.changed(t).Call = "" }
 
 // CallRegisters are the registers of a call's arguments, of its floating point
 // arguments, both in order, and of its result.
-func (m *Machine) CallRegisters() (args, floats []string, result string) {
-	for _, r := range m.arch.args {
+func (p *Process) CallRegisters() (args, floats []string, result string) {
+	for _, r := range p.arch.args {
 		args = append(args, r.Name)
 	}
-	for _, r := range m.arch.floats {
+	for _, r := range p.arch.floats {
 		floats = append(floats, r.Name)
 	}
-	return args, floats, m.arch.result.Name
+	return args, floats, p.arch.result.Name
 }
 
 // Result is what the thread's last call returned.
-func (m *Machine) Result(t int) (uint64, error) { return m.eng.ReadReg(t, m.arch.result) }
+func (p *Process) Result(t int) (uint64, error) { return p.eng.ReadReg(t, p.arch.result) }
 
 // FloatResult is the bits of the floating point number that the thread's last call
 // returned: all eight bytes of a double, the low four of a float.
-func (m *Machine) FloatResult(t int) (uint64, error) { return m.eng.ReadReg(t, m.arch.floats[0]) }
+func (p *Process) FloatResult(t int) (uint64, error) { return p.eng.ReadReg(t, p.arch.floats[0]) }
 
 // Call makes a call on an idle thread and runs it, and no other thread, to its
 // end.

@@ -51,10 +51,10 @@ var static = map[string]string{
 var companions = []string{"libm.so.6", "libpthread.so.0", "libdl.so.2", "librt.so.1", "libresolv.so.2", "libutil.so.1", "libanl.so.1"}
 
 // unknown is the error of a name that none of the libraries exports.
-func (m *Machine) unknown(name string, mods []*Module) error {
+func (p *Process) unknown(name string, mods []*Module) error {
 	e := &UnknownSymbolError{Name: name, Near: suggest.Names(name, exported(mods), func(s string) string { return s })}
-	libc, ok := m.Libc()
-	if !ok || m.sys.Libc != loader.Glibc {
+	libc, ok := p.Libc()
+	if !ok || p.sys.Libc != loader.Glibc {
 		return e
 	}
 	if instead, ok := static[name]; ok {
@@ -63,7 +63,7 @@ func (m *Machine) unknown(name string, mods []*Module) error {
 		}
 	}
 	for _, lib := range companions {
-		im, err := m.sys.Image(path.Join(path.Dir(libc.Path), lib))
+		im, err := p.sys.Image(path.Join(path.Dir(libc.Path), lib))
 		if err != nil {
 			continue // not in this sysroot
 		}

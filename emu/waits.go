@@ -8,8 +8,8 @@ import (
 
 // WaitsFor is the address of the futex word that a thread waits for in the
 // kernel.
-func (m *Machine) WaitsFor(t int) (addr uint64, ok bool) {
-	list := m.kernel.State().Waiters
+func (p *Process) WaitsFor(t int) (addr uint64, ok bool) {
+	list := p.kernel.State().Waiters
 	i := slices.IndexFunc(list, func(w linux.Waiter) bool { return w.Thread == t && !w.Sleeps })
 	if i < 0 {
 		return 0, false
@@ -19,8 +19,8 @@ func (m *Machine) WaitsFor(t int) (addr uint64, ok bool) {
 
 // WaitsForever is WaitsFor, of a wait that nothing ends but a wake-up of the word:
 // one without a deadline, and for any wake-up.
-func (m *Machine) WaitsForever(t int) (addr uint64, ok bool) {
-	list := m.kernel.State().Waiters
+func (p *Process) WaitsForever(t int) (addr uint64, ok bool) {
+	list := p.kernel.State().Waiters
 	i := slices.IndexFunc(list, func(w linux.Waiter) bool { return w.Thread == t })
 	if i < 0 || list[i].Deadline != 0 || list[i].Mask != ^uint32(0) {
 		return 0, false
@@ -33,20 +33,20 @@ func (m *Machine) WaitsForever(t int) (addr uint64, ok bool) {
 func (m *Machine) Rouse(t int) (bool, error) { return m.kernel.Rouse(t) }
 
 // TID is a thread's id as the guest knows it, false when it has ended.
-func (m *Machine) TID(t int) (uint32, bool) {
-	if t < 0 || t >= len(m.st.threads) {
+func (p *Process) TID(t int) (uint32, bool) {
+	if t < 0 || t >= len(p.st.threads) {
 		return 0, false
 	}
-	task := m.kernel.State().Tasks[t]
+	task := p.kernel.State().Tasks[t]
 	return uint32(task.TID), task.Status == linux.Runnable || task.Status == linux.Blocked
 }
 
 // ClearsAtEnd is the thread at whose end the kernel clears a word and wakes who
 // waits for it (set_tid_address(2)), as pthread_join does.
-func (m *Machine) ClearsAtEnd(addr uint64) (t int, ok bool) {
-	for t := range m.st.threads {
-		task := m.kernel.State().Tasks[t]
-		if _, alive := m.TID(t); alive && addr != 0 && task.ClearTID == addr {
+func (p *Process) ClearsAtEnd(addr uint64) (t int, ok bool) {
+	for t := range p.st.threads {
+		task := p.kernel.State().Tasks[t]
+		if _, alive := p.TID(t); alive && addr != 0 && task.ClearTID == addr {
 			return t, true
 		}
 	}
@@ -55,12 +55,12 @@ func (m *Machine) ClearsAtEnd(addr uint64) (t int, ok bool) {
 
 // ChangedAtEnd lists the words that the kernel would change, and wake who waits for them,
 // if a thread ended now: the one of ClearsAtEnd, and those of its robust mutexes.
-func (m *Machine) ChangedAtEnd(t int) (words []uint64) {
-	if _, alive := m.TID(t); !alive {
+func (p *Process) ChangedAtEnd(t int) (words []uint64) {
+	if _, alive := p.TID(t); !alive {
 		return nil
 	}
-	if addr := m.kernel.State().Tasks[t].ClearTID; addr != 0 {
+	if addr := p.kernel.State().Tasks[t].ClearTID; addr != 0 {
 		words = append(words, addr)
 	}
-	return append(words, m.kernel.Robust(t)...)
+	return append(words, p.kernel.Robust(t)...)
 }

@@ -20,31 +20,31 @@ type finder struct {
 // bytes. It looks for them where code is mapped, now and after every system call that
 // maps some or changes what pages allow. f may look at the machine but neither run nor
 // change it. A second call ends the first; StopTracing ends it, too.
-func (m *Machine) TraceWords(is func(word uint32) bool, f func(t int, word uint32)) error {
-	if m.arch.id != loader.ARM64 {
+func (p *Process) TraceWords(is func(word uint32) bool, f func(t int, word uint32)) error {
+	if p.arch.id != loader.ARM64 {
 		return nil
 	}
-	m.finder = &finder{is: is, f: f, places: map[uint64]bool{}}
-	return m.findWords()
+	p.finder = &finder{is: is, f: f, places: map[uint64]bool{}}
+	return p.findWords()
 }
 
 // findWords looks into code that has not been looked into.
-func (m *Machine) findWords() error {
-	d := m.finder
+func (p *Process) findWords() error {
+	d := p.finder
 	if d == nil {
 		return nil
 	}
-	for _, v := range m.kernel.State().VMAs {
+	for _, v := range p.kernel.State().VMAs {
 		if v.Prot&loader.ProtExec == 0 || slices.Contains(d.scanned, v) {
 			continue
 		}
 		d.scanned = append(d.scanned, v)
-		code := m.eng.View(v.Start, v.End-v.Start)
+		code := p.eng.View(v.Start, v.End-v.Start)
 		for off := 0; off+4 <= len(code); off += 4 {
 			if !d.is(le.Uint32(code[off:])) {
 				continue
 			}
-			if err := m.eng.SetBreak(v.Start + uint64(off)); err != nil {
+			if err := p.eng.SetBreak(v.Start + uint64(off)); err != nil {
 				return err
 			}
 			d.places[v.Start+uint64(off)] = true

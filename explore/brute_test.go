@@ -41,7 +41,7 @@ func enumerate(t *testing.T, s *scenario.Session, max int) brute {
 			}
 			could := last >= 0 && s.Runnable(last)
 			next := -1
-			for i := range s.Plan.Threads {
+			for i := range s.Threads() {
 				if s.Runnable(i) && (next < 0 || i == last) {
 					next = i
 				}
@@ -49,7 +49,7 @@ func enumerate(t *testing.T, s *scenario.Session, max int) brute {
 			if k := len(choices); k < len(prefix) {
 				next = prefix[k]
 			} else {
-				for i := range s.Plan.Threads {
+				for i := range s.Threads() {
 					if i == next || !s.Runnable(i) || could && preemptions == max {
 						continue
 					}

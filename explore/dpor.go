@@ -162,7 +162,7 @@ func (d *subtree) peek(t int) (*event, error) {
 // push makes the present moment the top of the stack.
 func (d *subtree) push(sleep map[int]*event) error {
 	f := &frame{sleep: sleep, enabled: enabled(d.s)}
-	if d.s.Timeouts() == scenario.WhenDue && d.s.M.Timed() {
+	if d.s.Timeouts() == scenario.WhenDue && d.s.Process().Timed() {
 		d.total.Due = true
 	}
 	if n := len(d.stack); n < markedDepth || n%markedEvery == 0 {
@@ -358,7 +358,7 @@ func (d *subtree) reverseBeforeWoken(e *event) {
 // that has ended the last wait with a deadline: nothing is left then that could be
 // seen to be in a race with it.
 func (d *subtree) reverseWaked(f *frame, thread int) {
-	clock := len(d.s.Plan.Threads)
+	clock := d.s.Clock()
 	if clock != thread && f.enabled.has(clock) && !d.s.Runnable(clock) {
 		f.backtrack = f.backtrack.with(clock)
 	}
@@ -368,7 +368,7 @@ func (d *subtree) reverseWaked(f *frame, thread int) {
 // the end of a run are also tried before who has it took it.
 func (d *subtree) reverseLockedOut() {
 	n := len(d.order.events)
-	for t := range d.s.Plan.Threads {
+	for t := range d.s.Threads() {
 		ev, out := d.s.LockedOut(t)
 		if !out {
 			continue

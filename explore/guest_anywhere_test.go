@@ -97,7 +97,7 @@ func (g *guest) runOut(t *testing.T) {
 func (g *guest) printed() string {
 	var b strings.Builder
 	b.WriteString(g.visible())
-	for _, o := range g.s.M.Output() {
+	for _, o := range g.s.Process().Output() {
 		fmt.Fprintf(&b, " %d:%q", o.Thread, o.Data)
 	}
 	return b.String()
@@ -146,7 +146,7 @@ func comparedAnywhere(t *testing.T, groups [][]string) {
 			if len(known) > 1 {
 				several++
 			}
-			g.s.M.WantEvents(false)
+			g.s.WantEvents(false)
 			for _, s := range turnsAnywhere(t, g, r, drawn) {
 				must(t, g.s.Restart())
 				for _, turn := range s {

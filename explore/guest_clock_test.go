@@ -63,7 +63,7 @@ func drawOps(r *rand.Rand, ops []string) string {
 // with all that the calls have returned.
 func (g *guest) clocks(t *testing.T) string {
 	text := g.end()
-	for i := range g.s.Plan.Threads {
+	for i := range g.s.Threads() {
 		text += fmt.Sprint(" ", g.clock(t, i))
 	}
 	return text
@@ -71,7 +71,7 @@ func (g *guest) clocks(t *testing.T) string {
 
 func (g *guest) clock(t *testing.T, thread int) uint64 {
 	t.Helper()
-	v, err := g.s.M.Clock(g.s.MachineThread(thread))
+	v, err := g.s.Process().Clock(g.s.MachineThread(thread))
 	must(t, err)
 	return v
 }
@@ -98,7 +98,7 @@ func TestClocksFollowClasses(t *testing.T) {
 				if !slices.IsSorted(threads) {
 					moved++
 				}
-				g.s.M.WantEvents(r.IntN(2) == 0)
+				g.s.WantEvents(r.IntN(2) == 0)
 				must(t, g.s.Restart())
 				for k, thread := range threads {
 					if r.IntN(4) == 0 {
@@ -129,7 +129,7 @@ func (g *guest) drawRun(t *testing.T, r *rand.Rand) *order {
 		known := g.s.Grown()
 		r := rand.New(rand.NewPCG(first, 5))
 		must(t, g.s.Restart())
-		o := newOrder(len(g.s.Plan.Threads))
+		o := newOrder(g.s.Threads())
 		var after []uint64 // the clock of each event's thread behind it
 		for _, over := g.s.Outcome(); !over; _, over = g.s.Outcome() {
 			can := enabled(g.s)
@@ -183,7 +183,7 @@ func (g *guest) strayFrom(t *testing.T, r *rand.Rand) {
 	must(t, err)
 	defer mark.Drop()
 	for range 3 {
-		_, err := g.s.Run(r.IntN(len(g.s.Plan.Threads)), 1+r.Uint64N(30))
+		_, err := g.s.Run(r.IntN(g.s.Threads()), 1+r.Uint64N(30))
 		must(t, err)
 	}
 	must(t, mark.Rewind())
@@ -257,7 +257,7 @@ func TestTimePassesAnywhere(t *testing.T) {
 						p.threads = append(p.threads, "idle 0; "+fmt.Sprintf("%s %d", timedOps[r.IntN(len(timedOps))], r.IntN(4)))
 					}
 					g := p.start(t, sys)
-					g.s.Plan.Timeouts = mode
+					g.s.Plan().Timeouts = mode
 					known := map[string]bool{}
 					if f := exploredUpTo(t, g, most, func() { known[g.clocks(t)] = true }); f.traces == most {
 						skipped++
@@ -266,7 +266,7 @@ func TestTimePassesAnywhere(t *testing.T) {
 					if len(known) > 1 {
 						several++
 					}
-					g.s.M.WantEvents(false)
+					g.s.WantEvents(false)
 					for k := range drawn {
 						s := g.anywhere(t, r, k%2 == 0)
 						if end := g.clocks(t); !known[end] {

@@ -52,7 +52,7 @@ func randomPrograms(t *testing.T, sys *emu.System, first, n uint64) (begin func(
 		}
 		g := guests[n]
 		// Nothing that another program's runs have shown shall help here.
-		g.s.M.ForgetShared()
+		g.s.ForgetShared()
 		return g
 	}
 	return begin, func(seed uint64) string { return texts[seed] }
@@ -86,7 +86,7 @@ func startCurrent(t *testing.T, sys *emu.System, code guestcode.Code, n int, cur
 	must(t, err)
 	t.Cleanup(s.Close)
 	s.Limit = 100_000
-	s.M.WantEvents(true)
+	s.WantEvents(true)
 	g.s = s
 	return g
 }

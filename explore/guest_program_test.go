@@ -139,7 +139,7 @@ func (p program) startWith(t testing.TB, sys *emu.System, files map[string][]byt
 	must(t, err)
 	t.Cleanup(s.Close)
 	s.Limit = 100_000
-	s.M.WantEvents(true)
+	s.WantEvents(true)
 	g.s = s
 	return g
 }
@@ -154,11 +154,11 @@ func (g *guest) end() string {
 	if o.End != nil {
 		fmt.Fprintf(&b, " %+v", *o.End)
 	}
-	for i := range g.s.Plan.Threads {
+	for i := range g.s.Threads() {
 		fmt.Fprint(&b, " ", g.s.Results(i))
 	}
 	if size := uint64(len(g.code.Bytes)); size > guestcode.PageSize {
-		memory, _ := g.s.M.Read(g.base+guestcode.PageSize, size-guestcode.PageSize)
+		memory, _ := g.s.Process().Read(g.base+guestcode.PageSize, size-guestcode.PageSize)
 		fmt.Fprintf(&b, " %x", memory)
 	}
 	return b.String()

@@ -57,9 +57,9 @@ func TestSharedBytes(t *testing.T) {
 					}
 				}
 			}
-			shared := g.s.M.SharedBytes()
+			shared := g.s.SharedBytes()
 			is := func(b uint64) bool { return shared[b&^7]>>(b&7)&1 != 0 }
-			conflicts, unordered := conflictsOf(g.s.M.Log().From(g.s.StartLog()).List(), is)
+			conflicts, unordered := conflictsOf(g.s.Process().Log().From(g.s.StartLog()).List(), is)
 			for b := range conflicts {
 				if unordered[b] && !is(b) {
 					t.Errorf("round %d of seed %d, threads %q: accesses to %#x are not ordered, and it is not shared", round, seed, threads, b)

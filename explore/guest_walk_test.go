@@ -34,7 +34,7 @@ func (f *found) add(g *guest) {
 	f.ends[g.end()]++
 	f.visible[g.visible()]++
 	f.kinds[o.Kind]++
-	results := g.s.Results(len(g.s.Plan.Threads) - 1)
+	results := g.s.Results(g.s.Threads() - 1)
 	if n := len(results); n > 0 && uint32(results[n-1]) == 1 {
 		f.returned1++
 	}
@@ -45,13 +45,13 @@ func (f *found) add(g *guest) {
 func settled(t *testing.T, g *guest, search func() *found) *found {
 	t.Helper()
 	for {
-		known, bytes, locks := g.s.Grown(), sharedBytes(g), g.s.Grown()-g.s.M.SharedGrown()
+		known, bytes, locks := g.s.Grown(), sharedBytes(g), g.s.Grown()-g.s.Process().SharedGrown()
 		must(t, g.s.Restart())
 		f := search()
 		if g.s.Grown() == known {
 			return f
 		}
-		if sharedBytes(g) == bytes && g.s.Grown()-g.s.M.SharedGrown() == locks {
+		if sharedBytes(g) == bytes && g.s.Grown()-g.s.Process().SharedGrown() == locks {
 			t.Fatal("nothing was learned, and the search is to be repeated all the same")
 		}
 	}
@@ -59,7 +59,7 @@ func settled(t *testing.T, g *guest, search func() *found) *found {
 
 // sharedBytes is how many bytes are known to make events.
 func sharedBytes(g *guest) (n int) {
-	for _, mask := range g.s.M.SharedBytes() {
+	for _, mask := range g.s.SharedBytes() {
 		n += bits.OnesCount8(mask)
 	}
 	return n
@@ -126,8 +126,8 @@ func (g *guest) step(t *testing.T, thread, number int) *step {
 	g.blocks = nil
 	e, err := g.s.RunEvent(thread)
 	must(t, err)
-	st := &step{thread: thread, number: number, objects: e.Objects, ends: g.s.M.End() != nil, blocks: g.blocks}
-	st.accesses = slices.Collect(g.s.M.Log().Of(g.s.M.Steps()).Backward())
+	st := &step{thread: thread, number: number, objects: e.Objects, ends: g.s.Process().End() != nil, blocks: g.blocks}
+	st.accesses = slices.Collect(g.s.Process().Log().Of(g.s.Process().Steps()).Backward())
 	st.writes = g.exchangesWrite && len(st.accesses) > 0 && g.isExchange(st.accesses[0].PC)
 	return st
 }
@@ -135,7 +135,7 @@ func (g *guest) step(t *testing.T, thread, number int) *step {
 // isExchange tells whether the instruction at pc is an atomic exchange: SWP of
 // arm64, XCHG with memory of amd64.
 func (g *guest) isExchange(pc uint64) bool {
-	b, ok := g.s.M.Read(pc, 4)
+	b, ok := g.s.Process().Read(pc, 4)
 	if !ok {
 		return false
 	}
@@ -232,7 +232,7 @@ func (g *guest) branch(t *testing.T, wanted func(thread int) bool, goOn func(thr
 	mark, err := g.s.Mark()
 	must(t, err)
 	defer mark.Drop()
-	for thread := range g.s.Plan.Threads {
+	for thread := range g.s.Threads() {
 		if !g.s.Runnable(thread) || !wanted(thread) {
 			continue
 		}

@@ -136,7 +136,7 @@ func (g *guest) startHeap(t testing.TB, sys *emu.System, plan *scenario.Plan) {
 	t.Helper()
 	given := map[uint64]uint64{} // sizes of blocks that calls in progress may give up
 	var err error
-	g.s, err = scenario.StartHeap(sys, plan, 1, false, func(m *emu.Machine) error {
+	g.s, err = scenario.StartHeap(sys, plan, 1, false, func(m *emu.Process) error {
 		block := func(addr, size uint64) { g.blocks = append(g.blocks, [2]uint64{addr, addr + size - 1}) }
 		usable := func(addr uint64) uint64 {
 			chunk, _ := m.Read64(addr - 8)
@@ -161,7 +161,7 @@ func (g *guest) startHeap(t testing.TB, sys *emu.System, plan *scenario.Plan) {
 	})
 	must(t, err)
 	t.Cleanup(g.s.Close)
-	g.s.M.WantEvents(true)
+	g.s.WantEvents(true)
 }
 
 // problemsOf makes a search look for problems, each once a run, and each kind
@@ -219,7 +219,7 @@ func searchHeap(t *testing.T, sys *emu.System, plan func() *scenario.Plan, heap,
 func searchProblems(t *testing.T, sys *emu.System, plan func() *scenario.Plan, o Options, search search, start func() (*scenario.Session, error)) *Result {
 	t.Helper()
 	o.KeepGoing = true
-	pool := problemsOf(func(prepare func(*emu.Machine) error) (*scenario.Session, error) {
+	pool := problemsOf(func(prepare func(*emu.Process) error) (*scenario.Session, error) {
 		return scenario.StartWith(sys, plan(), 1, prepare)
 	}, &o)
 	defer pool.Close()

@@ -43,11 +43,11 @@ func (r *Result) judge(o scenario.Outcome, schedule scenario.Schedule, preemptio
 // is found out anew.
 func ending(s *scenario.Session, schedule scenario.Schedule, all bool) scenario.Schedule {
 	schedule = schedule.ToEnd()
-	for t := range s.Plan.Threads {
+	for t := range s.Threads() {
 		all = all || s.Spinning(t)
 	}
 	if all {
-		for t := range s.Plan.Threads {
+		for t := range s.Threads() {
 			schedule = append(schedule, scenario.Slice{Thread: t})
 		}
 	}

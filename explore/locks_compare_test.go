@@ -60,7 +60,7 @@ func startLocks(t *testing.T, sys *emu.System, code guestcode.Code, kind int, fu
 	must(t, err)
 	t.Cleanup(s.Close)
 	s.Limit = 20_000
-	s.M.WantEvents(true)
+	s.WantEvents(true)
 	g.s = s
 	return g
 }
@@ -74,7 +74,7 @@ func (g *lockGuest) seen() string {
 	}
 	var b strings.Builder
 	fmt.Fprint(&b, o.Kind, o.Thread)
-	for i := range g.s.Plan.Threads {
+	for i := range g.s.Threads() {
 		// Who waits for a lock has not run up to it where locks are one thing.
 		if r := g.s.Results(i); o.Kind != scenario.Deadlock || len(r) == 1 {
 			fmt.Fprint(&b, " ", i, r)
@@ -83,7 +83,7 @@ func (g *lockGuest) seen() string {
 	if o.Kind == scenario.Deadlock {
 		return b.String()
 	}
-	data, _ := g.s.M.Read(g.base+g.code.Symbols["m"], 32)
+	data, _ := g.s.Process().Read(g.base+g.code.Symbols["m"], 32)
 	fmt.Fprintf(&b, " %x", data)
 	return b.String()
 }
@@ -92,7 +92,7 @@ func (g *lockGuest) seen() string {
 // than so many runs, or one that has no end.
 func (g *lockGuest) waysOf(t *testing.T, abstract bool, most uint64) (ways map[string]uint64, traces uint64, raw int) {
 	t.Helper()
-	g.s.M.ForgetShared()
+	g.s.ForgetShared()
 	g.s.AbstractLocks(abstract)
 	endless := false
 	var f *found

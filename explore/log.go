@@ -33,7 +33,7 @@ func (d *subtree) text(e *event) string {
 	if e.PC == 0 { // a system call, or an end
 		return name
 	}
-	if sym, off, ok := d.s.M.Symbol(e.PC); ok {
+	if sym, off, ok := d.s.Process().Symbol(e.PC); ok {
 		return fmt.Sprintf("%s at %s+%#x", name, sym, off)
 	}
 	return fmt.Sprintf("%s at %#x", name, e.PC)

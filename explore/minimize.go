@@ -63,7 +63,7 @@ func Minimize(ctx context.Context, start func() (*scenario.Session, error), f Fi
 		return nil, ErrDue
 	}
 	m := &minimizer{ctx: ctx, s: s, want: f.Outcome}
-	s.M.WantEvents(true)
+	s.WantEvents(true)
 	min, err := m.minimize(f.Schedule)
 	if err != nil {
 		return nil, err
@@ -75,9 +75,9 @@ func Minimize(ctx context.Context, start func() (*scenario.Session, error), f Fi
 // such byte there are more events, and a sequence of threads means another run.
 func (m *minimizer) minimize(schedule scenario.Schedule) (*Minimal, error) {
 	for {
-		known := m.s.M.SharedGrown()
+		known := m.s.Process().SharedGrown()
 		min, err := m.attempt(schedule)
-		if m.s.M.SharedGrown() == known {
+		if m.s.Process().SharedGrown() == known {
 			return min, err
 		}
 	}

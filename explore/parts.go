@@ -163,7 +163,7 @@ func (w *partition) merge() *Result {
 func (w *partition) work(ctx context.Context, s *scenario.Session, p *part) func() outcome[*part] {
 	// What the session has learned in other parts is forgotten: what is
 	// an event must not depend on who has run which part.
-	s.M.ForgetShared()
+	s.ForgetShared()
 	s.SetLockWords(w.locks, w.raw)
 	known := s.Grown()
 	d := &subtree{s: s, keepGoing: w.KeepGoing, inspect: w.Inspect, known: known, tick: w.tick(ctx), log: w.Log}
@@ -177,7 +177,7 @@ func (w *partition) work(ctx context.Context, s *scenario.Session, p *part) func
 	}
 	var l *learned
 	if errors.Is(err, errGrown) {
-		l = &learned{shared: s.M.SharedBytes()}
+		l = &learned{shared: s.SharedBytes()}
 		l.locks, l.raw = s.LockWords()
 	}
 	return func() outcome[*part] {
@@ -243,7 +243,7 @@ func (w *partition) share() float64 {
 // session hands out a session that knows which bytes are shared. While sessions
 // are out, what they all know does not change.
 func (w *partition) session() (*scenario.Session, error) {
-	return w.sessions.takeReady(func(s *scenario.Session) error { return s.M.AddShared(w.shared) })
+	return w.sessions.takeReady(func(s *scenario.Session) error { return s.AddShared(w.shared) })
 }
 
 // split cuts a part: level by level, until there are enough, each run by each

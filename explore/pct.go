@@ -16,7 +16,7 @@ package explore
 // another has done something may therefore spin up to the session's limit, which
 // is a livelock under this schedule and need not be one under a fair one.
 func pct(r *run, depth int) error {
-	n := len(r.s.Plan.Threads)
+	n := r.s.Threads()
 	priority := r.rand.Perm(n)
 	for i := range priority {
 		priority[i] += depth // below are the places of those that fall

@@ -21,7 +21,7 @@ type priorities struct {
 func newPriorities(r *run) *priorities {
 	n := r.s.Schedulable()
 	p := &priorities{of: make([]uint64, n), passed: make([]uint64, n), drawn: make([]bool, n), rand: r.rand, patient: r.profile.shortest}
-	for t := range r.s.Plan.Threads {
+	for t := range r.s.Threads() {
 		p.draw(t)
 	}
 	return p

@@ -51,7 +51,7 @@ func (p *profile) record(r *run, reverse bool) error {
 		if reverse {
 			t = can.last()
 		}
-		if clock := len(r.s.Plan.Threads); t == clock && can != only(clock) {
+		if clock := r.s.Clock(); t == clock && can != only(clock) {
 			t = can.less(only(clock)).last() // it could go on for ever with who sleeps in a loop
 		}
 		e, err := r.step(t)

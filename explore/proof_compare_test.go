@@ -35,7 +35,7 @@ func (g *guest) told() string {
 	case o.End != nil:
 		fmt.Fprintf(&b, " of %s, %v %v", g.s.Names()[o.Thread], *o.End, g.s.Results(o.Thread))
 	default:
-		for i := range g.s.Plan.Threads {
+		for i := range g.s.Threads() {
 			fmt.Fprint(&b, " ", g.s.Results(i))
 		}
 		for i, w := range g.words() {
@@ -44,7 +44,7 @@ func (g *guest) told() string {
 			}
 		}
 	}
-	for _, o := range g.s.M.Output() {
+	for _, o := range g.s.Process().Output() {
 		fmt.Fprintf(&b, " %d:%q", o.Thread, o.Data)
 	}
 	return b.String()
@@ -53,9 +53,9 @@ func (g *guest) told() string {
 // words are the program's variables, and the beginning of its page.
 func (g *guest) words() []uint64 {
 	at := g.code.Symbols["m"] &^ (guestcode.PageSize - 1)
-	memory, _ := g.s.M.Read(g.base+at, uint64(len(g.code.Bytes))-at)
+	memory, _ := g.s.Process().Read(g.base+at, uint64(len(g.code.Bytes))-at)
 	page := binary.LittleEndian.Uint64(memory[g.code.Symbols["page"]-at:])
-	begin, _ := g.s.M.Read(page, 64)
+	begin, _ := g.s.Process().Read(page, 64)
 	memory = append(memory, append(begin, make([]byte, 64-len(begin))...)...)
 	words := make([]uint64, len(memory)/8)
 	for i := range words {
@@ -75,8 +75,8 @@ type proved struct {
 // prove searches the program, with locks as they are or as one thing each.
 func prove(t *testing.T, g *guest, abstract bool, most uint64) proved {
 	t.Helper()
-	g.s.M.ForgetShared()
-	g.s.M.WantEvents(true)
+	g.s.ForgetShared()
+	g.s.WantEvents(true)
 	g.s.AbstractLocks(abstract)
 	g.s.SetLockWords(nil, nil)
 	defer g.s.AbstractLocks(false)
@@ -106,8 +106,8 @@ func (u *unproved) Error() string {
 // fair.
 func boundedIn(t *testing.T, g *guest, known map[string]bool, most uint64) (ran uint64, err error) {
 	t.Helper()
-	g.s.M.WantEvents(false)
-	for first := range g.s.Plan.Threads {
+	g.s.WantEvents(false)
+	for first := range g.s.Threads() {
 		for level := range 2 {
 			must(t, g.s.Restart())
 			if !g.s.Runnable(first) {
@@ -137,7 +137,7 @@ func boundedIn(t *testing.T, g *guest, known map[string]bool, most uint64) (ran 
 func drawnIn(t *testing.T, g *guest, known map[string]bool, r *rand.Rand, count int) error {
 	t.Helper()
 	const fair = 400 // instructions
-	g.s.M.WantEvents(false)
+	g.s.WantEvents(false)
 	n := g.s.Schedulable()
 	for range count {
 		must(t, g.s.Restart())

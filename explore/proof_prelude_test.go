@@ -139,7 +139,7 @@ func startProofs(sys *emu.System, code guestcode.Code, n int, current *uint64) (
 		return nil, err
 	}
 	s.Limit = proofLimit
-	s.M.WantEvents(true)
+	s.WantEvents(true)
 	g.s = s
 	g.began = g.words()
 	return g, nil

@@ -90,9 +90,9 @@ func checked(t *testing.T, start func() (*scenario.Session, error), sum int, ato
 		if err != nil {
 			return nil, err
 		}
-		s.Plan.Check = func(v *scenario.View) error {
+		s.Plan().Check = func(v *scenario.View) error {
 			top := uint64(0)
-			for t := range s.Plan.Threads {
+			for t := range s.Threads() {
 				r := v.Results(t)
 				for i := 0; i < len(r); i++ {
 					if atomic || i%2 == 0 {

@@ -201,7 +201,7 @@ func (p *sampler) learn(seen func(*run) error) error {
 		return err
 	}
 	defer p.sessions.Put(s)
-	s.M.ForgetShared()
+	s.ForgetShared()
 	for {
 		known := s.Grown()
 		p.profile = newProfile(s.Schedulable())
@@ -225,14 +225,14 @@ func (p *sampler) learn(seen func(*run) error) error {
 			break
 		}
 	}
-	p.shared = s.M.SharedBytes()
+	p.shared = s.SharedBytes()
 	p.profile.finish()
 	return nil
 }
 
 // session hands out a session that knows what all know.
 func (p *sampler) session() (*scenario.Session, error) {
-	return p.sessions.takeReady(func(s *scenario.Session) error { return s.M.AddShared(p.shared) })
+	return p.sessions.takeReady(func(s *scenario.Session) error { return s.AddShared(p.shared) })
 }
 
 // drawn is a schedule, and what has become of it.
@@ -318,7 +318,7 @@ func (p *sampler) count(d *drawn) {
 
 // draw runs one schedule.
 func (p *sampler) draw(ctx context.Context, s *scenario.Session, d *drawn) {
-	s.M.ForgetShared()
+	s.ForgetShared()
 	known := s.Grown()
 	r := &run{ctx: ctx, s: s, rand: generator(p.Seed, d.number), profile: p.profile, number: d.number, turn: int(d.turn)}
 	p.watch(r)
@@ -335,7 +335,7 @@ func (p *sampler) draw(ctx context.Context, s *scenario.Session, d *drawn) {
 	}
 	d.result, d.abstract, d.reads = result, r.abstract, r.reads
 	if s.Grown() != known {
-		d.learned = s.M.SharedBytes()
+		d.learned = s.SharedBytes()
 	}
 }
 

@@ -266,7 +266,7 @@ func TestPCTGuarantee(t *testing.T) {
 			r := sampled(t, start, PCT, Options{KeepGoing: true, Jobs: 2, Seed: 1, Depth: c.depth, Schedules: runs})
 			s, err := start()
 			must(t, err)
-			s.M.WantEvents(true)
+			s.WantEvents(true)
 			p := &sampler{ctx: t.Context(), sessions: sessionsOf(s)}
 			must(t, p.learn(nil))
 			p.sessions.Close()

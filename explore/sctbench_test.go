@@ -136,13 +136,13 @@ func (b bench) starter(t testing.TB, sys *emu.System) func() (*scenario.Session,
 			return s, err
 		}
 		stacks := map[uint64]uint8{}
-		for i := range s.Plan.Threads {
-			sp, _ := s.M.StackPointer(s.MachineThread(i))
+		for i := range s.Threads() {
+			sp, _ := s.Process().StackPointer(s.MachineThread(i))
 			for at := (sp - 1024) &^ 7; at < sp; at += 8 {
 				stacks[at] = 0xff
 			}
 		}
-		return s, s.M.AddShared(stacks)
+		return s, s.AddShared(stacks)
 	}
 }
 

@@ -47,7 +47,7 @@ func (r *Result) tryProof(ctx context.Context, session func() (*scenario.Session
 		return err
 	}
 	defer release(s)
-	s.M.WantEvents(false)
+	s.WantEvents(false)
 	s.AbstractLocks(false)
 	c := &checker{ctx: ctx, s: s, inspect: o.Inspect, result: &Result{}, bound: -1, left: max(leastChecked, r.Instructions/2), log: o.Log}
 	if !r.Unbounded {
@@ -165,7 +165,7 @@ func (c *checker) inOrder(order []int) error {
 			return nil
 		}
 		can := enabled(c.s)
-		for _, t := range append(order[:len(order):len(order)], len(c.s.Plan.Threads)) {
+		for _, t := range append(order[:len(order):len(order)], c.s.Clock()) {
 			if can.has(t) {
 				if err := c.play(t, 0); err != nil {
 					return err
@@ -257,7 +257,7 @@ func pickOf(random *rand.Rand, threads set) int {
 }
 
 // scheduled is how many threads a session can run, the clock apart.
-func scheduled(s *scenario.Session) int { return len(s.Plan.Threads) }
+func scheduled(s *scenario.Session) int { return s.Threads() }
 
 // ordersOf are the orders of n threads: all of them where there are no more than a
 // self-check runs, otherwise the threads' own, the reverse, and some that are drawn.

@@ -134,7 +134,7 @@ func TestDrawnSchedules(t *testing.T) {
 		s, err := losing(sys, &word, 3)()
 		must(t, err)
 		defer s.Close()
-		s.M.WantEvents(false)
+		s.WantEvents(false)
 		alone := uint64(0)
 		for bound := -1; bound < 3; bound++ {
 			c := &checker{ctx: t.Context(), s: s, result: &Result{}, bound: bound, left: 1 << 40}
@@ -170,7 +170,7 @@ func TestSelfCheckLimits(t *testing.T) {
 		s, err := losing(sys, &word, 2)()
 		must(t, err)
 		defer s.Close()
-		s.M.WantEvents(false)
+		s.WantEvents(false)
 		s.Limit = 3
 		c := &checker{ctx: t.Context(), s: s, result: &Result{}, bound: -1, left: 1 << 40}
 		must(t, c.run(1, true))

@@ -46,7 +46,7 @@ func (p *sessions) takeReady(ready func(*scenario.Session) error) (*scenario.Ses
 }
 
 // withEvents has a new session stop at events.
-func withEvents(s *scenario.Session) { s.M.WantEvents(true) }
+func withEvents(s *scenario.Session) { s.WantEvents(true) }
 
 // list is what a search works through: units, parts or schedules. The result of each
 // stays in it.

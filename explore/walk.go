@@ -159,7 +159,7 @@ func (w *walker) leaf(o scenario.Outcome) error {
 func (w *walker) finish(thread int) error {
 	// There are as many ways to go on from here as orders of the threads: with two, and no
 	// clock to be moved on, it is one, which is run to its end.
-	if len(w.s.Plan.Threads) > 2 || w.s.M.Timed() {
+	if w.s.Threads() > 2 || w.s.Process().Timed() {
 		if err := w.ctx.Err(); err != nil {
 			return err
 		}

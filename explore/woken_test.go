@@ -24,8 +24,8 @@ u64 f1_2(void) { return AT(u8, 0); }
 		must(t, err)
 		defer g.s.Close()
 		search := prove(t, g, false, 100)
-		g.s.M.ForgetShared()
-		g.s.M.WantEvents(true)
+		g.s.ForgetShared()
+		g.s.WantEvents(true)
 		oracle := sleepSets(t, g)
 		if search.traces != 3 || oracle.traces != 3 || len(search.ends) != 3 {
 			t.Errorf("the search finds %d traces, the oracle %d, want 3; ends %v", search.traces, oracle.traces, search.ends)

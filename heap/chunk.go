@@ -25,7 +25,7 @@ const (
 
 // chunks reads malloc's structures in a machine's memory as it is now.
 type chunks struct {
-	m    *emu.Machine
+	m    *emu.Process
 	heap *History
 }
 

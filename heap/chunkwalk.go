@@ -23,7 +23,7 @@ type Chunk struct {
 // behind it, in the order of their addresses, as the memory of a machine has them
 // when it is about to run the instruction of a step. It is empty when malloc is not
 // glibc's or when no chunk can be made out there.
-func (h *History) Around(m *emu.Machine, addr, step uint64, before, behind int) []Chunk {
+func (h *History) Around(m *emu.Process, addr, step uint64, before, behind int) []Chunk {
 	if !h.glibc {
 		return nil
 	}

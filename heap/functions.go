@@ -60,7 +60,7 @@ func frees(name string) bool {
 func resizes(name string) bool { return name == "realloc" || name == "reallocarray" }
 
 // BlockOf is the block that a call has returned, 0 for none.
-func BlockOf(m *emu.Machine, name string, args [6]uint64, result uint64) uint64 {
+func BlockOf(m *emu.Process, name string, args [6]uint64, result uint64) uint64 {
 	if name != "posix_memalign" {
 		return result
 	}
@@ -72,12 +72,12 @@ func BlockOf(m *emu.Machine, name string, args [6]uint64, result uint64) uint64 
 	return given
 }
 
-// Trace lets f know of every call of an allocator, as [emu.Machine.TraceCalls]
+// Trace lets f know of every call of an allocator, as [emu.Process.TraceCalls]
 // does. The result of one that has returned is the block that it gives. A call that
 // the allocator's own code makes has a depth of at least 1, also where none of these
 // functions has called that code: where a thread ends, glibc's frees for good what
 // the program has freed before.
-func Trace(m *emu.Machine, f func(emu.CallEvent)) error {
+func Trace(m *emu.Process, f func(emu.CallEvent)) error {
 	own := Own(m)
 	return m.TraceCalls(functions, func(c emu.CallEvent) {
 		if own.Has(c.Caller - 1) {

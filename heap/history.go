@@ -45,7 +45,7 @@ func (c *Call) covers(machine int, step uint64) bool {
 // History is every block that the allocating functions handed out in one run, from
 // the moment when the process had booted.
 type History struct {
-	m      *emu.Machine
+	m      *emu.Process
 	blocks []*Block // in the order in which they were handed out
 	calls  []*Call  // in the order in which they began
 	places map[uint64]symbolize.Location

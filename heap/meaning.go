@@ -47,7 +47,7 @@ type Word struct {
 
 // Meaning finds out what a word is that malloc may have written, in the machine's memory as
 // it is now. It is Data if malloc did not.
-func (h *History) Meaning(m *emu.Machine, w Word) Meaning { return chunks{m, h}.meaning(w) }
+func (h *History) Meaning(m *emu.Process, w Word) Meaning { return chunks{m, h}.meaning(w) }
 
 func (c chunks) meaning(w Word) Meaning {
 	malloc := w.Call != nil && !c.fills(w)

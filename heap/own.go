@@ -19,7 +19,7 @@ const maxOwn = 64 << 10
 // glibc calls when a thread ends, which nobody else can, are among it. Without debug
 // files it is what lies between the exported functions of others around them, for a
 // linker puts together what was compiled together.
-func Own(m *emu.Machine) Code {
+func Own(m *emu.Process) Code {
 	m.System().LoadDebug()
 	var c Code
 	lineless := map[*emu.Module][]uint64{} // functions without lines

@@ -28,8 +28,8 @@ func TestOwn(t *testing.T) {
 					t.Fatal(err)
 				}
 				defer m.Close()
-				bare := withoutLines(m)
-				own := Own(m) // which loads the debug files
+				bare := withoutLines(&m.Process)
+				own := Own(&m.Process) // which loads the debug files
 				libc, _ := m.Libc()
 				check := func(c Code, name string, want bool) {
 					t.Helper()
@@ -61,7 +61,7 @@ func TestOwn(t *testing.T) {
 }
 
 // withoutLines is what Own says where there are no debug files.
-func withoutLines(m *emu.Machine) Code {
+func withoutLines(m *emu.Process) Code {
 	var addrs []uint64
 	libc, _ := m.Libc()
 	for _, name := range functions {

@@ -10,7 +10,7 @@ import (
 
 // Recorder makes the blocks of a run of calls as they happen, on one machine.
 type Recorder struct {
-	m      *emu.Machine
+	m      *emu.Process
 	glibc  bool
 	blocks []*Block
 	calls  []*Call
@@ -28,7 +28,7 @@ type openHeapCall struct {
 }
 
 // NewRecorder turns on the trace of a machine's allocating functions.
-func NewRecorder(m *emu.Machine) (*Recorder, error) {
+func NewRecorder(m *emu.Process) (*Recorder, error) {
 	r := &Recorder{m: m, live: map[uint64]*Block{}, stacks: map[string][]uint64{}, places: map[uint64]symbolize.Location{}}
 	return r, r.begin()
 }

@@ -11,7 +11,7 @@ import (
 // may have handed out blocks already: constructors of libraries can have asked for
 // some. That is the heap, and anonymous mappings, where large ones are; musl cuts
 // blocks out of what is left over in the pages of libraries too.
-func mayHoldBlocks(m *emu.Machine) (list []emu.Mapping) {
+func mayHoldBlocks(m *emu.Process) (list []emu.Mapping) {
 	for _, g := range m.Mappings() {
 		library := slices.ContainsFunc(m.Modules(), func(mod *emu.Module) bool { return g.Start < mod.Hi && mod.Lo < g.End })
 		program := g.Start < m.Program().Hi && m.Program().Lo < g.End
@@ -29,6 +29,6 @@ func mayHoldBlocks(m *emu.Machine) (list []emu.Mapping) {
 func (p *Inspector) isEarly(addr uint64) bool {
 	return slices.ContainsFunc(p.early, func(g emu.Mapping) bool {
 		at := addr - g.Start
-		return addr >= g.Start && addr < g.End && (g.Path == "[heap]" || p.s.M.System().Libc == loader.Musl || at%loader.PageSize == 16)
+		return addr >= g.Start && addr < g.End && (g.Path == "[heap]" || p.s.Process().System().Libc == loader.Musl || at%loader.PageSize == 16)
 	})
 }

@@ -29,9 +29,9 @@ func (p *Inspector) traceFences() error {
 		_, ok := fenceOf(word)
 		return ok
 	}
-	return p.s.M.TraceWords(is, func(t int, word uint32) {
+	return p.s.Process().TraceWords(is, func(t int, word uint32) {
 		f, _ := fenceOf(word)
-		f.thread, f.step = t, p.s.M.Steps()+1
+		f.thread, f.step = t, p.s.Process().Steps()+1
 		p.fences = append(p.fences, f)
 	})
 }

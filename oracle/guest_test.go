@@ -93,7 +93,7 @@ func calls(setup func(*scenario.Setup) error, main, worker scenario.Body) plan {
 func call(fn string, args ...scenario.Arg) scenario.Call { return scenario.Call{Func: fn, Args: args} }
 
 func starter(sys *emu.System, p plan) Starter {
-	return func(prepare func(*emu.Machine) error) (*scenario.Session, error) {
+	return func(prepare func(*emu.Process) error) (*scenario.Session, error) {
 		return scenario.StartWith(sys, p(), 1, prepare)
 	}
 }
@@ -125,7 +125,7 @@ func randomly(t testing.TB, s *scenario.Session, seed uint64) (scenario.Schedule
 			}
 			return schedule, o
 		}
-		i := r.IntN(len(s.Plan.Threads))
+		i := r.IntN(s.Threads())
 		if !s.Runnable(i) {
 			continue
 		}
@@ -133,7 +133,7 @@ func randomly(t testing.TB, s *scenario.Session, seed uint64) (scenario.Schedule
 		must(t, err)
 		if ran > 0 {
 			schedule = schedule.Add(i, ran)
-		} else if s.M.End() != nil {
+		} else if s.Process().End() != nil {
 			schedule = append(schedule, scenario.Slice{Thread: i})
 		}
 	}
@@ -165,7 +165,7 @@ func inspectRandomly(t testing.TB, start Starter, runs int, detect ...scenario.K
 // addresses, each once.
 func namesOf(s *scenario.Session, problems []Problem) []string {
 	var list []string
-	s.M.System().LoadDebug()
+	s.Process().System().LoadDebug()
 	for _, problem := range problems {
 		text := string(problem.Kind)
 		for site := range strings.FieldsSeq(problem.Site) {

@@ -66,7 +66,7 @@ type Problem struct {
 }
 
 // Starter makes a new session of a scenario, with [scenario.StartWith].
-type Starter func(prepare func(*emu.Machine) error) (*scenario.Session, error)
+type Starter func(prepare func(*emu.Process) error) (*scenario.Session, error)
 
 // New makes an inspector that looks for problems of the given kinds.
 func New(start Starter, detect ...scenario.Kind) (*Inspector, error) {
@@ -79,7 +79,7 @@ func newInspector(start Starter, explain bool, detect []scenario.Kind) (*Inspect
 		origin: map[origin]*Call{}, orders: map[uint64]ordering{}, strings: map[uint64]bool{},
 		trials: map[[sha256.Size]byte]bool{},
 	}
-	s, err := start(func(m *emu.Machine) error {
+	s, err := start(func(m *emu.Process) error {
 		m.System().LoadDebug() // for the names of functions
 		p.own, p.early = heap.Own(m), mayHoldBlocks(m)
 		return heap.Trace(m, func(c emu.CallEvent) { p.note(m, c) })
@@ -88,18 +88,18 @@ func newInspector(start Starter, explain bool, detect []scenario.Kind) (*Inspect
 		return nil, err
 	}
 	p.s = s
-	for t := range s.M.Threads() {
-		number, _ := s.M.TID(t)
+	for t := range s.Process().Threads() {
+		number, _ := s.Process().TID(t)
 		p.numbers = append(p.numbers, uint64(number))
 	}
-	s.M.WantEvents(true) // to be told who wakes whom
+	s.WantEvents(true) // to be told who wakes whom
 	if p.wants(DataRace) {
 		if err := p.traceFences(); err != nil {
 			p.Close()
 			return nil, err
 		}
 	}
-	p.heap = heap.New(s.M.System().Libc)
+	p.heap = heap.New(s.Process().System().Libc)
 	for i := range p.calls {
 		if p.calls[i].Depth == 0 {
 			p.heap.Apply(&p.calls[i])
@@ -112,7 +112,7 @@ func newInspector(start Starter, explain bool, detect []scenario.Kind) (*Inspect
 func (p *Inspector) Close() { p.s.Close() }
 
 // note takes down a call of the allocator's.
-func (p *Inspector) note(m *emu.Machine, c emu.CallEvent) {
+func (p *Inspector) note(m *emu.Process, c emu.CallEvent) {
 	p.calls = append(p.calls, c)
 	if at := (origin{c.Thread, c.Step}); p.explain && !c.Returned && c.Depth == 0 && p.origin[at] == nil {
 		p.origin[at] = callOf(m, &c)
@@ -126,12 +126,12 @@ func (p *Inspector) run(schedule scenario.Schedule) (*run, error) {
 		return nil, err
 	}
 	p.calls, p.fences = nil, nil
-	r := &run{arch: s.M.Arch(), threads: len(s.M.Threads()), numbers: p.numbers, order: p.order, text: p.readsStrings, libc: p.inLibc, own: p.own.Has, early: p.isEarly}
+	r := &run{arch: s.Process().Arch(), threads: len(s.Process().Threads()), numbers: p.numbers, order: p.order, text: p.readsStrings, libc: p.inLibc, own: p.own.Has, early: p.isEarly}
 	for i, sl := range schedule {
 		if sl.Thread < 0 || sl.Thread >= s.Schedulable() {
 			return nil, fmt.Errorf("inspect: slice %d: no thread %d", i+1, sl.Thread)
 		}
-		step := s.M.Steps()
+		step := s.Process().Steps()
 		events, err := s.RunEvents(sl.Thread, sl.N)
 		if err != nil {
 			return nil, fmt.Errorf("inspect: %w", err)
@@ -144,7 +144,7 @@ func (p *Inspector) run(schedule scenario.Schedule) (*run, error) {
 		}
 		for _, e := range events {
 			step += e.Ran
-			if s.M.Waiting(s.MachineThread(e.Thread)) && step == s.M.Steps() {
+			if s.Process().Waiting(s.MachineThread(e.Thread)) && step == s.Process().Steps() {
 				continue // time went by until a wait ended; nobody has woken anybody
 			}
 			for _, t := range e.Woke {
@@ -157,10 +157,10 @@ func (p *Inspector) run(schedule scenario.Schedule) (*run, error) {
 		if r.arch == loader.AMD64 {
 			name = "fs_base"
 		}
-		v, _ := s.M.Register(t, name) // of a thread that is gone, none
+		v, _ := s.Process().Register(t, name) // of a thread that is gone, none
 		r.pointer = append(r.pointer, v)
 	}
-	r.log, r.calls, r.fences = s.M.Log().From(s.StartLog()).List(), p.calls, p.fences
+	r.log, r.calls, r.fences = s.Process().Log().From(s.StartLog()).List(), p.calls, p.fences
 	return r, nil
 }
 
@@ -220,7 +220,7 @@ func (p *Inspector) Inspect(schedule scenario.Schedule) ([]Problem, error) {
 
 // siteOf names an instruction of a thread.
 func (p *Inspector) siteOf(a access) string {
-	return fmt.Sprintf("%s@%#x", p.s.M.Threads()[a.thread].Name, a.pc)
+	return fmt.Sprintf("%s@%#x", p.s.Process().Threads()[a.thread].Name, a.pc)
 }
 
 // sitesOf names both instructions of a race, the same whichever came first.
@@ -234,9 +234,9 @@ func (p *Inspector) sitesOf(r *race) string {
 func (p *Inspector) order(pc uint64) ordering {
 	o, ok := p.orders[pc]
 	if !ok {
-		o = orderingOf(p.s.M.Arch(), symbolize.Disassemble(p.s.M, pc))
-		mod, found := p.s.M.Module(pc)
-		o.linker = found && mod.Image.Soname == path.Base(p.s.M.Arch().Interp())
+		o = orderingOf(p.s.Process().Arch(), symbolize.Disassemble(p.s.Process(), pc))
+		mod, found := p.s.Process().Module(pc)
+		o.linker = found && mod.Image.Soname == path.Base(p.s.Process().Arch().Interp())
 		p.orders[pc] = o
 	}
 	return o
@@ -252,7 +252,7 @@ var aliases = []string{"GI_", "libc_", "new_", "old_", "rtld_"}
 func (p *Inspector) readsStrings(pc uint64) bool {
 	is, ok := p.strings[pc]
 	if !ok {
-		name, _, named := p.s.M.Symbol(pc)
+		name, _, named := p.s.Process().Symbol(pc)
 		name = strings.TrimLeft(name, "_")
 		for _, alias := range aliases {
 			name = strings.TrimLeft(strings.TrimPrefix(name, alias), "_")
@@ -266,8 +266,8 @@ func (p *Inspector) readsStrings(pc uint64) bool {
 
 // inLibc tells whether the code at pc is the libc's or its dynamic linker's.
 func (p *Inspector) inLibc(pc uint64) bool {
-	mod, found := p.s.M.Module(pc)
-	libc, _ := p.s.M.Libc()
-	linker, _ := p.s.M.Linker()
+	mod, found := p.s.Process().Module(pc)
+	libc, _ := p.s.Process().Libc()
+	linker, _ := p.s.Process().Linker()
 	return found && (mod == libc || mod == linker)
 }

@@ -26,8 +26,8 @@ type tape struct {
 // advance runs up to where the machine has done n instructions; it stands there with
 // the thread that is to run next.
 func (t *tape) advance(n uint64) error {
-	for t.s.M.Steps() < n && t.slice < len(t.schedule) {
-		sl, left := t.schedule[t.slice], n-t.s.M.Steps()
+	for t.s.Process().Steps() < n && t.slice < len(t.schedule) {
+		sl, left := t.schedule[t.slice], n-t.s.Process().Steps()
 		if sl.N != 0 {
 			left = min(left, sl.N-t.done)
 		}
@@ -39,8 +39,8 @@ func (t *tape) advance(n uint64) error {
 			t.slice, t.done = t.slice+1, 0
 		}
 	}
-	if t.s.M.Steps() != n {
-		return fmt.Errorf("the run ends after %d instructions, before %d", t.s.M.Steps(), n)
+	if t.s.Process().Steps() != n {
+		return fmt.Errorf("the run ends after %d instructions, before %d", t.s.Process().Steps(), n)
 	}
 	return nil
 }
@@ -143,7 +143,7 @@ func (p *Inspector) fills(thread int) ([]fill, error) {
 			return now
 		}, false})
 	}
-	registers, err := p.s.M.Registers(thread)
+	registers, err := p.s.Process().Registers(thread)
 	tried := map[byte]bool{0: true}
 	for _, r := range registers {
 		b := r.Value[0]
@@ -168,7 +168,7 @@ func (p *Inspector) trial(d doubt) (ran uint64, harmless bool, err error) {
 		return 0, false, err
 	}
 	var back uint64
-	if stack := symbolize.Stack(p.s.M, d.thread); len(stack) > 1 {
+	if stack := symbolize.Stack(p.s.Process(), d.thread); len(stack) > 1 {
 		back = stack[1]
 	}
 	was, err := p.finish(d, back, maxTrial)
@@ -206,15 +206,15 @@ func (p *Inspector) put(thread int, addrs []uint64, f fill) error {
 		if i > 0 && addr != addrs[i-1]+1 {
 			piece++
 		}
-		before, _ := p.s.M.Read(addr-1, 1)
-		now, ok := p.s.M.Read(addr, 1)
+		before, _ := p.s.Process().Read(addr-1, 1)
+		now, ok := p.s.Process().Read(addr, 1)
 		if !ok {
 			continue
 		}
 		if before == nil {
 			before = now
 		}
-		if err := p.s.M.Write(thread, addr, []byte{f.with(piece, before[0], now[0])}); err != nil {
+		if err := p.s.Write(thread, addr, []byte{f.with(piece, before[0], now[0])}); err != nil {
 			return err
 		}
 	}
@@ -224,7 +224,7 @@ func (p *Inspector) put(thread int, addrs []uint64, f fill) error {
 // finish runs the function that a thread is in to its end, up to where it returns to,
 // while the others stand, for at most so many instructions.
 func (p *Inspector) finish(d doubt, back, most uint64) (ending, error) {
-	m := p.s.M
+	m := p.s.Process()
 	e := ending{written: map[uint64]byte{}, misread: map[uint64]bool{}}
 	result := "x0"
 	if m.Arch() == loader.AMD64 {
@@ -269,19 +269,19 @@ func (p *Inspector) finish(d doubt, back, most uint64) (ending, error) {
 // pointer no lower than it was; without one, as there are no unwind tables, until it
 // comes to code of other functions. It returns false when it does not come there.
 func (p *Inspector) runBack(thread int, back, stack, most uint64) (bool, error) {
-	m := p.s.M
+	m := p.s.Process()
 	if back != 0 {
-		if err := m.StopAt(back); err != nil {
+		if err := p.s.StopAt(back); err != nil {
 			return false, err
 		}
-		defer func() { _ = m.StopAt() }() // of no addresses: it cannot fail
+		defer func() { _ = p.s.StopAt() }() // of no addresses: it cannot fail
 	}
 	for first := m.Steps(); m.Steps()-first < most; {
 		n := most - (m.Steps() - first)
 		if back == 0 {
 			n = 1
 		}
-		stop, err := m.Run(thread, n)
+		stop, err := p.s.RunAside(thread, n)
 		switch {
 		case err != nil:
 			return false, err

@@ -18,7 +18,7 @@ func siteName(s *scenario.Session, site string) string {
 	if err != nil {
 		return fmt.Sprintf("%s: %v", site, err)
 	}
-	name, _, ok := s.M.Symbol(pc)
+	name, _, ok := s.Process().Symbol(pc)
 	if !ok {
 		name = "code"
 	}

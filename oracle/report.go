@@ -54,7 +54,7 @@ func Explain(start Starter, schedule scenario.Schedule, detect ...scenario.Kind)
 	if err != nil {
 		return nil, err
 	}
-	p.s.M.WantEvents(false) // a history stops at every instruction by itself
+	p.s.WantEvents(false) // a history stops at every instruction by itself
 	play, err := scenario.NewPlayback(p.s, schedule)
 	if err != nil {
 		return nil, err
@@ -86,7 +86,7 @@ func (p *Inspector) describe(play *scenario.Playback, r *Report, a access, freed
 	if err := play.SeekTo(step - 1); err != nil {
 		return fmt.Errorf("explain: %w", err)
 	}
-	act, err := symbolize.ActOf(p.s.M, a.thread, step)
+	act, err := symbolize.ActOf(p.s.Process(), a.thread, step)
 	if err != nil {
 		return fmt.Errorf("explain: %w", err)
 	}
@@ -118,7 +118,7 @@ func (p *Inspector) block(b *heap.Piece, addr uint64) *Block {
 }
 
 // callOf describes a call that is about to begin.
-func callOf(m *emu.Machine, c *emu.CallEvent) *Call {
+func callOf(m *emu.Process, c *emu.CallEvent) *Call {
 	t := m.Threads()[c.Thread]
 	return &Call{Thread: t.Name, Function: c.Func, Call: t.Call, Backtrace: symbolize.Frames(symbolize.Backtrace(m, c.Thread))}
 }

@@ -46,11 +46,11 @@ func (h *History) term(text string, thread int) (uint64, error) {
 		return v, nil
 	}
 	if thread >= 0 {
-		if v, ok := h.s.M.Register(h.s.MachineThread(thread), text); ok {
+		if v, ok := h.s.Process().Register(h.s.MachineThread(thread), text); ok {
 			return v, nil
 		}
 	}
-	for _, mod := range append([]*emu.Module{h.s.M.Program()}, h.s.M.Modules()...) {
+	for _, mod := range append([]*emu.Module{h.s.Process().Program()}, h.s.Process().Modules()...) {
 		for _, s := range mod.Image.Named(text) {
 			return mod.Base + s.Addr, nil
 		}
@@ -60,6 +60,6 @@ func (h *History) term(text string, thread int) (uint64, error) {
 
 // IsRegister tells whether a thread has a register of that name.
 func (h *History) IsRegister(name string, thread int) bool {
-	_, ok := h.s.M.Register(h.s.MachineThread(thread), name)
+	_, ok := h.s.Process().Register(h.s.MachineThread(thread), name)
 	return ok
 }

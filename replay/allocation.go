@@ -80,10 +80,10 @@ func (x *Explanation) addMeaning(h *History, blocks *heap.History, w heap.Word, 
 			return err
 		}
 		var ok bool
-		if w.Value, ok = h.s.M.Read64(w.Addr); !ok {
+		if w.Value, ok = h.s.Process().Read64(w.Addr); !ok {
 			continue
 		}
-		if m := blocks.Meaning(h.s.M, w); m.Kind != heap.Data {
+		if m := blocks.Meaning(h.s.Process(), w); m.Kind != heap.Data {
 			x.Meaning = m
 			return nil
 		}
@@ -161,7 +161,7 @@ func (x *Explanation) addCorrect(h *History, freed uint64) error {
 	if err := h.SeekTo(freed - 1 - h.s.Base()); err != nil {
 		return err
 	}
-	m := h.s.M
+	m := h.s.Process()
 	b, ok := m.Read(x.LoadAddr, uint64(x.LoadSize))
 	if !ok || len(b) > 8 {
 		return nil

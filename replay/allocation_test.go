@@ -139,7 +139,7 @@ func TestOwnBlockAgain(t *testing.T) {
 			},
 		}
 		start := starter(system(t, "bookworm", arch), plan)
-		s, err := start(func(*emu.Machine) error { return nil })
+		s, err := start(func(*emu.Process) error { return nil })
 		must(t, err)
 		t.Cleanup(s.Close)
 		// Main up to its third call, then worker, then main.
@@ -187,8 +187,8 @@ func FuzzMeaning(f *testing.F) {
 	tracer := traceHeap(f, starter(system(f, "bookworm", loader.ARM64), plan))
 	history, err := tracer.Run(scenario.Schedule{{Thread: 0}})
 	must(f, err)
-	m := tracer.s.M
-	mark, err := m.Mark()
+	m := tracer.s.Process()
+	mark, err := tracer.s.Mark()
 	must(f, err)
 	f.Fuzz(func(t *testing.T, at uint64, data []byte) {
 		must(t, mark.Rewind())
@@ -196,7 +196,7 @@ func FuzzMeaning(f *testing.F) {
 		const room = 1024
 		at %= room
 		data = data[:min(uint64(len(data)), room-at)]
-		must(t, m.Write(0, from+at, data))
+		must(t, tracer.s.Write(0, from+at, data))
 		size := func(chunk uint64) uint64 {
 			v, _ := m.Read64(chunk + heap.ChunkHeader/2)
 			return v &^ 7

@@ -15,14 +15,14 @@ func TestAround(t *testing.T) {
 		f := findRace(t, suite, arch)
 		f.history(t) // leaves the session at the end
 		h := f.heap(t)
-		step := f.M.Steps() + 1
+		step := f.Process().Steps() + 1
 		inUse, tops := 0, 0
 		for _, b := range h.Blocks() {
 			if b.FreedBy(step) || b.ChunkSize == 0 {
 				continue
 			}
 			inUse++
-			list := h.Around(f.M, b.Addr, step, 2, 1)
+			list := h.Around(f.Process(), b.Addr, step, 2, 1)
 			i := slices.IndexFunc(list, func(c heap.Chunk) bool { return c.Addr == b.Addr-heap.ChunkHeader })
 			if i < 0 || i > 2 || len(list) > i+2 {
 				t.Fatalf("the block at %#x is number %d of %+v", b.Addr, i, list)
@@ -41,7 +41,7 @@ func TestAround(t *testing.T) {
 					}
 				}
 			}
-			if same := h.Around(f.M, b.Addr+b.Size-1, step, 2, 1); !slices.Equal(same, list) {
+			if same := h.Around(f.Process(), b.Addr+b.Size-1, step, 2, 1); !slices.Equal(same, list) {
 				t.Errorf("around the last byte of %#x there is %+v, around its first %+v", b.Addr, same, list)
 			}
 		}
@@ -49,8 +49,8 @@ func TestAround(t *testing.T) {
 			t.Errorf("%d blocks are in use, %d times the top was seen", inUse, tops)
 		}
 		// Where there is no heap, there are no chunks.
-		sp, _ := f.M.StackPointer(0)
-		if list := h.Around(f.M, sp, step, 2, 1); len(list) > 0 {
+		sp, _ := f.Process().StackPointer(0)
+		if list := h.Around(f.Process(), sp, step, 2, 1); len(list) > 0 {
 			t.Errorf("chunks on the stack: %+v", list)
 		}
 	})

@@ -47,7 +47,7 @@ func (d dumper) section(format string, args ...any) {
 	d.Printf("\n%s\n", d.Head(fmt.Sprintf(format, args...)))
 }
 
-func (d dumper) machine() *emu.Machine { return d.h.s.M }
+func (d dumper) machine() *emu.Process { return d.h.s.Process() }
 
 func (d dumper) backtraces() {
 	for _, t := range d.x.Threads {
@@ -96,7 +96,7 @@ func (d dumper) disassembly() {
 
 // around decodes from the start of the function to some way behind the place:
 // only from there are the bounds of amd64's instructions certain.
-func around(m *emu.Machine, at symbolize.Location) []disasm.Inst {
+func around(m *emu.Process, at symbolize.Location) []disasm.Inst {
 	pc := at.PC
 	if at.Function != "" {
 		pc -= at.Offset

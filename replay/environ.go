@@ -18,7 +18,7 @@ const maxEntries = 1 << 14
 
 // environmentOf reads environ, which POSIX makes a public variable of every
 // libc.
-func environmentOf(m *emu.Machine) (environment, bool) {
+func environmentOf(m *emu.Process) (environment, bool) {
 	symbol, err := m.Lookup("environ")
 	if err != nil {
 		return environment{}, false
@@ -40,7 +40,7 @@ func environmentOf(m *emu.Machine) (environment, bool) {
 
 // Environ is the process's environ at the present moment: where the array is and
 // how many entries it has before its NULL; false when there is none.
-func Environ(m *emu.Machine) (addr uint64, entries int, ok bool) {
+func Environ(m *emu.Process) (addr uint64, entries int, ok bool) {
 	e, ok := environmentOf(m)
 	return e.addr, e.entries, ok
 }
@@ -51,11 +51,11 @@ func (h *History) environments() ([]environment, error) {
 	if err := h.SeekTo(0); err != nil {
 		return nil, err
 	}
-	old, okOld := environmentOf(h.s.M)
+	old, okOld := environmentOf(h.s.Process())
 	if err := h.SeekEnd(); err != nil {
 		return nil, err
 	}
-	now, okNow := environmentOf(h.s.M)
+	now, okNow := environmentOf(h.s.Process())
 	switch {
 	case okOld && okNow && old != now:
 		return []environment{old, now}, nil

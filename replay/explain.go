@@ -75,7 +75,7 @@ type ThreadState struct {
 // the end of the run.
 func Explain(h *History) (*Explanation, error) {
 	s := h.s
-	s.M.System().LoadDebug()
+	s.Process().System().LoadDebug()
 	o, over := s.Outcome()
 	if !over {
 		return nil, fmt.Errorf("explain: the run is not over")
@@ -86,7 +86,7 @@ func Explain(h *History) (*Explanation, error) {
 		x.Message = o.Message
 	}
 	if o.Kind == scenario.Abort || o.Kind == scenario.Exit {
-		for _, out := range slices.Backward(s.M.Output()) {
+		for _, out := range slices.Backward(s.Process().Output()) {
 			if text := string(out.Data); strings.TrimSpace(text) != "" {
 				x.Message = text
 				break
@@ -100,7 +100,7 @@ func Explain(h *History) (*Explanation, error) {
 	if o.Thread < 0 || o.End == nil {
 		return x, nil
 	}
-	x.At = h.act(o.Thread, o.End.PC, s.M.Steps()+1)
+	x.At = h.act(o.Thread, o.End.PC, s.Process().Steps()+1)
 	if o.End.Kind != emu.EndFault {
 		return x, nil
 	}
@@ -118,18 +118,18 @@ func Explain(h *History) (*Explanation, error) {
 
 func threadStates(s *scenario.Session) []ThreadState {
 	var list []ThreadState
-	threads := s.M.Threads()
+	threads := s.Process().Threads()
 	for i, name := range s.Names() {
 		m := s.MachineThread(i)
 		st := ThreadState{Name: name, Status: "running", Call: threads[m].Call}
 		switch {
-		case s.M.Waiting(m):
+		case s.Process().Waiting(m):
 			st.Status = "waiting"
-		case s.M.Idle(m):
+		case s.Process().Idle(m):
 			st.Status = "done"
 		}
 		if st.Status != "done" {
-			st.Backtrace = symbolize.Backtrace(s.M, m)
+			st.Backtrace = symbolize.Backtrace(s.Process(), m)
 		}
 		list = append(list, st)
 	}
@@ -139,7 +139,7 @@ func threadStates(s *scenario.Session) []ThreadState {
 // act describes the thread's instruction at pc, with the machine at the moment
 // before it.
 func (h *History) act(thread int, pc, step uint64) *symbolize.Act {
-	m, t := h.s.M, h.s.MachineThread(thread)
+	m, t := h.s.Process(), h.s.MachineThread(thread)
 	return &symbolize.Act{
 		Thread: h.s.Names()[thread], Step: step - h.s.Base(), Location: symbolize.Locate(m, pc, false),
 		Instruction: h.Inst(pc).Text, Call: m.Threads()[t].Call, Backtrace: symbolize.Backtrace(m, t),
@@ -149,7 +149,7 @@ func (h *History) act(thread int, pc, step uint64) *symbolize.Act {
 // cause finds the register behind a fault and follows its value back to memory.
 func (h *History) cause(x *Explanation) {
 	thread, end := x.Outcome.Thread, x.Outcome.End
-	now := h.s.M.Steps() + 1
+	now := h.s.Process().Steps() + 1
 	if end.Access == emu.AccessExec {
 		h.causeOfJump(x, thread)
 		return
@@ -188,14 +188,14 @@ func (h *History) causeOfJump(x *Explanation, thread int) {
 	x.Value = x.Outcome.End.Addr
 	for _, a := range h.Accesses(e.Step) {
 		if a.Kind == emu.LogRead && a.Size == 8 && a.Value == x.Value {
-			x.Register = h.s.M.PCName()
+			x.Register = h.s.Process().PCName()
 			x.Hops = []Hop{{Event: e, Inst: in, Kind: HopLoad, Reg: x.Register, Addr: a.Addr, Size: 8}}
 			h.takeLoad(x, thread)
 			return
 		}
 	}
 	for _, r := range in.Src {
-		if v, ok := h.s.M.Register(h.s.MachineThread(thread), r); ok && v == x.Value {
+		if v, ok := h.s.Process().Register(h.s.MachineThread(thread), r); ok && v == x.Value {
 			x.Register = r
 			x.Hops = h.Origin(thread, r, e.Step)
 			h.takeLoad(x, thread)
@@ -209,7 +209,7 @@ func (h *History) causeOfJump(x *Explanation, thread int) {
 // leads out of bounds has a good base, and a bad pointer may have any index. If
 // both or neither do, it is the one nearer to the address.
 func (h *History) culprit(thread int, end *emu.End) (name string, value uint64) {
-	m, t := h.s.M, h.s.MachineThread(thread)
+	m, t := h.s.Process(), h.s.MachineThread(thread)
 	regs := func(name string) (uint64, bool) { return m.Register(t, name) }
 	bestGood, best := true, ^uint64(0)
 	for _, op := range h.Inst(end.PC).Mem {

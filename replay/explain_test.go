@@ -155,7 +155,7 @@ func checkCause(t *testing.T, c guestCase, g guest, x *Explanation, want cause) 
 	}
 	pcs := func(name string, base uint64) []uint64 {
 		var list []uint64
-		listing := strings.Split(guestCode[g.M.Arch()][name], "; ")
+		listing := strings.Split(guestCode[g.Process().Arch()][name], "; ")
 		for _, line := range listing {
 			list = append(list, base)
 			digits, _, _ := strings.Cut(line, " ")
@@ -180,7 +180,7 @@ func checkCause(t *testing.T, c guestCase, g guest, x *Explanation, want cause) 
 	if x.Load.Location.PC != mainPCs[want.load] || x.Load.Thread != scenario.Main || x.LoadSize != 8 {
 		t.Errorf("%d bytes loaded by %+v, want main at %#x", x.LoadSize, x.Load, mainPCs[want.load])
 	}
-	switch sp, _ := g.M.StackPointer(0); {
+	switch sp, _ := g.Process().StackPointer(0); {
 	case want.offset == onStack && x.LoadAddr-sp+64 > 128:
 		t.Errorf("loaded from %#x, but the stack is at %#x", x.LoadAddr, sp)
 	case want.offset != onStack && x.LoadAddr != g.data+want.offset:

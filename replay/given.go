@@ -25,7 +25,7 @@ func (h *History) boundary(thread, i int, reg string) (given bool, from string, 
 	if i > 0 && h.events[list[i-1]].Call == call {
 		return false, "", -1
 	}
-	words, floats, result := h.s.M.CallRegisters()
+	words, floats, result := h.s.Process().CallRegisters()
 	k, float := slices.Index(words, reg), false
 	if k < 0 && reg == result {
 		return true, "", -1 // amd64's rax: how many floats there are (emu.Machine.BeginWith)
@@ -36,7 +36,7 @@ func (h *History) boundary(thread, i int, reg string) (given bool, from string, 
 	if k < 0 || call > len(h.results[thread]) {
 		return false, "", -1
 	}
-	made, ok, err := h.s.Plan.Threads[thread].Body.Next(h.results[thread][:call])
+	made, ok, err := h.s.Body(thread).Next(h.results[thread][:call])
 	if !ok || err != nil {
 		return false, "", -1
 	}
@@ -63,7 +63,7 @@ func (h *History) returned(thread, call int, arg scenario.Arg) int {
 		if h.results[thread][c] != arg.Value {
 			continue
 		}
-		made, ok, err := h.s.Plan.Threads[thread].Body.Next(h.results[thread][:c])
+		made, ok, err := h.s.Body(thread).Next(h.results[thread][:c])
 		if !ok || err != nil || made.Place != nil {
 			return -1 // data that the scenario has placed
 		}

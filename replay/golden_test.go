@@ -95,7 +95,7 @@ func checkDump(t *testing.T, f find, dump string) {
 			t.Errorf("no match of %s", pattern)
 		}
 	}
-	regs, err := f.M.Registers(f.MachineThread(0))
+	regs, err := f.Process().Registers(f.MachineThread(0))
 	must(t, err)
 	for _, r := range regs {
 		if !strings.Contains(dump, "    "+r.Name+" ") {

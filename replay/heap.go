@@ -9,7 +9,7 @@ import (
 )
 
 // Starter makes a new session of a plan, with [scenario.StartWith].
-type Starter func(prepare func(*emu.Machine) error) (*scenario.Session, error)
+type Starter func(prepare func(*emu.Process) error) (*scenario.Session, error)
 
 // HeapTracer repeats runs on a session of its own with the calls of the
 // allocating functions traced.
@@ -23,7 +23,7 @@ type HeapTracer struct {
 func NewHeapTracer(start Starter) (*HeapTracer, error) {
 	t := &HeapTracer{}
 	var err error
-	t.s, err = start(func(m *emu.Machine) (err error) {
+	t.s, err = start(func(m *emu.Process) (err error) {
 		t.rec, err = heap.NewRecorder(m)
 		return err
 	})

@@ -17,7 +17,7 @@ import (
 
 // starter makes sessions of a plan.
 func starter(sys *emu.System, plan *scenario.Plan) Starter {
-	return func(prepare func(*emu.Machine) error) (*scenario.Session, error) {
+	return func(prepare func(*emu.Process) error) (*scenario.Session, error) {
 		return scenario.StartWith(sys, plan, 1, prepare)
 	}
 }
@@ -184,7 +184,7 @@ func TestHeapKnowsEveryBlock(t *testing.T) {
 		if got, err := tracer.s.Digest(); err != nil || got != want {
 			t.Errorf("the traced run has the digest %s, %v, and not %s", got, err, want)
 		}
-		end := s.M.Steps() + 1
+		end := s.Process().Steps() + 1
 		var inUse []made
 		for _, b := range h.Blocks() {
 			if b.Allocated != nil && b.Allocated.Step > s.Base() && b.Freed == nil {

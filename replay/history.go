@@ -43,7 +43,7 @@ type History struct {
 // instruction. The session is left at the end of the run.
 func NewHistory(s *scenario.Session, schedule scenario.Schedule) (*History, error) {
 	h := &History{s: s, schedule: schedule, insts: map[uint64]disasm.Inst{}}
-	h.byThread = make([][]int, len(s.Plan.Threads))
+	h.byThread = make([][]int, s.Threads())
 	if err := s.Restart(); err != nil {
 		return nil, err
 	}
@@ -57,10 +57,10 @@ func NewHistory(s *scenario.Session, schedule scenario.Schedule) (*History, erro
 	}
 	h.gone, h.places = gone(s, before), map[uint64]symbolize.Location{}
 	if h.gone != nil {
-		s.M.System().LoadDebug() // for visit
+		s.Process().System().LoadDebug() // for visit
 	}
 	h.end = s.Steps()
-	for i := range s.Plan.Threads {
+	for i := range s.Threads() {
 		h.results = append(h.results, slices.Clone(s.Results(i)))
 		h.calls = append(h.calls, len(s.Results(i)))
 	}
@@ -72,7 +72,7 @@ func NewHistory(s *scenario.Session, schedule scenario.Schedule) (*History, erro
 			return nil, err
 		}
 	}
-	h.log = slices.AppendSeq(h.log, s.M.Log().From(s.StartLog()).All())
+	h.log = slices.AppendSeq(h.log, s.Process().Log().From(s.StartLog()).All())
 	return h, nil
 }
 
@@ -95,12 +95,12 @@ func (h *History) step(skip uint64) error {
 			if _, over := h.s.Outcome(); over {
 				return nil
 			}
-			pc, err := h.s.M.PC(m)
+			pc, err := h.s.Process().PC(m)
 			if err != nil {
 				return err
 			}
 			h.visit(pc)
-			step, call := h.s.M.Steps()+1, len(h.s.Results(sl.Thread))
+			step, call := h.s.Process().Steps()+1, len(h.s.Results(sl.Thread))
 			ran, err := h.s.Run(sl.Thread, 1)
 			if err != nil {
 				return err
@@ -153,9 +153,9 @@ func (h *History) visit(pc uint64) {
 	if _, known := h.places[pc]; known || h.gone == nil {
 		return
 	}
-	if mod, ok := h.s.M.Module(pc); ok && slices.Contains(h.gone, mod.Path) {
-		h.places[pc] = symbolize.Locate(h.s.M, pc, false)
-		h.insts[pc] = symbolize.Disassemble(h.s.M, pc)
+	if mod, ok := h.s.Process().Module(pc); ok && slices.Contains(h.gone, mod.Path) {
+		h.places[pc] = symbolize.Locate(h.s.Process(), pc, false)
+		h.insts[pc] = symbolize.Disassemble(h.s.Process(), pc)
 	}
 }
 
@@ -165,7 +165,7 @@ func (h *History) Inst(pc uint64) disasm.Inst {
 	if in, ok := h.insts[pc]; ok {
 		return in
 	}
-	in := symbolize.Disassemble(h.s.M, pc)
+	in := symbolize.Disassemble(h.s.Process(), pc)
 	h.insts[pc] = in
 	return in
 }
@@ -175,7 +175,7 @@ func (h *History) Locate(pc uint64) symbolize.Location {
 	if l, ok := h.places[pc]; ok {
 		return l
 	}
-	return symbolize.Locate(h.s.M, pc, false)
+	return symbolize.Locate(h.s.Process(), pc, false)
 }
 
 // lastWrite finds the last write to any of the bytes [addr, addr+size) by an

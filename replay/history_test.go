@@ -20,7 +20,7 @@ func TestHistory(t *testing.T) {
 		if _, over := f.Outcome(); !over || h.Session() != f.Session {
 			t.Error("the session is not at the end of the run")
 		}
-		log := f.M.Log().From(f.StartLog()).List()
+		log := f.Process().Log().From(f.StartLog()).List()
 		if uint64(len(h.Events())) != f.Steps() || len(log) == 0 {
 			t.Fatalf("%d events of %d instructions, %d accesses", len(h.Events()), f.Steps(), len(log))
 		}

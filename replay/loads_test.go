@@ -124,7 +124,7 @@ func checkPlaces(t *testing.T, s *scenario.Session, schedule scenario.Schedule, 
 	t.Helper()
 	h, err := NewHistory(s, schedule)
 	must(t, err)
-	if there := slices.ContainsFunc(s.M.Modules(), func(m *emu.Module) bool { return path.Base(m.Path) == l.loaded }); there != l.stays {
+	if there := slices.ContainsFunc(s.Process().Modules(), func(m *emu.Module) bool { return path.Base(m.Path) == l.loaded }); there != l.stays {
 		t.Errorf("%s is there at the end: %v", l.loaded, there)
 	}
 	for _, e := range h.Events() {
@@ -159,12 +159,12 @@ func TestLoadsDiffer(t *testing.T) {
 		{"left out", func(c *Trace) { c.Modules = c.Modules[:len(c.Modules)-1] }, "", "libz.so.1 is loaded here, and not in the trace"},
 		{"marked before its time", func(c *Trace) { c.Modules[0].Loaded = true }, "", "is not loaded here"},
 		{"one more", func(c *Trace) {
-			im, err := s.M.Image("/lib/aarch64-linux-gnu/libm.so.6")
+			im, err := s.Process().Image("/lib/aarch64-linux-gnu/libm.so.6")
 			must(t, err)
 			c.Modules = append(c.Modules, File{Path: "/lib/aarch64-linux-gnu/libm.so.6", SHA256: im.SHA256(), Loaded: true})
 		}, "", "libm.so.6 is not loaded here"},
 		{"one more before", func(c *Trace) {
-			im, err := s.M.Image("/lib/aarch64-linux-gnu/libm.so.6")
+			im, err := s.Process().Image("/lib/aarch64-linux-gnu/libm.so.6")
 			must(t, err)
 			c.Modules = append(c.Modules, File{Path: "/lib/aarch64-linux-gnu/libm.so.6", SHA256: im.SHA256()})
 		}, "", "libm.so.6 is not loaded here"},

@@ -146,10 +146,10 @@ func (h *History) spilled(thread int, hop Hop) (reg string, at int, ok bool) {
 
 // onStack tells whether an address lies in the mapping of the thread's stack.
 func (h *History) onStack(machine int, addr uint64) bool {
-	sp, ok := h.s.M.StackPointer(machine)
+	sp, ok := h.s.Process().StackPointer(machine)
 	if !ok {
 		return false
 	}
-	lo, hi, ok := h.s.M.MappingOf(sp)
+	lo, hi, ok := h.s.Process().MappingOf(sp)
 	return ok && addr >= lo && addr < hi
 }

@@ -104,12 +104,12 @@ func TestEvaluate(t *testing.T) {
 	eachArch(t, func(t *testing.T, arch loader.Arch) {
 		f := findRace(t, "bookworm", arch)
 		h := f.history(t)
-		getenv, err := f.M.Lookup("getenv")
+		getenv, err := f.Process().Lookup("getenv")
 		must(t, err)
-		sp, _ := f.M.StackPointer(f.MachineThread(0))
+		sp, _ := f.Process().StackPointer(f.MachineThread(0))
 		for text, want := range map[string]uint64{
 			"0x10": 0x10, "17": 17, "getenv": getenv, "getenv+4": getenv + 4, "getenv - 0x10 + 8": getenv - 8,
-			f.M.StackPointerName(): sp, f.M.StackPointerName() + "-40": sp - 40,
+			f.Process().StackPointerName(): sp, f.Process().StackPointerName() + "-40": sp - 40,
 		} {
 			if got, err := h.Evaluate(text, 0); err != nil || got != want {
 				t.Errorf("%q: %#x, %v; want %#x", text, got, err, want)
@@ -120,7 +120,7 @@ func TestEvaluate(t *testing.T) {
 				t.Errorf("%q is %#x, %v", text, v, err)
 			}
 		}
-		if _, err := h.Evaluate(f.M.StackPointerName(), -1); !errors.Is(err, ErrAddress) {
+		if _, err := h.Evaluate(f.Process().StackPointerName(), -1); !errors.Is(err, ErrAddress) {
 			t.Error("no thread has registers")
 		}
 	})

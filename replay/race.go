@@ -43,7 +43,7 @@ func (h *History) Races(pairs [][2]Point) ([]Race, error) {
 			if err := h.SeekTo(p[i].Step - 1); err != nil {
 				return nil, err
 			}
-			pc, err := h.s.M.PC(h.s.MachineThread(p[i].Thread))
+			pc, err := h.s.Process().PC(h.s.MachineThread(p[i].Thread))
 			if err != nil {
 				return nil, err
 			}

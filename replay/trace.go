@@ -152,12 +152,12 @@ func Record(s *scenario.Session, r Recipe, schedule scenario.Schedule) (*Trace, 
 	}
 	t := &Trace{
 		Format: FormatVersion, Scenario: r.Scenario.Name, Settings: r.Scenario.Settings(r.Values), Script: r.Scenario.Source,
-		Arch: r.Arch.String(), Seed: r.Seed, BindNow: s.Plan.BindNow, Timeouts: s.Timeouts(), Schedule: schedule.Texts(s.ScheduleNames()),
+		Arch: r.Arch.String(), Seed: r.Seed, BindNow: s.Plan().BindNow, Timeouts: s.Timeouts(), Schedule: schedule.Texts(s.ScheduleNames()),
 		Outcome: outcomeText(outcome, s.Names()), Steps: s.Steps(), Digest: digest,
 		Modules: slices.Concat(files, loaded),
 	}
-	if s.Plan.Memory != emu.DefaultMemory {
-		t.GuestMemory = s.Plan.Memory
+	if s.Plan().Memory != emu.DefaultMemory {
+		t.GuestMemory = s.Plan().Memory
 	}
 	id := s.Libc()
 	t.Libc = Libc{Name: id.Name, Version: id.Version, BuildID: id.BuildID, SHA256: id.SHA256, Source: r.Source}
@@ -167,7 +167,7 @@ func Record(s *scenario.Session, r Recipe, schedule scenario.Schedule) (*Trace, 
 // modules are the libraries that are mapped now.
 func modules(s *scenario.Session) []File {
 	var files []File
-	for _, m := range s.M.Modules() {
+	for _, m := range s.Process().Modules() {
 		files = append(files, File{Path: m.Path, BuildID: m.Image.BuildID, SHA256: m.Image.SHA256()})
 	}
 	return files
@@ -181,7 +181,7 @@ func loads(s *scenario.Session, before []File) ([]File, error) {
 		if named(before, path) || named(files, path) {
 			continue
 		}
-		im, err := s.M.Image(path)
+		im, err := s.Process().Image(path)
 		if err != nil {
 			return nil, err
 		}

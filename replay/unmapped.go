@@ -41,7 +41,7 @@ func systemCall(op string) bool { return op == "svc" || op == "syscall" }
 // allows tells whether the access of a fault would be allowed now.
 func (h *History) allows(end *emu.End) bool {
 	want := map[emu.Access]loader.Prot{emu.AccessRead: loader.ProtRead, emu.AccessWrite: loader.ProtWrite, emu.AccessExec: loader.ProtExec}[end.Access]
-	return slices.ContainsFunc(h.s.M.Mappings(), func(m emu.Mapping) bool {
+	return slices.ContainsFunc(h.s.Process().Mappings(), func(m emu.Mapping) bool {
 		return m.Start <= end.Addr && end.Addr < m.End && m.Prot&want != 0
 	})
 }

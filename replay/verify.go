@@ -32,7 +32,7 @@ func (t *Trace) CheckLibraries(s *scenario.Session) error {
 			ErrOtherLibc, t.Libc, t.Libc.BuildID, id, id.BuildID)
 	}
 	for _, f := range t.Modules {
-		im, err := s.M.Image(f.Path)
+		im, err := s.Process().Image(f.Path)
 		if err != nil {
 			return fmt.Errorf("%w: %s is not among those here", ErrOtherLibc, f.Path)
 		}

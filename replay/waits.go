@@ -26,7 +26,7 @@ func (h *History) addWaits(x *Explanation) error {
 	waits := map[int]Wait{} // by racing thread
 	holder := map[int]int{}
 	for i, name := range h.s.Names() {
-		addr, ok := h.s.M.WaitsFor(h.s.MachineThread(i))
+		addr, ok := h.s.Process().WaitsFor(h.s.MachineThread(i))
 		if !ok {
 			continue
 		}
@@ -34,7 +34,7 @@ func (h *History) addWaits(x *Explanation) error {
 		machine, what, step := h.holder(h.s.MachineThread(i), addr, w.Value)
 		w.What = what
 		if machine >= 0 {
-			w.HeldBy = h.s.M.Threads()[machine].Name
+			w.HeldBy = h.s.Process().Threads()[machine].Name
 			holder[i] = h.s.RacingThread(machine)
 		}
 		if step != 0 {
@@ -95,7 +95,7 @@ func (h *History) holder(waiter int, addr uint64, value uint32) (machine int, wh
 	if value == 0 {
 		return -1, "", 0
 	}
-	if t, ok := h.s.M.ClearsAtEnd(addr); ok {
+	if t, ok := h.s.Process().ClearsAtEnd(addr); ok {
 		return t, "thread", 0
 	}
 	taker, step, released := h.taker(addr)
@@ -135,8 +135,8 @@ func (h *History) tried(machine int, addr uint64) bool {
 }
 
 func (h *History) threadOf(tid uint32) (machine int, ok bool) {
-	for t := range h.s.M.Threads() {
-		if id, alive := h.s.M.TID(t); alive && id == tid {
+	for t := range h.s.Process().Threads() {
+		if id, alive := h.s.Process().TID(t); alive && id == tid {
 			return t, true
 		}
 	}
@@ -144,7 +144,7 @@ func (h *History) threadOf(tid uint32) (machine int, ok bool) {
 }
 
 func (h *History) word32(addr uint64) uint32 {
-	b, ok := h.s.M.Read(addr, 4)
+	b, ok := h.s.Process().Read(addr, 4)
 	if !ok {
 		return 0
 	}

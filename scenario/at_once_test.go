@@ -49,7 +49,7 @@ func TestOverAtOnce(t *testing.T) {
 			}
 			for i := range c.plan.Threads {
 				m := s.MachineThread(i)
-				if call := s.M.Threads()[m].Call; s.M.Idle(m) && call != "" {
+				if call := s.m.Threads()[m].Call; s.m.Idle(m) && call != "" {
 					t.Errorf("%s: thread %d is shown with the call %s", c.name, i, call)
 				}
 			}

@@ -52,10 +52,10 @@ const ClockName = "clock"
 
 // Timeouts is when the session's clock may be moved on.
 func (s *Session) Timeouts() Timeouts {
-	if s.Plan.Timeouts == "" {
+	if s.plan.Timeouts == "" {
 		return AnyTime
 	}
-	return s.Plan.Timeouts
+	return s.plan.Timeouts
 }
 
 // Schedulable is how many there are that a schedule can name: the plan's threads and,
@@ -64,16 +64,20 @@ func (s *Session) Timeouts() Timeouts {
 // With WhenIdle there is no such thread: the clock then moves by itself.
 func (s *Session) Schedulable() int {
 	if s.hasClock() {
-		return len(s.Plan.Threads) + 1
+		return s.Clock() + 1
 	}
-	return len(s.Plan.Threads)
+	return s.Clock()
 }
 
 // hasClock tells whether the clock is one of those that a schedule can name.
 func (s *Session) hasClock() bool { return s.Timeouts() != WhenIdle }
 
+// Clock is the index of the clock, which is there with WhenIdle too, though no schedule
+// can name it then.
+func (s *Session) Clock() int { return len(s.threads) }
+
 // IsClock tells whether an index is that of the clock.
-func (s *Session) IsClock(i int) bool { return i == len(s.Plan.Threads) }
+func (s *Session) IsClock(i int) bool { return i == s.Clock() }
 
 // ScheduleNames are the names that schedules have: those of the threads, and the
 // clock's.
@@ -87,7 +91,7 @@ func (s *Session) ScheduleNames() []string {
 
 // clockRuns tells whether the clock can be moved on now.
 func (s *Session) clockRuns() bool {
-	if !s.hasClock() || s.verdict != nil || s.endless != 0 || s.M.End() != nil || !s.M.Timed() {
+	if !s.hasClock() || s.verdict != nil || s.endless != 0 || s.m.End() != nil || !s.m.Timed() {
 		return false
 	}
 	if s.Timeouts() == AnyTime {
@@ -96,7 +100,7 @@ func (s *Session) clockRuns() bool {
 	if !s.threadRuns() {
 		return true
 	}
-	due, err := s.M.Due()
+	due, err := s.m.Due()
 	return due && err == nil // what cannot be told is told where the clock is read
 }
 
@@ -113,21 +117,21 @@ func (s *Session) threadRuns() bool {
 // unblock lets the earliest timeout pass when nothing else can happen and no schedule
 // has to say so.
 func (s *Session) unblock() error {
-	if s.hasClock() || s.M.End() != nil || s.verdict != nil || !s.M.Timed() {
+	if s.hasClock() || s.m.End() != nil || s.verdict != nil || !s.m.Timed() {
 		return nil
 	}
 	if s.threadRuns() {
 		return nil
 	}
 	s.expired = true
-	_, err := s.M.Advance(true)
+	_, err := s.m.Advance(true)
 	return err
 }
 
 // runClock moves the clock on n times, or fewer when nobody waits with a deadline any
 // more; n 0 is no bound.
 func (s *Session) runClock(n uint64) (ran uint64, err error) {
-	for (n == 0 || ran < n) && s.Runnable(len(s.Plan.Threads)) && s.Steps() < s.Limit {
+	for (n == 0 || ran < n) && s.Runnable(s.Clock()) && s.Steps() < s.Limit {
 		if _, err := s.advanceClock(); err != nil {
 			return ran, err
 		}
@@ -137,13 +141,13 @@ func (s *Session) runClock(n uint64) (ran uint64, err error) {
 }
 
 func (s *Session) advanceClock() (emu.Advanced, error) {
-	return s.M.Advance(s.Timeouts() != AnyTime)
+	return s.m.Advance(s.Timeouts() != AnyTime)
 }
 
 // clockEvent moves the clock on, if it can be. As an event that is one instruction,
 // though none of the machine's.
 func (s *Session) clockEvent() (Event, error) {
-	e := Event{Thread: len(s.Plan.Threads)}
+	e := Event{Thread: s.Clock()}
 	if !s.Runnable(e.Thread) || s.Steps() >= s.Limit {
 		return e, nil
 	}
@@ -165,8 +169,8 @@ func (s *Session) clockEvent() (Event, error) {
 
 // onlyTimed is the thread that waits with a deadline, when it is the only one.
 func (s *Session) onlyTimed() (only int, ok bool) {
-	for m := range s.M.Threads() {
-		if _, timed := s.M.Deadline(m); !timed {
+	for m := range s.m.Threads() {
+		if _, timed := s.m.Deadline(m); !timed {
 			continue
 		}
 		if ok {
@@ -182,8 +186,8 @@ func (s *Session) onlyTimed() (only int, ok bool) {
 func (s *Session) Passing() string {
 	first := uint64(0)
 	var whose []string
-	for m, t := range s.M.Threads() {
-		d, ok := s.M.Deadline(m)
+	for m, t := range s.m.Threads() {
+		d, ok := s.m.Deadline(m)
 		if !ok || first != 0 && d > first {
 			continue
 		}

@@ -72,13 +72,13 @@ func (d Doubt) String() string {
 // still run or end may get those going that wait. What a process has done before, such as a
 // crash, it can do however late another thread comes.
 func (s *Session) Doubts(o Outcome) (list []Doubt, rests bool) {
-	for _, c := range s.M.Missed() {
+	for _, c := range s.m.Missed() {
 		rests = true
 		list = append(list, s.doubt(UnknownSyscall, c.Name, c.Func, c.Thread))
 	}
-	for t, th := range s.M.Threads() {
+	for t, th := range s.m.Threads() {
 		// The process's first thread is there, idle, also where it does not race.
-		if t == 0 || s.RacingThread(t) >= 0 || !s.M.Alive(t) {
+		if t == 0 || s.RacingThread(t) >= 0 || !s.m.Alive(t) {
 			continue
 		}
 		rests = rests || o.Kind == Deadlock || o.Kind == Livelock
@@ -124,7 +124,7 @@ func BeforeRace(e *emu.LimitError) Doubt {
 func (s *Session) doubt(kind DoubtKind, name, function string, machine int) Doubt {
 	d := Doubt{Kind: kind, Name: name, Function: function}
 	if i := s.RacingThread(machine); i >= 0 && function != "" {
-		d.Thread = s.Plan.Threads[i].Name
+		d.Thread = s.threads[i].name
 	}
 	return d
 }

@@ -119,7 +119,7 @@ func (p *Plan) checkEndings() error {
 func (s *Session) ended(end *emu.End) Outcome {
 	o := outcomeOf(end, s.RacingThread(end.Thread))
 	if e, ok := o.Ending(); ok {
-		o.Expected = slices.Contains(s.Plan.Endings, e)
+		o.Expected = slices.Contains(s.plan.Endings, e)
 	}
 	return o
 }

@@ -133,15 +133,15 @@ func (s *Session) nextEvent(i int) (Event, error) {
 	waiting := s.waiting()
 	s.stirs(i)
 	for wait := uint64(patienceEvents); s.Runnable(i) && s.Steps() < s.Limit; wait *= 2 {
-		stop, err := s.runOnce(&e, func(t int) (emu.Stop, error) { return s.M.Run(t, min(wait, s.Limit-s.Steps())) })
-		if err == nil && stop.Kind == emu.Budget && !s.saw(stop) && s.Steps() < s.Limit && !s.M.HasStops() {
+		stop, err := s.runOnce(&e, func(t int) (emu.Stop, error) { return s.m.Run(t, min(wait, s.Limit-s.Steps())) })
+		if err == nil && stop.Kind == emu.Budget && !s.saw(stop) && s.Steps() < s.Limit && !s.m.HasStops() {
 			stop, err = s.goesRound(&e)
 		}
 		if err != nil {
 			return e, err
 		}
 		if s.saw(stop) || stop.Kind == emu.AtStop {
-			s.locks.step = s.M.Steps()
+			s.locks.step = s.m.Steps()
 			if s.abstracting() {
 				if err := s.finishExclusive(&e); err != nil {
 					return e, err
@@ -228,7 +228,7 @@ func (s *Session) RunPart(i int, n uint64) (Event, emu.Stop, error) {
 	waiting := s.waiting()
 	s.stirs(i)
 	n = min(n, s.Limit-min(s.Limit, s.Steps()))
-	stop, err := s.runOnce(&e, func(t int) (emu.Stop, error) { return s.M.Run(t, n) })
+	stop, err := s.runOnce(&e, func(t int) (emu.Stop, error) { return s.m.Run(t, n) })
 	if err != nil {
 		return e, stop, err
 	}
@@ -240,7 +240,7 @@ func (s *Session) RunPart(i int, n uint64) (Event, emu.Stop, error) {
 func (s *Session) waiting() []int {
 	var list []int
 	for i, r := range s.threads {
-		if s.M.Waiting(r.machine) {
+		if s.m.Waiting(r.machine) {
 			list = append(list, i)
 		}
 	}
@@ -256,7 +256,7 @@ func (s *Session) LastAccesses() []Access {
 
 // lastAccesses are those of the instruction that ran last, and where it stands.
 func (s *Session) lastAccesses() (pc uint64, list []Access) {
-	log := s.M.Log().Of(s.M.Steps())
+	log := s.m.Log().Of(s.m.Steps())
 	list = make([]Access, 0, log.Most())
 	for part := range log.Parts() { // what the instruction itself does is in one
 		for k, a := range part {

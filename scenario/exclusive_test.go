@@ -48,8 +48,8 @@ func TestStoreExclusiveIsAnEvent(t *testing.T) {
 		}
 		plan.Threads = []Thread{{Main, calls(0, 7)}, {"other", calls(len(exclusive.arm64)*4, 0)}}
 		s := begin(t, sys, plan)
-		s.M.WantEvents(true)
-		must(t, s.M.AddShared(map[uint64]uint8{base + atData: 0xff}))
+		s.m.WantEvents(true)
+		must(t, s.m.AddShared(map[uint64]uint8{base + atData: 0xff}))
 		next := func(thread int) Event {
 			e, err := s.RunEvent(thread)
 			must(t, err)

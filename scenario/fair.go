@@ -38,7 +38,7 @@ func (s *Session) pass(i int, ran uint64) {
 	for t := range s.threads {
 		r := &s.threads[t]
 		switch {
-		case t == i || !s.M.Runnable(r.machine):
+		case t == i || !s.m.Runnable(r.machine):
 			r.waits = 0
 		default:
 			r.waits += ran

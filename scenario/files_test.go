@@ -34,7 +34,7 @@ func TestFiles(t *testing.T) {
 			t.Fatalf("it ends with %+v", o)
 		}
 		main, worker := s.Results(0), s.Results(1)
-		if text, _ := s.M.CString(buf, 64); text != content || main[1] != uint64(len(content)) || main[2] != 42 {
+		if text, _ := s.m.CString(buf, 64); text != content || main[1] != uint64(len(content)) || main[2] != 42 {
 			t.Errorf("main read %q, results %d", text, main)
 		}
 		if int32(worker[0]) != -1 || worker[1] != 0 {

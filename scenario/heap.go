@@ -16,9 +16,9 @@ import (
 // lies around its block, for a search that has to tell whether memory outside of
 // all blocks is of the heap. Malloc uses that memory itself, so there are more
 // orders to tell apart than for the blocks alone.
-func StartHeap(sys *emu.System, plan *Plan, seed uint64, bounds bool, prepare func(*emu.Machine) error) (*Session, error) {
-	s := &Session{heap: heap.New(sys.Libc), heapEvents: true}
-	return s.startOn(sys, plan, seed, func(m *emu.Machine) error {
+func StartHeap(sys *emu.System, plan *Plan, seed uint64, bounds bool, prepare func(*emu.Process) error) (*Session, error) {
+	s := &Session{state: state{heap: heap.New(sys.Libc)}, heapEvents: true}
+	return s.startOn(sys, plan, seed, func(m *emu.Process) error {
 		if prepare != nil {
 			if err := prepare(m); err != nil {
 				return err
@@ -30,9 +30,9 @@ func StartHeap(sys *emu.System, plan *Plan, seed uint64, bounds bool, prepare fu
 
 // StartBlocks is StartWith for those who want to know of each block of memory whose
 // it is. What counts as an event is not changed by it.
-func StartBlocks(sys *emu.System, plan *Plan, seed uint64, prepare func(*emu.Machine) error) (*Session, error) {
-	s := &Session{heap: heap.New(sys.Libc)}
-	return s.startOn(sys, plan, seed, func(m *emu.Machine) error {
+func StartBlocks(sys *emu.System, plan *Plan, seed uint64, prepare func(*emu.Process) error) (*Session, error) {
+	s := &Session{state: state{heap: heap.New(sys.Libc)}}
+	return s.startOn(sys, plan, seed, func(m *emu.Process) error {
 		if prepare != nil {
 			if err := prepare(m); err != nil {
 				return err
@@ -68,9 +68,9 @@ func (s *Session) heapCall(c emu.CallEvent, bounds bool) {
 		writes = append(writes, change.Widens...)
 	}
 	for _, r := range writes {
-		s.M.CountWrite(c.Thread, r.Lo, r.Hi-r.Lo)
+		s.m.CountWrite(c.Thread, r.Lo, r.Hi-r.Lo)
 	}
 	for _, addr := range change.Reads {
-		s.M.CountRead(c.Thread, addr)
+		s.m.CountRead(c.Thread, addr)
 	}
 }

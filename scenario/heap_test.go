@@ -33,7 +33,7 @@ func beginHeap(t testing.TB, sys *emu.System, plan *Plan) *Session {
 	s, err := StartHeap(sys, plan, 1, true, nil)
 	must(t, err)
 	t.Cleanup(s.Close)
-	s.M.WantEvents(true)
+	s.m.WantEvents(true)
 	return s
 }
 
@@ -100,7 +100,7 @@ func TestHeapEvents(t *testing.T) {
 		// Neither is an event of a session that was not asked, or of one where no
 		// other thread has been seen to touch the block.
 		plain := begin(t, sys, freed())
-		plain.M.WantEvents(true)
+		plain.m.WantEvents(true)
 		eventsOf(t, plain, 0, 1)
 		alone := beginHeap(t, sys, freed())
 		for _, e := range append(eventsOf(t, plain, 1, 0), eventsOf(t, alone, 1)...) {
@@ -129,7 +129,7 @@ func TestHeapEventsRewind(t *testing.T) {
 				if diff := cmp.Diff(want, e, cmp.AllowUnexported(Event{})); diff != "" {
 					t.Fatalf("event %d (-first +again):\n%s", n, diff)
 				}
-				for other := range s.Plan.Threads { // also what follows is taken back
+				for other := range s.threads { // also what follows is taken back
 					if s.Runnable(other) {
 						_, err = s.RunEvents(other, 0)
 						must(t, err)

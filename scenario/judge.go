@@ -36,7 +36,7 @@ func (v *View) Results(i int) []uint64 {
 // an access of the thread that made the call, at the moment when that returned: what
 // a check finds depends on which thread came first, and a search has to know.
 func (v *View) Read(addr, size uint64) ([]byte, bool) {
-	b, ok := v.s.M.Read(addr, size)
+	b, ok := v.s.m.Read(addr, size)
 	if ok {
 		v.s.sawShared(v.reader, addr, size)
 	} else {
@@ -47,7 +47,7 @@ func (v *View) Read(addr, size uint64) ([]byte, bool) {
 
 // CString reads a string of the guest, false when there is none.
 func (v *View) CString(addr uint64) (string, bool) {
-	text, ok := v.s.M.CString(addr, maxString)
+	text, ok := v.s.m.CString(addr, maxString)
 	if ok {
 		v.s.sawShared(v.reader, addr, uint64(len(text))+1)
 	} else {
@@ -60,7 +60,7 @@ func (v *View) CString(addr uint64) (string, bool) {
 // Lookup is the address of a function or object that a loaded library exports.
 func (v *View) Lookup(name string) (uint64, error) {
 	v.sawMappings()
-	return v.s.M.Lookup(name)
+	return v.s.m.Lookup(name)
 }
 
 // sawMappings notes that what a check after a call has found depends on what is mapped.
@@ -74,12 +74,12 @@ func (v *View) sawMappings() {
 func (v *View) Libc() LibcID { return v.s.libc }
 
 // Arch is the guest's architecture.
-func (v *View) Arch() loader.Arch { return v.s.M.Arch() }
+func (v *View) Arch() loader.Arch { return v.s.m.Arch() }
 
 // uses notes an object that a call's return, or the check after it, has changed or
 // looked at, for the event that ends there.
 func (s *Session) uses(o emu.Object) {
-	if s.M.WantsEvents() && !slices.Contains(s.used, o) {
+	if s.m.WantsEvents() && !slices.Contains(s.used, o) {
 		s.used = append(s.used, o)
 	}
 }
@@ -90,14 +90,14 @@ func (s *Session) sawShared(i int, addr, size uint64) {
 	if i < 0 {
 		return
 	}
-	for _, c := range s.M.CountReads(s.threads[i].machine, addr, size) {
+	for _, c := range s.m.CountReads(s.threads[i].machine, addr, size) {
 		s.seen = append(s.seen, Access(c))
 	}
 }
 
 // judge has the plan judge a race in which every thread has made all its calls.
 func (s *Session) judge() error {
-	if s.verdict != nil || s.M.End() != nil {
+	if s.verdict != nil || s.m.End() != nil {
 		return nil
 	}
 	for i := range s.threads {
@@ -106,13 +106,13 @@ func (s *Session) judge() error {
 		}
 	}
 	s.verdict = &Outcome{Kind: OK, Thread: -1}
-	if s.Plan.MustEnd {
-		return s.fault(-1, s.Plan.endless())
+	if s.plan.MustEnd {
+		return s.fault(-1, s.plan.endless())
 	}
-	if s.Plan.Check == nil {
+	if s.plan.Check == nil {
 		return nil
 	}
-	return s.fault(-1, s.Plan.Check(s.view(-1)))
+	return s.fault(-1, s.plan.Check(s.view(-1)))
 }
 
 // fault ends the race when a check or the body of thread i has found a fault; i is

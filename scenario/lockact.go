@@ -24,12 +24,12 @@ const (
 // act runs the thread up to and over the next that it does and others can see.
 func (x *trial) act() (act, error) {
 	s := x.s
-	stop, err := s.M.Run(x.thread, tailLimit)
+	stop, err := s.m.Run(x.thread, tailLimit)
 	if err != nil {
 		return actOther, err
 	}
 	if stop.Kind == emu.Waits {
-		if addr, ok := s.M.WaitsForever(x.thread); ok && addr == x.word {
+		if addr, ok := s.m.WaitsForever(x.thread); ok && addr == x.word {
 			return actWait, nil
 		}
 		return actOther, nil
@@ -51,10 +51,10 @@ func (x *trial) act() (act, error) {
 // one thread.
 func (x *trial) wakes() bool {
 	name := "x2"
-	if x.s.M.Arch() == loader.AMD64 {
+	if x.s.m.Arch() == loader.AMD64 {
 		name = "rdx"
 	}
-	n, ok := x.s.M.Register(x.thread, name)
+	n, ok := x.s.m.Register(x.thread, name)
 	return ok && int32(n) > 0
 }
 
@@ -63,7 +63,7 @@ func (x *trial) access() act {
 	s := x.s
 	kind := actOther
 	var read, write *emu.LogEntry
-	for a := range s.M.Log().Of(s.M.Steps()).Backward() {
+	for a := range s.m.Log().Of(s.m.Steps()).Backward() {
 		switch {
 		case int(a.Thread) != x.thread:
 			continue

@@ -53,11 +53,11 @@ func (s *Session) abstractEvent(i int, mark *Mark) (Event, error) {
 // joinLook makes one event of a look at whose a lock is and the taking of the lock, or the
 // try in vain to take it.
 func (s *Session) joinLook(e *Event) error {
-	if len(e.Accesses) != 1 || len(e.Objects) > 0 || e.Ends || s.M.HasStops() {
+	if len(e.Accesses) != 1 || len(e.Objects) > 0 || e.Ends || s.m.HasStops() {
 		return nil
 	}
 	a := e.Accesses[0]
-	if a.Write || a.Size != 4 && a.Size != 8 || a.Addr%a.Size != 0 || s.locks.raw[a.Addr] || s.M.LoadExclusive(e.PC) || len(s.lockWordsIn(a.Addr, a.Size)) > 0 {
+	if a.Write || a.Size != 4 && a.Size != 8 || a.Addr%a.Size != 0 || s.locks.raw[a.Addr] || s.m.LoadExclusive(e.PC) || len(s.lockWordsIn(a.Addr, a.Size)) > 0 {
 		return nil
 	}
 	mark, err := s.Mark()
@@ -88,12 +88,12 @@ func (s *Session) joinLook(e *Event) error {
 // runToTake runs the thread on from a look, if the next that it does is to take a lock.
 func (s *Session) runToTake(l *look) (next Event, ok bool, err error) {
 	next.Thread = l.i
-	stop, err := s.M.Run(s.threads[l.i].machine, min(pairWithin, s.Limit-min(s.Limit, s.Steps())))
+	stop, err := s.m.Run(s.threads[l.i].machine, min(pairWithin, s.Limit-min(s.Limit, s.Steps())))
 	if err != nil || stop.Kind != emu.Budget || !stop.Event || len(stop.Objects)+len(stop.Counted) > 0 {
 		return next, false, err
 	}
-	s.locks.step = s.M.Steps()
-	l.take = s.M.Steps()
+	s.locks.step = s.m.Steps()
+	l.take = s.m.Steps()
 	next.Ran = stop.Ran
 	next.PC, next.Accesses = s.lastAccesses()
 	if len(next.Accesses) == 0 || len(s.lockWordsIn(next.Accesses[0].Addr, next.Accesses[0].Size)) == 0 {
@@ -130,10 +130,10 @@ func (s *Session) mayJoin(l *look) (bool, error) {
 func (s *Session) leftOwn(l *look) bool {
 	t := s.threads[l.i].machine
 	var last uint64
-	if b, ok := s.M.Read(l.word, l.size); ok {
+	if b, ok := s.m.Read(l.word, l.size); ok {
 		last = binary.LittleEndian.Uint64(append(b, 0, 0, 0, 0)[:8])
 	}
-	for a := range s.M.Log().Backward() {
+	for a := range s.m.Log().Backward() {
 		if a.Step <= s.base {
 			break
 		}
@@ -145,7 +145,7 @@ func (s *Session) leftOwn(l *look) bool {
 			last = a.Old
 		}
 	}
-	name, _ := s.M.NameOf(t, l.size)
+	name, _ := s.m.NameOf(t, l.size)
 	return last == name
 }
 
@@ -153,10 +153,10 @@ func (s *Session) leftOwn(l *look) bool {
 // than nobody or himself, and nobody has met what the thread has done since the look.
 func (s *Session) nobodyMeets(l *look) bool {
 	t := s.threads[l.i].machine
-	log := s.M.Log()
+	log := s.m.Log()
 	var between []emu.LogEntry
-	sp, _ := s.M.StackPointer(t)
-	lo, hi, _ := s.M.MappingOf(sp)
+	sp, _ := s.m.StackPointer(t)
+	lo, hi, _ := s.m.MappingOf(sp)
 	for a := range log.Backward() {
 		if a.Step <= l.step {
 			break
@@ -189,7 +189,7 @@ func (s *Session) says(a emu.LogEntry, word, size uint64) bool {
 	if a.Kind != emu.LogWrite || a.Addr != word || uint64(a.Size) != size {
 		return false
 	}
-	name, ok := s.M.NameOf(int(a.Thread), size)
+	name, ok := s.m.NameOf(int(a.Thread), size)
 	return a.Value == 0 || ok && a.Value == name
 }
 
@@ -202,7 +202,7 @@ func (s *Session) checkLooks(e *Event) {
 				continue
 			}
 			said := func(a emu.LogEntry) bool { return a.Kind != emu.LogRead && s.says(a, word, size) }
-			if !slices.ContainsFunc(s.M.Log().Since(s.locks.step).List(), said) {
+			if !slices.ContainsFunc(s.m.Log().Since(s.locks.step).List(), said) {
 				s.breakLook(word)
 			}
 		}
@@ -221,12 +221,12 @@ func (s *Session) breakLook(word uint64) {
 // from the moment at which it begins to run up to there. The session is then as it was.
 func (s *Session) tryLook(l *look) error {
 	x := s.trial(l.i, l.lock, actTake)
-	return s.M.WithoutStops(func() error {
+	return s.m.WithoutStops(func() error {
 		return x.back(func() error {
 			if err := x.approach(l.i, l.step); err != nil {
 				return err
 			}
-			x.log = s.M.LogLen()
+			x.log = s.m.LogLen()
 			if err := x.set(0); err != nil {
 				return err
 			}
@@ -241,18 +241,18 @@ func (s *Session) tryLook(l *look) error {
 // others write it finds.
 func (x *trial) findsAny(l *look) (bool, error) {
 	s := x.s
-	is, ok := s.M.Read(l.word, l.size)
+	is, ok := s.m.Read(l.word, l.size)
 	if !ok {
 		return false, nil
 	}
 	finds := func(v []byte) (p place, err error) {
-		if err := s.M.Write(x.other, l.word, v); err != nil {
+		if err := s.m.Write(x.other, l.word, v); err != nil {
 			return p, err
 		}
-		if _, err := s.M.Run(x.thread, 1); err != nil {
+		if _, err := s.m.Run(x.thread, 1); err != nil {
 			return p, err
 		}
-		if err := s.M.Write(x.other, l.word, is); err != nil {
+		if err := s.m.Write(x.other, l.word, is); err != nil {
 			return p, err
 		}
 		p, _, err = x.place()
@@ -276,7 +276,7 @@ func (x *trial) findsAny(l *look) (bool, error) {
 		d.add(plain, p)
 		return true, nil
 	}
-	self, ok := s.M.NameOf(x.thread, l.size)
+	self, ok := s.m.NameOf(x.thread, l.size)
 	if !ok || err != nil {
 		return false, err
 	}
@@ -284,8 +284,8 @@ func (x *trial) findsAny(l *look) (bool, error) {
 		return false, err
 	}
 	values := []uint64{0}
-	for t := range s.M.Threads() {
-		if name, ok := s.M.NameOf(t, l.size); ok && t != x.thread {
+	for t := range s.m.Threads() {
+		if name, ok := s.m.NameOf(t, l.size); ok && t != x.thread {
 			values = append(values, name)
 		}
 	}

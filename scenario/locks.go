@@ -75,7 +75,7 @@ func (s *Session) SetLockWords(locks, raw []uint64) {
 	l.found, l.broken = map[uint64]bool{}, map[uint64]bool{}
 	l.tried, l.waited = map[lockTry]bool{}, map[uint64][]uint32{}
 	l.joins, l.looks = map[lockTry]bool{}, map[uint64]uint64{}
-	l.shared = s.M.SharedGrown()
+	l.shared = s.m.SharedGrown()
 	for _, addr := range raw {
 		l.raw[addr] = true
 	}
@@ -87,7 +87,7 @@ func (s *Session) SetLockWords(locks, raw []uint64) {
 // adoptLocks makes what the run before has shown of locks, and of bytes that are shared,
 // count.
 func (s *Session) adoptLocks() {
-	if len(s.locks.found)+len(s.locks.broken) > 0 || s.M.SharedGrown() != s.locks.shared {
+	if len(s.locks.found)+len(s.locks.broken) > 0 || s.m.SharedGrown() != s.locks.shared {
 		s.SetLockWords(s.LockWords())
 	}
 }
@@ -95,7 +95,7 @@ func (s *Session) adoptLocks() {
 // Grown counts what the session has learned about events: bytes that threads
 // share, and words that are locks or are none. When it grows, events were missed
 // before, or taken for what they are not.
-func (s *Session) Grown() uint64 { return s.M.SharedGrown() + s.locks.grown }
+func (s *Session) Grown() uint64 { return s.m.SharedGrown() + s.locks.grown }
 
 // learnLock looks, when a thread has begun to wait, whether it does so after it has
 // tried in vain to take a lock.
@@ -103,7 +103,7 @@ func (s *Session) learnLock(machine int) {
 	if !s.locks.abstract {
 		return
 	}
-	addr, ok := s.M.WaitsForever(machine)
+	addr, ok := s.m.WaitsForever(machine)
 	switch {
 	case !ok || s.locks.found[addr] || s.locks.raw[addr]:
 		return
@@ -113,7 +113,7 @@ func (s *Session) learnLock(machine int) {
 	}
 	var write emu.LogEntry // a try if what comes before it is its read
 	wrote := false
-	for a := range s.M.Log().Backward() {
+	for a := range s.m.Log().Backward() {
 		tried := wrote && readBefore([]emu.LogEntry{a}, write)
 		if tried {
 			a = write
@@ -128,7 +128,7 @@ func (s *Session) learnLock(machine int) {
 		if !tried && !(a.Kind == emu.LogRead && s.loadExclusive(a.PC)) {
 			continue
 		}
-		if uint32(a.Old) != 0 && s.M.SharedBytes()[addr&^7]>>(addr&7)&1 != 0 {
+		if uint32(a.Old) != 0 && s.m.SharedBytes()[addr&^7]>>(addr&7)&1 != 0 {
 			s.locks.found[addr] = true
 			s.locks.grown++
 		}
@@ -140,7 +140,7 @@ func (s *Session) learnLock(machine int) {
 // does not tell: who has taken the lock before its word was known to be shared is not
 // known to hold it.
 func (s *Session) breakLock(addr uint64) {
-	if s.M.SharedGrown() != s.locks.shared {
+	if s.m.SharedGrown() != s.locks.shared {
 		return
 	}
 	if s.locks.words[addr] && !s.locks.broken[addr] {
@@ -258,7 +258,7 @@ func (s *Session) LockedOut(i int) (Event, bool) {
 }
 
 func (s *Session) word(addr uint64) uint32 {
-	b, ok := s.M.Read(addr, 4)
+	b, ok := s.m.Read(addr, 4)
 	if !ok {
 		return 0
 	}
@@ -298,7 +298,7 @@ func (s *Session) lookAhead(i int) error {
 	defer mark.Drop()
 	var e Event
 	failed := uint64(0)
-	err = s.M.WithoutStops(func() (err error) {
+	err = s.m.WithoutStops(func() (err error) {
 		if e, err = s.abstractEvent(i, mark); err != nil {
 			return err
 		}

@@ -145,7 +145,7 @@ func (x *trial) again(k int) error {
 			if _, _, err := x.place(); err != nil {
 				return err
 			}
-			if _, err := x.s.M.Run(x.thread, 1); err != nil {
+			if _, err := x.s.m.Run(x.thread, 1); err != nil {
 				return err
 			}
 		}
@@ -165,17 +165,17 @@ func (x *trial) dead(d *difference, returned, result bool) (bool, error) {
 		if n == maxDead {
 			return x.unused(d, false), nil
 		}
-		pc, err := s.M.PC(x.thread)
+		pc, err := s.m.PC(x.thread)
 		if err != nil {
 			return false, err
 		}
-		code, ok := s.M.Read(pc, 16)
+		code, ok := s.m.Read(pc, 16)
 		if !ok {
-			if code, ok = s.M.Read(pc, 4); !ok {
+			if code, ok = s.m.Read(pc, 4); !ok {
 				return false, nil
 			}
 		}
-		in, err := disasm.Decode(s.M.Arch(), code, pc, nil)
+		in, err := disasm.Decode(s.m.Arch(), code, pc, nil)
 		if err != nil || in.Undecoded {
 			return false, nil
 		}
@@ -185,12 +185,12 @@ func (x *trial) dead(d *difference, returned, result bool) (bool, error) {
 				return false, err
 			}
 		}
-		from := s.M.LogLen()
-		stop, err := s.M.Run(x.thread, 1)
+		from := s.m.LogLen()
+		stop, err := s.m.Run(x.thread, 1)
 		if err != nil {
 			return false, err
 		}
-		if d.used(&in, src, s.M.Log().From(from).List(), stop.Event) {
+		if d.used(&in, src, s.m.Log().From(from).List(), stop.Event) {
 			return false, nil
 		}
 		if stop.Event {
@@ -223,7 +223,7 @@ func (x *trial) dead(d *difference, returned, result bool) (bool, error) {
 // call, until the thread can go on. It tells whether it can, and whether they have made
 // use of anything of a difference.
 func (x *trial) runOthers(d *difference) (goesOn, used bool, err error) {
-	m := x.s.M
+	m := x.s.m
 	for i := range x.s.threads {
 		t := x.s.threads[i].machine
 		for n := 0; t != x.thread && n < maxDead && m.Runnable(t) && !m.Runnable(x.thread); n++ {
@@ -329,10 +329,10 @@ func (s *span) add(a emu.LogEntry) {
 func (x *trial) arguments(d *difference) (list []string, err error) {
 	s := x.s
 	names := []string{"x8", "x0", "x1", "x2", "x3", "x4", "x5"}
-	if s.M.Arch() == loader.AMD64 {
+	if s.m.Arch() == loader.AMD64 {
 		names = []string{"rax", "rdi", "rsi", "rdx", "r10", "r8", "r9"}
 	}
-	from := s.M.LogLen()
+	from := s.m.LogLen()
 	var plain, other called
 	for _, r := range names {
 		if !d.has(r) {
@@ -346,7 +346,7 @@ func (x *trial) arguments(d *difference) (list []string, err error) {
 		}
 		for _, v := range d.regs[r] {
 			err := x.back(func() error {
-				if _, err := s.M.SetRegister(x.thread, r, v); err != nil {
+				if _, err := s.m.SetRegister(x.thread, r, v); err != nil {
 					return err
 				}
 				return x.call(&other, from)
@@ -377,17 +377,17 @@ func (c *called) equal(o *called) bool {
 
 // call makes the thread's system call.
 func (x *trial) call(c *called, from int) error {
-	stop, err := x.s.M.Run(x.thread, 1)
+	stop, err := x.s.m.Run(x.thread, 1)
 	if err != nil {
 		return err
 	}
 	name := "x0"
-	if x.s.M.Arch() == loader.AMD64 {
+	if x.s.m.Arch() == loader.AMD64 {
 		name = "rax"
 	}
 	c.kind, c.objects = stop.Kind, stop.Objects
-	c.result, _ = x.s.M.Register(x.thread, name)
-	c.log = slices.Collect(x.s.M.Log().From(from).All())
+	c.result, _ = x.s.m.Register(x.thread, name)
+	c.log = slices.Collect(x.s.m.Log().From(from).All())
 	return nil
 }
 
@@ -399,8 +399,8 @@ func (x *trial) unused(d *difference, result bool) bool {
 			return false
 		}
 	}
-	sp, _ := x.s.M.StackPointer(x.thread)
-	lo, _, ok := x.s.M.MappingOf(sp)
+	sp, _ := x.s.m.StackPointer(x.thread)
+	lo, _, ok := x.s.m.MappingOf(sp)
 	for at := range d.bytes {
 		if !ok || at < lo || at >= sp {
 			return false
@@ -412,7 +412,7 @@ func (x *trial) unused(d *difference, result bool) bool {
 // scratch tells whether a register is one that a function may leave changed, after the
 // procedure call standards of the two architectures.
 func (x *trial) scratch(name string) bool {
-	if x.s.M.Arch() == loader.AMD64 {
+	if x.s.m.Arch() == loader.AMD64 {
 		return slices.Contains([]string{"rax", "rcx", "rdx", "rsi", "rdi", "r8", "r9", "r10", "r11", "eflags"}, name) ||
 			strings.HasPrefix(name, "xmm")
 	}

@@ -37,7 +37,7 @@ func (x *trial) tail(other []place) (list []place, wakes bool, err error) {
 				return nil, false, err
 			}
 		}
-		if _, err := x.s.M.Run(x.thread, 1); err != nil {
+		if _, err := x.s.m.Run(x.thread, 1); err != nil {
 			return nil, false, err
 		}
 	}
@@ -56,7 +56,7 @@ func (x *trial) tryLettingGo() error {
 	if err != nil || !frees {
 		return err
 	}
-	y := &trial{s: x.s, thread: x.thread, other: x.other, word: x.word, log: x.s.M.LogLen(), does: actFree}
+	y := &trial{s: x.s, thread: x.thread, other: x.other, word: x.word, log: x.s.m.LogLen(), does: actFree}
 	err = y.tryHolding()
 	x.bad = x.bad || y.bad
 	return err
@@ -64,7 +64,7 @@ func (x *trial) tryLettingGo() error {
 
 // letGo tells whether the thread has let the lock go since it is tried out.
 func (x *trial) letGo() bool {
-	for a := range x.s.M.Log().From(x.log).Backward() {
+	for a := range x.s.m.Log().From(x.log).Backward() {
 		if int(a.Thread) == x.thread && a.Addr == x.word && a.Kind != emu.LogRead {
 			return uint32(a.Value) == 0
 		}
@@ -82,7 +82,7 @@ func (x *trial) place() (p place, wakes bool, err error) {
 		if err != nil {
 			return p, wakes, err
 		}
-		stop, err := s.M.Run(x.thread, tailLimit)
+		stop, err := s.m.Run(x.thread, tailLimit)
 		if err == nil && letGo && stop.Event && stop.Kind == emu.Budget && len(stop.Objects) == 1 &&
 			stop.Objects[0].Class == emu.ObjectFutex && stop.Objects[0].ID == x.word && x.wakes() {
 			wakes = true
@@ -95,7 +95,7 @@ func (x *trial) place() (p place, wakes bool, err error) {
 		}
 		if err == nil && !p.returned {
 			if err = mark.Rewind(); err == nil && stop.Ran > 1 {
-				_, err = s.M.Run(x.thread, stop.Ran-1)
+				_, err = s.m.Run(x.thread, stop.Ran-1)
 			}
 		}
 		mark.Drop()
@@ -104,10 +104,10 @@ func (x *trial) place() (p place, wakes bool, err error) {
 		}
 		break
 	}
-	if p.pc, err = s.M.PC(x.thread); err != nil {
+	if p.pc, err = s.m.PC(x.thread); err != nil {
 		return p, wakes, err
 	}
-	if p.regs, err = s.M.Registers(x.thread); err != nil {
+	if p.regs, err = s.m.Registers(x.thread); err != nil {
 		return p, wakes, err
 	}
 	p.written = x.written()
@@ -118,7 +118,7 @@ func (x *trial) place() (p place, wakes bool, err error) {
 // lock's word: what they were before, and what they are now.
 func (x *trial) written() map[uint64][2]byte {
 	written := map[uint64][2]byte{}
-	for a := range x.s.M.Log().From(x.log).All() {
+	for a := range x.s.m.Log().From(x.log).All() {
 		if int(a.Thread) != x.thread || a.Kind == emu.LogRead {
 			continue
 		}
@@ -141,7 +141,7 @@ func (x *trial) written() map[uint64][2]byte {
 // visible are the accesses of the last instruction, without the moment and the place
 // of it, and without what the lock's word holds.
 func (x *trial) visible() (list []emu.LogEntry) {
-	for a := range x.s.M.Log().Of(x.s.M.Steps()).Backward() {
+	for a := range x.s.m.Log().Of(x.s.m.Steps()).Backward() {
 		a.Step, a.PC = 0, 0
 		if a.Addr == x.word {
 			a.Old, a.Value = 0, 0

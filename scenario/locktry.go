@@ -42,7 +42,7 @@ const (
 func (s *Session) lockTry(i int, w uint64, does act) (lockTry, error) {
 	m := s.threads[i].machine
 	k := lockTry{word: w, thread: i, does: does, waited: len(s.locks.waited[w])}
-	regs, err := s.M.Registers(m)
+	regs, err := s.m.Registers(m)
 	if err != nil {
 		return k, err
 	}
@@ -50,8 +50,8 @@ func (s *Session) lockTry(i int, w uint64, does act) (lockTry, error) {
 	for _, r := range regs {
 		h.Write(r.Value)
 	}
-	if sp, ok := s.M.StackPointer(m); ok {
-		if top, ok := s.M.Read(sp-128, stackTop); ok {
+	if sp, ok := s.m.StackPointer(m); ok {
+		if top, ok := s.m.Read(sp-128, stackTop); ok {
 			h.Write(top)
 		}
 	}
@@ -91,12 +91,12 @@ func (s *Session) trial(i int, w uint64, does act) *trial {
 // step: take it, let it go, or look at it while it has it. The session is then as it was.
 func (s *Session) tryOut(i int, w uint64, does act, step uint64) error {
 	x := s.trial(i, w, does)
-	return s.M.WithoutStops(func() error {
+	return s.m.WithoutStops(func() error {
 		return x.back(func() error {
 			if err := x.approach(i, step); err != nil {
 				return err
 			}
-			x.log = s.M.LogLen()
+			x.log = s.m.LogLen()
 			switch does {
 			case actTake:
 				return x.tryTaking()
@@ -112,7 +112,7 @@ func (s *Session) tryOut(i int, w uint64, does act, step uint64) error {
 // calls and the beginnings of others.
 func (x *trial) approach(i int, step uint64) error {
 	s := x.s
-	if n := step - s.M.Steps() - 1; n > 0 {
+	if n := step - s.m.Steps() - 1; n > 0 {
 		if _, err := s.Run(i, n); err != nil {
 			return err
 		}
@@ -120,14 +120,14 @@ func (x *trial) approach(i int, step uint64) error {
 	for {
 		returned := false
 		err := x.back(func() error {
-			stop, err := s.M.Run(x.thread, 1)
+			stop, err := s.m.Run(x.thread, 1)
 			returned = stop.Kind == emu.Returned && stop.Ran == 0
 			return err
 		})
 		if err != nil || !returned {
 			return err
 		}
-		if _, err := s.M.Run(x.thread, 1); err != nil {
+		if _, err := s.m.Run(x.thread, 1); err != nil {
 			return err
 		}
 		if err := s.settle(i, emu.Returned); err != nil {
@@ -152,7 +152,7 @@ func (x *trial) back(f func() error) error {
 // set makes the word what another thread could have made it.
 func (x *trial) set(v uint32) error {
 	b := []byte{byte(v), byte(v >> 8), byte(v >> 16), byte(v >> 24)}
-	return x.s.M.Write(x.other, x.word, b)
+	return x.s.m.Write(x.other, x.word, b)
 }
 
 func (x *trial) value(v uint32) {
@@ -338,7 +338,7 @@ func (r *round) remembers() bool {
 // state is what the thread has in its registers and what it has written.
 func (x *trial) state() (sum [sha256.Size]byte, err error) {
 	h := sha256.New()
-	regs, err := x.s.M.Registers(x.thread)
+	regs, err := x.s.m.Registers(x.thread)
 	if err != nil {
 		return sum, err
 	}
@@ -373,7 +373,7 @@ func (x *trial) changes(left int, waited bool, wait *round) error {
 			}
 			if wait != nil {
 				wait.set = v
-				if _, err := x.s.M.Rouse(x.thread); err != nil {
+				if _, err := x.s.m.Rouse(x.thread); err != nil {
 					return err
 				}
 			}

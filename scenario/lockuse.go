@@ -46,7 +46,7 @@ func (s *Session) lockUse(e *Event) (u lockUse) {
 	if len(words) == 0 {
 		return u
 	}
-	log := s.M.Log().Since(s.locks.step).List()
+	log := s.m.Log().Since(s.locks.step).List()
 	for _, w := range words {
 		switch use := s.useOf(e, log, w); {
 		case use == lockTaken && u.taken == 0:
@@ -160,8 +160,8 @@ func (s *Session) mayTake(e *Event) uint64 {
 	if e.Accesses[0] != (Access{Addr: w, Size: 4}) || e.Accesses[1].Addr != w || w%4 != 0 || l.words[w] || l.found[w] || l.raw[w] {
 		return 0
 	}
-	a, ok := s.M.Log().Last()
-	if !ok || a.Step != l.step || a.Addr != w || a.Kind != emu.LogWrite || uint32(a.Old) != 0 || s.M.StoreExclusive(a.PC) {
+	a, ok := s.m.Log().Last()
+	if !ok || a.Step != l.step || a.Addr != w || a.Kind != emu.LogWrite || uint32(a.Old) != 0 || s.m.StoreExclusive(a.PC) {
 		return 0
 	}
 	return w
@@ -171,11 +171,11 @@ func (s *Session) mayTake(e *Event) uint64 {
 // arm64 that fails puts back what it has found. That is no try at a lock: what
 // the thread makes of the lock's word it has decided at the load before.
 func (s *Session) failedExclusive(w emu.LogEntry) bool {
-	return w.Old == w.Value && s.M.StoreExclusive(w.PC)
+	return w.Old == w.Value && s.m.StoreExclusive(w.PC)
 }
 
 // loadExclusive tells whether the instruction at pc is a load exclusive of arm64.
-func (s *Session) loadExclusive(pc uint64) bool { return s.M.LoadExclusive(pc) }
+func (s *Session) loadExclusive(pc uint64) bool { return s.m.LoadExclusive(pc) }
 
 // pairWithin is how many instructions a load exclusive and its store are apart at most.
 const pairWithin = 64
@@ -193,11 +193,11 @@ func (s *Session) finishExclusive(e *Event) error {
 	}
 	defer mark.Drop()
 	next := Event{Thread: e.Thread}
-	stop, err := s.runOnce(&next, func(t int) (emu.Stop, error) { return s.M.Run(t, min(pairWithin, s.Limit-min(s.Limit, s.Steps()))) })
+	stop, err := s.runOnce(&next, func(t int) (emu.Stop, error) { return s.m.Run(t, min(pairWithin, s.Limit-min(s.Limit, s.Steps()))) })
 	if err != nil {
 		return err
 	}
-	same := stop.Kind == emu.Budget && stop.Event && len(next.Objects) == 0 && s.M.StoreExclusive(next.PC)
+	same := stop.Kind == emu.Budget && stop.Event && len(next.Objects) == 0 && s.m.StoreExclusive(next.PC)
 	for _, a := range next.Accesses {
 		same = same && a.Addr == e.Accesses[0].Addr && a.Size == 4
 	}

@@ -27,19 +27,19 @@ type begun struct {
 // After a call that a check has judged it is not: how often it judges is seen.
 func (s *Session) loops(i int) error {
 	r := &s.threads[i]
-	body, ok := s.Plan.Threads[i].Body.(Loops)
-	if !ok || s.start == nil || s.Plan.AfterCall != nil {
+	body, ok := s.threads[i].body.(Loops)
+	if !ok || s.start == nil || s.plan.AfterCall != nil {
 		return nil
 	}
 	before, ok := body.Same(r.results)
 	if !ok {
 		return nil
 	}
-	state, err := s.M.State(r.machine)
+	state, err := s.m.State(r.machine)
 	if err != nil {
 		return err
 	}
-	now := begun{len(r.results), state, s.M.LogLen(), s.M.Effects()}
+	now := begun{len(r.results), state, s.m.LogLen(), s.m.Effects()}
 	if k := slices.IndexFunc(r.rounds, func(b begun) bool { return b.results == before }); k >= 0 {
 		was := r.rounds[k]
 		if was.effects == now.effects && bytes.Equal(was.state, now.state) && !s.metWriter(r.machine, was.log) {
@@ -58,7 +58,7 @@ func (s *Session) loops(i int) error {
 // an entry of the log. Also if it holds what it held, a store exclusive may have failed.
 func (s *Session) metWriter(machine, from int) bool {
 	read := map[uint64]bool{}
-	log := s.M.Log().From(from)
+	log := s.m.Log().From(from)
 	for a := range log.All() {
 		for i := range uint64(a.Size) {
 			if int(a.Thread) == machine {

@@ -86,3 +86,26 @@ func outcomeOf(end *emu.End, thread int) Outcome {
 	}
 	return o
 }
+
+// Outcome is how the race came out, once it is over.
+func (s *Session) Outcome() (Outcome, bool) {
+	if end := s.m.End(); end != nil {
+		return s.ended(end), true
+	}
+	if s.verdict != nil {
+		return *s.verdict, true
+	}
+	switch {
+	case s.endless != 0:
+		return Outcome{Kind: Unfinished, Thread: -1}, true
+	case !s.threadRuns() && !s.clockRuns() && s.allSpin():
+		return Outcome{Kind: Livelock, Thread: -1}, true
+	case !s.threadRuns() && !s.clockRuns():
+		return Outcome{Kind: Deadlock, Thread: -1}, true
+	case !s.CutShort():
+		return Outcome{}, false
+	case s.fair():
+		return Outcome{Kind: Livelock, Thread: -1}, true
+	}
+	return Outcome{Kind: Unfinished, Thread: -1}, true
+}

@@ -53,7 +53,7 @@ func TestOutcomes(t *testing.T) {
 				if o.Thread != on || o.End.Thread != on || o.String() != string(c.kind)+": "+o.End.String() {
 					t.Errorf("%s on %d: %+v %+v", c.name, on, o, o.End)
 				}
-				if pc, err := s.M.PC(on); err != nil || c.kind == Segv && pc != o.End.PC {
+				if pc, err := s.m.PC(on); err != nil || c.kind == Segv && pc != o.End.PC {
 					t.Errorf("%s: the pc is %#x, %v, the end's %#x", c.name, pc, err, o.End.PC)
 				}
 				if c.end != nil {
@@ -169,7 +169,7 @@ func TestDeadlock(t *testing.T) {
 		if o != (Outcome{Kind: Deadlock, Thread: -1}) || o.String() != "deadlock" {
 			t.Errorf("%v: %v", schedule.Texts(s.Names()), o)
 		}
-		if s.Runnable(0) || s.Runnable(1) || !s.M.Waiting(0) || !s.M.Waiting(1) {
+		if s.Runnable(0) || s.Runnable(1) || !s.m.Waiting(0) || !s.m.Waiting(1) {
 			t.Error("a thread of the deadlock does not wait")
 		}
 	})
@@ -217,12 +217,12 @@ func timesOut(t *testing.T, mode Timeouts) {
 			})
 			_, err := s.Run(1, 0)
 			must(t, err)
-			if waits := s.M.Waiting(1); waits != (mode != WhenIdle || name != "idle") {
+			if waits := s.m.Waiting(1); waits != (mode != WhenIdle || name != "idle") {
 				t.Errorf("%s: worker waits: %v", name, waits)
 			}
 			_, err = s.Run(0, 0)
 			must(t, err)
-			if mode != WhenIdle && s.M.End() == nil {
+			if mode != WhenIdle && s.m.End() == nil {
 				const clock = 2
 				if passing, want := s.Passing(), "the deadline of worker's pthread_mutex_timedlock passes"; passing != want || !s.Runnable(clock) {
 					t.Errorf("%s: the clock can be moved on: %v, and then %q", name, s.Runnable(clock), passing)
@@ -243,8 +243,8 @@ func timesOut(t *testing.T, mode Timeouts) {
 			case "exits":
 				want, results = Exit, nil // and worker waits for ever
 			}
-			if o, over := s.Outcome(); !over || o.Kind != want || !slices.Equal(s.Results(1), results) || s.M.Waiting(1) != (results == nil) {
-				t.Errorf("%s: %v, over %v, worker's results %d, it waits: %v", name, o, over, s.Results(1), s.M.Waiting(1))
+			if o, over := s.Outcome(); !over || o.Kind != want || !slices.Equal(s.Results(1), results) || s.m.Waiting(1) != (results == nil) {
+				t.Errorf("%s: %v, over %v, worker's results %d, it waits: %v", name, o, over, s.Results(1), s.m.Waiting(1))
 			}
 		}
 	})

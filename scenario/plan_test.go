@@ -97,17 +97,17 @@ func TestSetup(t *testing.T) {
 		if text != "copied" {
 			t.Errorf("strdup gave %q", text)
 		}
-		if got, ok := s.M.Read(at, 8192); !ok || !bytes.Equal(got, append(data, make([]byte, 8192-len(data))...)) {
+		if got, ok := s.m.Read(at, 8192); !ok || !bytes.Equal(got, append(data, make([]byte, 8192-len(data))...)) {
 			t.Errorf("Code placed something else at %#x", at)
 		}
-		if s.Steps() != 0 || s.Base() != s.M.Steps() {
-			t.Errorf("%d steps at the start, base %d of %d", s.Steps(), s.Base(), s.M.Steps())
+		if s.Steps() != 0 || s.Base() != s.m.Steps() {
+			t.Errorf("%d steps at the start, base %d of %d", s.Steps(), s.Base(), s.m.Steps())
 		}
 		for i := range s.Names() {
 			if len(s.Results(i)) != 0 || s.Runnable(i) != (i < 2) {
 				t.Errorf("thread %d: %d results, runnable %v", i, len(s.Results(i)), s.Runnable(i))
 			}
-			if m := s.MachineThread(i); m != i || s.RacingThread(m) != i || s.M.Threads()[m].Name != s.Names()[i] {
+			if m := s.MachineThread(i); m != i || s.RacingThread(m) != i || s.m.Threads()[m].Name != s.Names()[i] {
 				t.Errorf("thread %d is the machine's %d", i, m)
 			}
 		}
@@ -117,7 +117,7 @@ func TestSetup(t *testing.T) {
 		if o := play(t, s, Schedule{{0, 0}, {1, 0}}); o.Failed() {
 			t.Fatal(o)
 		}
-		if home, _ := s.M.CString(s.Results(0)[0], 64); home != "/nowhere" {
+		if home, _ := s.m.CString(s.Results(0)[0], 64); home != "/nowhere" {
 			t.Errorf("HOME is %q", home)
 		}
 	})

@@ -1,6 +1,9 @@
 package scenario
 
-import "slices"
+import (
+	"fmt"
+	"slices"
+)
 
 // Playback goes to any moment of a schedule's run.
 type Playback struct {
@@ -69,4 +72,34 @@ func (p *Playback) SeekEnd() error {
 		return err
 	}
 	return p.s.Play(p.schedule)
+}
+
+// MismatchError is that a slice of a schedule could not run for as long as it says: the
+// schedule belongs to another race.
+type MismatchError struct {
+	Slice int    // its number, counted from 1
+	Text  string // of the slice
+	Ran   uint64 // instructions
+}
+
+func (e *MismatchError) Error() string {
+	return fmt.Sprintf("slice %d (%s): ran %d instructions", e.Slice, e.Text, e.Ran)
+}
+
+// Play runs a schedule from the present moment on. It stops early when the race
+// is over. For a schedule of another race it returns a *MismatchError.
+func (s *Session) Play(schedule Schedule) error {
+	for i, sl := range schedule {
+		ran, err := s.Run(sl.Thread, sl.N)
+		if err != nil {
+			return err
+		}
+		if sl.N != 0 && ran != sl.N {
+			if _, over := s.Outcome(); over && i == len(schedule)-1 {
+				return nil
+			}
+			return &MismatchError{Slice: i + 1, Text: sl.Text(s.ScheduleNames()), Ran: ran}
+		}
+	}
+	return nil
 }

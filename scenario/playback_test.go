@@ -16,7 +16,7 @@ func TestPlayback(t *testing.T) {
 		end := s.Steps()
 		digest := func() string {
 			t.Helper()
-			d, err := s.M.Digest(s.StartLog())
+			d, err := s.Digest()
 			testrace.Must(t, err)
 			return d
 		}
@@ -38,7 +38,7 @@ func TestPlayback(t *testing.T) {
 			}
 			there := digest()
 			testrace.Must(t, s.Restart())
-			for i := range s.Plan.Threads {
+			for i := range s.Threads() {
 				if sl := schedule[i]; s.Steps() < n {
 					left := n - s.Steps()
 					if sl.N != 0 {

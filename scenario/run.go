@@ -23,7 +23,7 @@ func (s *Session) Run(i int, n uint64) (uint64, error) {
 	s.stirs(i)
 	e := Event{Thread: i}
 	for e.Ran < n && s.Runnable(i) {
-		if _, err := s.runOnce(&e, func(t int) (emu.Stop, error) { return s.M.Run(t, n-e.Ran) }); err != nil {
+		if _, err := s.runOnce(&e, func(t int) (emu.Stop, error) { return s.m.Run(t, n-e.Ran) }); err != nil {
 			return e.Ran, err
 		}
 	}
@@ -35,7 +35,7 @@ func (s *Session) runOut(i int) (uint64, error) {
 	s.stirs(i)
 	e := Event{Thread: i}
 	for wait := uint64(Patience); s.Runnable(i) && s.Steps() < s.Limit; wait *= 2 {
-		stop, err := s.runOnce(&e, func(t int) (emu.Stop, error) { return s.M.Run(t, min(wait, s.Limit-s.Steps())) })
+		stop, err := s.runOnce(&e, func(t int) (emu.Stop, error) { return s.m.Run(t, min(wait, s.Limit-s.Steps())) })
 		if err == nil && stop.Kind == emu.Budget && s.Steps() < s.Limit {
 			_, err = s.goesRound(&e)
 		}
@@ -59,7 +59,7 @@ func (s *Session) settle(i int, kind emu.StopKind) error {
 	case emu.Gone:
 		s.threads[i].done = true // it ended itself: there is nobody to make more calls
 	case emu.Trapped:
-		return fmt.Errorf("thread %s reached the program's code", s.Plan.Threads[i].Name)
+		return fmt.Errorf("thread %s reached the program's code", s.threads[i].name)
 	}
 	// The others may have waited for a thread that is now at its end.
 	if err := s.unblock(); err != nil {
@@ -76,9 +76,9 @@ func (s *Session) finishCall(i int) error {
 		return err
 	}
 	r.results = append(slices.Clip(r.results), v)
-	if s.Plan.AfterCall != nil {
+	if s.plan.AfterCall != nil {
 		s.uses(emu.Object{Class: emu.ObjectResults, ID: uint64(i), Write: true})
-		if err := s.Plan.AfterCall(s.view(i), Returned{i, call, v}); err != nil {
+		if err := s.plan.AfterCall(s.view(i), Returned{i, call, v}); err != nil {
 			return s.fault(i, err)
 		}
 	}
@@ -89,9 +89,9 @@ func (s *Session) finishCall(i int) error {
 func (s *Session) result(i int, call Call) (uint64, error) {
 	t := s.threads[i].machine
 	if call.Result == Word {
-		return s.M.Result(t)
+		return s.m.Result(t)
 	}
-	v, err := s.M.FloatResult(t)
+	v, err := s.m.FloatResult(t)
 	if call.Result == Float {
 		v &= 1<<32 - 1
 	}

@@ -60,7 +60,7 @@ func momentOf(t testing.TB, s *Session) moment {
 			texts = append(texts, Call{Args: []Arg{Int(r)}}.String())
 		}
 		m.results[i] = strings.Join(texts, " ")
-		m.calls[i] = s.M.Threads()[s.MachineThread(i)].Call
+		m.calls[i] = s.m.Threads()[s.MachineThread(i)].Call
 	}
 	o, over := s.Outcome()
 	if over {
@@ -234,7 +234,7 @@ func TestResults(t *testing.T) {
 			t.Fatal(o)
 		}
 		first := s.Results(0)
-		if b, _ := s.M.CString(first[0], 16); b != "2" || first[1] != 0 || first[2] != 0 {
+		if b, _ := s.m.CString(first[0], 16); b != "2" || first[1] != 0 || first[2] != 0 {
 			t.Errorf("main's calls returned %d", first)
 		}
 		if r := s.Results(1); len(r) != 5 || r[0] == 0 || r[1] == 0 || r[3] != 0 || r[4] != uint64(1001) {
@@ -246,7 +246,7 @@ func TestResults(t *testing.T) {
 			t.Fatal(o)
 		}
 		second := s.Results(0)
-		if d, _ := s.M.CString(second[2], 16); d != "worker's" || second[2] == first[2] {
+		if d, _ := s.m.CString(second[2], 16); d != "worker's" || second[2] == first[2] {
 			t.Errorf("with worker first, main's getenv gives %q", d)
 		}
 	})

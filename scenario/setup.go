@@ -27,7 +27,7 @@ func (u *Setup) Make(thread string, call Call) (uint64, error) {
 	if err != nil {
 		return 0, err
 	}
-	if err := s.M.CallWith(s.threads[i].machine, addr, call.String(), values); err != nil {
+	if err := s.m.CallWith(s.threads[i].machine, addr, call.String(), values); err != nil {
 		return 0, err
 	}
 	return s.result(i, call)
@@ -42,34 +42,34 @@ func (u *Setup) Code(code []byte, size uint64) (uint64, error) {
 	}
 	const rwx, privateAnonymous = 7, 0x22
 	const failed = ^uint64(0) // MAP_FAILED
-	addr, err := u.Call(u.s.Plan.Threads[0].Name, "mmap", Int(0), Int(size), Int(rwx), Int(privateAnonymous), Int(^uint64(0)), Int(0))
+	addr, err := u.Call(u.s.plan.Threads[0].Name, "mmap", Int(0), Int(size), Int(rwx), Int(privateAnonymous), Int(^uint64(0)), Int(0))
 	if err != nil {
 		return 0, err
 	}
 	if addr == failed {
 		return 0, fmt.Errorf("code: mmap gives no %d bytes", size)
 	}
-	return addr, u.s.M.Write(0, addr, code)
+	return addr, u.s.m.Write(0, addr, code)
 }
 
 // Lookup is the address of a function that a loaded library exports, to hand to
 // code that calls it.
-func (u *Setup) Lookup(name string) (uint64, error) { return u.s.M.Lookup(name) }
+func (u *Setup) Lookup(name string) (uint64, error) { return u.s.m.Lookup(name) }
 
 // Alloc is fresh zeroed bytes outside of the guest's heap, 16-byte aligned.
-func (u *Setup) Alloc(size uint64) (uint64, error) { return u.s.M.Alloc(size) }
+func (u *Setup) Alloc(size uint64) (uint64, error) { return u.s.m.Alloc(size) }
 
 // Read copies memory of the guest, false where none is mapped.
-func (u *Setup) Read(addr, size uint64) ([]byte, bool) { return u.s.M.Read(addr, size) }
+func (u *Setup) Read(addr, size uint64) ([]byte, bool) { return u.s.m.Read(addr, size) }
 
 // Write stores into mapped memory of the guest, whatever its pages allow.
-func (u *Setup) Write(addr uint64, data []byte) error { return u.s.M.Write(0, addr, data) }
+func (u *Setup) Write(addr uint64, data []byte) error { return u.s.m.Write(0, addr, data) }
 
 // Libc is the C library of the process.
 func (u *Setup) Libc() LibcID { return u.s.libc }
 
 // Arch is the guest's architecture.
-func (u *Setup) Arch() loader.Arch { return u.s.M.Arch() }
+func (u *Setup) Arch() loader.Arch { return u.s.m.Arch() }
 
 // CString reads a string of the guest.
-func (u *Setup) CString(addr uint64) (string, bool) { return u.s.M.CString(addr, maxString) }
+func (u *Setup) CString(addr uint64) (string, bool) { return u.s.m.CString(addr, maxString) }

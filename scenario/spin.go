@@ -81,7 +81,7 @@ func (s *Session) spinning(i int) bool {
 		return false
 	}
 	for _, h := range list {
-		if b, ok := s.M.Peek(h.addr, uint64(len(h.bytes))); !ok || !bytes.Equal(b, h.bytes) {
+		if b, ok := s.m.Peek(h.addr, uint64(len(h.bytes))); !ok || !bytes.Equal(b, h.bytes) {
 			return false
 		}
 	}
@@ -151,7 +151,7 @@ func (s *Session) comesBack(e *Event) error {
 		r.visits = r.visits.and(visit{pc: e.PC, addr: addr})
 		return nil
 	}
-	state, err := s.M.State(r.machine)
+	state, err := s.m.State(r.machine)
 	if err != nil {
 		return err
 	}
@@ -160,7 +160,7 @@ func (s *Session) comesBack(e *Event) error {
 			return nil
 		}
 	}
-	r.visits = r.visits.and(visit{pc: e.PC, addr: addr, state: state, log: s.M.LogLen()})
+	r.visits = r.visits.and(visit{pc: e.PC, addr: addr, state: state, log: s.m.LogLen()})
 	return nil
 }
 
@@ -170,7 +170,7 @@ func (s *Session) round(machine, from int) []held {
 	if s.metWriter(machine, from) {
 		return nil
 	}
-	log := s.M.Log()
+	log := s.m.Log()
 	first := map[uint64]byte{}   // what bytes held before the round wrote them
 	read := map[uint64]byte{}    // what was read of those that it had not written
 	changed := map[uint64]bool{} // bytes that it changed, if only for a while
@@ -196,7 +196,7 @@ func (s *Session) round(machine, from int) []held {
 		}
 	}
 	for at, b := range first {
-		if now, ok := s.M.Peek(at, 1); !ok || now[0] != b {
+		if now, ok := s.m.Peek(at, 1); !ok || now[0] != b {
 			return nil
 		}
 	}
@@ -221,7 +221,7 @@ func (s *Session) round(machine, from int) []held {
 func (s *Session) hold(read map[uint64]byte) []held {
 	var list []held
 	for _, at := range slices.Sorted(maps.Keys(read)) {
-		now, ok := s.M.Peek(at, 1)
+		now, ok := s.m.Peek(at, 1)
 		if !ok || now[0] != read[at] {
 			return nil
 		}
@@ -238,21 +238,21 @@ func (s *Session) hold(read map[uint64]byte) []held {
 // It runs one round more, or up to an event or wherever the machine stops.
 func (s *Session) goesRound(e *Event) (emu.Stop, error) {
 	r := &s.threads[e.Thread]
-	before, err := s.M.State(r.machine)
+	before, err := s.m.State(r.machine)
 	if err != nil {
 		return emu.Stop{}, err
 	}
-	from, effects := s.M.LogLen(), s.M.Effects()
+	from, effects := s.m.LogLen(), s.m.Effects()
 	back := false
 	n := min(longest, s.Limit-min(s.Limit, s.Steps()))
 	stop, err := s.runOnce(e, func(t int) (stop emu.Stop, err error) {
-		stop, back, err = s.M.RunBack(t, n)
+		stop, back, err = s.m.RunBack(t, n)
 		return stop, err
 	})
-	if err != nil || !back || stop.Event || s.M.Effects() != effects {
+	if err != nil || !back || stop.Event || s.m.Effects() != effects {
 		return stop, err
 	}
-	after, err := s.M.State(r.machine)
+	after, err := s.m.State(r.machine)
 	if err == nil && bytes.Equal(before, after) {
 		r.held = s.round(r.machine, from)
 	}

@@ -23,7 +23,7 @@ func TestStartWith(t *testing.T) {
 			}
 		}
 		var sizes []uint64
-		s, err := StartWith(sys, plan(), 1, func(m *emu.Machine) error {
+		s, err := StartWith(sys, plan(), 1, func(m *emu.Process) error {
 			if setup || len(m.Threads()) != 1 || !m.Idle(0) {
 				t.Errorf("prepare was called late, with threads %v", m.Threads())
 			}
@@ -51,7 +51,7 @@ func TestStartWith(t *testing.T) {
 func TestStartWithError(t *testing.T) {
 	eachArch(t, func(t *testing.T, sys *emu.System) {
 		no := errors.New("not now")
-		if _, err := StartWith(sys, locks(), 1, func(*emu.Machine) error { return no }); !errors.Is(err, no) {
+		if _, err := StartWith(sys, locks(), 1, func(*emu.Process) error { return no }); !errors.Is(err, no) {
 			t.Errorf("%v", err)
 		}
 	})

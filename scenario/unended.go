@@ -15,14 +15,14 @@ func (s *Session) unended(o Outcome) (list []Doubt) {
 	if o.Kind != Deadlock && o.Kind != Livelock && o.Kind != Unfinished {
 		return nil
 	}
-	for t, th := range s.M.Threads() {
+	for t, th := range s.m.Threads() {
 		u := s.RacingThread(t)
-		if !s.M.Alive(t) || !s.M.Idle(t) || u >= 0 && !s.threads[u].done || u < 0 && t != 0 {
+		if !s.m.Alive(t) || !s.m.Idle(t) || u >= 0 && !s.threads[u].done || u < 0 && t != 0 {
 			continue
 		}
 		words := s.changedAtEnd(t)
 		for i, r := range s.threads {
-			if !r.done && s.M.Alive(r.machine) && s.waitsForAny(i, words, o) {
+			if !r.done && s.m.Alive(r.machine) && s.waitsForAny(i, words, o) {
 				list = append(list, s.doubt(UnendedThread, th.Name, r.call.Func, r.machine))
 			}
 		}
@@ -38,10 +38,10 @@ const muslThread = 128
 // ended.
 func (s *Session) changedAtEnd(t int) []Access {
 	var list []Access
-	for _, addr := range s.M.ChangedAtEnd(t) {
+	for _, addr := range s.m.ChangedAtEnd(t) {
 		list = append(list, Access{Addr: addr, Size: 4})
 	}
-	if self, ok := s.M.NameOf(t, 8); ok && s.libc.Name == loader.Musl.String() {
+	if self, ok := s.m.NameOf(t, 8); ok && s.libc.Name == loader.Musl.String() {
 		list = append(list, Access{Addr: self, Size: muslThread})
 	}
 	return list
@@ -60,7 +60,7 @@ func (s *Session) waitsForAny(i int, words []Access, o Outcome) bool {
 		return false
 	}
 	r := &s.threads[i]
-	if addr, ok := s.M.WaitsFor(r.machine); ok {
+	if addr, ok := s.m.WaitsFor(r.machine); ok {
 		return any(addr, 4)
 	}
 	if s.lockedOut(i) {
@@ -78,7 +78,7 @@ func (s *Session) waitsForAny(i int, words []Access, o Outcome) bool {
 	if o.Kind == Livelock {
 		from += s.limit() / 2
 	}
-	for a := range s.M.Log().From(s.StartLog()).All() {
+	for a := range s.m.Log().From(s.StartLog()).All() {
 		if int(a.Thread) == r.machine && a.Kind == emu.LogRead && a.Step > from && any(a.Addr, uint64(a.Size)) {
 			return true
 		}

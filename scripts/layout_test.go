@@ -74,7 +74,7 @@ func start(t testing.TB, sys *emu.System, settings ...string) *scenario.Session 
 // word reads a word of the guest.
 func word(t testing.TB, s *scenario.Session, addr uint64) uint64 {
 	t.Helper()
-	v, ok := s.M.Read64(addr)
+	v, ok := s.Process().Read64(addr)
 	if !ok {
 		t.Fatalf("nothing is mapped at %#x", addr)
 	}
@@ -84,7 +84,7 @@ func word(t testing.TB, s *scenario.Session, addr uint64) uint64 {
 // environment is where environ points to and the strings that are there.
 func environment(t testing.TB, s *scenario.Session) (block uint64, entries []string) {
 	t.Helper()
-	environ, err := s.M.Lookup("environ")
+	environ, err := s.Process().Lookup("environ")
 	must(t, err)
 	block = word(t, s, environ)
 	for p := block; ; p += 8 {
@@ -92,7 +92,7 @@ func environment(t testing.TB, s *scenario.Session) (block uint64, entries []str
 		if e == 0 {
 			return block, entries
 		}
-		text, ok := s.M.CString(e, 1<<16)
+		text, ok := s.Process().CString(e, 1<<16)
 		if !ok {
 			t.Fatalf("entry %d at %#x is no string", len(entries), e)
 		}
@@ -198,8 +198,8 @@ func TestArenas(t *testing.T) {
 					t.Errorf("%s: malloc on %s gives a chunk of main's arena: %v", setting, name, !foreign)
 				}
 			}
-			mainHeap, _, _ := s.M.MappingOf(s.Results(0)[0])
-			workerHeap, _, _ := s.M.MappingOf(s.Results(1)[0])
+			mainHeap, _, _ := s.Process().MappingOf(s.Results(0)[0])
+			workerHeap, _, _ := s.Process().MappingOf(s.Results(1)[0])
 			if mainHeap == workerHeap {
 				t.Errorf("%s: one heap at %#x", setting, mainHeap)
 			}

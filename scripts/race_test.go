@@ -40,7 +40,7 @@ func found(t testing.TB, sys *emu.System, r *explore.Result, settings ...string)
 	if !over || o.Kind != scenario.Segv || *o.End != *f.Outcome.End || s.Names()[o.Thread] != scenario.Main {
 		t.Fatalf("%q: played, %v ends as %v, not %v", settings, f.Schedule.Texts(s.Names()), o, f.Outcome)
 	}
-	if name, _, _ := s.M.Symbol(o.End.PC); name != "getenv" {
+	if name, _, _ := s.Process().Symbol(o.End.PC); name != "getenv" {
 		t.Errorf("%q: it died in %s", settings, name)
 	}
 	if o.End.Access != emu.AccessRead || o.End.Mapped {
@@ -139,7 +139,7 @@ func TestAllFailures(t *testing.T) {
 			must(t, s.Restart())
 			must(t, s.Play(f.Schedule))
 			o, over := s.Outcome()
-			if name, _, _ := s.M.Symbol(f.Outcome.End.PC); !over || *o.End != *f.Outcome.End || o.Thread != 0 || name != "getenv" {
+			if name, _, _ := s.Process().Symbol(f.Outcome.End.PC); !over || *o.End != *f.Outcome.End || o.Thread != 0 || name != "getenv" {
 				t.Errorf("%v: %v in %s, found as %v", f.Schedule.Texts(s.Names()), o, name, f.Outcome)
 			}
 		}

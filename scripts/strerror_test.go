@@ -46,7 +46,7 @@ func TestStrerrorDiesInGetenv(t *testing.T) {
 			t.Fatalf("it ends as %v", o)
 		}
 		var stack []string
-		for _, l := range symbolize.Backtrace(s.M, o.Thread) {
+		for _, l := range symbolize.Backtrace(s.Process(), o.Thread) {
 			stack = append(stack, l.Function)
 		}
 		// From 2.32 on strerror is a jump to strerror_l.
@@ -66,9 +66,9 @@ func TestStrerrorAsks(t *testing.T) {
 			must(t, err)
 			defer s.Close()
 			var asked []string
-			must(t, s.M.TraceCalls([]string{"getenv"}, func(e emu.CallEvent) {
+			must(t, s.Process().TraceCalls([]string{"getenv"}, func(e emu.CallEvent) {
 				if !e.Returned {
-					name, _ := s.M.CString(e.Args[0], 100)
+					name, _ := s.Process().CString(e.Args[0], 100)
 					asked = append(asked, name)
 				}
 			}))

@@ -19,7 +19,7 @@ type Act struct {
 
 // ActOf describes what a thread of the machine is about to do: the instruction that it is
 // before, as number step since the race began.
-func ActOf(m *emu.Machine, thread int, step uint64) (*Act, error) {
+func ActOf(m *emu.Process, thread int, step uint64) (*Act, error) {
 	pc, err := m.PC(thread)
 	if err != nil {
 		return nil, err

@@ -17,13 +17,13 @@ func TestActOf(t *testing.T) {
 		testrace.Crash(t, s)
 		o, _ := s.Outcome()
 		thread := s.MachineThread(o.Thread)
-		a, err := symbolize.ActOf(s.M, thread, s.Steps()+1)
+		a, err := symbolize.ActOf(s.Process(), thread, s.Steps()+1)
 		testrace.Must(t, err)
 		if a.Thread != "main" || a.Step != s.Steps()+1 || a.Location.PC != o.End.PC || a.Location.Function != "getenv" ||
 			!strings.HasPrefix(a.Call, "getenv(") || len(a.Backtrace) == 0 || a.Backtrace[0] != a.Location {
 			t.Errorf("%+v", a)
 		}
-		if in := symbolize.Disassemble(s.M, o.End.PC); a.Instruction != in.Text || in.Undecoded || len(in.Mem) == 0 {
+		if in := symbolize.Disassemble(s.Process(), o.End.PC); a.Instruction != in.Text || in.Undecoded || len(in.Mem) == 0 {
 			t.Errorf("%q, and %+v is there", a.Instruction, in)
 		}
 		r := a.Report()
@@ -33,7 +33,7 @@ func TestActOf(t *testing.T) {
 		if (*symbolize.Act)(nil).Report() != nil {
 			t.Error("there is an object of no instruction")
 		}
-		if in := symbolize.Disassemble(s.M, 8); !in.Undecoded || in.Text != "(no code there)" {
+		if in := symbolize.Disassemble(s.Process(), 8); !in.Undecoded || in.Text != "(no code there)" {
 			t.Errorf("at 8 there is %+v", in)
 		}
 	})

@@ -12,7 +12,7 @@ const maxInst = 15
 
 // Disassemble decodes the instruction at pc in a machine's memory, with the names of
 // branch targets.
-func Disassemble(m *emu.Machine, pc uint64) disasm.Inst {
+func Disassemble(m *emu.Process, pc uint64) disasm.Inst {
 	var code []byte
 	for n := uint64(maxInst); n > 0 && code == nil; n-- {
 		code, _ = m.Read(pc, n)

@@ -38,7 +38,7 @@ func (l Location) Source() string {
 
 // Locate names a place in the code of a machine. For a return address the line
 // is that of the call, which is why it is looked up one byte before.
-func Locate(m *emu.Machine, pc uint64, isReturn bool) Location {
+func Locate(m *emu.Process, pc uint64, isReturn bool) Location {
 	l := Location{PC: pc}
 	mod, ok := m.Module(pc)
 	if !ok {

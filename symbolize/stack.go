@@ -12,7 +12,7 @@ const maxFrames = 64
 
 // machineRegisters are a thread's registers by their DWARF numbers.
 type machineRegisters struct {
-	m      *emu.Machine
+	m      *emu.Process
 	thread int
 }
 
@@ -23,7 +23,7 @@ func (r machineRegisters) Get(dwarf uint64) (uint64, bool) {
 
 // Backtrace is the call stack of a machine's thread, innermost first, up to
 // where the emulator called the outermost function.
-func Backtrace(m *emu.Machine, thread int) []Location {
+func Backtrace(m *emu.Process, thread int) []Location {
 	var out []Location
 	for i, pc := range Stack(m, thread) {
 		out = append(out, Locate(m, pc, i > 0))
@@ -32,7 +32,7 @@ func Backtrace(m *emu.Machine, thread int) []Location {
 }
 
 // Stack is a Backtrace without names: the thread's pc and the return addresses.
-func Stack(m *emu.Machine, thread int) []uint64 {
+func Stack(m *emu.Process, thread int) []uint64 {
 	var modules []unwind.Module
 	for _, mod := range m.Modules() {
 		modules = append(modules, unwind.Module{Lo: mod.Lo, Hi: mod.Hi, Base: mod.Base, Image: mod.Image})

@@ -17,7 +17,7 @@ func TestBacktrace(t *testing.T) {
 	testrace.EachArch(t, func(t *testing.T, arch loader.Arch) {
 		f := testrace.Start(t, testrace.System(t, arch), testrace.DefaultPlan(t))
 		schedule := testrace.Crash(t, f)
-		f.M.System().LoadDebug()
+		f.Process().System().LoadDebug()
 		testrace.Must(t, f.Restart())
 		checked, deepest := 0, 0
 		returns := make([][]uint64, len(f.Names())) // of each thread, the innermost last
@@ -31,17 +31,17 @@ func TestBacktrace(t *testing.T) {
 			}
 			if ran%50 == 0 {
 				for thread := range returns {
-					if !f.M.Idle(f.MachineThread(thread)) {
-						frames := symbolize.Backtrace(f.M, f.MachineThread(thread))
+					if !f.Process().Idle(f.MachineThread(thread)) {
+						frames := symbolize.Backtrace(f.Process(), f.MachineThread(thread))
 						compareFrames(t, f, thread, frames, returns[thread])
 						checked++
 						deepest = max(deepest, len(frames))
 					}
 				}
 			}
-			pc, err := f.M.PC(f.MachineThread(next))
+			pc, err := f.Process().PC(f.MachineThread(next))
 			testrace.Must(t, err)
-			in := symbolize.Disassemble(f.M, pc)
+			in := symbolize.Disassemble(f.Process(), pc)
 			if n, err := f.Run(next, 1); err != nil || n > 1 {
 				t.Fatalf("after %d: ran %d instructions, %v", ran, n, err)
 			}
@@ -62,16 +62,16 @@ func TestBacktrace(t *testing.T) {
 func compareFrames(t *testing.T, f *scenario.Session, thread int, frames []symbolize.Location, returns []uint64) {
 	t.Helper()
 	m := f.MachineThread(thread)
-	pc, err := f.M.PC(m)
+	pc, err := f.Process().PC(m)
 	testrace.Must(t, err)
-	if !f.Runnable(thread) || !strings.HasPrefix(f.M.Threads()[m].Call, "setenv(") && !strings.HasPrefix(f.M.Threads()[m].Call, "getenv(") {
-		t.Fatalf("%s is in %q", f.Names()[thread], f.M.Threads()[m].Call)
+	if !f.Runnable(thread) || !strings.HasPrefix(f.Process().Threads()[m].Call, "setenv(") && !strings.HasPrefix(f.Process().Threads()[m].Call, "getenv(") {
+		t.Fatalf("%s is in %q", f.Names()[thread], f.Process().Threads()[m].Call)
 	}
 	want := []uint64{pc}
 	for i := range returns {
 		want = append(want, returns[len(returns)-1-i])
 	}
-	if _, ok := f.M.Module(pc); !ok && len(frames) <= 1 {
+	if _, ok := f.Process().Module(pc); !ok && len(frames) <= 1 {
 		return // at the trap behind the end of a call
 	}
 	for i, frame := range frames {

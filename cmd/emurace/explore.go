@@ -310,7 +310,7 @@ func start(sys *emu.System, r replay.Recipe) (*scenario.Session, error) {
 }
 
 // startWith is start, and calls prepare when the machine has booted.
-func startWith(sys *emu.System, r replay.Recipe, prepare func(*emu.Machine) error) (*scenario.Session, error) {
+func startWith(sys *emu.System, r replay.Recipe, prepare func(*emu.Process) error) (*scenario.Session, error) {
 	return startPlan(r, func(plan *scenario.Plan) (*scenario.Session, error) {
 		return scenario.StartWith(sys, plan, r.Seed, prepare)
 	})

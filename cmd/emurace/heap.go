@@ -32,7 +32,7 @@ func (p *heaps) explain(h *replay.History, schedule scenario.Schedule) (*replay.
 func (p *heaps) run(schedule scenario.Schedule) (*heap.History, error) {
 	if p.tracer == nil {
 		var err error
-		if p.tracer, err = replay.NewHeapTracer(func(prepare func(*emu.Machine) error) (*scenario.Session, error) {
+		if p.tracer, err = replay.NewHeapTracer(func(prepare func(*emu.Process) error) (*scenario.Session, error) {
 			return startWith(p.sys, p.recipe, prepare)
 		}); err != nil {
 			return nil, err

@@ -98,7 +98,7 @@ func (o *outcome) explain(sys *emu.System, output string) error {
 		o.traceErr = o.writeTrace(s, explore.Finding{Schedule: o.played.Schedule}, output)
 	}
 	o.objects = o.findingObjects(s.ScheduleNames())
-	o.endings = s.Plan.Endings
+	o.endings = s.Plan().Endings
 	if o.result.Verdict == explore.Clean && len(o.detect) == 0 {
 		if o.freed, err = freesBlocks(sys, o.recipe); err != nil {
 			return err

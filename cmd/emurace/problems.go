@@ -65,7 +65,7 @@ func (j job) inspections(sys *emu.System, o *explore.Options) *oracle.Pool {
 
 // traced starts sessions as an oracle wants them.
 func (j job) traced(sys *emu.System) oracle.Starter {
-	return func(prepare func(*emu.Machine) error) (*scenario.Session, error) {
+	return func(prepare func(*emu.Process) error) (*scenario.Session, error) {
 		plan, err := j.recipe.Scenario.Build(j.recipe.Values)
 		if err != nil {
 			return nil, err

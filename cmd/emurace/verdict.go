@@ -249,7 +249,7 @@ func (o *outcome) endingObjects() []endingObject {
 // after the other, in their order or in the reverse.
 func freesBlocks(sys *emu.System, r replay.Recipe) (bool, error) {
 	freed, racing := false, false
-	s, err := startWith(sys, r, func(m *emu.Machine) error {
+	s, err := startWith(sys, r, func(m *emu.Process) error {
 		return heap.Trace(m, func(c emu.CallEvent) {
 			takes := heap.Releases(c.Func) && c.Args[0] != 0
 			freed = freed || racing && takes && c.Depth == 0 && !c.Returned

@@ -95,8 +95,8 @@ func Start(t testing.TB, sys *emu.System, plan *scenario.Plan) *scenario.Session
 
 // Starter makes sessions of a scenario, each of a plan of its own. It is what
 // replay calls a Starter.
-func Starter(sys *emu.System, sc *scenario.Scenario, values scenario.Values, seed uint64) func(func(*emu.Machine) error) (*scenario.Session, error) {
-	return func(prepare func(*emu.Machine) error) (*scenario.Session, error) {
+func Starter(sys *emu.System, sc *scenario.Scenario, values scenario.Values, seed uint64) func(func(*emu.Process) error) (*scenario.Session, error) {
+	return func(prepare func(*emu.Process) error) (*scenario.Session, error) {
 		plan, err := sc.Build(values)
 		if err != nil {
 			return nil, err

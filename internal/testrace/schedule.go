@@ -25,7 +25,7 @@ func Deadlock(t testing.TB, s *scenario.Session) scenario.Schedule {
 	t.Helper()
 	for n := uint64(1); n < 1000; n++ {
 		schedule := mainTakenOff(t, s, n)
-		if o, over := s.Outcome(); over && o.Kind == scenario.Deadlock && s.M.Waiting(s.MachineThread(0)) && s.M.Waiting(s.MachineThread(1)) {
+		if o, over := s.Outcome(); over && o.Kind == scenario.Deadlock && s.Process().Waiting(s.MachineThread(0)) && s.Process().Waiting(s.MachineThread(1)) {
 			return schedule
 		}
 	}

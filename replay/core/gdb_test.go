@@ -49,7 +49,7 @@ func words(t *testing.T, command string) []string {
 // of the commands prints. It must have nothing to complain about.
 func gdb(t *testing.T, s *scenario.Session, f Files, commands ...string) map[string]string {
 	t.Helper()
-	args := append([]string{"-nx", "-batch"}, words(t, GDBCommand(s.M.System().Root.Dir(), f.Program, f.Core))...)
+	args := append([]string{"-nx", "-batch"}, words(t, GDBCommand(s.Process().System().Root.Dir(), f.Program, f.Core))...)
 	for i, c := range commands {
 		args = append(args, "-ex", fmt.Sprintf("echo \\n<%d>\\n", i), "-ex", c)
 	}
@@ -117,7 +117,7 @@ func examined(t *testing.T, text string) (addr uint64, list []uint64) {
 }
 
 // checkWords: N words from an address on are the machine's.
-func checkWords(t *testing.T, m *emu.Machine, text string, at uint64, n int) {
+func checkWords(t *testing.T, m *emu.Process, text string, at uint64, n int) {
 	t.Helper()
 	addr, list := examined(t, text)
 	if addr != at || len(list) != n {
@@ -154,7 +154,7 @@ const stacks = "thread apply all -q frame apply all -q p/x $pc"
 // at their addresses and with their names. Between them gdb shows functions that were
 // inlined, or that have jumped to the next one instead of calling it; the outermost
 // frame is the program.
-func checkStack(t *testing.T, m *emu.Machine, thread int, names, pcs []string) {
+func checkStack(t *testing.T, m *emu.Process, thread int, names, pcs []string) {
 	t.Helper()
 	var wantNames, wantPCs []string
 	for _, l := range symbolize.Backtrace(m, thread) {
@@ -217,7 +217,7 @@ func TestArticle(t *testing.T) {
 			t.Skip("the article's architecture is the other one")
 		}
 		s, _ := crash(t, arch)
-		m := s.M
+		m := s.Process()
 		m.System().LoadDebug()
 		hidden := map[loader.Arch]string{loader.ARM64: "info reg pc", loader.AMD64: "info reg fs_base gs_base"}[arch]
 		around := fmt.Sprintf("x/20g $%s-40", walks[arch][0])
@@ -310,7 +310,7 @@ func TestDeadlockInGDB(t *testing.T) {
 	}
 	together(t, func(t *testing.T, arch loader.Arch) {
 		s := deadlock(t, arch)
-		s.M.System().LoadDebug()
+		s.Process().System().LoadDebug()
 		got := gdb(t, s, saved(t, of(t, s, 1)), "info threads", "thread apply all bt", stacks)
 		if rows := submatches(threadRow, got["info threads"]); !slices.Equal(rows, []string{"1001", "1000", "1002"}) {
 			t.Errorf("info threads: %s", got["info threads"])
@@ -320,7 +320,7 @@ func TestDeadlockInGDB(t *testing.T) {
 			t.Fatalf("%s: %s", stacks, got[stacks])
 		}
 		for i, part := range threadTitle.Split(got["thread apply all bt"], -1)[1:] {
-			checkStack(t, s.M, []int{2, 0, 1}[i], submatches(frameName, part), pcs[i])
+			checkStack(t, s.Process(), []int{2, 0, 1}[i], submatches(frameName, part), pcs[i])
 		}
 	})
 }
@@ -340,23 +340,23 @@ func TestMomentsInGDB(t *testing.T) {
 			must(t, line.Seek(n))
 			first := line.Thread(n)
 			p := of(t, s, first)
-			checkMemory(t, written(t, p), s.M.Mappings(), s.M.Page)
+			checkMemory(t, written(t, p), s.Process().Mappings(), s.Process().Page)
 			if i != 1 {
 				continue // a debugger takes its time
 			}
 			got := gdb(t, s, saved(t, p), "info reg", "info threads", "x/10g (char**)environ")
 			pc, _ := line.PC(n)
-			if at := registers(t, got["info reg"])[s.M.PCName()]; at != pc || p.Signal.Number != 0 {
+			if at := registers(t, got["info reg"])[s.Process().PCName()]; at != pc || p.Signal.Number != 0 {
 				t.Errorf("moment %d: pc %#x, want %#x; signal %d", n, at, pc, p.Signal.Number)
 			}
-			tid, _ := s.M.TID(s.MachineThread(first))
+			tid, _ := s.Process().TID(s.MachineThread(first))
 			if rows := submatches(threadRow, got["info threads"]); len(rows) != 2 || rows[0] != fmt.Sprint(tid) {
 				t.Errorf("moment %d: %s", n, got["info threads"])
 			}
-			environ, err := s.M.Lookup("environ")
+			environ, err := s.Process().Lookup("environ")
 			must(t, err)
-			list, _ := s.M.Read64(environ)
-			checkWords(t, s.M, got["x/10g (char**)environ"], list, 10)
+			list, _ := s.Process().Read64(environ)
+			checkWords(t, s.Process(), got["x/10g (char**)environ"], list, 10)
 		}
 		// The end is the end, however one came there.
 		must(t, line.Seek(line.Len()))

@@ -141,7 +141,7 @@ func take(t testing.TB, list *[]note, name string, kind uint32, into any) {
 }
 
 // values reads a machine's registers of up to eight bytes.
-func values(t testing.TB, m *emu.Machine, thread int) func(string) uint64 {
+func values(t testing.TB, m *emu.Process, thread int) func(string) uint64 {
 	return func(name string) uint64 {
 		v, ok := m.Register(thread, name)
 		if !ok {
@@ -151,7 +151,7 @@ func values(t testing.TB, m *emu.Machine, thread int) func(string) uint64 {
 	}
 }
 
-func wide(t testing.TB, m *emu.Machine, thread int, name string, size int) []byte {
+func wide(t testing.TB, m *emu.Process, thread int, name string, size int) []byte {
 	t.Helper()
 	regs, err := m.Registers(thread)
 	must(t, err)
@@ -174,7 +174,7 @@ func same(t testing.TB, what string, want, got any) {
 // stand behind the first thread's first one, and are put off to between.
 func checkThread(t *testing.T, s *scenario.Session, list *[]note, thread int, sig int32, call uint64, between func()) {
 	t.Helper()
-	m := s.M
+	m := s.Process()
 	reg := values(t, m, thread)
 	tid, alive := m.TID(thread)
 	if !alive {
@@ -251,20 +251,20 @@ func checkProcess(t *testing.T, s *scenario.Session, list *[]note, info *siginfo
 	}
 	var auxv, files, id []byte
 	take(t, list, "CORE", 6, &auxv)
-	checkAuxv(t, s.M, auxv)
+	checkAuxv(t, s.Process(), auxv)
 	take(t, list, "CORE", 0x46494c45, &files)
-	if got, want := strings.Join(readFiles(t, files), "\n"), strings.Join(mapped(s.M), "\n"); got != want || got == "" {
+	if got, want := strings.Join(readFiles(t, files), "\n"), strings.Join(mapped(s.Process()), "\n"); got != want || got == "" {
 		t.Errorf("NT_FILE:\n%s\nmapped:\n%s", got, want)
 	}
 	take(t, list, "GNU", 3, &id)
-	if sum := sha256.Sum256(s.M.Program().Image.Data()); !bytes.Equal(id, sum[:20]) {
+	if sum := sha256.Sum256(s.Process().Program().Image.Data()); !bytes.Equal(id, sum[:20]) {
 		t.Errorf("NT_GNU_BUILD_ID %x", id)
 	}
 }
 
 // checkAuxv: the vector is the one on the process's stack, and what a debugger goes
 // by leads to the program.
-func checkAuxv(t *testing.T, m *emu.Machine, auxv []byte) {
+func checkAuxv(t *testing.T, m *emu.Process, auxv []byte) {
 	t.Helper()
 	v := map[uint64]uint64{}
 	for i := 0; i+16 <= len(auxv); i += 16 {
@@ -306,7 +306,7 @@ func readFiles(t testing.TB, b []byte) []string {
 }
 
 // mapped are the machine's mappings of files that exist.
-func mapped(m *emu.Machine) (out []string) {
+func mapped(m *emu.Process) (out []string) {
 	for _, g := range m.Mappings() {
 		if _, err := m.System().File(g.Path); err == nil {
 			out = append(out, fmt.Sprintf("%#x-%#x %#x %s", g.Start, g.End, g.Offset, g.Path))

@@ -42,7 +42,7 @@ var errNoThread = errors.New("core: no thread of the process is left")
 // others, unless the process has died of another one; -1 is for the main thread. The
 // session must not be moved as long as the result is used.
 func Of(s *scenario.Session, first int) (*Process, error) {
-	m := s.M
+	m := s.Process()
 	p := &Process{
 		Arch: m.Arch(), Path: m.Program().Path, Program: m.Program().Image.Data(),
 		Mappings: m.Mappings(), Auxv: m.Auxv(), Page: m.Page,
@@ -77,7 +77,7 @@ func Of(s *scenario.Session, first int) (*Process, error) {
 }
 
 // add appends a thread of the machine; one that has ended is not in a core.
-func (p *Process) add(m *emu.Machine, t int) error {
+func (p *Process) add(m *emu.Process, t int) error {
 	regs, err := m.Registers(t)
 	if err != nil {
 		return fmt.Errorf("core: thread %d: %w", t, err)

@@ -85,8 +85,8 @@ func TestMemory(t *testing.T) {
 		s, _ := crash(t, arch)
 		f := written(t, of(t, s, 0))
 		// Here the pages come from the machine in another way than to the core.
-		checkMemory(t, f, s.M.Mappings(), func(addr uint64) []byte {
-			b, ok := s.M.Read(addr, loader.PageSize)
+		checkMemory(t, f, s.Process().Mappings(), func(addr uint64) []byte {
+			b, ok := s.Process().Read(addr, loader.PageSize)
 			if !ok {
 				t.Fatalf("%#x is not mapped", addr)
 			}
@@ -97,11 +97,11 @@ func TestMemory(t *testing.T) {
 		}
 		// What the process could not write is as in the file that NT_FILE names.
 		compared := 0
-		for _, g := range s.M.Mappings() {
-			if g.Prot != loader.ProtRead|loader.ProtExec || g.Path == s.M.Program().Path {
+		for _, g := range s.Process().Mappings() {
+			if g.Prot != loader.ProtRead|loader.ProtExec || g.Path == s.Process().Program().Path {
 				continue
 			}
-			file, err := s.M.System().File(g.Path)
+			file, err := s.Process().System().File(g.Path)
 			must(t, err)
 			i := slices.IndexFunc(f.Progs, func(p *elf.Prog) bool { return p.Type == elf.PT_LOAD && p.Vaddr == g.Start })
 			got := f.data[f.Progs[i].Off:][:g.End-g.Start]

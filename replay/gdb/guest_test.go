@@ -59,7 +59,7 @@ func show(t testing.TB, sys *emu.System, plan *scenario.Plan, schedule scenario.
 	x.Tell(replay.NewPrinter(&why, false))
 	tl, err := timeline.New(s, schedule)
 	must(t, err)
-	tracer, err := replay.NewHeapTracer(func(prepare func(*emu.Machine) error) (*scenario.Session, error) {
+	tracer, err := replay.NewHeapTracer(func(prepare func(*emu.Process) error) (*scenario.Session, error) {
 		return scenario.StartWith(sys, plan, 1, prepare)
 	})
 	must(t, err)

@@ -20,7 +20,7 @@ const (
 // programFile is the made-up program as a file for gdb: what is mapped, with
 // sections behind it, names for its code, and the rules that nobody called its traps
 // and how to come back from its routines.
-func programFile(m *emu.Machine) []byte {
+func programFile(m *emu.Process) []byte {
 	p := m.Program()
 	out := append([]byte(nil), p.Image.Data()...)
 	entry, _, _ := m.Traps()

@@ -31,7 +31,7 @@ type Options struct {
 type Server struct {
 	Options
 	tl       *timeline.Timeline
-	m        *emu.Machine
+	m        *emu.Process
 	target   *target
 	program  []byte // the made-up program as a file
 	patience time.Duration
@@ -40,7 +40,7 @@ type Server struct {
 
 // New makes a server.
 func New(o Options) *Server {
-	m := o.Timeline.Session().M
+	m := o.Timeline.Session().Process()
 	if o.Note == nil {
 		o.Note = func(string) {}
 	}

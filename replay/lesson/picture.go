@@ -84,7 +84,7 @@ func (s *story) picture(n timeline.Moment) (*Picture, error) {
 	if err := s.line.Seek(n); err != nil {
 		return nil, err
 	}
-	m := s.s.M
+	m := s.s.Process()
 	focus := s.x.LoadAddr &^ 7
 	b := s.block()
 	if b == nil {
@@ -143,7 +143,7 @@ func near(at, lo, hi, focus uint64) bool {
 	return at < lo+ends || at+2*8 >= hi || at+around >= focus && at <= focus+around
 }
 
-func (s *story) row(m *emu.Machine, at uint64, label string) Row {
+func (s *story) row(m *emu.Process, at uint64, label string) Row {
 	r := Row{Addr: at, Label: label, Focus: at == s.x.LoadAddr&^7}
 	r.Value, r.Mapped = m.Read64(at)
 	return r
@@ -152,7 +152,7 @@ func (s *story) row(m *emu.Machine, at uint64, label string) Row {
 // explain says what a word of the block means.
 func (s *story) explain(r *Row, size bool) {
 	const most = 40
-	m := s.s.M
+	m := s.s.Process()
 	switch {
 	case !r.Mapped:
 	case size:

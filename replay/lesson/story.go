@@ -102,11 +102,11 @@ func (s *story) findPointer() error {
 
 // onStack tells whether an address lies in the mapping of a thread's stack.
 func (s *story) onStack(thread int, addr uint64) bool {
-	sp, ok := s.s.M.StackPointer(s.s.MachineThread(thread))
+	sp, ok := s.s.Process().StackPointer(s.s.MachineThread(thread))
 	if !ok {
 		return false
 	}
-	lo, hi, ok := s.s.M.MappingOf(sp)
+	lo, hi, ok := s.s.Process().MappingOf(sp)
 	return ok && addr >= lo && addr < hi
 }
 

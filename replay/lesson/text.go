@@ -20,7 +20,7 @@ func both(v uint64) string { return fmt.Sprintf("%#x (%d)", v, v) }
 
 // symbol names a place in a library's memory, or is its address.
 func (s *story) symbol(addr uint64) string {
-	if name, off, ok := s.s.M.Symbol(addr); ok {
+	if name, off, ok := s.s.Process().Symbol(addr); ok {
 		if off == 0 {
 			return name
 		}

@@ -78,7 +78,7 @@ func newRecorder(line *timeline.Timeline, x *replay.Explanation, l *lesson.Lesso
 }
 
 // machine is the one that stands at the timeline's present moment.
-func (r *recorder) machine() *emu.Machine { return r.s.M }
+func (r *recorder) machine() *emu.Process { return r.s.Process() }
 
 // follow makes a word one of those that are followed, and returns its index.
 func (r *recorder) follow(addr uint64, size bool) int {

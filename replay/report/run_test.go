@@ -55,7 +55,7 @@ func compare(t *testing.T, r *Run, w *Window, i int, line *timeline.Timeline) {
 	must(t, line.Seek(n))
 	s, m := line.Session(), played(w, i)
 	for thread := range r.Threads {
-		regs, err := s.M.Registers(s.MachineThread(thread))
+		regs, err := s.Process().Registers(s.MachineThread(thread))
 		must(t, err)
 		for k, name := range r.Registers {
 			v := m.registers[thread*len(r.Registers)+k]
@@ -64,15 +64,15 @@ func compare(t *testing.T, r *Run, w *Window, i int, line *timeline.Timeline) {
 			}
 		}
 		call := ""
-		if th := s.MachineThread(thread); !s.M.Idle(th) {
-			call = s.M.Threads()[th].Call
+		if th := s.MachineThread(thread); !s.Process().Idle(th) {
+			call = s.Process().Threads()[th].Call
 		}
 		if got := r.Texts[m.calls[thread]]; got != call {
 			t.Fatalf("moment %d: %s is in %q, not %q", n, r.Threads[thread], got, call)
 		}
 	}
 	for k, addr := range r.Words {
-		v, mapped := s.M.Read64(r.number(t, addr))
+		v, mapped := s.Process().Read64(r.number(t, addr))
 		if got := m.words[2*k]; mapped != (got != 0) || mapped && r.number(t, got) != v {
 			t.Fatalf("moment %d: the word at %s is %q, not %#x (%v)", n, r.Values[addr], r.Values[got], v, mapped)
 		}
@@ -121,7 +121,7 @@ func testRecord(t *testing.T, in Input) {
 	}
 	compare(t, run, w, len(w.Places), in.Line)
 	// What the story is about is there: the word, both arrays, the chunks.
-	if run.Registers[run.PC] != in.Line.Session().M.PCName() || run.Fault != 0 {
+	if run.Registers[run.PC] != in.Line.Session().Process().PCName() || run.Fault != 0 {
 		t.Errorf("pc is %s, thread %d fails", run.Registers[run.PC], run.Fault)
 	}
 	if len(run.Tables) != 3 || run.Heap == nil || len(run.Heap.Areas) != 2 || len(run.Marks) != len(in.Lesson.Moments) {

@@ -46,7 +46,7 @@ func (m *Model) nextBack() {
 	}
 	t := &m.now.threads[thread]
 	pc, _ := line.PC(last)
-	sp, ok := t.reg(m.s.M.StackPointerName())
+	sp, ok := t.reg(m.s.Process().StackPointerName())
 	call, known := m.callBefore(t.pc)
 	if !m.code.inst(pc).Ret || !ok || !known {
 		m.at(last, command, "", gdb)
@@ -70,7 +70,7 @@ func (m *Model) finish() {
 		return
 	}
 	t := &m.now.threads[m.now.thread]
-	sp, ok := t.reg(m.s.M.StackPointerName())
+	sp, ok := t.reg(m.s.Process().StackPointerName())
 	if !ok {
 		m.fail(command, "there is no stack to come back to")
 		return
@@ -97,7 +97,7 @@ func (m *Model) endOfCall(thread int, sp uint64) timeline.Moment {
 			return n + 1
 		}
 		to, _ := line.PC(after)
-		if _, off, ok := m.s.M.Symbol(to); ok && off == 0 {
+		if _, off, ok := m.s.Process().Symbol(to); ok && off == 0 {
 			return n + 1
 		}
 	}
@@ -114,7 +114,7 @@ func (m *Model) finishBack() {
 		return
 	}
 	t := &m.now.threads[m.now.thread]
-	sp, ok := t.reg(m.s.M.StackPointerName())
+	sp, ok := t.reg(m.s.Process().StackPointerName())
 	if !ok || len(t.stack) == 0 {
 		m.fail(command, "there is no function to go back from")
 		return

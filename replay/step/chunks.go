@@ -44,10 +44,10 @@ func (m *Model) lookHeap() view {
 		return v
 	}
 	v.title = fmt.Sprintf("heap: %s around %#x", count(uint64(len(list)), "chunk"), around)
-	_, top, _ := m.s.M.MappingOf(around)
+	_, top, _ := m.s.Process().MappingOf(around)
 	for i, c := range list {
 		r := row{addr: c.start + chunkHeader/2, label: "chunk"}
-		r.value, r.mapped = m.s.M.Read64(r.addr)
+		r.value, r.mapped = m.s.Process().Read64(r.addr)
 		r.text = m.chunkState(c, top)
 		if around-c.start < c.size {
 			v.focus = i
@@ -68,7 +68,7 @@ func (m *Model) chunkState(c chunk, top uint64) string {
 	if b != nil && b.Addr != c.start+chunkHeader {
 		b = nil // the block has been made a part of another chunk
 	}
-	next, ok := m.s.M.Read64(c.start + c.size + chunkHeader/2)
+	next, ok := m.s.Process().Read64(c.start + c.size + chunkHeader/2)
 	marked := ok && next&prevInUse == 0
 	switch {
 	case b != nil && b.FreedBy(step):
@@ -92,7 +92,7 @@ func act(c *heap.Call) string { return clean(c.Thread) + " in " + clean(c.Call) 
 // the heap's start, or else at a block that is known, and counts only if it comes
 // past the address.
 func (m *Model) chunksAround(addr uint64) []chunk {
-	lo, hi, ok := m.s.M.MappingOf(addr)
+	lo, hi, ok := m.s.Process().MappingOf(addr)
 	if !ok {
 		return nil
 	}
@@ -118,7 +118,7 @@ func (m *Model) walk(start, addr, end uint64) []chunk {
 	var list []chunk
 	found := -1
 	for at := start; at < end && len(list) < most; {
-		word, ok := m.s.M.Read64(at + chunkHeader/2)
+		word, ok := m.s.Process().Read64(at + chunkHeader/2)
 		size := word &^ chunkFlags
 		if !ok || size < minChunk || size%chunkHeader != 0 || size > end-at {
 			break

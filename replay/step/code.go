@@ -34,12 +34,12 @@ func (f *function) index(addr uint64) int {
 
 // listings decodes functions once. The code is taken not to change during a race.
 type listings struct {
-	m     *emu.Machine
+	m     *emu.Process
 	insts map[uint64]disasm.Inst
 	fns   map[uint64]*function
 }
 
-func newListings(m *emu.Machine) *listings {
+func newListings(m *emu.Process) *listings {
 	return &listings{m: m, insts: map[uint64]disasm.Inst{}, fns: map[uint64]*function{}}
 }
 

@@ -269,7 +269,7 @@ func (m *Model) regsThatMatter(t *threadSnapshot) []emu.Register {
 	}
 	note(in.Src, 2)
 	note(in.Dst, 3)
-	note([]string{m.s.M.StackPointerName()}, 4)
+	note([]string{m.s.Process().StackPointerName()}, 4)
 	regs := slices.Clone(t.regs)
 	slices.SortStableFunc(regs, func(a, b emu.Register) int {
 		ra, ok := rank[a.Name]

@@ -73,7 +73,7 @@ func (m *Model) effect(n timeline.Moment, now *snapshot, done bool) *effect {
 	}
 	for _, r := range d.in.Dst {
 		// A register that names no number of its own, like the flags, is left out.
-		if v, ok := t.reg(r); ok && r != m.s.M.PCName() && !strings.HasSuffix(r, "flags") && r != "nzcv" {
+		if v, ok := t.reg(r); ok && r != m.s.Process().PCName() && !strings.HasSuffix(r, "flags") && r != "nzcv" {
 			d.regs = append(d.regs, fmt.Sprintf("%s = %#x", r, v))
 		}
 	}
@@ -90,7 +90,7 @@ func (m *Model) operands(in disasm.Inst, t *threadSnapshot, now *snapshot) []tou
 			continue
 		}
 		a := touch{addr: addr, size: op.Size, write: op.Write && !op.Read, what: m.place(addr, now)}
-		if b, ok := m.s.M.Read(addr, uint64(max(op.Size, 1))); ok && len(b) <= 8 && !a.write {
+		if b, ok := m.s.Process().Read(addr, uint64(max(op.Size, 1))); ok && len(b) <= 8 && !a.write {
 			a.known = true
 			for i, v := range b {
 				a.value |= uint64(v) << (8 * i)
@@ -107,7 +107,7 @@ func (m *Model) operands(in disasm.Inst, t *threadSnapshot, now *snapshot) []tou
 // place says what lies at an address, as far as it has a name: a variable, a word
 // of the block, an entry of environ, a stack.
 func (m *Model) place(addr uint64, now *snapshot) string {
-	if name, off, ok := m.s.M.Symbol(addr); ok {
+	if name, off, ok := m.s.Process().Symbol(addr); ok {
 		if off == 0 {
 			return clean(name)
 		}
@@ -132,11 +132,11 @@ func (m *Model) place(addr uint64, now *snapshot) string {
 	}
 	for i := range now.threads {
 		t := &now.threads[i]
-		sp, ok := t.reg(m.s.M.StackPointerName())
+		sp, ok := t.reg(m.s.Process().StackPointerName())
 		if !ok {
 			continue
 		}
-		if lo, hi, ok := m.s.M.MappingOf(sp); ok && addr >= lo && addr < hi {
+		if lo, hi, ok := m.s.Process().MappingOf(sp); ok && addr >= lo && addr < hi {
 			return t.name + "'s stack"
 		}
 	}
@@ -174,7 +174,7 @@ func (m *Model) meaning(v uint64, now *snapshot) string {
 		return ""
 	}
 	// A library's variables and code may look like text.
-	if _, _, ok := m.s.M.Symbol(v); !ok {
+	if _, _, ok := m.s.Process().Symbol(v); !ok {
 		if text := m.text(v); text != "" {
 			return text
 		}
@@ -186,7 +186,7 @@ func (m *Model) meaning(v uint64, now *snapshot) string {
 // could have written.
 func (m *Model) text(addr uint64) string {
 	const most, least = 48, 3
-	s, whole := m.s.M.CString(addr, most)
+	s, whole := m.s.Process().CString(addr, most)
 	if !whole && len(s) < most || len(s) < least {
 		return ""
 	}

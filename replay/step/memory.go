@@ -78,7 +78,7 @@ func (m *Model) pointers() map[uint64][]pointer {
 	for i := range m.now.threads {
 		t := &m.now.threads[i]
 		for _, r := range t.regs {
-			if len(r.Value) == 8 && r.Name != m.s.M.PCName() {
+			if len(r.Value) == 8 && r.Name != m.s.Process().PCName() {
 				at[r.Uint64()] = append(at[r.Uint64()], pointer{i, r.Name})
 			}
 		}
@@ -106,7 +106,7 @@ func (m *Model) focusWord() uint64 {
 // word reads a row. What it means is said by what it points to.
 func (m *Model) word(addr uint64, label string) row {
 	r := row{addr: addr, label: label}
-	r.value, r.mapped = m.s.M.Read64(addr)
+	r.value, r.mapped = m.s.Process().Read64(addr)
 	switch {
 	case !r.mapped:
 		r.text = "no memory"
@@ -121,7 +121,7 @@ func (m *Model) word(addr uint64, label string) row {
 // addressWord reads a word that should be an address, and says when it is none.
 func (m *Model) addressWord(addr uint64, label string) row {
 	r := m.word(addr, label)
-	if _, _, ok := m.s.M.MappingOf(r.value); r.text == "" && r.mapped && !ok {
+	if _, _, ok := m.s.Process().MappingOf(r.value); r.text == "" && r.mapped && !ok {
 		r.text = "no address of anything"
 	}
 	return r
@@ -192,7 +192,7 @@ func (m *Model) owned(b *heap.Block) string {
 // sizeWord is a word that malloc keeps a chunk's size in.
 func (m *Model) sizeWord(addr uint64, label string) row {
 	r := row{addr: addr, label: label}
-	r.value, r.mapped = m.s.M.Read64(addr)
+	r.value, r.mapped = m.s.Process().Read64(addr)
 	if !r.mapped {
 		r.text = "no memory"
 		return r
@@ -231,7 +231,7 @@ func (m *Model) lookStack() view {
 		return v
 	}
 	t := &m.now.threads[m.now.thread]
-	sp, ok := t.reg(m.s.M.StackPointerName())
+	sp, ok := t.reg(m.s.Process().StackPointerName())
 	if !ok {
 		return v
 	}

@@ -86,9 +86,9 @@ type status struct {
 // where it begins.
 func New(o Options) (*Model, error) {
 	m := &Model{o: o, s: o.Line.Session(), story: o.Story, per: 1, width: 80, height: 24, recorded: o.Line.Schedule()}
-	m.code = newListings(m.s.M)
+	m.code = newListings(m.s.Process())
 	// A libc without the variable has no environment to show.
-	if at, err := m.s.M.Lookup("environ"); err == nil {
+	if at, err := m.s.Process().Lookup("environ"); err == nil {
 		m.environAt = at
 	}
 	if err := o.Line.Seek(o.Line.Len()); err != nil {

@@ -162,17 +162,17 @@ func TestStops(t *testing.T) {
 		press(t, m, "home", ":")
 		typed(t, m, "break _int_free")
 		press(t, m, "c")
-		if name, off, _ := m.s.M.Symbol(m.pickedThread().pc); name != "_int_free" || off != 0 {
+		if name, off, _ := m.s.Process().Symbol(m.pickedThread().pc); name != "_int_free" || off != 0 {
 			t.Errorf("stopped at %s+%#x", name, off)
 		}
-		sp, _ := m.pickedThread().reg(m.s.M.StackPointerName())
+		sp, _ := m.pickedThread().reg(m.s.Process().StackPointerName())
 		press(t, m, ":")
-		typed(t, m, "watch $"+m.s.M.StackPointerName())
+		typed(t, m, "watch $"+m.s.Process().StackPointerName())
 		if m.watchpoint(sp) < 0 {
 			t.Errorf("%v", m.stops)
 		}
 		press(t, m, ":")
-		typed(t, m, "x $"+m.s.M.StackPointerName())
+		typed(t, m, "x $"+m.s.Process().StackPointerName())
 		if v := m.now.views[addressView]; m.view != addressView || v.rows[0].addr != sp {
 			t.Errorf("%s", v.title)
 		}
@@ -313,7 +313,7 @@ func TestSearch(t *testing.T) {
 		},
 		"_int_free": func(n timeline.Moment) bool {
 			pc, _ := line.PC(n)
-			name, off, _ := m.s.M.Symbol(pc)
+			name, off, _ := m.s.Process().Symbol(pc)
 			return strings.Contains(name, "_int_free") && off == 0
 		},
 	} {

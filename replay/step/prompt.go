@@ -169,7 +169,7 @@ func (m *Model) functionAddress(name string) (uint64, error) {
 			continue
 		}
 		seen[pc] = true
-		if symbol, off, ok := m.s.M.Symbol(pc); ok && symbol == name {
+		if symbol, off, ok := m.s.Process().Symbol(pc); ok && symbol == name {
 			return pc - off, nil
 		}
 	}

@@ -37,7 +37,7 @@ func (m *Model) newQuery(text string) query {
 	}
 	q.byPC = map[uint64]bool{}
 	q.only = func(m *Model, pc uint64) bool {
-		name, off, ok := m.s.M.Symbol(pc)
+		name, off, ok := m.s.Process().Symbol(pc)
 		return ok && off == 0 && strings.Contains(name, text)
 	}
 	return q

@@ -57,7 +57,7 @@ func (m *Model) look() {
 	if m.was == nil {
 		m.was = now
 	}
-	m.env, m.entries, _ = replay.Environ(m.s.M)
+	m.env, m.entries, _ = replay.Environ(m.s.Process())
 	m.lookStory()
 	if now.at > 0 {
 		now.just = m.effect(now.at-1, now, true)
@@ -69,7 +69,7 @@ func (m *Model) look() {
 	now.meanings = map[uint64]string{}
 	for _, t := range now.threads {
 		for _, r := range t.regs {
-			if len(r.Value) <= 8 && r.Name != m.s.M.PCName() {
+			if len(r.Value) <= 8 && r.Name != m.s.Process().PCName() {
 				now.meanings[r.Uint64()] = m.meaning(r.Uint64(), now)
 			}
 		}
@@ -84,16 +84,16 @@ func (m *Model) lookThread(i int, name string, now *snapshot) threadSnapshot {
 	s := m.s
 	n := s.MachineThread(i)
 	t := threadSnapshot{name: clean(name), runnable: s.Runnable(i)}
-	if threads := s.M.Threads(); n < len(threads) {
+	if threads := s.Process().Threads(); n < len(threads) {
 		t.call = clean(threads[n].Call)
 	}
 	t.failed = now.over && now.outcome.Thread == i
 	switch {
 	case t.failed:
 		t.status = "failed"
-	case s.M.Waiting(n):
+	case s.Process().Waiting(n):
 		t.status = "waits"
-	case s.M.Idle(n):
+	case s.Process().Idle(n):
 		t.status = "done"
 	case i == now.thread && now.at < now.len:
 		t.status = "runs next"
@@ -105,13 +105,13 @@ func (m *Model) lookThread(i int, name string, now *snapshot) threadSnapshot {
 		t.status = "stopped"
 	}
 	// A thread that has ended has no registers; then there is nothing to show.
-	t.regs, _ = s.M.Registers(n)
-	t.pc, _ = s.M.PC(n)
+	t.regs, _ = s.Process().Registers(n)
+	t.pc, _ = s.Process().PC(n)
 	if t.status == "done" || len(t.regs) == 0 {
 		return t
 	}
 	t.code = m.code.of(t.pc)
-	t.stack = symbolize.Backtrace(s.M, n)
+	t.stack = symbolize.Backtrace(s.Process(), n)
 	for k := range t.stack {
 		l := &t.stack[k]
 		l.Function, l.Module, l.File = clean(l.Function), clean(l.Module), clean(l.File)

@@ -20,7 +20,7 @@ func (t *Timeline) Ticks() []Tick { return t.ticks }
 // recordClock moves the clock on n times, or with n 0 for as long as it can, at the end
 // of what is recorded.
 func (t *Timeline) recordClock(n uint64) (ran uint64, err error) {
-	clock := len(t.s.Plan.Threads)
+	clock := t.s.Clock()
 	for !t.over && (n == 0 || ran < n) && t.s.Runnable(clock) {
 		text := t.s.Passing()
 		if _, err := t.s.Run(clock, 1); err != nil {
@@ -37,7 +37,7 @@ func (t *Timeline) recordClock(n uint64) (ran uint64, err error) {
 // tick moves the clock on as it was at the present moment, if it has not been yet.
 func (t *Timeline) tick() error {
 	for ; t.ticked < len(t.ticks) && t.ticks[t.ticked].At == t.at; t.ticked++ {
-		if _, err := t.s.Run(len(t.s.Plan.Threads), 1); err != nil {
+		if _, err := t.s.Run(t.s.Clock(), 1); err != nil {
 			return err
 		}
 	}
@@ -66,12 +66,12 @@ func (t *Timeline) forgetTicks(n Moment) {
 // stepClock is StepThread for the clock.
 func (t *Timeline) stepClock(n uint64) (ran uint64, err error) {
 	for ; ran < n && t.ticked < len(t.ticks) && t.ticks[t.ticked].At == t.at; t.ticked++ {
-		if _, err := t.s.Run(len(t.s.Plan.Threads), 1); err != nil {
+		if _, err := t.s.Run(t.s.Clock(), 1); err != nil {
 			return ran, err
 		}
 		ran++
 	}
-	if ran == n || !t.s.Runnable(len(t.s.Plan.Threads)) {
+	if ran == n || !t.s.Runnable(t.s.Clock()) {
 		return ran, nil
 	}
 	t.forget(t.at)
@@ -85,7 +85,7 @@ func (t *Timeline) withTicks(threads scenario.Schedule) scenario.Schedule {
 	at, ticks := Moment(0), t.ticks
 	pass := func() {
 		for ; len(ticks) > 0 && ticks[0].At == at; ticks = ticks[1:] {
-			out = out.Add(len(t.s.Plan.Threads), 1)
+			out = out.Add(t.s.Clock(), 1)
 		}
 	}
 	for _, sl := range threads {

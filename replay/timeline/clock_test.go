@@ -36,7 +36,7 @@ func TestTicks(t *testing.T) {
 		if line.At() != n {
 			t.Errorf("at %d, not %d", line.At(), n)
 		}
-		if n == ticks[0].At && (!s.M.Waiting(s.MachineThread(main)) || !s.Runnable(clock)) {
+		if n == ticks[0].At && (!s.Process().Waiting(s.MachineThread(main)) || !s.Runnable(clock)) {
 			t.Error("at its moment the clock was moved on already")
 		}
 		must(t, line.Seek(line.Len()))
@@ -57,7 +57,7 @@ func TestTicks(t *testing.T) {
 		t.Errorf("main ran %d instructions behind its deadline: %v", ran, err)
 	}
 	must(t, line.Seek(ticks[0].At))
-	if ran, err := line.StepThread(clock, 2); ran != 2 || err != nil || s.M.Waiting(s.MachineThread(worker)) {
+	if ran, err := line.StepThread(clock, 2); ran != 2 || err != nil || s.Process().Waiting(s.MachineThread(worker)) {
 		t.Errorf("the clock was moved on %d times: %v", ran, err)
 	}
 	must(t, line.RunOut(worker))

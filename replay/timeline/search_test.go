@@ -29,7 +29,7 @@ func TestFind(t *testing.T) {
 		s := line.Session()
 		o, _ := line.Outcome()
 		slot := lastLoad(t, line)
-		getenv, err := s.M.Lookup("getenv")
+		getenv, err := s.Process().Lookup("getenv")
 		must(t, err)
 		touches := func(n Moment, reads, writes bool) bool {
 			for _, a := range line.Accesses(n) {
@@ -86,11 +86,11 @@ func TestFind(t *testing.T) {
 			t.Fatalf("no write to %#x before the end", slot)
 		}
 		must(t, line.Seek(n))
-		if v, _ := s.M.Read64(slot); v != 0 {
+		if v, _ := s.Process().Read64(slot); v != 0 {
 			t.Errorf("before the write the word is %#x, want NULL", v)
 		}
 		must(t, line.Seek(n+1))
-		if v, _ := s.M.Read64(slot); v != 0x220 {
+		if v, _ := s.Process().Read64(slot); v != 0x220 {
 			t.Errorf("behind it the word is %#x", v)
 		}
 		if _, which, ok := line.Find(0, Forwards, Break{1, Any}, Switch{}); !ok || which != 1 {
@@ -140,7 +140,7 @@ func TestFindSyscalls(t *testing.T) {
 					return numbers
 				}
 				must(t, line.Seek(n))
-				v, _ := line.Session().M.Register(line.Session().MachineThread(line.Thread(n)), name)
+				v, _ := line.Session().Process().Register(line.Session().MachineThread(line.Thread(n)), name)
 				numbers = append(numbers, v)
 			}
 		}
@@ -166,7 +166,7 @@ func TestFindReturn(t *testing.T) {
 	eachArch(t, func(t *testing.T, sys *emu.System) {
 		line := recorded(t, sys)
 		s := line.Session()
-		realloc, err := s.M.Lookup("realloc")
+		realloc, err := s.Process().Lookup("realloc")
 		must(t, err)
 		entry, _, ok := line.Find(0, Forwards, Break{realloc, 1})
 		if !ok {
@@ -175,9 +175,9 @@ func TestFindReturn(t *testing.T) {
 		must(t, line.Seek(entry))
 		m := s.MachineThread(1)
 		sp, _ := line.SP(entry)
-		back, _ := s.M.Register(m, "x30")
+		back, _ := s.Process().Register(m, "x30")
 		if sys.Arch == loader.AMD64 {
-			back, _ = s.M.Read64(sp)
+			back, _ = s.Process().Read64(sp)
 			sp += 8
 		}
 		// Not interrupted, the call returns at once; in the crash main dies first.
@@ -186,7 +186,7 @@ func TestFindReturn(t *testing.T) {
 			t.Fatalf("the call of realloc at %d returns at %d, %v", entry, out, ok)
 		}
 		must(t, line.Seek(out))
-		if got, _ := s.M.StackPointer(m); got != sp || pcOf(t, s, 1) != back {
+		if got, _ := s.Process().StackPointer(m); got != sp || pcOf(t, s, 1) != back {
 			t.Errorf("at %d: pc %#x, sp %#x; want %#x, %#x", out, pcOf(t, s, 1), got, back, sp)
 		}
 		// Backwards from the return, over the call, to the instruction that made it.

@@ -95,7 +95,7 @@ func (t *Timeline) record(thread int, n uint64) (ran uint64, err error) {
 	if t.s.IsClock(thread) {
 		return t.recordClock(n)
 	}
-	logged := t.s.M.LogLen()
+	logged := t.s.Process().LogLen()
 	delete(t.rounds, thread)
 	if n == 0 && !t.over && t.s.Runnable(thread) {
 		// Step by step a thread that goes round would do so for ever.
@@ -142,16 +142,16 @@ func (t *Timeline) record(thread int, n uint64) (ran uint64, err error) {
 			break
 		}
 	}
-	t.log = slices.AppendSeq(t.log, t.s.M.Log().From(logged).All())
+	t.log = slices.AppendSeq(t.log, t.s.Process().Log().From(logged).All())
 	return ran, nil
 }
 
 func (t *Timeline) place(thread int) (pc, sp uint64, err error) {
 	m := t.s.MachineThread(thread)
-	if pc, err = t.s.M.PC(m); err != nil {
+	if pc, err = t.s.Process().PC(m); err != nil {
 		return 0, 0, err
 	}
-	sp, _ = t.s.M.StackPointer(m)
+	sp, _ = t.s.Process().StackPointer(m)
 	return pc, sp, nil
 }
 
@@ -347,7 +347,7 @@ func (t *Timeline) Schedule() scenario.Schedule {
 		out[k-1].N = 0
 	}
 	if len(t.rounds) > 0 { // that they get no further is found out anew
-		for i := range t.s.Plan.Threads {
+		for i := range t.s.Threads() {
 			out = append(out, scenario.Slice{Thread: i})
 		}
 	}

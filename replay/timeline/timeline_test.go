@@ -85,7 +85,7 @@ func TestSeek(t *testing.T) {
 
 func pcOf(t *testing.T, s *scenario.Session, thread int) uint64 {
 	t.Helper()
-	pc, err := s.M.PC(s.MachineThread(thread))
+	pc, err := s.Process().PC(s.MachineThread(thread))
 	must(t, err)
 	return pc
 }
@@ -100,7 +100,7 @@ func TestRecord(t *testing.T) {
 		must(t, err)
 		defer line.Close()
 		var got scenario.Schedule
-		log, logged := s.M.Log().From(s.StartLog()).List(), 0
+		log, logged := s.Process().Log().From(s.StartLog()).List(), 0
 		for n := range line.Len() {
 			got = got.Add(line.Thread(n), 1)
 			for _, a := range line.Accesses(n) {

@@ -20,7 +20,7 @@ func isAnswer(t testing.TB, s *scenario.Session, o scenario.Outcome) {
 	t.Helper()
 	if o.Kind != scenario.Segv || s.Names()[o.Thread] != scenario.Main || o.End.Addr != answer || o.End.Access != emu.AccessRead {
 		t.Errorf("%v", o)
-	} else if f, _, _ := s.M.Symbol(o.End.PC); f != "getenv" {
+	} else if f, _, _ := s.Process().Symbol(o.End.PC); f != "getenv" {
 		t.Errorf("%v, in %s", o, f)
 	}
 }

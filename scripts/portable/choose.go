@@ -235,14 +235,14 @@ func (f *finder) calls() {
 // topEntry is the function that the scenario calls on a thread now, 0 for none.
 func (d *describer) topEntry(thread int) uint64 {
 	results := d.s.Results(thread)
-	call, ok, err := d.s.Plan.Threads[thread].Body.Next(results)
+	call, ok, err := d.s.Body(thread).Next(results)
 	if !ok || err != nil {
 		return 0
 	}
 	if call.Addr != 0 {
 		return call.Addr
 	}
-	addr, err := d.s.M.Lookup(call.Func)
+	addr, err := d.s.Process().Lookup(call.Func)
 	if err != nil {
 		return 0
 	}
@@ -258,7 +258,7 @@ func (d *describer) functionAt(entry uint64) (sym Symbol, cost int, note string)
 		}
 	})
 	if sym.Name == "" {
-		mod, ok := d.s.M.Module(entry)
+		mod, ok := d.s.Process().Module(entry)
 		if !ok {
 			return sym, 0, ""
 		}

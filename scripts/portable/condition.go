@@ -117,7 +117,7 @@ func (p *Player) access(i int, u Access) (condition, error) {
 	if a.addr+a.size < a.addr {
 		return nil, fmt.Errorf("%v: the bytes go beyond all addresses", u)
 	}
-	p.s.M.StopAfter(a.addr, a.size, a.way != Writes, a.way != Reads)
+	p.s.StopAfter(a.addr, a.size, a.way != Writes, a.way != Reads)
 	return a, nil
 }
 
@@ -128,12 +128,12 @@ func (a access) came(m moment) (bool, error) {
 		return false, nil
 	}
 	if a.value != nil {
-		b, ok := a.p.s.M.Read(a.addr, a.size)
+		b, ok := a.p.s.Process().Read(a.addr, a.size)
 		if !ok || number(b) != *a.value {
 			return false, nil
 		}
 	}
-	last, ok := a.p.s.M.Log().Last()
+	last, ok := a.p.s.Process().Log().Last()
 	return ok && a.in.holds(last.PC), nil
 }
 
@@ -159,7 +159,7 @@ func (p *Player) loc(l Loc) (uint64, error) {
 		if err != nil {
 			return 0, err
 		}
-		v, ok := p.s.M.Read64(at)
+		v, ok := p.s.Process().Read64(at)
 		if !ok {
 			return 0, fmt.Errorf("word(%v): nothing is mapped at %#x", *l.Word, at)
 		}
@@ -200,7 +200,7 @@ func (c *scope) holds(pc uint64) bool {
 
 // covers tells whether an instruction is of a function.
 func (p *Player) covers(f *function, pc uint64) bool {
-	mod, ok := p.s.M.Module(pc)
+	mod, ok := p.s.Process().Module(pc)
 	if !ok {
 		return false
 	}
@@ -212,20 +212,20 @@ func (p *Player) covers(f *function, pc uint64) bool {
 		return true
 	}
 	// Its rare paths have a symbol of their own.
-	home, ok := p.s.M.Module(f.entries[0])
+	home, ok := p.s.Process().Module(f.entries[0])
 	return ok && home == mod && stem(sym.Name) == f.name
 }
 
 // topLevel tells whether the call that the scenario makes now on the thread is one
 // of the function.
 func (p *Player) topLevel(i int, f *function) bool {
-	call, ok, err := p.s.Plan.Threads[i].Body.Next(p.s.Results(i))
+	call, ok, err := p.s.Body(i).Next(p.s.Results(i))
 	if !ok || err != nil {
 		return false
 	}
 	addr := call.Addr
 	if addr == 0 {
-		if addr, err = p.s.M.Lookup(call.Func); err != nil {
+		if addr, err = p.s.Process().Lookup(call.Func); err != nil {
 			return false
 		}
 	}
@@ -245,21 +245,21 @@ const maxFrames = 64
 // stack is the thread's call stack, innermost first, as far as it can be told.
 func (p *Player) stack(i int) []frame {
 	t := p.s.MachineThread(i)
-	pc, err := p.s.M.PC(t)
+	pc, err := p.s.Process().PC(t)
 	if err != nil {
 		return nil
 	}
 	var modules []unwind.Module
-	for _, m := range p.s.M.Modules() {
+	for _, m := range p.s.Process().Modules() {
 		modules = append(modules, unwind.Module{Lo: m.Lo, Hi: m.Hi, Base: m.Base, Image: m.Image})
 	}
 	if p.unwinder == nil {
-		if p.unwinder, err = unwind.New(p.s.M.Arch(), modules); err != nil {
+		if p.unwinder, err = unwind.New(p.s.Process().Arch(), modules); err != nil {
 			return nil
 		}
 	}
 	p.unwinder = p.unwinder.With(modules)
-	list, _ := p.unwinder.Stack(pc, registers{p.s.M, t}, p.s.M, maxFrames) // why it ends does not matter
+	list, _ := p.unwinder.Stack(pc, registers{p.s.Process(), t}, p.s.Process(), maxFrames) // why it ends does not matter
 	var out []frame
 	for k, f := range list {
 		at := f.PC
@@ -273,7 +273,7 @@ func (p *Player) stack(i int) []frame {
 
 // registers are a thread's, by their DWARF numbers.
 type registers struct {
-	m *emu.Machine
+	m *emu.Process
 	t int
 }
 
@@ -285,13 +285,13 @@ func (r registers) Get(dwarf uint64) (uint64, bool) {
 // stands before the first instruction of the function that it called.
 func (p *Player) link(i int) (ret, sp uint64, ok bool) {
 	t := p.s.MachineThread(i)
-	if sp, ok = p.s.M.StackPointer(t); !ok {
+	if sp, ok = p.s.Process().StackPointer(t); !ok {
 		return 0, 0, false
 	}
-	if p.s.M.Arch() == loader.AMD64 {
-		ret, ok = p.s.M.Read64(sp)
+	if p.s.Process().Arch() == loader.AMD64 {
+		ret, ok = p.s.Process().Read64(sp)
 		return ret, sp + 8, ok
 	}
-	ret, ok = p.s.M.Register(t, "x30")
+	ret, ok = p.s.Process().Register(t, "x30")
 	return ret, sp, ok
 }

@@ -35,7 +35,7 @@ const (
 // the trail. They are the same at its end but for those that the thread has written;
 // the log tells what these held.
 func (f *finder) findPointers() {
-	m := f.d.s.M
+	m := f.d.s.Process()
 	for _, mod := range m.Modules() {
 		for _, s := range mod.Image.Symbols() {
 			if s.Type != elf.STT_OBJECT || s.Size != word || !public(s) {
@@ -58,9 +58,9 @@ func (f *finder) findPointers() {
 func (f *finder) atBegin(addr uint64) (uint64, bool) {
 	list := f.trail.accessed(Writes, addr, word)
 	if len(list) == 0 {
-		return f.d.s.M.Read64(addr)
+		return f.d.s.Process().Read64(addr)
 	}
-	for a := range f.d.s.M.Log().All() {
+	for a := range f.d.s.Process().Log().All() {
 		if a.Step == f.trail.step(list[0]) && a.Addr == addr && a.Size == word {
 			return a.Old, true
 		}
@@ -101,7 +101,7 @@ type located struct {
 // located says in words where an address is.
 func (f *finder) located(addr uint64) []located {
 	var list []located
-	m := f.d.s.M
+	m := f.d.s.Process()
 	if mod, ok := m.Module(addr); ok {
 		s, off, ok := mod.Image.SymbolAt(addr - mod.Base)
 		if !ok || s.Function() {

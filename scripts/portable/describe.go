@@ -39,7 +39,7 @@ func Describe(start func() (*scenario.Session, error), schedule scenario.Schedul
 	if err := d.bound(schedule); err != nil {
 		return nil, nil, err
 	}
-	s.M.WantEvents(true)
+	s.WantEvents(true)
 	segments, err := d.learn(schedule)
 	if err != nil {
 		return nil, nil, err
@@ -101,7 +101,7 @@ func endOf(s *scenario.Session, o scenario.Outcome) ending {
 	e := ending{outcome: o}
 	if o.Kind == scenario.Deadlock {
 		for i := range s.Names() {
-			addr, _ := s.M.WaitsFor(s.MachineThread(i))
+			addr, _ := s.Process().WaitsFor(s.MachineThread(i))
 			if lock, out := s.LockedOut(i); out {
 				addr = lock.Acquire
 			}
@@ -125,7 +125,7 @@ type tally struct {
 func (d *describer) begin() (*tally, error) {
 	// Which bytes are shared, and so what an event is, shall not depend on what
 	// was tried before.
-	d.s.M.ForgetShared()
+	d.s.ForgetShared()
 	return &tally{counts: make([]int, len(d.s.ScheduleNames()))}, d.s.Restart()
 }
 
@@ -203,7 +203,7 @@ func (d *describer) learn(schedule scenario.Schedule) ([]segment, error) {
 		}
 		if d.s.Grown() == grown {
 			d.want, d.order = o, t.order
-			return segments, d.s.M.AddShared(d.s.M.SharedBytes())
+			return segments, d.s.AddShared(d.s.SharedBytes())
 		}
 	}
 	return nil, errors.New("describe: each run of the schedule shows more bytes that threads share")

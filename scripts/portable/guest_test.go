@@ -71,7 +71,7 @@ func guestRace(t *testing.T, sys *emu.System, source string, threads ...[]string
 
 func (r race) word(t *testing.T, name string) uint64 {
 	t.Helper()
-	v, ok := r.M.Read64(r.at[name])
+	v, ok := r.Process().Read64(r.at[name])
 	if !ok {
 		t.Fatalf("%s is not mapped", name)
 	}
@@ -129,7 +129,7 @@ func TestConditions(t *testing.T) {
 				}
 				continue
 			}
-			pc, pcErr := r.M.PC(0)
+			pc, pcErr := r.Process().PC(0)
 			testrace.Must(t, pcErr)
 			count, copied := r.word(t, "count"), r.word(t, "copy")
 			if err != nil || st.Why != portable.Reached || st.Seen != c.hit || count != c.count || copied != c.copy || len(r.Results(0)) != c.results || c.pc != "" && pc != r.at[c.pc] {

@@ -18,9 +18,9 @@ import (
 // the beginning.
 func where(t testing.TB, s *scenario.Session, thread int) (string, uint64) {
 	t.Helper()
-	pc, err := s.M.PC(s.MachineThread(thread))
+	pc, err := s.Process().PC(s.MachineThread(thread))
 	testrace.Must(t, err)
-	f, off, _ := s.M.Symbol(pc)
+	f, off, _ := s.Process().Symbol(pc)
 	return f, off
 }
 
@@ -29,9 +29,9 @@ func TestLibc(t *testing.T) {
 	eachSystem(t, func(t *testing.T, sys *emu.System) {
 		s := start(t, sys)
 		p := portable.New(s)
-		environ, err := s.M.Lookup("environ")
+		environ, err := s.Process().Lookup("environ")
 		testrace.Must(t, err)
-		block, _ := s.M.Read64(environ)
+		block, _ := s.Process().Read64(environ)
 		type stand struct {
 			f    string // "" for any
 			off  uint64
@@ -52,15 +52,15 @@ func TestLibc(t *testing.T) {
 			{returns("setenv"), 2, stand{dont: true}, func() bool { return len(s.Results(1)) == 2 }},
 			{returns("__add_to_environ"), 1, stand{dont: true}, nil},
 			{calls("_int_free"), 1, stand{f: "_int_free"}, nil},
-			{returns("_int_free"), 1, stand{dont: true}, func() bool { v, _ := s.M.Read64(block + 66*8); return v == answer }},
-			{writes(loc(t, "environ")), 1, stand{dont: true}, func() bool { v, _ := s.M.Read64(environ); return v != block }},
-			{writes(loc(t, "__environ")), 1, stand{dont: true}, func() bool { v, _ := s.M.Read64(environ); return v != block }},
+			{returns("_int_free"), 1, stand{dont: true}, func() bool { v, _ := s.Process().Read64(block + 66*8); return v == answer }},
+			{writes(loc(t, "environ")), 1, stand{dont: true}, func() bool { v, _ := s.Process().Read64(environ); return v != block }},
+			{writes(loc(t, "__environ")), 1, stand{dont: true}, func() bool { v, _ := s.Process().Read64(environ); return v != block }},
 			{portable.Access{Way: portable.Writes, Loc: wordAt(loc(t, "environ"), 66*8), In: name("_int_free")}, 1, stand{dont: true}, nil},
 			{portable.Access{Way: portable.Writes, Loc: wordAt(loc(t, "environ"), 66*8), In: name("realloc")}, 1, stand{dont: true}, nil},
 			{portable.Calls{Func: name("_int_malloc"), In: name("realloc")}, 1, stand{f: "_int_malloc"}, nil},
 			{calls("memcpy"), 1, stand{dont: true}, func() bool {
-				memcpy, err := s.M.Lookup("memcpy")
-				pc, pcErr := s.M.PC(s.MachineThread(1))
+				memcpy, err := s.Process().Lookup("memcpy")
+				pc, pcErr := s.Process().PC(s.MachineThread(1))
 				return err == nil && pcErr == nil && pc == memcpy
 			}},
 		} {
@@ -143,7 +143,7 @@ func TestStepWithEvents(t *testing.T) {
 			{Thread: "worker", N: 50},
 			{Thread: "main"},
 		}
-		s.M.WantEvents(true)
+		s.WantEvents(true)
 		p := portable.New(s)
 		for grown := ^uint64(0); grown != s.Grown(); {
 			grown = s.Grown()
@@ -177,7 +177,7 @@ func TestStepWithEvents(t *testing.T) {
 			if len(want) != len(events) {
 				t.Errorf("%d events, want %d", len(events), len(want))
 			}
-			s.M.WantEvents(true)
+			s.WantEvents(true)
 		}
 	})
 }
@@ -185,7 +185,7 @@ func TestStepWithEvents(t *testing.T) {
 // Play learns by itself what an event is.
 func TestNextEvent(t *testing.T) {
 	s := start(t, system(t, "bookworm", loader.ARM64))
-	environ, err := s.M.Lookup("environ")
+	environ, err := s.Process().Lookup("environ")
 	testrace.Must(t, err)
 	// The first byte of main's that the worker writes is environ's, and the second
 	// access to such bytes reads where it points to.
@@ -194,7 +194,7 @@ func TestNextEvent(t *testing.T) {
 	isAnswer(t, s, res.Outcome)
 	for k, n := range []uint64{res.Stops[0].Ran, res.Stops[0].Ran + res.Stops[1].Ran} {
 		testrace.Must(t, s.Restart())
-		block, _ := s.M.Read64(environ)
+		block, _ := s.Process().Read64(environ)
 		_, err := s.Run(0, n)
 		testrace.Must(t, err)
 		want := []uint64{environ, block}[k]

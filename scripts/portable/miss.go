@@ -41,7 +41,7 @@ func (p *Player) miss(at Place) string {
 
 // missIn is miss for the function that begins at entry.
 func (p *Player) missIn(at Place, entry uint64) (string, error) {
-	m := p.s.M
+	m := p.s.Process()
 	if _, off, ok := m.Symbol(entry + at.Off); !ok || off != at.Off {
 		return fmt.Sprintf("%v is behind the end of %v", at, at.Symbol), nil
 	}

@@ -19,14 +19,14 @@ import (
 func TestMiss(t *testing.T) {
 	testrace.EachArch(t, func(t *testing.T, arch loader.Arch) {
 		s := start(t, system(t, "bookworm", arch))
-		getenv, err := s.M.Lookup("getenv")
+		getenv, err := s.Process().Lookup("getenv")
 		testrace.Must(t, err)
 		begins, size := map[uint64]bool{}, uint64(0)
 		for {
-			if name, _, _ := s.M.Symbol(getenv + size); name != "getenv" {
+			if name, _, _ := s.Process().Symbol(getenv + size); name != "getenv" {
 				break
 			}
-			code, ok := s.M.Read(getenv+size, 16)
+			code, ok := s.Process().Read(getenv+size, 16)
 			if !ok {
 				t.Fatal("getenv is not mapped")
 			}
@@ -46,7 +46,7 @@ func TestMiss(t *testing.T) {
 				t.Errorf("getenv+%#x: main has come there, where nothing begins", off)
 			}
 			want := ""
-			switch _, inside, _ := s.M.Symbol(getenv + off); {
+			switch _, inside, _ := s.Process().Symbol(getenv + off); {
 			case inside != off:
 				want = "is behind the end of getenv"
 			case !begins[off]:

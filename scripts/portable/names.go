@@ -50,7 +50,7 @@ type function struct {
 }
 
 func newNames(s *scenario.Session) *names {
-	s.M.System().LoadDebug() // so that names do not depend on who has asked for it before
+	s.Process().System().LoadDebug() // so that names do not depend on who has asked for it before
 	return &names{s: s, functions: map[Symbol]*function{}, objects: map[Symbol]uint64{}}
 }
 
@@ -62,7 +62,7 @@ func (n *names) function(sym Symbol) (*function, error) {
 	f := &function{name: sym.Name}
 	if sym.Module == "" && strings.HasPrefix(sym.Name, emu.RoutinePrefix) {
 		// The scenario's own accesses are in no library.
-		if addr, err := n.s.M.Lookup(sym.Name); err == nil {
+		if addr, err := n.s.Process().Lookup(sym.Name); err == nil {
 			f.entries = []uint64{addr}
 			f.exact = f.entries
 			n.functions[sym] = f
@@ -116,7 +116,7 @@ func (n *names) collect(f *function, mod *emu.Module, alike likeness) {
 		addr := mod.Base + s.Addr
 		if s.Type == elf.STT_GNU_IFUNC {
 			var err error
-			if addr, err = n.s.M.Lookup(f.name); err != nil {
+			if addr, err = n.s.Process().Lookup(f.name); err != nil {
 				continue // it is no function that anybody calls by its name
 			}
 		}
@@ -147,12 +147,12 @@ func (n *names) chosenName(entry uint64) string {
 		return n.chosen[entry]
 	}
 	n.chosen = map[uint64]string{}
-	for _, mod := range n.s.M.Modules() {
+	for _, mod := range n.s.Process().Modules() {
 		for _, s := range mod.Image.Symbols() {
 			if s.Type != elf.STT_GNU_IFUNC || !public(s) {
 				continue
 			}
-			addr, err := n.s.M.Lookup(s.Name)
+			addr, err := n.s.Process().Lookup(s.Name)
 			if err != nil {
 				continue // it is no function that anybody calls by its name
 			}
@@ -217,18 +217,18 @@ func (n *names) object(sym Symbol) (uint64, error) {
 
 // modules are the libraries to look for a symbol in, in order.
 func (n *names) modules(sym Symbol) []*emu.Module {
-	mods := slices.Clone(n.s.M.Modules())
+	mods := slices.Clone(n.s.Process().Modules())
 	if sym.Module != "" {
 		return slices.DeleteFunc(mods, func(m *emu.Module) bool {
 			return m.Image.Soname != sym.Module && path.Base(m.Path) != sym.Module
 		})
 	}
 	first := map[*emu.Module]int{}
-	if libc, ok := n.s.M.Libc(); ok {
+	if libc, ok := n.s.Process().Libc(); ok {
 		first[libc] = 1
 	}
-	if addr, err := n.s.M.Lookup(sym.Name); err == nil {
-		if mod, ok := n.s.M.Module(addr); ok {
+	if addr, err := n.s.Process().Lookup(sym.Name); err == nil {
+		if mod, ok := n.s.Process().Module(addr); ok {
 			first[mod] = 2
 		}
 	}
@@ -251,8 +251,9 @@ func (n *names) called(name string) []uint64 {
 // eachCall goes through the calls that the threads have made and that they are in.
 // Those to come are known where they do not depend on results.
 func (n *names) eachCall(f func(scenario.Call)) {
-	for i, t := range n.s.Plan.Threads {
-		if calls, ok := t.Body.(scenario.Calls); ok {
+	for i := range n.s.Threads() {
+		body := n.s.Body(i)
+		if calls, ok := body.(scenario.Calls); ok {
 			for _, c := range calls {
 				f(c)
 			}
@@ -260,7 +261,7 @@ func (n *names) eachCall(f func(scenario.Call)) {
 		}
 		results := n.s.Results(i)
 		for k := range len(results) + 1 {
-			if c, ok, err := t.Body.Next(slices.Clone(results[:k])); ok && err == nil && c.Place == nil {
+			if c, ok, err := body.Next(slices.Clone(results[:k])); ok && err == nil && c.Place == nil {
 				f(c)
 			}
 		}
@@ -312,7 +313,7 @@ func (n *names) unknown(sym Symbol) error {
 	mods := n.modules(sym)
 	if len(mods) == 0 && sym.Module != "" {
 		e := &UnknownError{Symbol: sym}
-		for _, m := range n.s.M.Modules() {
+		for _, m := range n.s.Process().Modules() {
 			e.Near = append(e.Near, path.Base(m.Path))
 		}
 		return e

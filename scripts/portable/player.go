@@ -112,8 +112,8 @@ func Step(s *scenario.Session, r Run) (Stopped, error) { return New(s).Step(r) }
 func (p *Player) Play(runs []Run) (Result, error) {
 	var res Result
 	if slices.ContainsFunc(runs, func(r Run) bool { return r.Until == NextEvent{} }) {
-		p.s.M.WantEvents(true)
-		defer p.s.M.WantEvents(false)
+		p.s.WantEvents(true)
+		defer p.s.WantEvents(false)
 		if err := p.learn(); err != nil {
 			return res, err
 		}
@@ -153,7 +153,7 @@ func (p *Player) where(i int, why Why) string {
 	if why == Ended || why == Died {
 		return ""
 	}
-	pc, err := p.s.M.PC(p.s.MachineThread(i))
+	pc, err := p.s.Process().PC(p.s.MachineThread(i))
 	if err != nil {
 		return ""
 	}
@@ -266,8 +266,8 @@ func (p *Player) Step(r Run) (Stopped, error) {
 		return st, &RunError{Run: r, Err: err}
 	}
 	defer func() {
-		p.s.M.StopAfter(0, 0, false, false)
-		_ = p.s.M.StopAt() // without addresses nothing can fail
+		p.s.StopAfter(0, 0, false, false)
+		_ = p.s.StopAt() // without addresses nothing can fail
 	}()
 	stood := p.standsAt(c, i)
 	if err := p.runTo(c, i, r, &st); err != nil || st.Why == Reached {
@@ -327,7 +327,7 @@ func (p *Player) standsAt(c condition, i int) bool {
 	if !ok {
 		return false
 	}
-	pc, err := p.s.M.PC(p.s.MachineThread(i))
+	pc, err := p.s.Process().PC(p.s.MachineThread(i))
 	return err == nil && slices.Contains(a.at, pc)
 }
 
@@ -372,9 +372,9 @@ func (p *Player) part(c condition, i int, n uint64, leave bool) (m moment, err e
 	}
 	if leave {
 		n = 1
-		return m, p.s.M.WithoutStops(run)
+		return m, p.s.WithoutStops(run)
 	}
-	if err := p.s.M.StopAt(c.stops()...); err != nil {
+	if err := p.s.StopAt(c.stops()...); err != nil {
 		return m, err
 	}
 	return m, run()
@@ -384,9 +384,9 @@ func (p *Player) part(c condition, i int, n uint64, leave bool) (m moment, err e
 func (p *Player) whyNot(i int) Why {
 	_, lockedOut := p.s.LockedOut(i)
 	switch {
-	case p.s.M.End() != nil:
+	case p.s.Process().End() != nil:
 		return Died
-	case p.s.M.Waiting(p.s.MachineThread(i)) || lockedOut:
+	case p.s.Process().Waiting(p.s.MachineThread(i)) || lockedOut:
 		return Waits
 	case p.s.Runnable(i):
 		return Limit
@@ -401,7 +401,7 @@ func (p *Player) because(i int, why Why) string {
 	}
 	switch why {
 	case Died:
-		return fmt.Sprintf("is over with the process: %v", p.s.M.End())
+		return fmt.Sprintf("is over with the process: %v", p.s.Process().End())
 	case Ended:
 		return "has made all its calls"
 	case Limit:
@@ -410,19 +410,19 @@ func (p *Player) because(i int, why Why) string {
 	if e, out := p.s.LockedOut(i); out {
 		return fmt.Sprintf("waits for the lock at %s, which is taken", p.called(e.Acquire))
 	}
-	addr, ok := p.s.M.WaitsFor(p.s.MachineThread(i))
+	addr, ok := p.s.Process().WaitsFor(p.s.MachineThread(i))
 	if !ok {
 		return "waits in the kernel"
 	}
-	if t, ok := p.s.M.ClearsAtEnd(addr); ok {
-		return fmt.Sprintf("waits for thread %s to end", p.s.M.Threads()[t].Name)
+	if t, ok := p.s.Process().ClearsAtEnd(addr); ok {
+		return fmt.Sprintf("waits for thread %s to end", p.s.Process().Threads()[t].Name)
 	}
 	return fmt.Sprintf("waits for the word at %s to change", p.called(addr))
 }
 
 // called is an address with its name, if it has one.
 func (p *Player) called(addr uint64) string {
-	name, off, ok := p.s.M.Symbol(addr)
+	name, off, ok := p.s.Process().Symbol(addr)
 	switch {
 	case !ok:
 		return fmt.Sprintf("%#x", addr)

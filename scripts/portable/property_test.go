@@ -18,8 +18,8 @@ import (
 // threads share in it is known.
 func order(t testing.TB, s *scenario.Session, schedule scenario.Schedule) ([]scenario.Event, scenario.Outcome) {
 	t.Helper()
-	s.M.WantEvents(true)
-	defer s.M.WantEvents(false)
+	s.WantEvents(true)
+	defer s.WantEvents(false)
 	for {
 		grown := s.Grown()
 		testrace.Must(t, s.Restart())
@@ -86,7 +86,7 @@ func sameInWords(t testing.TB, start func() (*scenario.Session, error), s *scena
 		t.Errorf("%v: %v\n%s", schedule.Texts(s.Names()), err, portable.Text(runs))
 		return nil
 	}
-	s.M.ForgetShared()
+	s.ForgetShared()
 	_, outcome := order(t, s, schedule)
 	got, again := order(t, s, r.Schedule)
 	want, _ := order(t, s, schedule) // with what the other one has shown

@@ -26,7 +26,7 @@ func (p *Player) returns(i int, u Returns) (condition, error) {
 	if err != nil {
 		return nil, err
 	}
-	_, trap, _ := p.s.M.Traps()
+	_, trap, _ := p.s.Process().Traps()
 	r := &returning{p: p, i: i, f: f, trap: trap, at: slices.Clone(f.entries)}
 	if p.topLevel(i, f) {
 		r.open = append(r.open, openCall{ret: trap})
@@ -65,11 +65,11 @@ func (r *returning) came(m moment) (bool, error) {
 		return false, nil
 	}
 	t := r.p.s.MachineThread(r.i)
-	pc, err := r.p.s.M.PC(t)
+	pc, err := r.p.s.Process().PC(t)
 	if err != nil {
 		return false, err
 	}
-	sp, _ := r.p.s.M.StackPointer(t)
+	sp, _ := r.p.s.Process().StackPointer(t)
 	here := openCall{pc, sp}
 	over := slices.Contains(r.open, here)
 	if over {

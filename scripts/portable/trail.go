@@ -40,8 +40,8 @@ const maxTrail = 200_000
 
 // walk goes on with a thread until its next event would be one more than most.
 func (d *describer) walk(t *tally, thread, most int) (*trail, error) {
-	w := &trail{granules: map[uint64][]int{}, top: d.topEntry(thread), base: d.s.M.Steps()}
-	_, trap, _ := d.s.M.Traps()
+	w := &trail{granules: map[uint64][]int{}, top: d.topEntry(thread), base: d.s.Process().Steps()}
+	_, trap, _ := d.s.Process().Traps()
 	stack := d.p.stack(thread)
 	for k := 0; k+1 < len(stack); k++ {
 		if entry, ok := d.entryOf(stack[k].at); ok && stack[k].cfa != 0 && stack[k+1].pc != trap {
@@ -102,12 +102,12 @@ func (w *trail) before(k int) *instant { return &w.moments[k-1] }
 func (d *describer) instant(thread int) (instant, error) {
 	var now instant
 	t := d.s.MachineThread(thread)
-	pc, err := d.s.M.PC(t)
+	pc, err := d.s.Process().PC(t)
 	if err != nil {
 		return now, err
 	}
 	now.pc = pc
-	now.sp, _ = d.s.M.StackPointer(t)
+	now.sp, _ = d.s.Process().StackPointer(t)
 	if entry, ok := d.entryOf(pc); ok && entry == pc {
 		now.ret, now.end, _ = d.p.link(thread)
 	}
@@ -116,7 +116,7 @@ func (d *describer) instant(thread int) (instant, error) {
 
 // entryOf is the first instruction of the function that an instruction is of.
 func (d *describer) entryOf(pc uint64) (uint64, bool) {
-	mod, ok := d.s.M.Module(pc)
+	mod, ok := d.s.Process().Module(pc)
 	if !ok {
 		return 0, false
 	}

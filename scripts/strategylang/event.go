@@ -77,7 +77,7 @@ func place(s *scenario.Session, pc uint64) string {
 
 // named is an address by its symbol, "" when it has none.
 func named(s *scenario.Session, addr uint64) string {
-	name, off, ok := s.M.Symbol(addr)
+	name, off, ok := s.Process().Symbol(addr)
 	switch {
 	case !ok:
 		return ""

@@ -132,7 +132,7 @@ func (c *candidate) Attr(name string) (starlark.Value, error) {
 	m := s.MachineThread(c.thread)
 	switch name {
 	case "call":
-		return starlark.String(s.M.Threads()[m].Call), nil
+		return starlark.String(s.Process().Threads()[m].Call), nil
 	case "pending":
 		if c.pending == nil {
 			e, err := c.point.walk.Peek(c.thread)
@@ -143,7 +143,7 @@ func (c *candidate) Attr(name string) (starlark.Value, error) {
 		}
 		return c.pending, nil
 	}
-	pc, err := s.M.PC(m)
+	pc, err := s.Process().PC(m)
 	if err != nil {
 		return nil, err
 	}
@@ -151,20 +151,20 @@ func (c *candidate) Attr(name string) (starlark.Value, error) {
 	case "pc":
 		return starlark.MakeUint64(pc), nil
 	case "symbol":
-		symbol, _, _ := s.M.Symbol(pc)
+		symbol, _, _ := s.Process().Symbol(pc)
 		return starlark.String(symbol), nil
 	case "offset":
-		_, off, _ := s.M.Symbol(pc)
+		_, off, _ := s.Process().Symbol(pc)
 		return starlark.MakeUint64(off), nil
 	case "place":
 		return starlark.String(place(s, pc)), nil
 	case "instruction":
-		code, _ := s.M.Read(pc, 16)
+		code, _ := s.Process().Read(pc, 16)
 		if code == nil {
-			code, _ = s.M.Read(pc, 4)
+			code, _ = s.Process().Read(pc, 4)
 		}
-		in, err := disasm.Decode(s.M.Arch(), code, pc, func(addr uint64) (string, uint64) {
-			name, off, _ := s.M.Symbol(addr)
+		in, err := disasm.Decode(s.Process().Arch(), code, pc, func(addr uint64) (string, uint64) {
+			name, off, _ := s.Process().Symbol(addr)
 			return name, addr - off
 		})
 		if err != nil {
