@@ -76,14 +76,13 @@ type watched struct {
 	list   *List[*atomic.Int32, *item]
 	told   []string
 	saved  int
-	idle   []*atomic.Int32 // tools that were put back
-	made   atomic.Int32
-	strict bool // nothing fails, so that none but late items may be broken off
+	made   atomic.Int32 // tools
+	put    atomic.Int32 // back
+	strict bool         // nothing fails, so that none but late items may be broken off
 }
 
 func watch(t *testing.T, items []*item, jobs int) *watched {
 	w := &watched{t: t, strict: true}
-	put := make(chan *atomic.Int32, jobs)
 	w.list = &List[*atomic.Int32, *item]{
 		Items: items,
 		Jobs:  jobs,
@@ -91,7 +90,7 @@ func watch(t *testing.T, items []*item, jobs int) *watched {
 			w.made.Add(1)
 			return &atomic.Int32{}, nil
 		},
-		Put:  func(tool *atomic.Int32) { put <- tool },
+		Put:  func(*atomic.Int32) { w.put.Add(1) },
 		Work: w.work,
 		Over: func(t *item) bool { return t.over },
 		InOrder: func(t *item) {
@@ -176,8 +175,8 @@ func TestAsOne(t *testing.T) {
 				t.Fatalf("%d workers: %s is not done", jobs, it.name)
 			}
 		}
-		if int(w.made.Load()) > jobs {
-			t.Fatalf("%d workers have taken %d tools", jobs, w.made.Load())
+		if int(w.made.Load()) > jobs || w.made.Load() != w.put.Load() {
+			t.Fatalf("%d workers have taken %d tools and put %d back", jobs, w.made.Load(), w.put.Load())
 		}
 	}
 }
@@ -229,10 +228,17 @@ func TestEnds(t *testing.T) {
 	broken := errors.New("broken")
 	soon, cancel := context.WithTimeout(t.Context(), time.Millisecond)
 	defer cancel()
-	if err := endless(3).Run(soon); err != context.DeadlineExceeded { //nolint:errorlint // in these very words
+	if err := endless(3).Run(soon); err == nil || err.Error() != context.DeadlineExceeded.Error() {
 		t.Errorf("a deadline: %v", err)
 	}
-	l := endless(3)
+	l := endless(1)
+	l.Jobs = 4
+	sooner, cancel := context.WithTimeout(t.Context(), time.Millisecond)
+	defer cancel()
+	if err := l.Run(sooner); !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("a deadline for those who wait: %v", err)
+	}
+	l = endless(3)
 	var taken atomic.Int32
 	l.Take = func() (int, error) {
 		if taken.Add(1) == 2 {
