@@ -4,10 +4,10 @@ import "slices"
 
 // dporState is a search of DPOR's: what is known of the scenario, and the parts.
 type dporState struct {
-	Shared   []SharedBytes `json:"shared"`
-	Locks    []uint64      `json:"locks,omitempty"` // in order
-	Raw      []uint64      `json:"raw,omitempty"`   // words that look like locks and are none, in order
-	Restarts int           `json:"restarts"`
+	Shared   []sharedWord `json:"shared"`
+	Locks    []uint64     `json:"locks,omitempty"` // in order
+	Raw      []uint64     `json:"raw,omitempty"`   // words that look like locks and are none, in order
+	Restarts int          `json:"restarts"`
 	// Parts are in order. Neighbours that are finished are one, of which only
 	// the result is of interest any more.
 	Parts []partState `json:"parts"`

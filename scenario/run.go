@@ -34,7 +34,7 @@ func (s *Session) Run(i int, n uint64) (uint64, error) {
 func (s *Session) runOut(i int) (uint64, error) {
 	s.stirs(i)
 	e := Event{Thread: i}
-	for wait := uint64(Patience); s.Runnable(i) && s.Steps() < s.Limit; wait *= 2 {
+	for wait := uint64(patience); s.Runnable(i) && s.Steps() < s.Limit; wait *= 2 {
 		stop, err := s.runOnce(&e, func(t int) (emu.Stop, error) { return s.m.Run(t, min(wait, s.Limit-s.Steps())) })
 		if err == nil && stop.Kind == emu.Budget && s.Steps() < s.Limit {
 			_, err = s.goesRound(&e)

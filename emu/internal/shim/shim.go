@@ -225,9 +225,9 @@ func (e *Engine) FindMonitor(page uint64) error {
 	return ucError("find the exclusive monitor", C.em_monitor_find(e.c, C.uint64_t(page)))
 }
 
-// Monitor is the address that the thread's exclusive monitor watches. It is not
+// monitor is the address that the thread's exclusive monitor watches. It is not
 // armed any more when another thread has written to the bytes that were loaded.
-func (e *Engine) Monitor(thread int) (addr uint64, armed bool) {
+func (e *Engine) monitor(thread int) (addr uint64, armed bool) {
 	addr = uint64(C.em_monitor(e.c, C.int(thread)))
 	return addr, addr != ^uint64(0)
 }
