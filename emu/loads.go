@@ -29,14 +29,14 @@ func (m *Machine) noteLoads() {
 	}
 }
 
-// TellDeath has fatal signals of the program told in its record; see package crash. It
+// RecordDeath has fatal signals of the program noted in its record; see package crash. It
 // does nothing in a program that has none.
-func TellDeath() error { return shim.TellDeath() }
+func RecordDeath() error { return shim.RecordDeath() }
 
 // describe lets the engine know what it runs, for the case that the whole program dies of
 // it: names of threads and places can be told then.
 func (m *Machine) describe() {
-	if !m.eng.Told() {
+	if !m.eng.Recorded() {
 		return
 	}
 	p := crash.Process{Arch: m.arch.id.String(), Root: m.sys.Root.Dir()}

@@ -53,7 +53,7 @@ func TestSpinning(t *testing.T) {
 func TestSpinningLong(t *testing.T) {
 	limit := uint64(4_000_000)
 	if testing.Short() {
-		limit /= 10
+		limit /= 100
 	}
 	eachArch(t, func(t *testing.T, sys *emu.System) {
 		start := func() (*scenario.Session, error) {

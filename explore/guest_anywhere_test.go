@@ -126,7 +126,7 @@ func comparedAnywhere(t *testing.T, groups [][]string) {
 	const most = 1000 // runs of a search
 	count, drawn := 30, 40
 	if testing.Short() {
-		count = 6
+		count = 2
 	}
 	if *programs > 0 {
 		count = int(*programs)

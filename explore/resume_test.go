@@ -90,7 +90,7 @@ func TestResume(t *testing.T) {
 	}
 	eachArch(t, func(t *testing.T, sys *emu.System) {
 		for i, c := range tests {
-			if !inShort(i, 6) {
+			if !inShort(i, 8) {
 				continue
 			}
 			t.Run(c.name, func(t *testing.T) {

@@ -4,7 +4,7 @@ import (
 	"testing"
 
 	"emurace/emu"
-	"emurace/internal/testroot"
+	"emurace/internal/testsystem"
 	"emurace/loader"
 )
 
@@ -19,10 +19,7 @@ func TestOwn(t *testing.T) {
 				continue
 			}
 			t.Run(suite+"/"+arch.String(), func(t *testing.T) {
-				sys, err := emu.OpenSystem(testroot.Dir(t, "debian:"+suite, arch.String()), arch)
-				if err != nil {
-					t.Fatal(err)
-				}
+				sys := testsystem.Of(t, suite, arch)
 				m, err := emu.New(emu.Options{System: sys, Seed: 1})
 				if err != nil {
 					t.Fatal(err)

@@ -4,40 +4,19 @@ import (
 	"math/rand/v2"
 	"slices"
 	"strings"
-	"sync"
 	"testing"
 
 	"emurace/emu"
 	"emurace/internal/guestcode"
-	"emurace/internal/testroot"
+	"emurace/internal/testsystem"
 	"emurace/loader"
 	"emurace/scenario"
 )
 
-var arches = []loader.Arch{loader.ARM64, loader.AMD64}
-
-// eachArch runs a test for both guest architectures, with -short for arm64 only.
-func eachArch(t *testing.T, test func(t *testing.T, arch loader.Arch)) {
-	for _, arch := range arches {
-		if testing.Short() && arch != loader.ARM64 {
-			continue
-		}
-		t.Run(arch.String(), func(t *testing.T) { test(t, arch) })
-	}
-}
-
-func system(t testing.TB, suite string, arch loader.Arch) *emu.System {
-	t.Helper()
-	dir := testroot.Dir(t, "debian:"+suite, arch.String())
-	open, _ := systems.LoadOrStore(dir, sync.OnceValues(func() (*emu.System, error) { return emu.OpenSystem(dir, arch) }))
-	sys, err := open.(func() (*emu.System, error))()
-	must(t, err)
-	return sys
-}
-
-// systems has a func() (*emu.System, error) for each folder: they are opened once for
-// all tests, and stay open.
-var systems sync.Map
+var (
+	eachArch = testsystem.EachArch
+	system   = testsystem.Of
+)
 
 func must(t testing.TB, err error) {
 	t.Helper()

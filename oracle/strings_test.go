@@ -4,7 +4,6 @@ import (
 	"testing"
 
 	"emurace/emu"
-	"emurace/internal/testroot"
 	"emurace/loader"
 	"emurace/scenario"
 )
@@ -99,14 +98,7 @@ func stringSystems(t *testing.T, arch loader.Arch) map[string]*emu.System {
 		list[suite] = system(t, suite, arch)
 	}
 	if !testing.Short() {
-		sys, err := emu.OpenLibc(testroot.Dir(t, "debian:bookworm/musl", arch.String()), arch, loader.Musl)
-		must(t, err)
-		t.Cleanup(func() {
-			if err := sys.Close(); err != nil {
-				t.Error(err)
-			}
-		})
-		list["musl"] = sys
+		list["musl"] = system(t, "bookworm/musl", arch)
 	}
 	return list
 }

@@ -4,6 +4,7 @@ import (
 	"slices"
 	"testing"
 
+	"emurace/internal/testsystem"
 	"emurace/loader"
 )
 
@@ -12,7 +13,7 @@ import (
 // writes as well. So it depends on every store that its monitor may notice, and
 // on no other.
 func TestStoreExclusiveIsAnEvent(t *testing.T) {
-	sys := bookworm(t, loader.ARM64)
+	sys := testsystem.Of(t, "bookworm", loader.ARM64)
 	const ret, atData = 0xd65f03c0, 2048
 	// The second argument is what to store.
 	exclusive := machineCode{arm64: []uint32{

@@ -2,37 +2,14 @@ package scenario
 
 import (
 	"encoding/binary"
-	"sync"
 	"testing"
 
 	"emurace/emu"
-	"emurace/internal/testroot"
+	"emurace/internal/testsystem"
 	"emurace/loader"
 )
 
-// eachArch runs a test on Debian 12's glibc for both guest architectures, with
-// -short for arm64 only.
-func eachArch(t *testing.T, test func(t *testing.T, sys *emu.System)) {
-	for _, arch := range []loader.Arch{loader.ARM64, loader.AMD64} {
-		if testing.Short() && arch != loader.ARM64 {
-			continue
-		}
-		t.Run(arch.String(), func(t *testing.T) { test(t, bookworm(t, arch)) })
-	}
-}
-
-func bookworm(t testing.TB, arch loader.Arch) *emu.System {
-	t.Helper()
-	dir := testroot.Dir(t, "debian:bookworm", arch.String())
-	open, _ := systems.LoadOrStore(dir, sync.OnceValues(func() (*emu.System, error) { return emu.OpenSystem(dir, arch) }))
-	sys, err := open.(func() (*emu.System, error))()
-	must(t, err)
-	return sys
-}
-
-// systems has a func() (*emu.System, error) for each folder: they are opened once for
-// all tests, and stay open.
-var systems sync.Map
+var eachArch = testsystem.Each
 
 func begin(t testing.TB, sys *emu.System, plan *Plan) *Session {
 	t.Helper()

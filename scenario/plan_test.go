@@ -8,11 +8,12 @@ import (
 	"testing"
 
 	"emurace/emu"
+	"emurace/internal/testsystem"
 	"emurace/loader"
 )
 
 func TestPlanErrors(t *testing.T) {
-	sys := bookworm(t, loader.ARM64)
+	sys := testsystem.Of(t, "bookworm", loader.ARM64)
 	idle := func(names ...string) *Plan {
 		p := &Plan{}
 		for _, n := range names {

@@ -4,11 +4,10 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"sync"
 	"testing"
 
 	"emurace/emu"
-	"emurace/internal/testroot"
+	"emurace/internal/testsystem"
 	"emurace/loader"
 	"emurace/scenario"
 	"emurace/sysroot"
@@ -18,28 +17,13 @@ func system(t testing.TB, suite, arch string) *emu.System {
 	t.Helper()
 	a, err := loader.ParseArch(arch)
 	must(t, err)
-	dir := testroot.Dir(t, "debian:"+suite, arch)
-	open, _ := systems.LoadOrStore(dir, sync.OnceValues(func() (*emu.System, error) { return emu.OpenSystem(dir, a) }))
-	sys, err := open.(func() (*emu.System, error))()
-	must(t, err)
-	return sys
+	return testsystem.Of(t, suite, a)
 }
-
-// systems has a func() (*emu.System, error) for each folder: they are opened once for
-// all tests, and stay open.
-var systems sync.Map
 
 // eachSystem runs a test on the glibc of several suites, on both architectures;
 // with -short on one of each.
 func eachSystem(t *testing.T, suites []string, test func(t *testing.T, sys *emu.System)) {
-	for _, suite := range suites {
-		for _, arch := range sysroot.Arches() {
-			if testing.Short() && (suite != suites[0] || arch != "arm64") {
-				continue
-			}
-			t.Run(suite+"/"+arch, func(t *testing.T) { test(t, system(t, suite, arch)) })
-		}
-	}
+	testsystem.EachSuite(t, suites, func(t *testing.T, _ string, sys *emu.System) { test(t, sys) })
 }
 
 func must(t testing.TB, err error) {

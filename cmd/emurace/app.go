@@ -52,9 +52,7 @@ Examples:
   emurace step --lesson                       the same told moment by moment
   emurace sysroot pull debian:trixie --arch arm64,amd64
 
-Exit codes: 0 nothing failed, or the replay matched; 1 a failing schedule was
-found; 2 wrong usage; 3 the environment (no sysroot, an unreadable file), or
-the engine has died; 4 a replay diverged; 130 interrupted.`,
+Exit codes:` + exitLines(),
 		Writer:          stdout,
 		ErrWriter:       stderr,
 		HideVersion:     true,

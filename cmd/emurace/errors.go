@@ -13,16 +13,6 @@ import (
 	"emurace/sysroot"
 )
 
-// The exit codes. They are a contract.
-const (
-	exitOK          = 0
-	exitFound       = 1
-	exitUsage       = 2
-	exitEnvironment = 3
-	exitDiverged    = 4
-	exitInterrupted = 130
-)
-
 // failure is an error with its exit code and what to do about it. Without a
 // cause it is a result that has been shown already, such as a finding.
 type failure struct {

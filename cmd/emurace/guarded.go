@@ -234,7 +234,7 @@ func symbol(d *crash.Death, m crash.Module) (string, bool) {
 
 // engine is the program in its engine process.
 func engine(e *guard.Engine, args []string) int {
-	if err := emu.TellDeath(); err != nil {
+	if err := emu.RecordDeath(); err != nil {
 		return finish(err, os.Stderr)
 	}
 	return doMain(e.Context(context.Background()), args, os.Stdout, os.Stderr)

@@ -81,15 +81,7 @@ func manualDate() (time.Time, error) {
 // aboutManual is what the pages say beside what --help does.
 func aboutManual(date time.Time) manual.About {
 	return manual.About{
-		Version: version, Date: date,
-		Exits: []manual.Exit{
-			{Code: exitOK, Meaning: "nothing failed, or the replay matched"},
-			{Code: exitFound, Meaning: "a failing schedule was found"},
-			{Code: exitUsage, Meaning: "wrong usage"},
-			{Code: exitEnvironment, Meaning: "the environment: no sysroot, an unreadable file; or the engine has died"},
-			{Code: exitDiverged, Meaning: "a replay diverged"},
-			{Code: exitInterrupted, Meaning: "interrupted; explore shows the result so far"},
-		},
+		Version: version, Date: date, Exits: exits,
 		Environment: []manual.Entry{
 			{Name: "NO_COLOR", Text: "turns colours off, unless --color says otherwise"},
 			{Name: "XDG_CONFIG_HOME, XDG_CACHE_HOME, XDG_STATE_HOME", Text: "are where the files below lie, in place of ~/.config, ~/.cache and ~/.local/state"},

@@ -37,7 +37,7 @@ func (o *outcome) timeouts() string {
 func (o *outcome) printClean(p *replay.Printer, seconds string) {
 	r := o.result
 	if r.Preemptions < 0 {
-		p.Printf("%s: no schedule fails: %s for all of them, %s\n", p.Good("CLEAN"), plural(r.Schedules, "interleaving stands", "interleavings stand"), seconds)
+		p.Printf("%s: no schedule fails: %s every schedule, %s\n", p.Good("CLEAN"), plural(r.Schedules, "interleaving covers", "interleavings cover"), seconds)
 	} else {
 		bound := "with at most " + plural(uint64(r.Preemptions), "preemption", "preemptions")
 		if r.Unbounded {

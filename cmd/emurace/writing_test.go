@@ -49,7 +49,9 @@ func TestWritingScenarios(t *testing.T) {
 		}
 		for _, session := range strings.Split("\n"+b[3], "\n$ ")[1:] {
 			command, want, _ := strings.Cut(session, "\n")
-			ran++
+			if ran++; testing.Short() && ran > 6 {
+				continue
+			}
 			var stdout, stderr bytes.Buffer
 			doMain(context.Background(), strings.Fields(command), &stdout, &stderr)
 			got := unstable.ReplaceAllString(stdout.String()+stderr.String(), "")

@@ -70,8 +70,8 @@ func readReport(r io.Reader) (kind, []byte, error) {
 	return kind(head[0]), content, nil
 }
 
-// told is what the engine process has reported.
-type told struct {
+// reports are what the engine process has reported.
+type reports struct {
 	files  states
 	states map[int][]byte
 	note   string
@@ -81,7 +81,7 @@ type told struct {
 }
 
 // take adds a report.
-func (t *told) take(k kind, content []byte) error {
+func (t *reports) take(k kind, content []byte) error {
 	early := k < reportWalled
 	if early && t.walled {
 		return errReport // nobody asks for more behind the walls

@@ -45,12 +45,12 @@ type End struct {
 
 // supervisor is one that is at work.
 type supervisor struct {
-	cmd    *exec.Cmd
-	orders *os.File
-	mu     sync.Mutex
-	told   told
-	said   string
-	launch chan *Launch
+	cmd     *exec.Cmd
+	orders  *os.File
+	mu      sync.Mutex
+	reports reports
+	said    string
+	launch  chan *Launch
 }
 
 // Options say how to start an engine process.
@@ -184,7 +184,7 @@ func (s *supervisor) order() { _, _ = s.orders.Write([]byte{1}) }
 func (s *supervisor) launching() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.told.launch != nil
+	return s.reports.launch != nil
 }
 
 // hear takes reports until the engine process ends, or says what makes no sense.
@@ -193,9 +193,9 @@ func (s *supervisor) hear(pipe io.Reader) {
 		k, content, err := readReport(pipe)
 		if err == nil {
 			s.mu.Lock()
-			err = s.told.take(k, content)
+			err = s.reports.take(k, content)
 			if err == nil && k == reportStart {
-				s.launch <- s.told.launch
+				s.launch <- s.reports.launch
 			}
 			s.mu.Unlock()
 		}
@@ -248,13 +248,13 @@ func (s *supervisor) end(record *crash.Record, killed uint64) End {
 	}
 	end.Memory = end.Signal == unix.SIGKILL && oomKills() > killed
 	end.Said = s.said
-	end.Note = s.told.note
+	end.Note = s.reports.note
 	end.States = map[string][]byte{}
-	for i, state := range s.told.states {
-		end.States[s.told.files.Names[i]] = state
+	for i, state := range s.reports.states {
+		end.States[s.reports.files.Names[i]] = state
 	}
-	if s.told.files.Own {
-		end.Own = s.told.files.Names
+	if s.reports.files.Own {
+		end.Own = s.reports.files.Names
 	}
 	return end
 }

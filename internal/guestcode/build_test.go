@@ -6,8 +6,7 @@ import (
 	"strings"
 	"testing"
 
-	"emurace/emu"
-	"emurace/internal/testroot"
+	"emurace/internal/testsystem"
 	"emurace/loader"
 	"emurace/scenario"
 )
@@ -60,14 +59,10 @@ func TestBuild(t *testing.T) {
 				t.Error("code and variables share a page")
 			}
 
-			sys, err := emu.OpenSystem(testroot.Dir(t, "debian:bookworm", arch.String()), arch)
-			if err != nil {
-				t.Fatal(err)
-			}
-			defer sys.Close()
+			sys := testsystem.Of(t, "bookworm", arch)
 			base := uint64(0)
 			plan := &scenario.Plan{
-				Setup: func(u *scenario.Setup) error {
+				Setup: func(u *scenario.Setup) (err error) {
 					// Whatever the first mapping gets, the second gets another address.
 					for range 2 {
 						if base, err = u.Code(code.Bytes, uint64(len(code.Bytes))); err != nil {

@@ -22,7 +22,7 @@ var layers = [][]string{
 	{"internal/completion", "internal/guard", "internal/logging", "internal/manual", "loader", "scripts/sandbox", "sysroot"},
 	{"disasm", "emu/internal/linux", "emu/internal/shim", "internal/guestcode", "internal/testroot", "unwind"},
 	{"emu"},
-	{"symbolize"},
+	{"internal/testsystem", "symbolize"},
 	{"heap"},
 	{"scenario"},
 	{"explore", "oracle", "replay", "replay/timeline", "scripts/scenariolang", "scripts/portable"},

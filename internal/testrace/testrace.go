@@ -6,30 +6,18 @@ import (
 	"runtime"
 	"strconv"
 	"strings"
-	"sync"
 	"testing"
 
 	"emurace/emu"
-	"emurace/internal/testroot"
+	"emurace/internal/testsystem"
 	"emurace/loader"
 )
 
-// Arches are the guest architectures that tests run on: that of the article and,
-// without -short, the other one.
-func Arches() []loader.Arch {
-	if testing.Short() {
-		return []loader.Arch{loader.ARM64}
-	}
-	return []loader.Arch{loader.ARM64, loader.AMD64}
-}
-
-// EachArch runs a test for each of Arches.
-func EachArch(t *testing.T, test func(t *testing.T, arch loader.Arch)) {
-	t.Helper()
-	for _, arch := range Arches() {
-		t.Run(arch.String(), func(t *testing.T) { test(t, arch) })
-	}
-}
+// The systems of tests, and the architectures.
+var (
+	Arches   = testsystem.Arches
+	EachArch = testsystem.EachArch
+)
 
 // Must ends the test when there is an error. A test of pgregory.net/rapid, which
 // is not a testing.TB, may use it too.
@@ -43,19 +31,11 @@ func Must(t interface {
 	}
 }
 
-// System is Debian bookworm's libc. It is opened once for all tests and stays open,
-// since reading and parsing it takes as long as a boot.
+// System is Debian bookworm's glibc.
 func System(t testing.TB, arch loader.Arch) *emu.System {
 	t.Helper()
-	dir := testroot.Dir(t, "debian:bookworm", arch.String())
-	open, _ := systems.LoadOrStore(arch, sync.OnceValues(func() (*emu.System, error) { return emu.OpenSystem(dir, arch) }))
-	sys, err := open.(func() (*emu.System, error))()
-	Must(t, err)
-	return sys
+	return testsystem.Of(t, "bookworm", arch)
 }
-
-// systems has a func() (*emu.System, error) for each architecture.
-var systems sync.Map
 
 // Randomness is seeded by EMURACE_TEST_SEED, or by 1. When the test fails it
 // tells the command that repeats it.

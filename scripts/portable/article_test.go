@@ -6,6 +6,7 @@ import (
 
 	"emurace/emu"
 	"emurace/internal/testrace"
+	"emurace/internal/testsystem"
 	"emurace/loader"
 	"emurace/scenario"
 	"emurace/scripts/portable"
@@ -81,7 +82,7 @@ func TestArticle(t *testing.T) {
 // BenchmarkPlay compares the article's crash in words with its schedule, which counts
 // instructions.
 func BenchmarkPlay(b *testing.B) {
-	s := start(b, system(b, "bookworm", loader.ARM64))
+	s := start(b, testsystem.Of(b, "bookworm", loader.ARM64))
 	p := portable.New(s)
 	runs := []portable.Run{{Thread: "main", Until: reads(wordAt(loc(b, "environ"), 8*30))}, {Thread: "worker", Until: returns("setenv")}, {Thread: "main"}}
 	r, err := p.Play(runs)

@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"emurace/internal/testrace"
+	"emurace/internal/testsystem"
 	"emurace/loader"
 	"emurace/scenario"
 	"emurace/scripts/portable"
@@ -14,7 +15,7 @@ import (
 // A deadlock stays one, and how far each thread goes is said by what it has locked.
 func TestDeadlock(t *testing.T) {
 	testrace.EachArch(t, func(t *testing.T, arch loader.Arch) {
-		sys := system(t, "bookworm", arch)
+		sys := testsystem.Of(t, "bookworm", arch)
 		start := func() (*scenario.Session, error) {
 			plan, err := testrace.Locks().Build(nil)
 			if err != nil {
@@ -42,7 +43,7 @@ func TestDeadlock(t *testing.T) {
 			for _, a := range testrace.Arches() {
 				plan, err := testrace.Locks().Build(nil)
 				testrace.Must(t, err)
-				o := testrace.Start(t, system(t, suite, a), plan)
+				o := testrace.Start(t, testsystem.Of(t, suite, a), plan)
 				if r, err := portable.Play(o, runs); err != nil || r.Outcome.Kind != scenario.Deadlock {
 					t.Errorf("%s/%v: %v, %v with\n%s", suite, a, r.Outcome, err, text)
 				}
@@ -67,7 +68,7 @@ void writer(void) { z = 2; x = 1; z = 3; z = 4; x = 2; y = 1; x = 5; }
 // means something on this build only.
 func TestLeftOut(t *testing.T) {
 	testrace.EachArch(t, func(t *testing.T, arch loader.Arch) {
-		sys := system(t, "bookworm", arch)
+		sys := testsystem.Of(t, "bookworm", arch)
 		start := func() (*scenario.Session, error) {
 			return scenario.Start(sys, testrace.Guest(t, arch, threeRuns, scenario.Call{Func: "reader"}, scenario.Call{Func: "writer"}), 1)
 		}
@@ -125,7 +126,7 @@ void second(void) { x = 2; y = x; x = 3; for (;;) y++; }
 // A race that goes on for ever is told without running it to its limit each time.
 func TestEndless(t *testing.T) {
 	testrace.EachArch(t, func(t *testing.T, arch loader.Arch) {
-		sys := system(t, "bookworm", arch)
+		sys := testsystem.Of(t, "bookworm", arch)
 		start := func() (*scenario.Session, error) {
 			s, err := scenario.Start(sys, testrace.Guest(t, arch, endless, scenario.Call{Func: "first"}, scenario.Call{Func: "second"}), 1)
 			if err == nil {
@@ -149,7 +150,7 @@ func TestEndless(t *testing.T) {
 // A schedule that the race has not is an error, and so is a session that does not
 // start.
 func TestDescribeErrors(t *testing.T) {
-	start := starter(t, system(t, "bookworm", loader.ARM64))
+	start := starter(t, testsystem.Of(t, "bookworm", loader.ARM64))
 	if runs, _, err := portable.Describe(start, scenario.Schedule{{Thread: 0, N: 1 << 40}, {Thread: 1}}); err == nil || !strings.Contains(err.Error(), "slice 1 (main ") {
 		t.Errorf("%v, %v", runs, err)
 	}

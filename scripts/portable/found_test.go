@@ -5,6 +5,7 @@ import (
 
 	"emurace/explore"
 	"emurace/internal/testrace"
+	"emurace/internal/testsystem"
 	"emurace/scenario"
 	"emurace/scripts/portable"
 )
@@ -48,7 +49,7 @@ func TestFound(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			for _, suite := range suites {
 				for _, arch := range testrace.Arches() {
-					start := starter(t, system(t, suite, arch))
+					start := starter(t, testsystem.Of(t, suite, arch))
 					r, err := search(start)
 					testrace.Must(t, err)
 					if len(r.Findings) == 0 {

@@ -8,6 +8,7 @@ import (
 	"emurace/emu"
 	"emurace/internal/guestcode"
 	"emurace/internal/testrace"
+	"emurace/internal/testsystem"
 	"emurace/loader"
 	"emurace/scenario"
 	"emurace/scripts/portable"
@@ -82,7 +83,7 @@ func (r race) word(t *testing.T, name string) uint64 {
 func TestConditions(t *testing.T) {
 	four, nine, seven := uint64(4), uint64(9), uint64(7)
 	testrace.EachArch(t, func(t *testing.T, arch loader.Arch) {
-		r := guestRace(t, system(t, "bookworm", arch), source, []string{"work", "work"}, []string{"work"})
+		r := guestRace(t, testsystem.Of(t, "bookworm", arch), source, []string{"work", "work"}, []string{"work"})
 		p := portable.New(r.Session)
 		addr := func(name string) portable.Loc { return portable.Loc{Addr: r.at[name]} }
 		place := func(name string) portable.Until { return portable.At{Place: portable.Place{Addr: r.at[name]}} }
@@ -146,7 +147,7 @@ func TestConditions(t *testing.T) {
 // many instructions runs so many.
 func TestOnwards(t *testing.T) {
 	testrace.EachArch(t, func(t *testing.T, arch loader.Arch) {
-		r := guestRace(t, system(t, "bookworm", arch), source, []string{"work"})
+		r := guestRace(t, testsystem.Of(t, "bookworm", arch), source, []string{"work"})
 		p := portable.New(r.Session)
 		inc := portable.Run{Thread: "main", Until: portable.At{Place: portable.Place{Addr: r.at["inc"]}}}
 		for k := range uint64(3) {
@@ -191,8 +192,8 @@ long loop(void) { while (!word) { } return 0; }
 func TestErrors(t *testing.T) {
 	big := uint64(256)
 	testrace.EachArch(t, func(t *testing.T, arch loader.Arch) {
-		r := guestRace(t, system(t, "bookworm", arch), waiting, []string{"wait"}, []string{"crash"})
-		endless := guestRace(t, system(t, "bookworm", arch), waiting, []string{"loop"}, []string{"loop"})
+		r := guestRace(t, testsystem.Of(t, "bookworm", arch), waiting, []string{"wait"}, []string{"crash"})
+		endless := guestRace(t, testsystem.Of(t, "bookworm", arch), waiting, []string{"loop"}, []string{"loop"})
 		endless.Limit = 10_000
 		other := portable.Access{Way: portable.Writes, Loc: portable.Loc{Addr: r.at["other"]}, Size: 4}
 		word := portable.Access{Way: portable.Writes, Loc: portable.Loc{Addr: r.at["word"]}, Size: 4}

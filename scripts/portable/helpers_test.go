@@ -6,7 +6,7 @@ import (
 
 	"emurace/emu"
 	"emurace/internal/testrace"
-	"emurace/internal/testroot"
+	"emurace/internal/testsystem"
 	"emurace/loader"
 	"emurace/scenario"
 	"emurace/scripts"
@@ -16,25 +16,11 @@ import (
 // suites are those whose setenv frees the block that environ has left.
 var suites = []string{"bookworm", "bullseye"}
 
-// systems are opened once for all tests: images are parsed once a System.
-var systems = map[string]*emu.System{}
-
-func system(t testing.TB, suite string, arch loader.Arch) *emu.System {
-	t.Helper()
-	key := suite + arch.String()
-	if systems[key] == nil {
-		sys, err := emu.OpenSystem(testroot.Dir(t, "debian:"+suite, arch.String()), arch)
-		testrace.Must(t, err)
-		systems[key] = sys
-	}
-	return systems[key]
-}
-
 // eachSystem runs a test on both libcs, on both architectures.
 func eachSystem(t *testing.T, test func(t *testing.T, sys *emu.System)) {
 	for _, suite := range suites {
-		for _, arch := range testrace.Arches() {
-			t.Run(fmt.Sprintf("%s/%v", suite, arch), func(t *testing.T) { test(t, system(t, suite, arch)) })
+		for _, arch := range testsystem.Arches() {
+			t.Run(fmt.Sprintf("%s/%v", suite, arch), func(t *testing.T) { test(t, testsystem.Of(t, suite, arch)) })
 		}
 	}
 }
@@ -95,7 +81,7 @@ func sessionOf(t testing.TB, suite string, arch loader.Arch) *scenario.Session {
 	t.Helper()
 	key := suite + arch.String()
 	if sessions[key] == nil {
-		s, err := starter(t, system(t, suite, arch))()
+		s, err := starter(t, testsystem.Of(t, suite, arch))()
 		testrace.Must(t, err)
 		sessions[key] = s
 	}

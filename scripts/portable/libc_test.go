@@ -9,6 +9,7 @@ import (
 
 	"emurace/emu"
 	"emurace/internal/testrace"
+	"emurace/internal/testsystem"
 	"emurace/loader"
 	"emurace/scenario"
 	"emurace/scripts/portable"
@@ -115,7 +116,7 @@ func TestInProgress(t *testing.T) {
 
 // A name that is nearly one has the names that it is near to as the hint.
 func TestHints(t *testing.T) {
-	s := start(t, system(t, "bookworm", loader.ARM64))
+	s := start(t, testsystem.Of(t, "bookworm", loader.ARM64))
 	for asked, want := range map[string]string{"setenvv": "setenv", "mallok": "malloc", "_int_fre": "_int_free", "enviorn": "environ"} {
 		_, err := portable.Step(s, portable.Run{Thread: "main", Until: reads(loc(t, asked))})
 		var unknown *portable.UnknownError
@@ -184,7 +185,7 @@ func TestStepWithEvents(t *testing.T) {
 
 // Play learns by itself what an event is.
 func TestNextEvent(t *testing.T) {
-	s := start(t, system(t, "bookworm", loader.ARM64))
+	s := start(t, testsystem.Of(t, "bookworm", loader.ARM64))
 	environ, err := s.Process().Lookup("environ")
 	testrace.Must(t, err)
 	// The first byte of main's that the worker writes is environ's, and the second

@@ -9,6 +9,7 @@ import (
 
 	"emurace/disasm"
 	"emurace/internal/testrace"
+	"emurace/internal/testsystem"
 	"emurace/loader"
 	"emurace/scripts/portable"
 )
@@ -18,7 +19,7 @@ import (
 // getenv is tried, and compared with a list of its instructions.
 func TestMiss(t *testing.T) {
 	testrace.EachArch(t, func(t *testing.T, arch loader.Arch) {
-		s := start(t, system(t, "bookworm", arch))
+		s := start(t, testsystem.Of(t, "bookworm", arch))
 		getenv, err := s.Process().Lookup("getenv")
 		testrace.Must(t, err)
 		begins, size := map[uint64]bool{}, uint64(0)

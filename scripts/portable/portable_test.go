@@ -6,6 +6,7 @@ import (
 
 	"emurace/explore"
 	"emurace/internal/testrace"
+	"emurace/internal/testsystem"
 	"emurace/scenario"
 	"emurace/scripts"
 	"emurace/scripts/portable"
@@ -26,7 +27,7 @@ func TestPortable(t *testing.T) {
 			starts := map[string]func() (*scenario.Session, error){}
 			for _, suite := range []string{"bookworm", "trixie"} {
 				for _, arch := range testrace.Arches() {
-					sys := system(t, suite, arch)
+					sys := testsystem.Of(t, suite, arch)
 					starts[suite+"/"+arch.String()] = func() (*scenario.Session, error) {
 						plan, err := sc.Build(v)
 						if err != nil {

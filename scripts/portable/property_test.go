@@ -10,6 +10,7 @@ import (
 	"emurace/emu"
 	"emurace/internal/guestcode"
 	"emurace/internal/testrace"
+	"emurace/internal/testsystem"
 	"emurace/scenario"
 	"emurace/scripts/portable"
 )
@@ -173,7 +174,7 @@ func TestRandomPrograms(t *testing.T) {
 	}
 	r := testrace.Randomness(t)
 	for _, arch := range testrace.Arches() {
-		sys := system(t, "bookworm", arch)
+		sys := testsystem.Of(t, "bookworm", arch)
 		for range programs {
 			threads := 2 + r.IntN(2)
 			source := randomFunctions(r, threads)
@@ -199,7 +200,7 @@ func TestRandomSchedules(t *testing.T) {
 	}
 	r := testrace.Randomness(t)
 	for _, arch := range testrace.Arches() {
-		start := starter(t, system(t, "bookworm", arch))
+		start := starter(t, testsystem.Of(t, "bookworm", arch))
 		s := sessionOf(t, "bookworm", arch)
 		for range count {
 			schedule := randomSlices(t, s, r, 2500)

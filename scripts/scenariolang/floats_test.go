@@ -4,7 +4,7 @@ import (
 	"testing"
 
 	"emurace/emu"
-	"emurace/internal/testroot"
+	"emurace/internal/testsystem"
 	"emurace/loader"
 	"emurace/scenario"
 )
@@ -69,7 +69,7 @@ check(look)
 	for _, arch := range []string{"arm64", "amd64"} {
 		a, err := loader.ParseArch(arch)
 		must(t, err)
-		for _, sys := range []*emu.System{system(t, arch), musl(t, a)} {
+		for _, sys := range []*emu.System{system(t, arch), testsystem.Of(t, "bookworm/musl", a)} {
 			if o, err := outcomeOf(t, sys, text); err != nil || o.Kind != scenario.OK {
 				t.Errorf("%s, %v: %v, %v", arch, sys.Libc, o, err)
 			}
@@ -122,12 +122,4 @@ check(look)
 	if o, err := outcomeOf(t, system(t, "arm64"), text); err != nil || o.Kind != scenario.OK {
 		t.Errorf("%v, %v", o, err)
 	}
-}
-
-func musl(t *testing.T, a loader.Arch) *emu.System {
-	t.Helper()
-	sys, err := emu.OpenLibc(testroot.Dir(t, "debian:bookworm/musl", a.String()), a, loader.Musl)
-	must(t, err)
-	t.Cleanup(func() { must(t, sys.Close()) })
-	return sys
 }

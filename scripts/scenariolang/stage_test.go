@@ -5,12 +5,11 @@ import (
 	"os"
 	"regexp"
 	"strings"
-	"sync"
 	"testing"
 
 	"emurace/emu"
 	"emurace/explore"
-	"emurace/internal/testroot"
+	"emurace/internal/testsystem"
 	"emurace/loader"
 	"emurace/scenario"
 	"emurace/scripts/sandbox"
@@ -36,16 +35,8 @@ func system(t testing.TB, arch string) *emu.System {
 	t.Helper()
 	a, err := loader.ParseArch(arch)
 	must(t, err)
-	dir := testroot.Dir(t, "debian:bookworm", arch)
-	open, _ := systems.LoadOrStore(dir, sync.OnceValues(func() (*emu.System, error) { return emu.OpenSystem(dir, a) }))
-	sys, err := open.(func() (*emu.System, error))()
-	must(t, err)
-	return sys
+	return testsystem.Of(t, "bookworm", a)
 }
-
-// systems has a func() (*emu.System, error) for each folder: they are opened once for
-// all tests, and stay open.
-var systems sync.Map
 
 // starter makes sessions of a text's scenario.
 func starter(t testing.TB, sys *emu.System, text string, settings ...string) func() (*scenario.Session, error) {

@@ -5,10 +5,9 @@ import (
 	"strings"
 	"testing"
 
-	"emurace/emu"
 	"emurace/explore"
 	"emurace/internal/testrace"
-	"emurace/internal/testroot"
+	"emurace/internal/testsystem"
 	"emurace/loader"
 	"emurace/scenario"
 	"emurace/scripts"
@@ -34,24 +33,11 @@ func tryRead(text string) (*strategylang.Schedule, error) {
 	return script.Schedule()
 }
 
-// systems are opened once for all tests: images are parsed once a System.
-var systems = map[loader.Arch]*emu.System{}
-
-func system(t testing.TB, arch loader.Arch) *emu.System {
-	t.Helper()
-	if systems[arch] == nil {
-		sys, err := emu.OpenSystem(testroot.Dir(t, "debian:bookworm", arch.String()), arch)
-		testrace.Must(t, err)
-		systems[arch] = sys
-	}
-	return systems[arch]
-}
-
 // starter makes sessions of the article's scenario. They tell of blocks, as those of
 // a search do that a script's function steers.
 func starter(t testing.TB, arch loader.Arch) func() (*scenario.Session, error) {
 	t.Helper()
-	sys := system(t, arch)
+	sys := testsystem.Of(t, "bookworm", arch)
 	sc, values := testrace.Default(t)
 	return func() (*scenario.Session, error) {
 		plan, err := sc.Build(values)

@@ -79,7 +79,7 @@ int em_crash_install(em_crash_head *h) {
 }
 
 // em_run, with a note of it in the slot while it lasts.
-int em_run_told(em_engine *e, em_crash_slot *slot, int number, int thread, uint64_t budget) {
+int em_run_recorded(em_engine *e, em_crash_slot *slot, int number, int thread, uint64_t budget) {
     if (slot == NULL)
         return em_run(e, thread, budget);
     at[number].slot = slot;

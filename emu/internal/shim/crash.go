@@ -32,37 +32,37 @@ var handler = sync.OnceValue(func() error {
 	return nil
 })
 
-// TellDeath has fatal signals of the process told in its record, if it has one, also
+// RecordDeath has fatal signals of the process noted in its record, if it has one, also
 // those outside of the engine that others have sent.
-func TellDeath() error {
+func RecordDeath() error {
 	if crash.Current() == nil {
 		return nil
 	}
 	return handler()
 }
 
-// told is where an engine is told of; nil in a process that has no record.
-type told struct {
+// recorded is an engine's slot in the crash record; nil in a process that has none.
+type recorded struct {
 	slot   *crash.Slot
 	number int
 }
 
-func enter() (told, error) {
-	if err := TellDeath(); err != nil {
-		return told{}, err
+func enter() (recorded, error) {
+	if err := RecordDeath(); err != nil {
+		return recorded{}, err
 	}
-	var t told
+	var t recorded
 	t.slot, t.number = crash.Enter()
 	return t, nil
 }
 
-// run is em_run, told of.
+// run is em_run, with a note of who runs in the crash record.
 func (e *Engine) run(thread int, budget uint64) StopReason {
-	return StopReason(C.em_run_told(e.c, (*C.em_crash_slot)(unsafe.Pointer(e.told.slot)), C.int(e.told.number), C.int(thread), C.uint64_t(budget)))
+	return StopReason(C.em_run_recorded(e.c, (*C.em_crash_slot)(unsafe.Pointer(e.recorded.slot)), C.int(e.recorded.number), C.int(thread), C.uint64_t(budget)))
 }
 
 // Describe says what process the engine runs, for the case that this one dies of it.
-func (e *Engine) Describe(p crash.Process) { e.told.slot.Describe(p) }
+func (e *Engine) Describe(p crash.Process) { e.recorded.slot.Describe(p) }
 
-// Told tells whether there is a use in describing the process.
-func (e *Engine) Told() bool { return e.told.slot != nil }
+// Recorded tells whether the process has a crash record, in which to describe it.
+func (e *Engine) Recorded() bool { return e.recorded.slot != nil }

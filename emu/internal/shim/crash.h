@@ -23,6 +23,6 @@ typedef struct em_crash_slot {
 } em_crash_slot;
 
 int em_crash_install(em_crash_head *head);
-int em_run_told(em_engine *e, em_crash_slot *slot, int number, int thread, uint64_t budget);
+int em_run_recorded(em_engine *e, em_crash_slot *slot, int number, int thread, uint64_t budget);
 
 #endif

@@ -83,10 +83,10 @@ type Stop struct {
 // Engine is one emulated processor with its memory and threads. It is not
 // safe for concurrent use; engines are independent of each other.
 type Engine struct {
-	c    *C.em_engine
-	uc   unicorn.Unicorn
-	arch loader.Arch
-	told told // see crash.go
+	c        *C.em_engine
+	uc       unicorn.Unicorn
+	arch     loader.Arch
+	recorded recorded // see crash.go
 }
 
 // Open makes an engine with nothing mapped. The zones bound where mappings can
@@ -135,7 +135,7 @@ func Open(arch loader.Arch, zones []Zone, hooks bool) (*Engine, error) {
 		e.Close()
 		return nil, fmt.Errorf("%w: %w, %d GiB", err, ErrAddresses, 2*room>>30)
 	}
-	if e.told, err = enter(); err != nil {
+	if e.recorded, err = enter(); err != nil {
 		e.Close()
 		return nil, err
 	}
@@ -155,7 +155,7 @@ func (e *Engine) Close() {
 	}
 	// Unicorn lets go of the zones first, then their memory is returned.
 	uc := e.uc
-	e.told.slot.Leave()
+	e.recorded.slot.Leave()
 	c := e.c
 	e.c, e.uc = nil, nil
 	C.em_close_contexts(c)
