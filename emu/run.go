@@ -96,8 +96,10 @@ func (a Access) String() string {
 		return "read"
 	case AccessWrite:
 		return "write"
+	case AccessExec:
+		return "execute"
 	}
-	return "execute"
+	return fmt.Sprintf("access %d", uint8(a)) // a file may say anything
 }
 
 // End is how and where a process ended. For a fault, pc is the instruction
@@ -133,6 +135,7 @@ func (e *End) String() string {
 		return fmt.Sprintf("illegal instruction at %#x", e.PC)
 	case EndLimit:
 		return fmt.Sprintf("stopped at %v (pc %#x)", e.Limit, e.PC)
+	case EndException: // the processor's own words
 	}
 	return fmt.Sprintf("%s at %#x", e.Detail, e.PC)
 }
@@ -339,6 +342,7 @@ func (m *Machine) syscall(t int) (linux.Result, error) {
 			limit = MappingLimit
 		}
 		return r, m.reach(t, limit)
+	case linux.Returns, linux.Blocks, linux.ThreadEnds: // the process goes on
 	}
 	return r, nil
 }
@@ -352,6 +356,7 @@ func (m *Machine) effect(r linux.Result) StopKind {
 		return Gone
 	case linux.Exits, linux.Dies, linux.Exceeds:
 		return Ended
+	case linux.Returns: // and the thread goes on
 	}
 	return Budget
 }

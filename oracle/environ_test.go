@@ -137,6 +137,8 @@ func TestExplain(t *testing.T) {
 				if len(r.Accesses) != 2 || first.Thread == r.Accesses[1].Thread {
 					t.Errorf("report %d: %+v", i, r.Accesses)
 				}
+			default:
+				t.Errorf("report %d is of kind %s", i, r.Kind)
 			}
 		}
 		if !kinds[UseAfterFree] || !kinds[DataRace] {

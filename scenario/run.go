@@ -60,6 +60,7 @@ func (s *Session) settle(i int, kind emu.StopKind) error {
 		s.threads[i].done = true // it ended itself: there is nobody to make more calls
 	case emu.Trapped:
 		return fmt.Errorf("thread %s reached the program's code", s.threads[i].name)
+	case emu.Budget, emu.Waits, emu.Ended, emu.Unready, emu.AtStop: // the call is not over
 	}
 	// The others may have waited for a thread that is now at its end.
 	if err := s.unblock(); err != nil {
