@@ -2,6 +2,7 @@ package heap
 
 import (
 	"slices"
+	"strings"
 
 	"emurace/emu"
 	"emurace/symbolize"
@@ -36,6 +37,18 @@ type Call struct {
 
 	stack []uint64 // return addresses, innermost first; the first is Func's entry
 }
+
+// Doing names a call of an allocating function within what its thread was doing, which is
+// that call itself where the scenario makes it.
+func Doing(function, call string) string {
+	if strings.HasPrefix(call, function+"(") {
+		return call
+	}
+	return function + " of " + call
+}
+
+// Text says who made the call: "main in realloc of setenv(...)".
+func (c *Call) Text() string { return c.Thread + " in " + Doing(c.Func, c.Call) }
 
 // covers tells whether the call was in progress when the thread ran the step.
 func (c *Call) covers(machine int, step uint64) bool {

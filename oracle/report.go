@@ -5,6 +5,7 @@ import (
 
 	"emurace/emu"
 	"emurace/heap"
+	"emurace/internal/words"
 	"emurace/scenario"
 	"emurace/symbolize"
 )
@@ -90,7 +91,7 @@ func (p *inspector) describe(play *scenario.Playback, r *Report, a access, freed
 	if err != nil {
 		return fmt.Errorf("explain: %w", err)
 	}
-	out := Access{Report: *act.Report(), Access: "read", Address: hex(a.addr), Size: a.size}
+	out := Access{Report: *act.Report(), Access: "read", Address: words.Hex(a.addr), Size: a.size}
 	switch {
 	case freed != nil:
 		out.Access, out.Size = "free", 0
@@ -105,7 +106,7 @@ func (p *inspector) block(b *heap.Piece, addr uint64) *Block {
 	if b == nil {
 		return nil
 	}
-	out := &Block{Address: hex(b.Addr), Size: b.Size, Offset: int64(addr - b.Addr)}
+	out := &Block{Address: words.Hex(b.Addr), Size: b.Size, Offset: int64(addr - b.Addr)}
 	for _, c := range []struct {
 		event *emu.CallEvent
 		call  **Call
@@ -122,5 +123,3 @@ func callOf(m *emu.Process, c *emu.CallEvent) *Call {
 	t := m.Threads()[c.Thread]
 	return &Call{Thread: t.Name, Function: c.Func, Call: t.Call, Backtrace: symbolize.Frames(symbolize.Backtrace(m, c.Thread))}
 }
-
-func hex(v uint64) string { return fmt.Sprintf("%#x", v) }

@@ -9,8 +9,8 @@ import (
 	"emurace/emu"
 )
 
-// ErrAddress is wrapped by errors about text that names no address.
-var ErrAddress = errors.New("not an address")
+// errAddress is wrapped by errors about text that names no address.
+var errAddress = errors.New("not an address")
 
 // Evaluate reads an address as a person writes it: terms joined by + and -, each a
 // number, a register of the thread, or a function or variable of a library, as in
@@ -40,7 +40,7 @@ func (h *History) Evaluate(text string, thread int) (uint64, error) {
 
 func (h *History) term(text string, thread int) (uint64, error) {
 	if text == "" {
-		return 0, fmt.Errorf("%w: something is missing", ErrAddress)
+		return 0, fmt.Errorf("%w: something is missing", errAddress)
 	}
 	if v, err := strconv.ParseUint(text, 0, 64); err == nil {
 		return v, nil
@@ -55,7 +55,7 @@ func (h *History) term(text string, thread int) (uint64, error) {
 			return mod.Base + s.Addr, nil
 		}
 	}
-	return 0, fmt.Errorf("%w: %q is no number, register or symbol", ErrAddress, text)
+	return 0, fmt.Errorf("%w: %q is no number, register or symbol", errAddress, text)
 }
 
 // IsRegister tells whether a thread has a register of that name.

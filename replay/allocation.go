@@ -3,8 +3,8 @@ package replay
 import (
 	"fmt"
 
-	"emurace/emu"
 	"emurace/heap"
+	"emurace/internal/words"
 	"emurace/symbolize"
 )
 
@@ -29,6 +29,7 @@ type HeapAct struct {
 	Func      string
 	Call      string // what the thread was doing: the call that the scenario made
 	Step      uint64 // number of the call's first instruction since the race began; 0: before the race
+	Done      uint64 // number of its last one, likewise; 0 also while it is in progress
 	Backtrace []symbolize.Location
 }
 
@@ -68,7 +69,10 @@ func (x *Explanation) AddHeap(h *History, blocks *heap.History) error {
 			return err
 		}
 	}
-	return h.SeekEnd()
+	if err := h.SeekEnd(); err != nil {
+		return err
+	}
+	return x.addUse(h)
 }
 
 // addMeaning looks at the word when it was loaded and, if malloc has changed what
@@ -110,7 +114,10 @@ func (x *Explanation) addAllocation(h *History, blocks *heap.History, load uint6
 		return now
 	}
 	x.Allocation = x.allocation(h, blocks, now, load)
-	if now.Allocated == nil || now.Allocated.Machine == x.loader || h.reads(x.loader, now.Addr, now.Addr+now.Size, now.Allocated.Step, load) {
+	if now.Allocated == nil || now.Allocated.Machine == x.loader {
+		return nil
+	}
+	if _, reads := h.pointer(x.loader, now.Addr, now.Addr+now.Size, now.Allocated.Step, load); reads {
 		return nil
 	}
 	for _, b := range owners[1:] {
@@ -124,18 +131,6 @@ func (x *Explanation) addAllocation(h *History, blocks *heap.History, load uint6
 	return nil
 }
 
-// reads tells whether a thread has read an address within [lo, hi] from memory
-// other than its own stack, by an instruction after one step and before another.
-func (h *History) reads(machine int, lo, hi, after, before uint64) bool {
-	for _, a := range h.log {
-		if a.Step > after && a.Step < before && int(a.Thread) == machine && a.Kind == emu.LogRead && a.Size == 8 &&
-			a.Value >= lo && a.Value <= hi && !h.onStack(machine, a.Addr) {
-			return true
-		}
-	}
-	return false
-}
-
 func (x *Explanation) allocation(h *History, blocks *heap.History, b *heap.Block, load uint64) *Allocation {
 	a := &Allocation{Block: *b, Offset: int64(x.LoadAddr - b.Addr)}
 	act := func(c *heap.Call) *HeapAct {
@@ -143,9 +138,8 @@ func (x *Explanation) allocation(h *History, blocks *heap.History, b *heap.Block
 			return nil
 		}
 		act := &HeapAct{Thread: c.Thread, Func: c.Func, Call: c.Call, Backtrace: blocks.Backtrace(c)}
-		if base := h.s.Base(); c.Step > base {
-			act.Step = c.Step - base
-		}
+		base := h.s.Base()
+		act.Step, act.Done = c.Step-min(c.Step, base), c.Done-min(c.Done, base)
 		return act
 	}
 	a.AllocatedBy = act(b.Allocated)
@@ -162,7 +156,7 @@ func (x *Explanation) addCorrect(h *History, freed uint64) error {
 		return err
 	}
 	m := h.s.Process()
-	b, ok := m.Read(x.LoadAddr, uint64(x.LoadSize))
+	b, ok := m.Read(x.LoadAddr, uint64(x.loadSize))
 	if !ok || len(b) > 8 {
 		return nil
 	}
@@ -178,23 +172,13 @@ func (x *Explanation) addCorrect(h *History, freed uint64) error {
 	return nil
 }
 
-// looksWritten tells whether bytes look like a string that somebody wrote.
-func looksWritten(s string) bool {
-	for _, c := range []byte(s) {
-		if c < ' ' || c == 0x7f {
-			return false
-		}
-	}
-	return s != ""
-}
-
 // String writes the value, and the string that it points to.
 func (c *Correct) String() string {
 	switch {
 	case c.IsStr:
-		return fmt.Sprintf("%s, %q", hex(c.Value), c.Text)
+		return fmt.Sprintf("%s, %q", words.Hex(c.Value), c.Text)
 	case c.Value == 0:
 		return "0 (NULL)"
 	}
-	return hex(c.Value)
+	return words.Hex(c.Value)
 }

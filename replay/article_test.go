@@ -4,6 +4,7 @@ import (
 	"strings"
 	"testing"
 
+	"emurace/internal/words"
 	"emurace/loader"
 	"emurace/scenario"
 	"emurace/symbolize"
@@ -73,11 +74,11 @@ func checkArticleFinding(t *testing.T, x *Explanation) {
 		f.FaultAddress != "0x220" || f.Access != "read" || f.Instruction != x.At.Instruction || f.Switches != 2 {
 		t.Errorf("%+v", f)
 	}
-	if f.Offset == nil || *f.Offset != x.At.Location.Offset || f.PC != hex(x.At.Location.PC) || len(f.Backtrace) != len(x.At.Backtrace) {
+	if f.Offset == nil || *f.Offset != x.At.Location.Offset || f.PC != words.Hex(x.At.Location.PC) || len(f.Backtrace) != len(x.At.Backtrace) {
 		t.Errorf("place: %v %s", f.Offset, f.PC)
 	}
 	c := f.Cause
-	if c == nil || c.Address != hex(x.LoadAddr) || c.Written != "0x220" || c.LoadedBy.Function != "getenv" ||
+	if c == nil || c.Address != words.Hex(x.LoadAddr) || c.Written != "0x220" || c.LoadedBy.Function != "getenv" ||
 		c.WrittenBy.Function != "_int_free" || c.WrittenBy.Thread != "worker" || len(c.WrittenBy.Backtrace) != 4 {
 		t.Errorf("cause: %+v", c)
 	}

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"emurace/emu"
+	"emurace/internal/words"
 	"emurace/symbolize"
 )
 
@@ -108,7 +109,7 @@ func TellDiff(p *Printer, left, right *History, list []Difference) {
 		return
 	}
 	for _, d := range list {
-		p.Printf("%s  the first %s are the same in both runs\n", p.Head(left.s.Names()[d.Thread]), count(d.Same, "instruction"))
+		p.Printf("%s  the first %s are the same in both runs\n", p.Head(left.s.Names()[d.Thread]), words.Count(d.Same, "instruction"))
 		from := d.Same - min(d.Same, contextRows)
 		for n := from; n <= d.Same+contextRows; n++ {
 			a, b := left.column(d.Thread, n), right.column(d.Thread, n)
@@ -147,9 +148,9 @@ func (h *History) tellSide(p *Printer, run string, s Side) {
 	case s.Read == nil:
 		p.Printf("    in %s it runs on at %s\n", run, p.Name(h.Locate(s.Event.PC).String()))
 	case s.Writer == nil:
-		p.Printf("    in %s it reads %s at %s, which nobody has written since the race began\n", run, p.Number(hex(s.Read.Value)), hex(s.Read.Addr))
+		p.Printf("    in %s it reads %s at %s, which nobody has written since the race began\n", run, p.Number(words.Hex(s.Read.Value)), words.Hex(s.Read.Addr))
 	default:
-		p.Printf("    in %s it reads %s at %s, written by %s at %s (%s), in %s\n", run, p.Number(hex(s.Read.Value)), hex(s.Read.Addr),
+		p.Printf("    in %s it reads %s at %s, written by %s at %s (%s), in %s\n", run, p.Number(words.Hex(s.Read.Value)), words.Hex(s.Read.Addr),
 			p.Name(s.Writer.Thread), p.Name(s.Writer.Location.String()), s.Writer.Instruction, s.Writer.Call)
 	}
 }
@@ -178,7 +179,7 @@ func (h *History) reportSide(s Side) SideReport {
 	in := h.Report(*s.Event)
 	r := SideReport{Instruction: &in, WrittenBy: s.Writer.Report()}
 	if s.Read != nil {
-		r.Address, r.Value = hex(s.Read.Addr), hex(s.Read.Value)
+		r.Address, r.Value = words.Hex(s.Read.Addr), words.Hex(s.Read.Value)
 	}
 	return r
 }

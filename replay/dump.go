@@ -6,6 +6,7 @@ import (
 
 	"emurace/disasm"
 	"emurace/emu"
+	"emurace/internal/words"
 	"emurace/symbolize"
 )
 
@@ -89,7 +90,7 @@ func (d dumper) disassembly() {
 			if in.Addr == at.PC {
 				mark, text = d.Bad("=> "), d.Head(in.Text)
 			}
-			d.Printf(" %s%s  %s  %s\n", mark, d.Faint(hex(in.Addr)), d.Name(pad(symbolize.Locate(d.machine(), in.Addr, false).String(), 14)), text)
+			d.Printf(" %s%s  %s  %s\n", mark, d.Faint(words.Hex(in.Addr)), d.Name(pad(symbolize.Locate(d.machine(), in.Addr, false).String(), 14)), text)
 		}
 	}
 }
@@ -131,7 +132,7 @@ func (d dumper) registers() error {
 		cell := fmt.Sprintf("%-9s %#x", r.Name, r.Uint64())
 		most := 4
 		if len(r.Value) > 8 {
-			cell = fmt.Sprintf("%-9s 0x%s", r.Name, reversedHex(r.Value))
+			cell = fmt.Sprintf("%-9s %s", r.Name, words.Bytes(r.Value))
 			most = 2
 		}
 		if len(row) >= most {
@@ -161,26 +162,17 @@ func (d dumper) row(cells []string) {
 	d.Printf("%s\n", line.String())
 }
 
-// reversedHex writes little-endian bytes as one number.
-func reversedHex(b []byte) string {
-	var s strings.Builder
-	for i := len(b) - 1; i >= 0; i-- {
-		fmt.Fprintf(&s, "%02x", b[i])
-	}
-	return s.String()
-}
-
 // memory shows the words around where the fatal value was loaded from.
 func (d dumper) memory() {
 	if d.x.Load == nil {
 		return
 	}
-	const before, words = 12, 20
+	const before, shown = 12, 20
 	from := d.x.LoadAddr&^7 - 8*before
-	d.section("memory around %s, where %s was loaded from", hex(d.x.LoadAddr), d.x.Register)
-	for i := uint64(0); i < words; i += 2 {
+	d.section("memory around %s, where %s was loaded from", words.Hex(d.x.LoadAddr), d.x.Register)
+	for i := uint64(0); i < shown; i += 2 {
 		addr := from + 8*i
-		d.Printf("    %s:", d.Faint(hex(addr)))
+		d.Printf("    %s:", d.Faint(words.Hex(addr)))
 		for _, a := range []uint64{addr, addr + 8} {
 			d.Printf("  %s", d.word(a))
 		}
@@ -210,7 +202,7 @@ func (d dumper) interleaving(last uint64) {
 	if uint64(len(events)) > last {
 		events = events[uint64(len(events))-last:]
 	}
-	d.section("the last %s of %s", count(uint64(len(events)), "instruction"), grouped(d.x.Steps))
+	d.section("the last %s of %s", words.Count(uint64(len(events)), "instruction"), words.Grouped(d.x.Steps))
 	d.h.List(d.Printer, events)
 	if d.x.fails() {
 		d.Printf("    %s  %-24s %s\n", d.Bad("   fault"), d.x.At.Location, d.x.At.Instruction)
@@ -226,15 +218,23 @@ func accesses(list []emu.LogEntry) string {
 			fmt.Fprintf(&s, "  and %d more", len(list)-most)
 			break
 		}
-		switch a.Kind {
-		case emu.LogRead:
-			fmt.Fprintf(&s, "  [%#x] -> %#x", a.Addr, a.Value)
-		default:
-			fmt.Fprintf(&s, "  [%#x] <- %#x", a.Addr, a.Value)
-			if a.Value != a.Old {
-				fmt.Fprintf(&s, " (was %#x)", a.Old)
-			}
-		}
+		s.WriteString("  " + AccessText(a, ""))
 	}
 	return s.String()
+}
+
+// AccessText writes an access to memory: [0x10] -> 0x2, [0x10] <- 0x2 (was 0x1). What lies
+// there can be said too.
+func AccessText(a emu.LogEntry, what string) string {
+	place := words.Hex(a.Addr)
+	if what != "" {
+		place += ", " + what
+	}
+	switch {
+	case a.Kind == emu.LogRead:
+		return fmt.Sprintf("[%s] -> %#x", place, a.Value)
+	case a.Value != a.Old:
+		return fmt.Sprintf("[%s] <- %#x (was %#x)", place, a.Value, a.Old)
+	}
+	return fmt.Sprintf("[%s] <- %#x", place, a.Value)
 }

@@ -1,9 +1,8 @@
 package replay
 
 import (
-	"fmt"
-
 	"emurace/emu"
+	"emurace/internal/words"
 )
 
 // environment is the process's environ at one moment: where the array is and
@@ -27,15 +26,18 @@ func environmentOf(m *emu.Process) (environment, bool) {
 	if !ok {
 		return environment{}, false
 	}
-	e := environment{addr: addr}
-	for e.entries < maxEntries {
-		v, ok := m.Read64(addr + 8*uint64(e.entries))
-		if !ok || v == 0 {
-			break
+	return environment{addr, Entries(m, addr)}, addr != 0
+}
+
+// Entries counts the entries of an array before its NULL, or before where it cannot be
+// followed.
+func Entries(m *emu.Process, addr uint64) int {
+	for n := range maxEntries {
+		if v, ok := m.Read64(addr + 8*uint64(n)); !ok || v == 0 {
+			return n
 		}
-		e.entries++
 	}
-	return e, addr != 0
+	return maxEntries
 }
 
 // Environ is the process's environ at the present moment: where the array is and
@@ -70,16 +72,19 @@ func (d dumper) environ(list []environment) {
 	for i, e := range list {
 		switch {
 		case len(list) == 2 && i == 0:
-			d.section("environ when the race began: %s, %s; its memory now", hex(e.addr), count(uint64(e.entries), "entry"))
+			d.section("environ when the race began: %s, %s; its memory now", words.Hex(e.addr), words.Count(uint64(e.entries), "entry"))
 		default:
-			d.section("environ now: %s, %s", hex(e.addr), count(uint64(e.entries), "entry"))
+			d.section("environ now: %s, %s", words.Hex(e.addr), words.Count(uint64(e.entries), "entry"))
 		}
 		for n := 0; n <= e.entries; n++ {
 			addr := e.addr + 8*uint64(n)
-			d.Printf("    [%3d] %s: %s  %s\n", n, d.Faint(hex(addr)), d.word(addr), d.entry(addr, n == e.entries))
+			d.Printf("    [%3d] %s: %s  %s\n", n, d.Faint(words.Hex(addr)), d.word(addr), d.entry(addr, n == e.entries))
 		}
 	}
 }
+
+// NoString is what is said of an entry that points to no memory.
+const NoString = "no string: nothing is mapped there"
 
 // entry says what an entry of the array is: a string, the end, or neither.
 func (d dumper) entry(addr uint64, end bool) string {
@@ -92,14 +97,9 @@ func (d dumper) entry(addr uint64, end bool) string {
 	if v == 0 {
 		return d.Faint("NULL")
 	}
-	s, ok := m.CString(v, most)
-	switch {
-	case ok:
-		s = fmt.Sprintf("%q", s)
-	case s != "":
-		s = fmt.Sprintf("%q...", s)
-	default:
-		s = d.Bad("no string: nothing is mapped there")
+	s, _ := Quoted(m, v, most)
+	if s == "" {
+		s = d.Bad(NoString)
 	}
 	if end {
 		s += d.Bad("  where NULL ended the list")

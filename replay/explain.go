@@ -25,13 +25,13 @@ type Explanation struct {
 	// Register is the one whose value made the address that faulted.
 	Register string
 	Value    uint64
-	// Hops is the way of that value into the register, latest first.
-	Hops []Hop
+	// hops is the way of that value into the register, latest first.
+	hops []hop
 	// Load is where the value came out of memory, LoadAddr the address and
-	// LoadSize the bytes.
+	// loadSize the bytes.
 	Load     *symbolize.Act
 	LoadAddr uint64
-	LoadSize int
+	loadSize int
 	// Writer is the last instruction in the race that wrote to those bytes,
 	// Written what it stored there; nil when they are older than the race.
 	Writer  *symbolize.Act
@@ -60,6 +60,7 @@ type Explanation struct {
 	Schedule scenario.Schedule
 	Steps    uint64 // instructions of the race
 
+	use            blockUse
 	loader, writer int // the threads of Load and Writer, by the machine's numbers
 }
 
@@ -158,21 +159,21 @@ func (h *History) cause(x *Explanation) {
 	if x.Register == "" {
 		return
 	}
-	x.Hops = h.Origin(thread, x.Register, now)
+	x.hops = h.origin(thread, x.Register, now)
 	h.takeLoad(x, thread)
 }
 
 // takeLoad notes the load at the end of the value's way. Its backtrace is the
 // end's until writer goes back to that moment.
 func (h *History) takeLoad(x *Explanation, thread int) {
-	if len(x.Hops) == 0 {
+	if len(x.hops) == 0 {
 		return
 	}
-	last := x.Hops[len(x.Hops)-1]
-	if last.Kind != HopLoad {
+	last := x.hops[len(x.hops)-1]
+	if last.Kind != hopLoad {
 		return
 	}
-	x.LoadAddr, x.LoadSize = last.Addr, last.Size
+	x.LoadAddr, x.loadSize = last.Addr, last.Size
 	x.Load = h.act(thread, last.PC, last.Step)
 }
 
@@ -189,7 +190,7 @@ func (h *History) causeOfJump(x *Explanation, thread int) {
 	for _, a := range h.Accesses(e.Step) {
 		if a.Kind == emu.LogRead && a.Size == 8 && a.Value == x.Value {
 			x.Register = h.s.Process().PCName()
-			x.Hops = []Hop{{Event: e, Inst: in, Kind: HopLoad, Reg: x.Register, Addr: a.Addr, Size: 8}}
+			x.hops = []hop{{Event: e, Inst: in, Kind: hopLoad, Reg: x.Register, Addr: a.Addr, Size: 8}}
 			h.takeLoad(x, thread)
 			return
 		}
@@ -197,7 +198,7 @@ func (h *History) causeOfJump(x *Explanation, thread int) {
 	for _, r := range in.Src {
 		if v, ok := h.s.Process().Register(h.s.MachineThread(thread), r); ok && v == x.Value {
 			x.Register = r
-			x.Hops = h.Origin(thread, r, e.Step)
+			x.hops = h.origin(thread, r, e.Step)
 			h.takeLoad(x, thread)
 			return
 		}
@@ -247,7 +248,7 @@ func distance(a, b uint64) uint64 { return min(a-b, b-a) }
 // writer finds who last wrote the bytes that the fatal value was loaded from,
 // and goes back to that moment for the backtraces of both.
 func (h *History) writer(x *Explanation) error {
-	load := x.Hops[len(x.Hops)-1]
+	load := x.hops[len(x.hops)-1]
 	if err := h.SeekTo(load.Step - 1 - h.s.Base()); err != nil {
 		return err
 	}

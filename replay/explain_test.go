@@ -16,7 +16,7 @@ import (
 type cause struct {
 	register string
 	value    uint64
-	hops     []HopKind
+	hops     []hopKind
 	at       int    // main's instruction that fails; -1 for a place without code
 	load     int    // main's instruction that loaded, -1 for none
 	offset   uint64 // of what was loaded, in the shared data; onStack for the stack
@@ -31,7 +31,7 @@ const onStack = ^uint64(0)
 const bad = 0x660
 
 func TestExplainGuest(t *testing.T) {
-	load := []HopKind{HopLoad}
+	load := []hopKind{hopLoad}
 	// Words 0, 1, 2 of the shared data; the third is what main goes by.
 	harmless := []uint64{0, 0, 0}
 	for _, c := range []struct {
@@ -55,24 +55,24 @@ func TestExplainGuest(t *testing.T) {
 			cause{"x2/rax", bad, load, 1, 0, 16, "worker", 1, bad},
 			func(c *cause) { c.store = 0 }, nil},
 		{guestCase{"copied", "copy", "store", 0, harmless, "worker, main"},
-			cause{"x4/rsi", bad, []HopKind{HopCopy, HopCopy, HopLoad}, 3, 0, 16, "worker", 1, bad},
+			cause{"x4/rsi", bad, []hopKind{hopCopy, hopCopy, hopLoad}, 3, 0, 16, "worker", 1, bad},
 			func(c *cause) { c.store = 0 },
 			[]string{"REG = 0x660 gives address 0x668, and nothing", "loaded REG, through 2 copies, at "}},
 		{guestCase{"spilled", "spill", "store", 0, harmless, "worker, main"},
-			cause{"x6/rcx", bad, []HopKind{HopLoad, HopLoad}, 4, 0, 16, "worker", 1, bad},
+			cause{"x6/rcx", bad, []hopKind{hopLoad, hopLoad}, 4, 0, 16, "worker", 1, bad},
 			func(c *cause) { c.store = 0 },
 			[]string{"loaded REG, through 1 copy, at "}},
 		{guestCase{"spilled otherwise", "pair", "store", 0, harmless, "worker, main"},
-			cause{"x11/rcx", bad, []HopKind{HopLoad, HopLoad}, 4, 0, 16, "worker", 1, bad},
+			cause{"x11/rcx", bad, []hopKind{hopLoad, hopLoad}, 4, 0, 16, "worker", 1, bad},
 			func(c *cause) { c.store = 0 }, nil},
 		{guestCase{"constant", "constant", "nothing", 0, harmless, "main"},
-			cause{"x2/rax", 0x440, []HopKind{HopConst}, 1, -1, 0, "", 0, 0}, nil,
+			cause{"x2/rax", 0x440, []hopKind{hopConst}, 1, -1, 0, "", 0, 0}, nil,
 			[]string{"main set it at "}},
 		{guestCase{"computed", "compute", "store", 0, harmless, "worker, main"},
-			cause{"x2/rax", bad + 8, []HopKind{HopComputed}, 2, -1, 0, "", 0, 0}, nil,
+			cause{"x2/rax", bad + 8, []hopKind{hopComputed}, 2, -1, 0, "", 0, 0}, nil,
 			[]string{"main computed it at "}},
 		{guestCase{"set in part", "part", "store", 0, harmless, "worker, main"},
-			cause{"x2/rax", 1<<32 + bad, []HopKind{HopComputed}, 2, -1, 0, "", 0, 0},
+			cause{"x2/rax", 1<<32 + bad, []hopKind{hopComputed}, 2, -1, 0, "", 0, 0},
 			func(c *cause) { c.value = 0x610 }, nil},
 		{guestCase{"argument", "argument", "nothing", bad, harmless, "main"},
 			cause{"x1/rsi", bad, nil, 0, -1, 0, "", 0, 0}, nil,
@@ -130,12 +130,7 @@ func TestExplainGuest(t *testing.T) {
 
 // told is the explanation as a reader without colours gets it.
 func told(x *Explanation) string {
-	var b strings.Builder
-	p := NewPrinter(&b, false)
-	p.Printf("%s\n", x.Headline())
-	x.Tell(p)
-	p.Printf("schedule  %s\n", x.Switching())
-	return b.String()
+	return x.Headline() + "\n" + x.String() + "schedule  " + x.Switching() + "\n"
 }
 
 func checkCause(t *testing.T, c guestCase, g guest, x *Explanation, want cause) {
@@ -146,12 +141,12 @@ func checkCause(t *testing.T, c guestCase, g guest, x *Explanation, want cause) 
 	if x.Register != want.register || x.Value != want.value {
 		t.Errorf("%s = %#x, want %s = %#x", x.Register, x.Value, want.register, want.value)
 	}
-	var kinds []HopKind
-	for _, hop := range x.Hops {
+	var kinds []hopKind
+	for _, hop := range x.hops {
 		kinds = append(kinds, hop.Kind)
 	}
 	if !slices.Equal(kinds, want.hops) {
-		t.Errorf("hops %v, want %v: %+v", kinds, want.hops, x.Hops)
+		t.Errorf("hops %v, want %v: %+v", kinds, want.hops, x.hops)
 	}
 	pcs := func(name string, base uint64) []uint64 {
 		var list []uint64
@@ -177,8 +172,8 @@ func checkCause(t *testing.T, c guestCase, g guest, x *Explanation, want cause) 
 	if x.Load == nil {
 		return
 	}
-	if x.Load.Location.PC != mainPCs[want.load] || x.Load.Thread != scenario.Main || x.LoadSize != 8 {
-		t.Errorf("%d bytes loaded by %+v, want main at %#x", x.LoadSize, x.Load, mainPCs[want.load])
+	if x.Load.Location.PC != mainPCs[want.load] || x.Load.Thread != scenario.Main || x.loadSize != 8 {
+		t.Errorf("%d bytes loaded by %+v, want main at %#x", x.loadSize, x.Load, mainPCs[want.load])
 	}
 	switch sp, _ := g.Process().StackPointer(0); {
 	case want.offset == onStack && x.LoadAddr-sp+64 > 128:

@@ -5,6 +5,7 @@ import (
 
 	"emurace/disasm"
 	"emurace/emu"
+	"emurace/internal/words"
 	"emurace/symbolize"
 )
 
@@ -85,7 +86,7 @@ func (f *follower) add(l Link, step uint64) bool {
 }
 
 func (f *follower) register(thread int, register string, before uint64) {
-	hops := f.h.Origin(thread, register, before)
+	hops := f.h.origin(thread, register, before)
 	if len(hops) == 0 {
 		f.add(Link{Kind: LinkOlder, Register: register}, 0)
 		return
@@ -93,13 +94,13 @@ func (f *follower) register(thread int, register string, before uint64) {
 	for i, hop := range hops {
 		l := Link{Register: hop.Reg, Addr: hop.Addr, Size: hop.Size}
 		switch hop.Kind {
-		case HopCopy:
+		case hopCopy:
 			l.Kind = LinkCopy
-		case HopConst:
+		case hopConst:
 			l.Kind = LinkConst
-		case HopComputed:
+		case hopComputed:
 			l.Kind = LinkComputed
-		case HopLoad:
+		case hopLoad:
 			l.Kind = LinkLoad
 			l.Value = f.h.loaded(hop)
 		}
@@ -107,14 +108,14 @@ func (f *follower) register(thread int, register string, before uint64) {
 			continue
 		}
 		switch hop.Kind {
-		case HopLoad:
+		case hopLoad:
 			f.memory(hop.Addr, uint64(hop.Size), hop.Step)
-		case HopComputed:
+		case hopComputed:
 			// From one register, such as a sum with a constant, it goes on.
 			if in := hop.Inst; len(in.Mem) == 0 && len(in.Src) == 1 {
 				f.register(thread, in.Src[0], hop.Step)
 			}
-		case HopCopy:
+		case hopCopy:
 			// The register that it was copied from has had it since before the
 			// race.
 			f.add(Link{Kind: LinkOlder}, 0)
@@ -123,7 +124,7 @@ func (f *follower) register(thread int, register string, before uint64) {
 }
 
 // loaded is what a load got, put together from its accesses.
-func (h *History) loaded(hop Hop) (value uint64) {
+func (h *History) loaded(hop hop) (value uint64) {
 	for _, a := range h.Accesses(hop.Step) {
 		if a.Kind != emu.LogRead {
 			continue
@@ -201,13 +202,13 @@ func (l *Link) end(p *Printer) string {
 	case l.Kind == LinkMany:
 		return fmt.Sprintf("and so on: only %d steps are followed", maxLinks)
 	case l.Addr != 0:
-		return fmt.Sprintf("%s has not been written since the race began: the value is older", p.Number(hex(l.Addr)))
+		return fmt.Sprintf("%s has not been written since the race began: the value is older", p.Number(words.Hex(l.Addr)))
 	}
 	return "the register has had the value since before the race, or as an argument of the call"
 }
 
 func (l *Link) what(p *Printer) string {
-	value, addr := p.Number(hex(l.Value)), p.Number(hex(l.Addr))
+	value, addr := p.Number(words.Hex(l.Value)), p.Number(words.Hex(l.Addr))
 	switch l.Kind {
 	case LinkLoad:
 		return fmt.Sprintf("loads %s from %s into %s", value, addr, l.Register)
@@ -243,11 +244,11 @@ type LinkReport struct {
 func (l *Link) Report() LinkReport {
 	r := LinkReport{Kind: l.Kind, Register: l.Register, Size: l.Size, Instruction: l.Act.Report()}
 	if l.Addr != 0 {
-		r.Address = hex(l.Addr)
+		r.Address = words.Hex(l.Addr)
 	}
 	switch l.Kind {
 	case LinkLoad, LinkStore, LinkKernel:
-		r.Value = hex(l.Value)
+		r.Value = words.Hex(l.Value)
 	}
 	return r
 }

@@ -163,19 +163,3 @@ func TestDumpError(t *testing.T) {
 		}
 	}
 }
-
-func TestNumbers(t *testing.T) {
-	for n, want := range map[uint64]string{0: "0", 999: "999", 1000: "1,000", 1234567: "1,234,567", 1<<64 - 1: "18,446,744,073,709,551,615"} {
-		if got := grouped(n); got != want {
-			t.Errorf("%s, want %s", got, want)
-		}
-	}
-	for _, c := range []struct {
-		n          uint64
-		noun, want string
-	}{{0, "byte", "0 bytes"}, {1, "byte", "1 byte"}, {1, "entry", "1 entry"}, {2, "copy", "2 copies"}, {1000, "entry", "1,000 entries"}} {
-		if got := count(c.n, c.noun); got != c.want {
-			t.Errorf("%s, want %s", got, c.want)
-		}
-	}
-}

@@ -60,7 +60,7 @@ func TestHeapOfTheRace(t *testing.T) {
 		f := findRace(t, suite, arch)
 		x := explain(t, f.history(t))
 		h := f.heap(t)
-		load := x.Hops[len(x.Hops)-1].Step
+		load := x.hops[len(x.hops)-1].Step
 		b := h.Owner(x.LoadAddr, load)
 		if b == nil {
 			t.Fatal("nobody owns the fatal word")

@@ -2,6 +2,7 @@ package replay
 
 import (
 	"emurace/heap"
+	"emurace/internal/words"
 	"emurace/symbolize"
 )
 
@@ -51,7 +52,7 @@ type WaitReport struct {
 }
 
 func (w *Wait) report() WaitReport {
-	return WaitReport{Thread: w.Thread, WaitsFor: hex(w.Address), What: w.What, HeldBy: w.HeldBy, TakenBy: w.Taken.Report()}
+	return WaitReport{Thread: w.Thread, WaitsFor: words.Hex(w.Address), What: w.What, HeldBy: w.HeldBy, TakenBy: w.Taken.Report()}
 }
 
 // reportHeap puts what AddHeap has found into the cause.
@@ -60,18 +61,18 @@ func (x *Explanation) reportHeap(c *Cause) {
 	c.Kind = m.Kind
 	c.Allocation = x.Allocation.report()
 	if x.Correct != nil {
-		c.Correct = &CorrectReport{Value: hex(x.Correct.Value), String: x.Correct.Text}
+		c.Correct = &CorrectReport{Value: words.Hex(x.Correct.Value), String: x.Correct.Text}
 	}
 	r := MeaningReport{Mangled: m.Mangled}
 	switch m.Kind {
 	case heap.MallocLink, heap.StalePointer:
-		r.Target = hex(m.Target)
+		r.Target = words.Hex(m.Target)
 	case heap.MallocSize, heap.MallocKey:
 	default:
 		return
 	}
 	if m.ChunkSize != 0 {
-		r.Chunk, r.ChunkSize = hex(m.Chunk), hex(m.ChunkSize)
+		r.Chunk, r.ChunkSize = words.Hex(m.Chunk), words.Hex(m.ChunkSize)
 	}
 	c.Meaning = &r
 }
@@ -81,14 +82,14 @@ func (a *Allocation) report() *AllocationReport {
 		return nil
 	}
 	r := &AllocationReport{
-		Address: hex(a.Addr), Offset: a.Offset, AllocatedBy: a.AllocatedBy.report(), FreedBy: a.FreedBy.report(),
+		Address: words.Hex(a.Addr), Offset: a.Offset, AllocatedBy: a.AllocatedBy.report(), FreedBy: a.FreedBy.report(),
 		BeingFreed: a.BeingFreed, Reused: a.Reused.report(),
 	}
 	if a.Block.Allocated != nil {
-		r.Size = hex(a.Size)
+		r.Size = words.Hex(a.Size)
 	}
 	if a.ChunkSize != 0 {
-		r.ChunkSize = hex(a.ChunkSize)
+		r.ChunkSize = words.Hex(a.ChunkSize)
 	}
 	return r
 }

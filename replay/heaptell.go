@@ -1,59 +1,70 @@
 package replay
 
 import (
-	"emurace/heap"
 	"fmt"
-	"io"
+	"slices"
 	"strings"
+
+	"emurace/heap"
+	"emurace/internal/words"
+	"emurace/scenario"
 )
 
-// Meant says in a sentence what the fatal value is, or nothing when that is not
-// known; the explanation must be complete with its heap.
-func (x *Explanation) Meant() string { return x.tellMeaning(NewPrinter(io.Discard, false)) }
-
-// whyHeap are the sentences about the block that the value came from.
-func (x *Explanation) whyHeap(p *Printer) []string {
-	var lines []string
-	if s := x.tellMeaning(p); s != "" {
-		lines = append(lines, s)
+// block is what there is to say of the block that the fatal value came from, and of who
+// had it.
+func (x *Explanation) block() []Fact {
+	var list []Fact
+	if m := x.meaning(); m.Short != nil {
+		list = append(list, m)
 	}
 	a := x.Allocation
 	if a == nil {
-		return lines
+		return list
 	}
-	lines = append(lines, fmt.Sprintf("The block: %s.", a.tell(p)))
-	where := fmt.Sprintf("That word is %s", a.place())
-	if x.Correct != nil {
-		where += fmt.Sprintf("; it held %s until the block was freed", p.Number(x.Correct.String()))
-	}
-	lines = append(lines, where+".")
+	list = append(list, x.allocated(), x.word())
 	if r := a.Reused; r != nil {
-		lines = append(lines, fmt.Sprintf("Its bytes had been handed out again: %s.", r.tell(p)))
+		list = append(list, Fact{Kind: factReused, Thread: -1, Addr: r.Addr, Short: []Text{say("Its bytes had been handed out again: %s.", r.tell())}})
 	}
-	return lines
+	return append(list, x.passed()...)
 }
 
-// tellMeaning says what the value is.
-func (x *Explanation) tellMeaning(p *Printer) string {
+// meaning says what the value is to malloc.
+func (x *Explanation) meaning() Fact {
 	m := x.Meaning
-	value := p.Number(hex(x.Value))
+	value := number(words.Hex(x.Value))
+	short, long := Text(nil), ""
 	switch m.Kind {
 	case heap.MallocSize:
-		return x.tellSize(value)
-	case heap.MallocLink:
-		return fmt.Sprintf("%s is a link of malloc's list of free chunks%s: %s.", value, x.mangling(), x.tellTarget(p))
-	case heap.MallocKey:
-		if x.Value == 0 {
-			return "malloc clears there the key that its thread cache had put into the freed block."
+		short = x.tellSize(value)
+		long = fmt.Sprintf("It is the size of a chunk, %s bytes, and its flags, which malloc keeps in front of each block.", words.Both(m.ChunkSize))
+		if m.Foot {
+			long = fmt.Sprintf("%s is the size of the chunk that is being freed. malloc keeps the size of a free chunk in its last word, "+
+				"so that it can find the chunk's beginning when the chunk behind is freed as well and the two can be made one.", words.Both(m.ChunkSize))
 		}
-		return fmt.Sprintf("%s is the key that malloc's thread cache puts into a freed block, to notice when it is freed twice.", value)
+	case heap.MallocLink:
+		mangled := ""
+		long = "It is a link: malloc keeps its free chunks in lists, and the links lie in the blocks themselves, which nobody should be using any more."
+		if m.Mangled {
+			mangled = ", mangled with its own address"
+			long += " It is mangled with the address at which it lies, so that an overwritten one is noticed."
+		}
+		short = say("%s is a link of malloc's list of free chunks%s: %s.", value, mangled, x.tellTarget())
+	case heap.MallocKey:
+		short = say("%s is the key that malloc's thread cache puts into a freed block, to notice when it is freed twice.", value)
+		if x.Value == 0 {
+			short = say("malloc clears there the key that its thread cache had put into the freed block.")
+		}
+		long = "It is the key by which malloc's thread cache knows a block that it has: it lies in the free block, to notice when that is freed a second time."
 	case heap.StalePointer:
-		return fmt.Sprintf("%s points into a block that is free: %s.", value, (&Allocation{Block: *m.Block}).sizes())
+		short = say("%s points into a block that is free: %s.", value, (&Allocation{Block: *m.Block}).sizes())
+		long = "It points into a block that is free already."
+	default:
+		return Fact{}
 	}
-	return ""
+	return Fact{Kind: factMeaning, Thread: -1, Addr: x.LoadAddr, Short: []Text{short}, Long: []string{long}}
 }
 
-func (x *Explanation) tellSize(value string) string {
+func (x *Explanation) tellSize(value span) Text {
 	m := x.Meaning
 	a := x.Allocation
 	chunk := "a free chunk"
@@ -67,28 +78,21 @@ func (x *Explanation) tellSize(value string) string {
 		chunk = "the free chunk that the block became a part of"
 	}
 	if m.Foot {
-		return fmt.Sprintf("%s is the size of %s: malloc keeps it in a free chunk's last word, the next chunk's prev_size.", value, chunk)
+		return say("%s is the size of %s: malloc keeps it in a free chunk's last word, the next chunk's prev_size.", value, chunk)
 	}
-	return fmt.Sprintf("%s is the size of a chunk, %#x bytes, with its flags: malloc keeps it in the word before each block.", value, m.ChunkSize)
-}
-
-func (x *Explanation) mangling() string {
-	if !x.Meaning.Mangled {
-		return ""
-	}
-	return ", mangled with its own address"
+	return say("%s is the size of a chunk, %#x bytes, with its flags: malloc keeps it in the word before each block.", value, m.ChunkSize)
 }
 
 // tellTarget says where a link leads.
-func (x *Explanation) tellTarget(p *Printer) string {
+func (x *Explanation) tellTarget() Text {
 	m := x.Meaning
 	switch {
 	case m.Target == 0:
-		return "the end of the list"
+		return say("the end of the list")
 	case m.Block != nil:
-		return fmt.Sprintf("it leads to %s, %s", p.Number(hex(m.Target)), (&Allocation{Block: *m.Block}).sizes())
+		return say("it leads to %s, %s", number(words.Hex(m.Target)), (&Allocation{Block: *m.Block}).sizes())
 	}
-	return fmt.Sprintf("it leads to %s", p.Number(hex(m.Target)))
+	return say("it leads to %s", number(words.Hex(m.Target)))
 }
 
 // sizes names a block by its size.
@@ -103,112 +107,182 @@ func (a *Allocation) sizes() string {
 }
 
 // tell says what a block is and who had it.
-func (a *Allocation) tell(p *Printer) string {
-	parts := []string{strings.TrimPrefix(a.sizes(), "a block of ")}
+func (a *Allocation) tell() Text {
+	t := say("%s, ", strings.TrimPrefix(a.sizes(), "a block of "))
 	if a.AllocatedBy != nil {
-		parts = append(parts, "allocated by "+a.AllocatedBy.tell(p))
+		t = say("%sallocated by %s, ", t, a.AllocatedBy.tell())
 	} else {
-		parts = append(parts, "older than the scenario")
+		t = say("%solder than the scenario, ", t)
 	}
 	switch {
-	case a.FreedBy != nil && a.BeingFreed:
-		parts = append(parts, "being freed by "+a.FreedBy.tell(p))
-	case a.FreedBy != nil:
-		parts = append(parts, "freed by "+a.FreedBy.tell(p))
-	default:
-		parts = append(parts, "still in use")
+	case a.FreedBy == nil:
+		return say("%sstill in use", t)
+	case a.BeingFreed:
+		return say("%sbeing freed by %s", t, a.FreedBy.tell())
 	}
-	return strings.Join(parts, ", ")
+	return say("%sfreed by %s", t, a.FreedBy.tell())
 }
 
-func (c *HeapAct) tell(p *Printer) string {
-	s := p.Name(c.Thread) + " in "
-	// A call that the scenario makes itself needs no other name.
-	if !strings.HasPrefix(c.Call, c.Func+"(") {
-		s += c.Func + " of "
-	}
-	s += c.Call
+func (c *HeapAct) tell() Text {
+	when := ""
 	if c.Step == 0 {
-		s += " before the race"
+		when = " before the race"
 	}
-	return s
+	return say("%s in %s%s", name(c.Thread), heap.Doing(c.Func, c.Call), when)
 }
 
-// place says where in the block the loaded bytes are.
-func (a *Allocation) place() string {
+// during says in which of the scenario's calls a call of malloc's was made, in a sentence
+// that is about the latter.
+func (c *HeapAct) during() string {
+	if strings.HasPrefix(c.Call, c.Func+"(") {
+		return c.Call
+	}
+	return fmt.Sprintf("%s, within %s", c.Func, c.Call)
+}
+
+// allocated says who had the block, and how it was handed out where that is known.
+func (x *Explanation) allocated() Fact {
+	a := x.Allocation
+	by := a.AllocatedBy
+	f := Fact{Kind: FactAllocated, Thread: -1, Addr: a.Addr, Short: []Text{say("The block: %s.", a.tell())}}
+	if by == nil {
+		return f
+	}
+	f.At, f.After, f.Thread = before(by.Step), max(before(by.Step), by.Done), x.thread(by.Thread)
+	f.Title = "The block is handed out"
+	when := ""
+	if by.Step == 0 {
+		when = " This was before the race began; from here on nothing runs at the same time."
+	}
+	f.Long = []string{fmt.Sprintf("%s asks malloc for %s bytes, in %s, and gets the block at %s.%s",
+		words.Capital(by.Thread), words.Both(a.Size), by.during(), words.Hex(a.Addr), when)}
+	if x.use.named {
+		f.Long = append(f.Long, fmt.Sprintf("From then on its address is in %s, where everybody looks for it.", x.use.found.place))
+	}
+	if a.ChunkSize != 0 {
+		f.Long = append(f.Long, fmt.Sprintf("malloc cuts its memory into chunks, whose sizes are multiples of 16. This chunk is %s bytes long. "+
+			"The word in front of the block holds that size, with flags in its lowest bits.", words.Both(a.ChunkSize)))
+	}
+	if a.ChunkSize != 0 && a.Size == a.ChunkSize-8 {
+		f.Long = append(f.Long, "The block fills its chunk to the last word. That word has a second use: while the chunk is free, "+
+			"malloc keeps its size there a second time, for the chunk behind it to find.")
+	}
+	return f
+}
+
+// word says what the loaded word was to the block.
+func (x *Explanation) word() Fact {
+	a := x.Allocation
+	if a == nil {
+		return Fact{}
+	}
+	place := fmt.Sprintf("at byte %d of the block", a.Offset)
 	switch {
 	case a.Offset < 0:
-		return "in the block's header, before its first byte"
+		place = "in the block's header, before its first byte"
 	case a.Offset%8 == 0:
-		return fmt.Sprintf("word %d of the block", a.Offset/8)
+		place = fmt.Sprintf("word %d of the block", a.Offset/8)
 	}
-	return fmt.Sprintf("at byte %d of the block", a.Offset)
-}
-
-// deadlock says who waits for whom, in a few words. Where a thread waits for something
-// that none of those has which wait as well, such as a semaphore that another one was to
-// post before it ended, nobody is left to wake it.
-func (x *Explanation) deadlock() string {
-	held := map[string]bool{} // the thread waits for one that waits
-	for _, w := range x.Waits {
-		for _, o := range x.Waits {
-			held[w.Thread] = held[w.Thread] || w.HeldBy == o.Thread
+	short := say("That word is %s.", place)
+	if x.Correct != nil {
+		short = say("That word is %s; it held %s until the block was freed.", place, number(x.Correct.String()))
+	}
+	f := Fact{Kind: factWord, Thread: -1, Addr: x.LoadAddr, Short: []Text{short}}
+	if a.Offset < 0 || a.Offset%8 != 0 {
+		return f
+	}
+	long := fmt.Sprintf("To %s this is %s", x.Load.Thread, place)
+	if x.Correct != nil {
+		long += fmt.Sprintf(". Had the block not been given up, it would have read %s", x.Correct)
+		if x.Correct.Value == 0 {
+			long += " and stopped"
 		}
 	}
-	var waiting, forNobody []string
-	for _, t := range x.Threads {
-		if t.Status != "waiting" {
-			continue
-		}
-		waiting = append(waiting, t.Name)
-		if !held[t.Name] {
-			forNobody = append(forNobody, t.Name)
-		}
-	}
-	switch {
-	case len(forNobody) == 0 && len(waiting) == 1:
-		return waiting[0] + " waits for itself: a deadlock"
-	case len(forNobody) == 0:
-		return "every remaining thread waits for another: a deadlock"
-	case len(forNobody) == 1:
-		return forNobody[0] + " waits, and nobody is left to wake it: a deadlock"
-	}
-	n := len(forNobody) - 1
-	return fmt.Sprintf("%s and %s wait, and nobody is left to wake them: a deadlock", strings.Join(forNobody[:n], ", "), forNobody[n])
+	f.Long = []string{long + "."}
+	return f
 }
 
-// whyDeadlock are the sentences about who waits for whom.
-func (x *Explanation) whyDeadlock(p *Printer) []string {
-	var lines []string
-	for _, w := range x.Waits {
-		lines = append(lines, w.tell(p))
+// passed is what became of the block in the race, for who wants to know all of it.
+func (x *Explanation) passed() []Fact {
+	var list []Fact
+	a, use := x.Allocation, &x.use
+	if p := use.found; p != nil {
+		f := p.fact(FactFound, x)
+		f.Title = p.thread + " learns where the block is"
+		what := "the address of the block"
+		if p.value != a.Addr {
+			what = fmt.Sprintf("an address in the block, %#x bytes into it", p.value-a.Addr)
+		}
+		f.Long = []string{fmt.Sprintf("%s reads %s: %s, %s. From now on it works with that address in a register, and nobody else can know that.",
+			words.Capital(p.thread), p.place, words.Hex(p.value), what)}
+		if a.FreedBy != nil && before(a.FreedBy.Step) < f.At {
+			f.Long = append(f.Long, fmt.Sprintf("%s is giving that very block back at this moment, but it has not changed %s yet.", words.Capital(a.FreedBy.Thread), p.place))
+		}
+		list = append(list, f)
 	}
-	if x.Cycle == 0 {
-		return lines
+	if by := a.FreedBy; by != nil {
+		f := Fact{Kind: FactFreeing, At: before(by.Step), After: before(by.Step), Thread: x.thread(by.Thread), Addr: a.Addr, Title: by.Thread + " begins to give the block back"}
+		f.Long = []string{fmt.Sprintf("%s calls %s, because the block has to become another size. "+
+			"When there is no room behind it, that takes three steps: a new block, a copy of what is in the old one, and the old one is freed.",
+			words.Capital(by.Thread), by.during())}
+		if by.Func == "free" {
+			f.Long = []string{fmt.Sprintf("%s frees it, in %s.", words.Capital(by.Thread), by.during())}
+		}
+		list = append(list, f)
 	}
-	var names []string
-	for _, w := range x.Waits[:x.Cycle] {
-		names = append(names, p.Name(w.Thread))
+	if c := use.copied; c != nil {
+		list = append(list, Fact{Kind: FactCopied, At: before(c.first), After: c.last, Thread: x.thread(a.FreedBy.Thread), Addr: c.to,
+			Title: "What is in the block is copied",
+			Long: []string{fmt.Sprintf("%s copies %d words to the new block at %s. The old block still holds all of them: whoever reads it now reads what was always there.",
+				words.Capital(a.FreedBy.Thread), c.words, words.Hex(c.to))}})
 	}
-	names = append(names, p.Name(x.Waits[0].Thread))
-	return append(lines, "Each waits for the next: "+strings.Join(names, ", ")+".")
+	if p := use.moved; p != nil {
+		f := p.fact(FactMoved, x)
+		f.Title = p.thread + " changes where the block is found"
+		f.Long = []string{fmt.Sprintf("%s stores %s into %s. Whoever reads it from now on finds the other block.", words.Capital(p.thread), words.Hex(p.value), p.place)}
+		if p.step > use.found.step {
+			f.Long = append(f.Long, fmt.Sprintf("For %s that is too late: it has read %s before, and goes on in the old block.", use.found.thread, p.place))
+		}
+		list = append(list, f)
+	}
+	return list
 }
 
-func (w *Wait) tell(p *Printer) string {
-	s := fmt.Sprintf("%s waits for %s", p.Name(w.Thread), p.Number(hex(w.Address)))
-	switch {
-	case w.What == "thread":
-		return s + fmt.Sprintf(", which %s clears when it ends.", p.Name(w.HeldBy))
-	case w.HeldBy == "":
-		return s + ", and nobody is left to change it."
+// fact is one about a pointer to the block.
+func (p *pointerUse) fact(kind FactKind, x *Explanation) Fact {
+	return Fact{Kind: kind, At: p.step - 1, After: p.step, Thread: x.thread(p.thread), Addr: p.addr, Place: p.place}
+}
+
+// overwrittenText names the other words that were overwritten.
+func (u *blockUse) overwrittenText() string {
+	const most = 4
+	n := len(u.overwritten)
+	if n == 0 || n > most {
+		return ""
 	}
-	holder := p.Name(w.HeldBy)
-	if w.HeldBy == w.Thread {
-		holder += " itself"
+	list := slices.Clone(u.overwritten)
+	slices.Sort(list)
+	which := fmt.Sprintf("Word %d has", list[0])
+	if n > 1 {
+		which = fmt.Sprintf("Words %s and %d have", strings.Trim(strings.ReplaceAll(fmt.Sprint(list[:n-1]), " ", ", "), "[]"), list[n-1])
 	}
-	s += fmt.Sprintf(", a %s that %s holds", w.What, holder)
-	if w.Taken == nil {
-		return s + " since before the race."
+	return which + " been overwritten a moment before, with what malloc keeps in the first words of a free chunk."
+}
+
+// lastWord explains when the last word of a block is at the same time where its free
+// chunk's size is kept.
+func (x *Explanation) lastWord() []scenario.Note {
+	a := x.Allocation
+	if a == nil || !x.Meaning.Foot || a.Size != a.ChunkSize-8 || a.Size%8 != 0 {
+		return nil
 	}
-	return s + fmt.Sprintf(": taken at %s in %s.", p.Name(w.Taken.Location.String()), w.Taken.Call)
+	count := a.Size / 8
+	return []scenario.Note{{
+		Title: "Why just this word, and why an even number of entries",
+		Text: []string{
+			fmt.Sprintf("A chunk is as long as its block and 8 bytes for its size, rounded up to a multiple of 16. %d words make %d bytes, and with the size %d: nothing is left over, and the block's last word is the chunk's last word.",
+				count, a.Size, a.ChunkSize),
+			fmt.Sprintf("With one word more or less there would be a word to spare at the end, and the size would be written there and harm nobody. So it takes an odd number of words: if the last one ends a list, an even number of entries before it, here %d.", count-1),
+		},
+	}}
 }

@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"emurace/emu"
+	"emurace/internal/words"
 	"emurace/scenario"
 )
 
@@ -75,7 +76,7 @@ type InstructionReport struct {
 func (h *History) Report(e Event) InstructionReport {
 	l := h.Locate(e.PC)
 	return InstructionReport{
-		Event: "instruction", Step: e.Step - h.s.Base(), Thread: h.s.Names()[e.Thread], PC: hex(e.PC),
+		Event: "instruction", Step: e.Step - h.s.Base(), Thread: h.s.Names()[e.Thread], PC: words.Hex(e.PC),
 		Function: l.Function, Offset: l.Offset, Source: l.Source(), Instruction: h.Inst(e.PC).Text,
 		Accesses: memoryReports(h.Accesses(e.Step)),
 	}
@@ -84,9 +85,9 @@ func (h *History) Report(e Event) InstructionReport {
 func memoryReports(list []emu.LogEntry) []MemoryReport {
 	var out []MemoryReport
 	for _, a := range list {
-		m := MemoryReport{Kind: "read", Address: hex(a.Addr), Size: a.Size, Value: hex(a.Value)}
+		m := MemoryReport{Kind: "read", Address: words.Hex(a.Addr), Size: a.Size, Value: words.Hex(a.Value)}
 		if a.Kind != emu.LogRead {
-			m.Kind, m.Before = "write", hex(a.Old)
+			m.Kind, m.Before = "write", words.Hex(a.Old)
 		}
 		out = append(out, m)
 	}

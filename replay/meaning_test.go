@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"emurace/heap"
+	"emurace/internal/words"
 	"emurace/loader"
 	"emurace/scenario"
 )
@@ -284,6 +285,11 @@ func (st stage) checkAllocation(t *testing.T, x *Explanation, blocks map[string]
 	if byWorker := a.FreedBy != nil && a.FreedBy.Thread == "worker" && a.FreedBy.Step > 0; byWorker != st.freed || a.BeingFreed {
 		t.Errorf("freed by %+v", a.FreedBy)
 	}
+	for _, act := range []*HeapAct{a.AllocatedBy, a.FreedBy} {
+		if act != nil && (act.Step > 0) != (act.Done > act.Step) {
+			t.Errorf("a call from instruction %d to %d", act.Step, act.Done)
+		}
+	}
 	switch c := x.Correct; {
 	case st.correct == unknown:
 		if c != nil {
@@ -302,7 +308,7 @@ func (st stage) checkReport(t *testing.T, x *Explanation) {
 		t.Errorf("cause: %+v", c)
 	}
 	if a := c.Allocation; a != nil {
-		if a.Address != hex(x.Allocation.Addr) || a.Offset != st.offset || a.AllocatedBy == nil || (a.Reused != nil) != st.reused || st.freed && (a.FreedBy == nil || a.FreedBy.Thread != "worker") {
+		if a.Address != words.Hex(x.Allocation.Addr) || a.Offset != st.offset || a.AllocatedBy == nil || (a.Reused != nil) != st.reused || st.freed && (a.FreedBy == nil || a.FreedBy.Thread != "worker") {
 			t.Errorf("allocation: %+v", a)
 		}
 	}

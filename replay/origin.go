@@ -7,39 +7,39 @@ import (
 	"emurace/emu"
 )
 
-// Hop is one instruction on the way that a value took into a register, the
+// hop is one instruction on the way that a value took into a register, the
 // latest first.
-type Hop struct {
+type hop struct {
 	Event
 	Inst disasm.Inst
-	Kind HopKind
+	Kind hopKind
 	Reg  string // the register that the instruction gave the value to
-	Addr uint64 // for HopLoad: where the value was
-	Size int    // for HopLoad: bytes
+	Addr uint64 // for hopLoad: where the value was
+	Size int    // for hopLoad: bytes
 }
 
-// HopKind is what an instruction on a value's way did.
-type HopKind uint8
+// hopKind is what an instruction on a value's way did.
+type hopKind uint8
 
 // The kinds.
 const (
-	HopCopy     HopKind = iota + 1 // from another register
-	HopLoad                        // from memory
-	HopConst                       // a constant of the program
-	HopComputed                    // computed from other values
+	hopCopy     hopKind = iota + 1 // from another register
+	hopLoad                        // from memory
+	hopConst                       // a constant of the program
+	hopComputed                    // computed from other values
 )
 
 // maxHops bounds the way that is followed.
 const maxHops = 256
 
-// Origin follows the value that a register of a thread holds before the given
+// origin follows the value that a register of a thread holds before the given
 // step back to where it came from: through copies between registers and through
 // the thread's own stack, up to a load from other memory, a constant or a
 // computation; also from an argument of a call to the call that had returned it. An
 // empty result means that the register has had the value since before the race, or
 // that it is an argument which no call had returned.
-func (h *History) Origin(thread int, reg string, before uint64) []Hop {
-	var hops []Hop
+func (h *History) origin(thread int, reg string, before uint64) []hop {
+	var hops []hop
 	list := h.byThread[thread]
 	i := h.indexOf(thread, before)
 	for len(hops) < maxHops {
@@ -60,24 +60,24 @@ func (h *History) Origin(thread int, reg string, before uint64) []Hop {
 		i--
 		e := h.events[list[i]]
 		in := h.Inst(e.PC)
-		hop := Hop{Event: e, Inst: in, Kind: HopComputed, Reg: reg}
+		hop := hop{Event: e, Inst: in, Kind: hopComputed, Reg: reg}
 		k := slices.IndexFunc(in.Moves, func(m disasm.Move) bool { return m.Dst == reg })
 		if k < 0 || slices.Contains(in.Partial, reg) {
 			return append(hops, hop)
 		}
 		switch mv := in.Moves[k]; mv.Kind {
 		case disasm.Copy:
-			hop.Kind = HopCopy
+			hop.Kind = hopCopy
 			reg = mv.Src
 		case disasm.Const:
-			hop.Kind = HopConst
+			hop.Kind = hopConst
 			return append(hops, hop)
 		case disasm.Load:
 			addr, ok := h.operandAddress(e, in, mv)
 			if !ok {
 				return append(hops, hop)
 			}
-			hop.Kind, hop.Addr, hop.Size = HopLoad, addr, mv.Size
+			hop.Kind, hop.Addr, hop.Size = hopLoad, addr, mv.Size
 			src, at, ok := h.spilled(thread, hop)
 			if !ok {
 				return append(hops, hop)
@@ -117,7 +117,7 @@ func (h *History) operandAddress(e Event, in disasm.Inst, mv disasm.Move) (uint6
 
 // spilled tells whether a loaded value had been put on the thread's own stack
 // by the thread itself, and from which register, at which of its events.
-func (h *History) spilled(thread int, hop Hop) (reg string, at int, ok bool) {
+func (h *History) spilled(thread int, hop hop) (reg string, at int, ok bool) {
 	w, found := h.lastWrite(hop.Addr, uint64(hop.Size), hop.Step)
 	m := h.s.MachineThread(thread)
 	if !found || int(w.Thread) != m || w.Kind != emu.LogWrite || !h.onStack(m, hop.Addr) {

@@ -116,11 +116,11 @@ func TestEvaluate(t *testing.T) {
 			}
 		}
 		for _, text := range []string{"", "+", "1+", "no_such_symbol", "-1", "0xg", "getenv*2"} {
-			if v, err := h.Evaluate(text, 0); !errors.Is(err, ErrAddress) {
+			if v, err := h.Evaluate(text, 0); !errors.Is(err, errAddress) {
 				t.Errorf("%q is %#x, %v", text, v, err)
 			}
 		}
-		if _, err := h.Evaluate(f.Process().StackPointerName(), -1); !errors.Is(err, ErrAddress) {
+		if _, err := h.Evaluate(f.Process().StackPointerName(), -1); !errors.Is(err, errAddress) {
 			t.Error("no thread has registers")
 		}
 	})

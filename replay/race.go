@@ -1,10 +1,7 @@
 package replay
 
 import (
-	"fmt"
-
 	"emurace/emu"
-	"emurace/scenario"
 	"emurace/symbolize"
 )
 
@@ -53,33 +50,6 @@ func (h *History) Races(pairs [][2]Point) ([]Race, error) {
 		list = append(list, r)
 	}
 	return list, h.SeekEnd()
-}
-
-// tellRaces writes the races that matter.
-func (x *Explanation) tellRaces(p *Printer) {
-	if len(x.Races) == 0 {
-		return
-	}
-	p.Printf("%s\n", p.Head("what had to come first"))
-	const most = 6
-	for i, r := range x.Races {
-		if i == most {
-			p.Printf("    and %d more pairs\n", len(x.Races)-most)
-			break
-		}
-		first, second := r.First.tell(p), r.Second.tell(p)
-		if r.Second.Step > x.Steps && r.Second.Thread != scenario.ClockName {
-			second = fmt.Sprintf("the failure of %s", p.Name(r.Second.Thread))
-		}
-		p.Printf("    %s\n      before %s\n", first, second)
-	}
-}
-
-func (t *Touch) tell(p *Printer) string {
-	if t.Thread == scenario.ClockName {
-		return fmt.Sprintf("%s: %s", p.Name(t.Thread), t.Instruction)
-	}
-	return fmt.Sprintf("%s at %s (%s)%s", p.Name(t.Thread), p.Name(t.Location.String()), t.Instruction, p.Faint(accesses(t.Accesses)))
 }
 
 // AccessReport is one access of a race in the result object.

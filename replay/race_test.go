@@ -3,48 +3,15 @@ package replay
 import (
 	"context"
 	"fmt"
-	"sync"
 	"testing"
 
 	"emurace/emu"
 	"emurace/explore"
-	"emurace/internal/testroot"
+	"emurace/internal/testsystem"
 	"emurace/loader"
 	"emurace/scenario"
 	"emurace/scripts"
 )
-
-// arches are the guest architectures; with -short only the first.
-func arches() []loader.Arch {
-	if testing.Short() {
-		return []loader.Arch{loader.ARM64}
-	}
-	return []loader.Arch{loader.ARM64, loader.AMD64}
-}
-
-// systems are opened once for all tests: reading and parsing the libraries is
-// most of a boot's cost.
-var systems struct {
-	sync.Mutex
-	open map[string]*emu.System
-}
-
-func system(t testing.TB, suite string, arch loader.Arch) *emu.System {
-	t.Helper()
-	systems.Lock()
-	defer systems.Unlock()
-	key := suite + "/" + arch.String()
-	if s := systems.open[key]; s != nil {
-		return s
-	}
-	s, err := emu.OpenSystem(testroot.Dir(t, "debian:"+suite, arch.String()), arch)
-	must(t, err)
-	if systems.open == nil {
-		systems.open = map[string]*emu.System{}
-	}
-	systems.open[key] = s
-	return s
-}
 
 func must(t testing.TB, err error) {
 	t.Helper()
@@ -53,12 +20,12 @@ func must(t testing.TB, err error) {
 	}
 }
 
-// eachArch runs a test for the guest architectures.
-func eachArch(t *testing.T, test func(t *testing.T, arch loader.Arch)) {
-	for _, arch := range arches() {
-		t.Run(arch.String(), func(t *testing.T) { test(t, arch) })
-	}
-}
+// The systems of tests, and the architectures.
+var (
+	arches   = testsystem.Arches
+	eachArch = testsystem.EachArch
+	system   = testsystem.Of
+)
 
 // find is a session of the shipped scenario and the first schedule of it that
 // fails, found by the search itself. Tests share it: each begins with a restart.

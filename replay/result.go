@@ -3,6 +3,7 @@ package replay
 import (
 	"emurace/emu"
 	"emurace/heap"
+	"emurace/internal/words"
 	"emurace/scenario"
 	"emurace/symbolize"
 )
@@ -90,10 +91,10 @@ func (x *Explanation) Finding() Finding {
 	}
 	l := x.At.Location
 	f.Thread, f.Function, f.Offset, f.Source = x.At.Thread, l.Function, &l.Offset, l.Source()
-	f.Instruction, f.PC, f.Backtrace = x.At.Instruction, hex(l.PC), symbolize.Frames(x.At.Backtrace)
+	f.Instruction, f.PC, f.Backtrace = x.At.Instruction, words.Hex(l.PC), symbolize.Frames(x.At.Backtrace)
 	switch end := x.Outcome.End; end.Kind {
 	case emu.EndFault:
-		f.FaultAddress, f.Access = hex(end.Addr), end.Access.String()
+		f.FaultAddress, f.Access = words.Hex(end.Addr), end.Access.String()
 		f.UnmappedBy = x.Unmapped.Report()
 	case emu.EndSignal:
 		f.Signal = end.Signal
@@ -103,11 +104,11 @@ func (x *Explanation) Finding() Finding {
 	if x.Register == "" {
 		return f
 	}
-	f.Register, f.Value = x.Register, hex(x.Value)
+	f.Register, f.Value = x.Register, words.Hex(x.Value)
 	if x.Load != nil {
-		f.Cause = &Cause{Address: hex(x.LoadAddr), LoadedBy: x.Load.Report(), WrittenBy: x.Writer.Report()}
+		f.Cause = &Cause{Address: words.Hex(x.LoadAddr), LoadedBy: x.Load.Report(), WrittenBy: x.Writer.Report()}
 		if x.Writer != nil {
-			f.Cause.Written = hex(x.Written)
+			f.Cause.Written = words.Hex(x.Written)
 		}
 		x.reportHeap(f.Cause)
 	}

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 
+	"emurace/internal/words"
 	"emurace/loader"
 	"emurace/scenario"
 )
@@ -71,7 +72,7 @@ func TestRoutinesShown(t *testing.T) {
 				x.Tell(p)
 				must(t, Dump(p, h, x, DumpOptions{}))
 				for _, want := range append(c.want, "main dies in emurace.load64", "emurace.load64+0x0  ", "emurace.store64(") {
-					want = strings.NewReplacer("REG", register[arch], "WORD", hex(word)).Replace(want)
+					want = strings.NewReplacer("REG", register[arch], "WORD", words.Hex(word)).Replace(want)
 					if !strings.Contains(out.String(), want) {
 						t.Errorf("no %q in\n%s", want, &out)
 					}

@@ -47,7 +47,11 @@ const (
 	roleFaint  = "2"
 )
 
+// paint colours a text by its role; what has none is left as it is.
 func (p *Printer) paint(role, text string) string {
+	if role == "" {
+		return text
+	}
 	text = printable.Line(text)
 	if !p.color || text == "" {
 		return text
@@ -75,27 +79,3 @@ func (p *Printer) Faint(s string) string { return p.paint(roleFaint, s) }
 
 // pad fills a text with blanks on the right, not counting colour.
 func pad(s string, n int) string { return s + strings.Repeat(" ", max(0, n-len(s))) }
-
-// grouped writes a number in groups of three digits.
-func grouped(n uint64) string {
-	s := fmt.Sprint(n)
-	for i := len(s) - 3; i > 0; i -= 3 {
-		s = s[:i] + "," + s[i:]
-	}
-	return s
-}
-
-// count writes a number with its noun.
-func count(n uint64, noun string) string {
-	if n != 1 {
-		noun = plural(noun)
-	}
-	return grouped(n) + " " + noun
-}
-
-func plural(noun string) string {
-	if stem, ok := strings.CutSuffix(noun, "y"); ok {
-		return stem + "ies"
-	}
-	return noun + "s"
-}

@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"emurace/emu"
+	"emurace/internal/words"
 	"emurace/scenario"
 	"emurace/symbolize"
 )
@@ -54,114 +55,191 @@ func (x *Explanation) expected() string {
 	return ""
 }
 
-// Tell writes the explanation: the failing instruction, and why.
-func (x *Explanation) Tell(p *Printer) {
+// end is the failing instruction, or what else the run ends with.
+func (x *Explanation) end() Fact {
+	f := Fact{Kind: FactEnd, At: x.Steps, After: x.Steps, Thread: x.Outcome.Thread, Title: "The end"}
 	if x.At != nil {
-		p.Printf("    %s  %s%s\n", p.Name(x.At.Location.String()), p.Head(x.At.Instruction), x.fault(p))
+		f.Short = []Text{say("%s  %s      %s", name(x.At.Location.String()), head(x.At.Instruction), x.fault())}
 	}
-	if x.Message != "" {
-		p.Printf("    it said: %s\n", strings.TrimSpace(x.Message))
-	}
-	for _, t := range x.Threads {
-		if t.Status == "waiting" {
-			p.Printf("    %s waits in %s: %s\n", p.Name(t.Name), t.Call, symbolize.Chain(t.Backtrace))
+	switch x.Outcome.Kind {
+	case scenario.Segv:
+		end := x.Outcome.End
+		f.Title = "The fault"
+		text := fmt.Sprintf("%s runs %s: it wants to %s at %s, and %s. The kernel ends the process with a segmentation fault.",
+			words.Capital(x.At.Thread), place(x.At), end.Access, words.Hex(end.Addr), refusal(end))
+		if x.Load != nil && x.Register != "" && end.Addr == x.Value {
+			text += fmt.Sprintf(" The address is what it has just loaded into %s.", x.Register)
+		}
+		f.Long = append(f.Long, text)
+		if p := x.use.found; p != nil && x.use.moved == nil && x.Allocation.FreedBy != nil {
+			f.Long = append(f.Long, fmt.Sprintf("In %s there is still the address of the old block: %s has not come to change it.", p.place, x.Allocation.FreedBy.Thread))
+		}
+	case scenario.Deadlock:
+		for _, w := range x.Waits {
+			f.Long = append(f.Long, words.Capital(w.tell().String()))
+		}
+		f.Long = append(f.Long, "Nobody can go on.")
+	default:
+		f.Long = []string{words.Capital(x.Headline()) + "."}
+		for _, s := range x.said() {
+			f.Long = append(f.Long, words.Capital(s.Short[0].String()))
 		}
 	}
-	if lines := x.why(p); len(lines) > 0 {
-		p.Printf("%s\n", p.Head("why"))
-		for _, l := range lines {
-			p.Printf("    %s\n", l)
-		}
-	}
-	x.tellTicks(p)
-	x.tellRaces(p)
+	return f
 }
 
-// tellTicks says when time passed.
-func (x *Explanation) tellTicks(p *Printer) {
-	if len(x.Ticks) == 0 {
-		return
-	}
-	p.Printf("%s\n", p.Head("when time passed"))
-	const most = 6
-	for i, t := range x.Ticks {
-		if i == most {
-			p.Printf("    and %d times more\n", len(x.Ticks)-most)
-			break
-		}
-		p.Printf("    %s: %s, after %s\n", p.Name(scenario.ClockName), t.Text, count(t.Step, "instruction"))
-	}
-}
+// place is an instruction with where it is.
+func place(a *symbolize.Act) string { return fmt.Sprintf("%s (%s)", a.Location, a.Instruction) }
 
-// fault is the second half of the failing instruction's line.
-func (x *Explanation) fault(p *Printer) string {
-	end := x.Outcome.End
-	if end.Kind != emu.EndFault {
-		return "      " + end.String()
-	}
-	what := "nothing is mapped there"
+// refusal is why an access faulted.
+func refusal(end *emu.End) string {
 	if end.Mapped {
-		what = fmt.Sprintf("its page forbids to %s", end.Access)
+		return fmt.Sprintf("its page forbids to %s", end.Access)
 	}
-	if x.Register == "" {
-		return fmt.Sprintf("      address %s, and %s", p.Number(hex(end.Addr)), what)
-	}
-	s := fmt.Sprintf("      %s = %s, and %s", x.Register, p.Number(hex(x.Value)), what)
-	if end.Addr != x.Value {
-		s = fmt.Sprintf("      %s = %s gives address %s, and %s", x.Register, p.Number(hex(x.Value)), hex(end.Addr), what)
-	}
-	return s
+	return "nothing is mapped there"
 }
 
-// why are the sentences that lead from the failing register to the write.
-func (x *Explanation) why(p *Printer) []string {
-	if x.Outcome.Kind == scenario.Deadlock {
-		return x.whyDeadlock(p)
+// Fault says what was wrong with the instruction that failed, for a run that has one: "x19 =
+// 0x220, and nothing is mapped there".
+func (x *Explanation) Fault() string { return x.fault().String() }
+
+func (x *Explanation) fault() Text {
+	end := x.Outcome.End
+	switch {
+	case end.Kind != emu.EndFault:
+		return say("%s", end)
+	case x.Register == "":
+		return say("address %s, and %s", number(words.Hex(end.Addr)), refusal(end))
+	case end.Addr != x.Value:
+		return say("%s = %s gives address %s, and %s", x.Register, number(words.Hex(x.Value)), words.Hex(end.Addr), refusal(end))
 	}
-	if x.Register == "" {
+	return say("%s = %s, and %s", x.Register, number(words.Hex(x.Value)), refusal(end))
+}
+
+// origin says where the value of the register is from, where that is no memory.
+func (x *Explanation) origin() []Fact {
+	if x.Register == "" || x.Load != nil {
 		return nil
 	}
-	thread := p.Name(x.At.Thread)
-	if x.Load == nil {
-		return append([]string{x.whyNoLoad(thread)}, x.tellUnmapped(p)...)
+	thread, text := name(x.At.Thread), Text(nil)
+	if len(x.hops) == 0 {
+		text = say("%s has had that value in %s since before the race or as an argument of its call.", thread, x.Register)
+	} else {
+		switch last := x.hops[len(x.hops)-1]; last.Kind {
+		case hopCopy:
+			text = say("%s copied it at %#x (%s), and had it before the race or as an argument of its call.", thread, last.PC, last.Inst.Text)
+		case hopConst:
+			text = say("%s set it at %#x (%s).", thread, last.PC, last.Inst.Text)
+		default:
+			text = say("%s computed it at %#x (%s).", thread, last.PC, last.Inst.Text)
+		}
 	}
-	var lines []string
-	way := ""
-	if n := len(x.Hops) - 1; n > 0 {
-		way = fmt.Sprintf(", through %s,", count(uint64(n), "copy"))
-	}
-	lines = append(lines, fmt.Sprintf("%s loaded %s%s at %s (%s) from %s, in its call of %s.",
-		thread, x.Register, way, p.Name(x.Load.Location.String()), x.Load.Instruction, p.Number(hex(x.LoadAddr)), x.Load.Call))
-	if x.Writer == nil {
-		lines = append(lines, "Nothing has written there since the race began: the value is older.")
-		lines = append(lines, x.whyHeap(p)...)
-		return append(lines, x.tellUnmapped(p)...)
-	}
-	value := ""
-	if x.Written == x.Value {
-		value = " " + p.Number(hex(x.Value))
-	}
-	lines = append(lines,
-		fmt.Sprintf("%s had written%s there last, in its call of %s:", p.Name(x.Writer.Thread), value, x.Writer.Call),
-		fmt.Sprintf("  %s  %s", p.Name(x.Writer.Location.String()), x.Writer.Instruction),
-		"  "+symbolize.Chain(x.Writer.Backtrace))
-	lines = append(lines, x.whyHeap(p)...)
-	return append(lines, x.tellUnmapped(p)...)
+	return []Fact{{Kind: factOrigin, Thread: x.Outcome.Thread, Short: []Text{text}}}
 }
 
-func (x *Explanation) whyNoLoad(thread string) string {
-	if len(x.Hops) == 0 {
-		return fmt.Sprintf("%s has had that value in %s since before the race or as an argument of its call.", thread, x.Register)
+// load says where the value was loaded from, and who had written it.
+func (x *Explanation) load() []Fact {
+	if x.Register == "" || x.Load == nil {
+		return nil
 	}
-	last := x.Hops[len(x.Hops)-1]
-	if last.Kind == HopCopy {
-		return fmt.Sprintf("%s copied it at %#x (%s), and had it before the race or as an argument of its call.", thread, last.PC, last.Inst.Text)
+	load := x.fact(FactLoaded, x.Load)
+	load.Addr = x.LoadAddr
+	way := ""
+	if n := len(x.hops) - 1; n > 0 {
+		way = fmt.Sprintf(", through %s,", words.Count(uint64(n), "copy"))
 	}
-	verb := "computed"
-	if last.Kind == HopConst {
-		verb = "set"
+	load.Title = fmt.Sprintf("%s loads %s", x.Load.Thread, words.Hex(x.Value))
+	load.Short = []Text{say("%s loaded %s%s at %s (%s) from %s, in its call of %s.",
+		name(x.Load.Thread), x.Register, way, name(x.Load.Location.String()), x.Load.Instruction, number(words.Hex(x.LoadAddr)), x.Load.Call)}
+	load.Long = []string{fmt.Sprintf("%s runs %s and gets %s from %s into %s.",
+		words.Capital(x.Load.Thread), place(x.Load), words.Hex(x.Value), words.Hex(x.LoadAddr), x.Register)}
+	load.Long = append(load.Long, x.word().Long...)
+	if strings.HasSuffix(x.Load.Instruction, "]!") {
+		load.Notes = append(load.Notes, scenario.Note{
+			Title: "The exclamation mark",
+			Text: []string{fmt.Sprintf("%s does two things. It adds the number to the register in the brackets, and then loads from that address: "+
+				"the ! says that the register keeps the sum. It is the whole step to the next word of an array in one instruction, called pre-indexed addressing.", x.Load.Instruction)},
+		})
 	}
-	return fmt.Sprintf("%s %s it at %#x (%s).", thread, verb, last.PC, last.Inst.Text)
+	return []Fact{load, x.written()}
+}
+
+// written says who wrote the value, and what it is.
+func (x *Explanation) written() Fact {
+	w := x.Writer
+	if w == nil {
+		return Fact{Kind: FactWritten, Thread: -1, Short: []Text{say("Nothing has written there since the race began: the value is older.")}}
+	}
+	f := x.fact(FactWritten, w)
+	f.Addr = x.LoadAddr
+	value := Text(nil)
+	if x.Written == x.Value {
+		value = say(" %s", number(words.Hex(x.Value)))
+	}
+	f.Title = fmt.Sprintf("%s writes %s", w.Thread, words.Hex(x.Written))
+	f.Short = append([]Text{say("%s had written%s there last, in its call of %s:", name(w.Thread), value, w.Call)}, lines(w)...)
+	f.Long = []string{fmt.Sprintf("%s runs %s and stores %s at %s.", words.Capital(w.Thread), place(w), words.Hex(x.Written), words.Hex(x.LoadAddr))}
+	f.Long = append(f.Long, x.meaning().Long...)
+	if text := x.use.overwrittenText(); text != "" {
+		f.Long = append(f.Long, text)
+	}
+	if x.Correct != nil {
+		f.Long = append(f.Long, fmt.Sprintf("Until the block was given up, this word held %s.", x.Correct))
+	}
+	f.Notes = x.lastWord()
+	return f
+}
+
+// lines are an instruction and how the thread had come there, below the sentence that they
+// belong to.
+func lines(a *symbolize.Act) []Text {
+	return []Text{say("  %s  %s", name(a.Location.String()), a.Instruction), say("  %s", symbolize.Chain(a.Backtrace))}
+}
+
+// unmapped says who took the page away.
+func (x *Explanation) unmapped() []Fact {
+	u, end := x.Unmapped, x.Outcome.End
+	if u == nil {
+		return nil
+	}
+	f := x.fact(FactUnmapped, u)
+	f.Title = "The page is taken away"
+	what, did := "That address was mapped until", "takes the page of "+words.Hex(end.Addr)+" away from the process"
+	if end.Mapped {
+		what, did = "Its page allowed that until", "has the page of "+words.Hex(end.Addr)+" forbid such an access"
+	}
+	f.Short = append([]Text{say("%s %s made a system call, in its call of %s:", what, name(u.Thread), u.Call)}, lines(u)...)
+	f.Long = []string{fmt.Sprintf("%s calls the kernel in %s: it %s. That is in its call of %s. Whoever uses an address there from now on dies of it.",
+		words.Capital(u.Thread), u.Location, did, u.Call)}
+	return []Fact{f}
+}
+
+// races are pairs of instructions whose order the failure needs.
+func (x *Explanation) races() []Fact {
+	if len(x.Races) == 0 {
+		return nil
+	}
+	f := Fact{Kind: factRaces, Thread: -1, section: sectionRaces}
+	const most = 6
+	for i, r := range x.Races {
+		if i == most {
+			f.Short = append(f.Short, say("and %d more pairs", len(x.Races)-most))
+			break
+		}
+		second := r.Second.tell()
+		if r.Second.Step > x.Steps && r.Second.Thread != scenario.ClockName {
+			second = say("the failure of %s", name(r.Second.Thread))
+		}
+		f.Short = append(f.Short, r.First.tell(), say("  before %s", second))
+	}
+	return []Fact{f}
+}
+
+func (t *Touch) tell() Text {
+	if t.Thread == scenario.ClockName {
+		return say("%s: %s", name(t.Thread), t.Instruction)
+	}
+	return say("%s at %s (%s)%s", name(t.Thread), name(t.Location.String()), t.Instruction, faint(accesses(t.Accesses)))
 }
 
 // Switching writes the schedule in a line: "main 412 instructions, worker
@@ -181,9 +259,9 @@ func (x *Explanation) Switching() string {
 		case sl.N == 0:
 			parts = append(parts, x.Names[sl.Thread])
 		case i == 0:
-			parts = append(parts, x.Names[sl.Thread]+" "+count(sl.N, "instruction"))
+			parts = append(parts, x.Names[sl.Thread]+" "+words.Count(sl.N, "instruction"))
 		default:
-			parts = append(parts, x.Names[sl.Thread]+" "+grouped(sl.N))
+			parts = append(parts, x.Names[sl.Thread]+" "+words.Grouped(sl.N))
 		}
 	}
 	return strings.Join(parts, ", ")

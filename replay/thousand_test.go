@@ -38,7 +38,7 @@ func TestThousandReplays(t *testing.T) {
 				s, err = startRace(system(t, "bookworm", arch), f.recipe)
 				must(t, err)
 			}
-			must(t, trace.CheckLibraries(s))
+			must(t, trace.checkLibraries(s))
 			_, digest, err := run(s, schedule)
 			must(t, err)
 			digests[digest]++

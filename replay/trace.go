@@ -8,10 +8,10 @@ import (
 	"io"
 	"reflect"
 	"slices"
-	"strconv"
 	"strings"
 
 	"emurace/emu"
+	"emurace/internal/words"
 	"emurace/loader"
 	"emurace/scenario"
 )
@@ -93,8 +93,6 @@ type Outcome struct {
 	Expected bool `json:"expected,omitempty"`
 }
 
-func hex(v uint64) string { return "0x" + strconv.FormatUint(v, 16) }
-
 // outcomeText writes an outcome with the names of its session.
 func outcomeText(o scenario.Outcome, names []string) Outcome {
 	t := Outcome{Kind: o.Kind, Detail: o.Message, Expected: o.Expected}
@@ -104,10 +102,10 @@ func outcomeText(o scenario.Outcome, names []string) Outcome {
 	if o.End == nil {
 		return t
 	}
-	t.PC = hex(o.End.PC)
+	t.PC = words.Hex(o.End.PC)
 	switch o.End.Kind {
 	case emu.EndFault:
-		t.Access, t.Address = o.End.Access.String(), hex(o.End.Addr)
+		t.Access, t.Address = o.End.Access.String(), words.Hex(o.End.Addr)
 	case emu.EndSignal:
 		t.Signal = o.End.Signal
 	case emu.EndExit:
@@ -233,7 +231,7 @@ func Decode(r io.Reader) (*Trace, error) {
 		return nil, err
 	}
 	if len(data) > maxTrace {
-		return nil, fmt.Errorf("%w: larger than %s", ErrFormat, count(maxTrace, "byte"))
+		return nil, fmt.Errorf("%w: larger than %s", ErrFormat, words.Count(maxTrace, "byte"))
 	}
 	// The version comes first: the fields of another one are not known here.
 	var head struct {
@@ -267,7 +265,7 @@ func formatError(data []byte, err error) error {
 	var wrong *json.UnmarshalTypeError
 	switch {
 	case errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF):
-		return fmt.Errorf("%w: it ends too early, after %s", ErrFormat, count(uint64(len(data)), "byte"))
+		return fmt.Errorf("%w: it ends too early, after %s", ErrFormat, words.Count(uint64(len(data)), "byte"))
 	case errors.As(err, &wrong) && wrong.Field == "":
 		return fmt.Errorf("%w: a JSON %s, not an object", ErrFormat, wrong.Value)
 	case errors.As(err, &wrong):

@@ -5,7 +5,6 @@ import (
 
 	"emurace/emu"
 	"emurace/loader"
-	"emurace/symbolize"
 )
 
 // maxUnmapped is how many system calls back a page is looked for. A run of a race
@@ -44,21 +43,4 @@ func (h *History) allows(end *emu.End) bool {
 	return slices.ContainsFunc(h.s.Process().Mappings(), func(m emu.Mapping) bool {
 		return m.Start <= end.Addr && end.Addr < m.End && m.Prot&want != 0
 	})
-}
-
-// tellUnmapped are the sentences about who took the page away.
-func (x *Explanation) tellUnmapped(p *Printer) []string {
-	u := x.Unmapped
-	if u == nil {
-		return nil
-	}
-	what := "That address was mapped until"
-	if x.Outcome.End.Mapped {
-		what = "Its page allowed that until"
-	}
-	return []string{
-		what + " " + p.Name(u.Thread) + " made a system call, in its call of " + u.Call + ":",
-		"  " + p.Name(u.Location.String()) + "  " + u.Instruction,
-		"  " + symbolize.Chain(u.Backtrace),
-	}
 }

@@ -5,7 +5,6 @@ import (
 	"testing"
 
 	"emurace/emu"
-	"emurace/internal/testroot"
 	"emurace/loader"
 	"emurace/scenario"
 )
@@ -23,21 +22,13 @@ func TestUnmapped(t *testing.T) {
 		call   string   // of the worker that is to be named; "" for none
 		tell   string
 	}{
-		{"unmapped", "debian:bookworm", []string{"getppid", "munmap", "getppid"}, "", "munmap", "That address was mapped until worker made a system call, in its call of munmap("},
-		{"forbidden", "debian:bookworm", []string{"getppid", "mprotect"}, "", "mprotect", "Its page allowed that until worker made a system call, in its call of mprotect("},
-		{"unmapped, on musl", "debian:bookworm/musl", []string{"munmap", "getppid"}, "", "munmap", "munmap+"},
-		{"gone before", "debian:bookworm", []string{"getppid", "getppid"}, "munmap", "", ""},
+		{"unmapped", "bookworm", []string{"getppid", "munmap", "getppid"}, "", "munmap", "That address was mapped until worker made a system call, in its call of munmap("},
+		{"forbidden", "bookworm", []string{"getppid", "mprotect"}, "", "mprotect", "Its page allowed that until worker made a system call, in its call of mprotect("},
+		{"unmapped, on musl", "bookworm/musl", []string{"munmap", "getppid"}, "", "munmap", "munmap+"},
+		{"gone before", "bookworm", []string{"getppid", "getppid"}, "munmap", "", ""},
 	} {
 		for _, arch := range arches() {
-			libc := loader.Glibc
-			if strings.HasSuffix(c.libc, "/musl") {
-				libc = loader.Musl
-			}
-			sys, err := emu.OpenLibc(testroot.Dir(t, c.libc, arch.String()), arch, libc)
-			if err != nil {
-				t.Fatal(err)
-			}
-			x := explainUnmapped(t, sys, c.worker, c.before, size)
+			x := explainUnmapped(t, system(t, c.libc, arch), c.worker, c.before, size)
 			f := x.Finding()
 			switch {
 			case c.call == "":
@@ -49,13 +40,9 @@ func TestUnmapped(t *testing.T) {
 			case f.UnmappedBy == nil || f.UnmappedBy.Step != x.Unmapped.Step:
 				t.Errorf("%s, %v: reported as %+v", c.what, arch, f.UnmappedBy)
 			}
-			var text strings.Builder
-			x.Tell(NewPrinter(&text, false))
-			if !strings.Contains(text.String(), c.tell) || c.tell == "" && strings.Contains(text.String(), "made a system call") {
-				t.Errorf("%s, %v: %q is not told:\n%s", c.what, arch, c.tell, text.String())
-			}
-			if err := sys.Close(); err != nil {
-				t.Error(err)
+			text := x.String()
+			if !strings.Contains(text, c.tell) || c.tell == "" && strings.Contains(text, "made a system call") {
+				t.Errorf("%s, %v: %q is not told:\n%s", c.what, arch, c.tell, text)
 			}
 		}
 	}

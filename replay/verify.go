@@ -24,9 +24,9 @@ type Verification struct {
 	Difference string
 }
 
-// CheckLibraries tells whether a session, at the start of its race, has the libraries
+// checkLibraries tells whether a session, at the start of its race, has the libraries
 // of the trace, content for content, and whether the race can load the others.
-func (t *Trace) CheckLibraries(s *scenario.Session) error {
+func (t *Trace) checkLibraries(s *scenario.Session) error {
 	if id := s.Libc(); id.SHA256 != t.Libc.SHA256 {
 		return fmt.Errorf("%w: the trace has %s, build-id %s; here is %s, build-id %s",
 			ErrOtherLibc, t.Libc, t.Libc.BuildID, id, id.BuildID)
@@ -74,7 +74,7 @@ func Verify(s *scenario.Session, t *Trace) (*Verification, error) {
 	if err := s.Restart(); err != nil {
 		return nil, err
 	}
-	if err := t.CheckLibraries(s); err != nil {
+	if err := t.checkLibraries(s); err != nil {
 		return nil, err
 	}
 	before := modules(s)

@@ -9,6 +9,7 @@ import (
 
 	"pgregory.net/rapid"
 
+	"emurace/internal/words"
 	"emurace/loader"
 	"emurace/scenario"
 )
@@ -181,7 +182,7 @@ func TestStandstill(t *testing.T) {
 					t.Errorf("cycle %+v of %+v", f.Cycle, f.Waits)
 				}
 				for i, r := range f.Waits {
-					if w := x.Waits[i]; r.Thread != w.Thread || r.WaitsFor != hex(w.Address) || r.HeldBy != w.HeldBy || (r.TakenBy == nil) != (w.Taken == nil) {
+					if w := x.Waits[i]; r.Thread != w.Thread || r.WaitsFor != words.Hex(w.Address) || r.HeldBy != w.HeldBy || (r.TakenBy == nil) != (w.Taken == nil) {
 						t.Errorf("%+v of %+v", r, w)
 					}
 				}

@@ -4,14 +4,15 @@ import (
 	"testing"
 
 	"emurace/internal/testrace"
+	"emurace/internal/testsystem"
 	"emurace/loader"
 	"emurace/scenario"
 )
 
 // TestPlayback: to seek a moment, in whatever order, is to play the schedule up to it.
 func TestPlayback(t *testing.T) {
-	testrace.EachArch(t, func(t *testing.T, arch loader.Arch) {
-		s := testrace.Start(t, testrace.System(t, arch), testrace.DefaultPlan(t))
+	testsystem.EachArch(t, func(t *testing.T, arch loader.Arch) {
+		s := testrace.Start(t, testsystem.Of(t, "bookworm", arch), testrace.DefaultPlan(t))
 		schedule := testrace.Crash(t, s)
 		end := s.Steps()
 		digest := func() string {

@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"emurace/internal/testrace"
+	"emurace/internal/testsystem"
 	"emurace/loader"
 	"emurace/symbolize"
 )
@@ -12,8 +13,8 @@ import (
 // TestActOf: what the thread that fails was about to do is where its backtrace begins, and
 // the instruction is the one that is there.
 func TestActOf(t *testing.T) {
-	testrace.EachArch(t, func(t *testing.T, arch loader.Arch) {
-		s := testrace.Start(t, testrace.System(t, arch), testrace.DefaultPlan(t))
+	testsystem.EachArch(t, func(t *testing.T, arch loader.Arch) {
+		s := testrace.Start(t, testsystem.Of(t, "bookworm", arch), testrace.DefaultPlan(t))
 		testrace.Crash(t, s)
 		o, _ := s.Outcome()
 		thread := s.MachineThread(o.Thread)

@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"emurace/internal/testrace"
+	"emurace/internal/testsystem"
 	"emurace/loader"
 	"emurace/scenario"
 	"emurace/symbolize"
@@ -14,8 +15,8 @@ import (
 // every fiftieth instruction, the return addresses that are due with those that
 // the backtrace has found, of both threads. A tail call leaves none behind.
 func TestBacktrace(t *testing.T) {
-	testrace.EachArch(t, func(t *testing.T, arch loader.Arch) {
-		f := testrace.Start(t, testrace.System(t, arch), testrace.DefaultPlan(t))
+	testsystem.EachArch(t, func(t *testing.T, arch loader.Arch) {
+		f := testrace.Start(t, testsystem.Of(t, "bookworm", arch), testrace.DefaultPlan(t))
 		schedule := testrace.Crash(t, f)
 		f.Process().System().LoadDebug()
 		testrace.Must(t, f.Restart())

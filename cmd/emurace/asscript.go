@@ -3,10 +3,10 @@ package main
 import (
 	"errors"
 	"fmt"
-	"strings"
 
 	"github.com/urfave/cli/v2"
 
+	"emurace/internal/shell"
 	"emurace/replay"
 	"emurace/scenario"
 	"emurace/scripts"
@@ -35,10 +35,10 @@ func (r *run) asScript(c *cli.Context, p *replay.Printer) error {
 	}
 	command := "emurace script FILE.star"
 	if t.Scenario != scripts.Default {
-		command += " " + quoted(scenarioArgument(t.Scenario))
+		command += " " + shell.Line(scenarioArgument(t.Scenario))
 	}
 	for _, set := range changed(r) {
-		command += " --set " + quoted(set)
+		command += " --set " + shell.Line(set)
 	}
 	p.Printf("# Run it with: %s\n", command)
 	for _, note := range notes {
@@ -65,12 +65,4 @@ func changed(r *run) []string {
 		}
 	}
 	return list
-}
-
-// quoted is a word of a shell's command line.
-func quoted(word string) string {
-	if strings.Trim(word, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-+=./:,@%") == "" {
-		return word
-	}
-	return "'" + strings.ReplaceAll(word, "'", `'\''`) + "'"
 }

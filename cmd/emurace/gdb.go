@@ -10,7 +10,6 @@ import (
 	"os/exec"
 	"os/signal"
 	"path/filepath"
-	"strings"
 	"syscall"
 
 	"github.com/urfave/cli/v2"
@@ -18,6 +17,7 @@ import (
 	"emurace/emu"
 	"emurace/heap"
 	"emurace/internal/guard"
+	"emurace/internal/shell"
 	"emurace/loader"
 	"emurace/replay"
 	"emurace/replay/gdb"
@@ -99,7 +99,7 @@ func gdbAction(c *cli.Context) error {
 	if program != "" {
 		return launch(c, server, l, program, args)
 	}
-	if _, err := fmt.Fprintf(c.App.Writer, "gdb can connect to %s until Ctrl-C:\n  %s\n", l.Addr(), shellLine("gdb-multiarch", args)); err != nil {
+	if _, err := fmt.Fprintf(c.App.Writer, "gdb can connect to %s until Ctrl-C:\n  %s\n", l.Addr(), shell.Line(append([]string{"gdb-multiarch"}, args...)...)); err != nil {
 		return err
 	}
 	return server.Listen(c.Context, l, c.Bool("once"))
@@ -154,17 +154,13 @@ func gdbServer(c *cli.Context, r *run) (*gdb.Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	var why strings.Builder
-	p := replay.NewPrinter(&why, false)
-	p.Printf("%s\n", x.Headline())
-	x.Tell(p)
 	t, err := r.timeline()
 	if err != nil {
 		return nil, err
 	}
 	var blocks *heap.History
 	return gdb.New(gdb.Options{
-		Timeline: t, Root: r.sys.Root, Headline: x.Headline(), Why: why.String(),
+		Timeline: t, Root: r.sys.Root, Headline: x.Headline(), Why: x.Headline() + "\n" + x.String(),
 		Heap: func() (*heap.History, error) {
 			if blocks == nil {
 				h, err := r.heaps.run(r.verification.Schedule)
@@ -207,18 +203,6 @@ func gdbArguments(sys *emu.System, address string) ([]string, error) {
 		args = append(args, "-ex", command)
 	}
 	return args, nil
-}
-
-// shellLine writes a command as it is typed.
-func shellLine(program string, args []string) string {
-	words := []string{program}
-	for _, a := range args {
-		if strings.ContainsAny(a, " '\"$\\") {
-			a = "'" + strings.ReplaceAll(a, "'", `'\''`) + "'"
-		}
-		words = append(words, a)
-	}
-	return strings.Join(words, " ")
 }
 
 // findGDB finds a gdb that knows the architecture.

@@ -7,16 +7,6 @@ import (
 	"strconv"
 	"strings"
 	"testing"
-
-	"emurace/emu"
-	"emurace/internal/testsystem"
-	"emurace/loader"
-)
-
-// The systems of tests, and the architectures.
-var (
-	Arches   = testsystem.Arches
-	EachArch = testsystem.EachArch
 )
 
 // Must ends the test when there is an error. A test of pgregory.net/rapid, which
@@ -29,12 +19,6 @@ func Must(t interface {
 	if err != nil {
 		t.Fatal(err)
 	}
-}
-
-// System is Debian bookworm's glibc.
-func System(t testing.TB, arch loader.Arch) *emu.System {
-	t.Helper()
-	return testsystem.Of(t, "bookworm", arch)
 }
 
 // Randomness is seeded by EMURACE_TEST_SEED, or by 1. When the test fails it

@@ -3,6 +3,7 @@ package testrace
 import (
 	"testing"
 
+	"emurace/internal/testsystem"
 	"emurace/loader"
 	"emurace/scenario"
 )
@@ -42,8 +43,8 @@ func TestGuest(t *testing.T) {
 		volatile unsigned long zero;
 		void fine(unsigned long n) { while (n--) zero = 0; }
 		void dies(unsigned long at) { *(volatile long *)at = 1; }`
-	EachArch(t, func(t *testing.T, arch loader.Arch) {
-		s := Start(t, System(t, arch), Guest(t, arch, source,
+	testsystem.EachArch(t, func(t *testing.T, arch loader.Arch) {
+		s := Start(t, testsystem.Of(t, "bookworm", arch), Guest(t, arch, source,
 			scenario.Call{Func: "fine", Args: []scenario.Arg{scenario.Int(3)}},
 			scenario.Call{Func: "dies", Args: []scenario.Arg{scenario.Int(0x40)}}))
 		Must(t, s.Play(scenario.Schedule{{Thread: 0}, {Thread: 1}}))

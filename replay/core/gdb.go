@@ -3,6 +3,8 @@ package core
 import (
 	"path/filepath"
 	"strings"
+
+	"emurace/internal/shell"
 )
 
 // GDBCommand is a command for a shell that opens a core in gdb. The sysroot is the
@@ -20,10 +22,7 @@ func GDBCommand(sysroot, program, file string) string {
 	} else {
 		words = append(words, fileWord(program), fileWord(file))
 	}
-	for i, w := range words {
-		words[i] = quoted(w)
-	}
-	return strings.Join(words, " ")
+	return shell.Line(words...)
 }
 
 // fileWord keeps a file's name from being taken for an option.
@@ -32,13 +31,4 @@ func fileWord(name string) string {
 		return "./" + name
 	}
 	return name
-}
-
-// quoted writes a word as a POSIX shell reads it.
-func quoted(w string) string {
-	const plain = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-./:=+,@%"
-	if w != "" && strings.Trim(w, plain) == "" {
-		return w
-	}
-	return "'" + strings.ReplaceAll(w, "'", `'\''`) + "'"
 }

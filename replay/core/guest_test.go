@@ -10,15 +10,16 @@ import (
 	"pgregory.net/rapid"
 
 	"emurace/internal/testrace"
+	"emurace/internal/testsystem"
 	"emurace/loader"
 	"emurace/scenario"
 )
 
 var must = testrace.Must
 
-// together is testrace.EachArch for tests that mostly wait for a debugger: both at a time.
+// together is testsystem.EachArch for tests that mostly wait for a debugger: both at a time.
 func together(t *testing.T, test func(t *testing.T, arch loader.Arch)) {
-	testrace.EachArch(t, func(t *testing.T, arch loader.Arch) {
+	testsystem.EachArch(t, func(t *testing.T, arch loader.Arch) {
 		t.Parallel()
 		test(t, arch)
 	})
@@ -27,7 +28,7 @@ func together(t *testing.T, test func(t *testing.T, arch loader.Arch)) {
 // start boots a plan on Debian bookworm's libc.
 func start(t testing.TB, arch loader.Arch, plan *scenario.Plan) *scenario.Session {
 	t.Helper()
-	return testrace.Start(t, testrace.System(t, arch), plan)
+	return testrace.Start(t, testsystem.Of(t, "bookworm", arch), plan)
 }
 
 // crash is the article's scenario at the moment when main has died in getenv, and

@@ -14,7 +14,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"emurace/emu"
-	"emurace/internal/testrace"
+	"emurace/internal/testsystem"
 	"emurace/loader"
 	"emurace/scenario"
 )
@@ -320,7 +320,7 @@ const none = ^uint64(0)
 
 // TestNotesOfACrash: every note, in the kernel's order, byte for byte.
 func TestNotesOfACrash(t *testing.T) {
-	testrace.EachArch(t, func(t *testing.T, arch loader.Arch) {
+	testsystem.EachArch(t, func(t *testing.T, arch loader.Arch) {
 		s, _ := crash(t, arch)
 		f := written(t, of(t, s, -1))
 		if f.Type != elf.ET_CORE || f.Machine != arch.Machine() || f.Class != elf.ELFCLASS64 || f.Data != elf.ELFDATA2LSB || f.OSABI != elf.ELFOSABI_NONE {
@@ -339,7 +339,7 @@ func TestNotesOfACrash(t *testing.T) {
 
 // TestNotesOfADeadlock: nobody died, and all threads are in a system call.
 func TestNotesOfADeadlock(t *testing.T) {
-	testrace.EachArch(t, func(t *testing.T, arch loader.Arch) {
+	testsystem.EachArch(t, func(t *testing.T, arch loader.Arch) {
 		s := deadlock(t, arch)
 		const futex = 202
 		for _, first := range []int{-1, 0, 2} {

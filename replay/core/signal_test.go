@@ -4,7 +4,7 @@ import (
 	"testing"
 
 	"emurace/internal/guestcode"
-	"emurace/internal/testrace"
+	"emurace/internal/testsystem"
 	"emurace/loader"
 	"emurace/scenario"
 )
@@ -54,7 +54,7 @@ func TestSignals(t *testing.T) {
 		{"breakpoint", 0, died{5, 1, atPC}, died{5, 0x80, 0}},
 		{"divide", 0, died{}, died{8, 1, atPC}},
 	}
-	testrace.EachArch(t, func(t *testing.T, arch loader.Arch) {
+	testsystem.EachArch(t, func(t *testing.T, arch loader.Arch) {
 		code := guestcode.Build(t, arch, source)
 		for _, c := range cases {
 			want := c.arm64
@@ -105,7 +105,7 @@ func (f later) Next(results []uint64) (scenario.Call, bool, error) {
 
 // TestForbidden: a page that is there and forbids the access.
 func TestForbidden(t *testing.T) {
-	testrace.EachArch(t, func(t *testing.T, arch loader.Arch) {
+	testsystem.EachArch(t, func(t *testing.T, arch loader.Arch) {
 		var fn uint64
 		s := start(t, arch, &scenario.Plan{
 			Setup: func(u *scenario.Setup) (err error) { fn, err = u.Lookup("memset"); return err },

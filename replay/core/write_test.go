@@ -10,7 +10,7 @@ import (
 	"pgregory.net/rapid"
 
 	"emurace/emu"
-	"emurace/internal/testrace"
+	"emurace/internal/testsystem"
 	"emurace/loader"
 )
 
@@ -81,7 +81,7 @@ func flagsAre(p loader.Prot) (f elf.ProgFlag) {
 
 // TestMemory: the whole memory of real processes.
 func TestMemory(t *testing.T) {
-	testrace.EachArch(t, func(t *testing.T, arch loader.Arch) {
+	testsystem.EachArch(t, func(t *testing.T, arch loader.Arch) {
 		s, _ := crash(t, arch)
 		f := written(t, of(t, s, 0))
 		// Here the pages come from the machine in another way than to the core.

@@ -5,6 +5,7 @@ import (
 
 	"emurace/internal/guestcode"
 	"emurace/internal/testrace"
+	"emurace/internal/testsystem"
 	"emurace/loader"
 	"emurace/scenario"
 )
@@ -18,7 +19,7 @@ long follow(long (*load)(const long *), const long *p)
 	return load(p) + 1;
 }
 `
-	testrace.EachArch(t, func(t *testing.T, arch loader.Arch) {
+	testsystem.EachArch(t, func(t *testing.T, arch loader.Arch) {
 		var load uint64
 		plan := &scenario.Plan{
 			Libs:  []string{"/opt/ours.so"},
@@ -31,7 +32,7 @@ long follow(long (*load)(const long *), const long *p)
 				return scenario.Calls{{Func: "follow", Args: []scenario.Arg{scenario.Int(load), scenario.Int(0x220)}}}
 			})}},
 		}
-		s := show(t, testrace.System(t, arch), plan, scenario.Schedule{{Thread: 0}})
+		s := show(t, testsystem.Of(t, "bookworm", arch), plan, scenario.Schedule{{Thread: 0}})
 		check(t, s, s.symbols(), []question{
 			{"bt", []string{`^#0 .* in emurace\.load64 \(\)$`, `^#1 .* in follow \(load=.*, p=.*\) at guest\.c:4$`, `^#2 .* in emurace_program \(\)\n?\z`}},
 			{"info sharedlibrary", []string{`Yes +target:/opt/ours\.so$`}},

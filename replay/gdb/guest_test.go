@@ -15,6 +15,7 @@ import (
 	"emurace/explore"
 	"emurace/heap"
 	"emurace/internal/testrace"
+	"emurace/internal/testsystem"
 	"emurace/loader"
 	"emurace/replay"
 	"emurace/replay/timeline"
@@ -55,8 +56,6 @@ func show(t testing.TB, sys *emu.System, plan *scenario.Plan, schedule scenario.
 	must(t, err)
 	x, err := replay.Explain(h)
 	must(t, err)
-	var why bytes.Buffer
-	x.Tell(replay.NewPrinter(&why, false))
 	tl, err := timeline.New(s, schedule)
 	must(t, err)
 	tracer, err := replay.NewHeapTracer(func(prepare func(*emu.Process) error) (*scenario.Session, error) {
@@ -64,7 +63,7 @@ func show(t testing.TB, sys *emu.System, plan *scenario.Plan, schedule scenario.
 	})
 	must(t, err)
 	return shown{New(Options{
-		Timeline: tl, Root: sys.Root, Headline: x.Headline(), Why: why.String(),
+		Timeline: tl, Root: sys.Root, Headline: x.Headline(), Why: x.String(),
 		Heap: func() (*heap.History, error) { return tracer.Run(schedule) },
 	}), sys, plan}
 }
@@ -77,7 +76,7 @@ func article(t testing.TB, arch loader.Arch) shown {
 	t.Helper()
 	s, ok := articles[arch]
 	if !ok {
-		sys := testrace.System(t, arch)
+		sys := testsystem.Of(t, "bookworm", arch)
 		s = show(t, sys, testrace.DefaultPlan(t), crash(t, sys))
 		articles[arch] = s
 	}

@@ -1,6 +1,7 @@
 package gdb
 
 import (
+	"cmp"
 	"encoding/hex"
 	"fmt"
 	"slices"
@@ -164,6 +165,7 @@ func (c *client) doSeek(out *strings.Builder, arg string) error {
 }
 
 func (c *client) sayEnv(out *strings.Builder, _ string) error {
+	const most = 100
 	addr, n, ok := replay.Environ(c.m)
 	if !ok {
 		return fmt.Errorf("the process has no environ")
@@ -178,23 +180,11 @@ func (c *client) sayEnv(out *strings.Builder, _ string) error {
 		case v == 0:
 			fmt.Fprintf(out, "[%3d] %#x: NULL\n", i, at)
 		default:
-			fmt.Fprintf(out, "[%3d] %#x: %#x %s\n", i, at, v, c.quoted(v))
+			text, _ := replay.Quoted(c.m, v, most)
+			fmt.Fprintf(out, "[%3d] %#x: %#x %s\n", i, at, v, cmp.Or(text, replay.NoString))
 		}
 	}
 	return nil
-}
-
-// quoted is a string of the guest, cut short.
-func (c *client) quoted(addr uint64) string {
-	const most = 100
-	s, ok := c.m.CString(addr, most)
-	switch {
-	case ok:
-		return strconv.Quote(s)
-	case s != "":
-		return strconv.Quote(s) + "..."
-	}
-	return "no string: nothing is mapped there"
 }
 
 func (c *client) sayHeap(out *strings.Builder, arg string) error {
@@ -264,17 +254,10 @@ func tellBlock(b *heap.Block, done uint64) string {
 		s += fmt.Sprintf(", chunk of %#x", b.ChunkSize)
 	}
 	if b.Allocated != nil {
-		s += ", allocated by " + tellCall(b.Allocated)
+		s += ", allocated by " + b.Allocated.Text()
 	}
 	if b.FreedBy(done) {
-		s += ", freed by " + tellCall(b.Freed)
+		s += ", freed by " + b.Freed.Text()
 	}
 	return s
-}
-
-func tellCall(h *heap.Call) string {
-	if strings.HasPrefix(h.Call, h.Func+"(") {
-		return fmt.Sprintf("%s in %s", h.Thread, h.Call)
-	}
-	return fmt.Sprintf("%s in %s of %s", h.Thread, h.Func, h.Call)
 }

@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"emurace/internal/testrace"
+	"emurace/internal/testsystem"
 	"emurace/loader"
 	"emurace/replay/timeline"
 	"emurace/scenario"
@@ -45,7 +46,7 @@ func (s shown) turn(t testing.TB) timeline.Moment {
 // TestSteps: a step is one instruction of the thread that it is for, the other
 // thread doing meanwhile what it did.
 func TestSteps(t *testing.T) {
-	testrace.EachArch(t, func(t *testing.T, arch loader.Arch) {
+	testsystem.EachArch(t, func(t *testing.T, arch loader.Arch) {
 		s := article(t, arch)
 		end, turn := s.tl.Len(), s.turn(t)
 		r := connect(t, s.listen(t))
@@ -95,7 +96,7 @@ func TestSteps(t *testing.T) {
 // TestBreakpoints: going on stops before the next instruction at any of the
 // addresses, in both directions, and memory does not show it.
 func TestBreakpoints(t *testing.T) {
-	testrace.EachArch(t, func(t *testing.T, arch loader.Arch) {
+	testsystem.EachArch(t, func(t *testing.T, arch loader.Arch) {
 		s := article(t, arch)
 		end := s.tl.Len()
 		r := connect(t, s.listen(t))
@@ -186,7 +187,7 @@ func (s shown) slot(t testing.TB) (addr uint64, write, read timeline.Moment) {
 // run stops; on arm64 gdb expects to stop on the near side, and makes the last step
 // itself.
 func TestWatchpoints(t *testing.T) {
-	testrace.EachArch(t, func(t *testing.T, arch loader.Arch) {
+	testsystem.EachArch(t, func(t *testing.T, arch loader.Arch) {
 		s := article(t, arch)
 		addr, write, read := s.slot(t)
 		far := timeline.Moment(1) // how far behind the access a stop is, forwards
@@ -250,7 +251,7 @@ func TestWatchpoints(t *testing.T) {
 // TestBackAndForth: a step back and a step forwards end with the registers that
 // were there, wherever and with whichever thread.
 func TestBackAndForth(t *testing.T) {
-	testrace.EachArch(t, func(t *testing.T, arch loader.Arch) {
+	testsystem.EachArch(t, func(t *testing.T, arch loader.Arch) {
 		s := article(t, arch)
 		r := connect(t, s.listen(t))
 		random := testrace.Randomness(t)
@@ -279,7 +280,7 @@ func TestBackAndForth(t *testing.T) {
 // TestOtherEnds: a run that ends without a signal says so on the console, once;
 // with one, it is the signal.
 func TestOtherEnds(t *testing.T) {
-	sys := testrace.System(t, loader.AMD64)
+	sys := testsystem.Of(t, "bookworm", loader.AMD64)
 	for _, c := range []struct {
 		funcs  []string // that main calls, with a mutex
 		signal int
@@ -333,7 +334,7 @@ func TestOtherEnds(t *testing.T) {
 // TestInterrupt: a long way is broken off by Ctrl-C, whichever way it goes, and the
 // run can go on from there.
 func TestInterrupt(t *testing.T) {
-	sys := testrace.System(t, loader.AMD64)
+	sys := testsystem.Of(t, "bookworm", loader.AMD64)
 	const source = `
 		unsigned long count(unsigned long n)
 		{

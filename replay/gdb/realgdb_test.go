@@ -11,7 +11,7 @@ import (
 	"testing"
 	"time"
 
-	"emurace/internal/testrace"
+	"emurace/internal/testsystem"
 	"emurace/loader"
 	"emurace/replay"
 )
@@ -90,7 +90,7 @@ func faulting(arch loader.Arch) string {
 
 // TestRealGDB looks at the crash with gdb as a user would.
 func TestRealGDB(t *testing.T) {
-	testrace.EachArch(t, func(t *testing.T, arch loader.Arch) {
+	testsystem.EachArch(t, func(t *testing.T, arch loader.Arch) {
 		if testing.Short() && arch != loader.ARM64 {
 			t.Skip("it is more of the same")
 		}

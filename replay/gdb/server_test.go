@@ -13,7 +13,7 @@ import (
 	"testing"
 	"time"
 
-	"emurace/internal/testrace"
+	"emurace/internal/testsystem"
 	"emurace/loader"
 )
 
@@ -123,7 +123,7 @@ func (r *remote) object(name, annex string) string {
 
 // TestObjects: objects come whole in pieces, and say what the machine does.
 func TestObjects(t *testing.T) {
-	testrace.EachArch(t, func(t *testing.T, arch loader.Arch) {
+	testsystem.EachArch(t, func(t *testing.T, arch loader.Arch) {
 		s := article(t, arch)
 		r := connect(t, s.listen(t))
 		if got := r.object("features", "target.xml"); got != s.target.xml() {

@@ -7,7 +7,7 @@ import (
 	"strings"
 	"testing"
 
-	"emurace/internal/testrace"
+	"emurace/internal/testsystem"
 	"emurace/loader"
 )
 
@@ -21,7 +21,7 @@ func TestTargetXML(t *testing.T) {
 			"xmm0": 128, "xmm15": 128, "mxcsr": 32, "orig_rax": 64, "fs_base": 64, "gs_base": 64},
 	}
 	numbers := map[loader.Arch]int{loader.ARM64: 31 + 3 + 32 + 2 + 1, loader.AMD64: 16 + 2 + 6 + 8 + 8 + 16 + 1 + 1 + 2}
-	for _, arch := range testrace.Arches() {
+	for _, arch := range testsystem.Arches() {
 		target := targetOf(arch)
 		var doc struct {
 			Architecture string `xml:"architecture"`
@@ -71,7 +71,7 @@ func TestTargetXML(t *testing.T) {
 // TestRegisters: what g and p give is what the machine has, in gdb's order, with
 // x for what it does not have; and every register of the machine is shown.
 func TestRegisters(t *testing.T) {
-	testrace.EachArch(t, func(t *testing.T, arch loader.Arch) {
+	testsystem.EachArch(t, func(t *testing.T, arch loader.Arch) {
 		s := article(t, arch)
 		r := connect(t, s.listen(t))
 		regs, err := s.m.Registers(0)

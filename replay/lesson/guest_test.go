@@ -4,6 +4,7 @@ import (
 	"testing"
 
 	"emurace/internal/testrace"
+	"emurace/internal/testsystem"
 	"emurace/loader"
 	"emurace/replay"
 	"emurace/replay/timeline"
@@ -42,7 +43,7 @@ func crash(t testing.TB, s *scenario.Session, mainFirst bool) scenario.Schedule 
 func tell(t testing.TB, arch loader.Arch, mainFirst bool, settings []string) *Lesson {
 	t.Helper()
 	sc, values := testrace.Default(t, settings...)
-	start := testrace.Starter(testrace.System(t, arch), sc, values, 1)
+	start := testrace.Starter(testsystem.Of(t, "bookworm", arch), sc, values, 1)
 	s, err := start(nil)
 	must(t, err)
 	t.Cleanup(s.Close)

@@ -1,8 +1,10 @@
 package lesson
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
+	"slices"
 
 	"emurace/replay"
 	"emurace/replay/timeline"
@@ -12,47 +14,15 @@ import (
 // Lesson is a failure told moment by moment.
 type Lesson struct {
 	Title   string
-	Summary []string // sentences: what happened, in short
-	Moments []Moment // in the order of the run; never empty
-	Asides  []Aside  // beside the story
+	Summary []string        // sentences: what happened, in short
+	Moments []Moment        // in the order of the run; never empty
+	Asides  []scenario.Note // beside the story
 }
 
-// Kind says what a moment is about.
-type Kind string
-
-// The kinds of moments.
-const (
-	Allocated Kind = "allocated" // the block is handed out
-	Found     Kind = "found"     // the thread that dies learns where the block is
-	Freeing   Kind = "freeing"   // the call begins that gives the block back
-	Copied    Kind = "copied"    // what is in the block is copied elsewhere
-	Freed     Kind = "freed"     // that call returns
-	Written   Kind = "written"   // the fatal value is written
-	Moved     Kind = "moved"     // the place where the block was found names another one
-	Unmapped  Kind = "unmapped"  // the page of the address is taken away
-	Loaded    Kind = "loaded"    // the fatal value is loaded
-	Fault     Kind = "fault"     // the end
-	Waits     Kind = "waits"     // a thread takes or waits for what another has
-)
-
-// Moment is one step of the story.
+// Moment is one step of the story: a fact, and the memory around it.
 type Moment struct {
-	Kind Kind
-	// At is the moment before the instruction that it is about, and After the
-	// one behind that instruction, or the same where the instruction never
-	// completes.
-	At, After timeline.Moment
-	Thread    int // index of the racing thread; -1 for none
-	Title     string
-	Text      []string // sentences in paragraphs
-	Was, Is   *Picture // memory at At and at After; nil where there is nothing to show
-	Asides    []Aside
-}
-
-// Aside is something to know that is not part of the story.
-type Aside struct {
-	Title string
-	Text  []string
+	replay.Fact
+	Was, Is *Picture // at the fact's At and After; nil where there is nothing to show
 }
 
 // ErrNothing is returned for a run that did not fail.
@@ -65,22 +35,30 @@ func New(line *timeline.Timeline, x *replay.Explanation, notes []scenario.Note) 
 	if !x.Outcome.Failed() {
 		return nil, ErrNothing
 	}
-	s := &story{line: line, x: x, s: line.Session()}
-	s.names = s.s.Names()
-	l := &Lesson{Title: s.title(), Summary: s.summary()}
-	for _, find := range []func() error{s.findAllocation, s.findPointer, s.findFreeing, s.findCopy, s.findWrite, s.findMove, s.findUnmapped, s.findLoad, s.findWaits, s.findEnd} {
-		if err := find(); err != nil {
-			return nil, fmt.Errorf("lesson: %w", err)
+	l := &Lesson{Title: "Why " + x.Headline(), Summary: x.Summary()}
+	for _, f := range x.Facts() {
+		if f.Title != "" {
+			l.Moments = append(l.Moments, Moment{Fact: f})
 		}
 	}
-	s.sort()
-	if err := s.draw(); err != nil {
+	slices.SortStableFunc(l.Moments, func(a, b Moment) int { return cmp.Or(cmp.Compare(a.At, b.At), cmp.Compare(a.Kind, b.Kind)) })
+	d := drawer{line: line, x: x}
+	if err := d.draw(l.Moments); err != nil {
 		return nil, fmt.Errorf("lesson: %w", err)
 	}
-	l.Moments = s.moments
-	l.Asides = s.asides()
-	for _, n := range notes {
-		l.Asides = append(l.Asides, Aside(n))
-	}
+	l.Asides = append(asides(x), notes...)
 	return l, line.Seek(line.Len())
+}
+
+// asides are what is true of every such run.
+func asides(x *replay.Explanation) []scenario.Note {
+	if x.Load == nil || x.Writer == nil {
+		return nil
+	}
+	return []scenario.Note{{
+		Title: "It is no matter of the memory model",
+		Text: []string{"In this run every write was seen by all threads at once, and one thread ran at a time. " +
+			"That is the strictest order that a machine can have, and the failure is there all the same. " +
+			"It needs no reordering by a processor, and no particular processor: only that " + x.Writer.Thread + " writes before " + x.Load.Thread + " reads."},
+	}}
 }

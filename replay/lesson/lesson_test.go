@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"emurace/internal/testrace"
+	"emurace/internal/testsystem"
 	"emurace/loader"
 	"emurace/replay"
 	"emurace/replay/timeline"
@@ -17,15 +18,15 @@ import (
 // text is all that a lesson says.
 func text(l *Lesson) string {
 	var b strings.Builder
-	asides := func(list []Aside) {
+	asides := func(list []scenario.Note) {
 		for _, a := range list {
 			fmt.Fprintf(&b, "  | %s: %s\n", a.Title, strings.Join(a.Text, " "))
 		}
 	}
 	fmt.Fprintf(&b, "%s\n%s\n", l.Title, strings.Join(l.Summary, " "))
 	for i, m := range l.Moments {
-		fmt.Fprintf(&b, "%d. [%d-%d] %s\n   %s\n", i+1, m.At, m.After, m.Title, strings.Join(m.Text, "\n   "))
-		asides(m.Asides)
+		fmt.Fprintf(&b, "%d. [%d-%d] %s\n   %s\n", i+1, m.At, m.After, m.Title, strings.Join(m.Long, "\n   "))
+		asides(m.Notes)
 		if m.Is == nil {
 			continue
 		}
@@ -37,8 +38,8 @@ func text(l *Lesson) string {
 	return b.String()
 }
 
-func kinds(l *Lesson) []Kind {
-	var list []Kind
+func kinds(l *Lesson) []replay.FactKind {
+	var list []replay.FactKind
 	for _, m := range l.Moments {
 		list = append(list, m.Kind)
 	}
@@ -46,11 +47,11 @@ func kinds(l *Lesson) []Kind {
 }
 
 // moment is the moment of a kind, which is there once.
-func moment(t *testing.T, l *Lesson, k Kind) Moment {
+func moment(t *testing.T, l *Lesson, k replay.FactKind) Moment {
 	t.Helper()
 	i := slices.Index(kinds(l), k)
 	if i < 0 {
-		t.Fatalf("no moment %s: %v", k, kinds(l))
+		t.Fatalf("no moment %d: %v", k, kinds(l))
 	}
 	return l.Moments[i]
 }
@@ -58,13 +59,13 @@ func moment(t *testing.T, l *Lesson, k Kind) Moment {
 // check is what holds of every lesson.
 func check(t *testing.T, l *Lesson) {
 	t.Helper()
-	if l.Title == "" || len(l.Summary) == 0 || len(l.Moments) == 0 || l.Moments[len(l.Moments)-1].Kind != Fault {
+	if l.Title == "" || len(l.Summary) == 0 || len(l.Moments) == 0 || l.Moments[len(l.Moments)-1].Kind != replay.FactEnd {
 		t.Errorf("title %q, %d sentences, moments %v", l.Title, len(l.Summary), kinds(l))
 	}
 	at := timeline.Moment(0)
 	var last *Picture
 	for _, m := range l.Moments {
-		if m.At < at || m.After < m.At || m.Title == "" || len(m.Text) == 0 {
+		if m.At < at || m.After < m.At || m.Title == "" || len(m.Long) == 0 {
 			t.Errorf("moment %+v after one at %d", m, at)
 		}
 		at = m.At
@@ -104,20 +105,20 @@ func focus(t *testing.T, p *Picture) Row {
 // it, why there, why an even number of entries, and what avoids it. The order of
 // the moments is that of the run.
 func TestArticle(t *testing.T) {
-	for _, arch := range testrace.Arches() {
+	for _, arch := range testsystem.Arches() {
 		t.Run(arch.String(), func(t *testing.T) {
 			mainFirst := tell(t, arch, true, nil)
 			check(t, mainFirst)
-			if got, want := kinds(mainFirst), []Kind{Allocated, Found, Freeing, Copied, Written, Moved, Loaded, Fault}; !slices.Equal(got, want) {
+			if got, want := kinds(mainFirst), []replay.FactKind{replay.FactAllocated, replay.FactFound, replay.FactFreeing, replay.FactCopied, replay.FactWritten, replay.FactMoved, replay.FactLoaded, replay.FactEnd}; !slices.Equal(got, want) {
 				t.Errorf("main first: %v, want %v", got, want)
 			}
 			workerFirst := tell(t, arch, false, nil)
 			check(t, workerFirst)
-			if got, want := kinds(workerFirst), []Kind{Allocated, Freeing, Copied, Written, Found, Loaded, Fault}; !slices.Equal(got, want) {
+			if got, want := kinds(workerFirst), []replay.FactKind{replay.FactAllocated, replay.FactFreeing, replay.FactCopied, replay.FactWritten, replay.FactFound, replay.FactLoaded, replay.FactEnd}; !slices.Equal(got, want) {
 				t.Errorf("worker first: %v, want %v", got, want)
 			}
 			for _, l := range []*Lesson{mainFirst, workerFirst} {
-				w := moment(t, l, Written)
+				w := moment(t, l, replay.FactWritten)
 				if was, is := focus(t, w.Was), focus(t, w.Is); was.Value != 0 || is.Value != 0x220 || !is.Changed || is.Label != "word 66" {
 					t.Errorf("the write: %+v, then %+v", was, is)
 				}
@@ -159,7 +160,7 @@ func TestArticle(t *testing.T) {
 
 // With the thread cache it is another of malloc's words, and another story.
 func TestThreadCache(t *testing.T) {
-	for _, arch := range testrace.Arches() {
+	for _, arch := range testsystem.Arches() {
 		l := tell(t, arch, true, []string{"tcache=on"})
 		check(t, l)
 		all := text(l)
@@ -175,7 +176,7 @@ func guest(t *testing.T, arch loader.Arch, source, main, worker string) replay.S
 	sc := &scenario.Scenario{Name: "guest", Build: func(scenario.Values) (*scenario.Plan, error) {
 		return testrace.Guest(t, arch, source, scenario.Call{Func: main}, scenario.Call{Func: worker}), nil
 	}}
-	return testrace.Starter(testrace.System(t, arch), sc, nil, 1)
+	return testrace.Starter(testsystem.Of(t, "bookworm", arch), sc, nil, 1)
 }
 
 // A crash that has nothing to do with malloc: who wrote, who read.
@@ -184,14 +185,14 @@ func TestPlainData(t *testing.T) {
 		int cell, *volatile shared = 0;
 		void use(void) { shared = &cell; *shared = 1; }
 		void spoil(void) { shared = (int *)0x40; }`
-	for _, arch := range testrace.Arches() {
+	for _, arch := range testsystem.Arches() {
 		start := guest(t, arch, source, "use", "spoil")
 		s, err := start(nil)
 		must(t, err)
 		defer s.Close()
 		l := lessonOf(t, s, start, crashEarly(t, s), nil)
 		check(t, l)
-		if got := kinds(l); !slices.Equal(got, []Kind{Written, Loaded, Fault}) {
+		if got := kinds(l); !slices.Equal(got, []replay.FactKind{replay.FactWritten, replay.FactLoaded, replay.FactEnd}) {
 			t.Errorf("%v: %v", arch, got)
 		}
 		if all := text(l); !strings.Contains(all, "Worker runs ") || !strings.Contains(all, "stores 0x40 at") {
@@ -220,13 +221,13 @@ func crashEarly(t *testing.T, s *scenario.Session) scenario.Schedule {
 // A deadlock is told too, and an abort.
 func TestOtherEnds(t *testing.T) {
 	arch := loader.ARM64
-	start := testrace.Starter(testrace.System(t, arch), testrace.Locks(), nil, 1)
+	start := testrace.Starter(testsystem.Of(t, "bookworm", arch), testrace.Locks(), nil, 1)
 	s, err := start(nil)
 	must(t, err)
 	defer s.Close()
 	l := lessonOf(t, s, start, testrace.Deadlock(t, s), nil)
 	check(t, l)
-	if got := kinds(l); !slices.Equal(got, []Kind{Waits, Waits, Fault}) {
+	if got := kinds(l); !slices.Equal(got, []replay.FactKind{replay.FactTaken, replay.FactTaken, replay.FactEnd}) {
 		t.Errorf("%v\n%s", got, text(l))
 	}
 	if all := text(l); !strings.Contains(all, "Nobody can go on.") || !strings.Contains(all, "takes the mutex") {
@@ -236,13 +237,13 @@ func TestOtherEnds(t *testing.T) {
 	abort := &scenario.Scenario{Name: "abort", Build: func(scenario.Values) (*scenario.Plan, error) {
 		return &scenario.Plan{Threads: []scenario.Thread{{Name: scenario.Main, Body: scenario.Calls{{Func: "abort"}}}}}, nil
 	}}
-	start = testrace.Starter(testrace.System(t, arch), abort, nil, 1)
+	start = testrace.Starter(testsystem.Of(t, "bookworm", arch), abort, nil, 1)
 	s, err = start(nil)
 	must(t, err)
 	defer s.Close()
 	l = lessonOf(t, s, start, scenario.Schedule{{Thread: 0}}, nil)
 	check(t, l)
-	if got := kinds(l); !slices.Equal(got, []Kind{Fault}) {
+	if got := kinds(l); !slices.Equal(got, []replay.FactKind{replay.FactEnd}) {
 		t.Errorf("%v", got)
 	}
 
@@ -252,7 +253,7 @@ func TestOtherEnds(t *testing.T) {
 			{Func: "usleep", Args: []scenario.Arg{scenario.Int(10)}}, {Func: "abort"},
 		}}}}, nil
 	}}
-	start = testrace.Starter(testrace.System(t, arch), late, nil, 1)
+	start = testrace.Starter(testsystem.Of(t, "bookworm", arch), late, nil, 1)
 	s, err = start(nil)
 	must(t, err)
 	defer s.Close()
@@ -267,7 +268,7 @@ func TestOtherEnds(t *testing.T) {
 	fine := &scenario.Scenario{Name: "fine", Build: func(scenario.Values) (*scenario.Plan, error) {
 		return &scenario.Plan{Threads: []scenario.Thread{{Name: scenario.Main, Body: scenario.Calls{{Func: "getpid"}}}}}, nil
 	}}
-	start = testrace.Starter(testrace.System(t, arch), fine, nil, 1)
+	start = testrace.Starter(testsystem.Of(t, "bookworm", arch), fine, nil, 1)
 	s, err = start(nil)
 	must(t, err)
 	defer s.Close()

@@ -2,10 +2,9 @@ package lesson
 
 import (
 	"fmt"
-	"slices"
-	"strconv"
 
-	"emurace/emu"
+	"emurace/internal/words"
+	"emurace/replay"
 	"emurace/replay/timeline"
 )
 
@@ -20,6 +19,7 @@ type Row struct {
 	Gap     int    // words left out; everything else is then empty
 	Addr    uint64 // of the word
 	Label   string // what the word is a part of: "word 3", "size", or a variable's name
+	Size    bool   // malloc keeps a chunk's size there, with flags
 	Value   uint64
 	Mapped  bool   // false: there is no memory at the address, and no value
 	Text    string // what the value means: a string, "NULL", ...
@@ -27,27 +27,36 @@ type Row struct {
 	Changed bool   // differs from the same word in the picture shown before
 }
 
+// drawer makes pictures of a run.
+type drawer struct {
+	line *timeline.Timeline
+	x    *replay.Explanation
+}
+
 // draw makes each moment's pictures: the place where the block was found, and the
 // block with the words that matter. What has changed in them since the one before
 // is marked, also when that was between two moments of the story.
-func (s *story) draw() error {
-	if s.x.Load == nil {
+func (d drawer) draw(moments []Moment) error {
+	if d.x.Load == nil {
 		return nil
 	}
 	var last *Picture
 	next := func(n timeline.Moment) (*Picture, error) {
-		p, err := s.picture(n)
-		if err == nil && last != nil {
+		if err := d.line.Seek(n); err != nil {
+			return nil, err
+		}
+		p := d.picture()
+		if last != nil {
 			for k := range p.Rows {
 				a, b := &last.Rows[k], &p.Rows[k]
 				b.Changed = a.Value != b.Value || a.Mapped != b.Mapped
 			}
 		}
 		last = p
-		return p, err
+		return p, nil
 	}
-	for i := range s.moments {
-		m := &s.moments[i]
+	for i := range moments {
+		m := &moments[i]
 		var err error
 		if m.Was, err = next(m.At); err != nil {
 			return err
@@ -60,50 +69,23 @@ func (s *story) draw() error {
 			return err
 		}
 	}
-	s.tellWhere()
 	return nil
 }
 
-// tellWhere adds to the allocation where the block can be found from then on. That
-// is seen in its picture, as it is known only from the end of the story.
-func (s *story) tellWhere() {
-	for i := range s.moments {
-		m := &s.moments[i]
-		if m.Kind == Allocated && s.pointer != 0 && m.Is.Rows[0].Text == theBlock {
-			where := fmt.Sprintf("From then on its address is in %s, where everybody looks for it.", s.symbol(s.pointer))
-			m.Text = slices.Insert(m.Text, 1, where)
-		}
-	}
-}
-
-// theBlock is what the picture says of a word that holds the block's address.
-const theBlock = "the block"
-
-// picture is the memory at a moment. It has the same rows at every moment.
-func (s *story) picture(n timeline.Moment) (*Picture, error) {
-	if err := s.line.Seek(n); err != nil {
-		return nil, err
-	}
-	m := s.s.Process()
-	focus := s.x.LoadAddr &^ 7
-	b := s.block()
+// picture is the memory at the present moment. It has the same rows at every moment.
+func (d drawer) picture() *Picture {
+	focus := d.x.LoadAddr &^ 7
+	b := d.x.Allocation
 	if b == nil {
-		p := &Picture{Title: fmt.Sprintf("memory around %s", hex(focus))}
+		p := &Picture{Title: fmt.Sprintf("memory around %#x", focus)}
 		for at := focus - 16; at <= focus+16; at += 8 {
-			p.Rows = append(p.Rows, s.row(m, at, ""))
+			p.Rows = append(p.Rows, d.row(Row{Addr: at}))
 		}
-		return p, nil
+		return p
 	}
-	p := &Picture{Title: fmt.Sprintf("the block at %s, %s bytes", hex(b.Addr), both(b.Size))}
-	if s.pointer != 0 {
-		row := s.row(m, s.pointer, s.symbol(s.pointer))
-		if row.Mapped && row.Value == b.Addr {
-			row.Text = theBlock
-		}
-		if s.copied.to != 0 && row.Value == s.copied.to {
-			row.Text = "the new block"
-		}
-		p.Rows = append(p.Rows, row)
+	p := &Picture{Title: fmt.Sprintf("the block at %#x, %s bytes", b.Addr, words.Both(b.Size))}
+	if f, ok := d.x.Fact(replay.FactFound); ok {
+		p.Rows = append(p.Rows, d.row(Row{Addr: f.Addr, Label: f.Place}))
 	}
 	lo, hi := b.Extent()
 	end := hi
@@ -120,20 +102,10 @@ func (s *story) picture(n timeline.Moment) (*Picture, error) {
 			p.Rows = append(p.Rows, Row{Gap: gap})
 			gap = 0
 		}
-		label := ""
-		switch {
-		case at < b.Addr:
-			label = "size"
-		case at >= hi:
-			label = "next size"
-		default:
-			label = "word " + strconv.FormatUint((at-b.Addr)/8, 10)
-		}
-		row := s.row(m, at, label)
-		s.explain(&row, at < b.Addr || at >= hi)
-		p.Rows = append(p.Rows, row)
+		label, size := replay.WordLabel(&b.Block, at)
+		p.Rows = append(p.Rows, d.row(Row{Addr: at, Label: label, Size: size}))
 	}
-	return p, nil
+	return p
 }
 
 // near tells whether a word is drawn: the ends of the chunk, where malloc writes,
@@ -143,55 +115,12 @@ func near(at, lo, hi, focus uint64) bool {
 	return at < lo+ends || at+2*8 >= hi || at+around >= focus && at <= focus+around
 }
 
-func (s *story) row(m *emu.Process, at uint64, label string) Row {
-	r := Row{Addr: at, Label: label, Focus: at == s.x.LoadAddr&^7}
-	r.Value, r.Mapped = m.Read64(at)
+// row reads what a row shows.
+func (d drawer) row(r Row) Row {
+	m := d.line.Session().Process()
+	r.Focus = r.Addr == d.x.LoadAddr&^7
+	if r.Value, r.Mapped = m.Read64(r.Addr); r.Mapped {
+		r.Text = d.x.WordText(m, r.Addr, r.Size)
+	}
 	return r
-}
-
-// explain says what a word of the block means.
-func (s *story) explain(r *Row, size bool) {
-	const most = 40
-	m := s.s.Process()
-	switch {
-	case !r.Mapped:
-	case size:
-		r.Text = fmt.Sprintf("%s bytes", both(r.Value&^7))
-		if r.Label == "next size" && r.Value&1 == 0 {
-			r.Text = fmt.Sprintf("%#x bytes; the one before is free", r.Value&^7)
-		}
-	case r.Value == 0:
-		r.Text = "NULL"
-	case s.x.Meaning.ChunkSize != 0 && r.Value == s.x.Meaning.ChunkSize:
-		r.Text = "the size of the free chunk"
-	default:
-		// Before it is taken for text: a library's variables may look like some.
-		if name, off, ok := m.Symbol(r.Value); ok {
-			r.Text = fmt.Sprintf("in %s+%#x", name, off)
-			return
-		}
-		text, ok := m.CString(r.Value, most)
-		if !ok && len(text) == most {
-			text += "..."
-			ok = true
-		}
-		switch _, _, mapped := m.MappingOf(r.Value); {
-		case ok && printable(text):
-			r.Text = strconv.Quote(text)
-		case mapped:
-			r.Text = "an address"
-		default:
-			r.Text = "no address of anything"
-		}
-	}
-}
-
-// printable tells whether bytes look like text that somebody wrote.
-func printable(text string) bool {
-	for _, c := range []byte(text) {
-		if c < ' ' || c >= 0x7f {
-			return false
-		}
-	}
-	return text != ""
 }

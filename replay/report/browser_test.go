@@ -11,6 +11,7 @@ import (
 
 	"emurace/internal/testrace"
 	"emurace/loader"
+	"emurace/replay"
 	"emurace/replay/lesson"
 )
 
@@ -32,7 +33,7 @@ func TestBrowser(t *testing.T) {
 	}
 	quiet()
 
-	load := lessonMoment(t, in.Lesson, lesson.Loaded)
+	load := lessonMoment(t, in.Lesson, replay.FactLoaded)
 	x19 := func() string {
 		t.Helper()
 		return b.text(`[...document.querySelectorAll('.lane.thread-0 .regs > div')].find((d) => d.querySelector('dt').textContent === 'x19').querySelector('dd span').textContent`)
@@ -133,7 +134,7 @@ func TestBrowser(t *testing.T) {
 	})
 
 	t.Run("buttons", func(t *testing.T) {
-		written := lessonMoment(t, in.Lesson, lesson.Written)
+		written := lessonMoment(t, in.Lesson, replay.FactWritten)
 		b.eval(nil, fmt.Sprintf(`document.querySelector('.go[data-moment="%d"]').click()`, written.At))
 		is(written.At, "go there")
 		b.eval(nil, `document.querySelector('[data-go=step]').click()`)
@@ -301,14 +302,14 @@ func followed(t *testing.T, b *browser, run *Run) {
 	}
 }
 
-func lessonMoment(t *testing.T, l *lesson.Lesson, k lesson.Kind) lesson.Moment {
+func lessonMoment(t *testing.T, l *lesson.Lesson, k replay.FactKind) lesson.Moment {
 	t.Helper()
 	for _, m := range l.Moments {
 		if m.Kind == k {
 			return m
 		}
 	}
-	t.Fatalf("the lesson has no %s", k)
+	t.Fatalf("the lesson has no moment of kind %d", k)
 	return lesson.Moment{}
 }
 

@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"emurace/internal/testrace"
+	"emurace/internal/testsystem"
 	"emurace/loader"
 	"emurace/replay"
 	"emurace/replay/lesson"
@@ -25,7 +26,7 @@ func article(t testing.TB, arch loader.Arch, settings ...string) Input {
 // input is what a page of a run of the recipe is made of.
 func input(t testing.TB, recipe replay.Recipe, find func(testing.TB, *scenario.Session) scenario.Schedule) Input {
 	t.Helper()
-	start := testrace.Starter(testrace.System(t, recipe.Arch), recipe.Scenario, recipe.Values, recipe.Seed)
+	start := testrace.Starter(testsystem.Of(t, "bookworm", recipe.Arch), recipe.Scenario, recipe.Values, recipe.Seed)
 	s, err := start(nil)
 	must(t, err)
 	t.Cleanup(s.Close)

@@ -6,6 +6,7 @@ import (
 
 	"emurace/emu"
 	"emurace/heap"
+	"emurace/replay"
 	"emurace/replay/timeline"
 )
 
@@ -103,7 +104,7 @@ func (v *heapView) view(r *recorder, n timeline.Moment) HeapView {
 		view[i] = []Chunk{}
 		for _, k := range list {
 			c := Chunk{Addr: fmt.Sprintf("%x", k.Addr), Size: fmt.Sprintf("%x", k.Size)}
-			c.State, c.Text = tellChunk(k, step)
+			c.State, c.Text = replay.ChunkText(k, step)
 			c.Focus = addr >= k.Addr && addr < k.Addr+k.Size
 			view[i] = append(view[i], c)
 		}
@@ -117,28 +118,6 @@ func (v *heapView) view(r *recorder, n timeline.Moment) HeapView {
 		}
 	}
 	return view
-}
-
-// tellChunk says whose a chunk is before the instruction of a step.
-func tellChunk(k heap.Chunk, step uint64) (state, text string) {
-	b := k.Block
-	switch {
-	case k.Top:
-		return "top", "what is left of the heap"
-	case b != nil && b.FreedBy(step) && (b.Freed.Done == 0 || b.Freed.Done >= step):
-		text = fmt.Sprintf("%s is giving it back, in %s", b.Freed.Thread, b.Freed.Func)
-		if !k.Used {
-			text += "; malloc has marked it free"
-		}
-		return "freeing", text
-	case !k.Used:
-		return "free", "free"
-	case b != nil && b.FreedBy(step):
-		return "free", fmt.Sprintf("given back by %s, kept for the next call", b.Freed.Thread)
-	case b != nil && b.Allocated != nil:
-		return "used", fmt.Sprintf("%s has %s of it, from %s in %s", b.Allocated.Thread, count(b.Size, "byte", "bytes"), b.Allocated.Func, b.Allocated.Call)
-	}
-	return "used", "in use"
 }
 
 // done is what the page gets.

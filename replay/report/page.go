@@ -1,15 +1,15 @@
 package report
 
 import (
-	"bytes"
 	"encoding/json"
 	"fmt"
 	"html/template"
 	"slices"
 	"strings"
 
-	"emurace/emu"
 	"emurace/heap"
+	"emurace/internal/shell"
+	"emurace/internal/words"
 	"emurace/replay"
 	"emurace/replay/lesson"
 	"emurace/replay/timeline"
@@ -38,7 +38,7 @@ type Page struct {
 
 	Threads    []Thread
 	Moments    []Moment
-	Asides     []lesson.Aside
+	Asides     []scenario.Note
 	Detail     string // the explanation as emurace replay prints it
 	Last       []Line // the last instructions
 	LastOf     string // of how many
@@ -74,7 +74,7 @@ type Moment struct {
 	Index     int // the thread's
 	Title     string
 	Text      []string
-	Asides    []lesson.Aside
+	Asides    []scenario.Note
 	Picture   string // the picture's title
 	Rows      []Row
 	Explained bool // there is a picture
@@ -118,15 +118,12 @@ func New(in Input) (*Page, error) {
 
 func newPage(in Input, run *Run) (*Page, error) {
 	x := in.Explanation
-	p := &Page{Title: capital(x.Headline()), Summary: []string{capital(x.Headline()) + "."}, Partial: partial(run)}
-	if in.Lesson != nil {
-		p.Title, p.Asides = in.Lesson.Title, in.Lesson.Asides
-		p.Summary = slices.Clone(in.Lesson.Summary)
-		for i, m := range in.Lesson.Moments {
+	p := &Page{Title: words.Capital(x.Headline()), Summary: x.Summary(), Partial: partial(run)}
+	if l := in.Lesson; l != nil {
+		p.Title, p.Asides = l.Title, l.Asides
+		for i, m := range l.Moments {
 			p.Moments = append(p.Moments, tellMoment(i+1, m, run))
 		}
-	} else if meant := x.Meant(); meant != "" {
-		p.Summary = append(p.Summary, meant) // which the lesson says in its own words
 	}
 	p.Instant = instant(x)
 	for i, t := range x.Threads {
@@ -136,9 +133,7 @@ func newPage(in Input, run *Run) (*Page, error) {
 		}
 		p.Threads = append(p.Threads, view)
 	}
-	var detail bytes.Buffer
-	x.Tell(replay.NewPrinter(&detail, false))
-	p.Detail = strings.TrimRight(detail.String(), "\n")
+	p.Detail = strings.TrimRight(x.String(), "\n")
 	p.last(run)
 	p.facts(in)
 	data, err := json.Marshal(run) // which escapes <, > and & too
@@ -163,14 +158,7 @@ func partial(r *Run) string {
 		which = "those around the moments of the lesson, and the last ones"
 	}
 	return fmt.Sprintf("The run has %s. This page has %s of them: %s. emurace step goes through all of them.",
-		count(r.Length, "instruction", "instructions"), grouped(kept), which)
-}
-
-func capital(text string) string {
-	if text == "" {
-		return text
-	}
-	return strings.ToUpper(text[:1]) + text[1:]
+		words.Count(r.Length, "instruction"), words.Grouped(kept), which)
 }
 
 // instant says what the failing instruction was about to do.
@@ -178,34 +166,17 @@ func instant(x *replay.Explanation) *Instant {
 	if x.At == nil {
 		return nil
 	}
-	i := &Instant{Thread: x.At.Thread, Where: x.At.Location.String(), Source: x.At.Location.Source(), Text: x.At.Instruction}
-	end := x.Outcome.End
-	if end.Kind != emu.EndFault {
-		i.Why = end.String()
-		return i
-	}
-	i.Why = "nothing is mapped there"
-	if end.Mapped {
-		i.Why = fmt.Sprintf("its page forbids to %s", end.Access)
-	}
-	switch {
-	case x.Register == "":
-		i.Why = fmt.Sprintf("address %#x, and %s", end.Addr, i.Why)
-	case end.Addr == x.Value:
-		i.Why = fmt.Sprintf("%s = %#x, and %s", x.Register, x.Value, i.Why)
-	default:
-		i.Why = fmt.Sprintf("%s = %#x gives address %#x, and %s", x.Register, x.Value, end.Addr, i.Why)
-	}
-	return i
+	l := x.At.Location
+	return &Instant{Thread: x.At.Thread, Where: l.String(), Source: l.Source(), Text: x.At.Instruction, Why: x.Fault()}
 }
 
 func tellMoment(number int, m lesson.Moment, run *Run) Moment {
-	v := Moment{Number: number, At: m.At, When: "moment " + grouped(m.At), Index: m.Thread, Title: m.Title, Text: m.Text, Asides: m.Asides}
+	v := Moment{Number: number, At: m.At, When: "moment " + words.Grouped(m.At), Index: m.Thread, Title: m.Title, Text: m.Long, Asides: m.Notes}
 	if m.After > m.At+1 {
-		v.When = fmt.Sprintf("moments %s to %s", grouped(m.At), grouped(m.After))
+		v.When = fmt.Sprintf("moments %s to %s", words.Grouped(m.At), words.Grouped(m.After))
 	}
 	if m.At == run.Length {
-		v.When = "the end, moment " + grouped(m.At)
+		v.When = "the end, moment " + words.Grouped(m.At)
 	}
 	if m.Thread >= 0 {
 		v.Thread = run.Threads[m.Thread]
@@ -245,7 +216,7 @@ func (p *Page) last(run *Run) {
 	w := run.Windows[len(run.Windows)-1]
 	n := len(w.Places)
 	first := n - min(n, lastLines)
-	p.LastOf = count(uint64(n-first), "instruction", "instructions") + " of " + grouped(run.Length)
+	p.LastOf = words.Count(uint64(n-first), "instruction") + " of " + words.Grouped(run.Length)
 	accesses := groups(w.Accesses, 5)
 	before := -1
 	for i := first; i < n; i++ {
@@ -317,9 +288,9 @@ func (r *Run) accesses(list [][]int) string {
 func (p *Page) facts(in Input) {
 	t, x := in.Trace, in.Explanation
 	p.Commands = []Command{
-		{"Run this very schedule again, and dump its end", "emurace replay " + quote(in.File)},
-		{"Walk through it in a terminal", "emurace step " + quote(in.File)},
-		{"Debug it with gdb, backwards too", "emurace gdb --launch " + quote(in.File)},
+		{"Run this very schedule again, and dump its end", shell.Line("emurace", "replay", in.File)},
+		{"Walk through it in a terminal", shell.Line("emurace", "step", in.File)},
+		{"Debug it with gdb, backwards too", shell.Line("emurace", "gdb", "--launch", in.File)},
 		{"Search for it anew", explore(t, in.Scenario)},
 	}
 	fact := func(name, value string) {
@@ -337,7 +308,7 @@ func (p *Page) facts(in Input) {
 	fact("C library", libc)
 	fact("Its build-id", t.Libc.BuildID)
 	fact("Schedule", x.Switching())
-	fact("Length", count(t.Steps, "instruction", "instructions"))
+	fact("Length", words.Count(t.Steps, "instruction"))
 	fact("Outcome", t.Outcome.String())
 	fact("Seed", fmt.Sprint(t.Seed))
 	fact("Digest", t.Digest)
@@ -351,23 +322,12 @@ func (p *Page) facts(in Input) {
 
 // explore is the command that searches with the trace's settings.
 func explore(t *replay.Trace, sc *scenario.Scenario) string {
-	words := []string{"emurace explore", quote(t.Scenario), "--arch", quote(t.Arch), "--sysroot", quote(t.Libc.Source), "--seed", fmt.Sprint(t.Seed)}
+	words := []string{"emurace", "explore", t.Scenario, "--arch", t.Arch, "--sysroot", t.Libc.Source, "--seed", fmt.Sprint(t.Seed)}
 	for _, s := range t.Settings {
 		name, value, _ := strings.Cut(s, "=")
 		if !slices.ContainsFunc(sc.Params, func(p scenario.Param) bool { return p.Name == name && p.Default == value }) {
-			words = append(words, "--set", quote(s))
+			words = append(words, "--set", s)
 		}
 	}
-	return strings.Join(words, " ")
-}
-
-// quote writes a word as a shell reads it.
-func quote(word string) string {
-	plain := func(c rune) bool {
-		return c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' || strings.ContainsRune("-_=./:,+@%", c)
-	}
-	if word != "" && !strings.ContainsFunc(word, func(c rune) bool { return !plain(c) }) {
-		return word
-	}
-	return "'" + strings.ReplaceAll(word, "'", `'\''`) + "'"
+	return shell.Line(words...)
 }

@@ -7,7 +7,7 @@ import (
 	"strings"
 	"testing"
 
-	"emurace/internal/testrace"
+	"emurace/internal/testsystem"
 	"emurace/loader"
 	"emurace/replay"
 	"emurace/scenario"
@@ -56,6 +56,18 @@ func testPage(t *testing.T, in Input, arch loader.Arch) {
 			t.Errorf("the page does not say %q", want)
 		}
 	}
+	// In the lesson in long, and in the explanation in short, it has the words of the facts.
+	for _, f := range in.Explanation.Facts() {
+		wording := f.Long
+		for _, line := range f.Short {
+			wording = append(wording, line.String())
+		}
+		for _, want := range wording {
+			if !strings.Contains(plain, want) {
+				t.Errorf("the page does not say %q", want)
+			}
+		}
+	}
 	if strings.Contains(page, "://") || strings.Contains(page, "ZgotmplZ") {
 		t.Error("the page names an address, or something in it was not safe")
 	}
@@ -81,7 +93,7 @@ func hostileArticle(t *testing.T) Input {
 	in.File = hostile
 	in.Trace.Libc.Source = hostile
 	in.Trace.Modules = append(in.Trace.Modules, replay.File{Path: hostile, SHA256: hostile})
-	in.Lesson.Moments[0].Title, in.Lesson.Moments[0].Text = hostile, []string{hostile}
+	in.Lesson.Moments[0].Title, in.Lesson.Moments[0].Long = hostile, []string{hostile}
 	return in
 }
 
@@ -108,7 +120,7 @@ func checkHostile(t *testing.T, page string) {
 // A long run makes no large page, and says what is left out of it; one that ended
 // well has a page too.
 func TestLargest(t *testing.T) {
-	testrace.EachArch(t, func(t *testing.T, arch loader.Arch) {
+	testsystem.EachArch(t, func(t *testing.T, arch loader.Arch) {
 		in := counting(t, arch, 5000)
 		if in.Line.Len() <= maxInstructions || in.Lesson != nil {
 			t.Fatalf("%d instructions, %v", in.Line.Len(), in.Lesson)
@@ -124,14 +136,7 @@ func TestLargest(t *testing.T) {
 	})
 }
 
-func TestQuote(t *testing.T) {
-	for word, want := range map[string]string{
-		"a.trace": "a.trace", "": "''", "a b": "'a b'", "it's": `'it'\''s'`, "$(rm)": "'$(rm)'", "entries=65": "entries=65", "-x;y": "'-x;y'", "é": "'é'",
-	} {
-		if got := quote(word); got != want {
-			t.Errorf("quote(%q) is %s, want %s", word, got, want)
-		}
-	}
+func TestExplore(t *testing.T) {
 	sc := &scenario.Scenario{Params: []scenario.Param{{Name: "n", Default: "1"}, {Name: "s", Default: "x"}}}
 	got := explore(&replay.Trace{Scenario: "sc", Arch: "arm64", Seed: 7, Settings: []string{"n=2", "s=x"}, Libc: replay.Libc{Source: "/a b"}}, sc)
 	if want := "emurace explore sc --arch arm64 --sysroot '/a b' --seed 7 --set n=2"; got != want {

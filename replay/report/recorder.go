@@ -28,7 +28,7 @@ type recorder struct {
 	wordAt        map[uint64]int // by address
 	heap          *heapView
 
-	copied uint64 // where the block's first byte is copied to, 0 for nowhere
+	copied uint64 // where the block is copied to, 0 for nowhere
 
 	// As they are at the moment that was recorded last.
 	registers [][]int
@@ -71,6 +71,9 @@ func newRecorder(line *timeline.Timeline, x *replay.Explanation, l *lesson.Lesso
 	r := &recorder{
 		line: line, x: x, l: l, s: s, places: map[uint64]int{}, wordAt: map[uint64]int{},
 		run: &Run{Threads: s.Names(), Length: line.Len(), Fault: -1, Marks: []Mark{}, Tables: []Table{}},
+	}
+	if f, ok := x.Fact(replay.FactCopied); ok {
+		r.copied = f.Addr
 	}
 	r.values.add("")
 	r.texts.add("")

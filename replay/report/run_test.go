@@ -8,9 +8,9 @@ import (
 
 	"emurace/emu"
 	"emurace/internal/testrace"
+	"emurace/internal/testsystem"
 	"emurace/loader"
 	"emurace/replay"
-	"emurace/replay/lesson"
 	"emurace/replay/timeline"
 	"emurace/scenario"
 )
@@ -98,7 +98,7 @@ func compare(t *testing.T, r *Run, w *Window, i int, line *timeline.Timeline) {
 
 // TestArticle: what is recorded of the article's crash, and the page about it.
 func TestArticle(t *testing.T) {
-	testrace.EachArch(t, func(t *testing.T, arch loader.Arch) {
+	testsystem.EachArch(t, func(t *testing.T, arch loader.Arch) {
 		in := article(t, arch)
 		t.Run("record", func(t *testing.T) { testRecord(t, in) })
 		t.Run("windows", func(t *testing.T) { testLongRun(t, in) })
@@ -157,7 +157,7 @@ func testHeap(t *testing.T, in Input) {
 		}
 		return list, focus
 	}
-	freeing, written := lessonMoment(t, in.Lesson, lesson.Freeing), lessonMoment(t, in.Lesson, lesson.Written)
+	freeing, written := lessonMoment(t, in.Lesson, replay.FactFreeing), lessonMoment(t, in.Lesson, replay.FactWritten)
 	for _, c := range []struct {
 		at          timeline.Moment
 		area        int

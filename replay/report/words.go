@@ -4,8 +4,8 @@ import (
 	"fmt"
 	"strconv"
 
-	"emurace/emu"
-	"emurace/heap"
+	"emurace/internal/words"
+	"emurace/replay"
 	"emurace/replay/lesson"
 	"emurace/replay/timeline"
 )
@@ -14,53 +14,13 @@ import (
 const (
 	maxArrays  = 4   // arrays
 	maxEntries = 400 // entries of one; of a longer one those at both ends
-	maxScan    = 1 << 14
 )
 
 // findTables chooses the words of memory that are followed through the run.
 func (r *recorder) findTables() error {
-	r.findCopy()
 	r.pictureTable()
 	r.waitTable()
 	return r.environTables()
-}
-
-// findCopy finds out where a block is copied to, by the moment of the lesson that
-// tells of it: the first word that is written elsewhere with the value of just one
-// word of the block.
-func (r *recorder) findCopy() {
-	b := r.x.Allocation
-	if r.l == nil || b == nil {
-		return
-	}
-	for _, m := range r.l.Moments {
-		if m.Kind != lesson.Copied {
-			continue
-		}
-		from := map[uint64]uint64{} // by value
-		for n := r.start(m); n < m.After; n++ {
-			for _, a := range r.line.Accesses(n) {
-				inside := a.Addr >= b.Addr && a.Addr < b.Addr+b.Size
-				if a.Kind == emu.LogRead && inside && a.Value != 0 {
-					from[a.Value] = a.Addr
-				}
-				if at, ok := from[a.Value]; ok && a.Kind == emu.LogWrite && !inside && n >= m.At {
-					r.copied = a.Addr - (at - b.Addr)
-					return
-				}
-			}
-		}
-	}
-}
-
-// start is from where on the words are read that a copy then writes.
-func (r *recorder) start(copied lesson.Moment) timeline.Moment {
-	for _, m := range r.l.Moments {
-		if m.Kind == lesson.Freeing {
-			return min(m.At, copied.At)
-		}
-	}
-	return copied.At
 }
 
 // pictureTable is the lesson's picture, or, without one, the memory around the word
@@ -73,9 +33,7 @@ func (r *recorder) pictureTable() {
 				t.Rows = append(t.Rows, TableRow{Word: -1, Gap: row.Gap})
 				continue
 			}
-			// The lesson calls the words so that hold a chunk's size.
-			size := row.Label == "size" || row.Label == "next size"
-			t.Rows = append(t.Rows, TableRow{Word: r.follow(row.Addr, size), Label: row.Label, Focus: row.Focus})
+			t.Rows = append(t.Rows, TableRow{Word: r.follow(row.Addr, row.Size), Label: row.Label, Focus: row.Focus})
 		}
 		r.run.Tables = append(r.run.Tables, t)
 		return
@@ -142,8 +100,8 @@ func (r *recorder) environTables() error {
 				return
 			}
 		}
-		if n := r.entries(addr); addr != 0 && len(list) < maxArrays {
-			list = append(list, array{addr, n, title, name})
+		if addr != 0 && len(list) < maxArrays {
+			list = append(list, array{addr, uint64(replay.Entries(r.machine(), addr)), title, name})
 		}
 	}
 	if err := r.line.Seek(0); err != nil {
@@ -164,7 +122,7 @@ func (r *recorder) environTables() error {
 			return err
 		}
 		if v, ok := r.machine().Read64(symbol); ok {
-			add(v, fmt.Sprintf("environ from moment %s on", grouped(at)), "new environ")
+			add(v, fmt.Sprintf("environ from moment %s on", words.Grouped(at)), "new environ")
 		}
 		n = at
 	}
@@ -175,23 +133,13 @@ func (r *recorder) environTables() error {
 		add(r.copied, "the new array, which environ does not name yet", "new array")
 	}
 	for i, a := range list {
-		t := Table{Title: fmt.Sprintf("%s: %s at %#x", a.title, count(a.entries, "entry", "entries"), a.addr), Name: a.name, Long: true}
+		t := Table{Title: fmt.Sprintf("%s: %s at %#x", a.title, words.Count(a.entries, "entry"), a.addr), Name: a.name, Long: true}
 		if i == 0 {
 			t.Rows = append(t.Rows, TableRow{Word: r.follow(symbol, false), Label: pointerLabel})
 		}
 		r.run.Tables = append(r.run.Tables, r.entryRows(t, a))
 	}
 	return nil
-}
-
-// entries counts the entries of an array before its NULL.
-func (r *recorder) entries(addr uint64) uint64 {
-	for n := uint64(0); n < maxScan; n++ {
-		if v, ok := r.machine().Read64(addr + 8*n); !ok || v == 0 {
-			return n
-		}
-	}
-	return maxScan
 }
 
 // pointerLabel is the label of the variable that names the array.
@@ -223,67 +171,10 @@ func (r *recorder) entryRows(t Table, a array) Table {
 // read is a followed word as it is now.
 func (r *recorder) read(i int) held {
 	w := r.words[i]
+	text := r.texts.add(r.x.WordText(r.machine(), w.addr, w.size))
 	v, ok := r.machine().Read64(w.addr)
 	if !ok {
-		return held{0, r.texts.add("nothing is mapped here")}
+		return held{0, text}
 	}
-	return held{r.value(v), r.texts.add(r.meaning(w, v))}
-}
-
-// meaning says what the value of a word is.
-func (r *recorder) meaning(w word, v uint64) string {
-	const most = 60
-	m := r.machine()
-	b := r.x.Allocation
-	switch {
-	case w.size:
-		text := fmt.Sprintf("%#x (%d) bytes", v&^7, v&^7)
-		if v&1 == 0 {
-			return text + "; the chunk before it is free"
-		}
-		return text
-	case v == 0:
-		return "NULL"
-	case r.x.Meaning.Kind == heap.MallocSize && r.x.Meaning.Foot && v == r.x.Meaning.ChunkSize && w.addr == r.x.LoadAddr&^7:
-		return "the size of the free chunk"
-	case b != nil && v >= b.Addr && v < b.Addr+b.Size:
-		return within("the block", v-b.Addr)
-	case b != nil && r.copied != 0 && v >= r.copied && v < r.copied+b.Size:
-		return within("the new block", v-r.copied)
-	}
-	// Before it is taken for text: a library's variables may look like some.
-	if name, off, ok := m.Symbol(v); ok {
-		if off == 0 {
-			return "the address of " + name
-		}
-		return fmt.Sprintf("in %s+%#x", name, off)
-	}
-	text, ok := m.CString(v, most)
-	if !ok && len(text) == most {
-		text, ok = text+"...", true
-	}
-	switch _, _, mapped := m.MappingOf(v); {
-	case ok && printable(text):
-		return strconv.Quote(text)
-	case mapped:
-		return "an address"
-	}
-	return "no address of anything"
-}
-
-func within(what string, offset uint64) string {
-	if offset == 0 {
-		return what
-	}
-	return fmt.Sprintf("%#x bytes into %s", offset, what)
-}
-
-// printable tells whether bytes look like text that somebody wrote.
-func printable(text string) bool {
-	for _, c := range []byte(text) {
-		if c < ' ' || c >= 0x7f {
-			return false
-		}
-	}
-	return text != ""
+	return held{r.value(v), text}
 }

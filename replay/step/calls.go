@@ -1,6 +1,7 @@
 package step
 
 import (
+	"emurace/internal/words"
 	"emurace/replay/timeline"
 )
 
@@ -123,7 +124,7 @@ func (m *Model) finishBack() {
 	if len(t.stack) > 1 {
 		call, known := m.callBefore(t.stack[1].PC)
 		if !known {
-			m.fail(command, "the call before "+hex(t.stack[1].PC)+" is not to be found")
+			m.fail(command, "the call before "+words.Hex(t.stack[1].PC)+" is not to be found")
 			return
 		}
 		target = call

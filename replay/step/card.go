@@ -6,7 +6,10 @@ import (
 	"strings"
 
 	"emurace/internal/printable"
+	"emurace/internal/words"
+	"emurace/replay"
 	"emurace/replay/lesson"
+	"emurace/scenario"
 )
 
 // cards is how many a lesson has: what it is about, its moments, and what else
@@ -44,13 +47,13 @@ func (w *writer) intro(l *lesson.Lesson) {
 func (w *writer) moment(l *lesson.Lesson, i int) {
 	m := l.Moments[i]
 	w.line(w.paint(number, fmt.Sprintf("%d/%d", i+1, len(l.Moments))) + "  " + w.paint(head, clean(m.Title)))
-	where := "moment " + grouped(m.At) + " of the run"
+	where := "moment " + words.Grouped(m.At) + " of the run"
 	if m.Thread >= 0 && m.Thread < len(w.names) {
 		where += ", " + clean(w.names[m.Thread])
 	}
 	w.line(w.paint(faint, where))
 	w.line("")
-	for _, text := range m.Text {
+	for _, text := range m.Long {
 		w.paragraph("", text)
 	}
 	if m.Was != nil && m.Is != nil && len(m.Was.Rows) == len(m.Is.Rows) {
@@ -61,7 +64,7 @@ func (w *writer) moment(l *lesson.Lesson, i int) {
 			w.picture(m.Was, m.Is)
 		}
 	}
-	w.asides(m.Asides)
+	w.asides(m.Notes)
 }
 
 // same tells whether nothing has changed in a picture, from the moment before to
@@ -91,7 +94,7 @@ func (w *writer) picture(was, is *lesson.Picture) {
 	w.line(w.paint(head, clean(is.Title)))
 	for i, r := range is.Rows {
 		if r.Gap > 0 {
-			w.line(w.paint(faint, fmt.Sprintf("      ... %s more", count(uint64(r.Gap), "word"))))
+			w.line(w.paint(faint, fmt.Sprintf("      ... %s more", words.Count(uint64(r.Gap), "word"))))
 			continue
 		}
 		w.line(cut(w.row(was.Rows[i], r, values[i], column, marks), w.width))
@@ -124,7 +127,7 @@ func (w *writer) row(was, is lesson.Row, value string, column int, marks map[str
 	address := ""
 	const narrow = 64
 	if w.width >= narrow {
-		address = w.paint(faint, hex(is.Addr)) + "  "
+		address = w.paint(faint, words.Hex(is.Addr)) + "  "
 	}
 	pad := strings.Repeat(" ", max(0, column-width(value)))
 	return strings.TrimRight(fmt.Sprintf("%s%s %s%s%s%s  %s", point, w.paint(r, mark), address, label, w.paint(r, value), pad, w.paint(faint, clean(is.Text))), " ")
@@ -134,10 +137,10 @@ func valueOf(r lesson.Row) string {
 	if !r.Mapped {
 		return "-"
 	}
-	return hex(r.Value)
+	return words.Hex(r.Value)
 }
 
-func (w *writer) asides(list []lesson.Aside) {
+func (w *writer) asides(list []scenario.Note) {
 	for _, a := range list {
 		w.line("")
 		w.line(w.paint(name, "| "+clean(a.Title)))
@@ -173,9 +176,9 @@ func (w *writer) tries(l *lesson.Lesson) []string {
 	written, loaded := -1, -1
 	for i, m := range l.Moments {
 		switch m.Kind {
-		case lesson.Written:
+		case replay.FactWritten:
 			written = i
-		case lesson.Loaded:
+		case replay.FactLoaded:
 			loaded = i
 		}
 	}
@@ -247,7 +250,7 @@ func (m *Model) cardScreen(w int) []string {
 	}
 	hint := "space, enter next  backspace back  d debugger at this moment  q quit"
 	if left := len(text) - first - body; left > 0 {
-		hint = fmt.Sprintf("space %s more  enter next  backspace back  d debugger  q quit", count(uint64(left), "line"))
+		hint = fmt.Sprintf("space %s more  enter next  backspace back  d debugger  q quit", words.Count(uint64(left), "line"))
 	}
 	return append(lines, "", paint(faint, cut(hint, w)))
 }

@@ -12,14 +12,14 @@ import (
 	"github.com/charmbracelet/x/ansi"
 	"github.com/google/go-cmp/cmp"
 
-	"emurace/internal/testrace"
+	"emurace/internal/testsystem"
 )
 
 var update = flag.Bool("update", false, "write the golden files anew")
 
 // The lesson as plain text, as it is read by somebody who has not seen the crash.
 func TestLessonText(t *testing.T) {
-	for _, arch := range testrace.Arches() {
+	for _, arch := range testsystem.Arches() {
 		m, _ := article(t, arch)
 		var out bytes.Buffer
 		must(t, WriteLesson(&out, m.lesson(), m.s.Names(), false))
@@ -63,6 +63,12 @@ func TestCards(t *testing.T) {
 			says(t, m, regexp.QuoteMeta(x.Title))
 			if m.card != i+1 {
 				t.Fatalf("card %d, want %d", m.card, i+1)
+			}
+			shown := strings.Join(strings.Fields(screenText(t, m)), "")
+			for _, text := range x.Long {
+				if !strings.Contains(shown, strings.Join(strings.Fields(text), "")) {
+					t.Errorf("card %d does not say %q", i+1, text)
+				}
 			}
 			press(t, m, "d")
 			at(t, m, x.At)

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"emurace/emu"
+	"emurace/internal/words"
 	"emurace/replay/timeline"
 )
 
@@ -287,9 +288,9 @@ func (m *Model) regsThatMatter(t *threadSnapshot) []emu.Register {
 
 // regText is a register, what it was if it has changed, and what it points to.
 func (m *Model) regText(t *threadSnapshot, r emu.Register) string {
-	value := reversedHex(r.Value)
+	value := words.Bytes(r.Value)
 	if len(r.Value) <= 8 {
-		value = hex(r.Uint64())
+		value = words.Hex(r.Uint64())
 	}
 	role, was := plain, ""
 	if before := m.registerBefore(t.name, r.Name); before != "" && before != value {
@@ -318,23 +319,13 @@ func (m *Model) registerBefore(thread, reg string) string {
 		}
 		for _, r := range m.was.threads[i].regs {
 			if r.Name == reg && len(r.Value) <= 8 {
-				return hex(r.Uint64())
+				return words.Hex(r.Uint64())
 			} else if r.Name == reg {
-				return reversedHex(r.Value)
+				return words.Bytes(r.Value)
 			}
 		}
 	}
 	return ""
-}
-
-// reversedHex writes little-endian bytes as one number.
-func reversedHex(b []byte) string {
-	var s strings.Builder
-	s.WriteString("0x")
-	for _, v := range slices.Backward(b) {
-		fmt.Fprintf(&s, "%02x", v)
-	}
-	return s.String()
 }
 
 // memoryLines are a view of memory around its selected row.
@@ -370,7 +361,7 @@ func (m *Model) memoryLine(kind viewKind, r *row, selected bool, w int) string {
 	}
 	value := "-"
 	if r.mapped {
-		value = hex(r.value)
+		value = words.Hex(r.value)
 	}
 	role := plain
 	if before, ok := m.was.word(kind, r.addr); ok && (before.value != r.value || before.mapped != r.mapped) {
@@ -379,7 +370,7 @@ func (m *Model) memoryLine(kind viewKind, r *row, selected bool, w int) string {
 		role = head
 	}
 	const narrow = 56
-	place := paint(faint, hex(r.addr))
+	place := paint(faint, words.Hex(r.addr))
 	if w < narrow {
 		place = paint(faint, fmt.Sprintf("..%05x", r.addr&0xfffff))
 	}

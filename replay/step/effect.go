@@ -2,13 +2,12 @@ package step
 
 import (
 	"fmt"
-	"slices"
-	"strconv"
 	"strings"
 
 	"emurace/disasm"
 	"emurace/emu"
 	"emurace/heap"
+	"emurace/replay"
 	"emurace/replay/timeline"
 	"emurace/symbolize"
 )
@@ -26,29 +25,8 @@ type effect struct {
 
 // touch is an instruction's access to memory.
 type touch struct {
-	addr       uint64
-	value, old uint64
-	size       int
-	write      bool
-	known      bool   // value is
-	what       string // what lies at the address
-}
-
-// String writes the access as in the dump of a replay.
-func (a touch) String() string {
-	place := fmt.Sprintf("[%#x]", a.addr)
-	if a.what != "" {
-		place = fmt.Sprintf("[%#x, %s]", a.addr, a.what)
-	}
-	switch {
-	case !a.known:
-		return place + ": no memory there"
-	case !a.write:
-		return fmt.Sprintf("%s -> %#x", place, a.value)
-	case a.value != a.old:
-		return fmt.Sprintf("%s <- %#x (was %#x)", place, a.value, a.old)
-	}
-	return fmt.Sprintf("%s <- %#x", place, a.value)
+	addr uint64
+	text string
 }
 
 // effect reads what instruction n did, with the session behind it, or what it is
@@ -63,7 +41,7 @@ func (m *Model) effect(n timeline.Moment, now *snapshot, done bool) *effect {
 	t := &now.threads[thread]
 	d := &effect{n: n, thread: thread, where: m.code.locate(pc), in: m.code.inst(pc), done: done}
 	for _, a := range line.Accesses(n) {
-		d.memory = append(d.memory, touch{a.Addr, a.Value, a.Old, int(a.Size), a.Kind != emu.LogRead, true, m.place(a.Addr, now)})
+		d.memory = append(d.memory, touch{a.Addr, replay.AccessText(a, m.place(a.Addr, now))})
 	}
 	if !done {
 		if len(d.memory) == 0 {
@@ -86,20 +64,20 @@ func (m *Model) operands(in disasm.Inst, t *threadSnapshot, now *snapshot) []tou
 	var list []touch
 	for _, op := range in.Mem {
 		addr, ok := op.Address(t.reg)
-		if !ok {
-			continue
-		}
-		a := touch{addr: addr, size: op.Size, write: op.Write && !op.Read, what: m.place(addr, now)}
-		if b, ok := m.s.Process().Read(addr, uint64(max(op.Size, 1))); ok && len(b) <= 8 && !a.write {
-			a.known = true
-			for i, v := range b {
-				a.value |= uint64(v) << (8 * i)
-			}
-		}
-		if !a.known && a.write {
+		if !ok || op.Write && !op.Read {
 			continue // what it will store is not to be read anywhere yet
 		}
-		list = append(list, a)
+		a := emu.LogEntry{Kind: emu.LogRead, Addr: addr}
+		b, known := m.s.Process().Read(addr, uint64(max(op.Size, 1)))
+		for i, v := range b[:min(len(b), 8)] {
+			a.Value |= uint64(v) << (8 * i)
+		}
+		text := replay.AccessText(a, m.place(addr, now))
+		if !known || len(b) > 8 {
+			text, _, _ = strings.Cut(text, " -> ")
+			text += ": no memory there"
+		}
+		list = append(list, touch{addr, text})
 	}
 	return list
 }
@@ -107,18 +85,15 @@ func (m *Model) operands(in disasm.Inst, t *threadSnapshot, now *snapshot) []tou
 // place says what lies at an address, as far as it has a name: a variable, a word
 // of the block, an entry of environ, a stack.
 func (m *Model) place(addr uint64, now *snapshot) string {
-	if name, off, ok := m.s.Process().Symbol(addr); ok {
-		if off == 0 {
-			return clean(name)
-		}
-		return fmt.Sprintf("%s+%#x", clean(name), off)
+	if name := replay.Symbol(m.s.Process(), addr); name != "" {
+		return clean(name)
 	}
 	if b := m.block(); b != nil {
 		lo, hi := b.Extent()
 		switch {
 		case addr >= b.Addr && addr < max(hi, b.Addr+b.Size):
 			return fmt.Sprintf("block word %d", (addr-b.Addr)/8)
-		case b.ChunkSize != 0 && addr == b.Addr-chunkHeader:
+		case b.ChunkSize != 0 && addr == b.Addr-heap.ChunkHeader:
 			return "the block's chunk"
 		case addr >= lo && addr < b.Addr:
 			return "size of the block's chunk"
@@ -186,17 +161,11 @@ func (m *Model) meaning(v uint64, now *snapshot) string {
 // could have written.
 func (m *Model) text(addr uint64) string {
 	const most, least = 48, 3
-	s, whole := m.s.Process().CString(addr, most)
-	if !whole && len(s) < most || len(s) < least {
+	text, written := replay.Quoted(m.s.Process(), addr, most)
+	if !written || len(text) < len(`""`)+least {
 		return ""
 	}
-	if slices.ContainsFunc([]byte(s), func(c byte) bool { return c < ' ' || c >= 0x7f }) {
-		return ""
-	}
-	if !whole {
-		return strconv.Quote(s) + "..."
-	}
-	return strconv.Quote(s)
+	return clean(text)
 }
 
 // said is the effect in a line: what ran, and what that did.
@@ -208,7 +177,7 @@ func (d *effect) said(names []threadSnapshot) string {
 			parts = append(parts, fmt.Sprintf("and %d more", len(d.memory)-most))
 			break
 		}
-		parts = append(parts, a.String())
+		parts = append(parts, a.text)
 	}
 	if len(d.regs) > 0 {
 		parts = append(parts, strings.Join(d.regs, ", "))

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strconv"
 
+	"emurace/internal/words"
 	"emurace/replay/lesson"
 	"emurace/replay/timeline"
 	"emurace/scenario"
@@ -66,7 +67,7 @@ func (m *Model) run(thread int, times uint64) {
 	}
 	result := m.here()
 	if ran != n {
-		result = fmt.Sprintf("%s ran; %s", count(ran, "instruction"), result)
+		result = fmt.Sprintf("%s ran; %s", words.Count(ran, "instruction"), result)
 	}
 	m.said = status{command: command, result: result}
 }
@@ -114,9 +115,9 @@ func (m *Model) runOut() {
 	case err != nil:
 		m.fail(command, freeError(err))
 	case !m.now.over:
-		m.said = status{command: command, result: count(total, "instruction") + ", and no end yet; o runs on"}
+		m.said = status{command: command, result: words.Count(total, "instruction") + ", and no end yet; o runs on"}
 	default:
-		m.said = status{command: command, result: fmt.Sprintf("%s; %s", count(total, "instruction"), m.here())}
+		m.said = status{command: command, result: fmt.Sprintf("%s; %s", words.Count(total, "instruction"), m.here())}
 	}
 }
 
@@ -171,7 +172,7 @@ func (m *Model) returnToRecord() {
 	m.at(m.fork, command, "the recorded run, "+momentText(m.fork), "")
 }
 
-func momentText(n timeline.Moment) string { return "moment " + grouped(n) }
+func momentText(n timeline.Moment) string { return "moment " + words.Grouped(n) }
 
 // more and fewer change how many instructions a thread's key runs.
 func (m *Model) more()  { m.setPer(min(m.per*10, 1000)) }

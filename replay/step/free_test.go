@@ -7,8 +7,8 @@ import (
 	"testing"
 
 	"emurace/internal/testrace"
+	"emurace/internal/testsystem"
 	"emurace/replay"
-	"emurace/replay/lesson"
 	"emurace/scenario"
 )
 
@@ -24,8 +24,8 @@ func TestFree(t *testing.T) {
 		}
 		// Before main has found the block: what it then does it does alone.
 		press(t, m, "home", "m")
-		if m.lesson().Moments[1].Kind != lesson.Found {
-			t.Fatalf("the second moment is %s", m.lesson().Moments[1].Kind)
+		if m.lesson().Moments[1].Kind != replay.FactFound {
+			t.Fatalf("the second moment: %s", m.lesson().Moments[1].Title)
 		}
 		fork := m.now.at
 		press(t, m, "x")
@@ -123,13 +123,13 @@ func saveAndReplay(t *testing.T, m *Model, l *lab, name string) {
 
 // The recorded run can be saved as well.
 func TestSaveRecorded(t *testing.T) {
-	m, l := article(t, testrace.Arches()[0])
+	m, l := article(t, testsystem.Arches()[0])
 	saveAndReplay(t, m, l, "recorded.trace")
 }
 
 // A deadlock is shown too: who waits, and that nobody can be run any more.
 func TestDeadlock(t *testing.T) {
-	l := newLab(t, testrace.Arches()[0], testrace.Locks())
+	l := newLab(t, testsystem.Arches()[0], testrace.Locks())
 	t.Cleanup(l.close)
 	l.open(t, testrace.Deadlock(t, l.spare))
 	m := l.model(t)

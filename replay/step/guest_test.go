@@ -12,6 +12,7 @@ import (
 	"emurace/emu"
 	"emurace/heap"
 	"emurace/internal/testrace"
+	"emurace/internal/testsystem"
 	"emurace/loader"
 	"emurace/replay"
 	"emurace/replay/lesson"
@@ -36,7 +37,7 @@ type lab struct {
 
 func newLab(t testing.TB, arch loader.Arch, sc *scenario.Scenario) *lab {
 	t.Helper()
-	sys := testrace.System(t, arch)
+	sys := testsystem.Of(t, "bookworm", arch)
 	values, err := sc.Settle(nil)
 	must(t, err)
 	l := &lab{sys: sys, recipe: replay.Recipe{Scenario: sc, Values: values, Arch: arch, Source: "debian:bookworm", Seed: 1}}
@@ -145,7 +146,7 @@ func article(t testing.TB, arch loader.Arch) (*Model, *lab) {
 // eachArch runs a test with the article's crash on both architectures; with
 // -short only on the one where it was found.
 func eachArch(t *testing.T, test func(t *testing.T, m *Model, l *lab)) {
-	for _, arch := range testrace.Arches() {
+	for _, arch := range testsystem.Arches() {
 		t.Run(arch.String(), func(t *testing.T) {
 			if testing.Short() && arch != loader.ARM64 {
 				t.Skip("the other architecture takes as long again")

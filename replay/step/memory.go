@@ -6,6 +6,8 @@ import (
 	"strconv"
 
 	"emurace/heap"
+	"emurace/internal/words"
+	"emurace/replay"
 )
 
 // viewKind is one of the views of memory.
@@ -122,7 +124,7 @@ func (m *Model) word(addr uint64, label string) row {
 func (m *Model) addressWord(addr uint64, label string) row {
 	r := m.word(addr, label)
 	if _, _, ok := m.s.Process().MappingOf(r.value); r.text == "" && r.mapped && !ok {
-		r.text = "no address of anything"
+		r.text = replay.NoAddress
 	}
 	return r
 }
@@ -154,18 +156,15 @@ func (m *Model) lookBlock() view {
 		end += 8
 	}
 	for at := lo; at < end && len(v.rows) < most; at += 8 {
+		label, size := replay.WordLabel(b, at)
+		r := m.addressWord(at, label)
 		switch {
-		case at < b.Addr:
-			v.rows = append(v.rows, m.sizeWord(at, "size"))
-		case at >= hi:
-			v.rows = append(v.rows, m.sizeWord(at, "next size"))
-		default:
-			r := m.addressWord(at, fmt.Sprintf("word %d", (at-b.Addr)/8))
-			if r.value == b.ChunkSize && r.value != 0 {
-				r.text = "this chunk's size"
-			}
-			v.rows = append(v.rows, r)
+		case size && r.mapped:
+			r.text = replay.SizeText(r.value)
+		case r.value == b.ChunkSize && r.value != 0:
+			r.text = "this chunk's size"
 		}
+		v.rows = append(v.rows, r)
 	}
 	v.focus = max(0, v.index(m.focusWord()))
 	return v
@@ -189,22 +188,6 @@ func (m *Model) owned(b *heap.Block) string {
 	return "in use"
 }
 
-// sizeWord is a word that malloc keeps a chunk's size in.
-func (m *Model) sizeWord(addr uint64, label string) row {
-	r := row{addr: addr, label: label}
-	r.value, r.mapped = m.s.Process().Read64(addr)
-	if !r.mapped {
-		r.text = "no memory"
-		return r
-	}
-	before := "in use"
-	if r.value&prevInUse == 0 {
-		before = "free"
-	}
-	r.text = fmt.Sprintf("%#x bytes; the chunk before is %s", r.value&^chunkFlags, before)
-	return r
-}
-
 // lookEnviron shows the present array of the environment.
 func (m *Model) lookEnviron() view {
 	v := view{name: "environ"}
@@ -212,7 +195,7 @@ func (m *Model) lookEnviron() view {
 		v.title = "environ: none"
 		return v
 	}
-	v.title = fmt.Sprintf("environ = %#x, %s", m.env, count(uint64(m.entries), "entry"))
+	v.title = fmt.Sprintf("environ = %#x, %s", m.env, words.Count(uint64(m.entries), "entry"))
 	variable := m.word(m.environAt, "environ")
 	v.rows = append(v.rows, variable)
 	for i := 0; i <= m.entries; i++ {
@@ -225,7 +208,7 @@ func (m *Model) lookEnviron() view {
 
 // lookStack shows the stack of the thread that runs next, from its top on.
 func (m *Model) lookStack() view {
-	const words = 64
+	const shown = 64
 	v := view{name: "stack", title: "stack: none"}
 	if m.now.thread < 0 {
 		return v
@@ -236,7 +219,7 @@ func (m *Model) lookStack() view {
 		return v
 	}
 	v.title = fmt.Sprintf("stack of %s from %#x", t.name, sp)
-	for i := range uint64(words) {
+	for i := range uint64(shown) {
 		r := m.word(sp+8*i, fmt.Sprintf("sp+%#x", 8*i))
 		if !r.mapped {
 			break
@@ -248,13 +231,13 @@ func (m *Model) lookStack() view {
 
 // lookAddress shows the memory that :x has asked for.
 func (m *Model) lookAddress() view {
-	const words = 64
+	const shown = 64
 	v := view{name: "address", title: "address: say which with :x ADDRESS"}
 	if !m.examining {
 		return v
 	}
 	v.title = fmt.Sprintf("memory from %#x", m.examined)
-	for i := range uint64(words) {
+	for i := range uint64(shown) {
 		v.rows = append(v.rows, m.word(m.examined+8*i, fmt.Sprintf("+%#x", 8*i)))
 	}
 	return v

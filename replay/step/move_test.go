@@ -7,6 +7,7 @@ import (
 
 	"emurace/emu"
 	"emurace/internal/testrace"
+	"emurace/internal/words"
 	"emurace/loader"
 	"emurace/replay/timeline"
 )
@@ -305,8 +306,8 @@ func TestSearch(t *testing.T) {
 		}
 	}
 	for text, is := range map[string]func(n timeline.Moment) bool{
-		"0x220":         touches(0x220),
-		hex(x.LoadAddr): touches(x.LoadAddr),
+		"0x220":               touches(0x220),
+		words.Hex(x.LoadAddr): touches(x.LoadAddr),
 		"bl": func(n timeline.Moment) bool {
 			pc, _ := line.PC(n)
 			return m.code.inst(pc).Op == "bl"

@@ -5,6 +5,7 @@ import (
 	"strconv"
 	"strings"
 
+	"emurace/internal/words"
 	"emurace/replay/timeline"
 )
 
@@ -197,5 +198,5 @@ func (m *Model) commandExamine(arg string) {
 	m.examining, m.examined = true, addr
 	m.view, m.pane, m.sel[addressView] = addressView, memoryPane, 0
 	m.now.views = m.lookMemory()
-	m.said = status{command: "x", result: "memory from " + hex(addr), gdb: fmt.Sprintf("x/64gx %#x", addr)}
+	m.said = status{command: "x", result: "memory from " + words.Hex(addr), gdb: fmt.Sprintf("x/64gx %#x", addr)}
 }

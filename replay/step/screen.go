@@ -1,6 +1,7 @@
 package step
 
 import (
+	"emurace/internal/words"
 	"fmt"
 	"strings"
 )
@@ -140,7 +141,7 @@ func (m *Model) titleLine(w int) string {
 	case m.free:
 		mode = paint(free, " FREE ") + " "
 	}
-	right := fmt.Sprintf("%smoment %s of %s", mode, grouped(m.now.at), grouped(m.now.len))
+	right := fmt.Sprintf("%smoment %s of %s", mode, words.Grouped(m.now.at), words.Grouped(m.now.len))
 	if w < smallWidth {
 		left = paint(head, "step")
 	}

@@ -12,6 +12,7 @@ import (
 	"github.com/charmbracelet/x/ansi"
 
 	"emurace/internal/testrace"
+	"emurace/internal/testsystem"
 	"emurace/loader"
 	"emurace/replay/timeline"
 	"emurace/scenario"
@@ -79,7 +80,7 @@ func TestSizes(t *testing.T) {
 
 // The screen at the crash has what there is to see of it, at every size from 80x24.
 func TestCrashScreen(t *testing.T) {
-	for _, arch := range testrace.Arches() {
+	for _, arch := range testsystem.Arches() {
 		m, _ := article(t, arch)
 		for _, size := range sizes[:3] {
 			resize(t, m, size[0], size[1])
@@ -116,9 +117,9 @@ func TestViews(t *testing.T) {
 	}
 	says(t, m, `\[65\] +0x[0-9a-f]+ .*"EMURACE_LAST=1"`, `\[66\] +0x0 +NULL`)
 	press(t, m, "v", "z")
-	says(t, m, `the block +0x221 .*in use: main in setenv\("EMURACE_LAST", "1", 1\)`, `chunk +\*?0x[0-9a-f]+ +top: what is left`)
+	says(t, m, `the block +0x221 .*in use: 536 bytes, main in realloc of setenv\("EMURACE_LAST"`, `chunk +\*?0x[0-9a-f]+ +top: what is left`)
 	press(t, m, "end")
-	says(t, m, `the block +0x221 .*freed by worker in setenv\("SSL_CERT_FILE"`)
+	says(t, m, `the block +0x221 .*free: freed by worker in realloc of setenv\("SSL_CERT_FILE"`)
 	press(t, m, "v")
 	says(t, m, `stack of main from 0x[0-9a-f]+`, `sp\+0x8 `)
 	press(t, m, "v")

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"emurace/emu"
+	"emurace/replay"
 	"emurace/replay/timeline"
 )
 
@@ -81,7 +82,7 @@ func (q query) found(m *Model, n timeline.Moment) string {
 	}
 	for _, a := range m.o.Line.Accesses(n) {
 		if q.touches(a) {
-			return fmt.Sprintf("%s: %v", text, touch{addr: a.Addr, value: a.Value, old: a.Old, write: a.Kind != emu.LogRead, known: true})
+			return text + ": " + replay.AccessText(a, "")
 		}
 	}
 	return text

@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"emurace/emu"
+	"emurace/internal/words"
 	"emurace/replay/timeline"
 )
 
@@ -104,7 +105,7 @@ func (m *Model) cycleWatch() {
 		m.setWatch(r.addr, true)
 	default:
 		m.stops = slices.Delete(m.stops, i, i+1)
-		m.said = status{command: "watch", result: "no longer " + hex(r.addr), gdb: "delete"}
+		m.said = status{command: "watch", result: "no longer " + words.Hex(r.addr), gdb: "delete"}
 	}
 }
 
@@ -125,5 +126,5 @@ func (m *Model) setWatch(addr uint64, reads bool) {
 func (m *Model) deleteStops() {
 	n := len(m.stops)
 	m.stops = nil
-	m.said = status{command: "delete", result: count(uint64(n), "stop") + " taken away", gdb: "delete"}
+	m.said = status{command: "delete", result: words.Count(uint64(n), "stop") + " taken away", gdb: "delete"}
 }

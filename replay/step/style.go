@@ -1,7 +1,6 @@
 package step
 
 import (
-	"fmt"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -105,26 +104,4 @@ func beside(left, right []string) []string {
 		out[i] = left[i] + paint(faint, "│") + right[i]
 	}
 	return out
-}
-
-func hex(v uint64) string { return fmt.Sprintf("%#x", v) }
-
-// grouped writes a number in groups of three digits.
-func grouped(n uint64) string {
-	s := fmt.Sprint(n)
-	for i := len(s) - 3; i > 0; i -= 3 {
-		s = s[:i] + "," + s[i:]
-	}
-	return s
-}
-
-// count writes a number with its noun.
-func count(n uint64, noun string) string {
-	if n == 1 {
-		return "1 " + noun
-	}
-	if stem, ok := strings.CutSuffix(noun, "y"); ok {
-		return grouped(n) + " " + stem + "ies"
-	}
-	return grouped(n) + " " + noun + "s"
 }

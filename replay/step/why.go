@@ -3,10 +3,9 @@ package step
 import (
 	"fmt"
 	"strings"
-	"unicode/utf8"
 
 	"emurace/emu"
-	"emurace/replay"
+	"emurace/internal/words"
 )
 
 // whyLines say in at most so many lines what the instruction just did and what the
@@ -68,17 +67,9 @@ func (m *Model) endText() string {
 	o := m.now.outcome
 	x := m.story.Explanation
 	if x == nil || x.At == nil || o.End == nil || o.End.Kind != emu.EndFault {
-		return capital(m.ending()) + "."
+		return words.Capital(m.ending()) + "."
 	}
-	why := "nothing is mapped there"
-	if o.End.Mapped {
-		why = "the page there forbids it"
-	}
-	where := fmt.Sprintf("%s at %s: %s", m.ending(), x.At.Location, x.At.Instruction)
-	if x.Register == "" {
-		return clean(capital(fmt.Sprintf("%s wants to %s at %#x, and %s.", where, o.End.Access, o.End.Addr, why)))
-	}
-	return clean(capital(fmt.Sprintf("%s with %s = %#x, and %s.", where, x.Register, x.Value, why)))
+	return clean(words.Capital(fmt.Sprintf("%s at %s: %s with %s.", m.ending(), x.At.Location, x.At.Instruction, x.Fault())))
 }
 
 // summary are the lesson's sentences about the whole run, without the first, which
@@ -103,7 +94,7 @@ func (m *Model) lessonText() string {
 	}
 	for i, x := range l.Moments {
 		if x.At == m.now.at {
-			return clean(fmt.Sprintf("%d/%d %s. %s", i+1, len(l.Moments), x.Title, strings.Join(x.Text, " ")))
+			return clean(fmt.Sprintf("%d/%d %s. %s", i+1, len(l.Moments), x.Title, strings.Join(x.Long, " ")))
 		}
 	}
 	for i, x := range l.Moments {
@@ -112,15 +103,6 @@ func (m *Model) lessonText() string {
 		}
 	}
 	return ""
-}
-
-// capital makes a sentence's beginning of a word, such as a thread's name.
-func capital(text string) string {
-	if text == "" {
-		return text
-	}
-	_, n := utf8.DecodeRuneInString(text)
-	return strings.ToUpper(text[:n]) + text[n:]
 }
 
 // infoText is what is known of the run: why it failed, the stops, the schedule.
@@ -140,10 +122,8 @@ func (m *Model) infoText(w int) []string {
 	}
 	section("why")
 	if x := m.story.Explanation; x != nil {
-		add(capital(x.Headline()) + ".")
-		var text strings.Builder
-		x.Tell(replay.NewPrinter(&text, false))
-		for line := range strings.Lines(text.String()) {
+		add(words.Capital(x.Headline()) + ".")
+		for line := range strings.Lines(x.String()) {
 			add(strings.TrimRight(line, "\n"))
 		}
 	} else {
@@ -163,7 +143,7 @@ func (m *Model) infoText(w int) []string {
 			add(fmt.Sprintf("and %d more slices", len(m.slices)-most))
 			break
 		}
-		add(fmt.Sprintf("from %s on: %s, %s", grouped(s.from), m.threadName(s.thread), count(s.to-s.from, "instruction")))
+		add(fmt.Sprintf("from %s on: %s, %s", words.Grouped(s.from), m.threadName(s.thread), words.Count(s.to-s.from, "instruction")))
 	}
 	return lines
 }

@@ -4,6 +4,7 @@ import (
 	"testing"
 
 	"emurace/internal/testrace"
+	"emurace/internal/testsystem"
 	"emurace/loader"
 	"emurace/scenario"
 )
@@ -17,7 +18,7 @@ func TestTicks(t *testing.T) {
 	late := &scenario.Scenario{Name: "late", Build: func(scenario.Values) (*scenario.Plan, error) {
 		return &scenario.Plan{Threads: []scenario.Thread{{Name: scenario.Main, Body: sleeps(10)}, {Name: "worker", Body: sleeps(5000)}}}, nil
 	}}
-	start := testrace.Starter(testrace.System(t, loader.ARM64), late, nil, 1)
+	start := testrace.Starter(testsystem.Of(t, "bookworm", loader.ARM64), late, nil, 1)
 	s, err := start(nil)
 	must(t, err)
 	defer s.Close()

@@ -5,6 +5,7 @@ import (
 
 	"emurace/emu"
 	"emurace/internal/testrace"
+	"emurace/internal/testsystem"
 	"emurace/loader"
 	"emurace/scenario"
 )
@@ -14,7 +15,7 @@ var must = testrace.Must
 // eachArch runs a test for both guest architectures.
 func eachArch(t *testing.T, test func(t *testing.T, sys *emu.System)) {
 	t.Helper()
-	testrace.EachArch(t, func(t *testing.T, arch loader.Arch) { test(t, testrace.System(t, arch)) })
+	testsystem.EachArch(t, func(t *testing.T, arch loader.Arch) { test(t, testsystem.Of(t, "bookworm", arch)) })
 }
 
 // article is the scenario that runs when none is named.

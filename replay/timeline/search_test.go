@@ -6,6 +6,7 @@ import (
 
 	"emurace/emu"
 	"emurace/internal/testrace"
+	"emurace/internal/testsystem"
 	"emurace/loader"
 	"emurace/scenario"
 )
@@ -204,9 +205,9 @@ func TestFindReturn(t *testing.T) {
 
 // BenchmarkSeek goes to random moments of the article's crash.
 func BenchmarkSeek(b *testing.B) {
-	for _, arch := range testrace.Arches() {
+	for _, arch := range testsystem.Arches() {
 		b.Run(arch.String(), func(b *testing.B) {
-			s := article(b, testrace.System(b, arch))
+			s := article(b, testsystem.Of(b, "bookworm", arch))
 			line, err := New(s, testrace.Crash(b, s))
 			must(b, err)
 			defer line.Close()

@@ -7,6 +7,7 @@ import (
 
 	"emurace/emu"
 	"emurace/internal/testrace"
+	"emurace/internal/testsystem"
 	"emurace/scenario"
 )
 
@@ -285,7 +286,7 @@ func TestTooLong(t *testing.T) {
 	if testing.Short() {
 		t.Skip("sixteen million instructions take half a minute")
 	}
-	s := counting(t, testrace.System(t, 1), 1<<40)
+	s := counting(t, testsystem.Of(t, "bookworm", 1), 1<<40)
 	s.Limit = MaxLen + 1000
 	if _, err := New(s, scenario.Schedule{{Thread: 0}}); !errors.Is(err, ErrTooLong) {
 		t.Errorf("%v", err)

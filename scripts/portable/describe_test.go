@@ -14,7 +14,7 @@ import (
 
 // A deadlock stays one, and how far each thread goes is said by what it has locked.
 func TestDeadlock(t *testing.T) {
-	testrace.EachArch(t, func(t *testing.T, arch loader.Arch) {
+	testsystem.EachArch(t, func(t *testing.T, arch loader.Arch) {
 		sys := testsystem.Of(t, "bookworm", arch)
 		start := func() (*scenario.Session, error) {
 			plan, err := testrace.Locks().Build(nil)
@@ -40,7 +40,7 @@ func TestDeadlock(t *testing.T) {
 		}
 		// Such words are the same for each build.
 		for _, suite := range suites {
-			for _, a := range testrace.Arches() {
+			for _, a := range testsystem.Arches() {
 				plan, err := testrace.Locks().Build(nil)
 				testrace.Must(t, err)
 				o := testrace.Start(t, testsystem.Of(t, suite, a), plan)
@@ -67,7 +67,7 @@ void writer(void) { z = 2; x = 1; z = 3; z = 4; x = 2; y = 1; x = 5; }
 // What does not matter is left out and told; what does is kept, and told where it
 // means something on this build only.
 func TestLeftOut(t *testing.T) {
-	testrace.EachArch(t, func(t *testing.T, arch loader.Arch) {
+	testsystem.EachArch(t, func(t *testing.T, arch loader.Arch) {
 		sys := testsystem.Of(t, "bookworm", arch)
 		start := func() (*scenario.Session, error) {
 			return scenario.Start(sys, testrace.Guest(t, arch, threeRuns, scenario.Call{Func: "reader"}, scenario.Call{Func: "writer"}), 1)
@@ -125,7 +125,7 @@ void second(void) { x = 2; y = x; x = 3; for (;;) y++; }
 
 // A race that goes on for ever is told without running it to its limit each time.
 func TestEndless(t *testing.T) {
-	testrace.EachArch(t, func(t *testing.T, arch loader.Arch) {
+	testsystem.EachArch(t, func(t *testing.T, arch loader.Arch) {
 		sys := testsystem.Of(t, "bookworm", arch)
 		start := func() (*scenario.Session, error) {
 			s, err := scenario.Start(sys, testrace.Guest(t, arch, endless, scenario.Call{Func: "first"}, scenario.Call{Func: "second"}), 1)

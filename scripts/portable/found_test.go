@@ -17,7 +17,7 @@ func playsEverywhere(t *testing.T, start func() (*scenario.Session, error), sche
 	testrace.Must(t, err)
 	t.Logf("%d slices\n%s%q", len(schedule), portable.Text(runs), notes)
 	for _, suite := range suites {
-		for _, arch := range testrace.Arches() {
+		for _, arch := range testsystem.Arches() {
 			s := sessionOf(t, suite, arch)
 			r, err := portable.Play(s, runs)
 			if err != nil {
@@ -48,7 +48,7 @@ func TestFound(t *testing.T) {
 	for name, search := range searches {
 		t.Run(name, func(t *testing.T) {
 			for _, suite := range suites {
-				for _, arch := range testrace.Arches() {
+				for _, arch := range testsystem.Arches() {
 					start := starter(t, testsystem.Of(t, suite, arch))
 					r, err := search(start)
 					testrace.Must(t, err)

@@ -82,7 +82,7 @@ func (r race) word(t *testing.T, name string) uint64 {
 // Each condition stops where it says, as what memory holds then shows.
 func TestConditions(t *testing.T) {
 	four, nine, seven := uint64(4), uint64(9), uint64(7)
-	testrace.EachArch(t, func(t *testing.T, arch loader.Arch) {
+	testsystem.EachArch(t, func(t *testing.T, arch loader.Arch) {
 		r := guestRace(t, testsystem.Of(t, "bookworm", arch), source, []string{"work", "work"}, []string{"work"})
 		p := portable.New(r.Session)
 		addr := func(name string) portable.Loc { return portable.Loc{Addr: r.at[name]} }
@@ -146,7 +146,7 @@ func TestConditions(t *testing.T) {
 // Where a thread stands when a run begins does not count, and a run that is told so
 // many instructions runs so many.
 func TestOnwards(t *testing.T) {
-	testrace.EachArch(t, func(t *testing.T, arch loader.Arch) {
+	testsystem.EachArch(t, func(t *testing.T, arch loader.Arch) {
 		r := guestRace(t, testsystem.Of(t, "bookworm", arch), source, []string{"work"})
 		p := portable.New(r.Session)
 		inc := portable.Run{Thread: "main", Until: portable.At{Place: portable.Place{Addr: r.at["inc"]}}}
@@ -191,7 +191,7 @@ long loop(void) { while (!word) { } return 0; }
 // crash is a result.
 func TestErrors(t *testing.T) {
 	big := uint64(256)
-	testrace.EachArch(t, func(t *testing.T, arch loader.Arch) {
+	testsystem.EachArch(t, func(t *testing.T, arch loader.Arch) {
 		r := guestRace(t, testsystem.Of(t, "bookworm", arch), waiting, []string{"wait"}, []string{"crash"})
 		endless := guestRace(t, testsystem.Of(t, "bookworm", arch), waiting, []string{"loop"}, []string{"loop"})
 		endless.Limit = 10_000

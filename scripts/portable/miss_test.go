@@ -18,7 +18,7 @@ import (
 // an instruction begins that the thread does not come to is not blamed. Every offset of
 // getenv is tried, and compared with a list of its instructions.
 func TestMiss(t *testing.T) {
-	testrace.EachArch(t, func(t *testing.T, arch loader.Arch) {
+	testsystem.EachArch(t, func(t *testing.T, arch loader.Arch) {
 		s := start(t, testsystem.Of(t, "bookworm", arch))
 		getenv, err := s.Process().Lookup("getenv")
 		testrace.Must(t, err)

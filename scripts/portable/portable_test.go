@@ -26,7 +26,7 @@ func TestPortable(t *testing.T) {
 			testrace.Must(t, err)
 			starts := map[string]func() (*scenario.Session, error){}
 			for _, suite := range []string{"bookworm", "trixie"} {
-				for _, arch := range testrace.Arches() {
+				for _, arch := range testsystem.Arches() {
 					sys := testsystem.Of(t, suite, arch)
 					starts[suite+"/"+arch.String()] = func() (*scenario.Session, error) {
 						plan, err := sc.Build(v)

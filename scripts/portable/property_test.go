@@ -173,7 +173,7 @@ func TestRandomPrograms(t *testing.T) {
 		programs = 2
 	}
 	r := testrace.Randomness(t)
-	for _, arch := range testrace.Arches() {
+	for _, arch := range testsystem.Arches() {
 		sys := testsystem.Of(t, "bookworm", arch)
 		for range programs {
 			threads := 2 + r.IntN(2)
@@ -199,7 +199,7 @@ func TestRandomSchedules(t *testing.T) {
 		count = 1
 	}
 	r := testrace.Randomness(t)
-	for _, arch := range testrace.Arches() {
+	for _, arch := range testsystem.Arches() {
 		start := starter(t, testsystem.Of(t, "bookworm", arch))
 		s := sessionOf(t, "bookworm", arch)
 		for range count {

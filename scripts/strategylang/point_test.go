@@ -9,6 +9,7 @@ import (
 
 	"emurace/explore"
 	"emurace/internal/testrace"
+	"emurace/internal/testsystem"
 	"emurace/loader"
 	"emurace/scenario"
 )
@@ -16,7 +17,7 @@ import (
 // All that a point tells at the start of the race is so on a real machine: main is
 // about to read environ, which is where getenv begins.
 func TestPoint(t *testing.T) {
-	testrace.EachArch(t, func(t *testing.T, arch loader.Arch) {
+	testsystem.EachArch(t, func(t *testing.T, arch loader.Arch) {
 		compare(t, says(t, arch, `
 def next(p):
     main, worker = p.threads
@@ -43,7 +44,7 @@ def next(p):
 // What environ points to is a block of main's heap: 67 words, one for each of the 66
 // variables and the NULL, which malloc has served with the article's 0x220 bytes.
 func TestPendingBlock(t *testing.T) {
-	testrace.EachArch(t, func(t *testing.T, arch loader.Arch) {
+	testsystem.EachArch(t, func(t *testing.T, arch loader.Arch) {
 		compare(t, says(t, arch, `
 def next(p):
     main = p.thread("main")

@@ -5,6 +5,7 @@ import (
 
 	"emurace/explore"
 	"emurace/internal/testrace"
+	"emurace/internal/testsystem"
 	"emurace/loader"
 	"emurace/scenario"
 )
@@ -66,7 +67,7 @@ def next(p):
 // schedules, on both architectures.
 func TestStrategies(t *testing.T) {
 	for name, text := range strategies {
-		testrace.EachArch(t, func(t *testing.T, arch loader.Arch) {
+		testsystem.EachArch(t, func(t *testing.T, arch loader.Arch) {
 			r, err := sample(t, arch, read(t, text), explore.Options{Schedules: 600, Seed: 1, Jobs: 2})
 			testrace.Must(t, err)
 			if len(r.Findings) != 1 || r.Findings[0].Outcome.Kind != scenario.Segv {

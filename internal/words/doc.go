@@ -1,0 +1,2 @@
+// Package words writes numbers, and what they count, as sentences for people have them.
+package words

@@ -1,0 +1,82 @@
+package replay
+
+import (
+	"fmt"
+	"strings"
+
+	"emurace/internal/words"
+)
+
+// deadlock says who waits for whom, in a few words. Where a thread waits for something
+// that none of those has which wait as well, such as a semaphore that another one was to
+// post before it ended, nobody is left to wake it.
+func (x *Explanation) deadlock() string {
+	held := map[string]bool{} // the thread waits for one that waits
+	for _, w := range x.Waits {
+		for _, o := range x.Waits {
+			held[w.Thread] = held[w.Thread] || w.HeldBy == o.Thread
+		}
+	}
+	var waiting, forNobody []string
+	for _, t := range x.Threads {
+		if t.Status != "waiting" {
+			continue
+		}
+		waiting = append(waiting, t.Name)
+		if !held[t.Name] {
+			forNobody = append(forNobody, t.Name)
+		}
+	}
+	switch {
+	case len(forNobody) == 0 && len(waiting) == 1:
+		return waiting[0] + " waits for itself: a deadlock"
+	case len(forNobody) == 0:
+		return "every remaining thread waits for another: a deadlock"
+	case len(forNobody) == 1:
+		return forNobody[0] + " waits, and nobody is left to wake it: a deadlock"
+	}
+	n := len(forNobody) - 1
+	return fmt.Sprintf("%s and %s wait, and nobody is left to wake them: a deadlock", strings.Join(forNobody[:n], ", "), forNobody[n])
+}
+
+// waits says who waits for whom.
+func (x *Explanation) waits() []Fact {
+	var list []Fact
+	for _, w := range x.Waits {
+		f := Fact{Kind: FactTaken, Thread: -1}
+		if t := w.Taken; t != nil {
+			f = x.fact(FactTaken, t)
+			f.Title = fmt.Sprintf("%s takes the %s that %s will wait for", w.HeldBy, w.What, w.Thread)
+			f.Long = []string{fmt.Sprintf("%s takes the %s at %s, in %s: %s.", words.Capital(w.HeldBy), w.What, words.Hex(w.Address), t.Call, place(t))}
+		}
+		f.Addr, f.Short = w.Address, []Text{w.tell()}
+		list = append(list, f)
+	}
+	if x.Cycle == 0 {
+		return list
+	}
+	cycle := say("Each waits for the next: ")
+	for _, w := range x.Waits[:x.Cycle] {
+		cycle = say("%s%s, ", cycle, name(w.Thread))
+	}
+	return append(list, Fact{Kind: factCycle, Thread: -1, Short: []Text{say("%s%s.", cycle, name(x.Waits[0].Thread))}})
+}
+
+func (w *Wait) tell() Text {
+	t := say("%s waits for %s", name(w.Thread), number(words.Hex(w.Address)))
+	switch {
+	case w.What == "thread":
+		return say("%s, which %s clears when it ends.", t, name(w.HeldBy))
+	case w.HeldBy == "":
+		return say("%s, and nobody is left to change it.", t)
+	}
+	self := ""
+	if w.HeldBy == w.Thread {
+		self = " itself"
+	}
+	t = say("%s, a %s that %s%s holds", t, w.What, name(w.HeldBy), self)
+	if w.Taken == nil {
+		return say("%s since before the race.", t)
+	}
+	return say("%s: taken at %s in %s.", t, name(w.Taken.Location.String()), w.Taken.Call)
+}
