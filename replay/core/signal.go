@@ -66,6 +66,7 @@ func signalOf(end *emu.End, arch loader.Arch, t Thread) Signal {
 			return arm64Exception(end)
 		}
 		return amd64Exception(end)
+	case emu.EndExit, emu.EndLimit: // no signal
 	}
 	return Signal{}
 }
