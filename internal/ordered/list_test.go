@@ -75,7 +75,7 @@ type watched struct {
 	t      *testing.T
 	list   *List[*atomic.Int32, *item]
 	told   []string
-	saved  int
+	failed bool         // something has, which ends all
 	made   atomic.Int32 // tools
 	put    atomic.Int32 // back
 	strict bool         // nothing fails, so that none but late items may be broken off
@@ -99,13 +99,16 @@ func watch(t *testing.T, items []*item, jobs int) *watched {
 			}
 			w.told = append(w.told, t.name)
 		},
-		Save: func() error { w.saved++; return w.inOrderSoFar() },
+		Save: w.save,
 	}
 	return w
 }
 
-// inOrderSoFar looks at the items as one does who saves them: what was told is in front.
-func (w *watched) inOrderSoFar() error {
+// save looks at the items as one does who saves them: what was told is in front.
+func (w *watched) save() error {
+	if w.failed {
+		w.t.Error("saved after the end")
+	}
 	for i, name := range w.told {
 		if w.list.Items[i].name != name {
 			w.t.Errorf("number %d in order is %s, and was told as %s", i, w.list.Items[i].name, name)
@@ -132,8 +135,10 @@ func (w *watched) work(ctx context.Context, tool *atomic.Int32, t *item) func() 
 		case w.strict && (err != nil || t.late):
 			w.t.Errorf("%s counts, late %v, its context %v", t.name, t.late, err)
 		case err != nil:
+			w.failed = true
 			return Outcome[*item]{Err: err}
 		case t.fails != nil:
+			w.failed = true
 			return Outcome[*item]{Err: t.fails}
 		case t.into != nil:
 			return Outcome[*item]{Into: t.into}
