@@ -212,12 +212,13 @@ func (l *List[S, T]) tellInOrder() {
 	}
 }
 
-// end makes all workers stop, for the first reason given.
+// end makes all workers stop, for the first reason given. A context that is made of
+// another one may end in other words than that does.
 func (l *List[S, T]) end(err error) {
 	if l.err != nil {
 		return
 	}
-	if ended := l.parent.Err(); ended != nil && errors.Is(err, ended) {
+	if ended := l.parent.Err(); ended != nil && (errors.Is(err, ended) || errors.Is(err, l.ctx.Err())) {
 		err = ended
 	}
 	l.err = err

@@ -227,6 +227,18 @@ func endless(n int) *List[int, int] {
 	}
 }
 
+// renamed is a context that ends in words of its own.
+type renamed struct{ context.Context }
+
+var errRenamed = errors.New("enough")
+
+func (c renamed) Err() error {
+	if c.Context.Err() == nil {
+		return nil
+	}
+	return errRenamed
+}
+
 // TestEnds: whatever ends all, it ends those who work and those who wait, and it is the
 // error of Run.
 func TestEnds(t *testing.T) {
@@ -235,6 +247,11 @@ func TestEnds(t *testing.T) {
 	defer cancel()
 	if err := endless(3).Run(soon); err == nil || err.Error() != context.DeadlineExceeded.Error() {
 		t.Errorf("a deadline: %v", err)
+	}
+	soon, cancel = context.WithTimeout(t.Context(), time.Millisecond)
+	defer cancel()
+	if err := endless(3).Run(renamed{soon}); !errors.Is(err, errRenamed) {
+		t.Errorf("a context of its own words: %v", err)
 	}
 	l := endless(1)
 	l.Jobs = 4
