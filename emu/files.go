@@ -151,7 +151,7 @@ func (o *overlay) Readlink(name string) (string, error) {
 func (o *overlay) Image(name string) (*loader.Image, error) {
 	key, content, ok := o.find(name)
 	if !ok {
-		return o.System.Image(name)
+		return o.System.image(name)
 	}
 	if im := o.images[key]; im != nil {
 		return im, nil

@@ -67,7 +67,7 @@ type Process struct {
 	finder *finder         // see TraceWords
 	stops  map[uint64]bool // see StopAt
 
-	missing map[missingCall]*UnknownCall // see UnknownCalls
+	missing map[missingCall]*UnknownCall // see unknownCalls
 
 	counted  []Counted // by traces at the present breakpoint; see CountWrite
 	countErr error

@@ -19,6 +19,6 @@ func TestPrograms(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		t.Logf("%v %v %s %v", arch, s, m.printed(), m.UnknownSyscalls())
+		t.Logf("%v %v %s %v", arch, s, m.printed(), m.unknownSyscalls())
 	}
 }

@@ -60,6 +60,7 @@ func (e *End) Siginfo(arch loader.Arch) Siginfo {
 			return arm64Exception(e)
 		}
 		return amd64Exception(e)
+	case EndExit, EndLimit: // no signal
 	}
 	return Siginfo{}
 }

@@ -280,7 +280,7 @@ func (o *order) run(c *cli.Context, sys *emu.System, command program.Command) (*
 	case err != nil:
 		return nil, err
 	}
-	for _, u := range m.UnknownCalls() {
+	for _, u := range m.Missed() {
 		_, _ = fmt.Fprintf(c.App.ErrWriter, "emurace: %s: %s is not there: what the program did then may not be what it does on Linux\n", command.Path, u.Name)
 	}
 	return end, nil

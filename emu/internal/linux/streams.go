@@ -42,8 +42,8 @@ func (s *State) Output() []Chunk {
 	return list
 }
 
-// Written is how many bytes the process has printed, in how many writes.
-func (s *State) Written() (size uint64, writes int) {
+// written is how many bytes the process has printed, in how many writes.
+func (s *State) written() (size uint64, writes int) {
 	if s.out == nil {
 		return 0, 0
 	}
