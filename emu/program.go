@@ -71,10 +71,3 @@ func (e *InterpreterError) Error() string { return fmt.Sprintf("its interpreter 
 
 // Unwrap is what is wrong with it.
 func (e *InterpreterError) Unwrap() error { return e.Err }
-
-// IsProgram tells whether a file is a program that can be run: an executable at fixed
-// addresses, or one that is position-independent. A library of the same type is none: it has
-// no interpreter and no entry.
-func IsProgram(im *loader.Image) bool {
-	return im.Type == elf.ET_EXEC || im.Interp != "" || im.Entry != 0 && im.Soname == ""
-}

@@ -305,7 +305,11 @@ func refused(err error) error {
 	var missing *program.NotFoundError
 	switch {
 	case errors.As(err, &r):
-		return environmentError(fmt.Errorf("run: %w", err), r.Hint)
+		hint := r.Hint
+		if hint == "" {
+			hint = "name a program: an ELF file for arm64 or x86-64, or a script that begins with #!"
+		}
+		return environmentError(fmt.Errorf("run: %w", err), hint)
 	case errors.As(err, &missing):
 		return environmentError(fmt.Errorf("run: %w", err), "a program of this machine is written with a slash, as ./a.out; emurace sysroot pull debian:SUITE PACKAGE adds one to a sysroot")
 	}
