@@ -79,9 +79,9 @@ type Process struct {
 
 	program  *Module // see Program
 	routines *Module // the part of the made-up program that can be called, nil without one
-	linker   string        // guest path of the dynamic linker's file
-	auxv     []byte        // see Auxv
-	stack    uint64        // where the first stack begins: argc, argv, the environment
+	linker   string  // guest path of the dynamic linker's file
+	auxv     []byte  // see Auxv
+	stack    uint64  // where the first stack begins: argc, argv, the environment
 
 	entry, ret, start  uint64 // the traps of the program's code
 	main               uint64 // another one; see runInit

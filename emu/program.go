@@ -3,8 +3,6 @@ package emu
 import (
 	"debug/elf"
 	"fmt"
-
-	"emurace/loader"
 )
 
 // ProgramOptions say which program to run as a process of its own.
@@ -67,7 +65,9 @@ type InterpreterError struct {
 }
 
 // Error names the file.
-func (e *InterpreterError) Error() string { return fmt.Sprintf("its interpreter %s: %v", e.Path, e.Err) }
+func (e *InterpreterError) Error() string {
+	return fmt.Sprintf("its interpreter %s: %v", e.Path, e.Err)
+}
 
 // Unwrap is what is wrong with it.
 func (e *InterpreterError) Unwrap() error { return e.Err }
