@@ -89,6 +89,7 @@ func Status(e *emu.End, arch loader.Arch) int {
 		return e.Code
 	case emu.EndLimit:
 		return 128 + sigkill
+	case emu.EndSignal, emu.EndFault, emu.EndIllegal, emu.EndException:
 	}
 	return 128 + e.Siginfo(arch).Number
 }
