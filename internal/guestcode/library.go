@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -44,7 +45,7 @@ func library(arch loader.Arch, soname, source string) (file []byte, err error) {
 	if soname != "" {
 		flags = append(flags, "-Wl,-soname,"+soname)
 	}
-	return link(arch, source, flags)
+	return link(arch, "guest.c", source, flags)
 }
 
 // Program compiles a C program to an executable for the C library of the cross compilers'
@@ -57,9 +58,19 @@ func Program(t testing.TB, arch loader.Arch, source string, flags ...string) []b
 		source, flags string
 	}
 	compiled, _ := programs.LoadOrStore(key{arch, source, strings.Join(flags, " ")}, sync.OnceValues(func() ([]byte, error) {
-		return link(arch, source, append([]string{"-pthread"}, flags...))
+		return link(arch, "guest.c", source, append([]string{"-pthread"}, flags...))
 	}))
 	file, err := compiled.(func() ([]byte, error))()
+	if err != nil {
+		t.Fatalf("guest program for %v: %v", arch, err)
+	}
+	return file
+}
+
+// CxxProgram is Program for C++.
+func CxxProgram(t testing.TB, arch loader.Arch, source string, flags ...string) []byte {
+	t.Helper()
+	file, err := link(arch, "guest.cc", source, append([]string{"-pthread"}, flags...))
 	if err != nil {
 		t.Fatalf("guest program for %v: %v", arch, err)
 	}
@@ -69,21 +80,29 @@ func Program(t testing.TB, arch loader.Arch, source string, flags ...string) []b
 // programs has a func() ([]byte, error) for each architecture, source and flags.
 var programs sync.Map
 
-// link compiles a source in a folder of its own, and reads the file.
-func link(arch loader.Arch, source string, flags []string) (file []byte, err error) {
+// link compiles a source, whose name says in which language it is, in a folder of its own,
+// and reads the file.
+func link(arch loader.Arch, name, source string, flags []string) (file []byte, err error) {
 	compiler, err := compilerOf(arch)
 	if err != nil {
 		return nil, err
+	}
+	standard := "-std=gnu17"
+	if strings.HasSuffix(name, ".cc") {
+		standard = "-std=gnu++17"
+		if compiler, err = exec.LookPath(strings.TrimSuffix(compiler, "gcc") + "g++"); err != nil {
+			return nil, fmt.Errorf("%w; %w", err, errNoCompiler)
+		}
 	}
 	dir, err := os.MkdirTemp("", "guestcode-")
 	if err != nil {
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
-	if err := os.WriteFile(filepath.Join(dir, "guest.c"), []byte(source), 0o600); err != nil {
+	if err := os.WriteFile(filepath.Join(dir, name), []byte(source), 0o600); err != nil {
 		return nil, err
 	}
-	cmd := exec.Command(compiler, append(append(strings.Fields("-std=gnu17 -O1 -g -Wall -Werror"), flags...), "-o", "guest", "guest.c")...)
+	cmd := exec.Command(compiler, slices.Concat([]string{standard}, strings.Fields("-O1 -g -Wall -Werror"), flags, []string{"-o", "guest", name})...)
 	cmd.Dir = dir
 	cmd.Env = append(os.Environ(), "LC_ALL=C")
 	if words, err := cmd.CombinedOutput(); err != nil {
