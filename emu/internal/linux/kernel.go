@@ -55,6 +55,9 @@ type Files interface {
 	Info(path string, follow bool) (FileInfo, error)
 	// Readlink returns the target of a symbolic link.
 	Readlink(path string) (string, error)
+	// List returns the names in a folder, in order, without "." and "..". They are shared
+	// and must not be written.
+	List(path string) ([]string, error)
 }
 
 // FileInfo describes a file of the guest.
@@ -63,7 +66,6 @@ type FileInfo struct {
 	Dir     bool
 	Symlink bool
 	Exec    bool
-	Null    bool // /dev/null
 }
 
 // Limits keeps a process from growing without bound.
@@ -81,6 +83,13 @@ type Kernel struct {
 	Files   Files
 	Seed    uint64
 	Limits  Limits
+	Exe     string // guest path of the program, for /proc/self/exe; "" for none
+	Folder  string // the working folder that the process begins with, "" for /
+	Input   []byte // what standard input holds
+	// Plain leaves the sysroot's files without owner and time, as they all were at first.
+	// What stat says stays in memory, on ld.so's stack too, so digests depend on it: those
+	// of traces are of processes whose kernel is plain.
+	Plain bool
 
 	s      *State
 	shared bool // s is held by a snapshot and must be copied before a change
@@ -103,6 +112,9 @@ func New(k Kernel, layout Layout) *Kernel {
 	k.s.Tasks = make([]Task, k.Limits.Threads)
 	k.s.Tasks[0] = Task{TID: FirstTID, Status: Runnable}
 	k.s.FDs = []FD{{Kind: fdInput}, {Kind: fdOutput}, {Kind: fdError}}
+	if k.Folder != rootNode {
+		k.s.files.cwd = k.Folder
+	}
 	return &k
 }
 
@@ -168,6 +180,7 @@ func (k *Kernel) Do(c Call) (Result, error) {
 	if err == nil {
 		err = r.failed
 	}
+	k.sweep()
 	if err != nil {
 		return r, fmt.Errorf("%s: %w", e.name, err)
 	}

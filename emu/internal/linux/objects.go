@@ -5,16 +5,21 @@ type ObjectClass uint8
 
 // The classes. Those without a word on their IDs count as one object each.
 const (
-	ObjectFutex    ObjectClass = iota + 1 // the queue of a futex word; its address tells it apart
-	ObjectMappings                        // the list of mappings
-	ObjectFiles                           // 0: which descriptors are free; n+1: descriptor n; from openFile on: offsets
-	ObjectOutput                          // what was printed
-	ObjectRandom                          // the sequence of random bytes
-	ObjectClock                           // what was slept
-	ObjectSignals                         // what a signal does, by its number
-	ObjectTasks                           // 0: the number of the next thread; n: whether thread n is there
-	ObjectBlocked                         // which signals a thread blocks and which of them wait, by its number; 0: those of all
-	ObjectBreak                           // the end of the heap
+	ObjectFutex      ObjectClass = iota + 1 // the queue of a futex word; its address tells it apart
+	ObjectMappings                          // the list of mappings
+	ObjectFiles                             // 0: which descriptors are free; n+1: descriptor n; from openFile on: offsets
+	ObjectOutput                            // what was printed
+	ObjectRandom                            // the sequence of random bytes
+	ObjectClock                             // what was slept
+	ObjectSignals                           // what a signal does, by its number
+	ObjectTasks                             // 0: the number of the next thread; n: whether thread n is there
+	ObjectBlocked                           // which signals a thread blocks and which of them wait, by its number; 0: those of all
+	ObjectBreak                             // the end of the heap
+	ObjectName                              // what a folder has under a name, by both
+	ObjectFolder                            // what is in a folder, by the folder and a part of all names
+	ObjectContent                           // what a file holds, and its size, by the file
+	ObjectAttributes                        // its permissions, links and times, and where a folder is
+	ObjectPlace                             // 0: the working folder; 1: the umask
 	// ObjectResults are the results of a thread's calls, by its index. The kernel does
 	// not know of them: they are there for checks that look at them.
 	ObjectResults
