@@ -21,7 +21,7 @@ const (
 )
 
 // overlay is the files that a process sees: the sysroot's, and over them those that
-// it was given. All is read-only. Paths that come from the guest are cleaned.
+// it was given. All is read-only; what the process writes the kernel keeps. Paths that come from the guest are cleaned.
 type overlay struct {
 	systemFiles
 	files  map[string][]byte // by the folder's real path and the name
@@ -135,6 +135,35 @@ func (o *overlay) Info(name string, follow bool) (linux.FileInfo, error) {
 		return linux.FileInfo{Dir: true}, nil
 	}
 	return o.systemFiles.Info(name, follow)
+}
+
+// List returns the names in a folder, in order.
+func (o *overlay) List(name string) ([]string, error) {
+	dir := o.place(name)
+	if real, err := o.Root.Resolve(dir); err == nil {
+		dir = real
+	}
+	names, err := o.systemFiles.List(dir)
+	if err != nil && !o.dirs[dir] {
+		return nil, err
+	}
+	if len(o.files) == 0 {
+		return names, nil
+	}
+	names = slices.Clone(names)
+	given := func(p string) {
+		if path.Dir(p) == dir {
+			names = append(names, path.Base(p))
+		}
+	}
+	for p := range o.files {
+		given(p)
+	}
+	for p := range o.dirs {
+		given(p)
+	}
+	slices.Sort(names)
+	return slices.Compact(names), nil
 }
 
 // Readlink returns the target of a link. A given file is none.

@@ -6,6 +6,7 @@ import (
 
 	"emurace/emu/internal/linux"
 	"emurace/emu/internal/shim"
+	"emurace/loader"
 )
 
 // Limit is something of which a process may take only so much. That it has come there says
@@ -21,6 +22,9 @@ const (
 	OutputLimit Limit = "output-limit"
 	// MappingLimit: the process has MaxMappings mappings.
 	MappingLimit Limit = "mapping-limit"
+	// FileLimit: the process has written MaxFileBytes to its files, or has MaxFiles names and
+	// files of its own.
+	FileLimit Limit = "file-limit"
 	// LogLimit: what has been done since the first mark, accesses and changes of pages, is
 	// more than is kept to undo it.
 	LogLimit Limit = "log-limit"
@@ -29,7 +33,9 @@ const (
 )
 
 // Limits lists them, in the order in which they are told.
-func Limits() []Limit { return []Limit{MemoryLimit, OutputLimit, MappingLimit, LogLimit, BootLimit} }
+func Limits() []Limit {
+	return []Limit{MemoryLimit, OutputLimit, MappingLimit, FileLimit, LogLimit, BootLimit}
+}
 
 // How much there is of each. Reaching the last of it is reaching the limit.
 const (
@@ -42,6 +48,8 @@ const (
 	MaxOutput        = linux.MaxOutput
 	MaxWrites        = linux.MaxWrites
 	MaxMappings      = linux.MaxMappings
+	MaxFileBytes     = linux.MaxFilePages * loader.PageSize
+	MaxFiles         = linux.MaxFiles
 )
 
 // String says what the limit is of.
@@ -53,6 +61,8 @@ func (l Limit) String() string {
 		return "the limit of output"
 	case MappingLimit:
 		return "the limit of mappings"
+	case FileLimit:
+		return "the limit of files"
 	case LogLimit:
 		return "the limit of logged accesses"
 	case BootLimit:

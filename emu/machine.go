@@ -167,7 +167,7 @@ func (m *Machine) load(o Options) error {
 	}
 	m.kernel = linux.New(linux.Kernel{
 		Arch: m.arch.id, Memory: memory{eng, m, &m.remapped}, Threads: (*threads)(m), Files: m.files, Seed: o.Seed,
-		Limits: linux.Limits{Threads: MaxThreads, Output: maxOutput, Files: maxFDs},
+		Limits: linux.Limits{Threads: MaxThreads, Output: maxOutput, Files: maxFDs}, Exe: programPath, Plain: true,
 	}, linux.Layout{MmapTop: mmapTop, MmapEnd: mmapEnd, Top: stackTop})
 	m.st.threads = []Thread{{Name: "main"}}
 	if err := m.exec(o); err != nil {

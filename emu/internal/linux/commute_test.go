@@ -305,7 +305,7 @@ func (c *tally) complete(t *testing.T, rows []string, pairs int) {
 // order it comes to first. And each says of all it changes that it does. All calls of the
 // table are drawn, from states that others have made.
 func TestIndependentCallsCommute(t *testing.T) {
-	pairs := 4000
+	pairs := 8000
 	if testing.Short() {
 		pairs = 1000
 	}

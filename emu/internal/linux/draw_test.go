@@ -164,7 +164,7 @@ var draws = map[string]func(r drawer) []uint64{
 	"fstatfs":           func(r drawer) []uint64 { return []uint64{r.fd(), r.out()} },
 	"fsync":             func(r drawer) []uint64 { return []uint64{r.file()} },
 	"ftruncate":         func(r drawer) []uint64 { return []uint64{r.file(), r.Uint64N(9)} },
-	"getdents64":        func(r drawer) []uint64 { return []uint64{r.of(7, 7, r.fd()), r.out(), r.of(24, 64, 200)} },
+	"getdents64":        func(r drawer) []uint64 { return []uint64{r.of(7, 7, r.fd()), r.out(), r.of(24, 200, 200)} },
 	"getgroups":         func(r drawer) []uint64 { return []uint64{r.of(0, 1, 4), r.out()} },
 	"getpgid":           func(r drawer) []uint64 { return []uint64{r.of(0, r.tid())} },
 	"getpgrp":           none,
@@ -341,6 +341,8 @@ var groups = [][]string{
 	{"chdir", "fchdir", "getcwd", "openat", "newfstatat", "renameat", "mkdirat", "unlinkat"},
 	{"umask", "umask", "mkdirat", "openat"},
 	{"fchmodat", "fchmod", "openat", "faccessat", "newfstatat", "utimensat", "truncate", "mkdirat"},
+	{"getdents64", "symlinkat", "mkdirat"},
+	{"getdents64", "symlinkat", "openat"},
 	{"getdents64", "getdents64", "mkdirat", "unlinkat", "renameat", "lseek", "linkat"},
 }
 

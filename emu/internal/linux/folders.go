@@ -116,15 +116,22 @@ func sysFchdir(k *Kernel, c *Call, r *Result) (uint64, error) {
 }
 
 func (k *Kernel) chdir(r *Result, n node) (uint64, error) {
+	if errno := k.enter(r, n); errno != 0 {
+		return fail(errno)
+	}
+	return 0, nil
+}
+
+func (k *Kernel) enter(r *Result, n node) Errno {
 	t := k.tree(r)
 	switch {
 	case n.kind != nodeDir:
-		return fail(ENOTDIR)
+		return ENOTDIR
 	case !t.may(n, 1):
-		return fail(EACCES)
+		return EACCES
 	}
 	t.setWorkingFolder(n.id)
-	return 0, nil
+	return 0
 }
 
 func sysReadlinkat(k *Kernel, c *Call, r *Result) (uint64, error) {

@@ -84,7 +84,6 @@ type Kernel struct {
 	Seed    uint64
 	Limits  Limits
 	Exe     string // guest path of the program, for /proc/self/exe; "" for none
-	Folder  string // the working folder that the process begins with, "" for /
 	Input   []byte // what standard input holds
 	// Plain leaves the sysroot's files without owner and time, as they all were at first.
 	// What stat says stays in memory, on ld.so's stack too, so digests depend on it: those
@@ -112,9 +111,6 @@ func New(k Kernel, layout Layout) *Kernel {
 	k.s.Tasks = make([]Task, k.Limits.Threads)
 	k.s.Tasks[0] = Task{TID: FirstTID, Status: Runnable}
 	k.s.FDs = []FD{{Kind: fdInput}, {Kind: fdOutput}, {Kind: fdError}}
-	if k.Folder != rootNode {
-		k.s.files.cwd = k.Folder
-	}
 	return &k
 }
 

@@ -3,8 +3,10 @@ package linux
 import (
 	"fmt"
 	"hash/fnv"
+	"io"
 	"path"
 	"strings"
+	"syscall"
 )
 
 // overlay is what the process has made of its files: all that differs from the sysroot's,
@@ -261,6 +263,22 @@ func (t tree) workingFolder() string {
 	return rootNode
 }
 
+// SetFolder makes a folder the working one: for exec, which is no system call.
+func (k *Kernel) SetFolder(path string) error {
+	r := &Result{}
+	p, errno := k.lookUp(r, atFdcwd, path, true)
+	if errno == 0 && !p.there {
+		errno = ENOENT
+	}
+	if errno == 0 {
+		errno = k.enter(r, p.node)
+	}
+	if errno != 0 {
+		return syscall.Errno(errno)
+	}
+	return nil
+}
+
 func (t tree) setWorkingFolder(id string) {
 	s := t.writes(ObjectPlace, placeFolder)
 	if s.files.cwd = id; id == rootNode {
@@ -291,3 +309,69 @@ const (
 	placeFolder = 0
 	placeUmask  = 1
 )
+
+// HashFiles writes down what the process has made of its files and the folder that it works
+// in, for a digest: nothing when that is nothing, so that digests of processes that write no
+// files are as they were.
+func (s *State) HashFiles(w io.Writer) {
+	o := &s.files
+	var b []byte
+	put := func(vs ...int64) {
+		for _, v := range vs {
+			b = le.AppendUint64(b, uint64(v))
+		}
+	}
+	text := func(list ...string) {
+		for _, t := range list {
+			put(int64(len(t)))
+			b = append(b, t...)
+		}
+	}
+	if o.cwd != "" || o.umask != nil {
+		text("place", o.cwd)
+		if o.umask != nil {
+			put(int64(*o.umask))
+		}
+	}
+	for key, id := range o.names.from("") {
+		text("name", key, id)
+	}
+	for id, i := range o.nodes.from("") {
+		text("node", id, i.target, i.parent, i.name, i.base)
+		put(int64(i.kind), int64(i.mode), int64(i.links), i.atime.sec, i.atime.nsec, i.mtime.sec, i.mtime.nsec, i.size, i.shows, int64(i.pages.n))
+		for n, p := range i.pages.from(0) {
+			put(n)
+			b = append(b, p[:]...)
+			_, _ = w.Write(b) // a hash never fails to write
+			b = b[:0]
+		}
+	}
+	for n, f := range s.FDs {
+		if len(f.Node) > 0 && f.Node[0] != '/' {
+			text("open", f.Node)
+		}
+		if f.List != nil {
+			put(int64(n))
+			for _, e := range f.List.entries {
+				text(e.name)
+				put(int64(e.ino), int64(e.kind))
+			}
+		}
+	}
+	for _, v := range s.VMAs {
+		if v.Shared != sharesNothing {
+			text("shared", v.Node)
+			put(int64(v.Start), int64(v.Shared))
+		}
+	}
+	_, _ = w.Write(b)
+}
+
+// Changed tells whether a file that is mapped is another one than the sysroot's.
+func (s *State) Changed(v VMA) bool {
+	if v.Node == "" {
+		return false
+	}
+	i, ok := s.files.nodes.get(v.Node)
+	return v.Node[0] != '/' || ok && (i.pages.n > 0 || i.shows != i.size)
+}
