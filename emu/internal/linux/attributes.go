@@ -4,16 +4,16 @@ package linux
 
 // existingOr is existing, or with an empty path what a descriptor is of, as AT_EMPTY_PATH
 // has it.
-func (k *Kernel) existingOr(r *Result, dirfd int, addr uint64, follow, empty bool) (place, Errno) {
+func (k *Kernel) existingOr(r *Result, dirfd int, addr uint64, h how, empty bool) (place, Errno) {
 	if empty {
 		if s, errno := k.cstring(r, addr); errno == 0 && s == "" {
 			if dirfd == atFdcwd {
-				return k.lookUp(r, dirfd, ".", true)
+				return k.lookUp(r, dirfd, ".", follow)
 			}
 			return k.openPlace(r, dirfd)
 		}
 	}
-	return k.existing(r, dirfd, addr, follow)
+	return k.existing(r, dirfd, addr, h)
 }
 
 // openPlace is the place of what a descriptor is of: for a standard stream, no node.
@@ -60,7 +60,7 @@ func sysChmod(k *Kernel, c *Call, r *Result) (uint64, error) {
 }
 
 func (k *Kernel) chmod(r *Result, dirfd int, name, mode, flags uint64) (uint64, error) {
-	p, errno := k.existingOr(r, dirfd, name, flags&atNofollow == 0, flags&atEmpty != 0)
+	p, errno := k.existingOr(r, dirfd, name, following(flags&atNofollow == 0), flags&atEmpty != 0)
 	if errno == 0 && p.node.kind == nodeLink {
 		errno = EOPNOTSUPP
 	}
@@ -76,17 +76,17 @@ func sysFchownat(k *Kernel, c *Call, r *Result) (uint64, error) {
 	if c.Args[4]&^(atNofollow|atEmpty) != 0 {
 		return fail(EINVAL)
 	}
-	p, errno := k.existingOr(r, int(int32(c.Args[0])), c.Args[1], c.Args[4]&atNofollow == 0, c.Args[4]&atEmpty != 0)
+	p, errno := k.existingOr(r, int(int32(c.Args[0])), c.Args[1], following(c.Args[4]&atNofollow == 0), c.Args[4]&atEmpty != 0)
 	return k.chown(p, errno, c.Args[2], c.Args[3])
 }
 
 func sysChown(k *Kernel, c *Call, r *Result) (uint64, error) {
-	p, errno := k.existing(r, atFdcwd, c.Args[0], true)
+	p, errno := k.existing(r, atFdcwd, c.Args[0], follow)
 	return k.chown(p, errno, c.Args[1], c.Args[2])
 }
 
 func sysLchown(k *Kernel, c *Call, r *Result) (uint64, error) {
-	p, errno := k.existing(r, atFdcwd, c.Args[0], false)
+	p, errno := k.existing(r, atFdcwd, c.Args[0], noFollow)
 	return k.chown(p, errno, c.Args[1], c.Args[2])
 }
 
@@ -138,7 +138,7 @@ func sysUtimensat(k *Kernel, c *Call, r *Result) (uint64, error) {
 	if c.Args[1] == 0 {
 		p, errno = k.openPlace(r, int(int32(c.Args[0])))
 	} else {
-		p, errno = k.existingOr(r, int(int32(c.Args[0])), c.Args[1], c.Args[3]&atNofollow == 0, c.Args[3]&atEmpty != 0)
+		p, errno = k.existingOr(r, int(int32(c.Args[0])), c.Args[1], following(c.Args[3]&atNofollow == 0), c.Args[3]&atEmpty != 0)
 	}
 	if errno == 0 {
 		for i := range times {
@@ -170,7 +170,7 @@ func sysTruncate(k *Kernel, c *Call, r *Result) (uint64, error) {
 	if size < 0 {
 		return fail(EINVAL)
 	}
-	p, errno := k.existing(r, atFdcwd, c.Args[0], true)
+	p, errno := k.existing(r, atFdcwd, c.Args[0], follow)
 	switch {
 	case errno != 0:
 		return fail(errno)
@@ -296,7 +296,7 @@ func (k *Kernel) access(r *Result, dirfd int, name, want, flags uint64) (uint64,
 	if want&^7 != 0 {
 		return fail(EINVAL)
 	}
-	p, errno := k.existingOr(r, dirfd, name, flags&atNofollow == 0, flags&atEmpty != 0)
+	p, errno := k.existingOr(r, dirfd, name, following(flags&atNofollow == 0), flags&atEmpty != 0)
 	if errno != 0 {
 		return fail(errno)
 	}

@@ -60,13 +60,18 @@ func (k *Kernel) open(r *Result, dirfd int, name, flags, mode uint64) (uint64, e
 	if flags&oPath != 0 {
 		flags &= oPath | oCloexec | k.directoryFlag() | k.nofollowFlag()
 	}
-	follow := flags&k.nofollowFlag() == 0 && flags&(oCreat|oExcl) != oCreat|oExcl
-	p, errno := k.find(r, dirfd, name, follow)
+	h := following(flags&k.nofollowFlag() == 0)
+	if flags&oCreat != 0 {
+		if h |= creating; flags&oExcl != 0 {
+			h = lastName | creating
+		}
+	}
+	p, errno := k.find(r, dirfd, name, h)
 	switch {
 	case errno != 0:
 		return fail(errno)
 	case !p.there && flags&oCreat == 0:
-		return fail(ENOENT)
+		return fail(p.missing())
 	case !p.there:
 		return k.openNew(r, p, flags, mode)
 	case flags&(oCreat|oExcl) == oCreat|oExcl:
@@ -123,9 +128,6 @@ func (k *Kernel) openable(r *Result, p place, flags uint64) Errno {
 
 // openNew makes the file that is opened.
 func (k *Kernel) openNew(r *Result, p place, flags, mode uint64) (uint64, error) {
-	if p.slash {
-		return fail(EISDIR)
-	}
 	t := k.tree(r)
 	if errno := t.canMake(p); errno != 0 {
 		return fail(errno)

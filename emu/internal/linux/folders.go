@@ -97,7 +97,7 @@ func sysGetcwd(k *Kernel, c *Call, r *Result) (uint64, error) {
 }
 
 func sysChdir(k *Kernel, c *Call, r *Result) (uint64, error) {
-	p, errno := k.existing(r, atFdcwd, c.Args[0], true)
+	p, errno := k.existing(r, atFdcwd, c.Args[0], follow)
 	if errno != 0 {
 		return fail(errno)
 	}
@@ -146,7 +146,7 @@ func (k *Kernel) readlink(r *Result, dirfd int, name, buf, size uint64) (uint64,
 	if int32(size) <= 0 {
 		return fail(EINVAL)
 	}
-	p, errno := k.existing(r, dirfd, name, false)
+	p, errno := k.existing(r, dirfd, name, noFollow)
 	if errno != 0 {
 		return fail(errno)
 	}

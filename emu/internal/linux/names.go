@@ -5,6 +5,8 @@ package linux
 // canMake is why nothing can be made at a place, 0 when something can.
 func (t tree) canMake(p place) Errno {
 	switch dir := (node{id: p.dir, kind: nodeDir}); {
+	case p.long:
+		return ENAMETOOLONG
 	case p.there || p.dir == "":
 		return EEXIST
 	case t.attributes(p.dir).links == 0:
@@ -31,9 +33,9 @@ func sysMkdir(k *Kernel, c *Call, r *Result) (uint64, error) {
 }
 
 func (k *Kernel) mkdir(r *Result, dirfd int, name, mode uint64) (uint64, error) {
-	p, errno := k.find(r, dirfd, name, false)
+	p, errno := k.find(r, dirfd, name, lastName)
 	if errno != 0 {
-		return fail(made(errno, p))
+		return fail(errno)
 	}
 	t := k.tree(r)
 	if errno := t.canMake(p); errno != 0 {
@@ -43,14 +45,6 @@ func (k *Kernel) mkdir(r *Result, dirfd int, name, mode uint64) (uint64, error) 
 		parent: p.dir, name: p.name})
 	t.setEntry(p.dir, p.name, n.id)
 	return 0, nil
-}
-
-// made is why something cannot be made at a place that a file is at, with a slash behind it.
-func made(errno Errno, p place) Errno {
-	if errno == ENOTDIR && p.there && p.slash && p.dir != "" && p.node.kind != nodeDir {
-		return EEXIST
-	}
-	return errno
 }
 
 func sysSymlinkat(k *Kernel, c *Call, r *Result) (uint64, error) {
@@ -69,9 +63,9 @@ func (k *Kernel) symlink(r *Result, text uint64, dirfd int, name uint64) (uint64
 	if target == "" {
 		return fail(ENOENT)
 	}
-	p, errno := k.find(r, dirfd, name, false)
+	p, errno := k.find(r, dirfd, name, lastName)
 	if errno != 0 {
-		return fail(made(errno, p))
+		return fail(errno)
 	}
 	t := k.tree(r)
 	if errno := t.canMake(p); errno != 0 {
@@ -97,13 +91,13 @@ func (k *Kernel) link(r *Result, fromDir int, from uint64, toDir int, to, flags 
 	if flags&^(atFollow|atEmpty) != 0 {
 		return fail(EINVAL)
 	}
-	old, errno := k.existingOr(r, fromDir, from, flags&atFollow != 0, flags&atEmpty != 0)
+	old, errno := k.existingOr(r, fromDir, from, following(flags&atFollow != 0), flags&atEmpty != 0)
 	if errno != 0 {
 		return fail(errno)
 	}
-	p, errno := k.find(r, toDir, to, false)
+	p, errno := k.find(r, toDir, to, lastName)
 	if errno != 0 {
-		return fail(made(errno, p))
+		return fail(errno)
 	}
 	t := k.tree(r)
 	if errno := t.canMake(p); errno != 0 {
@@ -139,7 +133,7 @@ func sysRmdir(k *Kernel, c *Call, r *Result) (uint64, error) {
 
 // unlink takes away a name, or a folder.
 func (k *Kernel) unlink(r *Result, dirfd int, name uint64, folder bool) (uint64, error) {
-	p, errno := k.existing(r, dirfd, name, false)
+	p, errno := k.existing(r, dirfd, name, lastName)
 	if errno != 0 {
 		return fail(errno)
 	}
@@ -154,7 +148,7 @@ func (k *Kernel) unlink(r *Result, dirfd int, name uint64, folder bool) (uint64,
 		return fail(EACCES)
 	case dir && !folder:
 		return fail(EISDIR)
-	case !dir && folder:
+	case !dir && (folder || p.slash):
 		return fail(ENOTDIR)
 	case virtual(p.dir) || virtual(p.node.id):
 		return fail(EPERM)
@@ -198,11 +192,11 @@ func sysRenameat2(k *Kernel, c *Call, r *Result) (uint64, error) {
 }
 
 func (k *Kernel) rename(r *Result, fromDir int, from uint64, toDir int, to, flags uint64) (uint64, error) {
-	old, errno := k.find(r, fromDir, from, false)
+	old, errno := k.find(r, fromDir, from, lastName)
 	if errno != 0 {
 		return fail(errno)
 	}
-	p, errno := k.find(r, toDir, to, false)
+	p, errno := k.find(r, toDir, to, lastName)
 	if errno != 0 {
 		return fail(errno)
 	}
@@ -229,16 +223,17 @@ func (k *Kernel) rename(r *Result, fromDir int, from uint64, toDir int, to, flag
 func (t tree) cannotMove(old, p place, noreplace bool) Errno {
 	dir := old.node.kind == nodeDir
 	switch {
+	case old.dir != "" && p.dir == "" && noreplace:
+		return EEXIST
 	case old.dir == "" || p.dir == "":
-		if p.dir == "" && noreplace {
-			return EEXIST
-		}
 		return EBUSY
 	case !old.there:
-		return ENOENT
+		return old.missing()
+	case p.long:
+		return ENAMETOOLONG
 	case p.there && noreplace:
 		return EEXIST
-	case !dir && (old.slash || p.slash && !p.there):
+	case !dir && (old.slash || p.slash):
 		return ENOTDIR
 	case dir && t.inside(p.dir, old.node.id):
 		return EINVAL

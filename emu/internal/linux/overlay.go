@@ -266,7 +266,7 @@ func (t tree) workingFolder() string {
 // SetFolder makes a folder the working one: for exec, which is no system call.
 func (k *Kernel) SetFolder(path string) error {
 	r := &Result{}
-	p, errno := k.lookUp(r, atFdcwd, path, true)
+	p, errno := k.lookUp(r, atFdcwd, path, follow)
 	if errno == 0 && !p.there {
 		errno = ENOENT
 	}

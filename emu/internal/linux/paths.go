@@ -21,28 +21,58 @@ type place struct {
 	// dir, and that for its name.
 	dir, name string
 	slash     bool   // a slash is behind it
+	long      bool   // the name is longer than one can be; of lastName only
 	path      string // absolute, as it is shown
 }
 
+// how says what becomes of a path's last name.
+type how uint8
+
+const (
+	follow   how = iota // a link is followed
+	noFollow            // unless a slash is behind it
+	lastName            // it is not looked into, for calls that make, take away or rename it
+
+	// creating is for open, which may make a file: where a slash is behind its name, also in
+	// the text of a link, that fails, as open_last_lookups of fs/namei.c has it.
+	creating how = 1 << 4
+)
+
+// following is follow, if a call is to follow links.
+func following(yes bool) how {
+	if yes {
+		return follow
+	}
+	return noFollow
+}
+
+// missing is why there is nothing at a place.
+func (p place) missing() Errno {
+	if p.long {
+		return ENAMETOOLONG
+	}
+	return ENOENT
+}
+
 // find is the place that a path argument leads to.
-func (k *Kernel) find(r *Result, dirfd int, addr uint64, follow bool) (place, Errno) {
+func (k *Kernel) find(r *Result, dirfd int, addr uint64, h how) (place, Errno) {
 	name, errno := k.cstring(r, addr)
 	if errno != 0 {
 		return place{}, errno
 	}
-	return k.lookUp(r, dirfd, name, follow)
+	return k.lookUp(r, dirfd, name, h)
 }
 
 // existing is find of something that has to be there.
-func (k *Kernel) existing(r *Result, dirfd int, addr uint64, follow bool) (place, Errno) {
-	p, errno := k.find(r, dirfd, addr, follow)
+func (k *Kernel) existing(r *Result, dirfd int, addr uint64, h how) (place, Errno) {
+	p, errno := k.find(r, dirfd, addr, h)
 	if errno == 0 && !p.there {
-		return p, ENOENT
+		return p, p.missing()
 	}
 	return p, errno
 }
 
-func (k *Kernel) lookUp(r *Result, dirfd int, name string, follow bool) (place, Errno) {
+func (k *Kernel) lookUp(r *Result, dirfd int, name string, h how) (place, Errno) {
 	if name == "" {
 		return place{}, ENOENT
 	}
@@ -67,7 +97,7 @@ func (k *Kernel) lookUp(r *Result, dirfd int, name string, follow bool) (place, 
 		}
 		start.id, shown = f.node, f.path
 	}
-	p, errno := w.walk(start, name, follow)
+	p, errno := w.walk(start, name, h)
 	if errno != 0 {
 		return p, errno
 	}
@@ -109,10 +139,12 @@ type walker struct {
 	bent   bool // ".." came behind a link, so that names alone do not say where it leads
 }
 
-func (w *walker) walk(at node, rest string, follow bool) (place, Errno) {
+func (w *walker) walk(at node, rest string, h how) (place, Errno) {
 	if rest[0] == '/' {
 		at = node{id: rootNode, kind: nodeDir}
 	}
+	create := h&creating != 0
+	h &^= creating
 	p := place{node: at, there: true}
 	for {
 		rest = strings.TrimLeft(rest, "/")
@@ -128,10 +160,13 @@ func (w *walker) walk(at node, rest string, follow bool) (place, Errno) {
 		part, _, _ := strings.Cut(rest, "/")
 		rest = rest[len(part):]
 		last := strings.Trim(rest, "/") == ""
+		p = place{node: at, there: true, name: part, slash: rest != ""}
 		if len(part) > nameMax {
+			if p.dir, p.there, p.long = at.id, false, true; last && h == lastName {
+				return p, 0
+			}
 			return p, ENAMETOOLONG
 		}
-		p = place{node: at, there: true, name: part, slash: rest != ""}
 		switch part {
 		case ".":
 			continue
@@ -142,13 +177,17 @@ func (w *walker) walk(at node, rest string, follow bool) (place, Errno) {
 			continue
 		}
 		p.dir = at.id
+		if create && last && p.slash {
+			return p, EISDIR
+		}
 		p.node, p.there = w.entry(at.id, part)
+		goesOn := !last || h == follow || p.slash && h == noFollow
 		switch {
-		case !p.there && last:
+		case !p.there && last, p.there && !goesOn && (h == lastName || p.node.kind == nodeLink):
 			return p, 0
 		case !p.there:
 			return p, ENOENT
-		case p.node.kind == nodeOpen && (!last || p.slash || follow):
+		case p.node.kind == nodeOpen && goesOn:
 			var ok bool
 			if at, ok = w.kernel.opened(w.r, p.node.fd); !ok {
 				return p, ENXIO // such as standard output, which is no file
@@ -157,7 +196,7 @@ func (w *walker) walk(at node, rest string, follow bool) (place, Errno) {
 			if last && p.slash && at.kind != nodeDir {
 				return p, ENOTDIR
 			}
-		case p.node.kind == nodeLink && (!last || p.slash || follow):
+		case p.node.kind == nodeLink && goesOn:
 			if w.links++; w.links > maxLinks {
 				return p, ELOOP
 			}

@@ -123,7 +123,7 @@ func (k *Kernel) statBytes(s stat) []byte {
 }
 
 func (k *Kernel) putStat(r *Result, dirfd int, name, buf, flags uint64) (uint64, error) {
-	p, errno := k.existingOr(r, dirfd, name, flags&atNofollow == 0, flags&atEmpty != 0)
+	p, errno := k.existingOr(r, dirfd, name, following(flags&atNofollow == 0), flags&atEmpty != 0)
 	if errno != 0 {
 		return fail(errno)
 	}
@@ -152,7 +152,7 @@ func sysFstat(k *Kernel, c *Call, r *Result) (uint64, error) {
 
 // sysStatx fills struct statx of include/uapi/linux/stat.h (256 bytes).
 func sysStatx(k *Kernel, c *Call, r *Result) (uint64, error) {
-	p, errno := k.existingOr(r, int(int32(c.Args[0])), c.Args[1], c.Args[2]&atNofollow == 0, c.Args[2]&atEmpty != 0)
+	p, errno := k.existingOr(r, int(int32(c.Args[0])), c.Args[1], following(c.Args[2]&atNofollow == 0), c.Args[2]&atEmpty != 0)
 	if errno != 0 {
 		return fail(errno)
 	}
@@ -179,7 +179,7 @@ func sysStatx(k *Kernel, c *Call, r *Result) (uint64, error) {
 }
 
 func sysStatfs(k *Kernel, c *Call, r *Result) (uint64, error) {
-	if _, errno := k.existing(r, atFdcwd, c.Args[0], true); errno != 0 {
+	if _, errno := k.existing(r, atFdcwd, c.Args[0], follow); errno != 0 {
 		return fail(errno)
 	}
 	return k.put(r, c.Args[1], statfsBytes())
