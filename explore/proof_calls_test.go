@@ -134,7 +134,7 @@ func callRows() []callRow {
 	row("times", "time", "buffer")
 	row("getrusage", "time", "0", "mine")
 	row("sysinfo", "time", "mine")
-	return rows
+	return append(rows, fileRows()...)
 }
 
 // callOps are the operations that are one system call each.

@@ -29,7 +29,7 @@ func (k *Kernel) openPlace(r *Result, fd int) (place, Errno) {
 	if !ok {
 		return place{}, ENOENT
 	}
-	return place{node: n, there: true, path: f.path}, 0
+	return place{node: n, there: true, from: f.path}, 0
 }
 
 // change changes the attributes of what is at a place.

@@ -93,7 +93,7 @@ func (k *Kernel) open(r *Result, dirfd int, name, flags, mode uint64) (uint64, e
 			return fail(errno)
 		}
 	}
-	return k.install(r, FD{Kind: kind, Path: p.path, Flags: flags, Node: p.node.id})
+	return k.install(r, FD{Kind: kind, Path: k.shown(r, p), Flags: flags, Node: p.node.id})
 }
 
 // openable is why something that is there cannot be opened, in the order of do_open and

@@ -136,7 +136,7 @@ func sysPrctl(k *Kernel, c *Call, r *Result) (uint64, error) {
 		t.setName(name)
 	case prGetName:
 		name := t.name()
-		if name == [16]byte{} {
+		if name == [16]byte{} && k.Exe != "" {
 			copy(name[:15], path.Base(k.Exe))
 		}
 		return k.put(r, c.Args[1], name[:])

@@ -152,8 +152,9 @@ type Result struct {
 	// intention, for which C libraries have another way, is not missing.
 	Missing string
 
-	thread int   // that made the call
-	failed error // see touch
+	thread int               // that made the call
+	failed error             // see touch
+	noted  map[objectKey]int // where in Objects each is, when there are many
 }
 
 // Do carries out a system call. The error is the emulator's own, never the

@@ -37,13 +37,35 @@ type Object struct {
 	Write bool
 }
 
+// fewObjects are looked through one after the other; most calls use fewer.
+const fewObjects = 24
+
 // uses notes an object, each once.
 func (r *Result) uses(class ObjectClass, id uint64, write bool) {
-	for i := range r.Objects {
-		if o := &r.Objects[i]; o.Class == class && o.ID == id {
-			o.Write = o.Write || write
+	if len(r.Objects) < fewObjects {
+		for i := range r.Objects {
+			if o := &r.Objects[i]; o.Class == class && o.ID == id {
+				o.Write = o.Write || write
+				return
+			}
+		}
+	} else {
+		if r.noted == nil {
+			r.noted = map[objectKey]int{}
+			for i, o := range r.Objects {
+				r.noted[objectKey{o.Class, o.ID}] = i
+			}
+		}
+		if i, ok := r.noted[objectKey{class, id}]; ok {
+			r.Objects[i].Write = r.Objects[i].Write || write
 			return
 		}
+		r.noted[objectKey{class, id}] = len(r.Objects)
 	}
 	r.Objects = append(r.Objects, Object{Class: class, ID: id, Write: write})
+}
+
+type objectKey struct {
+	class ObjectClass
+	id    uint64
 }

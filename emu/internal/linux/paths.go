@@ -20,9 +20,11 @@ type place struct {
 	// can be made, taken away or renamed. A path that ends in the root, "." or ".." has no
 	// dir, and that for its name.
 	dir, name string
-	slash     bool   // a slash is behind it
-	long      bool   // the name is longer than one can be; of lastName only
-	path      string // absolute, as it is shown
+	slash     bool // a slash is behind it
+	long      bool // the name is longer than one can be; of lastName only
+
+	from, text string // where the path began, "" for the working folder, and the path
+	bent       bool   // ".." came behind a link, so that names alone do not say where it leads
 }
 
 // how says what becomes of a path's last name.
@@ -77,15 +79,12 @@ func (k *Kernel) lookUp(r *Result, dirfd int, name string, h how) (place, Errno)
 		return place{}, ENOENT
 	}
 	w := walker{kernel: k, r: r, tree: k.tree(r)}
-	start, shown := node{id: rootNode, kind: nodeDir}, "/"
+	start, from := node{id: rootNode, kind: nodeDir}, "/"
 	switch {
 	case name[0] == '/':
 	case dirfd == atFdcwd:
-		start.id = w.tree.workingFolder()
-		if start.id != rootNode {
-			if dir, ok := w.tree.path(start.id); ok {
-				shown = dir
-			}
+		if start.id = w.tree.workingFolder(); start.id != rootNode {
+			from = ""
 		}
 	default:
 		f, ok := k.descriptors(r).get(dirfd)
@@ -95,17 +94,21 @@ func (k *Kernel) lookUp(r *Result, dirfd int, name string, h how) (place, Errno)
 		if f.kind != fdDir {
 			return place{}, ENOTDIR
 		}
-		start.id, shown = f.node, f.path
+		start.id, from = f.node, f.path
 	}
 	p, errno := w.walk(start, name, h)
-	if errno != 0 {
-		return p, errno
+	p.from, p.text, p.bent = from, name, w.bent
+	return p, errno
+}
+
+// shown is a place's absolute path, for who shows it: as it was asked for, where that says
+// where it leads.
+func (k *Kernel) shown(r *Result, p place) string {
+	if p.from == "" || p.bent || p.node.made() {
+		at, _ := k.tree(r).pathTo(p)
+		return at
 	}
-	p.path = path.Join(shown, name)
-	if w.bent || p.there && p.node.made() {
-		p.path, _ = w.tree.pathTo(p)
-	}
-	return p, 0
+	return path.Join(p.from, p.text)
 }
 
 // pathTo is a place's path without links.
@@ -136,7 +139,7 @@ type walker struct {
 	r      *Result
 	tree   tree
 	links  int
-	bent   bool // ".." came behind a link, so that names alone do not say where it leads
+	bent   bool // see place
 }
 
 func (w *walker) walk(at node, rest string, h how) (place, Errno) {

@@ -64,7 +64,11 @@ type stat struct {
 // stat looks at what is at a place, of which a standard stream is a terminal's like.
 func (k *Kernel) stat(r *Result, p place) stat {
 	id := p.node.id
-	s := stat{ino: k.number(id, p.path), links: 1, mode: typeChar | 0o620}
+	shown := ""
+	if k.Plain && id != "" && !p.node.made() {
+		shown = k.shown(r, p) // nobody else asks for it
+	}
+	s := stat{ino: k.number(id, shown), links: 1, mode: typeChar | 0o620}
 	if !k.Plain {
 		s.user, s.atime, s.mtime = UserID, fileTime{sec: FileTime}, fileTime{sec: FileTime}
 	}
