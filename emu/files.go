@@ -27,6 +27,7 @@ type overlay struct {
 	files  map[string][]byte // by the folder's real path and the name
 	dirs   map[string]bool   // folders that are there only for such a file
 	images map[string]*loader.Image
+	infos  map[infoKey]infoValue // what was asked about a path, nil before all files are known
 }
 
 // newOverlay checks the files and finds out where in the sysroot they lie. A file
@@ -48,6 +49,7 @@ func newOverlay(sys *System, given map[string][]byte) (*overlay, error) {
 			return nil, fmt.Errorf("files: %q: %w", name, err)
 		}
 	}
+	o.infos = map[infoKey]infoValue{}
 	return o, nil
 }
 
@@ -127,6 +129,20 @@ func (o *overlay) File(name string) ([]byte, error) {
 
 // Info describes what is at a guest path.
 func (o *overlay) Info(name string, follow bool) (linux.FileInfo, error) {
+	if len(o.files) == 0 {
+		return o.systemFiles.Info(name, follow)
+	}
+	key := infoKey{name, follow}
+	v, ok := o.infos[key]
+	if !ok {
+		if v.info, v.err = o.ask(name, follow); o.infos != nil && len(o.infos) < maxInfos {
+			o.infos[key] = v
+		}
+	}
+	return v.info, v.err
+}
+
+func (o *overlay) ask(name string, follow bool) (linux.FileInfo, error) {
 	key, content, ok := o.find(name)
 	if ok && (follow || key == o.place(name)) {
 		return linux.FileInfo{Size: int64(len(content))}, nil

@@ -44,7 +44,10 @@ func TestFileCalls(t *testing.T) {
 			call{"fcntl", []any{3, fGetlk, lock}, 0},
 			call{"fcntl", []any{3, fGetlk, lock}, errno(EINVAL)}, // F_UNLCK now
 			call{"fcntl", []any{3, fSetlk, unmapped}, errno(EFAULT)},
-			call{"flock", []any{3, 6}, 0}, call{"flock", []any{3, 3}, errno(EINVAL)}, call{"flock", []any{77, 2}, errno(EBADF)},
+			call{"flock", []any{3, 5}, 0}, call{"flock", []any{4, 5}, 0}, call{"flock", []any{4, 6}, errno(EAGAIN)}, call{"flock", []any{3, 8}, 0},
+			call{"flock", []any{4, 6}, 0}, call{"flock", []any{3, 5}, errno(EAGAIN)}, call{"flock", []any{4, 1}, 0}, call{"flock", []any{4, 8}, 0}, call{"flock", []any{1, 2}, 0},
+			call{"flock", []any{3, 6}, 0}, call{"dup", []any{3}, 8}, call{"flock", []any{8, 6}, 0}, call{"close", []any{8}, 0}, call{"flock", []any{4, 5}, errno(EAGAIN)},
+			call{"flock", []any{3, 3}, errno(EINVAL)}, call{"flock", []any{77, 2}, errno(EBADF)},
 			call{"fsync", []any{3}, 0}, call{"fdatasync", []any{5}, 0}, call{"fsync", []any{1}, errno(EINVAL)}, call{"fsync", []any{6}, errno(EBADF)},
 			call{"sync", nil, 0}, call{"syncfs", []any{5}, 0},
 			call{"fadvise64", []any{3, 0, 0, 4}, 0}, call{"fadvise64", []any{1, 0, 0, 4}, errno(ESPIPE)}, call{"fadvise64", []any{3, 0, 0, 6}, errno(EINVAL)},

@@ -9,7 +9,17 @@ type FD struct {
 	Shared int      // what descriptors of one open file have in common; 0 when it is the only one
 	Node   string   // the inode, "" for a standard stream
 	List   *listing // of a folder, what is being read of it; it goes with the offset
+	Lock   lockKind // that flock has taken, of the open file
 }
+
+// lockKind is a lock of flock, by its operations in include/uapi/asm-generic/fcntl.h.
+type lockKind uint8
+
+const (
+	lockNone      lockKind = 0
+	lockShared    lockKind = 1
+	lockExclusive lockKind = 2
+)
 
 type fdKind uint8
 
@@ -112,10 +122,32 @@ func (f file) move(change func(*FD)) {
 
 // setStatus changes flags of the open file, which all its descriptors have.
 func (f file) setStatus(flags uint64) {
-	f.setFlags(flags)
+	f.changeAll(func(d *FD) { d.Flags = flags&^oCloexec | d.Flags&oCloexec })
+}
+
+// lock gives the open file a lock, or none. Who asks for one of another open file looks at
+// all of that inode; that is noted as a change of it.
+func (f file) lock(k lockKind) {
+	f.writes(ObjectAttributes, objectOf(f.node))
+	f.changeAll(func(d *FD) { d.Lock = k })
+}
+
+// locked is the strictest lock that other open files of the file's inode have.
+func (f file) locked() (k lockKind) {
+	for i, d := range f.reads(ObjectAttributes, objectOf(f.node)).FDs {
+		if i != f.n && d.Node == f.node && (f.shared == 0 || d.Shared != f.shared) {
+			k = max(k, d.Lock)
+		}
+	}
+	return k
+}
+
+// changeAll changes all descriptors of the open file.
+func (f file) changeAll(change func(*FD)) {
+	change(&f.writes(ObjectFiles, descriptor(f.n)).FDs[f.n])
 	for i, d := range f.k.s.FDs {
 		if i != f.n && f.shared != 0 && d.Shared == f.shared {
-			f.writes(ObjectFiles, descriptor(i)).FDs[i].Flags = flags&^oCloexec | d.Flags&oCloexec
+			change(&f.writes(ObjectFiles, descriptor(i)).FDs[i])
 		}
 	}
 }
@@ -153,6 +185,9 @@ func (d descriptors) set(n int, f FD) {
 	s := d.writes(ObjectFiles, descriptor(n))
 	for len(s.FDs) <= n {
 		s.FDs = append(s.FDs, FD{})
+	}
+	if old := s.FDs[n]; old.Lock != lockNone { // which may be gone with it
+		d.writes(ObjectAttributes, objectOf(old.Node))
 	}
 	s.FDs[n] = f
 }

@@ -340,6 +340,7 @@ var groups = [][]string{
 	{"mmap", "mmap", "munmap", "write", "pread64", "ftruncate", "msync", "mremap", "madvise", "fallocate"},
 	{"chdir", "fchdir", "getcwd", "openat", "newfstatat", "renameat", "mkdirat", "unlinkat"},
 	{"umask", "umask", "mkdirat", "openat"},
+	{"flock", "flock", "flock", "close", "dup3"},
 	{"fchmodat", "fchmod", "openat", "faccessat", "newfstatat", "utimensat", "truncate", "mkdirat"},
 	{"getdents64", "symlinkat", "mkdirat"},
 	{"getdents64", "symlinkat", "openat"},
@@ -354,7 +355,7 @@ var stateful = []string{
 	"brk", "clone", "clone3", "clock_nanosleep", "close", "dup", "dup3", "exit", "fcntl", "futex", "futex", "futex", "futex", "futex",
 	"futex", "getrandom", "lseek", "madvise", "mmap", "mmap", "mprotect", "mremap", "munmap", "nanosleep", "openat", "read", "rt_sigaction", "rt_sigaction",
 	"set_tid_address", "write", "write", "mkdirat", "unlinkat", "renameat", "linkat", "symlinkat", "pwrite64", "ftruncate", "openat", "chdir", "umask", "fchmodat",
-	"getdents64", "memfd_create",
+	"getdents64", "memfd_create", "flock",
 }
 
 // timed are calls that the clock has to do with.

@@ -90,16 +90,32 @@ func (k *Kernel) lock(r *Result, f file, op, addr uint64) (uint64, error) {
 	return 0, nil
 }
 
-// sysFlock takes any lock: whether another open file of the process has it is not kept.
+// sysFlock takes a lock of an open file, fs/locks.c. To wait until another open file of the
+// process lets it go is not there.
 func sysFlock(k *Kernel, c *Call, r *Result) (uint64, error) {
-	const shared, exclusive, nonblock, unlock = 1, 2, 4, 8
+	const nonblock, unlock = 4, 8
 	f, ok := k.descriptors(r).get(int(int32(c.Args[0])))
 	if !ok || f.flags&oPath != 0 {
 		return fail(EBADF)
 	}
-	if op := c.Args[1] &^ nonblock; op != shared && op != exclusive && op != unlock {
+	want := lockNone
+	switch c.Args[1] &^ nonblock {
+	case uint64(lockShared), uint64(lockExclusive):
+		want = lockKind(c.Args[1] &^ nonblock)
+	case unlock:
+	default:
 		return fail(EINVAL)
 	}
+	if f.node == "" {
+		return 0, nil // of a standard stream, which has one open file
+	}
+	if other := f.locked(); want != lockNone && other != lockNone && max(want, other) == lockExclusive {
+		if c.Args[1]&nonblock == 0 {
+			r.Missing = "flock that waits"
+		}
+		return fail(EAGAIN)
+	}
+	f.lock(want)
 	return 0, nil
 }
 

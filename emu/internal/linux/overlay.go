@@ -350,6 +350,9 @@ func (s *State) HashFiles(w io.Writer) {
 		if len(f.Node) > 0 && f.Node[0] != '/' {
 			text("open", f.Node)
 		}
+		if f.Lock != lockNone {
+			put(int64(n), int64(f.Lock))
+		}
 		if f.List != nil {
 			put(int64(n))
 			for _, e := range f.List.entries {

@@ -64,7 +64,7 @@ var calls = []entry{
 	{"fdatasync", 83, 75, Supported, "", sysFsync},
 	{"fgetxattr", 10, 193, Partly, "no file has any", xattr(true, follow, EOPNOTSUPP)},
 	{"flistxattr", 13, 196, Supported, "no file has any", xattr(true, follow, 0)},
-	{"flock", 32, 73, Partly, "no lock is refused, as the process is alone", sysFlock},
+	{"flock", 32, 73, Partly, "it does not wait for another open file of the process", sysFlock},
 	{"fremovexattr", 16, 199, Partly, "EOPNOTSUPP", xattr(true, follow, EOPNOTSUPP)},
 	{"fsetxattr", 7, 190, Partly, "EOPNOTSUPP", xattr(true, follow, EOPNOTSUPP)},
 	{"fstat", 80, 5, Supported, "", sysFstat},
