@@ -24,16 +24,21 @@ const (
 // it was given. All is read-only; what the process writes the kernel keeps. Paths that come from the guest are cleaned.
 type overlay struct {
 	systemFiles
-	files  map[string][]byte // by the folder's real path and the name
-	dirs   map[string]bool   // folders that are there only for such a file
-	images map[string]*loader.Image
-	infos  map[infoKey]infoValue // what was asked about a path, nil before all files are known
+	files   map[string][]byte // by the folder's real path and the name
+	dirs    map[string]bool   // folders that were given, and those that are there only for what was given
+	images  map[string]*loader.Image
+	folders map[string]*Folder    // that were given, by their real paths
+	infos   map[infoKey]infoValue // what was asked about a path, nil before all files are known
 }
 
 // newOverlay checks the files and finds out where in the sysroot they lie. A file
 // takes the place of one that the sysroot has, or of a link.
-func newOverlay(sys *System, given map[string][]byte) (*overlay, error) {
-	o := &overlay{systemFiles: systemFiles{sys}, files: map[string][]byte{}, dirs: map[string]bool{}, images: map[string]*loader.Image{}}
+func newOverlay(sys *System, given map[string][]byte, folders map[string]*Folder) (*overlay, error) {
+	o := &overlay{systemFiles: systemFiles{sys}, files: map[string][]byte{}, dirs: map[string]bool{}, images: map[string]*loader.Image{},
+		folders: map[string]*Folder{}}
+	if err := o.addFolders(folders); err != nil {
+		return nil, err
+	}
 	if len(given) > maxVirtualFiles {
 		return nil, fmt.Errorf("files: %d, at most %d", len(given), maxVirtualFiles)
 	}
@@ -76,6 +81,15 @@ func (o *overlay) add(name string, content []byte) error {
 	if info, err := o.Info(key, true); err == nil && info.Dir {
 		return errors.New("is a folder")
 	}
+	if err := o.addDirs(key); err != nil {
+		return err
+	}
+	o.files[key] = content
+	return nil
+}
+
+// addDirs makes the folders above a path.
+func (o *overlay) addDirs(key string) error {
 	for dir := path.Dir(key); dir != "/"; dir = path.Dir(dir) {
 		if info, err := o.Info(dir, true); err == nil {
 			if !info.Dir {
@@ -85,7 +99,6 @@ func (o *overlay) add(name string, content []byte) error {
 		}
 		o.dirs[dir] = true
 	}
-	o.files[key] = content
 	return nil
 }
 
@@ -124,12 +137,15 @@ func (o *overlay) File(name string) ([]byte, error) {
 	if _, content, ok := o.find(name); ok {
 		return content, nil
 	}
+	if in, rest, ok := o.foldered(name); ok {
+		return in.File(rest)
+	}
 	return o.systemFiles.File(name)
 }
 
 // Info describes what is at a guest path.
 func (o *overlay) Info(name string, follow bool) (linux.FileInfo, error) {
-	if len(o.files) == 0 {
+	if len(o.files)+len(o.folders) == 0 {
 		return o.systemFiles.Info(name, follow)
 	}
 	key := infoKey{name, follow}
@@ -147,6 +163,9 @@ func (o *overlay) ask(name string, follow bool) (linux.FileInfo, error) {
 	if ok && (follow || key == o.place(name)) {
 		return linux.FileInfo{Size: int64(len(content))}, nil
 	}
+	if in, rest, ok := o.foldered(name); ok {
+		return in.Info(rest, follow)
+	}
 	if len(o.dirs) > 0 && o.dirs[o.place(name)] {
 		return linux.FileInfo{Dir: true}, nil
 	}
@@ -159,11 +178,15 @@ func (o *overlay) List(name string) ([]string, error) {
 	if real, err := o.Root.Resolve(dir); err == nil {
 		dir = real
 	}
-	names, err := o.systemFiles.List(dir)
+	in, rest := o.systemFiles, dir
+	if f, at, ok := o.foldered(dir); ok {
+		in, rest = f, at
+	}
+	names, err := in.List(rest)
 	if err != nil && !o.dirs[dir] {
 		return nil, err
 	}
-	if len(o.files) == 0 {
+	if len(o.files)+len(o.folders) == 0 {
 		return names, nil
 	}
 	names = slices.Clone(names)
@@ -189,6 +212,9 @@ func (o *overlay) Readlink(name string) (string, error) {
 			return "", fs.ErrInvalid
 		}
 	}
+	if in, rest, ok := o.foldered(name); ok {
+		return in.Readlink(rest)
+	}
 	return o.systemFiles.Readlink(name)
 }
 
@@ -196,7 +222,16 @@ func (o *overlay) Readlink(name string) (string, error) {
 func (o *overlay) Image(name string) (*loader.Image, error) {
 	key, content, ok := o.find(name)
 	if !ok {
-		return o.System.Image(name)
+		in, rest, ok := o.foldered(name)
+		if !ok {
+			return o.System.Image(name)
+		}
+		if key = path.Clean(name); o.images[key] == nil {
+			var err error
+			if content, err = in.File(rest); err != nil {
+				return nil, err
+			}
+		}
 	}
 	if im := o.images[key]; im != nil {
 		return im, nil

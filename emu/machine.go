@@ -40,6 +40,10 @@ type Options struct {
 	// absolute path in its shortest form; the folders above them need not be there.
 	// At most 256 files and 64 MiB. The bytes must not change any more.
 	Files map[string][]byte
+	// Folders are folders of the host's, by the absolute path, in its shortest form, that
+	// the process sees them at; what it writes there stays in its memory. At most 64, of
+	// which none lies in another one. Files may lie in them.
+	Folders map[string]*Folder
 }
 
 // Machine is one emulated process: a program that does nothing of its own, the
@@ -154,7 +158,7 @@ func (m *Machine) load(o Options) error {
 	if o.Memory > 0 {
 		eng.SetMemoryLimit(o.Memory)
 	}
-	if m.files, err = newOverlay(m.sys, o.Files); err != nil {
+	if m.files, err = newOverlay(m.sys, o.Files, o.Folders); err != nil {
 		return err
 	}
 	if m.arch.monitor != nil {

@@ -47,13 +47,17 @@ func OpenLibc(dir string, arch loader.Arch, libc loader.Libc) (*System, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &System{Root: root, Arch: arch, Libc: libc, files: map[string][]byte{}, images: map[string]*loader.Image{},
-		infos: map[infoKey]infoValue{}, lists: map[string][]string{}}
+	s := newSystem(root, arch, libc)
 	if err := s.findInterp(); err != nil {
 		_ = root.Close() // the error that matters is the first one
 		return nil, fmt.Errorf("sysroot %s: no dynamic linker for %v: %w", dir, arch, err)
 	}
 	return s, nil
+}
+
+func newSystem(root *loader.Sysroot, arch loader.Arch, libc loader.Libc) *System {
+	return &System{Root: root, Arch: arch, Libc: libc, files: map[string][]byte{}, images: map[string]*loader.Image{},
+		infos: map[infoKey]infoValue{}, lists: map[string][]string{}}
 }
 
 // findInterp finds the dynamic linker, and by it which libc there is when none was
