@@ -47,7 +47,7 @@ func (f *fixture) prepare() {
 	f.do("dup", 3)
 	f.do("openat", cwd, drawnPaths+32, 0)
 	f.do("openat", cwd, drawnMade, oCreat|oRdwr, 0o644)
-	f.do("write", 6, drawnWords, 5)
+	f.do("write", 6, drawnPaths, 5)
 	f.do("openat", cwd, drawnMade+4*32, 0)
 	f.do("mkdirat", cwd, drawnMade+2*32, 0o755)
 	f.do("symlinkat", drawnMade+32, cwd, drawnMade+7*32)
@@ -142,51 +142,53 @@ func (r drawer) sigprocmask() []uint64 {
 
 // draws has arguments for each call of the table.
 var draws = map[string]func(r drawer) []uint64{
-	"chdir":             func(r drawer) []uint64 { return []uint64{r.of(drawnMade+4*32, drawnMade+2*32, r.made())} },
-	"chmod":             func(r drawer) []uint64 { return []uint64{r.made(), r.mode()} },
-	"chown":             func(r drawer) []uint64 { return []uint64{r.made(), UserID, UserID} },
-	"close_range":       func(r drawer) []uint64 { return []uint64{r.of(3, 5, 8), r.of(4, 6, minus1), r.of(0, 4)} },
-	"creat":             func(r drawer) []uint64 { return []uint64{r.made(), r.mode()} },
-	"fadvise64":         func(r drawer) []uint64 { return []uint64{r.fd(), 0, 0, r.of(0, 4, 9)} },
-	"fallocate":         func(r drawer) []uint64 { return []uint64{r.file(), r.of(0, 1, 3, 16), r.Uint64N(9), r.Uint64N(9)} },
-	"fchdir":            func(r drawer) []uint64 { return []uint64{r.of(7, r.fd())} },
-	"fchmod":            func(r drawer) []uint64 { return []uint64{r.file(), r.mode()} },
-	"fchmodat":          func(r drawer) []uint64 { return []uint64{r.dir(), r.made(), r.mode()} },
-	"fchmodat2":         func(r drawer) []uint64 { return []uint64{r.dir(), r.made(), r.mode(), r.of(0, atNofollow)} },
-	"fchown":            func(r drawer) []uint64 { return []uint64{r.file(), UserID, minus1} },
-	"fchownat":          func(r drawer) []uint64 { return []uint64{r.dir(), r.made(), UserID, minus1, 0} },
-	"fdatasync":         func(r drawer) []uint64 { return []uint64{r.file()} },
-	"fgetxattr":         func(r drawer) []uint64 { return []uint64{r.file(), r.name(), r.out(), 8} },
-	"flistxattr":        func(r drawer) []uint64 { return []uint64{r.file(), r.out(), 8} },
-	"flock":             func(r drawer) []uint64 { return []uint64{r.file(), r.of(1, 2, 8)} },
-	"fremovexattr":      func(r drawer) []uint64 { return []uint64{r.file(), r.name()} },
-	"fsetxattr":         func(r drawer) []uint64 { return []uint64{r.file(), r.name(), r.in(), 4, 0} },
-	"fstatfs":           func(r drawer) []uint64 { return []uint64{r.fd(), r.out()} },
-	"fsync":             func(r drawer) []uint64 { return []uint64{r.file()} },
-	"ftruncate":         func(r drawer) []uint64 { return []uint64{r.file(), r.Uint64N(9)} },
-	"getdents64":        func(r drawer) []uint64 { return []uint64{r.of(7, 7, r.fd()), r.out(), r.of(24, 200, 200)} },
-	"getgroups":         func(r drawer) []uint64 { return []uint64{r.of(0, 1, 4), r.out()} },
-	"getpgid":           func(r drawer) []uint64 { return []uint64{r.of(0, r.tid())} },
-	"getpgrp":           none,
-	"getresgid":         func(r drawer) []uint64 { return []uint64{r.out(), r.out(), r.out()} },
-	"getresuid":         func(r drawer) []uint64 { return []uint64{r.out(), r.out(), r.out()} },
-	"getsid":            func(r drawer) []uint64 { return []uint64{r.of(0, r.tid())} },
-	"getxattr":          func(r drawer) []uint64 { return []uint64{r.made(), r.name(), r.out(), 8} },
-	"lchown":            func(r drawer) []uint64 { return []uint64{r.made(), UserID, UserID} },
-	"lgetxattr":         func(r drawer) []uint64 { return []uint64{r.made(), r.name(), r.out(), 8} },
-	"link":              func(r drawer) []uint64 { return []uint64{r.made(), r.made()} },
-	"linkat":            func(r drawer) []uint64 { return []uint64{r.dir(), r.made(), r.dir(), r.made(), r.of(0, atFollow)} },
-	"listxattr":         func(r drawer) []uint64 { return []uint64{r.made(), r.out(), 8} },
-	"llistxattr":        func(r drawer) []uint64 { return []uint64{r.made(), r.out(), 8} },
-	"lremovexattr":      func(r drawer) []uint64 { return []uint64{r.made(), r.name()} },
-	"lsetxattr":         func(r drawer) []uint64 { return []uint64{r.made(), r.name(), r.in(), 4, 0} },
-	"memfd_create":      func(r drawer) []uint64 { return []uint64{r.name(), r.of(0, 1, 2)} },
-	"mkdir":             func(r drawer) []uint64 { return []uint64{r.made(), r.mode()} },
-	"mkdirat":           func(r drawer) []uint64 { return []uint64{r.dir(), r.made(), r.mode()} },
-	"msync":             func(r drawer) []uint64 { return []uint64{r.page(), r.pages(), r.of(1, 4)} },
-	"personality":       func(r drawer) []uint64 { return []uint64{r.of(0xffffffff, 0, 8)} },
-	"preadv":            func(r drawer) []uint64 { return []uint64{r.file(), drawnIov, r.Uint64N(3), r.Uint64N(4)} },
-	"pwrite64":          func(r drawer) []uint64 { return []uint64{r.file(), r.in(), r.size(), r.Uint64N(9)} },
+	"chdir":        func(r drawer) []uint64 { return []uint64{r.of(drawnMade+4*32, drawnMade+2*32, r.made())} },
+	"chmod":        func(r drawer) []uint64 { return []uint64{r.made(), r.mode()} },
+	"chown":        func(r drawer) []uint64 { return []uint64{r.made(), UserID, UserID} },
+	"close_range":  func(r drawer) []uint64 { return []uint64{r.of(3, 5, 8), r.of(4, 6, minus1), r.of(0, 4)} },
+	"creat":        func(r drawer) []uint64 { return []uint64{r.made(), r.mode()} },
+	"fadvise64":    func(r drawer) []uint64 { return []uint64{r.fd(), 0, 0, r.of(0, 4, 9)} },
+	"fallocate":    func(r drawer) []uint64 { return []uint64{r.file(), r.of(0, 1, 3, 16), r.Uint64N(9), r.Uint64N(9)} },
+	"fchdir":       func(r drawer) []uint64 { return []uint64{r.of(7, r.fd())} },
+	"fchmod":       func(r drawer) []uint64 { return []uint64{r.file(), r.mode()} },
+	"fchmodat":     func(r drawer) []uint64 { return []uint64{r.dir(), r.made(), r.mode()} },
+	"fchmodat2":    func(r drawer) []uint64 { return []uint64{r.dir(), r.made(), r.mode(), r.of(0, atNofollow)} },
+	"fchown":       func(r drawer) []uint64 { return []uint64{r.file(), UserID, minus1} },
+	"fchownat":     func(r drawer) []uint64 { return []uint64{r.dir(), r.made(), UserID, minus1, 0} },
+	"fdatasync":    func(r drawer) []uint64 { return []uint64{r.file()} },
+	"fgetxattr":    func(r drawer) []uint64 { return []uint64{r.file(), r.name(), r.out(), 8} },
+	"flistxattr":   func(r drawer) []uint64 { return []uint64{r.file(), r.out(), 8} },
+	"flock":        func(r drawer) []uint64 { return []uint64{r.file(), r.of(1, 2, 8)} },
+	"fremovexattr": func(r drawer) []uint64 { return []uint64{r.file(), r.name()} },
+	"fsetxattr":    func(r drawer) []uint64 { return []uint64{r.file(), r.name(), r.in(), 4, 0} },
+	"fstatfs":      func(r drawer) []uint64 { return []uint64{r.fd(), r.out()} },
+	"fsync":        func(r drawer) []uint64 { return []uint64{r.file()} },
+	"ftruncate":    func(r drawer) []uint64 { return []uint64{r.file(), r.Uint64N(9)} },
+	"getdents64":   func(r drawer) []uint64 { return []uint64{r.of(7, 7, r.fd()), r.out(), r.of(24, 200, 200)} },
+	"getgroups":    func(r drawer) []uint64 { return []uint64{r.of(0, 1, 4), r.out()} },
+	"getpgid":      func(r drawer) []uint64 { return []uint64{r.of(0, r.tid())} },
+	"getpgrp":      none,
+	"getresgid":    func(r drawer) []uint64 { return []uint64{r.out(), r.out(), r.out()} },
+	"getresuid":    func(r drawer) []uint64 { return []uint64{r.out(), r.out(), r.out()} },
+	"getsid":       func(r drawer) []uint64 { return []uint64{r.of(0, r.tid())} },
+	"getxattr":     func(r drawer) []uint64 { return []uint64{r.made(), r.name(), r.out(), 8} },
+	"lchown":       func(r drawer) []uint64 { return []uint64{r.made(), UserID, UserID} },
+	"lgetxattr":    func(r drawer) []uint64 { return []uint64{r.made(), r.name(), r.out(), 8} },
+	"link":         func(r drawer) []uint64 { return []uint64{r.made(), r.made()} },
+	"linkat":       func(r drawer) []uint64 { return []uint64{r.dir(), r.made(), r.dir(), r.made(), r.of(0, atFollow)} },
+	"listxattr":    func(r drawer) []uint64 { return []uint64{r.made(), r.out(), 8} },
+	"llistxattr":   func(r drawer) []uint64 { return []uint64{r.made(), r.out(), 8} },
+	"lremovexattr": func(r drawer) []uint64 { return []uint64{r.made(), r.name()} },
+	"lsetxattr":    func(r drawer) []uint64 { return []uint64{r.made(), r.name(), r.in(), 4, 0} },
+	"memfd_create": func(r drawer) []uint64 { return []uint64{r.name(), r.of(0, 1, 2)} },
+	"mkdir":        func(r drawer) []uint64 { return []uint64{r.made(), r.mode()} },
+	"mkdirat":      func(r drawer) []uint64 { return []uint64{r.dir(), r.made(), r.mode()} },
+	"msync":        func(r drawer) []uint64 { return []uint64{r.page(), r.pages(), r.of(1, 4)} },
+	"personality":  func(r drawer) []uint64 { return []uint64{r.of(0xffffffff, 0, 8)} },
+	"preadv":       func(r drawer) []uint64 { return []uint64{r.file(), drawnIov, r.Uint64N(3), r.Uint64N(4)} },
+	"pwrite64": func(r drawer) []uint64 {
+		return []uint64{r.file(), r.of(drawnMade, drawnMade, r.in()), 1 + r.size(), r.Uint64N(4)}
+	},
 	"pwritev":           func(r drawer) []uint64 { return []uint64{r.file(), drawnIov, r.Uint64N(3), r.Uint64N(9)} },
 	"readv":             func(r drawer) []uint64 { return []uint64{r.of(3, 4, r.fd()), drawnIov, r.Uint64N(3)} },
 	"removexattr":       func(r drawer) []uint64 { return []uint64{r.made(), r.name()} },
@@ -240,7 +242,7 @@ var draws = map[string]func(r drawer) []uint64{
 	"fstat":        func(r drawer) []uint64 { return []uint64{r.fd(), r.out()} },
 	"futex":        drawer.futex,
 	"getcpu":       func(r drawer) []uint64 { return []uint64{r.maybe(r.out()), r.maybe(r.out())} },
-	"getcwd":       func(r drawer) []uint64 { return []uint64{r.out(), r.Uint64N(5)} },
+	"getcwd":       func(r drawer) []uint64 { return []uint64{r.out(), r.of(1, 3, 5, 9)} },
 	"getegid":      none,
 	"geteuid":      none,
 	"getgid":       none,
@@ -270,7 +272,7 @@ var draws = map[string]func(r drawer) []uint64{
 		return []uint64{r.dir(), r.made(), r.of(0, 0, 2, oCreat, oCloexec, oCreat|oRdwr, oCreat|oExcl, oTrunc|oRdwr, oAppend|oRdwr, oPath), r.mode()}
 	},
 	"prctl":              func(r drawer) []uint64 { return []uint64{r.of(15, 16, 4), r.in()} },
-	"pread64":            func(r drawer) []uint64 { return []uint64{r.fd(), r.out(), r.size(), r.Uint64N(4)} },
+	"pread64":            func(r drawer) []uint64 { return []uint64{r.of(6, r.fd()), r.out(), r.size(), r.Uint64N(4)} },
 	"prlimit64":          func(r drawer) []uint64 { return []uint64{0, r.of(3, 7, 99), r.of(0, 0, r.in()), r.maybe(r.out())} },
 	"read":               func(r drawer) []uint64 { return []uint64{r.fd(), r.out(), r.size()} },
 	"readlink":           func(r drawer) []uint64 { return []uint64{r.of(drawnPaths+96, r.made()), r.out(), r.size()} },
@@ -335,6 +337,8 @@ var groups = [][]string{
 	{"write", "munmap", "mprotect"},
 	{"getrandom"},
 	naming, naming,
+	{"chdir", "getcwd"}, {"chdir", "openat", "mkdirat"}, {"mmap", "pwrite64", "munmap"}, {"flock"},
+	{"pwrite64", "pread64"}, {"pwrite64", "pread64"}, {"write", "pread64"}, {"ftruncate", "fstat", "pread64", "fallocate"},
 	{"openat", "close", "unlinkat", "linkat", "write", "fstat", "memfd_create", "close_range"},
 	{"write", "pwrite64", "read", "pread64", "ftruncate", "truncate", "fstat", "lseek", "readv", "preadv", "pwritev", "fallocate"},
 	{"mmap", "mmap", "munmap", "write", "pread64", "ftruncate", "msync", "mremap", "madvise", "fallocate"},
@@ -349,6 +353,9 @@ var groups = [][]string{
 
 // naming are the calls that make, take away and look for names.
 var naming = []string{"openat", "mkdirat", "unlinkat", "renameat", "renameat2", "linkat", "symlinkat", "readlinkat", "newfstatat", "getdents64", "unlinkat", "openat"}
+
+// onMapped are calls on a file that is mapped, and those that write to its memory.
+var onMapped = []string{"getrandom", "getrandom", "pread64", "pread64", "pwrite64", "ftruncate", "munmap", "read"}
 
 // stateful are the calls that change what others see, for histories.
 var stateful = []string{
@@ -422,6 +429,10 @@ func (r drawer) pair(row string, rows []string) (before []drawnCall, pair [2]dra
 			return before, [2]drawnCall{r.call(1, signaling), r.call(2, signaling)}
 		}
 	}
+	if r.IntN(12) == 0 { // a file's memory, which calls write to
+		before = append(before, drawnCall{3 * r.IntN(2), "mmap", []uint64{drawnPages, loader.PageSize, 3, 1 | mapFixed, 6, 0}})
+		return before, [2]drawnCall{r.call(1, onMapped), r.call(2, onMapped)}
+	}
 	if r.IntN(8) == 0 {
 		pair = [2]drawnCall{r.call(1, []string{row}), {ClockThread, clockMoves, nil}}
 		if r.IntN(2) == 0 {
@@ -429,7 +440,7 @@ func (r drawer) pair(row string, rows []string) (before []drawnCall, pair [2]dra
 		}
 		return before, pair
 	}
-	if r.IntN(2) == 0 {
+	if r.IntN(3) != 0 {
 		g := groups[r.IntN(len(groups))]
 		return before, [2]drawnCall{r.call(1, g), r.call(2, g)}
 	}
