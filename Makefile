@@ -54,6 +54,7 @@ lint: unicorn ## check form and common mistakes, of Go and C
 	$(GO) tool errcheck -exclude build-aux/errcheck.txt ./...
 	$(GO) tool go-errorlint ./...
 	$(GO) tool unparam ./...
+	$(GO) tool exhaustive -d -typeonly '^emurace/' ./...
 	$(CC) -std=gnu17 -Wall -Wextra -Werror -fsyntax-only -isystem build/unicorn -isystem build/unicorn/include emu/internal/shim/*.c
 
 # The database of faults is on the network.
@@ -133,6 +134,7 @@ packages:
 # users have: gdb, readelf, a terminal, a browser, man, shells.
 packages-test: packages
 	@build-aux/packages aarch64-linux-gnu-gcc:gcc-aarch64-linux-gnu x86_64-linux-gnu-gcc:gcc-x86-64-linux-gnu \
+		/usr/aarch64-linux-gnu/include/stdio.h:libc6-dev-arm64-cross \
 		gdb-multiarch:gdb-multiarch readelf:binutils eu-readelf:elfutils tmux:tmux chromium:chromium \
 		man:man-db mandoc:mandoc zsh:zsh fish:fish
 

@@ -13,7 +13,7 @@ const maxAMD64 = 15
 
 // decodeAMD64 decodes one instruction in 64-bit mode. The decoder of x/arch
 // comes first; what it lacks is in amd64_extra.go.
-func decodeAMD64(code []byte, pc uint64, symbol Symbolizer) (Inst, error) {
+func decodeAMD64(code []byte, pc uint64, symbol symbolizer) (Inst, error) {
 	if len(code) == 0 {
 		return Inst{}, fmt.Errorf("instruction at %#x: no bytes", pc)
 	}

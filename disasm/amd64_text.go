@@ -9,7 +9,7 @@ import (
 
 // textAMD64 formats an instruction as objdump -M intel does, in lower case and
 // with a blank after each comma.
-func textAMD64(asm x86asm.Inst, code []byte, in *Inst, symbol Symbolizer) string {
+func textAMD64(asm x86asm.Inst, code []byte, in *Inst, symbol symbolizer) string {
 	var operands []string
 	note := ""
 	for i, a := range asm.Args {
@@ -249,7 +249,7 @@ func repName(op x86asm.Op) string {
 	return "repz "
 }
 
-func operandText(asm x86asm.Inst, i int, code []byte, in *Inst, symbol Symbolizer) string {
+func operandText(asm x86asm.Inst, i int, code []byte, in *Inst, symbol symbolizer) string {
 	switch a := asm.Args[i].(type) {
 	case x86asm.Reg:
 		return registerText(a)

@@ -11,7 +11,7 @@ import (
 // decodeARM64 decodes one A64 instruction. The decoder of x/arch comes first;
 // what was added to the architecture after it was written and what it prints
 // only as a hint number is in arm64_extra.go.
-func decodeARM64(code []byte, pc uint64, symbol Symbolizer) (Inst, error) {
+func decodeARM64(code []byte, pc uint64, symbol symbolizer) (Inst, error) {
 	if len(code) < 4 {
 		return Inst{}, fmt.Errorf("instruction at %#x: %d of 4 bytes", pc, len(code))
 	}
@@ -89,7 +89,7 @@ func flowARM64(in *Inst, asm arm64asm.Inst) {
 }
 
 // textARM64 formats what x/arch decoded as objdump does.
-func textARM64(asm arm64asm.Inst, pc uint64, symbol Symbolizer) string {
+func textARM64(asm arm64asm.Inst, pc uint64, symbol symbolizer) string {
 	text := strings.ToLower(strings.TrimSpace(arm64asm.GNUSyntax(asm)))
 	text = strings.ReplaceAll(strings.ReplaceAll(text, ", ", ","), ",", ", ")
 	for _, a := range asm.Args {

@@ -180,9 +180,9 @@ func Canonical(arch loader.Arch, name string) string {
 	return ""
 }
 
-// Symbolizer names an address: it returns the symbol that addr lies in and the
+// symbolizer names an address: it returns the symbol that addr lies in and the
 // symbol's own address, or "" when there is none.
-type Symbolizer func(addr uint64) (name string, start uint64)
+type symbolizer func(addr uint64) (name string, start uint64)
 
 // Decode decodes the instruction that code begins with and that lies at pc.
 // code may be longer. symbol may be nil. An encoding that is not known is no
@@ -202,7 +202,7 @@ func Decode(arch loader.Arch, code []byte, pc uint64, symbol func(uint64) (strin
 }
 
 // location formats an address as gdb does: 0x1234 <name+8>.
-func location(addr uint64, symbol Symbolizer) string {
+func location(addr uint64, symbol symbolizer) string {
 	name, start := symbol(addr)
 	switch {
 	case name == "":

@@ -45,7 +45,7 @@ func TestArguments(t *testing.T) {
 		format, err := p.Alloc(1024)
 		must(t, err)
 		for range 50 {
-			args := Words(buffer, 2048, format)
+			args := words(buffer, 2048, format)
 			var directives, want []string
 			for range random.IntN(MaxArgs - len(args) + 1) {
 				v := random.IntN(2000) - 1000

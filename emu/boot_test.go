@@ -39,7 +39,7 @@ func TestBoot(t *testing.T) {
 		if out := p.output(); out != "" {
 			t.Errorf("it said %q", out)
 		}
-		if u := p.UnknownSyscalls(); len(u) != 0 {
+		if u := p.unknownSyscalls(); len(u) != 0 {
 			t.Errorf("unknown system calls: %v", u)
 		}
 		if n := p.Steps(); n < 10_000 || n > 1_000_000 {

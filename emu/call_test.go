@@ -110,7 +110,7 @@ func TestCalls(t *testing.T) {
 				t.Errorf("output %q", got)
 			}
 		})
-		if u := p.UnknownSyscalls(); len(u) != 0 {
+		if u := p.unknownSyscalls(); len(u) != 0 {
 			t.Errorf("unknown system calls: %v", u)
 		}
 	})

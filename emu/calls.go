@@ -48,7 +48,7 @@ type openCall struct {
 //
 // A call is known by its thread, return address and stack pointer. One that is
 // left by longjmp, by a switch to another stack or by the thread's end never
-// returns. Several traces may be on; StopTracing ends them all. The main thread
+// returns. Several traces may be on; stopTracing ends them all. The main thread
 // must be idle.
 func (p *Process) TraceCalls(names []string, f func(CallEvent)) error {
 	t := &callTrace{funcs: map[uint64]string{}, f: f}
@@ -72,8 +72,8 @@ func (p *Process) TraceCalls(names []string, f func(CallEvent)) error {
 	return nil
 }
 
-// StopTracing ends all traces. What is in progress never returns to them.
-func (p *Process) StopTracing() {
+// stopTracing ends all traces. What is in progress never returns to them.
+func (p *Process) stopTracing() {
 	p.traces, p.finder = nil, nil
 	p.eng.ClearBreaks()
 	for t := range p.st.threads {

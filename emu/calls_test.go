@@ -105,7 +105,7 @@ func TestTraceCalls(t *testing.T) {
 			t.Errorf("aligned: %s", got)
 		}
 
-		p.StopTracing()
+		p.stopTracing()
 		p.call(0, "malloc", 24)
 		if got := l.take(); got != "" {
 			t.Errorf("after the end of tracing: %s", got)

@@ -189,7 +189,7 @@ func TestOldCalls(t *testing.T) {
 	if s.Kind != Returned || s.Ran != 3 || int64(v) != -38 {
 		t.Errorf("%v, %d", s, int64(v))
 	}
-	if names := p.UnknownSyscalls(); !slices.Contains(names, "int 0x80, for calls of 32-bit programs") {
+	if names := p.unknownSyscalls(); !slices.Contains(names, "int 0x80, for calls of 32-bit programs") {
 		t.Errorf("unknown calls %q", names)
 	}
 }

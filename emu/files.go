@@ -224,7 +224,7 @@ func (o *overlay) Image(name string) (*loader.Image, error) {
 	if !ok {
 		in, rest, ok := o.foldered(name)
 		if !ok {
-			return o.System.Image(name)
+			return o.System.image(name)
 		}
 		if key = path.Clean(name); o.images[key] == nil {
 			var err error

@@ -111,7 +111,7 @@ func TestVirtualFiles(t *testing.T) {
 		if b, ok := p.Read(at+12000-96, 96); !ok || string(b) != strings.Repeat("\x00", 96) {
 			t.Errorf("behind the end of what is mapped: %q, %v", b, ok)
 		}
-		if u := p.UnknownSyscalls(); len(u) != 0 {
+		if u := p.unknownSyscalls(); len(u) != 0 {
 			t.Errorf("unknown system calls: %v", u)
 		}
 	})

@@ -7,7 +7,7 @@ import (
 // checkKnown is an error for system calls that are not there.
 func (p *process) checkKnown() {
 	p.t.Helper()
-	if u := p.UnknownSyscalls(); len(u) != 0 {
+	if u := p.unknownSyscalls(); len(u) != 0 {
 		p.t.Errorf("unknown system calls: %v", u)
 	}
 }

@@ -72,7 +72,7 @@ func TestHostileSyscalls(t *testing.T) {
 				}
 			}
 		}
-		t.Logf("the slowest call took %v; not there: %v", slowest, p.UnknownSyscalls())
+		t.Logf("the slowest call took %v; not there: %v", slowest, p.unknownSyscalls())
 	})
 }
 

@@ -57,7 +57,7 @@ func TestZlib(t *testing.T) {
 		if !ok || (mod == libc) == (suiteOf(t) == "bullseye") {
 			t.Errorf("pthread_mutex_trylock is in %+v", mod)
 		}
-		if u := p.UnknownSyscalls(); len(u) != 0 {
+		if u := p.unknownSyscalls(); len(u) != 0 {
 			t.Errorf("unknown system calls: %v", u)
 		}
 	})

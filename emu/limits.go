@@ -4,9 +4,7 @@ import (
 	"errors"
 	"fmt"
 
-	"emurace/emu/internal/linux"
 	"emurace/emu/internal/shim"
-	"emurace/loader"
 )
 
 // Limit is something of which a process may take only so much. That it has come there says
@@ -17,13 +15,13 @@ type Limit string
 const (
 	// MemoryLimit: pages were touched that take more than Options.Memory.
 	MemoryLimit Limit = "memory-limit"
-	// OutputLimit: MaxOutput bytes were written to standard output and error, or in
-	// MaxWrites pieces.
+	// OutputLimit: linux.MaxOutput bytes were written to standard output and error, or in
+	// linux.MaxWrites pieces.
 	OutputLimit Limit = "output-limit"
-	// MappingLimit: the process has MaxMappings mappings.
+	// MappingLimit: the process has linux.MaxMappings mappings.
 	MappingLimit Limit = "mapping-limit"
-	// FileLimit: the process has written MaxFileBytes to its files, or has MaxFiles names and
-	// files of its own.
+	// FileLimit: the process's files have linux.MaxFilePages pages that were written, or it
+	// has made linux.MaxFiles names and files.
 	FileLimit Limit = "file-limit"
 	// LogLimit: what has been done since the first mark, accesses and changes of pages, is
 	// more than is kept to undo it.
@@ -31,11 +29,6 @@ const (
 	// BootLimit: the boot, or a call that is run to its end, has taken BootInstructions.
 	BootLimit Limit = "boot-limit"
 )
-
-// Limits lists them, in the order in which they are told.
-func Limits() []Limit {
-	return []Limit{MemoryLimit, OutputLimit, MappingLimit, FileLimit, LogLimit, BootLimit}
-}
 
 // How much there is of each. Reaching the last of it is reaching the limit.
 const (
@@ -45,11 +38,6 @@ const (
 	LeastMemory   = 16 << 20
 	// BootInstructions is far more than ld.so needs, which is some 150,000.
 	BootInstructions = 1 << 28
-	MaxOutput        = linux.MaxOutput
-	MaxWrites        = linux.MaxWrites
-	MaxMappings      = linux.MaxMappings
-	MaxFileBytes     = linux.MaxFilePages * loader.PageSize
-	MaxFiles         = linux.MaxFiles
 )
 
 // String says what the limit is of.

@@ -169,7 +169,7 @@ func TestInterrupt(t *testing.T) {
 // Limits have texts of their own.
 func TestLimitTexts(t *testing.T) {
 	seen := map[string]bool{}
-	for _, l := range Limits() {
+	for _, l := range []Limit{MemoryLimit, OutputLimit, MappingLimit, LogLimit, BootLimit} {
 		if text := l.String(); seen[text] || !strings.HasPrefix(text, "the limit of ") || !strings.HasSuffix(string(l), "-limit") {
 			t.Errorf("%q is %q", string(l), text)
 		}
@@ -183,7 +183,7 @@ func TestMissingBounded(t *testing.T) {
 		for pc := range uint64(maxMissing + 10) {
 			p.missed("nowhere", 0, pc)
 		}
-		if all, now := p.UnknownCalls(), p.Missed(); len(all) != maxMissing || len(now) != maxMissed || now[0].PC != 0 {
+		if all, now := p.unknownCalls(), p.Missed(); len(all) != maxMissing || len(now) != maxMissed || now[0].PC != 0 {
 			t.Errorf("%d and %d", len(all), len(now))
 		}
 	})

@@ -49,7 +49,7 @@ func TestLocale(t *testing.T) {
 		if n := p.call(0, "mbstowcs", wide, p.str("aé€"), 16); n != 3 || p.word(wide+8)&0xffffffff != 0x20ac {
 			t.Errorf("mbstowcs: %d, %#x", n, p.word(wide+8))
 		}
-		if u := p.UnknownSyscalls(); len(u) != 0 {
+		if u := p.unknownSyscalls(); len(u) != 0 {
 			t.Errorf("unknown system calls: %v", u)
 		}
 	})
@@ -107,7 +107,7 @@ func (p *process) getenvCalls(fn string, args ...uint64) (result uint64, calls [
 	}); err != nil {
 		p.t.Fatal(err)
 	}
-	defer p.StopTracing()
+	defer p.stopTracing()
 	return p.call(0, fn, args...), calls
 }
 
@@ -146,13 +146,13 @@ func TestStrerrorAsksForTheLanguage(t *testing.T) {
 			}
 			l := p.trace("strerror", "__dcgettext", "getenv")
 			p.call(0, "strerror", einval)
-			p.StopTracing()
+			p.stopTracing()
 			const way = ">strerror .>__dcgettext ..>getenv ..<getenv .<__dcgettext <strerror"
 			if got := l.take(); got != way {
 				t.Errorf("%s: %s", c.locale, got)
 			}
 		}
-		if u := p.UnknownSyscalls(); len(u) != 0 {
+		if u := p.unknownSyscalls(); len(u) != 0 {
 			t.Errorf("unknown system calls: %v", u)
 		}
 	})

@@ -12,9 +12,6 @@ import (
 // It is to be called before machines are made.
 func (s *System) SetLog(l *logging.Log) { s.log = l }
 
-// Log is what SetLog has set, nil for none.
-func (s *System) Log() *logging.Log { return s.log }
-
 // who names a thread in the log: the machine's number, the thread, and how many
 // instructions have run on the machine.
 func (m *Machine) who(t int) string {

@@ -71,7 +71,7 @@ type Process struct {
 	finder *finder         // see TraceWords
 	stops  map[uint64]bool // see StopAt
 
-	missing map[missingCall]*UnknownCall // see UnknownCalls
+	missing map[missingCall]*UnknownCall // see unknownCalls
 
 	counted  []Counted // by traces at the present breakpoint; see CountWrite
 	countErr error
@@ -81,11 +81,11 @@ type Process struct {
 	effects  uint64       // see Effects
 	cost     uint64       // since it was last asked whether to go on; see ask
 
-	program  *loader.Image // see Program
-	routines *Module       // the part of it that can be called
-	linker   string        // guest path of the dynamic linker's file
-	auxv     []byte        // see Auxv
-	stack    uint64        // where the first stack begins: argc, argv, the environment
+	program  *Module // see Program
+	routines *Module // the part of the made-up program that can be called, nil without one
+	linker   string  // guest path of the dynamic linker's file
+	auxv     []byte  // see Auxv
+	stack    uint64  // where the first stack begins: argc, argv, the environment
 
 	entry, ret, start  uint64 // the traps of the program's code
 	main               uint64 // another one; see runInit
@@ -145,8 +145,33 @@ func (p *Process) Steps() uint64 { return p.eng.Steps() }
 // opened lets a test set up engines before anything runs on them.
 var opened func(*shim.Engine)
 
+// resources are what a process is given, whatever it runs.
+type resources struct {
+	memory uint64            // see Options.Memory
+	files  map[string][]byte // see Options.Files
+	seed   uint64            // see Options.Seed
+	print  func(fd int, data []byte)
+
+	folders map[string]*Folder // see Options.Folders
+	input   []byte             // what standard input holds
+	exe     string             // for /proc/self/exe
+	plain   bool               // see linux.Kernel.Plain
+}
+
 // load makes the process as execve does; nothing of it has run.
 func (m *Machine) load(o Options) error {
+	if err := m.open(resources{memory: o.Memory, files: o.Files, seed: o.Seed, folders: o.Folders, exe: programPath, plain: true}); err != nil {
+		return err
+	}
+	if err := m.exec(o); err != nil {
+		return err
+	}
+	m.describe()
+	return nil
+}
+
+// open makes the engine and the kernel, with one thread and nothing mapped.
+func (m *Machine) open(r resources) error {
 	eng, err := shim.Open(m.arch.id, zones, true)
 	if err != nil {
 		return err
@@ -155,10 +180,10 @@ func (m *Machine) load(o Options) error {
 	if opened != nil {
 		opened(eng)
 	}
-	if o.Memory > 0 {
-		eng.SetMemoryLimit(o.Memory)
+	if r.memory > 0 {
+		eng.SetMemoryLimit(r.memory)
 	}
-	if m.files, err = newOverlay(m.sys, o.Files, o.Folders); err != nil {
+	if m.files, err = newOverlay(m.sys, r.files, r.folders); err != nil {
 		return err
 	}
 	if m.arch.monitor != nil {
@@ -170,14 +195,10 @@ func (m *Machine) load(o Options) error {
 		return err
 	}
 	m.kernel = linux.New(linux.Kernel{
-		Arch: m.arch.id, Memory: memory{eng, m, &m.remapped}, Threads: (*threads)(m), Files: m.files, Seed: o.Seed,
-		Limits: linux.Limits{Threads: MaxThreads, Output: maxOutput, Files: maxFDs}, Exe: programPath, Plain: true,
+		Arch: m.arch.id, Memory: memory{eng, m, &m.remapped}, Threads: (*threads)(m), Files: m.files, Seed: r.seed, Print: r.print,
+		Limits: linux.Limits{Threads: MaxThreads, Output: maxOutput, Files: maxFDs}, Exe: r.exe, Input: r.input, Plain: r.plain,
 	}, linux.Layout{MmapTop: mmapTop, MmapEnd: mmapEnd, Top: stackTop})
 	m.st.threads = []Thread{{Name: "main"}}
-	if err := m.exec(o); err != nil {
-		return err
-	}
-	m.describe()
 	return nil
 }
 

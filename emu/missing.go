@@ -25,10 +25,10 @@ type missingCall struct {
 	pc             uint64
 }
 
-// UnknownCalls lists the unknown system calls of all that the machine has run, also of
+// unknownCalls lists the unknown system calls of all that the machine has run, also of
 // what it has gone back from since, by name, then place: each name, place and function
 // once.
-func (p *Process) UnknownCalls() []UnknownCall {
+func (p *Process) unknownCalls() []UnknownCall {
 	var list []UnknownCall
 	for _, c := range p.missing {
 		list = append(list, *c)
@@ -39,8 +39,8 @@ func (p *Process) UnknownCalls() []UnknownCall {
 	return list
 }
 
-// UnknownSyscalls are the names of UnknownCalls, in order and each once.
-func (p *Process) UnknownSyscalls() []string {
+// unknownSyscalls are the names of unknownCalls, in order and each once.
+func (p *Process) unknownSyscalls() []string {
 	names := map[string]bool{}
 	for c := range p.missing {
 		names[c.name] = true

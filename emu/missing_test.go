@@ -12,7 +12,7 @@ import (
 // by the function that the thread was in, however often it is made and gone back from.
 func TestUnknownCalls(t *testing.T) {
 	eachSystem(t, func(t *testing.T, p *process) {
-		if list := p.UnknownCalls(); len(list) != 0 {
+		if list := p.unknownCalls(); len(list) != 0 {
 			t.Fatalf("before anything ran: %+v", list)
 		}
 		name := p.str("/")
@@ -27,9 +27,9 @@ func TestUnknownCalls(t *testing.T) {
 			t.Errorf("syscall 9999: %d", got)
 		}
 		must(t, mark.Rewind())
-		list := p.UnknownCalls()
-		if len(list) != 2 || !slices.Equal(p.UnknownSyscalls(), []string{"swapoff", "syscall 9999"}) {
-			t.Fatalf("%+v, names %q", list, p.UnknownSyscalls())
+		list := p.unknownCalls()
+		if len(list) != 2 || !slices.Equal(p.unknownSyscalls(), []string{"swapoff", "syscall 9999"}) {
+			t.Fatalf("%+v, names %q", list, p.unknownSyscalls())
 		}
 		for i, want := range []UnknownCall{{Name: "swapoff", Func: "swapoff", Times: 3}, {Name: "syscall 9999", Func: "syscall", Times: 1}} {
 			got := list[i]

@@ -56,8 +56,8 @@ func TestMuslBoot(t *testing.T) {
 		if v, musl := libc.Image.MuslVersion(); v != "1.2.3" || !musl {
 			t.Errorf("version %q, %v", v, musl)
 		}
-		if p.output() != "" || len(p.UnknownSyscalls()) != 0 {
-			t.Errorf("it said %q; unknown system calls: %v", p.output(), p.UnknownSyscalls())
+		if p.output() != "" || len(p.unknownSyscalls()) != 0 {
+			t.Errorf("it said %q; unknown system calls: %v", p.output(), p.unknownSyscalls())
 		}
 		if home := p.text(p.call(0, "getenv", p.str("HOME"))); home != "/nowhere" {
 			t.Errorf("HOME is %q", home)
@@ -102,7 +102,7 @@ func TestMuslLookup(t *testing.T) {
 			p.call(0, "memset", b, 0x5a, 2*size)
 			p.call(0, "free", b)
 		}
-		if u := p.UnknownSyscalls(); len(u) != 0 {
+		if u := p.unknownSyscalls(); len(u) != 0 {
 			t.Errorf("unknown system calls: %v", u)
 		}
 	})
@@ -152,8 +152,8 @@ func TestMuslThreads(t *testing.T) {
 			p.call(n, "pthread_mutex_unlock", mutex)
 			left = slices.Delete(slices.Clone(left), i, i+1)
 		}
-		if p.End() != nil || len(p.UnknownSyscalls()) != 0 {
-			t.Errorf("unknown system calls %v, end %v", p.UnknownSyscalls(), p.End())
+		if p.End() != nil || len(p.unknownSyscalls()) != 0 {
+			t.Errorf("unknown system calls %v, end %v", p.unknownSyscalls(), p.End())
 		}
 	})
 }

@@ -150,7 +150,7 @@ func TestFiling(t *testing.T) {
 				t.Errorf("%s is on the host", name)
 			}
 		}
-		if u := p.UnknownSyscalls(); len(u) != 0 {
+		if u := p.unknownSyscalls(); len(u) != 0 {
 			t.Errorf("unknown system calls: %v", u)
 		}
 	})

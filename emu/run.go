@@ -96,8 +96,10 @@ func (a Access) String() string {
 		return "read"
 	case AccessWrite:
 		return "write"
+	case AccessExec:
+		return "execute"
 	}
-	return "execute"
+	return fmt.Sprintf("access %d", uint8(a)) // a file may say anything
 }
 
 // End is how and where a process ended. For a fault, pc is the instruction
@@ -133,6 +135,7 @@ func (e *End) String() string {
 		return fmt.Sprintf("illegal instruction at %#x", e.PC)
 	case EndLimit:
 		return fmt.Sprintf("stopped at %v (pc %#x)", e.Limit, e.PC)
+	case EndException: // the processor's own words
 	}
 	return fmt.Sprintf("%s at %#x", e.Detail, e.PC)
 }
@@ -247,11 +250,6 @@ func (m *Machine) served(t int, r linux.Result, n uint64, stop *Stop) (over bool
 	return stop.Kind != Budget || stop.Event || stop.Watched || stop.Ran == n, nil
 }
 
-// RunNaively makes Run start Unicorn anew for each instruction, with its own count
-// and an address to end at, which is how a program that steps threads is first
-// written. It changes nothing but how long runs take, and is there to be measured.
-func (m *Machine) RunNaively(on bool) { m.eng.SetNaive(on) }
-
 // WantEvents makes Run stop after every instruction that accesses a shared byte, or uses
 // a kernel object. A byte is shared when two threads have accessed it, at least one of
 // them writing, and nothing had ordered these accesses: neither accesses to bytes known
@@ -347,6 +345,7 @@ func (m *Machine) syscall(t int) (linux.Result, error) {
 			limit = FileLimit
 		}
 		return r, m.reach(t, limit)
+	case linux.Returns, linux.Blocks, linux.ThreadEnds: // the process goes on
 	}
 	return r, nil
 }
@@ -360,6 +359,7 @@ func (m *Machine) effect(r linux.Result) StopKind {
 		return Gone
 	case linux.Exits, linux.Dies, linux.Exceeds:
 		return Ended
+	case linux.Returns: // and the thread goes on
 	}
 	return Budget
 }

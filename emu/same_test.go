@@ -71,7 +71,9 @@ func playOn(sys *System, schedule []slice, naively bool) (digests []string, err 
 	if _, err := m.Mark(); err != nil { // begins the log
 		return nil, err
 	}
-	m.RunNaively(naively)
+	if naively {
+		m.eng.StepRaw()
+	}
 	made := 0
 	for i, s := range schedule {
 		if m.Idle(s.thread) {

@@ -74,7 +74,7 @@ func (s *System) findInterp() error {
 	if s.Libc == loader.Musl {
 		s.interp = muslInterp(s.Root, s.Arch)
 	}
-	_, err := s.Image(s.interp)
+	_, err := s.image(s.interp)
 	return err
 }
 
@@ -119,8 +119,8 @@ func (s *System) File(path string) ([]byte, error) {
 	return b, nil
 }
 
-// Image returns the ELF file at a guest path, parsed once.
-func (s *System) Image(path string) (*loader.Image, error) {
+// image returns the ELF file at a guest path, parsed once.
+func (s *System) image(path string) (*loader.Image, error) {
 	real, err := s.Root.Resolve(path)
 	if err != nil {
 		return nil, err

@@ -86,8 +86,8 @@ type Arg struct {
 	Float bool
 }
 
-// Words are arguments none of which is a floating point number.
-func Words(values ...uint64) []Arg {
+// words are arguments none of which is a floating point number.
+func words(values ...uint64) []Arg {
 	args := make([]Arg, len(values))
 	for i, v := range values {
 		args[i].Value = v
@@ -98,7 +98,7 @@ func Words(values ...uint64) []Arg {
 // Begin lets an idle thread call the function at fn: registers and return
 // address are set, nothing runs yet. The text is what the call is shown as.
 func (m *Machine) Begin(t int, fn uint64, text string, args ...uint64) error {
-	return m.BeginWith(t, fn, text, Words(args...))
+	return m.BeginWith(t, fn, text, words(args...))
 }
 
 // BeginWith is Begin for arguments of any kind.
@@ -184,7 +184,7 @@ func (p *Process) FloatResult(t int) (uint64, error) { return p.eng.ReadReg(t, p
 // Call makes a call on an idle thread and runs it, and no other thread, to its
 // end.
 func (m *Machine) Call(t int, fn uint64, text string, args ...uint64) (uint64, error) {
-	if err := m.CallWith(t, fn, text, Words(args...)); err != nil {
+	if err := m.CallWith(t, fn, text, words(args...)); err != nil {
 		return 0, err
 	}
 	return m.Result(t)

@@ -46,7 +46,7 @@ func TestThreads(t *testing.T) {
 		if ebadf(1) != uint64(linux.EBADF) || ebadf(2) != 0 {
 			t.Errorf("errno is %d on the thread that failed, %d on another", ebadf(1), ebadf(2))
 		}
-		if u := p.UnknownSyscalls(); len(u) != 0 {
+		if u := p.unknownSyscalls(); len(u) != 0 {
 			t.Errorf("unknown system calls: %v", u)
 		}
 	})

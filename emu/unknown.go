@@ -9,8 +9,8 @@ import (
 	"emurace/loader"
 )
 
-// UnknownSymbolError is about a name that no library of the process exports.
-type UnknownSymbolError struct {
+// unknownSymbolError is about a name that no library of the process exports.
+type unknownSymbolError struct {
 	Name string
 	Near []string // names that are nearly the same and are exported
 	// Instead is what is exported and does the work of Name; "" for nothing known.
@@ -20,12 +20,12 @@ type UnknownSymbolError struct {
 }
 
 // Error says which name it is.
-func (e *UnknownSymbolError) Error() string {
+func (e *unknownSymbolError) Error() string {
 	return fmt.Sprintf("no library of the process exports %q", e.Name)
 }
 
 // Hint is what to do about it, "" when there is no advice.
-func (e *UnknownSymbolError) Hint() string {
+func (e *unknownSymbolError) Hint() string {
 	switch {
 	case e.Library != "":
 		return fmt.Sprintf("%s is in %s, which the process does not load", e.Name, e.Library)
@@ -52,7 +52,7 @@ var companions = []string{"libm.so.6", "libpthread.so.0", "libdl.so.2", "librt.s
 
 // unknown is the error of a name that none of the libraries exports.
 func (p *Process) unknown(name string, mods []*Module) error {
-	e := &UnknownSymbolError{Name: name, Near: suggest.Names(name, exported(mods), func(s string) string { return s })}
+	e := &unknownSymbolError{Name: name, Near: suggest.Names(name, exported(mods), func(s string) string { return s })}
 	libc, ok := p.Libc()
 	if !ok || p.sys.Libc != loader.Glibc {
 		return e
@@ -63,7 +63,7 @@ func (p *Process) unknown(name string, mods []*Module) error {
 		}
 	}
 	for _, lib := range companions {
-		im, err := p.sys.Image(path.Join(path.Dir(libc.Path), lib))
+		im, err := p.sys.image(path.Join(path.Dir(libc.Path), lib))
 		if err != nil {
 			continue // not in this sysroot
 		}

@@ -33,7 +33,7 @@ func TestUnknownSymbol(t *testing.T) {
 			m, err := New(Options{System: sys})
 			must(t, err)
 			_, err = m.Lookup(c.name)
-			var unknown *UnknownSymbolError
+			var unknown *unknownSymbolError
 			if !errors.As(err, &unknown) || unknown.Hint() != c.hint || slices.Contains(unknown.Near, c.name) {
 				t.Errorf("%v, %s: %s: %v, %+v", arch, c.sysroot, c.name, err, unknown)
 			}

@@ -19,7 +19,7 @@ type finder struct {
 // that is, with the machine standing before it: of arm64's, which are words of four
 // bytes. It looks for them where code is mapped, now and after every system call that
 // maps some or changes what pages allow. f may look at the machine but neither run nor
-// change it. A second call ends the first; StopTracing ends it, too.
+// change it. A second call ends the first; stopTracing ends it, too.
 func (p *Process) TraceWords(is func(word uint32) bool, f func(t int, word uint32)) error {
 	if p.arch.id != loader.ARM64 {
 		return nil

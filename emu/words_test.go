@@ -51,7 +51,7 @@ func TestTraceWords(t *testing.T) {
 		t.Errorf("told of %d, %d of them in the library", told, inLibrary)
 	}
 	was := told
-	p.StopTracing()
+	p.stopTracing()
 	if work() != plain || told != was {
 		t.Errorf("after the end of it told of %d more", told-was)
 	}

@@ -214,10 +214,9 @@ func TestResumeFinished(t *testing.T) {
 	for _, n := range []int{3, 7, 11, 49} {
 		w := &partition{Options: Options{KeepGoing: true}}
 		for range n {
-			w.parts = append(w.parts, &part{Share: 1 / float64(n), Result: &Result{Schedules: 1}})
+			w.parts.Items = append(w.parts.Items, &part{Share: 1 / float64(n), Result: &Result{Schedules: 1}})
 		}
-		w.parts = append(w.parts, &part{Share: 0x1p-52, Result: &Result{Schedules: 1}})
-		w.limit = len(w.parts)
+		w.parts.Items = append(w.parts.Items, &part{Share: 0x1p-52, Result: &Result{Schedules: 1}})
 		s := w.state()
 		if err := s.check(strategyDPOR, 2); err != nil || len(s.DPOR.Parts) != 1 {
 			t.Errorf("%d parts: %v, %+v", n, err, s.DPOR.Parts)

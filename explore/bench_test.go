@@ -1,7 +1,6 @@
 package explore_test
 
 import (
-	"math/rand/v2"
 	"testing"
 	"time"
 
@@ -88,39 +87,4 @@ func BenchmarkExploreDPOR(b *testing.B) {
 		})
 	}
 	b.ReportMetric(sum/float64(b.N), "traces/s")
-}
-
-// BenchmarkNaive is what one would write first: for each schedule boot the
-// process, then run it instruction by instruction with uc_emu_start, a count of
-// one and an end address, each time another thread perhaps, up to its end. Its
-// metric ratio is how many schedules SURW runs in the time of one of these. Only
-// what follows the boot is done naively, so the ratio is rather too low.
-func BenchmarkNaive(b *testing.B) {
-	boot := article(b)
-	b.ResetTimer()
-	for i := range b.N {
-		s, err := boot()
-		must(b, err)
-		s.RunNaively(true)
-		random := rand.New(rand.NewPCG(1, uint64(i)))
-		for {
-			if _, over := s.Outcome(); over {
-				break
-			}
-			t := random.IntN(s.Threads())
-			if !s.Runnable(t) {
-				continue
-			}
-			_, err := s.Run(t, 1)
-			must(b, err)
-		}
-		s.Close()
-	}
-	b.StopTimer()
-	naive := float64(b.N) / b.Elapsed().Seconds()
-	surw := rate(b, boot, func(start func() (*scenario.Session, error)) (*explore.Result, error) {
-		return explore.Sample(b.Context(), start, explore.SURW, explore.Options{KeepGoing: true, Jobs: 1, Seed: 1, Schedules: 5000})
-	})
-	b.ReportMetric(naive, "schedules/s")
-	b.ReportMetric(surw/naive, "ratio")
 }

@@ -162,15 +162,7 @@ type bounded struct {
 
 // session hands out a session at the start of its race.
 func (b *bounded) session() (*scenario.Session, error) {
-	s, err := b.sessions.Take()
-	if err != nil {
-		return nil, err
-	}
-	if err := s.Restart(); err != nil {
-		s.Close()
-		return nil, err
-	}
-	return s, nil
+	return b.sessions.takeReady((*scenario.Session).Restart)
 }
 
 func (b *bounded) search() error {

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"sync"
 	"time"
 
 	"emurace/scenario"
@@ -17,24 +16,36 @@ import (
 type unit struct {
 	first    int
 	from, to uint64
+
+	number int     // in its level, counted from 0
+	result *Result // so far, nil for nothing
+	whole  bool    // it is finished
+	// Of a unit that is not finished: where it can be resumed, and the
+	// result up to there.
+	at     []turn
+	walked *Result
 }
 
 // unitsOf cuts a level into parts of a few hundred schedules, in the order in
 // which a single walk would come to them.
-func unitsOf(level int, alone []uint64) []unit {
+func unitsOf(level int, alone []uint64) []*unit {
 	least := uint64(1)
 	if level == 1 {
 		least = 32
 	}
 	const most = 1 << 14 // units of a thread, however long it runs
-	var units []unit
+	var units []*unit
+	add := func(u unit) {
+		u.number = len(units)
+		units = append(units, &u)
+	}
 	for first, n := range alone {
 		size := max(least, n/most)
 		for from := uint64(1); from < n; from += size {
-			units = append(units, unit{first, from, min(from+size, n)})
+			add(unit{first: first, from: from, to: min(from+size, n)})
 		}
 		if n > 0 {
-			units = append(units, unit{first: first})
+			add(unit{first: first})
 		}
 	}
 	return units
@@ -45,48 +56,39 @@ type level struct {
 	b      *bounded
 	number int
 	alone  []uint64 // how long each thread runs undisturbed
-	units  []unit
+	count  int      // units in all
+	units  list[*unit]
 	began  uint64  // schedules of the levels before
-	before *Result // of those, and of the units before from
-	from   int
-	ctx    context.Context
-	cancel context.CancelFunc
-
-	mu      sync.Mutex
-	results []unitResult
-	next    int                        // to be taken
-	limit   int                        // units from here on are of no interest
-	running map[int]context.CancelFunc // units being walked
-	err     error                      // why the level was broken off
-}
-
-// unitResult is what has become of a unit.
-type unitResult struct {
-	result *Result // so far, nil for nothing
-	whole  bool    // it is finished
-	// Of a unit that is not finished: where it can be resumed, and the
-	// result up to there.
-	at     []turn
-	walked *Result
+	before *Result // of those, and of the units before next
+	next   int     // the first unit that is not finished
 }
 
 func (b *bounded) newLevel(number int, alone []uint64) (*level, error) {
 	l := &level{
-		b: b, number: number, alone: alone, units: unitsOf(number, alone),
-		began: b.total.Schedules, before: tallyOf(b.total).result(), running: map[int]context.CancelFunc{},
+		b: b, number: number, alone: alone,
+		began: b.total.Schedules, before: tallyOf(b.total).result(),
 	}
-	l.limit = len(l.units)
-	l.results = make([]unitResult, len(l.units))
+	units := unitsOf(number, alone)
+	l.count = len(units)
+	l.units = list[*unit]{
+		Items: units, Jobs: b.Jobs, Take: b.session, Put: b.sessions.Put, Work: l.work,
+		Over: func(u *unit) bool { return u.whole },
+		InOrder: func(u *unit) {
+			l.before.merge(u.result)
+			l.next++
+		},
+		Save: l.save,
+	}
 	if b.resumes() && number == b.Resume.Bounded.Level {
 		if err := l.resume(b.Resume.Bounded); err != nil {
 			return nil, err
 		}
 	}
 	b.number.Store(int64(number))
-	b.units.Store(uint64(len(l.units)))
-	done := l.from
-	for _, r := range l.results {
-		if r.whole {
+	b.units.Store(uint64(l.count))
+	done := l.next
+	for _, u := range l.units.Items {
+		if u.whole {
 			done++
 		}
 	}
@@ -97,60 +99,25 @@ func (b *bounded) newLevel(number int, alone []uint64) (*level, error) {
 // run walks all units on all sessions, and adds what was found to the search's
 // total.
 func (l *level) run() error {
-	l.ctx, l.cancel = context.WithCancel(l.b.ctx)
-	defer l.cancel()
-	var wg sync.WaitGroup
-	for range max(l.b.Jobs, 1) {
-		wg.Go(l.work)
-	}
-	wg.Wait()
-	for _, r := range l.results[l.from:l.limit] {
-		if r.result != nil {
-			l.b.total.merge(r.result)
+	err := l.units.Run(l.b.ctx)
+	for _, u := range l.units.Items {
+		if u.result != nil {
+			l.b.total.merge(u.result)
 		}
 	}
-	if l.err == nil && !l.b.KeepGoing && l.b.total.Failing > 0 {
+	if err == nil && !l.b.KeepGoing && l.b.total.Failing > 0 {
 		return errFound
 	}
-	return l.err
+	return err
 }
 
-// work takes units until none is left.
-func (l *level) work() {
-	s, err := l.b.session()
-	if err != nil {
-		l.mu.Lock()
-		l.end(err)
-		l.mu.Unlock()
-		return
-	}
-	defer l.b.sessions.Put(s)
-	for {
-		i, w := l.take(s)
-		if w == nil {
-			return
-		}
-		l.finish(i, w, l.walk(w, l.units[i]))
-	}
-}
+func (l *level) save() error { return l.b.saver.sometimes(l.b.state) }
 
-// take hands out the next unit, with a walker for it; nil when there is none.
-func (l *level) take(s *scenario.Session) (int, *walker) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	for l.next < l.limit && l.results[l.next].whole {
-		l.next++
-	}
-	if l.err != nil || l.next >= l.limit {
-		return 0, nil
-	}
-	i := l.next
-	l.next++
-	ctx, cancel := context.WithCancel(l.ctx)
-	l.running[i] = cancel
+// work walks a unit. When one fails, those after it are of no interest.
+func (l *level) work(ctx context.Context, s *scenario.Session, u *unit) func() outcome[*unit] {
 	w := l.b.walker(ctx, s, l.number)
-	if r := l.results[i]; r.walked != nil {
-		w.resume(r.at, tallyOf(r.walked).result())
+	if u.walked != nil {
+		w.resume(u.at, tallyOf(u.walked).result())
 	}
 	if l.b.saver.save != nil {
 		// A unit can take hours, so it is saved while it is being walked.
@@ -158,84 +125,35 @@ func (l *level) take(s *scenario.Session) (int, *walker) {
 		w.onMark = func() {
 			if time.Since(last) >= every {
 				last = time.Now()
-				l.save(i, w)
+				l.units.Update(func() error { u.keep(w); return l.save() })
 			}
 		}
 	}
-	return i, w
-}
-
-// save keeps how far a unit has been walked.
-func (l *level) save(i int, w *walker) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.results[i].keep(w)
-	l.saveSometimes()
-}
-
-func (l *level) saveSometimes() {
-	if l.err == nil {
-		if err := l.b.saver.sometimes(l.b.state); err != nil {
-			l.end(err)
+	err := l.walk(w, u)
+	return func() outcome[*unit] {
+		u.result = &w.result
+		if err != nil && !errors.Is(err, errFound) {
+			u.keep(w)
+			return outcome[*unit]{Err: err}
 		}
+		u.whole, u.at, u.walked = true, nil, nil
+		l.b.done.Add(1)
+		return outcome[*unit]{Last: err != nil}
 	}
 }
 
 // keep notes the walker's last mark.
-func (r *unitResult) keep(w *walker) {
+func (u *unit) keep(w *walker) {
 	if len(w.marked) == 0 {
 		return // it has come no further than when it was taken
 	}
-	r.at = slices.Clone(w.marked)
-	r.walked = tallyOf(&w.result).result()
-	r.walked.Instructions = w.markedRan
-}
-
-// finish takes in what became of a unit. When one fails, those after it are of
-// no interest, but those before it are finished: the first failure must be the
-// same whoever is faster.
-func (l *level) finish(i int, w *walker, err error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.running[i]()
-	delete(l.running, i)
-	r := &l.results[i]
-	switch {
-	case i >= l.limit:
-		return
-	case err == nil || errors.Is(err, errFound):
-		*r = unitResult{result: &w.result, whole: true}
-		l.b.done.Add(1)
-		if err != nil {
-			l.limit = i + 1
-			for j, cancel := range l.running {
-				if j >= l.limit {
-					cancel()
-				}
-			}
-		}
-	default:
-		r.result = &w.result
-		r.keep(w)
-		if ended := l.b.ctx.Err(); ended != nil && errors.Is(err, w.ctx.Err()) {
-			err = ended // in the words of who has ended it
-		}
-		l.end(err)
-	}
-	l.saveSometimes()
-}
-
-// end makes all workers stop, for the first reason given. The caller holds the
-// lock.
-func (l *level) end(err error) {
-	if l.err == nil {
-		l.err = err
-	}
-	l.cancel()
+	u.at = slices.Clone(w.marked)
+	u.walked = tallyOf(&w.result).result()
+	u.walked.Instructions = w.markedRan
 }
 
 // walk runs the schedules of a unit.
-func (l *level) walk(w *walker, u unit) error {
+func (l *level) walk(w *walker, u *unit) error {
 	if err := w.s.Restart(); err != nil {
 		return err
 	}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"slices"
-	"sync"
 	"sync/atomic"
 
 	"emurace/internal/logging"
@@ -54,9 +53,6 @@ func DPOR(ctx context.Context, start func() (*scenario.Session, error), o Option
 	return total, w.saver.finally(failure(ctx, err), w.state)
 }
 
-// errStopped ends the search of a part because another one ended all.
-var errStopped = errors.New("the search has ended elsewhere")
-
 // part is the runs that begin with the next events of these threads, less those
 // that begin with what the sleeping threads would do then.
 type part struct {
@@ -65,10 +61,8 @@ type part struct {
 	Share   float64 // of the whole search, guessed
 	Result  *Result
 
-	taken   bool
 	partial bool     // Result is of a search that was broken off
 	learned *learned // the part has shown this to be shared beside what was known
-	dropped atomic.Bool
 }
 
 // learned is what decides where events end.
@@ -88,93 +82,76 @@ const (
 // come to them.
 type partition struct {
 	Options
-	ctx    context.Context
-	start  func() (*scenario.Session, error)
-	report *reporter
-	runs   atomic.Uint64
-
-	mu       sync.Mutex
-	wake     *sync.Cond
+	ctx      context.Context
+	start    func() (*scenario.Session, error)
 	sessions *sessions
+	report   *reporter
+	saver    saver
+	runs     atomic.Uint64
+
 	shared   map[uint64]uint8
 	locks    []uint64
 	raw      []uint64
 	restarts int
-	parts    []*part
-	stop     error       // ends all work
-	stopping atomic.Bool // stop is set
-	limit    int         // parts from here on are of no interest any more
-	busy     int         // parts being worked on
-	saver    saver
+	parts    list[*part]
 }
 
 // prepare makes the first part, or takes up a search that was broken off.
 func (w *partition) prepare() error {
-	w.wake = sync.NewCond(&w.mu)
 	w.shared = map[uint64]uint8{}
-	w.parts = []*part{{Share: 1}}
+	w.parts = list[*part]{
+		Items: []*part{{Share: 1}}, Jobs: w.Jobs, Take: w.session, Put: w.sessions.Put, Work: w.work,
+		Over: func(p *part) bool { return p.Result != nil },
+		Save: func() error { return w.saver.sometimes(w.state) },
+	}
 	if w.Resume == nil {
 		return nil
 	}
 	if err := w.Resume.check(strategyDPOR, maxThreads); err != nil {
 		return err
 	}
+	if err := w.Resume.accept(w.start, strategyDPOR, w.Resume.DPOR.so(), w.Options); err != nil {
+		return err
+	}
 	w.resume(w.Resume.DPOR)
-	return w.Resume.accept(w.start, strategyDPOR, w.Resume.DPOR.so(), w.Options)
+	return nil
 }
 
 func (w *partition) searchAll() error {
 	for {
-		w.limit = w.ofInterest()
-		var wg sync.WaitGroup
-		for range max(w.Jobs, 1) {
-			wg.Go(w.work)
+		if err := w.parts.Run(w.ctx); err != nil {
+			return err
 		}
-		wg.Wait()
-		if w.stop != nil {
-			return w.stop
-		}
-		if !w.grown() {
+		last := w.last()
+		if last == nil || last.learned == nil {
 			break
 		}
+		w.shared, w.locks, w.raw = last.learned.shared, last.learned.locks, last.learned.raw
 		w.restarts++
 		w.runs.Store(0)
-		w.parts = []*part{{Share: 1}}
+		w.parts.Items = []*part{{Share: 1}}
 	}
-	if !w.KeepGoing && w.limit > 0 && w.parts[w.limit-1].failing() {
+	if last := w.last(); last != nil && !w.KeepGoing && last.failing() {
 		return errFound
+	}
+	return nil
+}
+
+// last is the last part: when one has failed or learned something, there is none behind
+// it.
+func (w *partition) last() *part {
+	if n := len(w.parts.Items); n > 0 {
+		return w.parts.Items[n-1]
 	}
 	return nil
 }
 
 func (p *part) failing() bool { return p.Result != nil && p.Result.Failing > 0 }
 
-// ofInterest is how many parts there is something to learn from: those up to the
-// first that fails, unless every failure is counted.
-func (w *partition) ofInterest() int {
-	if i := slices.IndexFunc(w.parts, (*part).failing); i >= 0 && !w.KeepGoing {
-		return i + 1
-	}
-	return len(w.parts)
-}
-
-// grown takes over what the first part that has learned something has learned.
-func (w *partition) grown() bool {
-	if w.limit == 0 {
-		return false
-	}
-	l := w.parts[w.limit-1].learned
-	if l == nil {
-		return false
-	}
-	w.shared, w.locks, w.raw = l.shared, l.locks, l.raw
-	return true
-}
-
 // merge adds up the parts' results in their order.
 func (w *partition) merge() *Result {
 	total := &Result{Preemptions: -1, Restarts: w.restarts, RawLocks: len(w.raw)}
-	for _, p := range w.parts[:min(w.limit, len(w.parts))] {
+	for _, p := range w.parts.Items {
 		if p.Result != nil {
 			total.merge(p.Result)
 		}
@@ -182,77 +159,65 @@ func (w *partition) merge() *Result {
 	return total
 }
 
-// work takes parts until none is left.
-func (w *partition) work() {
-	s, err := w.session()
-	if err != nil {
-		w.fail(err)
-		return
+// work searches a part.
+func (w *partition) work(ctx context.Context, s *scenario.Session, p *part) func() outcome[*part] {
+	// What the session has learned in other parts is forgotten: what is
+	// an event must not depend on who has run which part.
+	s.ForgetShared()
+	s.SetLockWords(w.locks, w.raw)
+	known := s.Grown()
+	d := &subtree{s: s, keepGoing: w.KeepGoing, inspect: w.Inspect, known: known, tick: w.tick(ctx), log: w.Log}
+	err := d.search(p)
+	var children []*part
+	if errors.Is(err, errSplit) {
+		children, err = w.split(s, p, known)
 	}
-	defer w.sessions.Put(s)
-	for {
-		p := w.take()
-		if p == nil {
-			return
-		}
-		// What the session has learned in other parts is forgotten: what is
-		// an event must not depend on who has run which part.
-		s.ForgetShared()
-		s.SetLockWords(w.locks, w.raw)
-		known := s.Grown()
-		d := &subtree{s: s, keepGoing: w.KeepGoing, inspect: w.Inspect, known: known, tick: w.tick(p), log: w.Log}
-		err := d.search(p)
-		var children []*part
-		if errors.Is(err, errSplit) {
-			children, err = w.split(s, p, known)
-		}
-		if err == nil && s.Grown() != known {
-			err = errGrown // in a run that was given up as covered
-		}
-		w.finish(p, &d.total, children, err, s)
+	if err == nil && s.Grown() != known {
+		err = errGrown // in a run that was given up as covered
 	}
-}
-
-// take hands out the first part that nobody has, and waits while one may still
-// be cut.
-func (w *partition) take() *part {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	for {
-		if w.stop != nil {
-			return nil
+	var l *learned
+	if errors.Is(err, errGrown) {
+		l = &learned{shared: s.SharedBytes()}
+		l.locks, l.raw = s.LockWords()
+	}
+	return func() outcome[*part] {
+		switch {
+		case l != nil:
+			p.learned = l
+			logLearned(w.Log, "a run has shown more, and the search begins anew", l.shared)
+			return outcome[*part]{Last: true}
+		case errors.Is(err, errFound):
+			p.Result = &d.total
+			return outcome[*part]{Last: true}
+		case errors.Is(err, errBudget), ctx.Err() != nil && errors.Is(err, ctx.Err()):
+			// What the part has found so far counts for the result, though a
+			// resumed search will begin the part anew.
+			p.Result, p.partial = &d.total, true
+		case err == nil && children != nil:
+			w.Log.Printf(logging.Search, "a part of over %d runs is cut into %d", splitAfter, len(children))
+			w.runs.Add(-d.total.Schedules)
+			return outcome[*part]{Into: children}
+		case err == nil:
+			p.Result = &d.total
 		}
-		for _, p := range w.parts[:min(w.limit, len(w.parts))] {
-			if p.Result == nil && p.learned == nil && !p.taken {
-				p.taken = true
-				w.busy++
-				return p
-			}
-		}
-		if w.busy == 0 {
-			return nil
-		}
-		w.wake.Wait()
+		return outcome[*part]{Err: err}
 	}
 }
 
 // tick counts the runs of a part and says when to end.
-func (w *partition) tick(p *part) func(int) error {
+func (w *partition) tick(ctx context.Context) func(int) error {
 	runs := 0
 	return func(depth int) error {
-		if err := w.ctx.Err(); err != nil {
+		if err := ctx.Err(); err != nil {
 			return err
-		}
-		if w.stopping.Load() || p.dropped.Load() {
-			return errStopped
 		}
 		runs++
 		n := w.runs.Add(1)
 		if w.Progress != nil && runs%16 == 1 {
-			w.mu.Lock()
-			progress := Progress{Preemptions: -1, Schedules: n, Depth: depth, Restarts: w.restarts, Share: w.share()}
-			w.mu.Unlock()
-			w.report.set(progress)
+			w.parts.Update(func() error {
+				w.report.set(Progress{Preemptions: -1, Schedules: n, Depth: depth, Restarts: w.restarts, Share: w.share()})
+				return nil
+			})
 		}
 		if w.Schedules > 0 && n >= w.Schedules {
 			return errBudget
@@ -267,7 +232,7 @@ func (w *partition) tick(p *part) func(int) error {
 // share is how much of the search is done, if the parts' guesses are right.
 func (w *partition) share() float64 {
 	done := 0.0
-	for _, p := range w.parts {
+	for _, p := range w.parts.Items {
 		if p.Result != nil {
 			done += p.Share
 		}
@@ -275,89 +240,10 @@ func (w *partition) share() float64 {
 	return done
 }
 
-// finish takes in what became of a part.
-func (w *partition) finish(p *part, r *Result, children []*part, err error, s *scenario.Session) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	defer w.wake.Broadcast()
-	w.busy--
-	p.taken = false
-	switch {
-	case errors.Is(err, errGrown):
-		p.learned = &learned{shared: s.SharedBytes()}
-		p.learned.locks, p.learned.raw = s.LockWords()
-		logLearned(w.Log, "a run has shown more, and the search begins anew", p.learned.shared)
-		w.dropAfter(p)
-	case errors.Is(err, errFound):
-		p.Result = r
-		w.dropAfter(p)
-	case errors.Is(err, errBudget), w.ctx.Err() != nil && errors.Is(err, w.ctx.Err()):
-		// What the part has found so far counts for the result, though a
-		// resumed search will begin the part anew.
-		p.Result = r
-		p.partial = true
-		w.end(err)
-	case errors.Is(err, errStopped):
-		p.Result = r
-		p.partial = true
-	case err != nil:
-		w.end(err)
-	case children != nil:
-		w.Log.Printf(logging.Search, "a part of over %d runs is cut into %d", splitAfter, len(children))
-		i := slices.Index(w.parts, p)
-		w.parts = slices.Replace(w.parts, i, i+1, children...)
-		if i < w.limit {
-			w.limit += len(children) - 1
-		}
-		w.runs.Add(-r.Schedules)
-	default:
-		p.Result = r
-	}
-	if w.stop == nil {
-		if err := w.saver.sometimes(w.state); err != nil {
-			w.end(err)
-		}
-	}
-}
-
-// dropAfter ends the search of the parts after one that fails, or that has
-// learned something. Those before it are finished all the same, so that the
-// first of such parts is the same whoever is faster.
-func (w *partition) dropAfter(p *part) {
-	w.limit = min(w.limit, slices.Index(w.parts, p)+1)
-	for _, q := range w.parts[w.limit:] {
-		q.dropped.Store(true)
-	}
-}
-
-// end makes all workers stop, for the first reason given. The caller holds the
-// lock.
-func (w *partition) end(err error) {
-	if w.stop == nil {
-		w.stop = err
-	}
-	w.stopping.Store(true)
-}
-
-func (w *partition) fail(err error) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	w.end(err)
-	w.wake.Broadcast()
-}
-
 // session hands out a session that knows which bytes are shared. While sessions
 // are out, what they all know does not change.
 func (w *partition) session() (*scenario.Session, error) {
-	s, err := w.sessions.Take()
-	if err != nil {
-		return nil, err
-	}
-	if err := s.AddShared(w.shared); err != nil {
-		s.Close()
-		return nil, err
-	}
-	return s, nil
+	return w.sessions.takeReady(func(s *scenario.Session) error { return s.AddShared(w.shared) })
 }
 
 // split cuts a part: level by level, until there are enough, each run by each

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
-	"sync"
 
 	"emurace/scenario"
 )
@@ -56,6 +55,10 @@ func Sample(ctx context.Context, start func() (*scenario.Session, error), strate
 		Options: o, ctx: ctx, start: start, sessions: newSessions(start, withEvents), strategy: strategy, method: m, report: newReporter(o.Progress), saver: newSaver(o),
 		total: &Result{}, shared: map[uint64]uint8{}, size: firstBatch, learned: map[uint64]uint8{},
 	}
+	p.schedules = list[*drawn]{
+		Jobs: o.Jobs, Take: p.session, Put: p.sessions.Put, Work: p.work, InOrder: p.take,
+		Save: func() error { return p.saver.sometimes(p.state) },
+	}
 	defer p.report.close()
 	defer p.sessions.Close()
 	if err := p.prepare(); err != nil {
@@ -84,7 +87,8 @@ type sampler struct {
 	shared   map[uint64]uint8 // known to all sessions
 	profile  *profile
 
-	mu      sync.Mutex
+	schedules list[*drawn] // that are run on all sessions with the same knowledge
+
 	ran     uint64  // schedules, for Progress
 	failing uint64  // of them
 	total   *Result // of the schedules that have run without one missing in between
@@ -151,10 +155,10 @@ func (p *sampler) nextBatch() error {
 
 // inOrder runs the schedules that are not drawn, and learns from them.
 func (p *sampler) inOrder() error {
-	var firsts []drawn
+	var firsts []*drawn
 	err := p.learn(func(r *run) error {
 		result, err := p.judge(r)
-		firsts = append(firsts, drawn{result: result, abstract: r.abstract, reads: r.reads})
+		firsts = append(firsts, &drawn{result: result, abstract: r.abstract, reads: r.reads})
 		return err
 	})
 	if err != nil {
@@ -228,121 +232,71 @@ func (p *sampler) learn(seen func(*run) error) error {
 
 // session hands out a session that knows what all know.
 func (p *sampler) session() (*scenario.Session, error) {
-	s, err := p.sessions.Take()
-	if err != nil {
-		return nil, err
-	}
-	if err := s.AddShared(p.shared); err != nil {
-		s.Close()
-		return nil, err
-	}
-	return s, nil
+	return p.sessions.takeReady(func(s *scenario.Session) error { return s.AddShared(p.shared) })
 }
 
-// drawn is what became of one schedule.
+// drawn is a schedule, and what has become of it.
 type drawn struct {
+	number   uint64           // counted from 1
+	turn     uint64           // place in its batch, counted from 0
 	result   *Result          // nil when it has not come to its end
 	learned  map[uint64]uint8 // shared bytes; nil when no more than was known
 	abstract abstract         // as in its run
 	reads    *reads
 	err      error // it could not be run
-}
-
-// batch is schedules that are run on all sessions with the same knowledge.
-type batch struct {
-	first   uint64 // number of the first
-	before  uint64 // how many there are in front of it that are done
-	results []drawn
-	next    int // to be run
-	limit   int // those from here on are of no interest
-	taken   int // those before are in the search's total
+	counted  bool  // it is in the search's total
 }
 
 // batch runs the next n schedules of the present batch.
 func (p *sampler) batch(n uint64) error {
-	b := &batch{first: p.total.Schedules + 1, before: p.begun, results: make([]drawn, n), limit: int(n)}
-	errs := make([]error, min(uint64(max(p.Jobs, 1)), n))
-	var wg sync.WaitGroup
-	for job := range errs {
-		wg.Go(func() { errs[job] = p.work(b) })
+	p.schedules.Items = make([]*drawn, n)
+	for i := range n {
+		p.schedules.Items[i] = &drawn{number: p.total.Schedules + 1 + i, turn: p.begun + i}
 	}
-	wg.Wait()
-	for i, d := range b.results[b.taken:b.limit] {
+	err := p.schedules.Run(p.ctx)
+	for _, d := range p.schedules.Items {
 		if d.err != nil {
 			return d.err
 		}
-		if d.result != nil {
-			p.beyond = append(p.beyond, beyond{b.first + uint64(b.taken+i), d.result})
+		if d.result != nil && !d.counted {
+			p.beyond = append(p.beyond, beyond{d.number, d.result})
 		}
 	}
-	for _, err := range errs {
-		if err != nil {
-			return err
-		}
-	}
-	if !p.KeepGoing && p.total.Failing > 0 {
+	if err == nil && !p.KeepGoing && p.total.Failing > 0 {
 		return errFound
-	}
-	return nil
-}
-
-// work runs schedules of a batch until none is left.
-func (p *sampler) work(b *batch) error {
-	s, err := p.session()
-	if err != nil {
-		return err
-	}
-	defer p.sessions.Put(s)
-	for {
-		i, left := p.take(b)
-		if !left {
-			return nil
-		}
-		d := p.draw(s, b.first+uint64(i), b.before+uint64(i))
-		if err := p.ctx.Err(); err != nil && errors.Is(d.err, err) {
-			return err
-		}
-		if err := p.finish(b, i, d); err != nil {
-			return err
-		}
-	}
-}
-
-// take hands out the next schedule of a batch.
-func (p *sampler) take(b *batch) (i int, left bool) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	b.next++
-	return b.next - 1, b.next <= b.limit
-}
-
-// finish takes in what became of a schedule. After one that fails or cannot be
-// run, those with higher numbers are of no interest.
-func (p *sampler) finish(b *batch, i int, d drawn) error {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.tell(d)
-	b.results[i] = d
-	if d.err != nil || !p.KeepGoing && d.result.Failing > 0 {
-		b.limit = min(b.limit, i+1)
-	}
-	for ; b.taken < b.limit && b.results[b.taken].result != nil; b.taken++ {
-		d := b.results[b.taken]
-		p.count(d)
-		p.begun++
-		for addr, mask := range d.learned {
-			p.learned[addr] |= mask
-		}
-	}
-	err := p.saver.sometimes(p.state)
-	if err != nil {
-		b.limit = min(b.limit, b.next) // nobody is to begin another one
 	}
 	return err
 }
 
+// work runs a schedule. After one that fails or cannot be run, those with higher numbers
+// are of no interest.
+func (p *sampler) work(ctx context.Context, s *scenario.Session, d *drawn) func() outcome[*drawn] {
+	p.draw(ctx, s, d)
+	return func() outcome[*drawn] {
+		if err := ctx.Err(); err != nil && errors.Is(d.err, err) {
+			d.err = nil
+			return outcome[*drawn]{Err: err}
+		}
+		p.tell(d)
+		return outcome[*drawn]{Last: d.err != nil || !p.KeepGoing && d.result.Failing > 0}
+	}
+}
+
+// take makes a schedule of the batch part of the search, once those in front of it are.
+func (p *sampler) take(d *drawn) {
+	if d.err != nil {
+		return
+	}
+	p.count(d)
+	d.counted = true
+	p.begun++
+	for addr, mask := range d.learned {
+		p.learned[addr] |= mask
+	}
+}
+
 // tell reports a schedule that has run.
-func (p *sampler) tell(d drawn) {
+func (p *sampler) tell(d *drawn) {
 	p.ran++
 	if d.err == nil {
 		p.failing += d.result.Failing
@@ -355,34 +309,34 @@ func (p *sampler) tell(d drawn) {
 }
 
 // count makes a schedule part of the result, and of what the strategy knows.
-func (p *sampler) count(d drawn) {
+func (p *sampler) count(d *drawn) {
 	p.total.merge(d.result)
 	if p.fuzz != nil {
 		p.fuzz.learn(d.abstract, d.reads)
 	}
 }
 
-// draw runs one schedule, of which turn is the place in its batch.
-func (p *sampler) draw(s *scenario.Session, number, turn uint64) drawn {
+// draw runs one schedule.
+func (p *sampler) draw(ctx context.Context, s *scenario.Session, d *drawn) {
 	s.ForgetShared()
 	known := s.Grown()
-	r := &run{ctx: p.ctx, s: s, rand: generator(p.Seed, number), profile: p.profile, number: number, turn: int(turn)}
+	r := &run{ctx: ctx, s: s, rand: generator(p.Seed, d.number), profile: p.profile, number: d.number, turn: int(d.turn)}
 	p.watch(r)
-	if err := r.begin(); err != nil {
-		return drawn{err: err}
+	if d.err = r.begin(); d.err != nil {
+		return
 	}
-	if err := p.walk(r); err != nil {
-		return drawn{err: err}
+	if d.err = p.walk(r); d.err != nil {
+		return
 	}
 	result, err := p.judge(r)
 	if err != nil {
-		return drawn{err: err}
+		d.err = err
+		return
 	}
-	d := drawn{result: result, abstract: r.abstract, reads: r.reads}
+	d.result, d.abstract, d.reads = result, r.abstract, r.reads
 	if s.Grown() != known {
 		d.learned = s.SharedBytes()
 	}
-	return d
 }
 
 // generator is the source of chance for one schedule. ChaCha8 keeps those of

@@ -145,7 +145,8 @@ func drawnEnds(t *testing.T, g *guest, st Strategy, most int, look func(end stri
 	defer p.report.close()
 	must(t, p.inOrder())
 	for i := range most {
-		d := p.draw(g.s, uint64(i), 0)
+		d := &drawn{number: uint64(i)}
+		p.draw(t.Context(), g.s, d)
 		must(t, d.err)
 		if p.count(d); p.fuzz != nil {
 			p.fuzz.next()

@@ -16,9 +16,6 @@ type Walk struct{ r *run }
 // Ran.
 func (w *Walk) Session() *scenario.Session { return w.r.s }
 
-// Context ends when the search is broken off.
-func (w *Walk) Context() context.Context { return w.r.ctx }
-
 // Rand is a source of chance that follows from the search's seed and the number of
 // the schedule.
 func (w *Walk) Rand() *rand.Rand { return w.r.rand }

@@ -205,20 +205,20 @@ func checkAll(threads int, all []*tally) error {
 	return nil
 }
 
-// SharedBytes are bytes of the eight at Addr that threads share, lowest bit
+// sharedWord are bytes of the eight at Addr that threads share, lowest bit
 // first.
-type SharedBytes struct {
+type sharedWord struct {
 	Addr uint64 `json:"addr"`
 	Mask uint8  `json:"mask"`
 }
 
 // sharedList puts shared bytes in the order of addresses.
-func sharedList(shared map[uint64]uint8) []SharedBytes {
-	list := []SharedBytes{}
+func sharedList(shared map[uint64]uint8) []sharedWord {
+	list := []sharedWord{}
 	for addr, mask := range shared {
-		list = append(list, SharedBytes{addr, mask})
+		list = append(list, sharedWord{addr, mask})
 	}
-	slices.SortFunc(list, func(a, b SharedBytes) int {
+	slices.SortFunc(list, func(a, b sharedWord) int {
 		if a.Addr < b.Addr {
 			return -1
 		}
@@ -227,7 +227,7 @@ func sharedList(shared map[uint64]uint8) []SharedBytes {
 	return list
 }
 
-func sharedMap(list []SharedBytes) map[uint64]uint8 {
+func sharedMap(list []sharedWord) map[uint64]uint8 {
 	shared := make(map[uint64]uint8, len(list))
 	for _, b := range list {
 		shared[b.Addr] = b.Mask
@@ -235,7 +235,7 @@ func sharedMap(list []SharedBytes) map[uint64]uint8 {
 	return shared
 }
 
-func checkShared(list []SharedBytes) error {
+func checkShared(list []sharedWord) error {
 	if len(list) > maxShared {
 		return damaged("%d shared places, at most %d", len(list), maxShared)
 	}

@@ -33,28 +33,22 @@ func (b *bounded) state() *State {
 }
 
 func (l *level) state() *boundedState {
-	s := &boundedState{Level: l.number, Began: l.began, Units: len(l.units), Next: l.from}
-	before := tallyOf(l.before).result()
-	for s.Next < l.limit && l.results[s.Next].whole {
-		before.merge(l.results[s.Next].result)
-		s.Next++
-	}
-	s.Result = tallyOf(before)
+	s := &boundedState{Level: l.number, Began: l.began, Units: l.count, Next: l.next, Result: tallyOf(l.before)}
 	var finished *Result // of the last in Done, when that is finished
-	for i := s.Next; i < l.limit; i++ {
-		r := &l.results[i]
+	for _, u := range l.units.Items {
 		last := len(s.Done) - 1
 		switch {
-		case r.whole && finished != nil && finished.joins(r.result):
-			finished.merge(r.result)
-			s.Done[last].To, s.Done[last].Result = i+1, tallyOf(finished)
-		case r.whole:
-			finished = tallyOf(r.result).result()
-			s.Done = append(s.Done, unitsState{From: i, To: i + 1, Result: tallyOf(finished)})
+		case u.number < l.next:
+		case u.whole && finished != nil && finished.joins(u.result):
+			finished.merge(u.result)
+			s.Done[last].To, s.Done[last].Result = u.number+1, tallyOf(finished)
+		case u.whole:
+			finished = tallyOf(u.result).result()
+			s.Done = append(s.Done, unitsState{From: u.number, To: u.number + 1, Result: tallyOf(finished)})
 		default:
 			finished = nil
-			if r.walked != nil {
-				s.Done = append(s.Done, unitsState{From: i, To: i + 1, At: r.at, Result: tallyOf(r.walked)})
+			if u.walked != nil {
+				s.Done = append(s.Done, unitsState{From: u.number, To: u.number + 1, At: u.at, Result: tallyOf(u.walked)})
 			}
 		}
 	}
@@ -86,31 +80,34 @@ func (b *bounded) prepare() error {
 
 // resume takes up a level that was broken off.
 func (l *level) resume(s *boundedState) error {
-	if s.Units != len(l.units) {
-		return damaged("its level has %d units, not %d", s.Units, len(l.units))
+	units := l.units.Items
+	if s.Units != len(units) {
+		return damaged("its level has %d units, not %d", s.Units, len(units))
 	}
-	l.began, l.from, l.before = s.Began, s.Next, s.Result.result()
-	l.next = s.Next
+	l.began, l.next, l.before = s.Began, s.Next, s.Result.result()
 	l.b.total.merge(l.before)
 	l.b.total.Preemptions = l.number - 1
+	limit := len(units) // those from here on are of no interest
 	if !l.b.KeepGoing && l.before.Failing > 0 {
-		l.limit = l.from
+		limit = s.Next
 	}
 	for _, d := range s.Done {
-		r := d.Result.result()
+		u := units[d.From]
+		u.result = d.Result.result()
 		if len(d.At) > 0 {
-			l.results[d.From] = unitResult{result: r, at: d.At, walked: d.Result.result()}
+			u.at, u.walked = d.At, d.Result.result()
 			continue
 		}
 		// The first of several stands for all: nothing comes in between.
-		for i := d.From; i < d.To; i++ {
-			l.results[i] = unitResult{result: r, whole: true}
-			r = &Result{}
+		u.whole = true
+		for _, u := range units[d.From+1 : d.To] {
+			u.result, u.whole = &Result{}, true
 		}
 		if !l.b.KeepGoing && d.Result.Failing > 0 {
-			l.limit = min(l.limit, d.To)
+			limit = min(limit, d.To)
 		}
 	}
+	l.units.Items = units[s.Next:limit]
 	return nil
 }
 

@@ -4,10 +4,10 @@ import "slices"
 
 // dporState is a search of DPOR's: what is known of the scenario, and the parts.
 type dporState struct {
-	Shared   []SharedBytes `json:"shared"`
-	Locks    []uint64      `json:"locks,omitempty"` // in order
-	Raw      []uint64      `json:"raw,omitempty"`   // words that look like locks and are none, in order
-	Restarts int           `json:"restarts"`
+	Shared   []sharedWord `json:"shared"`
+	Locks    []uint64     `json:"locks,omitempty"` // in order
+	Raw      []uint64     `json:"raw,omitempty"`   // words that look like locks and are none, in order
+	Restarts int          `json:"restarts"`
 	// Parts are in order. Neighbours that are finished are one, of which only
 	// the result is of interest any more.
 	Parts []partState `json:"parts"`
@@ -25,7 +25,7 @@ type partState struct {
 func (w *partition) state() *State {
 	s := &dporState{Restarts: w.restarts, Locks: slices.Clone(w.locks), Raw: slices.Clone(w.raw), Shared: sharedList(w.shared)}
 	var finished *Result // of the last in Parts, when that is finished
-	for _, p := range w.parts[:min(w.limit, len(w.parts))] {
+	for _, p := range w.parts.Items {
 		if p.Result == nil || p.partial {
 			s.Parts = append(s.Parts, partState{Threads: slices.Clone(p.Threads), Asleep: p.Asleep, Share: p.Share})
 			finished = nil
@@ -49,14 +49,17 @@ func (w *partition) resume(s *dporState) {
 	w.locks = slices.Clone(s.Locks)
 	w.raw = slices.Clone(s.Raw)
 	w.shared = sharedMap(s.Shared)
-	w.parts = nil
+	w.parts.Items = nil
 	for _, p := range s.Parts {
 		q := &part{Threads: slices.Clone(p.Threads), Asleep: p.Asleep, Share: p.Share}
 		if p.Result != nil {
 			q.Result = p.Result.result()
 			w.runs.Add(q.Result.Schedules)
 		}
-		w.parts = append(w.parts, q)
+		w.parts.Items = append(w.parts.Items, q)
+		if q.failing() && !w.KeepGoing {
+			break // those behind it are of no interest
+		}
 	}
 }
 

@@ -10,11 +10,11 @@ type sampleState struct {
 	// are. A batch can be cut short by Options.Schedules; resumed, it is
 	// brought to its end with what was known when it began, as if it had never
 	// been cut.
-	Batch   uint64        `json:"batch"`
-	Begun   uint64        `json:"begun"`
-	Shared  []SharedBytes `json:"shared"`
-	Learned []SharedBytes `json:"learned,omitempty"` // by the batch so far
-	Fuzz    *fuzzState    `json:"fuzz,omitempty"`    // with fuzz only
+	Batch   uint64       `json:"batch"`
+	Begun   uint64       `json:"begun"`
+	Shared  []sharedWord `json:"shared"`
+	Learned []sharedWord `json:"learned,omitempty"` // by the batch so far
+	Fuzz    *fuzzState   `json:"fuzz,omitempty"`    // with fuzz only
 }
 
 // state is what is to be kept of the search; the caller holds the lock or is
@@ -25,7 +25,7 @@ func (p *sampler) state() *State {
 		Shared: sharedList(p.shared), Learned: sharedList(p.learned), Fuzz: p.fuzz.state(),
 	}
 	if p.total.Schedules < inOrders {
-		s = &sampleState{Result: &tally{}, Batch: firstBatch, Shared: []SharedBytes{}}
+		s = &sampleState{Result: &tally{}, Batch: firstBatch, Shared: []sharedWord{}}
 	}
 	return &State{Strategy: p.strategy, Sample: s}
 }

@@ -63,6 +63,7 @@ func (o Options) methodOf(s Strategy) (method, error) {
 	case Fuzz:
 		f := newFuzzer()
 		return method{walk: f.walk, fuzz: f}, nil
+	case strategyDPOR, strategyBounded: // nothing of them is drawn
 	}
 	return method{}, fmt.Errorf("strategy %q: not surw, fuzz, pos, pct or random", s)
 }

@@ -19,9 +19,9 @@ var functions = []string{
 // Functions lists the functions of allocators by name.
 func Functions() []string { return slices.Clone(functions) }
 
-// Allocates tells how many bytes a call with these arguments asks for, false when
+// allocates tells how many bytes a call with these arguments asks for, false when
 // the function hands out no blocks.
-func Allocates(name string, a [6]uint64) (size uint64, gives bool) {
+func allocates(name string, a [6]uint64) (size uint64, gives bool) {
 	switch name {
 	case "malloc", "valloc", "pvalloc":
 		return a[0], true
@@ -59,8 +59,8 @@ func frees(name string) bool {
 
 func resizes(name string) bool { return name == "realloc" || name == "reallocarray" }
 
-// BlockOf is the block that a call has returned, 0 for none.
-func BlockOf(m *emu.Process, name string, args [6]uint64, result uint64) uint64 {
+// blockOf is the block that a call has returned, 0 for none.
+func blockOf(m *emu.Process, name string, args [6]uint64, result uint64) uint64 {
 	if name != "posix_memalign" {
 		return result
 	}
@@ -84,7 +84,7 @@ func Trace(m *emu.Process, f func(emu.CallEvent)) error {
 			c.Depth++
 		}
 		if c.Returned {
-			c.Result = BlockOf(m, c.Func, c.Args, c.Result)
+			c.Result = blockOf(m, c.Func, c.Args, c.Result)
 		}
 		f(c)
 	})

@@ -82,7 +82,7 @@ func (h *Heap) Apply(c *emu.CallEvent) Change {
 		}
 		return ch
 	}
-	size, gives := Allocates(c.Func, c.Args)
+	size, gives := allocates(c.Func, c.Args)
 	if !gives {
 		return ch
 	}

@@ -102,7 +102,7 @@ func (c chunks) meaning(w Word) Meaning {
 // hands out: calloc's zeros or realloc's copy. The block may not be handed out
 // yet, or have been by a call that realloc made.
 func (c chunks) fills(w Word) bool {
-	if _, gives := Allocates(w.Call.Func, w.Call.Args); !gives || w.Call.Func == "malloc" {
+	if _, gives := allocates(w.Call.Func, w.Call.Args); !gives || w.Call.Func == "malloc" {
 		return false
 	}
 	for _, b := range c.heap.blocks {

@@ -35,7 +35,7 @@ func NewRecorder(m *emu.Process) (*Recorder, error) {
 
 func (r *Recorder) begin() error {
 	names := slices.DeleteFunc(Functions(), func(name string) bool {
-		_, gives := Allocates(name, [6]uint64{})
+		_, gives := allocates(name, [6]uint64{})
 		return !gives && !Releases(name)
 	})
 	if err := r.m.TraceCalls(names, r.note); err != nil {
@@ -166,11 +166,11 @@ func (r *Recorder) leave(e emu.CallEvent) {
 	r.open = slices.Delete(r.open, i, i+1)
 	c := o.call
 	c.Done, c.Result = e.ReturnStep, e.Result
-	n, gives := Allocates(c.Func, c.Args)
+	n, gives := allocates(c.Func, c.Args)
 	if !gives {
 		return
 	}
-	p := BlockOf(r.m, c.Func, c.Args, c.Result)
+	p := blockOf(r.m, c.Func, c.Args, c.Result)
 	if p == 0 {
 		// Of size 0 it was freed; otherwise there is no memory and the caller
 		// keeps what it had.

@@ -54,9 +54,9 @@ func (a Arch) Machine() elf.Machine {
 	return elf.EM_NONE
 }
 
-// Platform returns what the kernel passes as AT_PLATFORM, the name that ld.so
+// platform returns what the kernel passes as AT_PLATFORM, the name that ld.so
 // substitutes for $PLATFORM: "aarch64" or "x86_64".
-func (a Arch) Platform() string {
+func (a Arch) platform() string {
 	switch a {
 	case ARM64:
 		return "aarch64"

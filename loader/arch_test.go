@@ -26,7 +26,7 @@ func TestArch(t *testing.T) {
 		if got := tc.arch.Machine(); got != tc.machine {
 			t.Errorf("%v.Machine() = %v, want %v", tc.arch, got, tc.machine)
 		}
-		if got := tc.arch.Platform(); got != tc.platform {
+		if got := tc.arch.platform(); got != tc.platform {
 			t.Errorf("%v.Platform() = %q, want %q", tc.arch, got, tc.platform)
 		}
 		if got, ok := archOf(tc.machine); !ok || got != tc.arch {
@@ -45,7 +45,7 @@ func TestArchUnknown(t *testing.T) {
 		}
 	}
 	var none Arch
-	if none.Machine() != elf.EM_NONE || none.Platform() != "" || none.Interp() != "" || none.Triplet() != "" {
+	if none.Machine() != elf.EM_NONE || none.platform() != "" || none.Interp() != "" || none.Triplet() != "" {
 		t.Error("the zero Arch has properties")
 	}
 	if got := Arch(9).String(); got != "Arch(9)" {

@@ -56,16 +56,16 @@ func (im *Image) LoadDebug(s *Sysroot) (found bool, err error) {
 	if err != nil {
 		return false, err
 	}
-	if err := im.AttachDebug(path, data); err != nil {
+	if err := im.attachDebug(path, data); err != nil {
 		return false, err
 	}
 	return true, nil
 }
 
-// AttachDebug adds the symbols and lines of a separate debug file, which it
+// attachDebug adds the symbols and lines of a separate debug file, which it
 // keeps; it replaces one attached before. The file must be for the image's
 // architecture and have its build-id. name is used in errors.
-func (im *Image) AttachDebug(name string, data []byte) error {
+func (im *Image) attachDebug(name string, data []byte) error {
 	if err := checkIdent(name, data); err != nil {
 		return err
 	}

@@ -103,7 +103,7 @@ func TestAttachDebugErrors(t *testing.T) {
 		{"no build-id", withSections(textImage(ARM64), nil), "build-id: none"},
 	} {
 		im := strippedImage(t)
-		checkError(t, im.AttachDebug("lib.debug", tc.data), "lib.debug", tc.want)
+		checkError(t, im.attachDebug("lib.debug", tc.data), "lib.debug", tc.want)
 		if im.HasDebug() {
 			t.Errorf("%s: attached all the same", tc.what)
 		}
@@ -164,10 +164,10 @@ func TestCompressedSections(t *testing.T) {
 		t.Run(tc.what, func(t *testing.T) {
 			im := strippedImage(t)
 			debug := separateDebug(testID, testSection{name: ".debug_frame", kind: elf.SHT_PROGBITS, flags: elf.SHF_COMPRESSED, data: tc.data})
-			if err := im.AttachDebug("lib.debug", debug); err != nil {
+			if err := im.attachDebug("lib.debug", debug); err != nil {
 				t.Fatal(err)
 			}
-			got, err := im.DebugFrame()
+			got, err := im.debugFrame()
 			if tc.want != "" {
 				checkError(t, err, "lib.debug", tc.want)
 			} else if err != nil || !bytes.Equal(got, text) {
@@ -186,7 +186,7 @@ func TestImageConcurrent(t *testing.T) {
 	for i := range 8 {
 		wg.Go(func() {
 			if i == 4 {
-				if err := im.AttachDebug("lib.debug", debug); err != nil {
+				if err := im.attachDebug("lib.debug", debug); err != nil {
 					t.Error(err)
 				}
 			}

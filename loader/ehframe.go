@@ -61,9 +61,9 @@ func (im *Image) ehFrameAddr() (uint64, bool) {
 	return value, true
 }
 
-// DebugFrame returns .debug_frame, the call frame information for debuggers
+// debugFrame returns .debug_frame, the call frame information for debuggers
 // only, of the debug file or of the image itself; nil when neither has it.
-func (im *Image) DebugFrame() ([]byte, error) {
+func (im *Image) debugFrame() ([]byte, error) {
 	im.mu.Lock()
 	src := im.debug
 	im.mu.Unlock()

@@ -67,10 +67,10 @@ func TestEHFrameSection(t *testing.T) {
 func TestDebugFrame(t *testing.T) {
 	frame := testSection{name: ".debug_frame", kind: elf.SHT_PROGBITS, data: []byte("own")}
 	im := mustParse(t, "x", withSections(textImage(ARM64), []testSection{frame}))
-	if data, err := im.DebugFrame(); err != nil || string(data) != "own" {
+	if data, err := im.debugFrame(); err != nil || string(data) != "own" {
 		t.Errorf("DebugFrame() = %q, %v", data, err)
 	}
-	if data, err := mustParse(t, "x", textImage(ARM64)).DebugFrame(); err != nil || data != nil {
+	if data, err := mustParse(t, "x", textImage(ARM64)).debugFrame(); err != nil || data != nil {
 		t.Errorf("without one: %q, %v", data, err)
 	}
 }

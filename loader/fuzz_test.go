@@ -29,7 +29,7 @@ func FuzzParse(f *testing.F) {
 				t.Errorf("error %q", text)
 			}
 			// The same bytes as a debug file must be refused or taken too.
-			if err := strippedImage(t).AttachDebug("fuzz", data); err != nil && strings.Contains(err.Error(), "\n") {
+			if err := strippedImage(t).attachDebug("fuzz", data); err != nil && strings.Contains(err.Error(), "\n") {
 				t.Errorf("error %q", err)
 			}
 			return

@@ -37,10 +37,10 @@ func (l Libc) Interp(a Arch) string {
 	if l != Musl {
 		return a.Interp()
 	}
-	if a.Platform() == "" {
+	if a.platform() == "" {
 		return ""
 	}
-	return "/lib/ld-musl-" + a.Platform() + ".so.1"
+	return "/lib/ld-musl-" + a.platform() + ".so.1"
 }
 
 // Soname is the name by which a program needs the library: the file's own for

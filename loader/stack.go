@@ -46,7 +46,7 @@ func BuildStack(spec StackSpec) (image []byte, sp uint64, err error) {
 		spec.ExecFn = spec.Argv[0]
 	}
 	if spec.Platform == "" {
-		spec.Platform = spec.Arch.Platform()
+		spec.Platform = spec.Arch.platform()
 	}
 	b := stackBuilder{top: spec.Top, buf: make([]byte, maxArguments), used: 8}
 

@@ -142,7 +142,7 @@ func TestBuildStackRoundTrip(t *testing.T) {
 			execfn = spec.Argv[0]
 		}
 		if platform == "" {
-			platform = spec.Arch.Platform()
+			platform = spec.Arch.platform()
 		}
 		if got := s.text(t, s.Aux[AT_EXECFN]); got != execfn {
 			t.Fatalf("AT_EXECFN leads to %q, want %q", got, execfn)

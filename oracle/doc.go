@@ -1,5 +1,5 @@
 // Package oracle finds what is wrong with a run that ended well: data races, and
-// uses of memory that malloc has taken back or never gave. An [Inspector] repeats
+// uses of memory that malloc has taken back or never gave. A [Pool] repeats
 // a finished run on a machine of its own and looks at its access log, so the
 // search that made the schedule is not disturbed, and nothing here has to be
 // rewound.

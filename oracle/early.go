@@ -26,7 +26,7 @@ func mayHoldBlocks(m *emu.Process) (list []emu.Mapping) {
 
 // isEarly tells whether a block may be at p that was handed out before calls were
 // traced. A mapping of glibc's has its block right behind the header.
-func (p *Inspector) isEarly(addr uint64) bool {
+func (p *inspector) isEarly(addr uint64) bool {
 	return slices.ContainsFunc(p.early, func(g emu.Mapping) bool {
 		at := addr - g.Start
 		return addr >= g.Start && addr < g.End && (g.Path == "[heap]" || p.s.Process().System().Libc == loader.Musl || at%loader.PageSize == 16)

@@ -54,7 +54,7 @@ func TestEnviron(t *testing.T) {
 				races := 0
 				for n := uint64(1); n < 600; n += 23 {
 					schedule, o := interrupted(t, s, n)
-					problems, err := p.Inspect(schedule)
+					problems, err := p.inspect(schedule)
 					must(t, err)
 					for _, text := range namesOf(s, problems) {
 						switch {
@@ -103,7 +103,7 @@ func TestExplain(t *testing.T) {
 			t.Fatalf("the run ends with %v", o)
 		}
 		p := begin(t, start)
-		problems, err := p.Inspect(schedule)
+		problems, err := p.inspect(schedule)
 		must(t, err)
 		reports, err := Explain(start, schedule, Kinds()...)
 		must(t, err)
@@ -137,6 +137,8 @@ func TestExplain(t *testing.T) {
 				if len(r.Accesses) != 2 || first.Thread == r.Accesses[1].Thread {
 					t.Errorf("report %d: %+v", i, r.Accesses)
 				}
+			default:
+				t.Errorf("report %d is of kind %s", i, r.Kind)
 			}
 		}
 		if !kinds[UseAfterFree] || !kinds[DataRace] {

@@ -24,7 +24,7 @@ func fenceOf(word uint32) (f fence, ok bool) {
 }
 
 // traceFences makes runs tell of their barriers.
-func (p *Inspector) traceFences() error {
+func (p *inspector) traceFences() error {
 	is := func(word uint32) bool {
 		_, ok := fenceOf(word)
 		return ok

@@ -78,14 +78,14 @@ func starter(sys *emu.System, p plan) Starter {
 }
 
 // begin makes an inspector for all kinds, or those given.
-func begin(t testing.TB, start Starter, detect ...scenario.Kind) *Inspector {
+func begin(t testing.TB, start Starter, detect ...scenario.Kind) *inspector {
 	t.Helper()
 	if len(detect) == 0 {
 		detect = Kinds()
 	}
-	p, err := New(start, detect...)
+	p, err := newInspector(start, false, detect)
 	must(t, err)
-	t.Cleanup(p.Close)
+	t.Cleanup(p.close)
 	return p
 }
 
@@ -129,7 +129,7 @@ func inspectRandomly(t testing.TB, start Starter, runs int, detect ...scenario.K
 	seen := map[string]int{}
 	for seed := range uint64(runs) {
 		schedule, _ := randomly(t, s, seed)
-		problems, err := p.Inspect(schedule)
+		problems, err := p.inspect(schedule)
 		if err != nil {
 			t.Fatalf("seed %d: %v: %q", seed, err, schedule.Texts(s.Names()))
 		}

@@ -31,9 +31,9 @@ func ParseKind(name string) (scenario.Kind, error) {
 	return "", fmt.Errorf("detect %q: not one of %s", name, strings.Join(names, ", "))
 }
 
-// Inspector repeats finished runs on a session of its own and looks for what was
+// inspector repeats finished runs on a session of its own and looks for what was
 // wrong with them. It is not safe for concurrent use.
-type Inspector struct {
+type inspector struct {
 	s       *scenario.Session
 	detect  []scenario.Kind
 	explain bool
@@ -68,13 +68,10 @@ type Problem struct {
 // Starter makes a new session of a scenario, with [scenario.StartWith].
 type Starter func(prepare func(*emu.Process) error) (*scenario.Session, error)
 
-// New makes an inspector that looks for problems of the given kinds.
-func New(start Starter, detect ...scenario.Kind) (*Inspector, error) {
-	return newInspector(start, false, detect)
-}
-
-func newInspector(start Starter, explain bool, detect []scenario.Kind) (*Inspector, error) {
-	p := &Inspector{
+// newInspector makes an inspector that looks for problems of the given kinds, and notes
+// what it takes to explain them, too, if that is wanted.
+func newInspector(start Starter, explain bool, detect []scenario.Kind) (*inspector, error) {
+	p := &inspector{
 		detect: detect, explain: explain,
 		origin: map[origin]*Call{}, orders: map[uint64]ordering{}, strings: map[uint64]bool{},
 		trials: map[[sha256.Size]byte]bool{},
@@ -95,7 +92,7 @@ func newInspector(start Starter, explain bool, detect []scenario.Kind) (*Inspect
 	s.WantEvents(true) // to be told who wakes whom
 	if p.wants(DataRace) {
 		if err := p.traceFences(); err != nil {
-			p.Close()
+			p.close()
 			return nil, err
 		}
 	}
@@ -108,11 +105,11 @@ func newInspector(start Starter, explain bool, detect []scenario.Kind) (*Inspect
 	return p, nil
 }
 
-// Close frees the session.
-func (p *Inspector) Close() { p.s.Close() }
+// close frees the session.
+func (p *inspector) close() { p.s.Close() }
 
 // note takes down a call of the allocator's.
-func (p *Inspector) note(m *emu.Process, c emu.CallEvent) {
+func (p *inspector) note(m *emu.Process, c emu.CallEvent) {
 	p.calls = append(p.calls, c)
 	if at := (origin{c.Thread, c.Step}); p.explain && !c.Returned && c.Depth == 0 && p.origin[at] == nil {
 		p.origin[at] = callOf(m, &c)
@@ -120,7 +117,7 @@ func (p *Inspector) note(m *emu.Process, c emu.CallEvent) {
 }
 
 // run repeats a run up to where the schedule leads.
-func (p *Inspector) run(schedule scenario.Schedule) (*run, error) {
+func (p *inspector) run(schedule scenario.Schedule) (*run, error) {
 	s := p.s
 	if err := s.Restart(); err != nil {
 		return nil, err
@@ -170,7 +167,7 @@ type found struct {
 	races   []*race
 }
 
-func (p *Inspector) look(schedule scenario.Schedule) (found, error) {
+func (p *inspector) look(schedule scenario.Schedule) (found, error) {
 	var f found
 	r, err := p.run(schedule)
 	if err != nil {
@@ -196,14 +193,14 @@ func (p *Inspector) look(schedule scenario.Schedule) (found, error) {
 // wants tells whether problems of a kind are looked for. To free what was freed, or
 // what never was a block, is to use it after that: who asks for the one kind is told
 // of the others.
-func (p *Inspector) wants(k scenario.Kind) bool {
+func (p *inspector) wants(k scenario.Kind) bool {
 	return slices.Contains(p.detect, k) || (k == DoubleFree || k == InvalidFree) && slices.Contains(p.detect, UseAfterFree)
 }
 
-// Inspect repeats a run and returns what is wrong with it, in the order in which
+// inspect repeats a run and returns what is wrong with it, in the order in which
 // it happened, first the uses of memory and then the races. How the run ended is
 // no matter.
-func (p *Inspector) Inspect(schedule scenario.Schedule) ([]Problem, error) {
+func (p *inspector) inspect(schedule scenario.Schedule) ([]Problem, error) {
 	f, err := p.look(schedule)
 	if err != nil {
 		return nil, err
@@ -219,19 +216,19 @@ func (p *Inspector) Inspect(schedule scenario.Schedule) ([]Problem, error) {
 }
 
 // siteOf names an instruction of a thread.
-func (p *Inspector) siteOf(a access) string {
+func (p *inspector) siteOf(a access) string {
 	return fmt.Sprintf("%s@%#x", p.s.Process().Threads()[a.thread].Name, a.pc)
 }
 
 // sitesOf names both instructions of a race, the same whichever came first.
-func (p *Inspector) sitesOf(r *race) string {
+func (p *inspector) sitesOf(r *race) string {
 	sites := []string{p.siteOf(r.a), p.siteOf(r.b)}
 	slices.Sort(sites)
 	return strings.Join(sites, " ")
 }
 
 // order classifies the instruction at pc.
-func (p *Inspector) order(pc uint64) ordering {
+func (p *inspector) order(pc uint64) ordering {
 	o, ok := p.orders[pc]
 	if !ok {
 		o = orderingOf(p.s.Process().Arch(), symbolize.Disassemble(p.s.Process(), pc))
@@ -249,7 +246,7 @@ var readers = []string{"str", "stp", "wcs", "wcp", "memchr", "memrchr", "memcmp"
 // aliases are what names of a libc begin with that stand for others inside of it.
 var aliases = []string{"GI_", "libc_", "new_", "old_", "rtld_"}
 
-func (p *Inspector) readsStrings(pc uint64) bool {
+func (p *inspector) readsStrings(pc uint64) bool {
 	is, ok := p.strings[pc]
 	if !ok {
 		name, _, named := p.s.Process().Symbol(pc)
@@ -265,7 +262,7 @@ func (p *Inspector) readsStrings(pc uint64) bool {
 }
 
 // inLibc tells whether the code at pc is the libc's or its dynamic linker's.
-func (p *Inspector) inLibc(pc uint64) bool {
+func (p *inspector) inLibc(pc uint64) bool {
 	mod, found := p.s.Process().Module(pc)
 	libc, _ := p.s.Process().Libc()
 	linker, _ := p.s.Process().Linker()

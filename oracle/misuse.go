@@ -112,10 +112,12 @@ func findMisuses(r *run, h *heap.Heap, try func([]doubt) ([]*misuse, error)) ([]
 func (m *misuses) called(c *emu.CallEvent) {
 	m.leave(&m.visits[c.Thread])
 	ch := m.heap.Apply(c)
-	kind := DoubleFree
+	var kind scenario.Kind
 	switch ch.Misuse {
 	case heap.Proper:
 		return
+	case heap.FreedTwice:
+		kind = DoubleFree
 	case heap.NoBlock:
 		if kind = InvalidFree; ch.Block == nil && m.early != nil && m.early(c.Args[0]) {
 			return

@@ -86,7 +86,7 @@ func TestMisuses(t *testing.T) {
 				start := starter(system(t, "bookworm", arch), func() *scenario.Plan {
 					return &scenario.Plan{Threads: []scenario.Thread{{Name: scenario.Main, Body: sequence(c.calls...)}}}
 				})
-				problems, err := begin(t, start).Inspect(scenario.Schedule{{Thread: 0}})
+				problems, err := begin(t, start).inspect(scenario.Schedule{{Thread: 0}})
 				must(t, err)
 				var kinds []scenario.Kind
 				for _, p := range problems {
@@ -160,7 +160,7 @@ func TestRandomFrees(t *testing.T) {
 				p := begin(t, starter(sys, func() *scenario.Plan {
 					return &scenario.Plan{Threads: []scenario.Thread{{Name: scenario.Main, Body: b}}}
 				}), UseAfterFree, OutOfBounds)
-				problems, err := p.Inspect(scenario.Schedule{{Thread: 0}})
+				problems, err := p.inspect(scenario.Schedule{{Thread: 0}})
 				must(t, err)
 				found := map[scenario.Kind]uint64{}
 				for _, x := range problems {
@@ -169,7 +169,7 @@ func TestRandomFrees(t *testing.T) {
 				if found[DoubleFree] != double || found[InvalidFree] != invalid || found[UseAfterFree]+found[OutOfBounds] != 0 {
 					t.Errorf("%s, seed %d: %v, want %d and %d", suite, seed, problems, double, invalid)
 				}
-				p.Close()
+				p.close()
 			}
 		}
 	})
@@ -268,7 +268,7 @@ func TestTeardown(t *testing.T) {
 					return scenario.Call{}, false
 				})
 				p := begin(t, starter(system(t, suite, arch), calls(nil, scenario.Calls{call("getpid")}, worker)))
-				problems, err := p.Inspect(scenario.Schedule{{Thread: 0}, {Thread: 1}})
+				problems, err := p.inspect(scenario.Schedule{{Thread: 0}, {Thread: 1}})
 				must(t, err)
 				if len(problems) > 0 {
 					t.Errorf("%s, %s: %v", suite, name, namesOf(p.s, problems))
@@ -296,7 +296,7 @@ func TestInspectForeign(t *testing.T) {
 	start := starter(system(t, "bookworm", loader.ARM64), environ(t))
 	p := begin(t, start)
 	for _, thread := range []int{-1, 2, 3} {
-		if problems, err := p.Inspect(scenario.Schedule{{Thread: thread, N: 1}}); err == nil {
+		if problems, err := p.inspect(scenario.Schedule{{Thread: thread, N: 1}}); err == nil {
 			t.Errorf("thread %d: %v", thread, problems)
 		}
 	}

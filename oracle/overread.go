@@ -59,7 +59,7 @@ func (t *tape) left() uint64 {
 // run is repeated, and where such a function is about to read it is run to its end:
 // with the memory as it is, and with other contents of the doubtful bytes. What it
 // returns and writes has to be the same, and it must not read on.
-func (p *Inspector) try(schedule scenario.Schedule, doubts []doubt) ([]*misuse, error) {
+func (p *inspector) try(schedule scenario.Schedule, doubts []doubt) ([]*misuse, error) {
 	if err := p.s.Restart(); err != nil {
 		return nil, err
 	}
@@ -129,7 +129,7 @@ const maxApart = 3
 
 // fills are the contents that are tried. What a function looks for is in some register:
 // if it finds that in the doubtful bytes, it may rightly stop there.
-func (p *Inspector) fills(thread int) ([]fill, error) {
+func (p *inspector) fills(thread int) ([]fill, error) {
 	list := []fill{
 		{func(_ int, _, now byte) byte { return ^now }, true},
 		{func(_ int, _, _ byte) byte { return 0 }, true},
@@ -157,7 +157,7 @@ func (p *Inspector) fills(thread int) ([]fill, error) {
 
 // trial tells whether the function that is about to make a read does not care about
 // the doubtful bytes, and how many instructions it goes on for.
-func (p *Inspector) trial(d doubt) (ran uint64, harmless bool, err error) {
+func (p *inspector) trial(d doubt) (ran uint64, harmless bool, err error) {
 	mark, err := p.s.Mark()
 	if err != nil {
 		return 0, false, err
@@ -200,7 +200,7 @@ func (p *Inspector) trial(d doubt) (ran uint64, harmless bool, err error) {
 }
 
 // put changes the doubtful bytes.
-func (p *Inspector) put(thread int, addrs []uint64, f fill) error {
+func (p *inspector) put(thread int, addrs []uint64, f fill) error {
 	piece := 0
 	for i, addr := range addrs {
 		if i > 0 && addr != addrs[i-1]+1 {
@@ -223,7 +223,7 @@ func (p *Inspector) put(thread int, addrs []uint64, f fill) error {
 
 // finish runs the function that a thread is in to its end, up to where it returns to,
 // while the others stand, for at most so many instructions.
-func (p *Inspector) finish(d doubt, back, most uint64) (ending, error) {
+func (p *inspector) finish(d doubt, back, most uint64) (ending, error) {
 	m := p.s.Process()
 	e := ending{written: map[uint64]byte{}, misread: map[uint64]bool{}}
 	result := "x0"
@@ -268,7 +268,7 @@ func (p *Inspector) finish(d doubt, back, most uint64) (ending, error) {
 // runBack runs a thread until its function has returned to an address, with the stack
 // pointer no lower than it was; without one, as there are no unwind tables, until it
 // comes to code of other functions. It returns false when it does not come there.
-func (p *Inspector) runBack(thread int, back, stack, most uint64) (bool, error) {
+func (p *inspector) runBack(thread int, back, stack, most uint64) (bool, error) {
 	m := p.s.Process()
 	if back != 0 {
 		if err := p.s.StopAt(back); err != nil {

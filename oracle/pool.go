@@ -7,25 +7,27 @@ import (
 
 // Pool inspects runs side by side, with as many inspectors as are needed at a
 // time. What it says of a run does not depend on the runs before.
-type Pool struct{ inspectors pool.Pool[*Inspector] }
+type Pool struct{ inspectors pool.Pool[*inspector] }
 
 // NewPool makes a pool for problems of the given kinds. No session is started
 // before the first run.
 func NewPool(start Starter, detect ...scenario.Kind) *Pool {
-	return &Pool{pool.Pool[*Inspector]{
-		Make: func() (*Inspector, error) { return New(start, detect...) },
-		Free: (*Inspector).Close,
+	return &Pool{pool.Pool[*inspector]{
+		Make: func() (*inspector, error) { return newInspector(start, false, detect) },
+		Free: (*inspector).close,
 	}}
 }
 
-// Inspect is [Inspector.Inspect], safe for concurrent use.
+// Inspect repeats a run and returns what is wrong with it, in the order in which
+// it happened, first the uses of memory and then the races. How the run ended is
+// no matter. It may be called by several goroutines at a time.
 func (p *Pool) Inspect(schedule scenario.Schedule) ([]Problem, error) {
 	i, err := p.inspectors.Take()
 	if err != nil {
 		return nil, err
 	}
 	defer p.inspectors.Put(i)
-	return i.Inspect(schedule)
+	return i.inspect(schedule)
 }
 
 // Close frees all sessions. No run may be under inspection.

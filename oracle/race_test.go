@@ -194,14 +194,14 @@ func TestRaceOfSerialRuns(t *testing.T) {
 		p := begin(t, starter(sys, program(t, arch, programs[0].source, "one", "two")))
 		var sites []Problem
 		for _, schedule := range []scenario.Schedule{{{Thread: 0}, {Thread: 1}}, {{Thread: 1}, {Thread: 0}}} {
-			problems, err := p.Inspect(schedule)
+			problems, err := p.inspect(schedule)
 			must(t, err)
 			if len(problems) == 0 {
 				t.Fatalf("no race in %v", schedule)
 			}
 			sites = append(sites, problems[0])
 		}
-		again, err := p.Inspect(scenario.Schedule{{Thread: 0}, {Thread: 1}})
+		again, err := p.inspect(scenario.Schedule{{Thread: 0}, {Thread: 1}})
 		must(t, err)
 		if again[0] != sites[0] {
 			t.Errorf("the same run gives %v, then %v", sites[0], again[0])

@@ -50,7 +50,7 @@ func Explain(start Starter, schedule scenario.Schedule, detect ...scenario.Kind)
 	if err != nil {
 		return nil, err
 	}
-	defer p.Close()
+	defer p.close()
 	f, err := p.look(schedule)
 	if err != nil {
 		return nil, err
@@ -82,7 +82,7 @@ func Explain(start Starter, schedule scenario.Schedule, detect ...scenario.Kind)
 }
 
 // describe adds an access to a report, by going to the moment before it.
-func (p *Inspector) describe(play *scenario.Playback, r *Report, a access, freed *emu.CallEvent) error {
+func (p *inspector) describe(play *scenario.Playback, r *Report, a access, freed *emu.CallEvent) error {
 	step := a.step - p.s.Base()
 	if err := play.SeekTo(step - 1); err != nil {
 		return fmt.Errorf("explain: %w", err)
@@ -102,7 +102,7 @@ func (p *Inspector) describe(play *scenario.Playback, r *Report, a access, freed
 	return nil
 }
 
-func (p *Inspector) block(b *heap.Piece, addr uint64) *Block {
+func (p *inspector) block(b *heap.Piece, addr uint64) *Block {
 	if b == nil {
 		return nil
 	}

@@ -86,8 +86,8 @@ func placed(c stringCall, places []place) *scenario.Plan {
 func inspectPlaces(t *testing.T, sys *emu.System, c stringCall, places []place) []Problem {
 	t.Helper()
 	p := begin(t, starter(sys, func() *scenario.Plan { return placed(c, places) }), OutOfBounds, UseAfterFree)
-	defer p.Close()
-	problems, err := p.Inspect(scenario.Schedule{{Thread: 0}})
+	defer p.close()
+	problems, err := p.inspect(scenario.Schedule{{Thread: 0}})
 	must(t, err)
 	return problems
 }

@@ -119,6 +119,7 @@ func (f *follower) register(thread int, register string, before uint64) {
 			// The register that it was copied from has had it since before the
 			// race.
 			f.add(Link{Kind: LinkOlder}, 0)
+		case hopConst: // here it comes from
 		}
 	}
 }
@@ -223,6 +224,8 @@ func (l *Link) what(p *Printer) string {
 			return fmt.Sprintf("stores the constant %s at %s, in %s", value, addr, l.Act.Call)
 		}
 		return fmt.Sprintf("sets %s to a constant", l.Register)
+	case LinkComputed:
+	case LinkOlder, LinkMany: // no instruction's; see end
 	}
 	if l.Register == "" {
 		return fmt.Sprintf("computes %s and stores it at %s, in %s", value, addr, l.Act.Call)
@@ -249,6 +252,7 @@ func (l *Link) Report() LinkReport {
 	switch l.Kind {
 	case LinkLoad, LinkStore, LinkKernel:
 		r.Value = words.Hex(l.Value)
+	default: // nothing in memory is it
 	}
 	return r
 }

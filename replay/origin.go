@@ -83,6 +83,7 @@ func (h *History) origin(thread int, reg string, before uint64) []hop {
 				return append(hops, hop)
 			}
 			reg, i = src, at
+		case disasm.Store: // has no register to be found by
 		}
 		hops = append(hops, hop)
 	}

@@ -100,6 +100,7 @@ func (x *Explanation) Finding() Finding {
 		f.Signal = end.Signal
 	case emu.EndExit:
 		f.Code = &end.Code
+	case emu.EndIllegal, emu.EndException, emu.EndLimit: // the kind of the failure says it
 	}
 	if x.Register == "" {
 		return f

@@ -43,8 +43,9 @@ func (x *Explanation) Headline() string {
 		return fmt.Sprintf("%s exits with status %d%s", x.At.Thread, x.Outcome.End.Code, x.expected())
 	case scenario.Signal:
 		return fmt.Sprintf("%s dies %s%s", x.At.Thread, where, x.expected())
+	default: // of a fault, which nobody expects
+		return fmt.Sprintf("%s dies %s", x.At.Thread, where)
 	}
-	return fmt.Sprintf("%s dies %s", x.At.Thread, where)
 }
 
 // expected is what there is to add of a process that ended as it may.

@@ -14,6 +14,3 @@ func (s *Session) Write(machine int, addr uint64, b []byte) error {
 // RunAside runs a thread of the machine for n instructions, or fewer when it stops before.
 // A call of the plan's that returns is not followed by the next one.
 func (s *Session) RunAside(machine int, n uint64) (emu.Stop, error) { return s.m.Run(machine, n) }
-
-// RunNaively is [emu.Machine.RunNaively].
-func (s *Session) RunNaively(on bool) { s.m.RunNaively(on) }

@@ -43,6 +43,7 @@ func (t Timeouts) Assumes() string {
 		return "timeouts pass when a thread's clock has come to them, or nothing else can happen; " + counts
 	case WhenIdle:
 		return "timeouts pass only when nothing else can happen; " + counts
+	case AnyTime:
 	}
 	return "timeouts may pass at any moment; " + counts
 }

@@ -26,8 +26,9 @@ func (e Ending) String() string {
 		return fmt.Sprintf("exit status %d", e.Code)
 	case Abort:
 		return "an abort"
+	default: // of a signal: no other kind is an ending
+		return fmt.Sprintf("signal %d", e.Signal)
 	}
-	return fmt.Sprintf("signal %d", e.Signal)
 }
 
 // Bounds of endings.
@@ -95,8 +96,9 @@ func (o Outcome) Ending() (Ending, bool) {
 		return Ending{Kind: Abort}, true
 	case Signal:
 		return Ending{Kind: Signal, Signal: o.End.Signal}, true
+	default: // the process goes on, or it has faulted
+		return Ending{}, false
 	}
-	return Ending{}, false
 }
 
 // checkEndings finds endings of a plan that make no sense.

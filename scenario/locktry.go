@@ -102,8 +102,9 @@ func (s *Session) tryOut(i int, w uint64, does act, step uint64) error {
 				return x.tryTaking()
 			case actLearn:
 				return x.tryLearning(i)
+			default: // the thread has it
+				return x.tryHolding()
 			}
-			return x.tryHolding()
 		})
 	})
 }

@@ -34,7 +34,7 @@ func (s *Session) Run(i int, n uint64) (uint64, error) {
 func (s *Session) runOut(i int) (uint64, error) {
 	s.stirs(i)
 	e := Event{Thread: i}
-	for wait := uint64(Patience); s.Runnable(i) && s.Steps() < s.Limit; wait *= 2 {
+	for wait := uint64(patience); s.Runnable(i) && s.Steps() < s.Limit; wait *= 2 {
 		stop, err := s.runOnce(&e, func(t int) (emu.Stop, error) { return s.m.Run(t, min(wait, s.Limit-s.Steps())) })
 		if err == nil && stop.Kind == emu.Budget && s.Steps() < s.Limit {
 			_, err = s.goesRound(&e)
@@ -60,6 +60,7 @@ func (s *Session) settle(i int, kind emu.StopKind) error {
 		s.threads[i].done = true // it ended itself: there is nobody to make more calls
 	case emu.Trapped:
 		return fmt.Errorf("thread %s reached the program's code", s.threads[i].name)
+	case emu.Budget, emu.Waits, emu.Ended, emu.Unready, emu.AtStop: // the call is not over
 	}
 	// The others may have waited for a thread that is now at its end.
 	if err := s.unblock(); err != nil {

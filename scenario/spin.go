@@ -20,11 +20,11 @@ import (
 // A round that changes something and takes it back, such as taking a lock, looking and
 // letting it go, is none of these: others may meet its middle, again and again.
 
-// Patience is after how many instructions a thread that runs out is looked at; then after
+// patience is after how many instructions a thread that runs out is looked at; then after
 // twice as many, and so on. Where there are events, and a loop is seldom without, it takes
 // more of them to be worth the look.
 const (
-	Patience       = 1 << 9
+	patience       = 1 << 9
 	patienceEvents = 1 << 12
 )
 

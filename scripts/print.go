@@ -8,8 +8,8 @@ import (
 	"emurace/scripts/sandbox"
 )
 
-// Print shows a line that a script prints.
-var Print = func(pos, text string) {
+// printLine shows a line that a script prints.
+var printLine = func(pos, text string) {
 	_, _ = fmt.Fprintf(os.Stderr, "%s: %s\n", pos, text)
 }
 
@@ -35,5 +35,5 @@ func printOnce(pos, text string) {
 		printed.seen = map[string]bool{}
 	}
 	printed.seen[key] = true
-	Print(pos, text)
+	printLine(pos, text)
 }

@@ -133,8 +133,8 @@ func read(pattern string) map[string]string {
 	return texts
 }
 
-// Names lists the scenarios that ship, the default one first.
-func Names() []string {
+// allNames lists the scenarios that ship, the default one first.
+func allNames() []string {
 	names := []string{}
 	for name := range read("*" + Suffix) {
 		names = append(names, strings.TrimSuffix(name, Suffix))
@@ -163,7 +163,7 @@ func Get(name string) *scenario.Scenario {
 // All reads the scenarios that ship, the default one first.
 func All() []*scenario.Scenario {
 	var list []*scenario.Scenario
-	for _, name := range Names() {
+	for _, name := range allNames() {
 		list = append(list, Get(name))
 	}
 	return list
@@ -176,7 +176,7 @@ func Find(name string) (*scenario.Scenario, bool) {
 	if sc, ok := shippedScenarios.Load(name); ok {
 		return sc.(*scenario.Scenario), true
 	}
-	if !slices.Contains(Names(), name) {
+	if !slices.Contains(allNames(), name) {
 		return nil, false
 	}
 	text, err := shipped.ReadFile(name + Suffix)

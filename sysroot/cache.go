@@ -61,8 +61,8 @@ func (c *Cache) entryPath(suite, arch string) string {
 // the machine itself), the folder itself otherwise. A folder, and the host,
 // must hold a libc of the architecture where ld.so would find it.
 //
-// Errors are ErrMissing when the sysroot is not there, with the command that
-// gets it as their hint, and ErrInvalid for an unknown architecture.
+// Errors have the command that gets the sysroot as their hint when it is not there, and
+// are ErrInvalid for an unknown architecture.
 func (c *Cache) Dir(spec Spec, arch string) (string, error) {
 	if err := checkArch(arch); err != nil {
 		return "", err
@@ -76,7 +76,7 @@ func (c *Cache) Dir(spec Spec, arch string) (string, error) {
 				what: "sysroot host",
 				why:  fmt.Sprintf("this machine is %s, not %s", runtime.GOARCH, arch),
 				hint: "use --arch " + runtime.GOARCH + " or --sysroot debian:bookworm",
-				kind: ErrMissing,
+				kind: errMissing,
 			}
 		}
 		return "/", checkLibc("sysroot host", "/", arch)
@@ -108,7 +108,7 @@ func (c *Cache) debianDir(spec Spec, arch string) (string, error) {
 		what: fmt.Sprintf("sysroot %s for %s", spec, arch),
 		why:  "not pulled yet",
 		hint: fmt.Sprintf("emurace sysroot pull %s --arch %s", spec, arch),
-		kind: ErrMissing,
+		kind: errMissing,
 	}
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		missing.why, missing.cause = "", err

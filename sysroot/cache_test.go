@@ -47,7 +47,7 @@ func TestDirOfWhatIsNotPulled(t *testing.T) {
 	c := openTemp(t)
 	_, err := c.Dir(Spec{Kind: Debian, Suite: "trixie"}, "amd64")
 	var known *Error
-	if !errors.As(err, &known) || !errors.Is(err, ErrMissing) {
+	if !errors.As(err, &known) || !errors.Is(err, errMissing) {
 		t.Fatalf("%v", err)
 	}
 	if got, want := err.Error(), "sysroot debian:trixie for amd64: not pulled yet"; got != want {
@@ -60,7 +60,7 @@ func TestDirOfWhatIsNotPulled(t *testing.T) {
 	// One that was tampered with says why it does not count.
 	write(t, filepath.Join(c.entryPath("trixie", "amd64"), manifestName), []byte("{}"))
 	_, err = c.Dir(Spec{Kind: Debian, Suite: "trixie"}, "amd64")
-	if !errors.Is(err, ErrMissing) || !strings.Contains(err.Error(), "manifest.json: format: 0") {
+	if !errors.Is(err, errMissing) || !strings.Contains(err.Error(), "manifest.json: format: 0") {
 		t.Errorf("a broken one: %v", err)
 	}
 }
@@ -125,7 +125,7 @@ func TestDir(t *testing.T) {
 			continue
 		}
 		var known *Error
-		if !errors.As(err, &known) || !errors.Is(err, ErrMissing) || known.Hint() == "" || !strings.Contains(err.Error(), test.err) {
+		if !errors.As(err, &known) || !errors.Is(err, errMissing) || known.Hint() == "" || !strings.Contains(err.Error(), test.err) {
 			t.Errorf("%s: %v, want ErrMissing with a hint and %q", test.name, err, test.err)
 		}
 	}

@@ -4,8 +4,8 @@ import "errors"
 
 // The kinds of failure that a caller may want to tell apart with errors.Is.
 var (
-	// ErrMissing marks a sysroot that is not there (yet).
-	ErrMissing = errors.New("sysroot is missing")
+	// errMissing marks a sysroot that is not there (yet).
+	errMissing = errors.New("sysroot is missing")
 	// ErrInvalid marks a request that can never work as it was written: a
 	// spec, an architecture or a package name that does not exist.
 	ErrInvalid = errors.New("invalid request")
@@ -17,7 +17,7 @@ type Error struct {
 	what  string
 	why   string
 	hint  string
-	kind  error // ErrMissing, ErrInvalid or nil
+	kind  error // errMissing, ErrInvalid or nil
 	cause error // the error below, or nil
 }
 

@@ -64,7 +64,7 @@ func findLibc(what, dir, arch string, libc Libc) (string, error) {
 		if errors.As(err, &pe) {
 			err = pe.Err
 		}
-		return "", &Error{what: what, cause: err, hint: hint, kind: ErrMissing}
+		return "", &Error{what: what, cause: err, hint: hint, kind: errMissing}
 	}
 	defer root.Close()
 
@@ -86,7 +86,7 @@ func findLibc(what, dir, arch string, libc Libc) (string, error) {
 	if foreign != "" {
 		why = foreign
 	}
-	return "", &Error{what: what, why: why, hint: hint, kind: ErrMissing}
+	return "", &Error{what: what, why: why, hint: hint, kind: errMissing}
 }
 
 // elfMachine reads the e_machine of a 64-bit little-endian ELF file: the part

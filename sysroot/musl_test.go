@@ -24,7 +24,7 @@ func TestPullMusl(t *testing.T) {
 			t.Helper()
 			_, err := c.Dir(spec, runtime.GOARCH)
 			var known *Error
-			if !errors.As(err, &known) || !errors.Is(err, ErrMissing) || known.Hint() != hint || !strings.Contains(err.Error(), "not pulled yet") {
+			if !errors.As(err, &known) || !errors.Is(err, errMissing) || known.Hint() != hint || !strings.Contains(err.Error(), "not pulled yet") {
 				t.Errorf("%s, %s: %v", suite, when, err)
 			}
 		}
@@ -68,7 +68,7 @@ func TestPullMusl(t *testing.T) {
 		if err := os.Remove(filepath.Join(dir, "lib", abis[runtime.GOARCH].musl)); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := c.Dir(spec, runtime.GOARCH); !errors.Is(err, ErrMissing) || !strings.Contains(err.Error(), "holds no ld-musl") {
+		if _, err := c.Dir(spec, runtime.GOARCH); !errors.Is(err, errMissing) || !strings.Contains(err.Error(), "holds no ld-musl") {
 			t.Errorf("%s, removed: %v", suite, err)
 		}
 	}

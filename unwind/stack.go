@@ -151,10 +151,6 @@ func (u *Unwinder) With(modules []Module) *Unwinder {
 	return &Unwinder{arch: u.arch, modules: modules, tables: tables}
 }
 
-// Problem says what is wrong with the call frame information of an image, or
-// returns nil. The rest of it is used all the same.
-func (u *Unwinder) Problem(image *loader.Image) error { return u.table(image).problem }
-
 // table returns the index of an image's call frame information, empty if it
 // has none.
 func (u *Unwinder) table(image *loader.Image) *table {

@@ -39,9 +39,9 @@ func TestRead(t *testing.T) {
 		{at("none"), 5, "", fs.ErrNotExist},
 		{at("loop"), 5, "", unix.ELOOP},
 		{dir, 5, "", unix.EISDIR},
-		{at("pipe"), 5, "", ErrIrregular}, // nobody writes to it
-		{"/dev/zero", 5, "", ErrIrregular},
-		{"/dev/null", 5, "", ErrIrregular},
+		{at("pipe"), 5, "", errIrregular}, // nobody writes to it
+		{"/dev/zero", 5, "", errIrregular},
+		{"/dev/null", 5, "", errIrregular},
 		{at("file") + "/x", 5, "", unix.ENOTDIR},
 		{at(strings.Repeat("n", 300)), 5, "", unix.ENAMETOOLONG},
 	} {
@@ -98,10 +98,10 @@ func TestSaveSpecial(t *testing.T) {
 	pipe := filepath.Join(dir, "pipe")
 	must(t, unix.Mkfifo(pipe, 0o600))
 	write := func(f *os.File) error { _, err := f.WriteString("x"); return err }
-	if err := Save(pipe, write); !errors.Is(err, ErrUnread) {
+	if err := Save(pipe, write); !errors.Is(err, errUnread) {
 		t.Errorf("%v", err)
 	}
-	if err := Save(dir, write); !errors.Is(err, ErrFolder) {
+	if err := Save(dir, write); !errors.Is(err, errFolder) {
 		t.Errorf("%v", err)
 	}
 	must(t, Save(os.DevNull, write))

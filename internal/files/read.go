@@ -10,8 +10,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// ErrIrregular is the error about what is no regular file.
-var ErrIrregular = errors.New("not a regular file")
+// errIrregular is the error about what is no regular file.
+var errIrregular = errors.New("not a regular file")
 
 // TooLarge is the error about a file that has more bytes than it may.
 type TooLarge struct{ Most int64 }
@@ -25,7 +25,7 @@ func (e *TooLarge) Error() string {
 }
 
 // Read reads a regular file of at most so many bytes. Its errors name no file; they wrap
-// those of the system, ErrIrregular, or are a *TooLarge.
+// those of the system, say that it is no regular file, or are a *TooLarge.
 func Read(name string, most int64) ([]byte, error) {
 	// A pipe without a writer is opened at once in this way, and a terminal does not
 	// become the one of the process.
@@ -41,7 +41,7 @@ func Read(name string, most int64) ([]byte, error) {
 	case info.IsDir():
 		return nil, unix.EISDIR
 	case !info.Mode().IsRegular():
-		return nil, ErrIrregular
+		return nil, errIrregular
 	case info.Size() > most:
 		return nil, &TooLarge{most}
 	}

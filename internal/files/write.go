@@ -20,8 +20,8 @@ const (
 
 // Errors about what is to be written to.
 var (
-	ErrFolder = errors.New("it is a folder")
-	ErrUnread = errors.New("it is a pipe that nobody reads from")
+	errFolder = errors.New("it is a folder")
+	errUnread = errors.New("it is a pipe that nobody reads from")
 )
 
 // Save stores a file, completely or not at all: what was there before stays until all that
@@ -34,7 +34,7 @@ func save(name string, write func(*os.File) error) error {
 	info, err := os.Stat(name)
 	switch {
 	case err == nil && info.IsDir():
-		return ErrFolder
+		return errFolder
 	case err == nil && !info.Mode().IsRegular():
 		f, err := openSpecial(name)
 		if err != nil {
@@ -60,7 +60,7 @@ func openSpecial(name string) (*os.File, error) {
 			return f, err
 		}
 		if time.Since(began) > patience {
-			return nil, ErrUnread
+			return nil, errUnread
 		}
 	}
 }
@@ -79,7 +79,7 @@ func CheckWritable(name string) error {
 	name = followed(name)
 	if info, err := os.Stat(name); err == nil && !info.Mode().IsRegular() {
 		if info.IsDir() {
-			return ErrFolder
+			return errFolder
 		}
 		return nil // a pipe is not to be opened twice
 	}

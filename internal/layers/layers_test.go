@@ -18,14 +18,14 @@ const module = "emurace/"
 // layers are all packages. One may import what stands in rows above its own, and nothing
 // beside it.
 var layers = [][]string{
-	{"internal/crash", "internal/files", "internal/suggest", "internal/pool", "internal/printable", "internal/shell", "internal/testseed", "internal/wall", "internal/words"},
+	{"internal/crash", "internal/files", "internal/suggest", "internal/ordered", "internal/pool", "internal/printable", "internal/shell", "internal/testseed", "internal/wall", "internal/words"},
 	{"internal/completion", "internal/guard", "internal/logging", "internal/manual", "loader", "scripts/sandbox", "sysroot"},
 	{"disasm", "emu/internal/linux", "emu/internal/shim", "internal/guestcode", "internal/testroot", "unwind"},
 	{"emu"},
 	{"internal/testsystem", "symbolize"},
 	{"heap"},
 	{"scenario"},
-	{"explore", "oracle", "replay", "replay/timeline", "scripts/scenariolang", "scripts/portable"},
+	{"explore", "oracle", "program", "replay", "replay/timeline", "scripts/scenariolang", "scripts/portable"},
 	{"replay/core", "replay/gdb", "replay/lesson", "scripts/strategylang"},
 	{"replay/report", "replay/step", "scripts"},
 	{"cmd/emurace", "internal/testrace"},

@@ -17,7 +17,7 @@ func Names(name string, among iter.Seq[string], form func(string) string) []stri
 	wanted := form(name)
 	far := map[string]int{}
 	for other := range among {
-		if d := Distance(wanted, form(other)); d <= 1+len(name)/4 {
+		if d := distance(wanted, form(other)); d <= 1+len(name)/4 {
 			far[other] = d
 		}
 	}
@@ -37,9 +37,9 @@ func Names(name string, among iter.Seq[string], form func(string) string) []stri
 	return list[:min(most, len(list))]
 }
 
-// Distance is how many characters have to be put in, left out or exchanged to make
+// distance is how many characters have to be put in, left out or exchanged to make
 // one name of the other; far more when their lengths say so already.
-func Distance(a, b string) int {
+func distance(a, b string) int {
 	if d := len(a) - len(b); d > 3 || d < -3 {
 		return 1 << 10
 	}

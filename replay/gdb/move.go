@@ -198,6 +198,7 @@ func endSignal(o scenario.Outcome) int {
 		return sigILL
 	case emu.EndException:
 		return sigTRAP
+	case emu.EndExit, emu.EndLimit: // no signal
 	}
 	return 0
 }

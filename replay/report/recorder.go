@@ -260,12 +260,14 @@ func (r *recorder) accesses(w *Window, n timeline.Moment) {
 	list := r.line.Accesses(n)
 	w.Accesses = append(w.Accesses, len(list))
 	for _, a := range list {
-		kind := kindKernel
+		var kind int
 		switch a.Kind {
 		case emu.LogRead:
 			kind = kindRead
 		case emu.LogWrite:
 			kind = kindWrite
+		case emu.LogKernel, emu.LogZero:
+			kind = kindKernel
 		}
 		w.Accesses = append(w.Accesses, kind, r.value(a.Addr), int(a.Size), r.value(a.Value), r.value(a.Old))
 	}

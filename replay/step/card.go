@@ -180,6 +180,7 @@ func (w *writer) tries(l *lesson.Lesson) []string {
 			written = i
 		case replay.FactLoaded:
 			loaded = i
+		default: // what has no other order to be tried in
 		}
 	}
 	if written >= 0 && loaded > written {

@@ -15,7 +15,8 @@ const (
 	codePane pane = iota
 	regsPane
 	memoryPane
-	paneCount
+
+	paneCount = iota // and none of them
 )
 
 // page is what fills the screen.

@@ -32,6 +32,7 @@ func Run(ctx context.Context, in io.Reader, out io.Writer, color Color, o Option
 		options = append(options, tea.WithColorProfile(colorprofile.ASCII))
 	case ColorAlways:
 		options = append(options, tea.WithColorProfile(colorprofile.ANSI))
+	case ColorAuto: // it finds out by itself
 	}
 	_, err = tea.NewProgram(m, options...).Run()
 	if errors.Is(err, tea.ErrProgramKilled) && ctx.Err() != nil {

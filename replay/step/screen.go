@@ -60,8 +60,9 @@ func (m *Model) one(w, h int) []string {
 		return m.regsLines(w, h)
 	case memoryPane:
 		return m.memoryLines(m.view, w, h)
+	default: // codePane
+		return m.codeLines(w, h)
 	}
-	return m.codeLines(w, h)
 }
 
 // fullScreen has all panes, unless one is zoomed.
@@ -201,6 +202,7 @@ func (m *Model) pageText() (text []string, room int) {
 		return m.infoText(m.width - margin), max(1, m.height-2)
 	case lessonPage:
 		return m.cardText(m.width - 2*margin), max(1, m.height-3)
+	case debugger: // panes, and no text
 	}
 	return nil, 1
 }

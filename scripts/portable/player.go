@@ -406,6 +406,8 @@ func (p *Player) because(i int, why Why) string {
 		return "has made all its calls"
 	case Limit:
 		return fmt.Sprintf("is held at the limit of %d instructions", p.s.Limit)
+	case Waits: // for what, is below
+	case Reached: // nobody asks
 	}
 	if e, out := p.s.LockedOut(i); out {
 		return fmt.Sprintf("waits for the lock at %s, which is taken", p.called(e.Acquire))

@@ -268,13 +268,13 @@ func TestTrace(t *testing.T) {
 // Only so many lines are shown.
 func TestPrint(t *testing.T) {
 	n := 0
-	_, err := run(fmt.Sprintf("for i in range(%d):\n  print('line', i)", 3*MaxPrint), Host{Print: func(pos, text string) {
+	_, err := run(fmt.Sprintf("for i in range(%d):\n  print('line', i)", 3*maxPrint), Host{Print: func(pos, text string) {
 		if want := fmt.Sprintf("line %d", n); text != want || pos != "test.star:2:8" {
 			t.Errorf("%s %q, want %q", pos, text, want)
 		}
 		n++
 	}})
-	if err != nil || n != MaxPrint {
+	if err != nil || n != maxPrint {
 		t.Errorf("%d lines, %v", n, err)
 	}
 }

@@ -15,7 +15,7 @@ import (
 // plain runs a program as the library does, without any guard.
 func plain(text string) string {
 	t := &starlark.Thread{}
-	t.SetMaxExecutionSteps(MaxSteps)
+	t.SetMaxExecutionSteps(maxSteps)
 	globals, err := starlark.ExecFileOptions(options, t, "test.star", text, nil)
 	return outcome(globals, err)
 }

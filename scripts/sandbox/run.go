@@ -11,10 +11,10 @@ import (
 
 // Limits of one run of a script, or of one call of its functions.
 const (
-	// MaxSteps is steps of the interpreter, about one for each operation.
-	MaxSteps = 20_000_000
-	// MaxPrint bounds what print shows, in lines.
-	MaxPrint = 1000
+	// maxSteps is steps of the interpreter, about one for each operation.
+	maxSteps = 20_000_000
+	// maxPrint bounds what print shows, in lines.
+	maxPrint = 1000
 )
 
 // Host is what a run of a script is given beside the names of Compile.
@@ -23,14 +23,14 @@ type Host struct {
 	Locals map[string]any
 	// Print shows a line that the script prints; nil drops it.
 	Print func(pos, text string)
-	// Steps is the limit of steps, MaxSteps when 0.
+	// Steps is the limit of steps, maxSteps when 0.
 	Steps uint64
 	// Rounds is told of the rounds of loops, if it is not nil.
 	Rounds *Rounds
 }
 
-// Thread makes what a run, or a call of a function, happens on. It is used once.
-func (p *Program) Thread(h Host) *starlark.Thread {
+// thread makes what a run, or a call of a function, happens on. It is used once.
+func (p *Program) thread(h Host) *starlark.Thread {
 	t := &starlark.Thread{Name: p.Name}
 	for name, v := range h.Locals {
 		t.SetLocal(name, v)
@@ -40,12 +40,12 @@ func (p *Program) Thread(h Host) *starlark.Thread {
 	}
 	printed := 0
 	t.Print = func(t *starlark.Thread, msg string) {
-		if printed++; h.Print != nil && printed <= MaxPrint {
+		if printed++; h.Print != nil && printed <= maxPrint {
 			h.Print(Where(t), msg)
 		}
 	}
 	if h.Steps == 0 {
-		h.Steps = MaxSteps
+		h.Steps = maxSteps
 	}
 	t.SetMaxExecutionSteps(h.Steps)
 	t.OnMaxSteps = func(t *starlark.Thread) {
@@ -91,7 +91,7 @@ func Where(t *starlark.Thread) string {
 // Run runs the script from its beginning to its end and returns what it has
 // defined, frozen. Its errors are of type *Error.
 func (p *Program) Run(h Host) (starlark.StringDict, error) {
-	t := p.Thread(h)
+	t := p.thread(h)
 	defer watch(t, p.Name)()
 	globals, err := p.main.Init(t, p.env)
 	if err != nil {
@@ -105,7 +105,7 @@ func (p *Program) Run(h Host) (starlark.StringDict, error) {
 
 // Call calls a function of the script's. Its errors are of type *Error.
 func (p *Program) Call(h Host, fn starlark.Callable, args ...starlark.Value) (starlark.Value, error) {
-	t := p.Thread(h)
+	t := p.thread(h)
 	defer watch(t, p.Name)()
 	v, err := starlark.Call(t, fn, args, nil)
 	return v, p.explain(cancelled(err))

@@ -19,10 +19,10 @@ const (
 	tooLarge = 4 << 30
 )
 
-// Runaway is called when a script does not stop though it was told to: it is in
+// runaway is called when a script does not stop though it was told to: it is in
 // the middle of one step that has no end, and a goroutine cannot be killed. The
 // program ends itself.
-var Runaway = func(err error) {
+var runaway = func(err error) {
 	_, _ = fmt.Fprintf(os.Stderr, "emurace: %v\nhint: the program had to be ended; the script is at fault\n", err)
 	os.Exit(2)
 }
@@ -72,7 +72,7 @@ func Pause(t *starlark.Thread) (resume func()) {
 	run := w.runs[t]
 	delete(w.runs, t)
 	return func() {
-		t.SetMaxExecutionSteps(t.ExecutionSteps() + MaxSteps)
+		t.SetMaxExecutionSteps(t.ExecutionSteps() + maxSteps)
 		if run != nil {
 			watch(t, run.name)
 		}
@@ -111,7 +111,7 @@ func look() {
 		}
 		watcher.Unlock()
 		if late != nil {
-			Runaway(late)
+			runaway(late)
 		}
 	}
 }

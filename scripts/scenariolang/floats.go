@@ -63,6 +63,7 @@ func value(bits uint64, class scenario.Class) starlark.Value {
 		return starlark.Float(math.Float32frombits(uint32(bits)))
 	case scenario.Double:
 		return starlark.Float(math.Float64frombits(bits))
+	case scenario.Word: // a number as it is
 	}
 	return starlark.MakeUint64(bits)
 }

@@ -12,13 +12,13 @@ import (
 	"go.starlark.net/starlark"
 )
 
-// MaxSaved bounds what a search can save, in bytes.
-const MaxSaved = 16 << 20
+// maxSaved bounds what a search can save, in bytes.
+const maxSaved = 16 << 20
 
 // encode writes a value that a search saves as JSON: texts, numbers, bools, None, and
 // lists and dicts of these.
 func encode(v starlark.Value) ([]byte, error) {
-	left := MaxSaved
+	left := maxSaved
 	plain, err := toPlain(v, 0, &left)
 	if err != nil {
 		return nil, err
@@ -31,7 +31,7 @@ const maxNested = 100
 
 func toPlain(v starlark.Value, depth int, left *int) (any, error) {
 	if *left -= 8; depth > maxNested || *left < 0 {
-		return nil, fmt.Errorf("more than %d bytes, or lists more than %d deep in each other", MaxSaved, maxNested)
+		return nil, fmt.Errorf("more than %d bytes, or lists more than %d deep in each other", maxSaved, maxNested)
 	}
 	switch v := v.(type) {
 	case starlark.NoneType:
@@ -79,8 +79,8 @@ func CheckSaved(data []byte) error {
 
 // decode reads what encode has written, or what somebody else has.
 func decode(data []byte) (starlark.Value, error) {
-	if len(data) > MaxSaved {
-		return nil, fmt.Errorf("more than %d bytes", MaxSaved)
+	if len(data) > maxSaved {
+		return nil, fmt.Errorf("more than %d bytes", maxSaved)
 	}
 	d := json.NewDecoder(bytes.NewReader(data))
 	d.UseNumber()

@@ -89,6 +89,10 @@ type Kernel struct {
 	// What stat says stays in memory, on ld.so's stack too, so digests depend on it: those
 	// of traces are of processes whose kernel is plain.
 	Plain bool
+	// Print, if set, is given what the process prints, to standard output (1) or error (2),
+	// as it comes: nothing of it is kept, and there is no bound. A rewind does not take
+	// it back.
+	Print func(fd int, data []byte)
 
 	s      *State
 	shared bool // s is held by a snapshot and must be copied before a change

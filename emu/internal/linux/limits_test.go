@@ -51,7 +51,7 @@ func TestOutputLimits(t *testing.T) {
 				t.Errorf("%d chunks are kept", got)
 			}
 			k.Restore(begin)
-			if bytes, writes := k.State().Written(); bytes != 0 || writes != 0 || len(k.State().Output()) != 0 {
+			if bytes, writes := k.State().written(); bytes != 0 || writes != 0 || len(k.State().Output()) != 0 {
 				t.Errorf("%d bytes in %d writes", bytes, writes)
 			}
 		}

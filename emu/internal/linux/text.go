@@ -236,6 +236,7 @@ func (r Result) Text() string {
 		return "= ? killed by " + unix.SignalName(syscall.Signal(r.Signal))
 	case Exceeds:
 		return "= ? over a limit"
+	case Returns: // with what, says every call in its own way
 	}
 	return ResultText(r.Name, r.Value)
 }

@@ -104,7 +104,7 @@ func TestNewCodeIsRun(t *testing.T) {
 							t.Errorf("%s: ran the code for %d, want %d", when, v, want)
 						}
 						if flush {
-							must(t, e.FlushTLB())
+							must(t, e.flushTLB())
 						}
 					}
 					expect("at first", oldCode)

@@ -157,7 +157,12 @@ static int add_hooks(em_engine *e) {
     return err;
 }
 
-static bool *no_exit_request(uc_engine *uc) {
+static int go(em_engine *e, uint64_t pc) {
+    em_generated_begin(e);
+    return uc_emu_start(e->uc, pc, 0, 0, 0);
+}
+
+bool *em_no_exit_request(uc_engine *uc) {
     return (bool *)((char *)uc + EMURACE_UC_NO_EXIT_REQUEST);
 }
 
@@ -170,10 +175,11 @@ int em_init(em_engine *e, uc_engine *uc, int arch, bool hooks) {
     em_log_limit(e, 1 << 24);
     em_limit_memory(e, EM_MEMORY);
     e->back = EM_NOWHERE;
+    e->go = go;
     e->share.stamp = 1; // nothing is saved yet
     e->mapping = (em_mapping *)((char *)uc + EMURACE_UC_MEMORY_MAPPING);
     e->pc_synced = (bool *)((char *)uc + EMURACE_UC_SKIP_SYNC_PC);
-    *no_exit_request(uc) = hooks; // without hooks nobody leaves
+    *em_no_exit_request(uc) = hooks; // without hooks nobody leaves
     int err = uc_ctl_tlb_mode(uc, UC_TLB_VIRTUAL);
     if (err)
         return err;
@@ -223,13 +229,6 @@ int em_zone_add(em_engine *e, uint64_t base, uint64_t size) {
     if (z->pages == MAP_FAILED || z->used == MAP_FAILED)
         return UC_ERR_NOMEM;
     return uc_mem_map_ptr(e->uc, base, size, UC_PROT_ALL, z->host);
-}
-
-// Makes Unicorn count instructions, one a start, in what it translates from now on; see
-// start. There it has to ask whether to stop.
-void em_naive(em_engine *e, bool on) {
-    e->naive = on;
-    *no_exit_request(e->uc) = !on;
 }
 
 // The exact address of the fault just taken: run the instruction once more
@@ -306,8 +305,7 @@ static void settle_fault(em_engine *e, int slot, int pc_reg) {
 
 // Lets the processor run from the thread's pc on. arm64's WFI only ends
 // Unicorn's run; to a process it is an instruction like any other, since Linux
-// does not trap it. A naive engine leaves the counting to Unicorn, one instruction
-// at a time up to an address that is never reached, in the page that runs.
+// does not trap it.
 static int start(em_engine *e, int slot, int pc_reg) {
     uint64_t pc;
     int err;
@@ -321,9 +319,7 @@ static int start(em_engine *e, int slot, int pc_reg) {
     do {
         e->quiet_size = 0;
         e->stale = false;
-        em_generated_begin(e);
-        uint64_t until = e->naive ? (pc ^ EM_PAGE / 2) | 1 : 0;
-        err = uc_emu_start(e->uc, pc, until, 0, e->naive);
+        err = e->go(e, pc);
         em_generated_sync(e);
         if (!err && e->stop == EM_STOP_EXCLUSIVE) {
             err = em_monitor_spoil(e, slot);
@@ -333,7 +329,7 @@ static int start(em_engine *e, int slot, int pc_reg) {
         if (stale)
             e->stop = -1;
         uc_reg_read(e->uc, pc_reg, &pc);
-    } while (!err && e->stop < 0 && (stale || e->naive || e->arch == UC_ARCH_ARM64) && pc != 0 && em_left(e) > 0);
+    } while (!err && e->stop < 0 && (stale || e->arch == UC_ARCH_ARM64) && pc != 0 && em_left(e) > 0);
     *e->mapping = e->find_region;
     return err;
 }
@@ -346,9 +342,7 @@ static int settle_silence(em_engine *e, int pc_reg) {
         e->fault = (em_fault){.access = EM_X};
         return EM_STOP_FAULT;
     }
-    if (e->naive && em_in_traps(e, pc))
-        return EM_STOP_TRAP; // Unicorn's count has ended before the hook could see it
-    if (pc == 0 || e->arch == UC_ARCH_ARM64 || e->naive)
+    if (pc == 0 || e->arch == UC_ARCH_ARM64)
         return e->event ? EM_STOP_EVENT : EM_STOP_BUDGET; // the last one was a branch to 0, or WFI
     // x86's HLT, which only a kernel may use.
     uc_reg_write(e->uc, pc_reg, &e->m->last);

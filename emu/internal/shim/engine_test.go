@@ -229,7 +229,7 @@ func TestThreadsAlternate(t *testing.T) {
 
 func TestLogLimit(t *testing.T) {
 	e := newEngine(t, loader.ARM64, loops[loader.ARM64], 1, true)
-	e.SetLogLimit(1000)
+	e.setLogLimit(1000)
 	must(t, e.SetLogging(true))
 	if s := run(t, e, 0, 1<<20); s.Reason != StopLimit {
 		t.Fatalf("%+v", s)

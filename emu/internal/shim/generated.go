@@ -3,9 +3,9 @@ package shim
 // #include "shim.h"
 import "C"
 
-// Generates tells whether code counts and logs by itself: the libunicorn that the program
+// generates tells whether code counts and logs by itself: the libunicorn that the program
 // is linked with has our patches, and the host is of a kind for which they make code.
-func (e *Engine) Generates() bool { return bool(e.c.generates) }
+func (e *Engine) generates() bool { return bool(e.c.generates) }
 
 // SetHooked makes all instructions run with the hooks, as they do where Generates is
 // false. That changes nothing but how long they take.

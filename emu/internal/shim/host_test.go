@@ -291,6 +291,7 @@ func runBlock(e *Engine, r *rand.Rand, at uint64, see func(thread int, s Stop)) 
 		switch s.Reason {
 		case StopBudget, StopEvent, StopSyscall:
 			continue
+		default: // it cannot go on here
 		}
 		// It goes on elsewhere in the block, so that one bad instruction hides no other.
 		if r.IntN(20) == 0 {

@@ -34,5 +34,5 @@ const DefaultMemory = C.EM_MEMORY
 // four times, for what is kept of its bytes. Rewinding takes that back.
 func (e *Engine) SetMemoryLimit(bytes uint64) { C.em_limit_memory(e.c, C.uint64_t(bytes)) }
 
-// MemoryTaken is how much of that has been taken, in bytes.
-func (e *Engine) MemoryTaken() uint64 { return uint64(e.c.memory.counted) * PageSize }
+// memoryTaken is how much of that has been taken, in bytes.
+func (e *Engine) memoryTaken() uint64 { return uint64(e.c.memory.counted) * PageSize }

@@ -34,7 +34,7 @@ func TestMemoryLimit(t *testing.T) {
 	eachArch(t, func(t *testing.T, arch loader.Arch) {
 		e := toucher(t, arch)
 		const pages = 500
-		before := e.MemoryTaken()
+		before := e.memoryTaken()
 		m := mustMark(t, e)
 		e.SetMemoryLimit(before + pages*20<<10 + 3*PageSize)
 		for _, slice := range []uint64{1 << 20, 1, 7, 300, 1 << 20} {
@@ -47,7 +47,7 @@ func TestMemoryLimit(t *testing.T) {
 			if s.Reason != StopLimit || s.Limit != MemoryLimit || ran != 3*pages || !s.Undone {
 				t.Fatalf("slices of %d: %+v after %d", slice, s, ran)
 			}
-			if taken := e.MemoryTaken() - before; taken != pages*20<<10 {
+			if taken := e.memoryTaken() - before; taken != pages*20<<10 {
 				t.Errorf("%d bytes are taken", taken)
 			}
 			if again := run(t, e, 0, 1); again.Reason != StopLimit || again.Ran != 0 {
@@ -59,8 +59,8 @@ func TestMemoryLimit(t *testing.T) {
 				}
 			}
 			must(t, m.Rewind())
-			if e.MemoryTaken() != before || e.View(spare, 1)[0] != 0 {
-				t.Errorf("rewound, %d bytes are taken", e.MemoryTaken()-before)
+			if e.memoryTaken() != before || e.View(spare, 1)[0] != 0 {
+				t.Errorf("rewound, %d bytes are taken", e.memoryTaken()-before)
 			}
 			for i, used := range e.Used(spare, pages*PageSize) {
 				if used == Touched {
@@ -80,11 +80,11 @@ func TestMemoryLimit(t *testing.T) {
 // there is no room for all does nothing.
 func TestMemoryLimitOfKernel(t *testing.T) {
 	e := toucher(t, loader.AMD64)
-	before := e.MemoryTaken()
+	before := e.memoryTaken()
 	e.SetMemoryLimit(before + 4*PageSize)
 	must(t, e.Store(0, spare, make([]byte, 2*PageSize)))
 	must(t, e.Store(0, spare, make([]byte, PageSize)))
-	if taken := e.MemoryTaken() - before; taken != 2*PageSize {
+	if taken := e.memoryTaken() - before; taken != 2*PageSize {
 		t.Errorf("%d bytes are taken", taken)
 	}
 	b := binary.LittleEndian.AppendUint64(nil, 7)
@@ -92,8 +92,8 @@ func TestMemoryLimitOfKernel(t *testing.T) {
 	if err := e.Store(0, spare+2*PageSize, append(make([]byte, 3*PageSize), b...)); !errors.As(err, &reached) || reached.Limit != MemoryLimit {
 		t.Errorf("%v", err)
 	}
-	if err := e.Store(0, spare+4*PageSize, b); err == nil && e.MemoryTaken() > before+4*PageSize {
-		t.Errorf("%d bytes are taken", e.MemoryTaken()-before)
+	if err := e.Store(0, spare+4*PageSize, b); err == nil && e.memoryTaken() > before+4*PageSize {
+		t.Errorf("%d bytes are taken", e.memoryTaken()-before)
 	}
 	// An error that comes later is not about the limit.
 	if err := e.Store(0, 1, b); err == nil || errors.As(err, &reached) {

@@ -66,9 +66,9 @@ func (e *Engine) Log() Log {
 // LogLen is the number of entries of [Engine.Log].
 func (e *Engine) LogLen() int { return int(e.c.log_len) }
 
-// SetLogLimit bounds the log, with what its ranges hold, to the memory of n entries of 48
+// setLogLimit bounds the log, with what its ranges hold, to the memory of n entries of 48
 // bytes.
-func (e *Engine) SetLogLimit(n int) { C.em_log_limit(e.c, C.size_t(n)) }
+func (e *Engine) setLogLimit(n int) { C.em_log_limit(e.c, C.size_t(n)) }
 
 // Len is the number of entries.
 func (l Log) Len() int { return len(l.list) }

@@ -69,7 +69,7 @@ func checkRanges(t *testing.T, r *rapid.T) {
 	e, want := bulkEngine(t)
 	defer e.Close()
 	limit := rapid.SampledFrom([]int{30, 200, 600, 1 << 20}).Draw(r, "limit")
-	e.SetLogLimit(limit)
+	e.setLogLimit(limit)
 	type moment struct {
 		mark *Mark
 		want *plainLog
@@ -419,7 +419,7 @@ func TestRangeOfCode(t *testing.T) {
 func TestLogLimitOfRanges(t *testing.T) {
 	e, _ := bulkEngine(t)
 	const limit = 1000 // 48,000 bytes: eleven pages
-	e.SetLogLimit(limit)
+	e.setLogLimit(limit)
 	m := mustMark(t, e)
 	full := bytes.Repeat([]byte{1}, 3*PageSize)
 	var reached *LimitError

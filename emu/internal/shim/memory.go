@@ -107,8 +107,8 @@ func (e *Engine) SetLogging(on bool) error {
 	return nil
 }
 
-// FlushTLB drops the translated addresses, for benchmarks and tests.
-func (e *Engine) FlushTLB() error { return ucError("flush tlb", C.em_flush_tlb(e.c)) }
+// flushTLB drops the translated addresses, for benchmarks and tests.
+func (e *Engine) flushTLB() error { return ucError("flush tlb", C.em_flush_tlb(e.c)) }
 
 // Touch logs a read by the kernel on behalf of a thread.
 func (e *Engine) Touch(thread int, addr, size uint64) error {

@@ -149,7 +149,7 @@ func TestMonitorWatchesBytes(t *testing.T) {
 				set(t, d.Engine, 1, name, v)
 			}
 			run(t, d.Engine, 0, 1)
-			if at, armed := d.Monitor(0); !armed || at != dataAt+64 {
+			if at, armed := d.monitor(0); !armed || at != dataAt+64 {
 				t.Fatalf("armed %v at %#x", armed, at)
 			}
 			d.other()
@@ -164,7 +164,7 @@ func TestMonitorWatchesBytes(t *testing.T) {
 			if !slices.Equal(changed, want) {
 				t.Errorf("changed %v, want %v", changed, want)
 			}
-			if _, armed := d.Monitor(0); armed {
+			if _, armed := d.monitor(0); armed {
 				t.Error("armed behind the store exclusive")
 			}
 		})
@@ -254,7 +254,7 @@ func TestMonitorOfANewThread(t *testing.T) {
 	d := newDuel(t, nopA64, ldxr, stxr)
 	run(t, d.Engine, 0, 1)
 	must(t, d.AddThread(2, 0))
-	if _, armed := d.Monitor(2); armed {
+	if _, armed := d.monitor(2); armed {
 		t.Error("a new thread's monitor is armed")
 	}
 	n := d.LogLen()
@@ -326,7 +326,7 @@ func TestMonitorRewinds(t *testing.T) {
 	// From before the store on, the same again.
 	must(t, marks[1].Rewind())
 	d.other()
-	if _, armed := d.Monitor(0); armed {
+	if _, armed := d.monitor(0); armed {
 		t.Error("armed after the store")
 	}
 	if failed, _, _ := d.storeExclusive(2); !failed {

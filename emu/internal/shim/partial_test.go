@@ -230,7 +230,7 @@ func TestFullLogCanBeUndone(t *testing.T) {
 	eachArch(t, func(t *testing.T, arch loader.Arch) {
 		for _, limit := range []int{1, 2, 999, 1000} {
 			e := newEngine(t, arch, loops[arch], 1, true)
-			e.SetLogLimit(limit)
+			e.setLogLimit(limit)
 			mark, err := e.Mark()
 			must(t, err)
 			before, regs := snapshot(t, e)

@@ -22,6 +22,11 @@ func (e *Engine) runRaw(thread int, until uint64) error {
 	return e.uc.Start(pc, until)
 }
 
+// StepRaw makes runs start Unicorn anew for each instruction from now on, by its own
+// count and with an address to end at, as is written first. It is there for tests: to be
+// compared with, in what comes out and in how long it takes.
+func (e *Engine) StepRaw() { C.em_raw_steps(e.c) }
+
 // contextWords are the words of a thread's registers as they are kept while it does not
 // run, for tests.
 func (e *Engine) contextWords(thread int) []uint64 {

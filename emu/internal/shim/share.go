@@ -105,9 +105,9 @@ func (e *Engine) Fetched() []Bytes {
 // were missed before.
 func (e *Engine) SharedGrown() uint64 { return uint64(e.c.share.grown) }
 
-// SharedMask tells which of the eight bytes at addr&^7 are shared, lowest bit
+// sharedMask tells which of the eight bytes at addr&^7 are shared, lowest bit
 // first.
-func (e *Engine) SharedMask(addr uint64) uint8 {
+func (e *Engine) sharedMask(addr uint64) uint8 {
 	return uint8(C.em_share_mask(e.c, C.uint64_t(addr)))
 }
 

@@ -312,7 +312,7 @@ func TestSharing(t *testing.T) {
 			}
 		}
 		for addr, m := range want.known() {
-			if got := e.SharedMask(addr + 3); got != m {
+			if got := e.sharedMask(addr + 3); got != m {
 				r.Fatalf("of the bytes at %#x, %08b are shared, want %08b", addr, got, m)
 			}
 		}
@@ -421,7 +421,7 @@ func TestHugeBlock(t *testing.T) {
 		}
 		// What comes later meets it too.
 		must(t, e.Touch(other, dataAt+100, 1))
-		if m := e.SharedMask(dataAt + 100); m != 1<<4 {
+		if m := e.sharedMask(dataAt + 100); m != 1<<4 {
 			t.Errorf("a block of %#x bytes and a later read share %08b", size, m)
 		}
 		e.Close()

@@ -204,11 +204,6 @@ func (e *Engine) CountOne(thread int, pc uint64) {
 	C.em_count_one(e.c, C.int(thread), C.uint64_t(pc))
 }
 
-// SetNaive makes runs start Unicorn anew for each instruction, by its own count
-// and with an address to end at. That changes nothing but how long they take, and
-// serves only to measure what the hooks save.
-func (e *Engine) SetNaive(on bool) { C.em_naive(e.c, C.bool(on)) }
-
 // Steps is how many instructions have completed since the engine was made, on
 // all threads together, less those that were rewound.
 func (e *Engine) Steps() uint64 { return uint64(e.c.m.step) }
@@ -230,9 +225,9 @@ func (e *Engine) FindMonitor(page uint64) error {
 	return ucError("find the exclusive monitor", C.em_monitor_find(e.c, C.uint64_t(page)))
 }
 
-// Monitor is the address that the thread's exclusive monitor watches. It is not
+// monitor is the address that the thread's exclusive monitor watches. It is not
 // armed any more when another thread has written to the bytes that were loaded.
-func (e *Engine) Monitor(thread int) (addr uint64, armed bool) {
+func (e *Engine) monitor(thread int) (addr uint64, armed bool) {
 	addr = uint64(C.em_monitor(e.c, C.int(thread)))
 	return addr, addr != ^uint64(0)
 }

@@ -330,7 +330,7 @@ typedef struct em_engine {
     em_marks marks;
     uint8_t *room; // where zones lie on the host, one behind the other, and their marks
     size_t room_size, room_used;
-    bool naive;   // Unicorn counts instructions, one a start; see start
+    int (*go)(struct em_engine *e, uint64_t pc); // starts Unicorn; raw.c has another one
     bool stepping_on; // the next instruction runs, breakpoint or not
     em_breaks breaks;
     uint64_t back; // one more address to stop at; EM_NOWHERE for none
@@ -414,7 +414,7 @@ void em_close(em_engine *e);
 int em_zone_room(em_engine *e, uint64_t size);
 int em_zone_add(em_engine *e, uint64_t base, uint64_t size);
 int em_run(em_engine *e, int slot, uint64_t budget);
-void em_naive(em_engine *e, bool on);
+bool *em_no_exit_request(uc_engine *uc);
 void em_count_one(em_engine *e, int slot, uint64_t pc);
 
 // left is how many instructions may still begin.
@@ -429,6 +429,9 @@ static inline void em_event(em_engine *e) {
     e->event_of_fetch = false;
     em_last(e);
 }
+
+// raw.c
+void em_raw_steps(em_engine *e);
 
 // generated.c
 void em_generated_init(em_engine *e);
