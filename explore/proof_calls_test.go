@@ -146,6 +146,8 @@ func callOps() []proofOp {
 			for i, a := range row.args {
 				if draw, ok := drawnArgs[a]; ok {
 					a = draw(w)
+				} else if draw, ok := fileArgs[a]; ok {
+					a = draw(w)
 				}
 				args[i] = a
 			}
