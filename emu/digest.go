@@ -36,8 +36,8 @@ var zeroPage [shim.PageSize]byte
 
 // Digest is the SHA-256, in hex, of everything that a run can have changed:
 // each thread's status and registers, SIMD ones included, the kernel's state,
-// each mapping and every byte in it, what was printed, and the access log from
-// entry `from` on.
+// each mapping and every byte in it, the files that the process has made or changed,
+// what was printed, and the access log from entry `from` on.
 // Pages of zeros count by their absence, so it does not matter which of them
 // the host has touched.
 func (m *Machine) Digest(from int) (string, error) {
@@ -57,6 +57,10 @@ func (m *Machine) Digest(from int) (string, error) {
 		h.Write(task.AltStack[:])
 		if task.Pending != 0 {
 			word(task.Pending)
+		}
+		if task.Made != 0 || task.Name != [16]byte{} {
+			word(uint64(task.Made))
+			h.Write(task.Name[:])
 		}
 		if !m.hasRegisters(t) {
 			continue
@@ -88,6 +92,7 @@ func (m *Machine) Digest(from int) (string, error) {
 		h.Write([]byte(v.Path))
 		m.hashPages(h, v.Start, v.End-v.Start)
 	}
+	s.HashFiles(h)
 	for _, o := range s.Output() {
 		word(uint64(o.FD), uint64(o.Thread), uint64(len(o.Data)))
 		h.Write(o.Data)

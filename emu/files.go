@@ -21,18 +21,24 @@ const (
 )
 
 // overlay is the files that a process sees: the sysroot's, and over them those that
-// it was given. All is read-only. Paths that come from the guest are cleaned.
+// it was given. All is read-only; what the process writes the kernel keeps. Paths that come from the guest are cleaned.
 type overlay struct {
 	systemFiles
-	files  map[string][]byte // by the folder's real path and the name
-	dirs   map[string]bool   // folders that are there only for such a file
-	images map[string]*loader.Image
+	files   map[string][]byte // by the folder's real path and the name
+	dirs    map[string]bool   // folders that were given, and those that are there only for what was given
+	images  map[string]*loader.Image
+	folders map[string]*Folder    // that were given, by their real paths
+	infos   map[infoKey]infoValue // what was asked about a path, nil before all files are known
 }
 
 // newOverlay checks the files and finds out where in the sysroot they lie. A file
 // takes the place of one that the sysroot has, or of a link.
-func newOverlay(sys *System, given map[string][]byte) (*overlay, error) {
-	o := &overlay{systemFiles: systemFiles{sys}, files: map[string][]byte{}, dirs: map[string]bool{}, images: map[string]*loader.Image{}}
+func newOverlay(sys *System, given map[string][]byte, folders map[string]*Folder) (*overlay, error) {
+	o := &overlay{systemFiles: systemFiles{sys}, files: map[string][]byte{}, dirs: map[string]bool{}, images: map[string]*loader.Image{},
+		folders: map[string]*Folder{}}
+	if err := o.addFolders(folders); err != nil {
+		return nil, err
+	}
 	if len(given) > maxVirtualFiles {
 		return nil, fmt.Errorf("files: %d, at most %d", len(given), maxVirtualFiles)
 	}
@@ -48,6 +54,7 @@ func newOverlay(sys *System, given map[string][]byte) (*overlay, error) {
 			return nil, fmt.Errorf("files: %q: %w", name, err)
 		}
 	}
+	o.infos = map[infoKey]infoValue{}
 	return o, nil
 }
 
@@ -74,6 +81,15 @@ func (o *overlay) add(name string, content []byte) error {
 	if info, err := o.Info(key, true); err == nil && info.Dir {
 		return errors.New("is a folder")
 	}
+	if err := o.addDirs(key); err != nil {
+		return err
+	}
+	o.files[key] = content
+	return nil
+}
+
+// addDirs makes the folders above a path.
+func (o *overlay) addDirs(key string) error {
 	for dir := path.Dir(key); dir != "/"; dir = path.Dir(dir) {
 		if info, err := o.Info(dir, true); err == nil {
 			if !info.Dir {
@@ -83,7 +99,6 @@ func (o *overlay) add(name string, content []byte) error {
 		}
 		o.dirs[dir] = true
 	}
-	o.files[key] = content
 	return nil
 }
 
@@ -122,19 +137,72 @@ func (o *overlay) File(name string) ([]byte, error) {
 	if _, content, ok := o.find(name); ok {
 		return content, nil
 	}
+	if in, rest, ok := o.foldered(name); ok {
+		return in.File(rest)
+	}
 	return o.systemFiles.File(name)
 }
 
 // Info describes what is at a guest path.
 func (o *overlay) Info(name string, follow bool) (linux.FileInfo, error) {
+	if len(o.files)+len(o.folders) == 0 {
+		return o.systemFiles.Info(name, follow)
+	}
+	key := infoKey{name, follow}
+	v, ok := o.infos[key]
+	if !ok {
+		if v.info, v.err = o.ask(name, follow); o.infos != nil && len(o.infos) < maxInfos {
+			o.infos[key] = v
+		}
+	}
+	return v.info, v.err
+}
+
+func (o *overlay) ask(name string, follow bool) (linux.FileInfo, error) {
 	key, content, ok := o.find(name)
 	if ok && (follow || key == o.place(name)) {
 		return linux.FileInfo{Size: int64(len(content))}, nil
+	}
+	if in, rest, ok := o.foldered(name); ok {
+		return in.Info(rest, follow)
 	}
 	if len(o.dirs) > 0 && o.dirs[o.place(name)] {
 		return linux.FileInfo{Dir: true}, nil
 	}
 	return o.systemFiles.Info(name, follow)
+}
+
+// List returns the names in a folder, in order.
+func (o *overlay) List(name string) ([]string, error) {
+	dir := o.place(name)
+	if real, err := o.Root.Resolve(dir); err == nil {
+		dir = real
+	}
+	in, rest := o.systemFiles, dir
+	if f, at, ok := o.foldered(dir); ok {
+		in, rest = f, at
+	}
+	names, err := in.List(rest)
+	if err != nil && !o.dirs[dir] {
+		return nil, err
+	}
+	if len(o.files)+len(o.folders) == 0 {
+		return names, nil
+	}
+	names = slices.Clone(names)
+	given := func(p string) {
+		if path.Dir(p) == dir {
+			names = append(names, path.Base(p))
+		}
+	}
+	for p := range o.files {
+		given(p)
+	}
+	for p := range o.dirs {
+		given(p)
+	}
+	slices.Sort(names)
+	return slices.Compact(names), nil
 }
 
 // Readlink returns the target of a link. A given file is none.
@@ -144,6 +212,9 @@ func (o *overlay) Readlink(name string) (string, error) {
 			return "", fs.ErrInvalid
 		}
 	}
+	if in, rest, ok := o.foldered(name); ok {
+		return in.Readlink(rest)
+	}
 	return o.systemFiles.Readlink(name)
 }
 
@@ -151,7 +222,16 @@ func (o *overlay) Readlink(name string) (string, error) {
 func (o *overlay) Image(name string) (*loader.Image, error) {
 	key, content, ok := o.find(name)
 	if !ok {
-		return o.System.image(name)
+		in, rest, ok := o.foldered(name)
+		if !ok {
+			return o.System.image(name)
+		}
+		if key = path.Clean(name); o.images[key] == nil {
+			var err error
+			if content, err = in.File(rest); err != nil {
+				return nil, err
+			}
+		}
 	}
 	if im := o.images[key]; im != nil {
 		return im, nil

@@ -20,6 +20,9 @@ const (
 	OutputLimit Limit = "output-limit"
 	// MappingLimit: the process has linux.MaxMappings mappings.
 	MappingLimit Limit = "mapping-limit"
+	// FileLimit: the process's files have linux.MaxFilePages pages that were written, or it
+	// has made linux.MaxFiles names and files.
+	FileLimit Limit = "file-limit"
 	// LogLimit: what has been done since the first mark, accesses and changes of pages, is
 	// more than is kept to undo it.
 	LogLimit Limit = "log-limit"
@@ -46,6 +49,8 @@ func (l Limit) String() string {
 		return "the limit of output"
 	case MappingLimit:
 		return "the limit of mappings"
+	case FileLimit:
+		return "the limit of files"
 	case LogLimit:
 		return "the limit of logged accesses"
 	case BootLimit:

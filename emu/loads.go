@@ -19,7 +19,7 @@ func (p *Process) Image(path string) (*loader.Image, error) { return p.files.Ima
 func (m *Machine) noteLoads() {
 	for _, addr := range m.mapped {
 		v, ok := m.kernel.State().VMA(addr)
-		if !ok || v.Start != addr || v.Offset != 0 || v.Path == "" || v.Path[0] != '/' {
+		if !ok || v.Start != addr || v.Offset != 0 || v.Path == "" || v.Path[0] != '/' || m.kernel.State().Changed(v) {
 			continue
 		}
 		if _, err := m.files.Image(v.Path); err == nil {

@@ -40,6 +40,10 @@ type Options struct {
 	// absolute path in its shortest form; the folders above them need not be there.
 	// At most 256 files and 64 MiB. The bytes must not change any more.
 	Files map[string][]byte
+	// Folders are folders of the host's, by the absolute path, in its shortest form, that
+	// the process sees them at; what it writes there stays in its memory. At most 64, of
+	// which none lies in another one. Files may lie in them.
+	Folders map[string]*Folder
 }
 
 // Machine is one emulated process: a program that does nothing of its own, the
@@ -147,11 +151,16 @@ type resources struct {
 	files  map[string][]byte // see Options.Files
 	seed   uint64            // see Options.Seed
 	print  func(fd int, data []byte)
+
+	folders map[string]*Folder // see Options.Folders
+	input   []byte             // what standard input holds
+	exe     string             // for /proc/self/exe
+	plain   bool               // see linux.Kernel.Plain
 }
 
 // load makes the process as execve does; nothing of it has run.
 func (m *Machine) load(o Options) error {
-	if err := m.open(resources{memory: o.Memory, files: o.Files, seed: o.Seed}); err != nil {
+	if err := m.open(resources{memory: o.Memory, files: o.Files, seed: o.Seed, folders: o.Folders, exe: programPath, plain: true}); err != nil {
 		return err
 	}
 	if err := m.exec(o); err != nil {
@@ -174,7 +183,7 @@ func (m *Machine) open(r resources) error {
 	if r.memory > 0 {
 		eng.SetMemoryLimit(r.memory)
 	}
-	if m.files, err = newOverlay(m.sys, r.files); err != nil {
+	if m.files, err = newOverlay(m.sys, r.files, r.folders); err != nil {
 		return err
 	}
 	if m.arch.monitor != nil {
@@ -187,7 +196,7 @@ func (m *Machine) open(r resources) error {
 	}
 	m.kernel = linux.New(linux.Kernel{
 		Arch: m.arch.id, Memory: memory{eng, m, &m.remapped}, Threads: (*threads)(m), Files: m.files, Seed: r.seed, Print: r.print,
-		Limits: linux.Limits{Threads: MaxThreads, Output: maxOutput, Files: maxFDs},
+		Limits: linux.Limits{Threads: MaxThreads, Output: maxOutput, Files: maxFDs}, Exe: r.exe, Input: r.input, Plain: r.plain,
 	}, linux.Layout{MmapTop: mmapTop, MmapEnd: mmapEnd, Top: stackTop})
 	m.st.threads = []Thread{{Name: "main"}}
 	return nil

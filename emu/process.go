@@ -32,7 +32,7 @@ func (g Mapping) OfFile() bool { return g.Path != "" && g.Path[0] == '/' }
 func (p *Process) Mappings() []Mapping {
 	var list []Mapping
 	for _, v := range p.kernel.State().VMAs {
-		list = append(list, Mapping(v))
+		list = append(list, Mapping{v.Start, v.End, v.Prot, v.Path, v.Offset})
 	}
 	return list
 }

@@ -12,9 +12,12 @@ type ProgramOptions struct {
 	Argv   []string // its name first; not empty
 	Env    []string // NAME=value, and nothing beside
 	Seed   uint64   // of AT_RANDOM and getrandom
-	// Memory and Files are those of Options.
-	Memory uint64
-	Files  map[string][]byte
+	// Memory, Files and Folders are those of Options.
+	Memory  uint64
+	Files   map[string][]byte
+	Folders map[string]*Folder
+	Folder  string // the working folder, absolute; "" for /
+	Input   []byte // what standard input holds; it must not change any more
 	// Print, if set, is given what the process writes to its standard output (1) and error
 	// (2), as it comes and without a bound; else it is kept, see Output.
 	Print func(fd int, data []byte)
@@ -34,13 +37,20 @@ func NewProgram(o ProgramOptions) (*Machine, error) {
 }
 
 func (m *Machine) loadProgram(o ProgramOptions) error {
-	if err := m.open(resources{memory: o.Memory, files: o.Files, seed: o.Seed, print: o.Print}); err != nil {
+	r := resources{memory: o.Memory, files: o.Files, seed: o.Seed, print: o.Print, folders: o.Folders, input: o.Input, exe: o.Path}
+	if err := m.open(r); err != nil {
 		return err
+	}
+	if o.Folder != "" {
+		if err := m.kernel.SetFolder(o.Folder); err != nil {
+			return fmt.Errorf("the working folder %s: %w", o.Folder, err)
+		}
 	}
 	program, err := m.files.Image(o.Path)
 	if err != nil {
 		return err
 	}
+	m.kernel.Exe = program.Name
 	l := launch{program: program, path: program.Name, argv: o.Argv, env: o.Env, seed: o.Seed}
 	if program.Type == elf.ET_DYN {
 		l.base = programBase

@@ -338,8 +338,11 @@ func (m *Machine) syscall(t int) (linux.Result, error) {
 		m.st.end = &End{Kind: EndSignal, Thread: t, PC: pc, Signal: r.Signal}
 	case linux.Exceeds:
 		limit := OutputLimit
-		if r.Limit == linux.MappingLimit {
+		switch r.Limit {
+		case linux.MappingLimit:
 			limit = MappingLimit
+		case linux.FileLimit:
+			limit = FileLimit
 		}
 		return r, m.reach(t, limit)
 	case linux.Returns, linux.Blocks, linux.ThreadEnds: // the process goes on

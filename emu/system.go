@@ -23,6 +23,8 @@ type System struct {
 	mu     sync.Mutex
 	files  map[string][]byte
 	images map[string]*loader.Image
+	infos  map[infoKey]infoValue
+	lists  map[string][]string
 	debug  bool // see LoadDebug
 
 	interrupt atomic.Pointer[func() error] // see Interrupt
@@ -45,12 +47,17 @@ func OpenLibc(dir string, arch loader.Arch, libc loader.Libc) (*System, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &System{Root: root, Arch: arch, Libc: libc, files: map[string][]byte{}, images: map[string]*loader.Image{}}
+	s := newSystem(root, arch, libc)
 	if err := s.findInterp(); err != nil {
 		_ = root.Close() // the error that matters is the first one
 		return nil, fmt.Errorf("sysroot %s: no dynamic linker for %v: %w", dir, arch, err)
 	}
 	return s, nil
+}
+
+func newSystem(root *loader.Sysroot, arch loader.Arch, libc loader.Libc) *System {
+	return &System{Root: root, Arch: arch, Libc: libc, files: map[string][]byte{}, images: map[string]*loader.Image{},
+		infos: map[infoKey]infoValue{}, lists: map[string][]string{}}
 }
 
 // findInterp finds the dynamic linker, and by it which libc there is when none was
@@ -145,8 +152,39 @@ func (s *System) image(path string) (*loader.Image, error) {
 // systemFiles is the System as the kernel sees it.
 type systemFiles struct{ *System }
 
+// What was once asked about a path is kept, up to so many answers: the kernel asks about
+// each part of each path.
+const maxInfos = 1 << 16
+
+type infoKey struct {
+	path   string
+	follow bool
+}
+
+type infoValue struct {
+	info linux.FileInfo
+	err  error
+}
+
 // Info describes what is at a guest path.
 func (s systemFiles) Info(path string, follow bool) (linux.FileInfo, error) {
+	key := infoKey{path, follow}
+	s.mu.Lock()
+	v, ok := s.infos[key]
+	s.mu.Unlock()
+	if ok {
+		return v.info, v.err
+	}
+	v.info, v.err = s.ask(path, follow)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if len(s.infos) < maxInfos {
+		s.infos[key] = v
+	}
+	return v.info, v.err
+}
+
+func (s systemFiles) ask(path string, follow bool) (linux.FileInfo, error) {
 	stat := s.Root.Lstat
 	if follow {
 		stat = s.Root.Stat
@@ -163,6 +201,41 @@ func (s systemFiles) Info(path string, follow bool) (linux.FileInfo, error) {
 	// however they were made; the host's modes would get into the guest's
 	// memory, and so into digests.
 	return linux.FileInfo{Size: fi.Size(), Dir: m.IsDir(), Symlink: m&fs.ModeSymlink != 0, Exec: true}, nil
+}
+
+// maxList bounds the names of a folder, and maxLists how many folders' names are kept.
+const (
+	maxList  = 1 << 16
+	maxLists = 1 << 12
+)
+
+// List returns the names in a folder, in order; what is neither a file, a folder nor a
+// link is left out.
+func (s systemFiles) List(path string) ([]string, error) {
+	s.mu.Lock()
+	names, ok := s.lists[path]
+	s.mu.Unlock()
+	if ok {
+		return names, nil
+	}
+	entries, err := s.Root.ReadDir(path)
+	if err != nil {
+		return nil, err
+	}
+	if len(entries) > maxList {
+		return nil, fmt.Errorf("%s: %d entries, at most %d", path, len(entries), maxList)
+	}
+	for _, e := range entries {
+		if t := e.Type(); t.IsRegular() || t.IsDir() || t == fs.ModeSymlink {
+			names = append(names, e.Name())
+		}
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if len(s.lists) < maxLists {
+		s.lists[path] = names
+	}
+	return names, nil
 }
 
 // Readlink returns the target of a link.

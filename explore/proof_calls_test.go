@@ -134,7 +134,7 @@ func callRows() []callRow {
 	row("times", "time", "buffer")
 	row("getrusage", "time", "0", "mine")
 	row("sysinfo", "time", "mine")
-	return rows
+	return append(rows, fileRows()...)
 }
 
 // callOps are the operations that are one system call each.
@@ -145,6 +145,8 @@ func callOps() []proofOp {
 			args := make([]string, len(row.args))
 			for i, a := range row.args {
 				if draw, ok := drawnArgs[a]; ok {
+					a = draw(w)
+				} else if draw, ok := fileArgs[a]; ok {
 					a = draw(w)
 				}
 				args[i] = a

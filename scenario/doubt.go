@@ -31,6 +31,7 @@ const (
 	AtMemoryLimit  DoubtKind = DoubtKind(emu.MemoryLimit)
 	AtOutputLimit  DoubtKind = DoubtKind(emu.OutputLimit)
 	AtMappingLimit DoubtKind = DoubtKind(emu.MappingLimit)
+	AtFileLimit    DoubtKind = DoubtKind(emu.FileLimit)
 	AtLogLimit     DoubtKind = DoubtKind(emu.LogLimit)
 	AtBootLimit    DoubtKind = DoubtKind(emu.BootLimit)
 	// Unrepeated: a run has failed, and not when it was run again. No session says that.
@@ -41,7 +42,7 @@ const (
 func DoubtKinds() []DoubtKind {
 	return []DoubtKind{
 		UnknownSyscall, UnscheduledThread, UnendedThread, InstructionLimit, CallLimit,
-		AtMemoryLimit, AtOutputLimit, AtMappingLimit, AtLogLimit, AtBootLimit, Unrepeated,
+		AtMemoryLimit, AtOutputLimit, AtMappingLimit, AtFileLimit, AtLogLimit, AtBootLimit, Unrepeated,
 	}
 }
 

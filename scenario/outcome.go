@@ -30,6 +30,7 @@ const (
 	MemoryLimit  Kind = Kind(emu.MemoryLimit)
 	OutputLimit  Kind = Kind(emu.OutputLimit)
 	MappingLimit Kind = Kind(emu.MappingLimit)
+	FileLimit    Kind = Kind(emu.FileLimit)
 	LogLimit     Kind = Kind(emu.LogLimit)
 )
 

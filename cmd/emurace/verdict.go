@@ -146,6 +146,7 @@ func doubtsText(list []explore.Doubt) string {
 		scenario.AtMemoryLimit:     "the process takes more memory than it may",
 		scenario.AtOutputLimit:     "the process prints more than it may",
 		scenario.AtMappingLimit:    "the process has more mappings than it may",
+		scenario.AtFileLimit:       "the process writes more to files than it may, or makes too many",
 		scenario.AtLogLimit:        "runs make more accesses to memory than are logged",
 		scenario.AtBootLimit:       "the process had not come to the race when the instructions for that were used up",
 		scenario.Unrepeated:        "schedules failed, and did not when they were run again, which is a fault of emurace: please report it, with the scenario",

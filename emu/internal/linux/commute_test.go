@@ -7,6 +7,7 @@ import (
 	"math/rand/v2"
 	"reflect"
 	"slices"
+	"strings"
 	"testing"
 
 	"emurace/internal/testseed"
@@ -47,7 +48,7 @@ type outcome struct {
 // inOrder makes calls on a kernel that has made others before.
 func inOrder(t *testing.T, arch loader.Arch, before []drawnCall, pair [2]drawnCall, order [2]int) *outcome {
 	t.Helper()
-	o := &outcome{fixture: newLimited(t, arch, Limits{Threads: 6, Output: 12, Files: 7})}
+	o := &outcome{fixture: newLimited(t, arch, Limits{Threads: 6, Output: 12, Files: 10})}
 	o.prepare()
 	for _, c := range before {
 		if !o.State().Exited {
@@ -128,11 +129,11 @@ func changes(was, is *State, thread int) (list []Object) {
 		a, b := was.descriptor(n), is.descriptor(n)
 		add((a.Kind == fdClosed) != (b.Kind == fdClosed), ObjectFiles, allNumbers)
 		if object := descriptor(n); a.Shared == b.Shared && a.Shared != 0 {
-			add(a.Offset != b.Offset, ObjectFiles, openFile+uint64(a.Shared))
+			add(a.Offset != b.Offset || a.List != b.List, ObjectFiles, openFile+uint64(a.Shared))
 		} else {
-			add(a.Offset != b.Offset, ObjectFiles, object)
+			add(a.Offset != b.Offset || a.List != b.List, ObjectFiles, object)
 		}
-		a.Offset, b.Offset = 0, 0
+		a.Offset, b.Offset, a.List, b.List = 0, 0, nil, nil
 		add(a != b, ObjectFiles, descriptor(n))
 	}
 	for n := range is.Tasks {
@@ -144,10 +145,11 @@ func changes(was, is *State, thread int) (list []Object) {
 			a.SigMask, a.Pending = b.SigMask, b.Pending
 		}
 		if n == thread {
-			a.ClearTID, a.Robust, a.AltStack = b.ClearTID, b.Robust, b.AltStack
+			a.ClearTID, a.Robust, a.AltStack, a.Made, a.Name = b.ClearTID, b.Robust, b.AltStack, b.Made, b.Name
 		}
 		add(a != b, ObjectTasks, nextNumber) // it can only be new
 	}
+	fileChanges(&was.files, &is.files, add)
 	for _, w := range append(slices.Clone(was.Waiters), is.Waiters...) {
 		if w.Sleeps {
 			continue // nobody looks at it but who moves the clock on
@@ -155,6 +157,36 @@ func changes(was, is *State, thread int) (list []Object) {
 		add(!slices.Equal(was.queue(w.Addr), is.queue(w.Addr)), ObjectFutex, w.Addr)
 	}
 	return list
+}
+
+// fileChanges is changes of files. A node that is new, or gone with who had it open, nobody
+// else knows of.
+func fileChanges(was, is *overlay, add func(differs bool, class ObjectClass, id uint64)) {
+	add(was.cwd != is.cwd, ObjectPlace, placeFolder)
+	add(!reflect.DeepEqual(was.umask, is.umask), ObjectPlace, placeUmask)
+	for _, names := range []pmap[string, string]{was.names, is.names} {
+		for key := range names.from("") {
+			before, there := was.names.get(key)
+			after, still := is.names.get(key)
+			dir, name, _ := strings.Cut(key, "\x00")
+			add(there != still || before != after, ObjectName, objectOf(key))
+			add(there != still || before != after, ObjectFolder, listObject(dir, objectOf(name)))
+		}
+	}
+	for id, after := range is.nodes.from("") {
+		before, there := was.nodes.get(id)
+		if !there && id[0] != '/' {
+			continue
+		}
+		if !there {
+			k := Kernel{Files: files}
+			before, _ = k.below(id)
+		}
+		add(!reflect.DeepEqual(before.content, after.content), ObjectContent, objectOf(id))
+		a, b := *before, *after
+		a.content, b.content = content{}, content{}
+		add(!reflect.DeepEqual(a, b), ObjectAttributes, objectOf(id))
+	}
 }
 
 func (s *State) descriptor(n int) FD {
@@ -273,7 +305,7 @@ func (c *tally) complete(t *testing.T, rows []string, pairs int) {
 // order it comes to first. And each says of all it changes that it does. All calls of the
 // table are drawn, from states that others have made.
 func TestIndependentCallsCommute(t *testing.T) {
-	pairs := 4000
+	pairs := 8000
 	if testing.Short() {
 		pairs = 1000
 	}

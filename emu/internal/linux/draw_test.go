@@ -14,6 +14,7 @@ import (
 // and two pages that come and go.
 const (
 	drawnPaths = area
+	drawnMade  = drawnPaths + 8*32 // names in a folder that is written to
 	drawnWords = area + loader.PageSize
 	drawnTimes = drawnWords + 64  // two struct timespec
 	drawnIov   = drawnWords + 96  // two struct iovec
@@ -24,7 +25,8 @@ const (
 	drawnSize  = 4 * loader.PageSize // of all that
 )
 
-var drawnNames = []string{"/etc/motd", "/etc/big", "", "/bin/link", "/etc", NullDevice, "motd", "/none"}
+var drawnNames = []string{"/etc/motd", "/etc/big", "", "/bin/link", "/etc", NullDevice, "motd", "/none",
+	"/tmp/a", "/tmp/b", "/tmp/d", "/tmp/d/c", "/tmp", "a", "d/../b", "/tmp/l", "/proc/self/fd/6", "/dev/zero", "/etc/new"}
 
 // prepare puts in place what drawn calls are about: threads 1 to 3, files and memory.
 func (f *fixture) prepare() {
@@ -44,6 +46,11 @@ func (f *fixture) prepare() {
 	f.do("openat", cwd, drawnPaths, 0)
 	f.do("dup", 3)
 	f.do("openat", cwd, drawnPaths+32, 0)
+	f.do("openat", cwd, drawnMade, oCreat|oRdwr, 0o644)
+	f.do("write", 6, drawnPaths, 5)
+	f.do("openat", cwd, drawnMade+4*32, 0)
+	f.do("mkdirat", cwd, drawnMade+2*32, 0o755)
+	f.do("symlinkat", drawnMade+32, cwd, drawnMade+7*32)
 	f.mem.uses = nil
 }
 
@@ -62,11 +69,16 @@ func (r drawer) flags(list ...uint64) (all uint64) {
 	return all
 }
 
-func (r drawer) fd() uint64 { return r.of(3, 3, 3, 4, 4, 5, 5, 6, 1, 2, 0, minus1) }
+func (r drawer) fd() uint64 { return r.of(3, 3, 3, 4, 4, 5, 5, 6, 6, 6, 7, 8, 1, 2, 0, minus1) }
 func (r drawer) name() uint64 {
 	return drawnPaths + 32*r.of(0, 0, 0, 1, r.Uint64N(uint64(len(drawnNames))))
 }
-func (r drawer) dir() uint64    { return r.of(cwd, cwd, r.fd()) }
+func (r drawer) made() uint64 {
+	return r.of(drawnMade+32*r.Uint64N(4), drawnMade+32*r.Uint64N(11), r.name())
+}
+func (r drawer) dir() uint64    { return r.of(cwd, cwd, 7, r.fd()) }
+func (r drawer) file() uint64   { return r.of(6, 6, 7, r.fd()) }
+func (r drawer) mode() uint64   { return r.of(0o644, 0o755, 0o755, 0, 0o200) }
 func (r drawer) page() uint64   { return drawnPages + loader.PageSize*r.Uint64N(2) }
 func (r drawer) pages() uint64  { return loader.PageSize * r.of(1, 1, 2) }
 func (r drawer) size() uint64   { return r.Uint64N(9) }
@@ -118,7 +130,9 @@ func (r drawer) mmap() []uint64 {
 		{r.page(), loader.PageSize, prot, copied | anonymous | mapFixedNoreplace, minus1, 0},
 		{0, r.pages(), prot, copied, r.fd(), loader.PageSize * r.Uint64N(2)},
 		{heapBase + loader.PageSize, loader.PageSize, prot, copied | anonymous | fixed, minus1, 0},
-	}[r.IntN(6)]
+		{r.of(0, r.page()), loader.PageSize, prot, 1, r.of(6, r.fd()), 0},
+		{0, loader.PageSize, prot, 1 | anonymous, minus1, 0},
+	}[r.IntN(8)]
 }
 
 func (r drawer) sigprocmask() []uint64 {
@@ -128,58 +142,141 @@ func (r drawer) sigprocmask() []uint64 {
 
 // draws has arguments for each call of the table.
 var draws = map[string]func(r drawer) []uint64{
-	"access":             func(r drawer) []uint64 { return []uint64{r.name(), r.of(0, 4, 4, r.Uint64N(8))} },
-	"arch_prctl":         func(r drawer) []uint64 { return []uint64{r.of(0x1002, 0x1002, 0x1003), r.Uint64()} },
-	"brk":                func(r drawer) []uint64 { return []uint64{r.of(0, heapBase+loader.PageSize*r.Uint64N(3)+r.Uint64N(9))} },
-	"clock_getres":       func(r drawer) []uint64 { return []uint64{r.clock(), r.maybe(r.out())} },
-	"clock_gettime":      func(r drawer) []uint64 { return []uint64{r.clock(), r.out()} },
-	"clock_nanosleep":    func(r drawer) []uint64 { return []uint64{r.clock(), r.Uint64N(2), r.of(r.time(), r.in()), 0} },
-	"clock_settime":      func(r drawer) []uint64 { return []uint64{r.clock(), r.of(r.time(), r.in())} },
-	"clone":              drawer.clone,
-	"clone3":             func(r drawer) []uint64 { return []uint64{r.of(drawnClone, drawnClone, r.in()), r.of(64, 88, 8)} },
-	"close":              func(r drawer) []uint64 { return []uint64{r.fd()} },
-	"dup":                func(r drawer) []uint64 { return []uint64{r.fd()} },
-	"dup2":               func(r drawer) []uint64 { return []uint64{r.fd(), r.fd()} },
-	"dup3":               func(r drawer) []uint64 { return []uint64{r.fd(), r.fd(), r.of(0, oCloexec)} },
-	"exit":               func(r drawer) []uint64 { return []uint64{r.Uint64N(3)} },
-	"exit_group":         func(r drawer) []uint64 { return []uint64{r.Uint64N(3)} },
-	"faccessat":          func(r drawer) []uint64 { return []uint64{r.dir(), r.name(), r.of(0, 4, 4, r.Uint64N(8))} },
-	"faccessat2":         func(r drawer) []uint64 { return []uint64{r.dir(), r.name(), r.of(0, 4, 4, r.Uint64N(8)), 0} },
-	"fcntl":              func(r drawer) []uint64 { return []uint64{r.fd(), r.of(0, 1, 2, 3, 4, 6, fDupfdCloexec), r.Uint64N(8)} },
-	"fstat":              func(r drawer) []uint64 { return []uint64{r.fd(), r.out()} },
-	"futex":              drawer.futex,
-	"getcpu":             func(r drawer) []uint64 { return []uint64{r.maybe(r.out()), r.maybe(r.out())} },
-	"getcwd":             func(r drawer) []uint64 { return []uint64{r.out(), r.Uint64N(5)} },
-	"getegid":            none,
-	"geteuid":            none,
-	"getgid":             none,
-	"getpid":             none,
-	"getppid":            none,
-	"getrandom":          func(r drawer) []uint64 { return []uint64{r.out(), r.of(0, 4, 40), 0} },
-	"getrlimit":          func(r drawer) []uint64 { return []uint64{r.of(3, 7, 99), r.maybe(r.out())} },
-	"getrusage":          func(r drawer) []uint64 { return []uint64{r.of(0, 1, 5, minus1), r.out()} },
-	"gettid":             none,
-	"gettimeofday":       func(r drawer) []uint64 { return []uint64{r.maybe(r.out())} },
-	"getuid":             none,
-	"ioctl":              func(r drawer) []uint64 { return []uint64{r.fd(), 0x5401, r.out()} },
-	"kill":               func(r drawer) []uint64 { return []uint64{r.tid(), r.signal()} },
-	"lseek":              func(r drawer) []uint64 { return []uint64{r.fd(), r.Uint64N(4), r.of(0, 1, 2, 2)} },
-	"lstat":              func(r drawer) []uint64 { return []uint64{r.name(), r.out()} },
-	"madvise":            func(r drawer) []uint64 { return []uint64{r.page(), r.pages(), r.of(madvDontneed, madvDontneed, 3)} },
-	"mmap":               drawer.mmap,
-	"mprotect":           func(r drawer) []uint64 { return []uint64{r.page(), r.pages(), r.of(0, 1, 3)} },
-	"mremap":             func(r drawer) []uint64 { return []uint64{r.page(), r.pages(), r.pages(), r.of(0, 1, 1, 2)} },
-	"munmap":             func(r drawer) []uint64 { return []uint64{r.page(), r.pages()} },
-	"nanosleep":          func(r drawer) []uint64 { return []uint64{r.of(r.time(), r.in()), 0} },
-	"newfstatat":         func(r drawer) []uint64 { return []uint64{r.dir(), r.name(), r.out(), r.flags(atEmpty, atNofollow)} },
-	"open":               func(r drawer) []uint64 { return []uint64{r.name(), r.of(0, 0, 2, oCreat, oCloexec)} },
-	"openat":             func(r drawer) []uint64 { return []uint64{r.dir(), r.name(), r.of(0, 0, 2, oCreat, oCloexec)} },
-	"prctl":              func(r drawer) []uint64 { return []uint64{15, r.in()} },
-	"pread64":            func(r drawer) []uint64 { return []uint64{r.fd(), r.out(), r.size(), r.Uint64N(4)} },
+	"chdir":        func(r drawer) []uint64 { return []uint64{r.of(drawnMade+4*32, drawnMade+2*32, r.made())} },
+	"chmod":        func(r drawer) []uint64 { return []uint64{r.made(), r.mode()} },
+	"chown":        func(r drawer) []uint64 { return []uint64{r.made(), UserID, UserID} },
+	"close_range":  func(r drawer) []uint64 { return []uint64{r.of(3, 5, 8), r.of(4, 6, minus1), r.of(0, 4)} },
+	"creat":        func(r drawer) []uint64 { return []uint64{r.made(), r.mode()} },
+	"fadvise64":    func(r drawer) []uint64 { return []uint64{r.fd(), 0, 0, r.of(0, 4, 9)} },
+	"fallocate":    func(r drawer) []uint64 { return []uint64{r.file(), r.of(0, 1, 3, 16), r.Uint64N(9), r.Uint64N(9)} },
+	"fchdir":       func(r drawer) []uint64 { return []uint64{r.of(7, r.fd())} },
+	"fchmod":       func(r drawer) []uint64 { return []uint64{r.file(), r.mode()} },
+	"fchmodat":     func(r drawer) []uint64 { return []uint64{r.dir(), r.made(), r.mode()} },
+	"fchmodat2":    func(r drawer) []uint64 { return []uint64{r.dir(), r.made(), r.mode(), r.of(0, atNofollow)} },
+	"fchown":       func(r drawer) []uint64 { return []uint64{r.file(), UserID, minus1} },
+	"fchownat":     func(r drawer) []uint64 { return []uint64{r.dir(), r.made(), UserID, minus1, 0} },
+	"fdatasync":    func(r drawer) []uint64 { return []uint64{r.file()} },
+	"fgetxattr":    func(r drawer) []uint64 { return []uint64{r.file(), r.name(), r.out(), 8} },
+	"flistxattr":   func(r drawer) []uint64 { return []uint64{r.file(), r.out(), 8} },
+	"flock":        func(r drawer) []uint64 { return []uint64{r.file(), r.of(1, 2, 8)} },
+	"fremovexattr": func(r drawer) []uint64 { return []uint64{r.file(), r.name()} },
+	"fsetxattr":    func(r drawer) []uint64 { return []uint64{r.file(), r.name(), r.in(), 4, 0} },
+	"fstatfs":      func(r drawer) []uint64 { return []uint64{r.fd(), r.out()} },
+	"fsync":        func(r drawer) []uint64 { return []uint64{r.file()} },
+	"ftruncate":    func(r drawer) []uint64 { return []uint64{r.file(), r.Uint64N(9)} },
+	"getdents64":   func(r drawer) []uint64 { return []uint64{r.of(7, 7, r.fd()), r.out(), r.of(24, 200, 200)} },
+	"getgroups":    func(r drawer) []uint64 { return []uint64{r.of(0, 1, 4), r.out()} },
+	"getpgid":      func(r drawer) []uint64 { return []uint64{r.of(0, r.tid())} },
+	"getpgrp":      none,
+	"getresgid":    func(r drawer) []uint64 { return []uint64{r.out(), r.out(), r.out()} },
+	"getresuid":    func(r drawer) []uint64 { return []uint64{r.out(), r.out(), r.out()} },
+	"getsid":       func(r drawer) []uint64 { return []uint64{r.of(0, r.tid())} },
+	"getxattr":     func(r drawer) []uint64 { return []uint64{r.made(), r.name(), r.out(), 8} },
+	"lchown":       func(r drawer) []uint64 { return []uint64{r.made(), UserID, UserID} },
+	"lgetxattr":    func(r drawer) []uint64 { return []uint64{r.made(), r.name(), r.out(), 8} },
+	"link":         func(r drawer) []uint64 { return []uint64{r.made(), r.made()} },
+	"linkat":       func(r drawer) []uint64 { return []uint64{r.dir(), r.made(), r.dir(), r.made(), r.of(0, atFollow)} },
+	"listxattr":    func(r drawer) []uint64 { return []uint64{r.made(), r.out(), 8} },
+	"llistxattr":   func(r drawer) []uint64 { return []uint64{r.made(), r.out(), 8} },
+	"lremovexattr": func(r drawer) []uint64 { return []uint64{r.made(), r.name()} },
+	"lsetxattr":    func(r drawer) []uint64 { return []uint64{r.made(), r.name(), r.in(), 4, 0} },
+	"memfd_create": func(r drawer) []uint64 { return []uint64{r.name(), r.of(0, 1, 2)} },
+	"mkdir":        func(r drawer) []uint64 { return []uint64{r.made(), r.mode()} },
+	"mkdirat":      func(r drawer) []uint64 { return []uint64{r.dir(), r.made(), r.mode()} },
+	"msync":        func(r drawer) []uint64 { return []uint64{r.page(), r.pages(), r.of(1, 4)} },
+	"personality":  func(r drawer) []uint64 { return []uint64{r.of(0xffffffff, 0, 8)} },
+	"preadv":       func(r drawer) []uint64 { return []uint64{r.file(), drawnIov, r.Uint64N(3), r.Uint64N(4)} },
+	"pwrite64": func(r drawer) []uint64 {
+		return []uint64{r.file(), r.of(drawnMade, drawnMade, r.in()), 1 + r.size(), r.Uint64N(4)}
+	},
+	"pwritev":           func(r drawer) []uint64 { return []uint64{r.file(), drawnIov, r.Uint64N(3), r.Uint64N(9)} },
+	"readv":             func(r drawer) []uint64 { return []uint64{r.of(3, 4, r.fd()), drawnIov, r.Uint64N(3)} },
+	"removexattr":       func(r drawer) []uint64 { return []uint64{r.made(), r.name()} },
+	"rename":            func(r drawer) []uint64 { return []uint64{r.made(), r.made()} },
+	"renameat":          func(r drawer) []uint64 { return []uint64{r.dir(), r.made(), r.dir(), r.made()} },
+	"renameat2":         func(r drawer) []uint64 { return []uint64{r.dir(), r.made(), r.dir(), r.made(), r.of(0, 0, 1, 2)} },
+	"rmdir":             func(r drawer) []uint64 { return []uint64{r.of(drawnMade+2*32, r.made())} },
+	"sched_setaffinity": func(r drawer) []uint64 { return []uint64{r.of(0, r.tid()), 8, r.of(drawnMasks+8, r.in())} },
+	"setfsgid":          func(r drawer) []uint64 { return []uint64{UserID} },
+	"setfsuid":          func(r drawer) []uint64 { return []uint64{UserID} },
+	"setgid":            func(r drawer) []uint64 { return []uint64{r.of(UserID, 0)} },
+	"setgroups":         func(r drawer) []uint64 { return []uint64{1, r.in()} },
+	"setpgid":           func(r drawer) []uint64 { return []uint64{r.of(0, r.tid()), r.of(0, r.tid())} },
+	"setregid":          func(r drawer) []uint64 { return []uint64{r.of(UserID, 0), minus1} },
+	"setresgid":         func(r drawer) []uint64 { return []uint64{UserID, r.of(UserID, 0), minus1} },
+	"setresuid":         func(r drawer) []uint64 { return []uint64{UserID, r.of(UserID, 0), minus1} },
+	"setreuid":          func(r drawer) []uint64 { return []uint64{r.of(UserID, 0), minus1} },
+	"setsid":            none,
+	"setuid":            func(r drawer) []uint64 { return []uint64{r.of(UserID, 0)} },
+	"setxattr":          func(r drawer) []uint64 { return []uint64{r.made(), r.name(), r.in(), 4, 0} },
+	"statfs":            func(r drawer) []uint64 { return []uint64{r.made(), r.out()} },
+	"symlink":           func(r drawer) []uint64 { return []uint64{r.made(), r.made()} },
+	"symlinkat":         func(r drawer) []uint64 { return []uint64{r.made(), r.dir(), r.made()} },
+	"sync":              none,
+	"syncfs":            func(r drawer) []uint64 { return []uint64{r.fd()} },
+	"truncate":          func(r drawer) []uint64 { return []uint64{r.made(), r.Uint64N(9)} },
+	"umask":             func(r drawer) []uint64 { return []uint64{r.of(0o022, 0o077, 0)} },
+	"unlink":            func(r drawer) []uint64 { return []uint64{r.made()} },
+	"unlinkat":          func(r drawer) []uint64 { return []uint64{r.dir(), r.made(), r.of(0, 0, atRemove)} },
+	"utimensat":         func(r drawer) []uint64 { return []uint64{r.dir(), r.made(), r.of(0, drawnTimes), 0} },
+	"access":            func(r drawer) []uint64 { return []uint64{r.made(), r.of(0, 4, 4, r.Uint64N(8))} },
+	"arch_prctl":        func(r drawer) []uint64 { return []uint64{r.of(0x1002, 0x1002, 0x1003), r.Uint64()} },
+	"brk":               func(r drawer) []uint64 { return []uint64{r.of(0, heapBase+loader.PageSize*r.Uint64N(3)+r.Uint64N(9))} },
+	"clock_getres":      func(r drawer) []uint64 { return []uint64{r.clock(), r.maybe(r.out())} },
+	"clock_gettime":     func(r drawer) []uint64 { return []uint64{r.clock(), r.out()} },
+	"clock_nanosleep":   func(r drawer) []uint64 { return []uint64{r.clock(), r.Uint64N(2), r.of(r.time(), r.in()), 0} },
+	"clock_settime":     func(r drawer) []uint64 { return []uint64{r.clock(), r.of(r.time(), r.in())} },
+	"clone":             drawer.clone,
+	"clone3":            func(r drawer) []uint64 { return []uint64{r.of(drawnClone, drawnClone, r.in()), r.of(64, 88, 8)} },
+	"close":             func(r drawer) []uint64 { return []uint64{r.fd()} },
+	"dup":               func(r drawer) []uint64 { return []uint64{r.fd()} },
+	"dup2":              func(r drawer) []uint64 { return []uint64{r.fd(), r.fd()} },
+	"dup3":              func(r drawer) []uint64 { return []uint64{r.fd(), r.fd(), r.of(0, oCloexec)} },
+	"exit":              func(r drawer) []uint64 { return []uint64{r.Uint64N(3)} },
+	"exit_group":        func(r drawer) []uint64 { return []uint64{r.Uint64N(3)} },
+	"faccessat":         func(r drawer) []uint64 { return []uint64{r.dir(), r.made(), r.of(0, 4, 4, r.Uint64N(8))} },
+	"faccessat2":        func(r drawer) []uint64 { return []uint64{r.dir(), r.made(), r.of(0, 4, 4, r.Uint64N(8)), 0} },
+	"fcntl": func(r drawer) []uint64 {
+		return []uint64{r.fd(), r.of(0, 1, 2, 3, 4, 8, fGetlk, fSetlk, fDupfdCloexec), r.of(r.Uint64N(8), oAppend, r.in())}
+	},
+	"fstat":        func(r drawer) []uint64 { return []uint64{r.fd(), r.out()} },
+	"futex":        drawer.futex,
+	"getcpu":       func(r drawer) []uint64 { return []uint64{r.maybe(r.out()), r.maybe(r.out())} },
+	"getcwd":       func(r drawer) []uint64 { return []uint64{r.out(), r.of(1, 3, 5, 9)} },
+	"getegid":      none,
+	"geteuid":      none,
+	"getgid":       none,
+	"getpid":       none,
+	"getppid":      none,
+	"getrandom":    func(r drawer) []uint64 { return []uint64{r.out(), r.of(0, 4, 40), 0} },
+	"getrlimit":    func(r drawer) []uint64 { return []uint64{r.of(3, 7, 99), r.maybe(r.out())} },
+	"getrusage":    func(r drawer) []uint64 { return []uint64{r.of(0, 1, 5, minus1), r.out()} },
+	"gettid":       none,
+	"gettimeofday": func(r drawer) []uint64 { return []uint64{r.maybe(r.out())} },
+	"getuid":       none,
+	"ioctl":        func(r drawer) []uint64 { return []uint64{r.fd(), 0x5401, r.out()} },
+	"kill":         func(r drawer) []uint64 { return []uint64{r.tid(), r.signal()} },
+	"lseek":        func(r drawer) []uint64 { return []uint64{r.fd(), r.Uint64N(4), r.of(0, 1, 2, 2)} },
+	"lstat":        func(r drawer) []uint64 { return []uint64{r.made(), r.out()} },
+	"madvise":      func(r drawer) []uint64 { return []uint64{r.page(), r.pages(), r.of(madvDontneed, madvDontneed, 3)} },
+	"mmap":         drawer.mmap,
+	"mprotect":     func(r drawer) []uint64 { return []uint64{r.page(), r.pages(), r.of(0, 1, 3)} },
+	"mremap":       func(r drawer) []uint64 { return []uint64{r.page(), r.pages(), r.pages(), r.of(0, 1, 1, 2)} },
+	"munmap":       func(r drawer) []uint64 { return []uint64{r.page(), r.pages()} },
+	"nanosleep":    func(r drawer) []uint64 { return []uint64{r.of(r.time(), r.in()), 0} },
+	"newfstatat":   func(r drawer) []uint64 { return []uint64{r.dir(), r.made(), r.out(), r.flags(atEmpty, atNofollow)} },
+	"open": func(r drawer) []uint64 {
+		return []uint64{r.made(), r.of(0, 0, 2, oCreat, oCloexec, oCreat|oRdwr, oCreat|oExcl, oTrunc|oRdwr, oAppend|oRdwr, oPath), r.mode()}
+	},
+	"openat": func(r drawer) []uint64 {
+		return []uint64{r.dir(), r.made(), r.of(0, 0, 2, oCreat, oCloexec, oCreat|oRdwr, oCreat|oExcl, oTrunc|oRdwr, oAppend|oRdwr, oPath), r.mode()}
+	},
+	"prctl":              func(r drawer) []uint64 { return []uint64{r.of(15, 16, 4), r.in()} },
+	"pread64":            func(r drawer) []uint64 { return []uint64{r.of(6, r.fd()), r.out(), r.size(), r.Uint64N(4)} },
 	"prlimit64":          func(r drawer) []uint64 { return []uint64{0, r.of(3, 7, 99), r.of(0, 0, r.in()), r.maybe(r.out())} },
 	"read":               func(r drawer) []uint64 { return []uint64{r.fd(), r.out(), r.size()} },
-	"readlink":           func(r drawer) []uint64 { return []uint64{r.of(drawnPaths+96, r.name()), r.out(), r.size()} },
-	"readlinkat":         func(r drawer) []uint64 { return []uint64{r.dir(), r.of(drawnPaths+96, r.name()), r.out(), r.size()} },
+	"readlink":           func(r drawer) []uint64 { return []uint64{r.of(drawnPaths+96, r.made()), r.out(), r.size()} },
+	"readlinkat":         func(r drawer) []uint64 { return []uint64{r.dir(), r.of(drawnPaths+96, r.made()), r.out(), r.size()} },
 	"rt_sigaction":       func(r drawer) []uint64 { return []uint64{r.signal(), r.maybe(r.in()), r.maybe(r.out()), 8} },
 	"rt_sigprocmask":     drawer.sigprocmask,
 	"rt_sigqueueinfo":    func(r drawer) []uint64 { return []uint64{r.tid(), r.signal(), r.of(r.in(), drawnTimes)} },
@@ -193,9 +290,9 @@ var draws = map[string]func(r drawer) []uint64{
 	"settimeofday":       func(r drawer) []uint64 { return []uint64{r.of(r.time(), r.in()), 0} },
 	"sigaltstack":        func(r drawer) []uint64 { return []uint64{r.maybe(r.in()), r.maybe(r.out())} },
 	"socket":             func(r drawer) []uint64 { return []uint64{1, 1, 0} },
-	"stat":               func(r drawer) []uint64 { return []uint64{r.name(), r.out()} },
+	"stat":               func(r drawer) []uint64 { return []uint64{r.made(), r.out()} },
 	"statx": func(r drawer) []uint64 {
-		return []uint64{r.dir(), r.name(), r.flags(atEmpty, atNofollow), 0x7ff, r.out()}
+		return []uint64{r.dir(), r.made(), r.flags(atEmpty, atNofollow), 0x7ff, r.out()}
 	},
 	"sysinfo": func(r drawer) []uint64 { return []uint64{r.out()} },
 	"tgkill":  func(r drawer) []uint64 { return []uint64{FirstTID, r.tid(), r.signal()} },
@@ -210,7 +307,9 @@ var draws = map[string]func(r drawer) []uint64{
 func none(drawer) []uint64 { return nil }
 
 // fruitless are calls that have no way to succeed.
-var fruitless = map[string]bool{"ioctl": true, "socket": true, "clock_settime": true, "settimeofday": true}
+var fruitless = map[string]bool{"ioctl": true, "socket": true, "clock_settime": true, "settimeofday": true, "setsid": true, "setgroups": true,
+	"getxattr": true, "lgetxattr": true, "fgetxattr": true, "setxattr": true, "lsetxattr": true, "fsetxattr": true,
+	"removexattr": true, "lremovexattr": true, "fremovexattr": true}
 
 // signaling are those that have to do with signals that wait.
 var signaling = []string{"rt_sigprocmask", "rt_sigprocmask", "rt_sigprocmask", "rt_sigaction", "kill", "tgkill", "tgkill", "tkill", "exit"}
@@ -237,13 +336,33 @@ var groups = [][]string{
 	{"write", "writev"},
 	{"write", "munmap", "mprotect"},
 	{"getrandom"},
+	naming, naming,
+	{"chdir", "getcwd"}, {"chdir", "openat", "mkdirat"}, {"mmap", "pwrite64", "munmap"}, {"flock"},
+	{"pwrite64", "pread64"}, {"pwrite64", "pread64"}, {"write", "pread64"}, {"ftruncate", "fstat", "pread64", "fallocate"},
+	{"openat", "close", "unlinkat", "linkat", "write", "fstat", "memfd_create", "close_range"},
+	{"write", "pwrite64", "read", "pread64", "ftruncate", "truncate", "fstat", "lseek", "readv", "preadv", "pwritev", "fallocate"},
+	{"mmap", "mmap", "munmap", "write", "pread64", "ftruncate", "msync", "mremap", "madvise", "fallocate"},
+	{"chdir", "fchdir", "getcwd", "openat", "newfstatat", "renameat", "mkdirat", "unlinkat"},
+	{"umask", "umask", "mkdirat", "openat"},
+	{"flock", "flock", "flock", "close", "dup3"},
+	{"fchmodat", "fchmod", "openat", "faccessat", "newfstatat", "utimensat", "truncate", "mkdirat"},
+	{"getdents64", "symlinkat", "mkdirat"},
+	{"getdents64", "symlinkat", "openat"},
+	{"getdents64", "getdents64", "mkdirat", "unlinkat", "renameat", "lseek", "linkat"},
 }
+
+// naming are the calls that make, take away and look for names.
+var naming = []string{"openat", "mkdirat", "unlinkat", "renameat", "renameat2", "linkat", "symlinkat", "readlinkat", "newfstatat", "getdents64", "unlinkat", "openat"}
+
+// onMapped are calls on a file that is mapped, and those that write to its memory.
+var onMapped = []string{"getrandom", "getrandom", "pread64", "pread64", "pwrite64", "ftruncate", "munmap", "read"}
 
 // stateful are the calls that change what others see, for histories.
 var stateful = []string{
 	"brk", "clone", "clone3", "clock_nanosleep", "close", "dup", "dup3", "exit", "fcntl", "futex", "futex", "futex", "futex", "futex",
 	"futex", "getrandom", "lseek", "madvise", "mmap", "mmap", "mprotect", "mremap", "munmap", "nanosleep", "openat", "read", "rt_sigaction", "rt_sigaction",
-	"set_tid_address", "write", "write",
+	"set_tid_address", "write", "write", "mkdirat", "unlinkat", "renameat", "linkat", "symlinkat", "pwrite64", "ftruncate", "openat", "chdir", "umask", "fchmodat",
+	"getdents64", "memfd_create", "flock",
 }
 
 // timed are calls that the clock has to do with.
@@ -310,6 +429,10 @@ func (r drawer) pair(row string, rows []string) (before []drawnCall, pair [2]dra
 			return before, [2]drawnCall{r.call(1, signaling), r.call(2, signaling)}
 		}
 	}
+	if r.IntN(12) == 0 { // a file's memory, which calls write to
+		before = append(before, drawnCall{3 * r.IntN(2), "mmap", []uint64{drawnPages, loader.PageSize, 3, 1 | mapFixed, 6, 0}})
+		return before, [2]drawnCall{r.call(1, onMapped), r.call(2, onMapped)}
+	}
 	if r.IntN(8) == 0 {
 		pair = [2]drawnCall{r.call(1, []string{row}), {ClockThread, clockMoves, nil}}
 		if r.IntN(2) == 0 {
@@ -317,7 +440,7 @@ func (r drawer) pair(row string, rows []string) (before []drawnCall, pair [2]dra
 		}
 		return before, pair
 	}
-	if r.IntN(2) == 0 {
+	if r.IntN(3) != 0 {
 		g := groups[r.IntN(len(groups))]
 		return before, [2]drawnCall{r.call(1, g), r.call(2, g)}
 	}

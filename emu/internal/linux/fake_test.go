@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io/fs"
 	"path"
+	"slices"
 	"testing"
 
 	"emurace/loader"
@@ -231,6 +232,19 @@ func (f fakeFiles) Info(p string, follow bool) (FileInfo, error) {
 func (f fakeFiles) Readlink(p string) (string, error) {
 	n, err := f.find(p, false)
 	return n.link, err
+}
+
+func (f fakeFiles) List(p string) (names []string, err error) {
+	if n, err := f.find(p, true); err != nil || !n.dir {
+		return nil, fs.ErrInvalid
+	}
+	for at := range f {
+		if at != p && path.Dir(at) == p {
+			names = append(names, path.Base(at))
+		}
+	}
+	slices.Sort(names)
+	return names, nil
 }
 
 var files = fakeFiles{

@@ -36,17 +36,17 @@ func TestOpen(t *testing.T) {
 			{"one too many", cwd, k.str("/etc/motd"), 0, errno(EMFILE)},
 			{"missing", cwd, k.str("/etc/nothing"), 0, errno(ENOENT)},
 			{"empty", cwd, k.str(""), 0, errno(ENOENT)},
-			{"to write", cwd, k.str("/etc/motd"), 1, errno(EROFS)},
-			{"to read and write", cwd, k.str("/etc/motd"), 2, errno(EROFS)},
-			{"to create", cwd, k.str("/etc/new"), 0o101, errno(EROFS)},
+			{"to write, one too many", cwd, k.str("/etc/motd"), 1, errno(EMFILE)},
+			{"to create, one too many", cwd, k.str("/etc/new"), 0o101, errno(EMFILE)},
 			{"relative to a file", 4, k.str("motd"), 0, errno(ENOTDIR)},
 			{"relative to nothing", 99, k.str("motd"), 0, errno(EBADF)},
 			{"a file as a folder", cwd, k.str("/etc/motd"), directory, errno(ENOTDIR)},
-			{"a loop of links", cwd, k.str("/loop"), 0, errno(EINVAL)},
+			{"a loop of links", cwd, k.str("/loop"), 0, errno(ELOOP)},
 			{"name unmapped", cwd, unmapped, 0, errno(EFAULT)},
 			{"name at the very end", cwd, minus1, 0, errno(EFAULT)},
 			{"name without end", cwd, area + areaSize - 1, 0, errno(EFAULT)},
-			{"name of the greatest length", cwd, k.str(long), 0, errno(ENOENT)},
+			{"name of the greatest length", cwd, k.str(long), 0, errno(ENAMETOOLONG)},
+			{"path of the greatest length", cwd, k.str(strings.Repeat("/x", 2047)), 0, errno(ENOENT)},
 			{"name too long", cwd, k.str(long + "x"), 0, errno(ENAMETOOLONG)},
 		} {
 			if c.what == "name without end" {
@@ -200,15 +200,15 @@ func TestStat(t *testing.T) {
 			mode uint32
 			size uint64
 		}{
-			{"a file", "newfstatat", []uint64{cwd, k.str("/etc/motd"), buf, 0}, modeFile, 20},
-			{"a folder", "newfstatat", []uint64{cwd, k.str("/etc"), buf, 0}, modeDir, 0},
-			{"a program", "newfstatat", []uint64{cwd, k.str("/bin/prog"), buf, 0}, modeExec, 4},
-			{"through a link", "newfstatat", []uint64{cwd, k.str("/bin/link"), buf, 0}, modeExec, 4},
-			{"a link", "newfstatat", []uint64{cwd, k.str("/bin/link"), buf, atNofollow}, modeLink, 0},
-			{"a descriptor", "newfstatat", []uint64{fd, k.str(""), buf, atEmpty}, modeExec, 4},
-			{"a descriptor", "fstat", []uint64{fd, buf}, modeExec, 4},
-			{"standard output", "fstat", []uint64{1, buf}, modeChar, 0},
-			{"standard input", "newfstatat", []uint64{0, k.str(""), buf, atEmpty}, modeChar, 0},
+			{"a file", "newfstatat", []uint64{cwd, k.str("/etc/motd"), buf, 0}, typeFile | 0o644, 20},
+			{"a folder", "newfstatat", []uint64{cwd, k.str("/etc"), buf, 0}, typeDir | 0o755, 4096},
+			{"a program", "newfstatat", []uint64{cwd, k.str("/bin/prog"), buf, 0}, typeFile | 0o755, 4},
+			{"through a link", "newfstatat", []uint64{cwd, k.str("/bin/link"), buf, 0}, typeFile | 0o755, 4},
+			{"a link", "newfstatat", []uint64{cwd, k.str("/bin/link"), buf, atNofollow}, typeLink | 0o777, 4},
+			{"a descriptor", "newfstatat", []uint64{fd, k.str(""), buf, atEmpty}, typeFile | 0o755, 4},
+			{"a descriptor", "fstat", []uint64{fd, buf}, typeFile | 0o755, 4},
+			{"standard output", "fstat", []uint64{1, buf}, typeChar | 0o620, 0},
+			{"standard input", "newfstatat", []uint64{0, k.str(""), buf, atEmpty}, typeChar | 0o620, 0},
 		} {
 			clear(k.mem.View(buf, 256))
 			if got := k.do(c.name, c.args...); got != 0 {
@@ -217,7 +217,7 @@ func TestStat(t *testing.T) {
 			if mode, size, nlink := k.word32(buf+modeAt), k.word(buf+sizeAt), k.word32(buf+nlinkAt); mode != c.mode || size != c.size || nlink != 1 {
 				t.Errorf("%s: %s: mode %o, size %d, %d links; want %o, %d", c.name, c.what, mode, size, nlink, c.mode, c.size)
 			}
-			if c.mode == modeFile || c.mode == modeDir {
+			if c.mode == typeFile|0o644 || c.mode == typeDir|0o755 {
 				inodes[k.word(buf+8)] = c.what
 			}
 		}
@@ -225,11 +225,11 @@ func TestStat(t *testing.T) {
 			t.Errorf("inodes %v", inodes)
 		}
 		// statx of the same, and the calls that only one architecture has.
-		if got := k.do("statx", cwd, k.str("/etc/motd"), 0, 0x7ff, buf); got != 0 || k.word(buf+40) != 20 || k.word32(buf+28)&0xffff != modeFile {
+		if got := k.do("statx", cwd, k.str("/etc/motd"), 0, 0x7ff, buf); got != 0 || k.word(buf+40) != 20 || k.word32(buf+28)&0xffff != typeFile|0o644 {
 			t.Errorf("statx: %d, size %d, mode %o", got, k.word(buf+40), k.word32(buf+28)&0xffff)
 		}
 		for _, name := range []string{"stat", "lstat"} {
-			want := map[string]uint32{"stat": modeExec, "lstat": modeLink}[name]
+			want := map[string]uint32{"stat": typeFile | 0o755, "lstat": typeLink | 0o777}[name]
 			if k.has(name) && (k.do(name, k.str("/bin/link"), buf) != 0 || k.word32(buf+modeAt) != want) {
 				t.Errorf("%s: mode %o", name, k.word32(buf+modeAt))
 			}
@@ -246,7 +246,7 @@ func TestStat(t *testing.T) {
 			"fstat of nothing":    {"fstat", []uint64{77, buf}, errno(EBADF)},
 			"statx of nothing":    {"statx", []uint64{cwd, k.str("/no"), 0, 0, buf}, errno(ENOENT)},
 			"access":              {"faccessat", []uint64{cwd, k.str("/etc/motd"), 4}, 0},
-			"access to write":     {"faccessat", []uint64{cwd, k.str("/etc/motd"), 2}, errno(EROFS)},
+			"access to write":     {"faccessat", []uint64{cwd, k.str("/etc/motd"), 2}, 0},
 			"access to run":       {"faccessat", []uint64{cwd, k.str("/etc/motd"), 1}, errno(EACCES)},
 			"access to run it":    {"faccessat", []uint64{cwd, k.str("/bin/link"), 1}, 0},
 			"access to a folder":  {"faccessat2", []uint64{cwd, k.str("/etc"), 1}, 0},

@@ -55,6 +55,9 @@ type Files interface {
 	Info(path string, follow bool) (FileInfo, error)
 	// Readlink returns the target of a symbolic link.
 	Readlink(path string) (string, error)
+	// List returns the names in a folder, in order, without "." and "..". They are shared
+	// and must not be written.
+	List(path string) ([]string, error)
 }
 
 // FileInfo describes a file of the guest.
@@ -63,7 +66,6 @@ type FileInfo struct {
 	Dir     bool
 	Symlink bool
 	Exec    bool
-	Null    bool // /dev/null
 }
 
 // Limits keeps a process from growing without bound.
@@ -81,6 +83,12 @@ type Kernel struct {
 	Files   Files
 	Seed    uint64
 	Limits  Limits
+	Exe     string // guest path of the program, for /proc/self/exe; "" for none
+	Input   []byte // what standard input holds
+	// Plain leaves the sysroot's files without owner and time, as they all were at first.
+	// What stat says stays in memory, on ld.so's stack too, so digests depend on it: those
+	// of traces are of processes whose kernel is plain.
+	Plain bool
 	// Print, if set, is given what the process prints, to standard output (1) or error (2),
 	// as it comes: nothing of it is kept, and there is no bound. A rewind does not take
 	// it back.
@@ -148,8 +156,9 @@ type Result struct {
 	// intention, for which C libraries have another way, is not missing.
 	Missing string
 
-	thread int   // that made the call
-	failed error // see touch
+	thread int               // that made the call
+	failed error             // see touch
+	noted  map[objectKey]int // where in Objects each is, when there are many
 }
 
 // Do carries out a system call. The error is the emulator's own, never the
@@ -172,6 +181,7 @@ func (k *Kernel) Do(c Call) (Result, error) {
 	if err == nil {
 		err = r.failed
 	}
+	k.sweep()
 	if err != nil {
 		return r, fmt.Errorf("%s: %w", e.name, err)
 	}

@@ -8,6 +8,7 @@ type Limit int
 const (
 	OutputLimit  Limit = iota + 1 // bytes written to standard output and error, and in how many pieces
 	MappingLimit                  // mappings, of which Linux has some 65,000 by default
+	FileLimit                     // what the process has written to files, and of names and files that it has made
 )
 
 // How much there is of each: who takes the last one has come to the limit.
@@ -15,6 +16,10 @@ const (
 	MaxOutput   = 16 << 20
 	MaxWrites   = 1 << 16
 	MaxMappings = 1 << 13
+	// MaxFilePages are those of all files, each of 4 KiB, that do not hold what the sysroot
+	// has: 256 MiB. MaxFiles are names, and files and folders made or changed.
+	MaxFilePages = 1 << 16
+	MaxFiles     = 1 << 16
 )
 
 // exceeds ends the process at a limit, once the call is through.

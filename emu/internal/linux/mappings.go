@@ -13,7 +13,18 @@ type VMA struct {
 	Prot       loader.Prot
 	Path       string // guest path of the file; "[heap]", "[stack]" or "" for none
 	Offset     uint64 // of Start in the file
+	Node       string // the file's inode, where a call has mapped it
+	Shared     sharing
 }
+
+// sharing is what a mapping has to do with the file that it shows.
+type sharing uint8
+
+const (
+	sharesNothing sharing = iota // it is a copy
+	sharesReads                  // it shows what is written to the file
+	sharesWrites                 // and what is stored there is the file's
+)
 
 // VMA returns the mapping that covers addr.
 func (s *State) VMA(addr uint64) (VMA, bool) {
@@ -96,7 +107,7 @@ func (s *State) insert(v VMA) {
 
 func (s *State) joins(i int) bool {
 	a, b := s.VMAs[i-1], s.VMAs[i]
-	return a.End == b.Start && a.Prot == b.Prot && a.Path == b.Path &&
+	return a.End == b.Start && a.Prot == b.Prot && a.Path == b.Path && a.Node == b.Node && a.Shared == b.Shared &&
 		(!a.fromFile() || a.Offset+(a.End-a.Start) == b.Offset)
 }
 
@@ -173,7 +184,7 @@ const lowestAddress = 0x10000
 
 // set makes a mapping at a fixed place, replacing what was there, and fills it from
 // content.
-func (m mappings) set(v VMA, content []byte) error {
+func (m mappings) set(v VMA, content []piece) error {
 	if !m.free(v.Start, v.End) {
 		if err := m.remove(v.Start, v.End); err != nil {
 			return err
@@ -189,6 +200,9 @@ func (m mappings) set(v VMA, content []byte) error {
 func (m mappings) remove(start, end uint64) error {
 	if start >= end || m.free(start, end) {
 		return nil
+	}
+	for _, v := range m.parts(start, end) {
+		m.absorb(v)
 	}
 	s := m.writes(ObjectMappings, 0)
 	for _, v := range s.VMAs {
@@ -226,7 +240,7 @@ func (m mappings) protect(start, end uint64, prot loader.Prot) error {
 
 // renew makes the pages of a mapping's part hold content and nothing else. The list stays
 // as it is.
-func (m mappings) renew(v VMA, content []byte) error {
+func (m mappings) renew(v VMA, content []piece) error {
 	if err := m.k.Memory.Unmap(v.Start, v.End-v.Start); err != nil {
 		return err
 	}
@@ -234,11 +248,16 @@ func (m mappings) renew(v VMA, content []byte) error {
 }
 
 // fill makes the pages of a mapping's part, which are not there, hold content.
-func (m mappings) fill(v VMA, content []byte) error {
-	if err := m.k.Memory.Map(v.Start, v.End-v.Start, v.Prot); err != nil || len(content) == 0 {
+func (m mappings) fill(v VMA, content []piece) error {
+	if err := m.k.Memory.Map(v.Start, v.End-v.Start, v.Prot); err != nil {
 		return err
 	}
-	return m.k.Memory.Store(m.r.thread, v.Start, content)
+	for _, p := range content {
+		if err := m.k.Memory.Store(m.r.thread, v.Start+p.off, p.data); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // copy copies the pages of [from, from+size) that hold something. They must be going to
@@ -267,7 +286,11 @@ func (m mappings) setHeapEnd(end uint64) { m.writes(ObjectBreak, 0).Brk = end }
 // Map makes a mapping at a fixed place, replacing what was there, and fills it
 // from content: for exec, which is no system call of a thread's yet.
 func (k *Kernel) Map(thread int, v VMA, content []byte) error {
-	return k.mappings(&Result{thread: thread}).set(v, content)
+	var pieces []piece
+	if len(content) > 0 {
+		pieces = []piece{{0, content}}
+	}
+	return k.mappings(&Result{thread: thread}).set(v, pieces)
 }
 
 // SetBrk says where the heap of the new process is, empty at first.

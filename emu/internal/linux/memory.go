@@ -112,9 +112,18 @@ const pathMax = 4096
 
 // cstring reads a NUL-terminated string of at most pathMax bytes.
 func (k *Kernel) cstring(r *Result, addr uint64) (string, Errno) {
+	s, errno := k.shortString(r, addr, pathMax)
+	if errno == 0 && len(s) == pathMax {
+		return "", ENAMETOOLONG
+	}
+	return s, errno
+}
+
+// shortString reads a string up to its NUL, or so many bytes of it.
+func (k *Kernel) shortString(r *Result, addr uint64, most int) (string, Errno) {
 	var b []byte
-	for len(b) < pathMax {
-		n := min(loader.PageSize-addr%loader.PageSize, uint64(pathMax-len(b)))
+	for len(b) < most {
+		n := min(loader.PageSize-addr%loader.PageSize, uint64(most-len(b)))
 		part, ok := k.view(r, addr, n)
 		if !ok {
 			return "", EFAULT
@@ -130,5 +139,5 @@ func (k *Kernel) cstring(r *Result, addr uint64) (string, Errno) {
 		b = append(b, part...)
 		addr += n
 	}
-	return "", ENAMETOOLONG
+	return string(b), 0
 }

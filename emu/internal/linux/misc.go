@@ -8,15 +8,15 @@ func twoWords(a, b uint64) []byte {
 
 // sysGetrandom hands out at most 256 bytes at a time, which Linux promises at least.
 func sysGetrandom(k *Kernel, c *Call, r *Result) (uint64, error) {
-	n := min(c.Args[1], 256)
+	return k.give(r, c.Args[0], k.randomBytes(r, min(c.Args[1], 256)))
+}
+
+func (k *Kernel) randomBytes(r *Result, n uint64) []byte {
 	var b []byte
 	for uint64(len(b)) < n {
 		b = append(b, k.random(r).block()...)
 	}
-	if v, err := k.put(r, c.Args[0], b[:n]); err != nil || v != 0 {
-		return v, err
-	}
-	return n, nil
+	return b[:n]
 }
 
 // sysUname fills struct new_utsname: six fields of 65 bytes.

@@ -8,6 +8,7 @@ import (
 
 // Flags of mmap, include/uapi/asm-generic/mman-common.h and mman.h.
 const (
+	mapPrivate        = 2
 	mapFixed          = 0x10
 	mapAnonymous      = 0x20
 	mapFixedNoreplace = 0x100000
@@ -29,20 +30,29 @@ func sysMmap(k *Kernel, c *Call, r *Result) (uint64, error) {
 		return fail(ENOMEM)
 	}
 	v := VMA{Prot: loader.Prot(prot & protMask)}
-	var content []byte
+	var content []piece
 	if flags&mapAnonymous == 0 {
 		f, ok := k.descriptors(r).get(fd)
-		if ok && f.kind != fdFile {
-			return fail(ENODEV)
-		}
 		if !ok {
 			return fail(EBADF)
 		}
-		var err error
-		if content, err = k.content(f.path, offset, size); err != nil {
+		if errno := f.mappable(prot, flags); errno != 0 {
+			return fail(errno)
+		}
+		v.Path, v.Offset, v.Node = f.path, offset, f.node
+		if flags&mapPrivate == 0 {
+			v.Shared = sharesReads
+			if f.writable() {
+				v.Shared = sharesWrites
+			}
+		}
+		var errno Errno
+		if content, errno = k.contentOf(r, v, size); errno != 0 {
 			return fail(EACCES)
 		}
-		v.Path, v.Offset = f.path, offset
+	}
+	if flags&(mapAnonymous|mapPrivate) == mapAnonymous {
+		v.Shared = sharesReads
 	}
 	m := k.mappings(r)
 	start, errno := m.where(addr, size, flags)
@@ -50,16 +60,48 @@ func sysMmap(k *Kernel, c *Call, r *Result) (uint64, error) {
 		return fail(errno)
 	}
 	v.Start, v.End = start, start+size
+	if v.Shared != sharesNothing && v.Node != "" && m.twice(v) {
+		r.Missing = "a second shared mapping of a part of a file that is stored to"
+	}
 	return start, m.set(v, content)
 }
 
-// content is what a mapping of a file holds; behind the file's end there is nothing.
-func (k *Kernel) content(path string, offset, size uint64) ([]byte, error) {
-	data, err := k.Files.File(path)
-	if err != nil || offset >= uint64(len(data)) {
-		return nil, err
+// mappable is why a file cannot be mapped, as do_mmap of mm/mmap.c has it.
+func (f file) mappable(prot, flags uint64) Errno {
+	switch {
+	case f.kind == fdPath:
+		return EBADF
+	case f.kind != fdFile:
+		return ENODEV
+	case !f.readable() || flags&mapPrivate == 0 && prot&uint64(loader.ProtWrite) != 0 && !f.writable():
+		return EACCES
 	}
-	return data[offset:min(uint64(len(data)), offset+size)], nil
+	return 0
+}
+
+// contentOf is what a mapping of a file holds; behind the file's end there is nothing.
+func (k *Kernel) contentOf(r *Result, v VMA, size uint64) ([]piece, Errno) {
+	if v.Node == "" { // of exec
+		data, err := k.Files.File(v.Path)
+		if err != nil {
+			return nil, fsErrno(err)
+		}
+		if v.Offset >= uint64(len(data)) {
+			return nil, 0
+		}
+		return []piece{{0, data[v.Offset:min(uint64(len(data)), v.Offset+size)]}}, 0
+	}
+	i := k.tree(r).content(v.Node)
+	base, errno := k.base(i)
+	if errno != 0 {
+		return nil, errno
+	}
+	if v.Offset >= uint64(i.size) {
+		return nil, 0
+	}
+	m := k.mappings(r)
+	list := i.pieces(int64(v.Offset), int64(size), base)
+	return append(list, m.stored(v.Node, int64(v.Offset), min(int64(size), i.size-int64(v.Offset)))...), 0
 }
 
 // where decides the address of a new mapping.
@@ -160,7 +202,11 @@ func sysMremap(k *Kernel, c *Call, r *Result) (uint64, error) {
 		if v.fromFile() {
 			grown.Offset += grown.Start - v.Start
 		}
-		return addr, m.set(grown, nil)
+		content, errno := k.grownContent(r, grown)
+		if errno != 0 {
+			return fail(errno)
+		}
+		return addr, m.set(grown, content)
 	}
 	if flags&mremapMaymove == 0 {
 		return fail(ENOMEM)
@@ -173,13 +219,25 @@ func sysMremap(k *Kernel, c *Call, r *Result) (uint64, error) {
 		grown.Offset += addr - v.Start
 	}
 	grown.Start, grown.End = start, start+newSize
-	if err := m.set(grown, nil); err != nil {
+	content, errno := k.grownContent(r, grown)
+	if errno != 0 {
+		return fail(errno)
+	}
+	if err := m.set(grown, content); err != nil {
 		return 0, err
 	}
 	if err := m.copy(start, addr, oldSize); err != nil {
 		return 0, err
 	}
 	return start, m.remove(addr, addr+oldSize)
+}
+
+// grownContent is what a mapping holds that has grown or moved.
+func (k *Kernel) grownContent(r *Result, v VMA) ([]piece, Errno) {
+	if v.Node == "" {
+		return nil, 0
+	}
+	return k.contentOf(r, v, v.End-v.Start)
 }
 
 // madvDontneed is MADV_DONTNEED: afterwards anonymous pages read as zero, and those of
@@ -199,10 +257,13 @@ func sysMadvise(k *Kernel, c *Call, r *Result) (uint64, error) {
 		return 0, nil
 	}
 	for _, v := range m.parts(addr, addr+size) {
-		var content []byte
+		if v.Shared != sharesNothing {
+			continue // it holds what it held
+		}
+		var content []piece
 		if v.fromFile() {
-			var err error
-			if content, err = k.content(v.Path, v.Offset, v.End-v.Start); err != nil {
+			var errno Errno
+			if content, errno = k.contentOf(r, v, v.End-v.Start); errno != 0 {
 				return fail(EACCES)
 			}
 		}

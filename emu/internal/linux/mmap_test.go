@@ -84,7 +84,7 @@ func TestMmapFile(t *testing.T) {
 		if got := k.mem.View(a, 4*page); !bytes.Equal(got[:len(data)-page], []byte(data[page:])) || !bytes.Equal(got[len(data)-page:], make([]byte, 5*page-len(data))) {
 			t.Error("the mapping holds other bytes than the file")
 		}
-		if v, _ := k.State().VMA(a); v != (VMA{Start: a, End: a + 4*page, Prot: 1, Path: "/etc/big", Offset: page}) {
+		if v, _ := k.State().VMA(a); v != (VMA{Start: a, End: a + 4*page, Prot: 1, Path: "/etc/big", Offset: page, Node: "/etc/big"}) {
 			t.Errorf("%+v", v)
 		}
 		// Cut in the middle, the right part begins further into the file.

@@ -20,6 +20,7 @@ type State struct {
 	Handlers map[int]Handler
 	Pending  uint64 // signals that the process was sent while all threads blocked them
 	Exited   bool
+	files    overlay
 }
 
 func (s *State) clone() *State {

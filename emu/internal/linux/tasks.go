@@ -23,6 +23,8 @@ type Task struct {
 	Pending  uint64 // those that it was sent while it blocked them
 	Robust   uint64 // its list of robust mutexes, 0 for none
 	AltStack [24]byte
+	Made     int      // so many inodes has it made
+	Name     [16]byte // as prctl sets it; zeros for the program's
 }
 
 func (t Task) alive() bool { return t.Status == Runnable || t.Status == Blocked }
@@ -65,7 +67,7 @@ func (t tasks) next() (slot, tid int, ok bool) {
 func (t tasks) add(slot, tid int, clearTID uint64) {
 	t.writes(ObjectTasks, uint64(tid))
 	s := t.writes(ObjectTasks, nextNumber)
-	s.Tasks[slot] = Task{TID: tid, Status: Runnable, ClearTID: clearTID, SigMask: t.own().SigMask}
+	s.Tasks[slot] = Task{TID: tid, Status: Runnable, ClearTID: clearTID, SigMask: t.own().SigMask, Name: t.own().Name}
 	s.NextTID++
 }
 
@@ -98,6 +100,8 @@ func (t tasks) setClearTID(addr uint64) { t.changeOwn().ClearTID = addr }
 func (t tasks) robust() uint64          { return t.own().Robust }
 func (t tasks) setRobust(head uint64)   { t.changeOwn().Robust = head }
 func (t tasks) altStack() [24]byte      { return t.own().AltStack }
+func (t tasks) name() [16]byte          { return t.own().Name }
+func (t tasks) setName(name [16]byte)   { t.changeOwn().Name = name }
 func (t tasks) setAltStack(s [24]byte)  { t.changeOwn().AltStack = s }
 
 // Robust lists the words of the robust mutexes that a thread would let go if it ended now.
