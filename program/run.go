@@ -34,7 +34,7 @@ func Run(m *emu.Machine) (*emu.End, error) {
 				if err != nil {
 					return nil, err
 				}
-				if s.Kind != emu.Budget || others(m, t) {
+				if s.Kind != emu.Budget || m.Timed() || others(m, t) {
 					break
 				}
 			}

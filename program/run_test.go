@@ -116,6 +116,21 @@ func TestRunStuck(t *testing.T) {
 	if !errors.As(r.err, &stuck) || len(stuck.Waiting) != 1 || !strings.HasPrefix(stuck.Waiting[0], "main in ") {
 		t.Errorf("%+v %v", r, r.err)
 	}
+	// One that never waits does not keep the clock from moving on for another one.
+	r = run(t, loader.ARM64, `
+		#include <pthread.h>
+		#include <unistd.h>
+		static volatile int flag;
+		static void *late(void *p) { usleep(5000); flag = 1; return p; }
+		int main(void) {
+			pthread_t t;
+			pthread_create(&t, NULL, late, NULL);
+			while (!flag) { }
+			return 3;
+		}`, nil)
+	if r.err != nil || r.end.Code != 3 {
+		t.Errorf("%+v %v", r, r.err)
+	}
 	r = run(t, loader.ARM64, `
 		#include <pthread.h>
 		#include <stdio.h>

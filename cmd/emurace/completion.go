@@ -95,7 +95,7 @@ func valuesOfFlag(command, flag string) completion.Values {
 		return completion.Values{Suffix: scripts.Suffix}
 	case "diff":
 		return traces
-	case "corpus", "resume", "output", "keyring", "env-from":
+	case "corpus", "resume", "output", "keyring", "env-from", "stdin":
 		return anyFile
 	case "cache":
 		return folders

@@ -4,7 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
+	"os"
+	"path"
 	"path/filepath"
 	"runtime"
 	"strings"
@@ -33,11 +36,13 @@ PROGRAM is a file of this machine when it is written with a slash and is there, 
 one of the sysroot, which names without a slash are looked for in the folders of
 PATH. The sysroot is host for a file of this machine and its architecture, else
 debian:bookworm. The program gets the environment that --env and --env-from say, and
-nothing of this machine's.
+nothing of this machine's. It may write files; they are kept in memory, and gone when it
+ends.
 
 Examples:
   emurace run -- ./server --once
   emurace run --env LANG=C.UTF-8 -- ./a.out 1 2 3
+  emurace run --file /data=./data --cwd /data --stdin input.txt -- ./a.out
   emurace run --sysroot debian:trixie --arch amd64 -- /usr/bin/getconf PAGE_SIZE
   emurace run --log syscalls -- ./a.out 2>calls`,
 		Flags: []cli.Flag{
@@ -45,6 +50,9 @@ Examples:
 			&cli.StringFlag{Name: "sysroot", Usage: "the libraries: debian:`SUITE`, host or a folder", DefaultText: "see above", EnvVars: []string{"EMURACE_SYSROOT"}},
 			&cli.StringSliceFlag{Name: "env", Usage: "a variable of the program's environment, `NAME=VALUE`; may be given several times"},
 			&cli.StringFlag{Name: "env-from", Usage: "variables from a `FILE` with a NAME=VALUE in each line"},
+			&cli.StringFlag{Name: "cwd", Usage: "the program's working folder, a `PATH` of the guest", DefaultText: "/"},
+			&cli.StringFlag{Name: "stdin", Usage: "what the program reads from its standard input: a `FILE`, or - for this command's", DefaultText: "nothing"},
+			&cli.StringSliceFlag{Name: "file", Usage: "a file or folder of this machine that the program sees at a path of its own, read-only, `GUEST=HOST`; may be given several times"},
 			&cli.Uint64Flag{Name: "seed", Value: 1, Usage: "of the random bytes that the process gets", EnvVars: []string{"EMURACE_SEED"}},
 			&cli.DurationFlag{Name: "time", Usage: "stop after a time such as 30s", DefaultText: "no limit", EnvVars: []string{"EMURACE_TIME"}},
 			memoryFlag(usualMemory), cacheFlag(), logFlag(),
@@ -67,6 +75,9 @@ func runAction(c *cli.Context) error {
 	}
 	var g grants
 	g.sysroot(o.cache, o.spec, o.arch)
+	for _, dir := range o.dirs {
+		g.Read = append(g.Read, dir)
+	}
 	if err := raise(c, g); err != nil {
 		return errors.Join(err, sys.Close())
 	}
@@ -94,7 +105,11 @@ func runAction(c *cli.Context) error {
 type order struct {
 	argv   []string
 	env    []string
-	given  map[string][]byte // files of this machine that the guest has at the same place
+	given  map[string][]byte // files of this machine, by their place in the guest
+	dirs   map[string]string // folders of this machine, likewise
+	cwd    string
+	stdin  []byte
+	ofHost bool // the program is a file of this machine
 	arch   loader.Arch
 	cache  *sysroot.Cache
 	spec   sysroot.Spec
@@ -104,11 +119,14 @@ type order struct {
 
 // runOrder checks the command line.
 func runOrder(c *cli.Context) (o *order, err error) {
-	o = &order{argv: c.Args().Slice(), given: map[string][]byte{}}
+	o = &order{argv: c.Args().Slice(), given: map[string][]byte{}, dirs: map[string]string{}, cwd: "/"}
 	if len(o.argv) == 0 {
 		return nil, usage(errors.New("run: no program named"), "for example: emurace run -- ./a.out")
 	}
 	if o.env, err = environment(c); err != nil {
+		return nil, err
+	}
+	if err := o.readFiles(c); err != nil {
 		return nil, err
 	}
 	if o.memory, err = guestMemory(c); err != nil {
@@ -120,14 +138,15 @@ func runOrder(c *cli.Context) (o *order, err error) {
 	if o.cache, err = sysroot.Open(c.String("cache")); err != nil {
 		return nil, err
 	}
-	kind, ofHost, err := o.hostFile()
+	var kind program.Kind
+	kind, o.ofHost, err = o.hostFile()
 	if err != nil {
 		return nil, err
 	}
 	text := c.String("sysroot")
 	switch {
 	case text != "":
-	case ofHost && (kind.Script != nil || kind.Arch.String() == runtime.GOARCH):
+	case o.ofHost && (kind.Script != nil || kind.Arch.String() == runtime.GOARCH):
 		text = "host"
 	default:
 		text = "debian:bookworm"
@@ -183,6 +202,47 @@ func (o *order) hostFile() (kind program.Kind, is bool, err error) {
 	return kind, true, nil
 }
 
+// readFiles is --cwd, --stdin and --file. Files are read here, before the walls stand.
+func (o *order) readFiles(c *cli.Context) (err error) {
+	if at := c.String("cwd"); at != "" {
+		if o.cwd = path.Clean(at); !path.IsAbs(at) {
+			return usage(fmt.Errorf("--cwd %q: not an absolute path of the guest", at), "for example --cwd /tmp")
+		}
+	}
+	switch name := c.String("stdin"); name {
+	case "":
+	case "-":
+		if o.stdin, err = io.ReadAll(io.LimitReader(os.Stdin, maxInput+1)); err == nil && len(o.stdin) > maxInput {
+			err = &files.TooLarge{Most: maxInput}
+		}
+	default:
+		o.stdin, err = files.Read(name, maxInput)
+	}
+	if err != nil {
+		return environmentError(fmt.Errorf("--stdin %s: %w", c.String("stdin"), err), "name a regular file, or - for this command's own input")
+	}
+	for _, text := range c.StringSlice("file") {
+		at, name, ok := strings.Cut(text, "=")
+		if !ok || !path.IsAbs(at) || name == "" {
+			return usage(fmt.Errorf("--file %q: not GUEST=HOST, with an absolute path of the guest", text), "for example --file /etc/app.conf=./app.conf")
+		}
+		at = path.Clean(at)
+		if info, err := os.Stat(name); err == nil && info.IsDir() {
+			if o.dirs[at], err = filepath.Abs(name); err != nil {
+				return err
+			}
+			continue
+		}
+		if o.given[at], err = files.Read(name, loader.MaxFile); err != nil {
+			return environmentError(fmt.Errorf("--file %s: %w", text, err), "name a regular file or a folder of this machine")
+		}
+	}
+	return nil
+}
+
+// maxInput bounds what --stdin reads, which is in memory as long as the program runs.
+const maxInput = 256 << 20
+
 // environment is what --env and --env-from say.
 func environment(c *cli.Context) ([]string, error) {
 	var list []string
@@ -213,16 +273,16 @@ func (o *order) open() (*emu.System, program.Command, error) {
 	if err != nil {
 		return nil, program.Command{}, err
 	}
-	if o.spec.Kind == sysroot.Host {
-		o.given = nil // they are there
+	if at := o.argv[0]; o.spec.Kind == sysroot.Host && o.ofHost {
+		delete(o.given, at) // it is there
 	}
-	path := program.SearchPath
+	search := program.SearchPath
 	for _, v := range o.env {
 		if value, ok := strings.CutPrefix(v, "PATH="); ok {
-			path = value
+			search = value
 		}
 	}
-	command, err := program.Find(guestFiles{sys, o.given}, "/", path, o.argv)
+	command, err := program.Find(guestFiles{sys, o.given}, o.cwd, search, o.argv)
 	if err == nil && command.Kind.Arch != o.arch {
 		err = &program.RefusedError{Path: command.Path, Why: fmt.Sprintf("is a program for %v, and the sysroot is for %v", command.Kind.Arch, o.arch), Hint: fmt.Sprintf("use --arch %v", command.Kind.Arch)}
 	}
@@ -239,11 +299,11 @@ type guestFiles struct {
 }
 
 // File is the content of one.
-func (f guestFiles) File(path string) ([]byte, error) {
-	if data, ok := f.given[path]; ok {
+func (f guestFiles) File(name string) ([]byte, error) {
+	if data, ok := f.given[name]; ok {
 		return data, nil
 	}
-	return f.sys.File(path)
+	return f.sys.File(name)
 }
 
 // run runs the program to its end.
@@ -251,9 +311,23 @@ func (o *order) run(c *cli.Context, sys *emu.System, command program.Command) (*
 	if command.Kind.Warning != "" {
 		_, _ = fmt.Fprintf(c.App.ErrWriter, "emurace: %s: warning: %s\n", command.Path, command.Kind.Warning)
 	}
+	folders := map[string]*emu.Folder{}
+	defer func() {
+		for _, f := range folders {
+			_ = f.Close() // it was only read
+		}
+	}()
+	for at, dir := range o.dirs {
+		f, err := emu.OpenFolder(dir, o.arch)
+		if err != nil {
+			return nil, environmentError(fmt.Errorf("--file %s=%s: %w", at, dir, err), "name a folder of this machine that can be read")
+		}
+		folders[at] = f
+	}
 	var failed error
 	m, err := emu.NewProgram(emu.ProgramOptions{
 		System: sys, Path: command.Path, Argv: command.Argv, Env: o.env, Seed: c.Uint64("seed"), Memory: o.memory, Files: o.given,
+		Folders: folders, Folder: o.cwd, Input: o.stdin,
 		Print: func(fd int, data []byte) {
 			w := c.App.Writer
 			if fd == 2 {
