@@ -337,14 +337,8 @@ func (m *Machine) syscall(t int) (linux.Result, error) {
 	case linux.Dies:
 		m.st.end = &End{Kind: EndSignal, Thread: t, PC: pc, Signal: r.Signal}
 	case linux.Exceeds:
-		limit := OutputLimit
-		switch r.Limit {
-		case linux.MappingLimit:
-			limit = MappingLimit
-		case linux.FileLimit:
-			limit = FileLimit
-		}
-		return r, m.reach(t, limit)
+		limits := map[linux.Limit]Limit{linux.OutputLimit: OutputLimit, linux.MappingLimit: MappingLimit, linux.FileLimit: FileLimit}
+		return r, m.reach(t, limits[r.Limit])
 	case linux.Returns, linux.Blocks, linux.ThreadEnds: // the process goes on
 	}
 	return r, nil

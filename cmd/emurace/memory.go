@@ -93,7 +93,7 @@ func limitHint(e *emu.LimitError) string {
 		return "give it more with --guest-memory SIZE"
 	case emu.BootLimit:
 		return fmt.Sprintf("what comes before the race, the boot or a call of setup, may take %d million instructions", emu.BootInstructions/1_000_000)
-	case emu.OutputLimit, emu.MappingLimit, emu.LogLimit: // nobody can have more of these
+	case emu.OutputLimit, emu.MappingLimit, emu.FileLimit, emu.LogLimit: // nobody can have more of these
 	}
 	return "README.md has the limits"
 }

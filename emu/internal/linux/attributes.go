@@ -32,6 +32,14 @@ func (k *Kernel) openPlace(r *Result, fd int) (place, Errno) {
 	return place{node: n, there: true, from: f.path}, 0
 }
 
+// openFile is openPlace of a file that was opened for more than its place.
+func (k *Kernel) openFile(r *Result, fd int) (place, Errno) {
+	if f, ok := k.descriptors(r).get(fd); !ok || f.flags&oPath != 0 {
+		return place{}, EBADF
+	}
+	return k.openPlace(r, fd)
+}
+
 // change changes the attributes of what is at a place.
 func (k *Kernel) change(r *Result, p place, errno Errno, f func(*inode)) (uint64, error) {
 	switch {
@@ -68,7 +76,7 @@ func (k *Kernel) chmod(r *Result, dirfd int, name, mode, flags uint64) (uint64, 
 }
 
 func sysFchmod(k *Kernel, c *Call, r *Result) (uint64, error) {
-	p, errno := k.openPlace(r, int(int32(c.Args[0])))
+	p, errno := k.openFile(r, int(int32(c.Args[0])))
 	return k.change(r, p, errno, func(i *inode) { i.mode = uint32(c.Args[1]) & 0o7777 })
 }
 
@@ -91,7 +99,7 @@ func sysLchown(k *Kernel, c *Call, r *Result) (uint64, error) {
 }
 
 func sysFchown(k *Kernel, c *Call, r *Result) (uint64, error) {
-	p, errno := k.openPlace(r, int(int32(c.Args[0])))
+	p, errno := k.openFile(r, int(int32(c.Args[0])))
 	return k.chown(p, errno, c.Args[1], c.Args[2])
 }
 

@@ -69,10 +69,10 @@ func (k *Kernel) below(p string) (*inode, Errno) {
 			i.mode = 0o755
 		}
 	}
-	switch i.kind {
-	case nodeLink:
+	if i.kind == nodeLink {
 		i.mode, i.size = 0o777, int64(len(i.target))
-	case nodeDir:
+	}
+	if i.kind == nodeDir {
 		i.size = blockSize
 		if k.Plain {
 			i.size = info.Size

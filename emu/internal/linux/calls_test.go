@@ -35,7 +35,10 @@ func TestFileCalls(t *testing.T) {
 			call{"write", []any{5, "x", 1}, errno(EBADF)},
 			call{"read", []any{6, buf, 1}, errno(EBADF)},
 			call{"lseek", []any{6, 0, 0}, errno(EBADF)},
-			call{"fchmod", []any{6, 0o644}, 0},
+			call{"fchmod", []any{6, 0o644}, errno(EBADF)},
+			call{"readlinkat", []any{7, "", buf, 10}, 4},
+			call{"readlinkat", []any{3, "", buf, 10}, errno(ENOENT)},
+			call{"readlinkat", []any{77, "", buf, 10}, errno(EBADF)},
 			call{"lseek", []any{3, 4, 3}, 4}, // SEEK_DATA
 			call{"lseek", []any{3, 0, 4}, 6}, // SEEK_HOLE
 			call{"lseek", []any{3, 6, 3}, errno(ENXIO)},

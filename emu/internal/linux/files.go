@@ -194,7 +194,7 @@ func sysCloseRange(k *Kernel, c *Call, r *Result) (uint64, error) {
 func sysLseek(k *Kernel, c *Call, r *Result) (uint64, error) {
 	const set, current, end, data, hole = 0, 1, 2, 3, 4
 	f, ok := k.descriptors(r).get(int(int32(c.Args[0])))
-	if !ok || f.kind == fdPath {
+	if !ok || f.flags&oPath != 0 {
 		return fail(EBADF)
 	}
 	if f.kind.device() {

@@ -84,14 +84,14 @@ func direntType(kind nodeKind) byte { return byte(typeBits(kind) >> 12) }
 
 func sysGetcwd(k *Kernel, c *Call, r *Result) (uint64, error) {
 	t := k.tree(r)
-	p, ok := t.path(t.workingFolder())
+	p, errno := t.path(t.workingFolder())
 	switch {
-	case !ok:
-		return fail(ENOENT)
-	case uint64(len(p)) >= c.Args[1]:
-		return fail(ERANGE)
+	case errno != 0:
+		return fail(errno)
 	case len(p) >= pathMax:
 		return fail(ENAMETOOLONG)
+	case uint64(len(p)) >= c.Args[1]:
+		return fail(ERANGE)
 	}
 	return k.give(r, c.Args[0], append([]byte(p), 0))
 }
@@ -146,7 +146,7 @@ func (k *Kernel) readlink(r *Result, dirfd int, name, buf, size uint64) (uint64,
 	if int32(size) <= 0 {
 		return fail(EINVAL)
 	}
-	p, errno := k.existing(r, dirfd, name, noFollow)
+	p, errno := k.existingOr(r, dirfd, name, noFollow, true)
 	if errno != 0 {
 		return fail(errno)
 	}
@@ -160,6 +160,9 @@ func (k *Kernel) readlink(r *Result, dirfd int, name, buf, size uint64) (uint64,
 			target = fmt.Sprintf("pipe:[%d]", f.kind)
 		}
 	default:
+		if p.dir == "" && p.text == "" {
+			return fail(ENOENT) // an empty path is good for links alone
+		}
 		return fail(EINVAL)
 	}
 	return k.give(r, buf, []byte(target)[:min(uint64(len(target)), size)])

@@ -149,6 +149,11 @@ func sysMprotect(k *Kernel, c *Call, r *Result) (uint64, error) {
 	if size == 0 || !m.covered(addr, addr+size) { // 0: rounding up went past the end
 		return fail(ENOMEM)
 	}
+	for _, v := range m.parts(addr, addr+size) {
+		if v.Node != "" && v.Shared == sharesReads && prot&loader.ProtWrite != 0 {
+			return fail(EACCES) // the file was opened to be read
+		}
+	}
 	return 0, m.protect(addr, addr+size, prot)
 }
 
@@ -244,6 +249,9 @@ func (k *Kernel) grownContent(r *Result, v VMA) ([]piece, Errno) {
 // files as the file.
 const madvDontneed = 4
 
+// madvRemove is MADV_REMOVE, which makes a hole in the file that is mapped.
+const madvRemove = 9
+
 func sysMadvise(k *Kernel, c *Call, r *Result) (uint64, error) {
 	addr, size, advice := c.Args[0], pageUp(c.Args[1]), c.Args[2]
 	if addr%loader.PageSize != 0 || addr+size < addr || size < c.Args[1] {
@@ -252,6 +260,10 @@ func sysMadvise(k *Kernel, c *Call, r *Result) (uint64, error) {
 	m := k.mappings(r)
 	if !m.covered(addr, addr+size) {
 		return fail(ENOMEM)
+	}
+	if advice == madvRemove {
+		r.Missing = "madvise with MADV_REMOVE"
+		return fail(EINVAL)
 	}
 	if advice != madvDontneed {
 		return 0, nil

@@ -104,33 +104,40 @@ func (k *Kernel) lookUp(r *Result, dirfd int, name string, h how) (place, Errno)
 // shown is a place's absolute path, for who shows it: as it was asked for, where that says
 // where it leads.
 func (k *Kernel) shown(r *Result, p place) string {
-	if p.from == "" || p.bent || p.node.made() {
-		at, _ := k.tree(r).pathTo(p)
-		return at
+	if p.from != "" && !p.bent && !p.node.made() {
+		return path.Join(p.from, p.text)
 	}
-	return path.Join(p.from, p.text)
+	at, errno := k.tree(r).pathTo(p)
+	if errno != 0 {
+		return "/(unreachable)"
+	}
+	return at
 }
 
 // pathTo is a place's path without links.
-func (t tree) pathTo(p place) (string, bool) {
+func (t tree) pathTo(p place) (string, Errno) {
 	if p.dir == "" && p.node.kind == nodeDir {
 		return t.path(p.node.id)
 	}
-	dir, ok := t.path(p.dir)
-	return path.Join(dir, p.name), ok
+	dir, errno := t.path(p.dir)
+	return path.Join(dir, p.name), errno
 }
 
-// path is where a folder is; false of one that was removed.
-func (t tree) path(id string) (string, bool) {
+// path is where a folder is: ENOENT of one that was removed, ENAMETOOLONG where that is too
+// long to be told.
+func (t tree) path(id string) (string, Errno) {
 	at := ""
 	for id != rootNode {
 		i := t.attributes(id)
-		if i.links == 0 {
-			return "", false
+		switch {
+		case i.links == 0:
+			return "", ENOENT
+		case len(at) >= pathMax:
+			return "", ENAMETOOLONG
 		}
 		id, at = i.parent, "/"+i.name+at
 	}
-	return path.Clean("/" + at), true
+	return path.Clean("/" + at), 0
 }
 
 // walker goes along a path, one name after the other, as fs/namei.c has it.

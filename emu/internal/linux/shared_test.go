@@ -121,6 +121,9 @@ func TestMapRefused(t *testing.T) {
 				t.Errorf("%s%x: %q is missing, want %q", name, args, r.Missing, want)
 			}
 		}
+		at := k.do("mmap", 0, page, 1, 1, 4, 0)
+		k.calls(call{"mprotect", []any{at, page, 3}, errno(EACCES)}, call{"mprotect", []any{at, page, 0}, 0}, call{"munmap", []any{at, page}, 0})
+		missing("madvise with MADV_REMOVE", "madvise", area, page, madvRemove)
 		missing("", "mmap", 0, 2*page, 1, 1, 4, 0)
 		missing("", "mmap", 0, page, 1, 1, 4, 0)
 		missing("a second shared mapping of a part of a file that is stored to", "mmap", 0, 2*page, 3, 1, 3, page)

@@ -23,6 +23,7 @@ func typeBits(kind nodeKind) uint32 {
 		return typeFile
 	case nodeLink, nodeOpen:
 		return typeLink
+	case nodeNull, nodeZero, nodeFull, nodeRandom:
 	}
 	return typeChar
 }

@@ -105,7 +105,7 @@ var calls = []entry{
 	{"lseek", 62, 8, Supported, "", sysLseek},
 	{"lsetxattr", 6, 189, Partly, "EOPNOTSUPP", xattr(false, noFollow, EOPNOTSUPP)},
 	{"lstat", -1, 6, Supported, "", sysLstat},
-	{"madvise", 233, 28, Partly, "MADV_DONTNEED; other advice is accepted", sysMadvise},
+	{"madvise", 233, 28, Partly, "MADV_DONTNEED; other advice is accepted, but for MADV_REMOVE", sysMadvise},
 	{"membarrier", 283, 324, Absent, "", nil},
 	{"memfd_create", 279, 319, Partly, "no sealing, no large pages", sysMemfdCreate},
 	{"mkdir", -1, 83, Supported, "", sysMkdir},

@@ -111,6 +111,9 @@ func (k *Kernel) readSpans(r *Result, f file, to []span, at int64) (uint64, erro
 }
 
 func (k *Kernel) readAt(r *Result, f file, addr, size uint64, at int64) (uint64, error) {
+	if f.kind != fdInput && f.kind != fdDir && !f.readable() {
+		return fail(EBADF)
+	}
 	switch f.kind {
 	case fdInput:
 		rest := k.Input[min(at, int64(len(k.Input))):]
@@ -123,18 +126,20 @@ func (k *Kernel) readAt(r *Result, f file, addr, size uint64, at int64) (uint64,
 			return fail(EBADF)
 		}
 		return fail(EISDIR)
-	}
-	if f.kind != fdFile && !f.kind.device() || !f.readable() {
-		return fail(EBADF)
-	}
-	switch f.kind {
 	case fdNull:
 		return 0, nil
 	case fdZero, fdFull:
 		return k.giveFrom(r, addr, size, func([]byte, uint64) {})
 	case fdRandom:
 		return k.giveRandom(r, addr, size)
+	case fdFile:
+		return k.readFile(r, f, addr, size, at)
+	case fdClosed, fdOutput, fdError, fdPath:
 	}
+	return fail(EBADF)
+}
+
+func (k *Kernel) readFile(r *Result, f file, addr, size uint64, at int64) (uint64, error) {
 	i := k.tree(r).content(f.node)
 	base, errno := k.base(i)
 	if errno != 0 {

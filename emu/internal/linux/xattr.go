@@ -7,7 +7,7 @@ func xattr(open bool, h how, errno Errno) func(*Kernel, *Call, *Result) (uint64,
 	return func(k *Kernel, c *Call, r *Result) (uint64, error) {
 		var e Errno
 		if open {
-			_, e = k.openPlace(r, int(int32(c.Args[0])))
+			_, e = k.openFile(r, int(int32(c.Args[0])))
 		} else {
 			_, e = k.existing(r, atFdcwd, c.Args[0], h)
 		}
