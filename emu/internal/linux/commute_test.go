@@ -283,7 +283,7 @@ func (c *tally) add(pair [2]drawnCall, o *outcome) {
 func (c *tally) complete(t *testing.T, rows []string, pairs int) {
 	t.Helper()
 	for _, name := range rows {
-		if least := pairs / len(rows) / 4; c.drawn[name] < least {
+		if least := pairs / len(rows) / 6; c.drawn[name] < least {
 			t.Errorf("%s: drawn %d times, not %d", name, c.drawn[name], least)
 		}
 		if (c.succeeded[name] == 0) != fruitless[name] {

@@ -174,7 +174,9 @@ var draws = map[string]func(r drawer) []uint64{
 	"getxattr":     func(r drawer) []uint64 { return []uint64{r.made(), r.name(), r.out(), 8} },
 	"lchown":       func(r drawer) []uint64 { return []uint64{r.made(), UserID, UserID} },
 	"lgetxattr":    func(r drawer) []uint64 { return []uint64{r.made(), r.name(), r.out(), 8} },
-	"link":         func(r drawer) []uint64 { return []uint64{r.made(), r.made()} },
+	"link": func(r drawer) []uint64 {
+		return []uint64{r.of(drawnMade, r.made()), r.of(drawnMade+32, drawnMade+10*32, r.made())}
+	},
 	"linkat":       func(r drawer) []uint64 { return []uint64{r.dir(), r.made(), r.dir(), r.made(), r.of(0, atFollow)} },
 	"listxattr":    func(r drawer) []uint64 { return []uint64{r.made(), r.out(), 8} },
 	"llistxattr":   func(r drawer) []uint64 { return []uint64{r.made(), r.out(), 8} },
@@ -271,15 +273,17 @@ var draws = map[string]func(r drawer) []uint64{
 	"openat": func(r drawer) []uint64 {
 		return []uint64{r.dir(), r.made(), r.of(0, 0, 2, oCreat, oCloexec, oCreat|oRdwr, oCreat|oExcl, oTrunc|oRdwr, oAppend|oRdwr, oPath), r.mode()}
 	},
-	"prctl":              func(r drawer) []uint64 { return []uint64{r.of(15, 16, 4), r.in()} },
-	"pread64":            func(r drawer) []uint64 { return []uint64{r.of(6, r.fd()), r.out(), r.size(), r.Uint64N(4)} },
-	"prlimit64":          func(r drawer) []uint64 { return []uint64{0, r.of(3, 7, 99), r.of(0, 0, r.in()), r.maybe(r.out())} },
-	"read":               func(r drawer) []uint64 { return []uint64{r.fd(), r.out(), r.size()} },
-	"readlink":           func(r drawer) []uint64 { return []uint64{r.of(drawnPaths+96, r.made()), r.out(), r.size()} },
-	"readlinkat":         func(r drawer) []uint64 { return []uint64{r.dir(), r.of(drawnPaths+96, r.made()), r.out(), r.size()} },
-	"rt_sigaction":       func(r drawer) []uint64 { return []uint64{r.signal(), r.maybe(r.in()), r.maybe(r.out()), 8} },
-	"rt_sigprocmask":     drawer.sigprocmask,
-	"rt_sigqueueinfo":    func(r drawer) []uint64 { return []uint64{r.tid(), r.signal(), r.of(r.in(), drawnTimes)} },
+	"prctl":          func(r drawer) []uint64 { return []uint64{r.of(15, 16, 4), r.in()} },
+	"pread64":        func(r drawer) []uint64 { return []uint64{r.of(6, r.fd()), r.out(), r.size(), r.Uint64N(4)} },
+	"prlimit64":      func(r drawer) []uint64 { return []uint64{0, r.of(3, 7, 99), r.of(0, 0, r.in()), r.maybe(r.out())} },
+	"read":           func(r drawer) []uint64 { return []uint64{r.fd(), r.out(), r.size()} },
+	"readlink":       func(r drawer) []uint64 { return []uint64{r.of(drawnPaths+96, r.made()), r.out(), r.size()} },
+	"readlinkat":     func(r drawer) []uint64 { return []uint64{r.dir(), r.of(drawnPaths+96, r.made()), r.out(), r.size()} },
+	"rt_sigaction":   func(r drawer) []uint64 { return []uint64{r.signal(), r.maybe(r.in()), r.maybe(r.out()), 8} },
+	"rt_sigprocmask": drawer.sigprocmask,
+	"rt_sigqueueinfo": func(r drawer) []uint64 {
+		return []uint64{r.of(FirstTID, FirstTID, r.tid()), r.signal(), r.of(r.in(), drawnTimes)}
+	},
 	"rt_tgsigqueueinfo":  func(r drawer) []uint64 { return []uint64{FirstTID, r.tid(), r.signal(), r.of(r.in(), drawnTimes)} },
 	"sched_getaffinity":  func(r drawer) []uint64 { return []uint64{0, r.of(8, 128, 4), r.out()} },
 	"sched_getparam":     func(r drawer) []uint64 { return []uint64{r.of(0, r.tid()), r.out()} },
@@ -440,7 +444,7 @@ func (r drawer) pair(row string, rows []string) (before []drawnCall, pair [2]dra
 		}
 		return before, pair
 	}
-	if r.IntN(3) != 0 {
+	if r.IntN(2) == 0 {
 		g := groups[r.IntN(len(groups))]
 		return before, [2]drawnCall{r.call(1, g), r.call(2, g)}
 	}
