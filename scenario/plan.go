@@ -170,7 +170,7 @@ func (p *Plan) check() error {
 			return fmt.Errorf("scenario: thread %d: %w", i, err)
 		}
 	}
-	return nil
+	return p.checkPaths()
 }
 
 // CheckThreadName is an error when a thread cannot be called that: a schedule names
