@@ -96,7 +96,7 @@ func TestResume(t *testing.T) {
 			t.Run(c.name, func(t *testing.T) {
 				start := c.start(t, sys)
 				c.o.Jobs = 2
-				c.o.Inspect = func(scenario.Schedule) ([]Problem, error) { return nil, nil }
+				c.o.Inspect = func([]string, scenario.Schedule) ([]Problem, error) { return nil, nil }
 				whole, err := c.search(t.Context(), start, c.o)
 				must(t, err)
 				rounds := 2
@@ -180,9 +180,9 @@ func (d *disturbance) breakOff(state *State) *State {
 	return state
 }
 
-func (d *disturbance) cancelAfter(n uint64, cancel func()) func(scenario.Schedule) ([]Problem, error) {
+func (d *disturbance) cancelAfter(n uint64, cancel func()) func([]string, scenario.Schedule) ([]Problem, error) {
 	var count atomic.Uint64
-	return func(scenario.Schedule) ([]Problem, error) {
+	return func([]string, scenario.Schedule) ([]Problem, error) {
 		if count.Add(1) == n {
 			cancel()
 		}
@@ -203,7 +203,7 @@ func TestResumeLosesNothing(t *testing.T) {
 		"surw":    {sampling(SURW), codeStarter(sys, threads([]int{20, 20})...), Options{Schedules: 400, Jobs: 1}},
 	} {
 		var runs atomic.Uint64
-		c.o.Inspect = func(scenario.Schedule) ([]Problem, error) { runs.Add(1); return nil, nil }
+		c.o.Inspect = func([]string, scenario.Schedule) ([]Problem, error) { runs.Add(1); return nil, nil }
 		whole, err := c.search(t.Context(), c.start, c.o)
 		must(t, err)
 		runs.Store(0)
@@ -253,7 +253,7 @@ func TestResumeEnded(t *testing.T) {
 		}
 		var runs atomic.Uint64
 		o.Resume, o.Save = state, nil
-		o.Inspect = func(scenario.Schedule) ([]Problem, error) { runs.Add(1); return nil, nil }
+		o.Inspect = func([]string, scenario.Schedule) ([]Problem, error) { runs.Add(1); return nil, nil }
 		again, err := c.search(t.Context(), start, o)
 		must(t, err)
 		if diff := cmp.Diff(first, again); diff != "" || runs.Load() > 0 {

@@ -9,6 +9,8 @@ type boundedState struct {
 	Units  int    `json:"units"` // of the level
 	Next   int    `json:"next"`
 	Result *tally `json:"result"`
+	// Made are the threads that the process makes, in the order of their indices.
+	Made []string `json:"made,omitempty"`
 	// Done are units further on, in their order.
 	Done []unitsState `json:"done,omitempty"`
 }
@@ -28,6 +30,7 @@ func (b *bounded) state() *State {
 	s := &boundedState{Result: &tally{}}
 	if b.level != nil {
 		s = b.level.state()
+		s.Made = b.sessions.threads()
 	}
 	return &State{Strategy: strategyBounded, Bounded: s}
 }
@@ -74,6 +77,7 @@ func (b *bounded) prepare() error {
 		return nil // to begin with, as it is kept
 	}
 	so := s.so()
+	b.sessions.learn(s.Made)
 	b.count.Store(so.Schedules)
 	return b.Resume.accept(b.start, strategyBounded, so, b.Options)
 }

@@ -22,7 +22,21 @@ type run struct {
 	early   func(p uint64) bool  // whether a block may have been there from before calls were traced
 }
 
-// wake is a futex wake.
+// meet takes in the threads that there are more of than before. One that the race makes is
+// there when its first slice begins, and may be gone behind that.
+func (r *run) meet(m *emu.Process) {
+	name := "tpidr_el0"
+	if r.arch == loader.AMD64 {
+		name = "fs_base"
+	}
+	for ; r.threads < m.Made(); r.threads++ {
+		pointer, _ := m.Register(r.threads, name) // of a thread that is gone, none
+		number, _ := m.TID(r.threads)
+		r.pointer, r.numbers = append(r.pointer, pointer), append(r.numbers, uint64(number))
+	}
+}
+
+// wake is a futex wake, or that a thread is made.
 type wake struct {
 	step     uint64 // of the system call
 	from, to int    // threads of the machine
