@@ -411,7 +411,7 @@ func (d *subtree) over(o scenario.Outcome) error {
 		return errGrown
 	}
 	d.reverseLockedOut()
-	if err := error(nil); err != nil {
+	if err := d.reverseStopped(); err != nil {
 		return err
 	}
 	d.total.Schedules++

@@ -225,3 +225,84 @@ func runAnywhere(t *testing.T, g *guest, r *rand.Rand) (schedule scenario.Schedu
 		play(pickOf(r, enabled(g.s)), 0)
 	}
 }
+
+// making is a race whose threads are made in certain orders only: the second one makes
+// another one when it sees what the first one's has stored, and that one crashes when its
+// maker has not gone on. Each has n further accesses to places of their common.
+func making(n int) program {
+	return program{"making", madeSource + `
+volatile u64 common;
+static u64 crashes(u64 v) { if (y == 0) *(volatile u32 *)16 = 0; return 0; }
+u64 first(u64 n) { clones(puts_x, 1, 0); while (n--) common = n; return 0; }
+u64 second(u64 n) { while (n--) common = n; if (x == 1) { clones(crashes, 0, 1); y = 1; } return 0; }`,
+		[]string{fmt.Sprintf("first %d", n), fmt.Sprintf("second %d", n)}}
+}
+
+// Bounded runs as many schedules as there are, and finds what fails, also where threads
+// are made; and dpor comes to the same ends.
+func TestMadeBruteForce(t *testing.T) {
+	programs := []struct {
+		program
+		bound int
+	}{
+		{program{"making", madeSource, []string{"starts_if 0 2", "put 1"}}, 2},
+		{making(0), 1},
+		{program{"joined", madeSource, []string{"starts 0 1; joins 0", "put 2"}}, 1},
+		{program{"deep", madeSource, []string{"starts_deep 0 1", "get 0"}}, 1},
+		{program{"waits", madeSource, []string{"starts_waiter 0 1", "wakes 0"}}, 1},
+	}
+	eachArch(t, func(t *testing.T, sys *emu.System) {
+		for i, p := range programs {
+			if !inShort(i, 2) {
+				continue
+			}
+			g := p.start(t, sys)
+			ends := explored(t, g)
+			made := g.s.Made()
+			start := func() (*scenario.Session, error) {
+				s, err := p.starter(t, sys)()
+				if err == nil {
+					err = s.SetMade(made)
+				}
+				return s, err
+			}
+			s, err := start()
+			must(t, err)
+			defer s.Close()
+			for bound := range p.bound + 1 {
+				want := enumerate(t, s, bound)
+				if s.Strange() || !slices.Equal(s.Found(), made) {
+					t.Errorf("%s: threads %v are made, and the search knows %v", p.name, s.Found(), made)
+				}
+				r, err := Bounded(t.Context(), p.starter(t, sys), Options{Preemptions: bound, KeepGoing: true, Jobs: 2})
+				must(t, err)
+				if err := compare(r, want); err != nil {
+					t.Errorf("%s with at most %d preemptions: %v", p.name, bound, err)
+				}
+				replayAll(t, start, r)
+				if ends.kinds[scenario.Segv] == 0 && r.Failing > 0 {
+					t.Errorf("%s: bounded finds %v, and dpor only %v", p.name, r.Findings, ends.kinds)
+				}
+			}
+		}
+	})
+}
+
+// The functions of the guest's own libc make threads too, which a search knows then, with
+// one session and with two.
+func TestMadeByLibc(t *testing.T) {
+	for name, c := range map[string]struct {
+		threads []string
+		want    Verdict
+		kind    scenario.Kind
+	}{
+		"joined":     {[]string{"pthread_create &tids 0 &put 1; join 0; get 0", "get 0"}, Clean, ""},
+		"detached":   {[]string{"pthread_create &tids 0 &put 1; detach 0", "add 1"}, Clean, ""},
+		"its own":    {[]string{"pthread_create &tids 0 &joins_self 0", "get 0"}, Clean, ""},
+		"never ends": {[]string{"pthread_create &tids 0 &waits_long 1; join 0", "get 0"}, Failing, scenario.Deadlock},
+	} {
+		t.Run(name, func(t *testing.T) {
+			eachArch(t, func(t *testing.T, sys *emu.System) { madeByLibc(t, sys, c.threads, c.want, c.kind) })
+		})
+	}
+}

@@ -76,6 +76,8 @@ func TestResume(t *testing.T) {
 		{"dpor to the first failure", compiled(growing(2)), DPOR, Options{}},
 		{"dpor with a livelock", code(spinning[0].then(heals(2)), spinning[1].then(heals(2))), DPOR, Options{KeepGoing: true}},
 		{"dpor with locks", code(crossed...), DPOR, Options{KeepGoing: true}},
+		{"dpor with threads that are made", compiled(making(3)), DPOR, Options{KeepGoing: true}},
+		{"bounded with threads that are made", compiled(making(0)), Bounded, Options{Preemptions: 1, KeepGoing: true}},
 		{"bounded", code(readers...), Bounded, Options{Preemptions: -1, KeepGoing: true}},
 		{"bounded by three", code(three...), Bounded, Options{Preemptions: 3, KeepGoing: true}},
 		{"bounded with waiting", code(crossed...), Bounded, Options{Preemptions: 2, KeepGoing: true}},
@@ -85,6 +87,7 @@ func TestResume(t *testing.T) {
 	for _, s := range Strategies() {
 		tests = append(tests,
 			test{string(s), compiled(growing(3)), sampling(s), Options{Seed: 3, KeepGoing: true, Schedules: 700}},
+			test{string(s) + " with threads that are made", compiled(making(3)), sampling(s), Options{Seed: 3, KeepGoing: true, Schedules: 300}},
 			test{string(s) + " to the first failure", compiled(growing(0)), sampling(s), Options{Seed: 3, Schedules: 3000}},
 		)
 	}

@@ -46,8 +46,12 @@ func newSessions(start func() (*scenario.Session, error), ready func(*scenario.S
 	return p
 }
 
-// threads are those that the process makes, as far as they are known.
+// threads are those that the process makes, as far as they are known; none without
+// sessions.
 func (p *sessions) threads() []string {
+	if p == nil {
+		return nil
+	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.made

@@ -141,6 +141,7 @@ func doubtsText(list []explore.Doubt) string {
 	words := map[scenario.DoubtKind]string{
 		scenario.UnknownSyscall:    "the process makes system calls that emurace does not have",
 		scenario.UnscheduledThread: "the process has threads that are not the scenario's, and those are not run",
+		scenario.ThreadLimit:       "the process makes more threads than it may",
 		scenario.UnendedThread:     "threads have made their calls and do not end by that, though others wait for it",
 		scenario.InstructionLimit:  "runs were cut off at the limit of instructions, while threads that could go on had no turn",
 		scenario.AtMemoryLimit:     "the process takes more memory than it may",
