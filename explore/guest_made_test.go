@@ -287,22 +287,3 @@ func TestMadeBruteForce(t *testing.T) {
 		}
 	})
 }
-
-// The functions of the guest's own libc make threads too, which a search knows then, with
-// one session and with two.
-func TestMadeByLibc(t *testing.T) {
-	for name, c := range map[string]struct {
-		threads []string
-		want    Verdict
-		kind    scenario.Kind
-	}{
-		"joined":     {[]string{"pthread_create &tids 0 &put 1; join 0; get 0", "get 0"}, Clean, ""},
-		"detached":   {[]string{"pthread_create &tids 0 &put 1; detach 0", "add 1"}, Clean, ""},
-		"its own":    {[]string{"pthread_create &tids 0 &joins_self 0", "get 0"}, Clean, ""},
-		"never ends": {[]string{"pthread_create &tids 0 &waits_long 1; join 0", "get 0"}, Failing, scenario.Deadlock},
-	} {
-		t.Run(name, func(t *testing.T) {
-			eachArch(t, func(t *testing.T, sys *emu.System) { madeByLibc(t, sys, c.threads, c.want, c.kind) })
-		})
-	}
-}

@@ -1,5 +1,7 @@
 package explore
 
+import "emurace/scenario"
+
 // boundedState is a search of Bounded's: the level that it is at, and how far.
 type boundedState struct {
 	Level int `json:"level"` // 0: it is not worth keeping what was run
@@ -10,7 +12,8 @@ type boundedState struct {
 	Next   int    `json:"next"`
 	Result *tally `json:"result"`
 	// Made are the threads that the process makes, in the order of their indices.
-	Made []string `json:"made,omitempty"`
+	Made     []string `json:"made,omitempty"`
+	Restarts int      `json:"restarts,omitempty"` // with more of them
 	// Done are units further on, in their order.
 	Done []unitsState `json:"done,omitempty"`
 }
@@ -30,7 +33,7 @@ func (b *bounded) state() *State {
 	s := &boundedState{Result: &tally{}}
 	if b.level != nil {
 		s = b.level.state()
-		s.Made = b.sessions.threads()
+		s.Made, s.Restarts = b.sessions.threads(), b.total.Restarts
 	}
 	return &State{Strategy: strategyBounded, Bounded: s}
 }
@@ -78,6 +81,7 @@ func (b *bounded) prepare() error {
 	}
 	so := s.so()
 	b.sessions.learn(s.Made)
+	b.total.Restarts = s.Restarts
 	b.count.Store(so.Schedules)
 	return b.Resume.accept(b.start, strategyBounded, so, b.Options)
 }
@@ -117,6 +121,9 @@ func (l *level) resume(s *boundedState) error {
 
 // check refuses what no search of so many threads has written.
 func (s *boundedState) check(threads int) error {
+	if s.Restarts < 0 || s.Restarts > scenario.MaxSchedulable {
+		return damaged("%d restarts", s.Restarts)
+	}
 	if s.Level < 0 || s.Level > maxLevel || s.Units < 0 || s.Next < 0 || s.Next > s.Units {
 		return damaged("level %d, unit %d of %d", s.Level, s.Next, s.Units)
 	}
