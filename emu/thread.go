@@ -36,7 +36,7 @@ func (p *Process) Threads() []Thread { return slices.Clone(p.st.threads) }
 // process has made it itself, what it is.
 func (t Thread) Doing() string {
 	if function, _, _ := strings.Cut(t.MadeIn, "("); t.Call == "" && function != "" && !t.Idle {
-		return "what " + function + " has started"
+		return "a function that " + function + " has started"
 	}
 	return t.Call
 }

@@ -129,6 +129,9 @@ func (p *inspector) run(schedule scenario.Schedule) (*run, error) {
 			return nil, fmt.Errorf("inspect: %w", err)
 		}
 		r.meet(s.Process())
+		if m := s.MachineThread(sl.Thread); m >= 0 && !s.Process().Alive(m) && r.ends[m] == 0 {
+			r.ends[m] = s.Process().Steps()
+		}
 		if s.IsClock(sl.Thread) {
 			if n := uint64(len(events)); sl.N != 0 && n != sl.N {
 				return nil, fmt.Errorf("inspect: slice %d: the clock is moved on %d times, not %d", i+1, n, sl.N)

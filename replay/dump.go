@@ -56,7 +56,7 @@ func (d dumper) backtraces() {
 			continue
 		}
 		if t.Status == "ended" {
-			d.section("thread %s: ended; it was %s", t.Name, t.Call)
+			d.section("thread %s: ended; it ran %s", t.Name, t.Call)
 			continue
 		}
 		if t.Status == "done" && t.Call == "" {
