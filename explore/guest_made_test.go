@@ -155,8 +155,12 @@ func TestMadeAnywhere(t *testing.T) {
 		for i := range count {
 			r := rand.New(rand.NewPCG(seed+uint64(i), 5))
 			p := program{source: madeSource, threads: drawMade(r, madeOps[i%len(madeOps)])}
+			g := &guest{}
+			if hasTimed(p) && r.IntN(2) == 0 {
+				g.timeouts = scenario.WhenIdle
+			}
 			known := map[string]bool{}
-			g := p.start(t, sys)
+			p.startAs(t, sys, g, nil)
 			f := exploredUpTo(t, g, most, func() { known[g.visible()] = true })
 			if f.traces == most {
 				skipped++
