@@ -134,6 +134,7 @@ packages:
 # users have: gdb, readelf, a terminal, a browser, man, shells.
 packages-test: packages
 	@build-aux/packages aarch64-linux-gnu-gcc:gcc-aarch64-linux-gnu x86_64-linux-gnu-gcc:gcc-x86-64-linux-gnu \
+		/usr/aarch64-linux-gnu/include/stdio.h:libc6-dev-arm64-cross \
 		gdb-multiarch:gdb-multiarch readelf:binutils eu-readelf:elfutils tmux:tmux chromium:chromium \
 		man:man-db mandoc:mandoc zsh:zsh fish:fish
 

@@ -2,12 +2,9 @@ package emu
 
 import "emurace/loader"
 
-// Program is the made-up program that the process runs. No sysroot has a file of
-// its name, and [Process.Modules] leaves it out.
-func (p *Process) Program() *Module {
-	lo, hi := p.program.Span()
-	return &Module{Path: programPath, Image: p.program, Base: programBase, Lo: programBase + lo, Hi: programBase + hi}
-}
+// Program is what the process runs: a file, or the made-up program of New, which
+// [Process.Modules] leaves out since no sysroot has a file of its name.
+func (p *Process) Program() *Module { return p.program }
 
 // Auxv is the auxiliary vector that the process was started with, AT_NULL
 // included: pairs of little-endian words. The kernel keeps such a copy beside the

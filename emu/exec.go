@@ -33,7 +33,6 @@ func (m *Machine) exec(o Options) error {
 	if err != nil {
 		return err
 	}
-	m.program = program
 	m.entry = programBase + layout.CodeVaddr
 	m.ret = m.entry + trapSize
 	m.start = m.ret + trapSize
@@ -47,22 +46,47 @@ func (m *Machine) exec(o Options) error {
 	m.dataEnd = m.dataStart + StaticData
 	m.st.data = m.dataStart
 
-	interp, err := m.files.Image(program.Interp)
+	env := o.Env
+	if o.bindsNow() {
+		env = append(slices.Clip(env), bindNow)
+	}
+	return m.execve(launch{program: program, path: programPath, base: programBase, argv: []string{programPath}, env: env, seed: o.Seed})
+}
+
+// launch is a program that is about to begin.
+type launch struct {
+	program *loader.Image
+	path    string // in the guest
+	base    uint64 // load bias
+	argv    []string
+	env     []string
+	seed    uint64 // of AT_RANDOM
+}
+
+// execve does the kernel's part of it (fs/binfmt_elf.c, load_elf_binary): it maps the program
+// and its interpreter, if it has one, and lays out the first stack.
+func (m *Machine) execve(l launch) error {
+	m.program = &Module{Path: l.path, Image: l.program, Base: l.base}
+	lo, hi := l.program.Span()
+	m.program.Lo, m.program.Hi = l.base+lo, l.base+hi
+	if err := m.mapImage(l.program, l.base, l.path); err != nil {
+		return err
+	}
+	m.kernel.SetBrk(m.program.Hi, m.program.Hi+brkRoom)
+	if l.program.Interp == "" {
+		return m.startStack(l, l.base+l.program.Entry, 0)
+	}
+	interp, err := m.files.Image(l.program.Interp)
 	if err != nil {
 		return err
 	}
 	m.linker = interp.Name
-	if err := m.mapImage(program, programBase, programPath); err != nil {
+	lo, hi = interp.Span()
+	base := uint64(mmapTop) - (hi - lo) - lo
+	if err := m.mapImage(interp, base, interp.Name); err != nil {
 		return err
 	}
-	_, end := program.Span()
-	m.kernel.SetBrk(programBase+end, programBase+end+brkRoom)
-	lo, hi := interp.Span()
-	interpBase := uint64(mmapTop) - (hi - lo) - lo
-	if err := m.mapImage(interp, interpBase, interp.Name); err != nil {
-		return err
-	}
-	return m.startStack(o, program, interp, interpBase)
+	return m.startStack(l, base+interp.Entry, base)
 }
 
 // neededLibs is libc and, where it does not hold the threads itself (before
@@ -119,23 +143,21 @@ func (m *Machine) hideLastVariable(o Options) error {
 	return m.eng.Store(0, m.stack+argcAndArgv+8*uint64(len(o.Env)), make([]byte, 8))
 }
 
-func (m *Machine) startStack(o Options, program, interp *loader.Image, interpBase uint64) error {
-	env := o.Env
-	if o.bindsNow() {
-		env = append(slices.Clip(env), bindNow)
-	}
+// startStack lays out the first stack, and has the first thread stand at start. interpBase is
+// the interpreter's load bias, 0 without one.
+func (m *Machine) startStack(l launch, start, interpBase uint64) error {
 	spec := loader.StackSpec{
-		Arch: m.arch.id, Argv: []string{programPath}, Envp: env, Top: stackTop - 16,
+		Arch: m.arch.id, Argv: l.argv, Envp: l.env, ExecFn: l.path, Top: stackTop - 16,
 		Aux: []loader.AuxEntry{
 			{Type: loader.AT_HWCAP, Value: m.arch.hwcap},
 			{Type: loader.AT_PAGESZ, Value: loader.PageSize},
 			{Type: loader.AT_CLKTCK, Value: 100},
-			{Type: loader.AT_PHDR, Value: programBase + program.PhdrVaddr},
-			{Type: loader.AT_PHENT, Value: uint64(program.Phentsize)},
-			{Type: loader.AT_PHNUM, Value: uint64(program.Phnum)},
+			{Type: loader.AT_PHDR, Value: l.base + l.program.PhdrVaddr},
+			{Type: loader.AT_PHENT, Value: uint64(l.program.Phentsize)},
+			{Type: loader.AT_PHNUM, Value: uint64(l.program.Phnum)},
 			{Type: loader.AT_BASE, Value: interpBase},
 			{Type: loader.AT_FLAGS, Value: 0},
-			{Type: loader.AT_ENTRY, Value: m.entry},
+			{Type: loader.AT_ENTRY, Value: l.base + l.program.Entry},
 			{Type: loader.AT_UID, Value: linux.UserID},
 			{Type: loader.AT_EUID, Value: linux.UserID},
 			{Type: loader.AT_GID, Value: linux.UserID},
@@ -144,7 +166,7 @@ func (m *Machine) startStack(o Options, program, interp *loader.Image, interpBas
 			{Type: loader.AT_HWCAP2, Value: 0},
 		},
 	}
-	sum := sha256.Sum256(le.AppendUint64([]byte("AT_RANDOM"), o.Seed))
+	sum := sha256.Sum256(le.AppendUint64([]byte("AT_RANDOM"), l.seed))
 	spec.Random = [16]byte(sum[:16])
 	image, sp, err := loader.BuildStack(spec)
 	if err != nil {
@@ -158,7 +180,7 @@ func (m *Machine) startStack(o Options, program, interp *loader.Image, interpBas
 	if err := m.eng.Store(0, sp, image); err != nil {
 		return err
 	}
-	for _, r := range append(slices.Clip(m.arch.initial), regValue{m.arch.sp, sp}, regValue{m.arch.pc, interpBase + interp.Entry}) {
+	for _, r := range append(slices.Clip(m.arch.initial), regValue{m.arch.sp, sp}, regValue{m.arch.pc, start}) {
 		if err := m.eng.WriteReg(0, r.reg, r.value); err != nil {
 			return err
 		}

@@ -77,11 +77,11 @@ type Process struct {
 	effects  uint64       // see Effects
 	cost     uint64       // since it was last asked whether to go on; see ask
 
-	program  *loader.Image // see Program
-	routines *Module       // the part of it that can be called
-	linker   string        // guest path of the dynamic linker's file
-	auxv     []byte        // see Auxv
-	stack    uint64        // where the first stack begins: argc, argv, the environment
+	program  *Module // see Program
+	routines *Module // the part of the made-up program that can be called, nil without one
+	linker   string  // guest path of the dynamic linker's file
+	auxv     []byte  // see Auxv
+	stack    uint64  // where the first stack begins: argc, argv, the environment
 
 	entry, ret, start  uint64 // the traps of the program's code
 	main               uint64 // another one; see runInit
@@ -141,8 +141,28 @@ func (p *Process) Steps() uint64 { return p.eng.Steps() }
 // opened lets a test set up engines before anything runs on them.
 var opened func(*shim.Engine)
 
+// resources are what a process is given, whatever it runs.
+type resources struct {
+	memory uint64            // see Options.Memory
+	files  map[string][]byte // see Options.Files
+	seed   uint64            // see Options.Seed
+	print  func(fd int, data []byte)
+}
+
 // load makes the process as execve does; nothing of it has run.
 func (m *Machine) load(o Options) error {
+	if err := m.open(resources{memory: o.Memory, files: o.Files, seed: o.Seed}); err != nil {
+		return err
+	}
+	if err := m.exec(o); err != nil {
+		return err
+	}
+	m.describe()
+	return nil
+}
+
+// open makes the engine and the kernel, with one thread and nothing mapped.
+func (m *Machine) open(r resources) error {
 	eng, err := shim.Open(m.arch.id, zones, true)
 	if err != nil {
 		return err
@@ -151,10 +171,10 @@ func (m *Machine) load(o Options) error {
 	if opened != nil {
 		opened(eng)
 	}
-	if o.Memory > 0 {
-		eng.SetMemoryLimit(o.Memory)
+	if r.memory > 0 {
+		eng.SetMemoryLimit(r.memory)
 	}
-	if m.files, err = newOverlay(m.sys, o.Files); err != nil {
+	if m.files, err = newOverlay(m.sys, r.files); err != nil {
 		return err
 	}
 	if m.arch.monitor != nil {
@@ -166,14 +186,10 @@ func (m *Machine) load(o Options) error {
 		return err
 	}
 	m.kernel = linux.New(linux.Kernel{
-		Arch: m.arch.id, Memory: memory{eng, m, &m.remapped}, Threads: (*threads)(m), Files: m.files, Seed: o.Seed,
+		Arch: m.arch.id, Memory: memory{eng, m, &m.remapped}, Threads: (*threads)(m), Files: m.files, Seed: r.seed, Print: r.print,
 		Limits: linux.Limits{Threads: MaxThreads, Output: maxOutput, Files: maxFDs},
 	}, linux.Layout{MmapTop: mmapTop, MmapEnd: mmapEnd, Top: stackTop})
 	m.st.threads = []Thread{{Name: "main"}}
-	if err := m.exec(o); err != nil {
-		return err
-	}
-	m.describe()
 	return nil
 }
 

@@ -51,7 +51,7 @@ func (p *Process) Modules() []*Module {
 // the routines count, as a Module of their extent: the return address of a call is
 // in no module, which is where backtraces end.
 func (p *Process) Module(addr uint64) (*Module, bool) {
-	if r := p.routines; addr >= r.Lo && addr < r.Hi {
+	if r := p.routines; r != nil && addr >= r.Lo && addr < r.Hi {
 		return r, true
 	}
 	for _, mod := range p.Modules() {

@@ -45,6 +45,7 @@ type Image struct {
 	BuildID   string    // lower-case hex of the NT_GNU_BUILD_ID note, "" without
 
 	data     []byte
+	isa      uint32 // see NeedsISA
 	dyn      dynamic
 	ehHdr    *Segment // PT_GNU_EH_FRAME
 	hash     func() string

@@ -95,7 +95,7 @@ func valuesOfFlag(command, flag string) completion.Values {
 		return completion.Values{Suffix: scripts.Suffix}
 	case "diff":
 		return traces
-	case "corpus", "resume", "output", "keyring":
+	case "corpus", "resume", "output", "keyring", "env-from":
 		return anyFile
 	case "cache":
 		return folders
@@ -110,6 +110,8 @@ func valuesOfArgs(command string) []completion.Values {
 		return []completion.Values{shippedOrFile()}
 	case "script":
 		return []completion.Values{{Suffix: scripts.Suffix}, shippedOrFile()}
+	case "run":
+		return []completion.Values{anyFile}
 	case "replay", "step", "gdb", "report", "core":
 		return []completion.Values{traces}
 	case "sysroot pull":

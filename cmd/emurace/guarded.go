@@ -20,7 +20,7 @@ import (
 )
 
 // guestCommands are the commands that run a guest: in an engine process, behind walls.
-var guestCommands = []string{"explore", "script", "replay", "step", "gdb", "report", "core"}
+var guestCommands = []string{"explore", "run", "script", "replay", "step", "gdb", "report", "core"}
 
 // runsGuest tells whether a command line is one of those. That is decided before the
 // command line is judged, so one that is wrong is judged by the engine process.

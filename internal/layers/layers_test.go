@@ -25,7 +25,7 @@ var layers = [][]string{
 	{"internal/testsystem", "symbolize"},
 	{"heap"},
 	{"scenario"},
-	{"explore", "oracle", "replay", "replay/timeline", "scripts/scenariolang", "scripts/portable"},
+	{"explore", "oracle", "program", "replay", "replay/timeline", "scripts/scenariolang", "scripts/portable"},
 	{"replay/core", "replay/gdb", "replay/lesson", "scripts/strategylang"},
 	{"replay/report", "replay/step", "scripts"},
 	{"cmd/emurace", "internal/testrace"},

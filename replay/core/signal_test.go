@@ -3,6 +3,7 @@ package core
 import (
 	"testing"
 
+	"emurace/emu"
 	"emurace/internal/guestcode"
 	"emurace/internal/testsystem"
 	"emurace/loader"
@@ -115,7 +116,7 @@ func TestForbidden(t *testing.T) {
 		})
 		_, err := s.Run(0, 1000)
 		must(t, err)
-		if got, want := of(t, s, -1).Signal, (Signal{Number: 11, Code: 2, Addr: fn}); got != want {
+		if got, want := of(t, s, -1).Signal, (Signal{Siginfo: emu.Siginfo{Number: 11, Code: 2, Addr: fn}}); got != want {
 			t.Errorf("%+v, want %+v", got, want)
 		}
 	})

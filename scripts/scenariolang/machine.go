@@ -152,16 +152,7 @@ func (m *machine) read(addr, size uint64) ([]byte, error) {
 
 // place is an argument that is an address.
 func (m *machine) place(b *starlark.Builtin, v starlark.Value) (uint64, error) {
-	a, err := m.argument(v, m.lookup)
-	if err == nil && a.IsStr {
-		err = errors.New("got a text, want an address")
-	}
-	if err == nil {
-		err = noFloat(a)
-	}
-	if err != nil {
-		err = fmt.Errorf("%s: %w", b.Name(), err)
-	}
+	a, err := m.process.place(b, v, m.lookup)
 	return a.Value, err
 }
 

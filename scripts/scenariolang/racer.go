@@ -173,7 +173,12 @@ func (p *process) asCall(b *starlark.Builtin, args starlark.Tuple, kwargs []star
 
 // place is an argument that is an address.
 func (t *racer) place(b *starlark.Builtin, v starlark.Value) (scenario.Arg, error) {
-	a, err := t.argument(v, t.lookup)
+	return t.process.place(b, v, t.lookup)
+}
+
+// place is an argument that is an address, of a method that b is called by.
+func (p *process) place(b *starlark.Builtin, v starlark.Value, lookup func(string) (uint64, error)) (scenario.Arg, error) {
+	a, err := p.argument(v, lookup)
 	if err == nil && a.IsStr {
 		err = errors.New("got a text, want an address")
 	}

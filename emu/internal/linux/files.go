@@ -270,16 +270,22 @@ func (k *Kernel) writeOut(r *Result, n int, addr, size uint64) (uint64, error) {
 	if null {
 		return size, nil // unread, as write_null of drivers/char/mem.c has it
 	}
-	out := k.output(r)
+	out, fd := k.output(r), 1
+	if f.kind == fdError {
+		fd = 2
+	}
+	if k.Print != nil {
+		passed := out.pass(fd, addr, size)
+		if passed == 0 && size > 0 {
+			return fail(EFAULT)
+		}
+		return passed, nil
+	}
 	b, ok := k.readUpTo(r, addr, size, out.room())
 	if !ok {
 		return fail(EFAULT)
 	}
 	if size > 0 {
-		fd := 1
-		if f.kind == fdError {
-			fd = 2
-		}
 		out.add(fd, b, size)
 	}
 	return size, nil

@@ -81,6 +81,10 @@ type Kernel struct {
 	Files   Files
 	Seed    uint64
 	Limits  Limits
+	// Print, if set, is given what the process prints, to standard output (1) or error (2),
+	// as it comes: nothing of it is kept, and there is no bound. A rewind does not take
+	// it back.
+	Print func(fd int, data []byte)
 
 	s      *State
 	shared bool // s is held by a snapshot and must be copied before a change

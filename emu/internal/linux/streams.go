@@ -82,6 +82,23 @@ func (o output) add(fd int, data []byte, size uint64) {
 	}
 }
 
+// pieceOfPrint is how many bytes are given to Print at a time.
+const pieceOfPrint = 1 << 16
+
+// pass gives what lies at addr to Print, and tells how many bytes could be read.
+func (o output) pass(fd int, addr, size uint64) (passed uint64) {
+	o.r.uses(ObjectOutput, 0, true)
+	for passed < size {
+		b, ok := o.k.readUpTo(o.r, addr+passed, min(size-passed, pieceOfPrint), pieceOfPrint)
+		if !ok {
+			break
+		}
+		o.k.Print(fd, b)
+		passed += uint64(len(b))
+	}
+	return passed
+}
+
 // random is the sequence of random bytes, as a system call sees it.
 type random struct{ access }
 
