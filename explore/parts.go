@@ -18,7 +18,8 @@ import (
 //
 // Which instructions are events is learned by running: those that touch bytes
 // which two threads touch, at least one of them writing. When a run shows that
-// more bytes are shared than was known, the search begins anew with them.
+// more bytes are shared than was known, or that the process makes a thread that was not
+// known, the search begins anew with them.
 //
 // The search is cut into parts, each the runs that begin with the same events.
 // Above a part every thread that can go on is tried, so parts do not depend on

@@ -36,7 +36,8 @@ import (
 // then taken anew. Likewise a strategy that learns, which is Fuzz, draws for a batch
 // from what all before have shown, and no more. Of a batch in which one fails, those
 // with lower numbers are still finished, so that the failure is the one with the
-// lowest number.
+// lowest number. A schedule that makes a thread which was not known, see
+// scenario.Session.SetMade, ends its batch: it is run again in the next one, which knows it.
 func Sample(ctx context.Context, start func() (*scenario.Session, error), strategy Strategy, o Options) (*Result, error) {
 	m, err := o.methodOf(strategy)
 	if err != nil {
