@@ -291,3 +291,20 @@ func TestMadeBruteForce(t *testing.T) {
 		}
 	})
 }
+
+// A thread that was let go and goes on for ever is no livelock of those that are through:
+// what comes of it is not known.
+func TestMadeEndless(t *testing.T) {
+	p := program{"counts", madeSource + `
+static u64 counts(u64 v) { for (;;) y = y + v; return 0; }
+u64 starts_counter(u64 slot, u64 v) { return clones(counts, v, slot) > 0; }`, []string{"starts_counter 0 1", "get 0"}}
+	eachArch(t, func(t *testing.T, sys *emu.System) {
+		for name, search := range map[string]search{"dpor": DPOR, "bounded": Bounded, "pos": sampling(POS)} {
+			r, err := search(t.Context(), p.starter(t, sys), Options{KeepGoing: true, Jobs: 1, Schedules: 20})
+			must(t, err)
+			if r.Verdict != Undecided || r.Failing > 0 || !r.Endless || len(r.Doubts) == 0 || slices.ContainsFunc(r.Doubts, func(d Doubt) bool { return d.Kind != scenario.InstructionLimit }) {
+				t.Errorf("%s: %+v", name, r)
+			}
+		}
+	})
+}
