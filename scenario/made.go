@@ -169,16 +169,24 @@ func (s *Session) comparePaths(a, b string) int {
 	return cmp.Or(cmp.Compare(rootA, rootB), slices.Compare(turnsA, turnsB), strings.Compare(a, b))
 }
 
-// checkPaths is an error when a thread of the plan's has a name that one made by another
-// would have.
-func (p *Plan) checkPaths() error {
+// MadeName is the first of the names of a plan's threads that one would have which another
+// of these makes, "" when there is none.
+func MadeName(names []string) string {
+	plan := &Plan{}
+	for _, name := range names {
+		plan.Threads = append(plan.Threads, Thread{Name: name})
+	}
+	return plan.madeName()
+}
+
+func (p *Plan) madeName() string {
 	s := &Session{plan: p}
-	for i, t := range p.Threads {
+	for _, t := range p.Threads {
 		if _, _, ok := s.path(t.Name); ok {
-			return fmt.Errorf("scenario: thread %d: the name %q is that of a thread made by another one", i, t.Name)
+			return t.Name
 		}
 	}
-	return nil
+	return ""
 }
 
 // hasMade tells whether threads are known that are none of the plan's.

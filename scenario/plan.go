@@ -170,7 +170,10 @@ func (p *Plan) check() error {
 			return fmt.Errorf("scenario: thread %d: %w", i, err)
 		}
 	}
-	return p.checkPaths()
+	if name := p.madeName(); name != "" {
+		return fmt.Errorf("scenario: the name %q is that of a thread made by another one", name)
+	}
+	return nil
 }
 
 // CheckThreadName is an error when a thread cannot be called that: a schedule names
