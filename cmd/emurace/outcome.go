@@ -100,7 +100,7 @@ func (o *outcome) explain(sys *emu.System, output string) error {
 	o.objects = o.findingObjects(s.ScheduleNames())
 	o.endings = s.Plan().Endings
 	if o.result.Verdict == explore.Clean && len(o.detect) == 0 {
-		if o.freed, err = freesBlocks(sys, o.recipe); err != nil {
+		if o.freed, err = freesBlocks(sys, o.recipe, o.result.Made); err != nil {
 			return err
 		}
 	}

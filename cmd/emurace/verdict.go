@@ -248,7 +248,7 @@ func (o *outcome) endingObjects() []endingObject {
 
 // freesBlocks tells whether blocks of memory are freed in a race whose threads run one
 // after the other, in their order or in the reverse.
-func freesBlocks(sys *emu.System, r replay.Recipe) (bool, error) {
+func freesBlocks(sys *emu.System, r replay.Recipe, made []string) (bool, error) {
 	freed, racing := false, false
 	s, err := startWith(sys, r, func(m *emu.Process) error {
 		return heap.Trace(m, func(c emu.CallEvent) {
@@ -260,6 +260,9 @@ func freesBlocks(sys *emu.System, r replay.Recipe) (bool, error) {
 		return false, err
 	}
 	defer s.Close()
+	if err := s.SetMade(made); err != nil {
+		return false, err
+	}
 	racing = true
 	for _, last := range []bool{false, true} {
 		if err := s.Restart(); err != nil {
