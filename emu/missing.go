@@ -5,6 +5,8 @@ import (
 	"maps"
 	"slices"
 	"strings"
+
+	"emurace/emu/internal/linux"
 )
 
 // UnknownCall is a system call that the process made and that the kernel does not
@@ -18,6 +20,9 @@ type UnknownCall struct {
 	Thread int    // the thread that made it; of several the lowest
 	Times  uint64 // how often it was made, in all runs of the machine
 }
+
+// MoreThreads tells whether it is only that the process can have no more threads here.
+func (c UnknownCall) MoreThreads() bool { return c.Name == linux.MoreThreads }
 
 // missingCall tells unknown calls apart.
 type missingCall struct {
@@ -57,7 +62,7 @@ const (
 
 // missed notes that a thread made an unknown call at pc.
 func (m *Machine) missed(name string, t int, pc uint64) {
-	function, _, _ := strings.Cut(m.st.threads[t].Call, "(")
+	function, _, _ := strings.Cut(cmp.Or(m.st.threads[t].Call, m.st.threads[t].MadeIn), "(")
 	at := missingCall{name, function, pc}
 	c := m.missing[at]
 	if c == nil {

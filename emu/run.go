@@ -55,6 +55,7 @@ const (
 	ObjectFutex    = linux.ObjectFutex    // the queues of futex words, by the word's address
 	ObjectMappings = linux.ObjectMappings // the list of mappings, one object
 	ObjectResults  = linux.ObjectResults  // what a thread's calls have returned; not the kernel's
+	ObjectOver     = linux.ObjectOver     // whether a race may be over; not the kernel's
 )
 
 // String says it in words.

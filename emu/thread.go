@@ -1,6 +1,7 @@
 package emu
 
 import (
+	"cmp"
 	"encoding/binary"
 	"fmt"
 	"slices"
@@ -12,20 +13,36 @@ import (
 
 // Thread is the machine's view of one guest thread; its number is its index.
 type Thread struct {
+	// Name is what Spawn was given. A thread that the process makes itself is called after
+	// the one that made it, a dot, and the how-manieth that was: it does not depend on what
+	// other threads do at the time.
 	Name string
 	Idle bool   // waits for a call to make
 	Call string // the call in progress, as in `setenv("A", "1", 1)`, or the last one
 	// MadeIn is the call in progress, as in Call, of the thread MadeBy that made this
-	// one; "" for the process's first.
+	// one, or that in which that one was made; "" for the process's first.
 	MadeIn string
 	MadeBy int
 	self   uint64    // what pthread_create has called it, 0 for the others
 	home   uint64    // stack pointer while idle
 	open   *openCall // innermost traced call in progress
+	made   int       // how many threads it has made, Spawn's apart
 }
 
 // Threads lists the threads, main first. A thread's index stays its number.
 func (p *Process) Threads() []Thread { return slices.Clone(p.st.threads) }
+
+// Doing is the call in progress, or the last one; of a thread that makes no calls, since the
+// process has made it itself, what it is.
+func (t Thread) Doing() string {
+	if function, _, _ := strings.Cut(t.MadeIn, "("); t.Call == "" && function != "" && !t.Idle {
+		return "a function that " + function + " has started"
+	}
+	return t.Call
+}
+
+// Made is how many threads there are and were, with the process's first.
+func (p *Process) Made() int { return len(p.st.threads) }
 
 // changed is a thread that is about to change. Marks may have the list.
 func (p *Process) changed(t int) *Thread {
@@ -235,6 +252,7 @@ func (m *Machine) Spawn(name string) (int, error) {
 	t := before
 	made := m.changed(t)
 	made.Name = name
+	m.changed(0).made--
 	m.describe()
 	if b, ok := m.Read(handle, 8); ok {
 		made.self = binary.LittleEndian.Uint64(b)
@@ -266,7 +284,10 @@ func (m *threads) Clone(slot, parent int, stack, tls uint64, setTLS bool) error 
 	if err := m.eng.NoteJoin(parent, slot); err != nil {
 		return err
 	}
-	m.st.threads = append(slices.Clip(m.st.threads), Thread{Name: fmt.Sprintf("thread %d", slot), MadeIn: m.st.threads[parent].Call, MadeBy: parent})
+	maker := (*Machine)(m).changed(parent)
+	maker.made++
+	m.st.threads = append(slices.Clip(m.st.threads), Thread{Name: fmt.Sprintf("%s.%d", maker.Name, maker.made), MadeIn: cmp.Or(maker.Call, maker.MadeIn), MadeBy: parent})
+	(*Machine)(m).describe()
 	set := []struct {
 		reg   shim.Reg
 		value uint64

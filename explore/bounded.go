@@ -36,8 +36,9 @@ type Options struct {
 	// Inspect, if set, is given the schedule of every run that has come to an
 	// end, whether it failed or not, and says what else was wrong with it. It
 	// is called from several goroutines at once, and must say the same of equal
-	// schedules.
-	Inspect func(scenario.Schedule) ([]Problem, error)
+	// schedules. Made are the threads that the process makes itself: the schedule has
+	// indices of them too; see scenario.Session.SetMade.
+	Inspect func(made []string, schedule scenario.Schedule) ([]Problem, error)
 	// Walk runs one schedule of strategy Script, to the end of the race. It may be
 	// called from several goroutines at once, and what it does must follow from what
 	// the Walk tells. ErrStop ends the search, without a schedule.
@@ -92,6 +93,7 @@ func Bounded(ctx context.Context, start func() (*scenario.Session, error), o Opt
 	stop := b.report()
 	err := b.search()
 	stop()
+	b.total.Made = b.sessions.threads()
 	b.total.conclude(o)
 	if err == nil {
 		err = b.total.tryProof(ctx, b.session, b.sessions.Put, o)
@@ -154,6 +156,7 @@ type bounded struct {
 	total    *Result
 	level    *level // the present one, nil for that without preemptions
 	saver    saver
+	found    []string // threads, when a run has made one that was not known
 
 	count       atomic.Uint64 // schedules
 	number      atomic.Int64  // of the level
@@ -165,7 +168,23 @@ func (b *bounded) session() (*scenario.Session, error) {
 	return b.sessions.takeReady((*scenario.Session).Restart)
 }
 
+// search runs the levels, and begins anew when a run has made a thread that was not known:
+// with that there are more schedules, of fewer preemptions too.
 func (b *bounded) search() error {
+	for {
+		err := b.levels()
+		if !errors.Is(err, errGrown) {
+			return err
+		}
+		logLearned(b.Log, "a run has shown more, and the search begins anew", nil, b.found)
+		b.sessions.learn(b.found)
+		b.total = &Result{Preemptions: -1, Restarts: b.total.Restarts + 1}
+		b.level, b.Resume = nil, nil
+		b.count.Store(0)
+	}
+}
+
+func (b *bounded) levels() error {
 	alone, err := b.levelZero()
 	if err != nil {
 		return err
@@ -207,6 +226,11 @@ func (b *bounded) levelZero() ([]uint64, error) {
 	w := b.walker(b.ctx, s, 0)
 	var alone []uint64
 	found := error(nil)
+	defer func() {
+		if errors.Is(found, errGrown) {
+			b.found = s.Found()
+		}
+	}()
 	if o, over := s.Outcome(); over && !b.resumes() {
 		if found = w.leaf(o); found != nil && !errors.Is(found, errFound) {
 			return nil, found // it could not be judged

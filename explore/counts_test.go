@@ -18,6 +18,7 @@ type row struct {
 	failing uint64 // traces in which the last thread's call returns 1
 	slow    bool   // not with -short
 	wide    bool   // so many threads that the oracle would run into millions of dead ends
+	made    bool   // its threads make threads
 }
 
 func factorial(n int) uint64 { return new(big.Int).MulRange(1, int64(n)).Uint64() }

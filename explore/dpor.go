@@ -9,8 +9,8 @@ import (
 )
 
 // errGrown ends a search in which bytes were found to be shared that it has
-// taken for private.
-var errGrown = errors.New("more bytes are shared than was known")
+// taken for private, or threads to be made that it did not know.
+var errGrown = errors.New("more is shared, or made, than was known")
 
 // maxDepth bounds the events of one run. A thread that spins on memory that others
 // write makes an event each time round, and without a bound one such run would
@@ -48,7 +48,7 @@ type frame struct {
 type subtree struct {
 	s         *scenario.Session
 	keepGoing bool
-	inspect   func(scenario.Schedule) ([]Problem, error)
+	inspect   inspection
 	known     uint64 // the session's Grown when the search began
 	// tick is called after each run with the depth that it had; its error ends
 	// the search.
@@ -380,6 +380,23 @@ func (d *subtree) reverseLockedOut() {
 	}
 }
 
+// reverseStopped makes sure that the clock is also moved on before the race is over, where
+// a thread waits with a deadline that the plan does not wait for. That it waits, and that
+// the plan's threads have made their calls, may come in either order: only in one of them
+// is there a moment at which the clock can be moved on.
+func (d *subtree) reverseStopped() error {
+	ev, stopped, err := d.s.Stopped()
+	if err != nil || !stopped {
+		return err
+	}
+	n := len(d.order.events)
+	for _, j := range d.order.add(newEvent(ev)) {
+		d.reverse(j, set{})
+	}
+	d.order.cut(n)
+	return nil
+}
+
 // schedule is that of the present run.
 func (d *subtree) schedule() (s scenario.Schedule) {
 	for _, e := range d.order.events {
@@ -394,6 +411,9 @@ func (d *subtree) over(o scenario.Outcome) error {
 		return errGrown
 	}
 	d.reverseLockedOut()
+	if err := d.reverseStopped(); err != nil {
+		return err
+	}
 	d.total.Schedules++
 	logRun(d.log, d.s, "trace", d.schedule, o)
 	rests := d.total.note(d.s, o)
@@ -401,7 +421,7 @@ func (d *subtree) over(o scenario.Outcome) error {
 	if o.Failed() || d.inspect != nil {
 		// Threads that wait for an abstract lock have not tried it yet.
 		schedule := ending(d.s, d.schedule(), o.Kind == scenario.Deadlock)
-		failed, err := d.total.judge(o, schedule, -1, d.inspect, rests)
+		failed, err := d.total.judge(o, schedule, d.s.Made(), -1, d.inspect, rests)
 		if err != nil {
 			return err
 		}

@@ -56,7 +56,9 @@ type guest struct {
 	// blocks are those that calls have freed or handed out since the event
 	// began, first and last byte; see heapProgram.
 	blocks [][2]uint64
-	began  []uint64 // the words of its variables when the race began; see guest.told
+	// timeouts is when waits with a deadline end by themselves; "" is at any time.
+	timeouts scenario.Timeouts
+	began    []uint64 // the words of its variables when the race began; see guest.told
 }
 
 // plan compiles the program. The machine's address for its code is put into g.
@@ -65,6 +67,7 @@ func (p program) plan(t testing.TB, arch loader.Arch, g *guest) *scenario.Plan {
 	g.arch = arch
 	g.code = guestcode.Build(t, arch, prelude+p.source)
 	plan := &scenario.Plan{
+		Timeouts: g.timeouts,
 		Setup: func(u *scenario.Setup) (err error) {
 			g.base, err = u.Code(g.code.Bytes, uint64(len(g.code.Bytes)))
 			return err
@@ -132,7 +135,12 @@ func (p program) start(t testing.TB, sys *emu.System) *guest {
 // startWith is start with files of the process.
 func (p program) startWith(t testing.TB, sys *emu.System, files map[string][]byte) *guest {
 	t.Helper()
-	g := &guest{}
+	return p.startAs(t, sys, &guest{}, files)
+}
+
+// startAs is startWith for a guest that says something of it.
+func (p program) startAs(t testing.TB, sys *emu.System, g *guest, files map[string][]byte) *guest {
+	t.Helper()
 	plan := p.plan(t, sys.Arch, g)
 	plan.Files = files
 	s, err := scenario.Start(sys, plan, 1)

@@ -168,8 +168,8 @@ func (g *guest) startHeap(t testing.TB, sys *emu.System, plan *scenario.Plan) {
 // once more. The pool is to be closed after it.
 func problemsOf(start oracle.Starter, o *Options) *oracle.Pool {
 	pool := oracle.NewPool(start, oracle.Kinds()...)
-	o.Inspect = func(schedule scenario.Schedule) ([]Problem, error) {
-		problems, err := pool.Inspect(schedule)
+	o.Inspect = func(_ []string, schedule scenario.Schedule) ([]Problem, error) {
+		problems, err := pool.Inspect(nil, schedule)
 		var list []Problem
 		for _, x := range problems {
 			for _, site := range []string{anywhere, x.Site} {

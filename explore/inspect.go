@@ -9,10 +9,13 @@ type Problem struct {
 	Site string // where it is; problems of one kind and site are the same
 }
 
+// inspection is Options.Inspect.
+type inspection = func(made []string, schedule scenario.Schedule) ([]Problem, error)
+
 // judge counts a finished run: how it failed, and what an inspection finds wrong
 // with it. A run with several problems is one failing schedule. When its failure rests on
 // a doubt, neither counts.
-func (r *Result) judge(o scenario.Outcome, schedule scenario.Schedule, preemptions int, inspect func(scenario.Schedule) ([]Problem, error), rests bool) (failed bool, err error) {
+func (r *Result) judge(o scenario.Outcome, schedule scenario.Schedule, made []string, preemptions int, inspect inspection, rests bool) (failed bool, err error) {
 	if rests {
 		return false, nil
 	}
@@ -22,7 +25,7 @@ func (r *Result) judge(o scenario.Outcome, schedule scenario.Schedule, preemptio
 		r.add(f)
 	}
 	if inspect != nil {
-		problems, err := inspect(schedule)
+		problems, err := inspect(made, schedule)
 		if err != nil {
 			return false, err
 		}
@@ -48,6 +51,9 @@ func ending(s *scenario.Session, schedule scenario.Schedule, all bool) scenario.
 	}
 	if all {
 		for t := range s.Threads() {
+			if s.MachineThread(t) < 0 {
+				continue
+			}
 			schedule = append(schedule, scenario.Slice{Thread: t})
 		}
 	}

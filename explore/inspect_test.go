@@ -30,7 +30,7 @@ func TestInspect(t *testing.T) {
 				defer s.Close()
 				var mu sync.Mutex
 				inspected := map[string]int{}
-				r, err := search(t.Context(), start, Options{Preemptions: 1, KeepGoing: true, Jobs: 2, Inspect: func(schedule scenario.Schedule) ([]Problem, error) {
+				r, err := search(t.Context(), start, Options{Preemptions: 1, KeepGoing: true, Jobs: 2, Inspect: func(_ []string, schedule scenario.Schedule) ([]Problem, error) {
 					mu.Lock()
 					defer mu.Unlock()
 					must(t, s.Restart())
@@ -78,7 +78,7 @@ func TestInspectEnds(t *testing.T) {
 	eachArch(t, func(t *testing.T, sys *emu.System) {
 		for name, search := range searches {
 			start := codeStarter(sys, guarded...)
-			r, err := search(t.Context(), start, Options{Preemptions: 1, Jobs: 1, Inspect: func(scenario.Schedule) ([]Problem, error) {
+			r, err := search(t.Context(), start, Options{Preemptions: 1, Jobs: 1, Inspect: func([]string, scenario.Schedule) ([]Problem, error) {
 				return []Problem{{"wrong", "here"}}, nil
 			}})
 			must(t, err)
@@ -86,7 +86,7 @@ func TestInspectEnds(t *testing.T) {
 				t.Errorf("%s: %+v", name, r)
 			}
 			broken := errors.New("inspect: broken")
-			if _, err := search(t.Context(), start, Options{Preemptions: 1, Jobs: 2, Inspect: func(scenario.Schedule) ([]Problem, error) {
+			if _, err := search(t.Context(), start, Options{Preemptions: 1, Jobs: 2, Inspect: func([]string, scenario.Schedule) ([]Problem, error) {
 				return nil, broken
 			}}); !errors.Is(err, broken) {
 				t.Errorf("%s: an inspection that fails ends it with %v", name, err)

@@ -24,6 +24,7 @@ type unit struct {
 	// result up to there.
 	at     []turn
 	walked *Result
+	found  []string // threads, when it has made one that was not known
 }
 
 // unitsOf cuts a level into parts of a few hundred schedules, in the order in
@@ -74,6 +75,9 @@ func (b *bounded) newLevel(number int, alone []uint64) (*level, error) {
 		Items: units, Jobs: b.Jobs, Take: b.session, Put: b.sessions.Put, Work: l.work,
 		Over: func(u *unit) bool { return u.whole },
 		InOrder: func(u *unit) {
+			if u.found != nil {
+				return
+			}
 			l.before.merge(u.result)
 			l.next++
 		},
@@ -100,6 +104,11 @@ func (b *bounded) newLevel(number int, alone []uint64) (*level, error) {
 // total.
 func (l *level) run() error {
 	err := l.units.Run(l.b.ctx)
+	if n := len(l.units.Items); n > 0 && err == nil {
+		if l.b.found = l.units.Items[n-1].found; l.b.found != nil {
+			return errGrown
+		}
+	}
 	for _, u := range l.units.Items {
 		if u.result != nil {
 			l.b.total.merge(u.result)
@@ -113,8 +122,12 @@ func (l *level) run() error {
 
 func (l *level) save() error { return l.b.saver.sometimes(l.b.state) }
 
-// work walks a unit. When one fails, those after it are of no interest.
+// work walks a unit. When one fails, or makes a thread that was not known, those after it
+// are of no interest.
 func (l *level) work(ctx context.Context, s *scenario.Session, u *unit) func() outcome[*unit] {
+	if err := l.b.sessions.tell(s); err != nil {
+		return func() outcome[*unit] { return outcome[*unit]{Err: err} }
+	}
 	w := l.b.walker(ctx, s, l.number)
 	if u.walked != nil {
 		w.resume(u.at, tallyOf(u.walked).result())
@@ -130,6 +143,13 @@ func (l *level) work(ctx context.Context, s *scenario.Session, u *unit) func() o
 		}
 	}
 	err := l.walk(w, u)
+	if errors.Is(err, errGrown) {
+		found := s.Found()
+		return func() outcome[*unit] {
+			u.found = found
+			return outcome[*unit]{Last: true}
+		}
+	}
 	return func() outcome[*unit] {
 		u.result = &w.result
 		if err != nil && !errors.Is(err, errFound) {
@@ -170,7 +190,9 @@ func (l *level) walk(w *walker, u *unit) error {
 			return err
 		}
 		if rounds != nil {
-			w.s.Wait(u.first, rounds)
+			if err := w.s.Wait(u.first, rounds); err != nil {
+				return err
+			}
 		}
 		if _, over := w.s.Outcome(); over {
 			return nil

@@ -39,9 +39,15 @@ func (d *subtree) text(e *event) string {
 	return fmt.Sprintf("%s at %#x", name, e.PC)
 }
 
-// logLearned tells that a search goes on with more known of what threads share.
-func logLearned(l *logging.Log, what string, bytes map[uint64]uint8) {
-	if l.On(logging.Search) {
-		l.Printf(logging.Search, "%s: bytes of %d words are shared", what, len(bytes))
+// logLearned tells that a search goes on with more known of what threads share, and of
+// which the process makes.
+func logLearned(l *logging.Log, what string, bytes map[uint64]uint8, made []string) {
+	if !l.On(logging.Search) {
+		return
 	}
+	threads := ""
+	if len(made) > 0 {
+		threads = ", and the process makes " + strings.Join(made, ", ")
+	}
+	l.Printf(logging.Search, "%s: bytes of %d words are shared%s", what, len(bytes), threads)
 }

@@ -222,7 +222,7 @@ func (m *minimizer) step(t int) (over bool, err error) {
 
 func (m *minimizer) same() bool {
 	o, over := m.s.Outcome()
-	if !over || o.Kind != m.want.Kind || o.Thread != m.want.Thread {
+	if !over || m.s.Strange() || o.Kind != m.want.Kind || o.Thread != m.want.Thread {
 		return false
 	}
 	return o.End == nil || o.End.PC == m.want.End.PC

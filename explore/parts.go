@@ -18,7 +18,8 @@ import (
 //
 // Which instructions are events is learned by running: those that touch bytes
 // which two threads touch, at least one of them writing. When a run shows that
-// more bytes are shared than was known, the search begins anew with them.
+// more bytes are shared than was known, or that the process makes a thread that was not
+// known, the search begins anew with them.
 //
 // The search is cut into parts, each the runs that begin with the same events.
 // Above a part every thread that can go on is tried, so parts do not depend on
@@ -65,11 +66,12 @@ type part struct {
 	learned *learned // the part has shown this to be shared beside what was known
 }
 
-// learned is what decides where events end.
+// learned is what decides where events end, and of whose.
 type learned struct {
 	shared map[uint64]uint8
 	locks  []uint64
 	raw    []uint64 // words that look like locks and are none
+	made   []string // threads that the process makes
 }
 
 // Sizes of parts, in runs.
@@ -127,6 +129,7 @@ func (w *partition) searchAll() error {
 			break
 		}
 		w.shared, w.locks, w.raw = last.learned.shared, last.learned.locks, last.learned.raw
+		w.sessions.learn(last.learned.made)
 		w.restarts++
 		w.runs.Store(0)
 		w.parts.Items = []*part{{Share: 1}}
@@ -150,7 +153,7 @@ func (p *part) failing() bool { return p.Result != nil && p.Result.Failing > 0 }
 
 // merge adds up the parts' results in their order.
 func (w *partition) merge() *Result {
-	total := &Result{Preemptions: -1, Restarts: w.restarts, RawLocks: len(w.raw)}
+	total := &Result{Preemptions: -1, Restarts: w.restarts, RawLocks: len(w.raw), Made: w.sessions.threads()}
 	for _, p := range w.parts.Items {
 		if p.Result != nil {
 			total.merge(p.Result)
@@ -163,6 +166,9 @@ func (w *partition) merge() *Result {
 func (w *partition) work(ctx context.Context, s *scenario.Session, p *part) func() outcome[*part] {
 	// What the session has learned in other parts is forgotten: what is
 	// an event must not depend on who has run which part.
+	if err := w.sessions.tell(s); err != nil {
+		return func() outcome[*part] { return outcome[*part]{Err: err} }
+	}
 	s.ForgetShared()
 	s.SetLockWords(w.locks, w.raw)
 	known := s.Grown()
@@ -177,14 +183,14 @@ func (w *partition) work(ctx context.Context, s *scenario.Session, p *part) func
 	}
 	var l *learned
 	if errors.Is(err, errGrown) {
-		l = &learned{shared: s.SharedBytes()}
+		l = &learned{shared: s.SharedBytes(), made: s.Found()}
 		l.locks, l.raw = s.LockWords()
 	}
 	return func() outcome[*part] {
 		switch {
 		case l != nil:
 			p.learned = l
-			logLearned(w.Log, "a run has shown more, and the search begins anew", l.shared)
+			logLearned(w.Log, "a run has shown more, and the search begins anew", l.shared, l.made)
 			return outcome[*part]{Last: true}
 		case errors.Is(err, errFound):
 			p.Result = &d.total

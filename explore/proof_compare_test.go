@@ -115,7 +115,7 @@ func boundedIn(t *testing.T, g *guest, known map[string]bool, most uint64) (ran 
 			}
 			var count atomic.Uint64
 			w := &walker{ctx: t.Context(), s: g.s, keepGoing: true, level: level, count: &count, limit: most}
-			w.inspect = func(s scenario.Schedule) ([]Problem, error) {
+			w.inspect = func(_ []string, s scenario.Schedule) ([]Problem, error) {
 				if end := g.told(); !known[end] && end != string(scenario.Livelock) {
 					return nil, &unproved{end, fmt.Sprint(s.Texts(g.s.ScheduleNames()))}
 				}

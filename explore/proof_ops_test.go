@@ -61,6 +61,15 @@ func allOps() []proofOp {
 		}},
 		{"waits", 1, "", text("AT(u8, 1) = 1")},
 
+		{"threads", 5, "", func(w *proofWriter) string {
+			return w.number("pthread_create", w.mine(40), "0", w.one("stores", "adds", "enters"), w.small(3))
+		}},
+		{"threads", 4, "", func(w *proofWriter) string {
+			return fmt.Sprintf("({ u64 k = *%s; *%[1]s = 0; k ? %s : 7; })", w.mine(40), w.number(w.one("pthread_join", "pthread_join", "pthread_detach"), "k", "0"))
+		}},
+		{"threads", 1, "", numbered("AT(u8, 0) = %d", 3)},
+		{"threads", 1, "", text("AT(u32, 0)")},
+
 		{"heap", 3, "", func(w *proofWriter) string {
 			return fmt.Sprintf("__atomic_exchange_n(slots + %d, %s, __ATOMIC_SEQ_CST) != 0", w.IntN(2), w.libc("malloc", w.one("24", "24", "100")))
 		}},

@@ -48,6 +48,10 @@ static __attribute__((unused)) void writes_code(u8 *p, u32 n) { *(volatile u8 *)
 static __attribute__((unused)) void all_code(u8 *p) { *(volatile u64 *)p = 0xc300000001b8; }
 #endif
 static __attribute__((unused)) u64 puts_time(u64 *t, u64 n) { *(volatile u64 *)(t + 1) = n; return 0; }
+// What threads run that the programs make.
+u64 stores(u64 v) { AT(u8, 0) = v; return 0; }
+u64 adds(u64 v) { AT(u32, 0) += v; return v; }
+u64 enters(u64 v) { ((u64 (*)(u64))fn[0])((u64)mutex); AT(u8, 1) += v; return ((u64 (*)(u64))fn[1])((u64)mutex); }
 u64 inits(void) { return AT(u8, 0)++; }
 u64 idle(void) { return tls() & sys(0, 0, 0, 0, 0, 0, 0) & 0; }
 `
@@ -72,7 +76,8 @@ var libcNames = strings.Fields(`pthread_mutex_lock pthread_mutex_unlock pthread_
 	pthread_barrier_init pthread_barrier_wait pthread_rwlock_rdlock pthread_rwlock_wrlock pthread_rwlock_tryrdlock pthread_rwlock_unlock
 	pthread_spin_lock pthread_spin_trylock pthread_spin_unlock sem_init sem_post sem_wait sem_trywait sem_timedwait sem_getvalue
 	malloc free realloc setenv getenv unsetenv fopen puts putchar fputs fflush fgetc ungetc ftell
-	memset memcpy memmove memcmp memchr strlen strcpy strncpy strcmp strchr strtol rand srand strtok getpid time nanosleep usleep sched_yield`)
+	memset memcpy memmove memcmp memchr strlen strcpy strncpy strcmp strchr strtol rand srand strtok getpid time nanosleep usleep sched_yield
+	pthread_create pthread_join pthread_detach`)
 
 // proofFiles are those that the programs open.
 var proofFiles = map[string][]byte{"/f": []byte("FILE"), "/g": []byte("OTHER")}

@@ -1,6 +1,8 @@
 package explore
 
 import (
+	"slices"
+
 	"emurace/emu"
 	"emurace/scenario"
 )
@@ -31,11 +33,14 @@ type Result struct {
 	// due, see scenario.WhenDue. When that is depends on the order of all instructions,
 	// and not of dependent ones alone, so that the search is not complete.
 	Due      bool `json:",omitempty"`
-	Restarts int  // searches begun anew because more bytes were shared than known
+	Restarts int  // searches begun anew because more was shared, or made, than known
 	// RawLocks is how many words look like locks but were left raw with abstract
 	// locks, because something is done with them that is not done with locks.
 	RawLocks     int    `json:",omitempty"`
 	Instructions uint64 // run in all, those of rewound prefixes once
+	// Made are the threads that the process makes itself and that the search knows, in the
+	// order in which they have indices in the schedules of its findings.
+	Made []string `json:",omitempty"`
 	// Pairs is how many pairs of a write and a read that sees it fuzz has come
 	// to know, and Corpus how many abstract schedules it makes others of.
 	Pairs    int `json:",omitempty"`
@@ -81,6 +86,9 @@ func siteOf(o scenario.Outcome) site {
 	s := site{kind: o.Kind, thread: o.Thread, said: o.Message}
 	if o.End != nil {
 		s.end = *o.End
+		if o.Thread >= 0 {
+			s.end.Thread = -1 // which number it has follows from who was made before it
+		}
 	}
 	return s
 }
@@ -96,6 +104,18 @@ func (r *Result) add(f Finding) {
 	}
 	if len(r.Findings) < maxFindings {
 		r.Findings = append(r.Findings, f)
+	}
+}
+
+// rename gives the findings the indices that threads have in another list of names, which
+// has all that they name.
+func (r *Result) rename(from, to []string) {
+	for i := range r.Findings {
+		f := &r.Findings[i]
+		f.Schedule, _ = f.Schedule.Renamed(from, to)
+		if f.Outcome.Thread >= 0 {
+			f.Outcome.Thread = slices.Index(to, from[f.Outcome.Thread])
+		}
 	}
 }
 

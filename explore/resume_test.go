@@ -76,6 +76,8 @@ func TestResume(t *testing.T) {
 		{"dpor to the first failure", compiled(growing(2)), DPOR, Options{}},
 		{"dpor with a livelock", code(spinning[0].then(heals(2)), spinning[1].then(heals(2))), DPOR, Options{KeepGoing: true}},
 		{"dpor with locks", code(crossed...), DPOR, Options{KeepGoing: true}},
+		{"dpor with threads that are made", compiled(making(3)), DPOR, Options{KeepGoing: true}},
+		{"bounded with threads that are made", compiled(making(0)), Bounded, Options{Preemptions: 1, KeepGoing: true}},
 		{"bounded", code(readers...), Bounded, Options{Preemptions: -1, KeepGoing: true}},
 		{"bounded by three", code(three...), Bounded, Options{Preemptions: 3, KeepGoing: true}},
 		{"bounded with waiting", code(crossed...), Bounded, Options{Preemptions: 2, KeepGoing: true}},
@@ -85,6 +87,7 @@ func TestResume(t *testing.T) {
 	for _, s := range Strategies() {
 		tests = append(tests,
 			test{string(s), compiled(growing(3)), sampling(s), Options{Seed: 3, KeepGoing: true, Schedules: 700}},
+			test{string(s) + " with threads that are made", compiled(making(3)), sampling(s), Options{Seed: 3, KeepGoing: true, Schedules: 300}},
 			test{string(s) + " to the first failure", compiled(growing(0)), sampling(s), Options{Seed: 3, Schedules: 3000}},
 		)
 	}
@@ -96,7 +99,7 @@ func TestResume(t *testing.T) {
 			t.Run(c.name, func(t *testing.T) {
 				start := c.start(t, sys)
 				c.o.Jobs = 2
-				c.o.Inspect = func(scenario.Schedule) ([]Problem, error) { return nil, nil }
+				c.o.Inspect = func([]string, scenario.Schedule) ([]Problem, error) { return nil, nil }
 				whole, err := c.search(t.Context(), start, c.o)
 				must(t, err)
 				rounds := 2
@@ -180,9 +183,9 @@ func (d *disturbance) breakOff(state *State) *State {
 	return state
 }
 
-func (d *disturbance) cancelAfter(n uint64, cancel func()) func(scenario.Schedule) ([]Problem, error) {
+func (d *disturbance) cancelAfter(n uint64, cancel func()) func([]string, scenario.Schedule) ([]Problem, error) {
 	var count atomic.Uint64
-	return func(scenario.Schedule) ([]Problem, error) {
+	return func([]string, scenario.Schedule) ([]Problem, error) {
 		if count.Add(1) == n {
 			cancel()
 		}
@@ -203,7 +206,7 @@ func TestResumeLosesNothing(t *testing.T) {
 		"surw":    {sampling(SURW), codeStarter(sys, threads([]int{20, 20})...), Options{Schedules: 400, Jobs: 1}},
 	} {
 		var runs atomic.Uint64
-		c.o.Inspect = func(scenario.Schedule) ([]Problem, error) { runs.Add(1); return nil, nil }
+		c.o.Inspect = func([]string, scenario.Schedule) ([]Problem, error) { runs.Add(1); return nil, nil }
 		whole, err := c.search(t.Context(), c.start, c.o)
 		must(t, err)
 		runs.Store(0)
@@ -253,7 +256,7 @@ func TestResumeEnded(t *testing.T) {
 		}
 		var runs atomic.Uint64
 		o.Resume, o.Save = state, nil
-		o.Inspect = func(scenario.Schedule) ([]Problem, error) { runs.Add(1); return nil, nil }
+		o.Inspect = func([]string, scenario.Schedule) ([]Problem, error) { runs.Add(1); return nil, nil }
 		again, err := c.search(t.Context(), start, o)
 		must(t, err)
 		if diff := cmp.Diff(first, again); diff != "" || runs.Load() > 0 {

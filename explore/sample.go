@@ -36,7 +36,8 @@ import (
 // then taken anew. Likewise a strategy that learns, which is Fuzz, draws for a batch
 // from what all before have shown, and no more. Of a batch in which one fails, those
 // with lower numbers are still finished, so that the failure is the one with the
-// lowest number.
+// lowest number. A schedule that makes a thread which was not known, see
+// scenario.Session.SetMade, ends its batch: it is run again in the next one, which knows it.
 func Sample(ctx context.Context, start func() (*scenario.Session, error), strategy Strategy, o Options) (*Result, error) {
 	m, err := o.methodOf(strategy)
 	if err != nil {
@@ -94,6 +95,9 @@ type sampler struct {
 	total   *Result // of the schedules that have run without one missing in between
 	size    uint64  // of the present batch
 	begun   uint64  // schedules of the batch that are in total
+	// found is the threads that are known with those that a schedule of the batch has made,
+	// nil when it has made no others.
+	found []string
 	// learned is bytes that schedules of the batch in total have shown to be
 	// shared: known to all from the next batch on.
 	learned map[uint64]uint8
@@ -131,7 +135,43 @@ func (p *sampler) search() error {
 		if err := p.batch(n); err != nil {
 			return err
 		}
+		if p.found != nil {
+			if err := p.begin(); err != nil {
+				return err
+			}
+		}
 	}
+}
+
+// begin makes threads known that the last schedule of a batch was the first to make, and
+// begins a new batch with it: what came of it does not count.
+func (p *sampler) begin() error {
+	if p.fuzz != nil {
+		p.fuzz.next()
+	}
+	s, err := p.session()
+	if err != nil {
+		return err
+	}
+	err = p.meet(s, p.found)
+	p.sessions.Put(s)
+	if err != nil {
+		return err
+	}
+	p.found = nil
+	return p.relearn("a schedule has shown more")
+}
+
+// meet makes threads known to the search, by a session. Those of what it has found so far
+// get other indices.
+func (p *sampler) meet(s *scenario.Session, made []string) error {
+	from := s.ScheduleNames()
+	if err := s.SetMade(made); err != nil {
+		return err
+	}
+	p.sessions.learn(made)
+	p.total.rename(from, s.ScheduleNames())
+	return nil
 }
 
 // nextBatch makes what a batch has learned known to all, and takes the profile
@@ -144,19 +184,27 @@ func (p *sampler) nextBatch() error {
 	if len(p.learned) == 0 {
 		return nil
 	}
+	return p.relearn("the last batch has shown more")
+}
+
+// relearn begins a batch of the smallest size with all that was learned.
+func (p *sampler) relearn(why string) error {
 	for addr, mask := range p.learned {
 		p.shared[addr] |= mask
 	}
 	p.learned = map[uint64]uint8{}
-	p.size = firstBatch
-	logLearned(p.Log, "the last batch has shown more", p.shared)
+	p.size, p.begun = firstBatch, 0
+	logLearned(p.Log, why, p.shared, p.sessions.threads())
 	return p.learn(nil)
 }
 
 // inOrder runs the schedules that are not drawn, and learns from them.
 func (p *sampler) inOrder() error {
 	var firsts []*drawn
-	err := p.learn(func(r *run) error {
+	err := p.learn(func(r *run, reverse bool) error {
+		if !reverse {
+			firsts = nil // threads had to be met, and it begins anew
+		}
 		result, err := p.judge(r)
 		firsts = append(firsts, &drawn{result: result, abstract: r.abstract, reads: r.reads})
 		return err
@@ -193,9 +241,10 @@ func (p *sampler) goOn() error {
 	return p.learn(nil)
 }
 
-// learn takes the profile and, with it, adds to the bytes known to be shared.
-// Each schedule that it runs is given to seen once, unless that is nil.
-func (p *sampler) learn(seen func(*run) error) error {
+// learn takes the profile and, with it, adds to the bytes known to be shared, and to the
+// threads that are made. Each of the two schedules that it runs is given to seen, unless that
+// is nil: once, or more often where threads were met in between.
+func (p *sampler) learn(seen func(r *run, reverse bool) error) error {
 	s, err := p.session()
 	if err != nil {
 		return err
@@ -214,11 +263,20 @@ func (p *sampler) learn(seen func(*run) error) error {
 			if err := p.profile.record(r, reverse); err != nil {
 				return err
 			}
+			if s.Strange() {
+				break
+			}
 			if seen != nil {
-				if err := seen(r); err != nil {
+				if err := seen(r, reverse); err != nil {
 					return err
 				}
 			}
+		}
+		if s.Strange() {
+			if err := p.meet(s, s.Found()); err != nil {
+				return err
+			}
+			continue
 		}
 		seen = nil
 		if s.Grown() == known {
@@ -241,6 +299,7 @@ type drawn struct {
 	turn     uint64           // place in its batch, counted from 0
 	result   *Result          // nil when it has not come to its end
 	learned  map[uint64]uint8 // shared bytes; nil when no more than was known
+	found    []string         // threads, when it has made one that was not known; then nothing else counts
 	abstract abstract         // as in its run
 	reads    *reads
 	err      error // it could not be run
@@ -268,14 +327,17 @@ func (p *sampler) batch(n uint64) error {
 	return err
 }
 
-// work runs a schedule. After one that fails or cannot be run, those with higher numbers
-// are of no interest.
+// work runs a schedule. After one that fails or cannot be run, or that makes a thread that
+// was not known, those with higher numbers are of no interest.
 func (p *sampler) work(ctx context.Context, s *scenario.Session, d *drawn) func() outcome[*drawn] {
 	p.draw(ctx, s, d)
 	return func() outcome[*drawn] {
 		if err := ctx.Err(); err != nil && errors.Is(d.err, err) {
 			d.err = nil
 			return outcome[*drawn]{Err: err}
+		}
+		if d.found != nil {
+			return outcome[*drawn]{Last: true}
 		}
 		p.tell(d)
 		return outcome[*drawn]{Last: d.err != nil || !p.KeepGoing && d.result.Failing > 0}
@@ -285,6 +347,10 @@ func (p *sampler) work(ctx context.Context, s *scenario.Session, d *drawn) func(
 // take makes a schedule of the batch part of the search, once those in front of it are.
 func (p *sampler) take(d *drawn) {
 	if d.err != nil {
+		return
+	}
+	if d.found != nil {
+		p.found = d.found
 		return
 	}
 	p.count(d)
@@ -318,6 +384,9 @@ func (p *sampler) count(d *drawn) {
 
 // draw runs one schedule.
 func (p *sampler) draw(ctx context.Context, s *scenario.Session, d *drawn) {
+	if d.err = p.sessions.tell(s); d.err != nil {
+		return
+	}
 	s.ForgetShared()
 	known := s.Grown()
 	r := &run{ctx: ctx, s: s, rand: generator(p.Seed, d.number), profile: p.profile, number: d.number, turn: int(d.turn)}
@@ -326,6 +395,10 @@ func (p *sampler) draw(ctx context.Context, s *scenario.Session, d *drawn) {
 		return
 	}
 	if d.err = p.walk(r); d.err != nil {
+		return
+	}
+	if s.Strange() {
+		d.found = s.Found()
 		return
 	}
 	result, err := p.judge(r)
@@ -360,7 +433,7 @@ func (p *sampler) judge(r *run) (*Result, error) {
 	if !o.Failed() && p.Inspect == nil {
 		return result, nil
 	}
-	_, err := result.judge(o, ending(r.s, r.schedule, false), -1, p.Inspect, rests)
+	_, err := result.judge(o, ending(r.s, r.schedule, false), r.s.Made(), -1, p.Inspect, rests)
 	return result, err
 }
 
@@ -368,7 +441,7 @@ func (p *sampler) judge(r *run) (*Result, error) {
 // when the search was broken off have numbers too.
 func (p *sampler) result() *Result {
 	total := tallyOf(p.total).result()
-	total.Preemptions = -1
+	total.Preemptions, total.Made = -1, p.sessions.threads()
 	total.Pairs, total.Corpus = p.fuzz.sizes()
 	for _, b := range p.beyond {
 		for i := range b.result.Findings {

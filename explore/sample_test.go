@@ -236,7 +236,7 @@ func TestPCTDepth(t *testing.T) {
 			must(t, err)
 			sampled(t, func() (*scenario.Session, error) { return s, nil }, PCT, Options{
 				Seed: 1, Jobs: 1, Depth: depth, Schedules: 4000,
-				Inspect: func(schedule scenario.Schedule) ([]Problem, error) {
+				Inspect: func(_ []string, schedule scenario.Schedule) ([]Problem, error) {
 					seen[strings.Join(schedule.Texts(s.Names()), " ")] = true
 					return nil, nil
 				},
@@ -330,7 +330,7 @@ func TestSampleBudget(t *testing.T) {
 func TestSampleCancel(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	n := 0
-	o := Options{KeepGoing: true, Jobs: 1, Seed: 1, Inspect: func(scenario.Schedule) ([]Problem, error) {
+	o := Options{KeepGoing: true, Jobs: 1, Seed: 1, Inspect: func([]string, scenario.Schedule) ([]Problem, error) {
 		if n++; n == 500 {
 			cancel()
 		}

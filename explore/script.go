@@ -65,7 +65,8 @@ func (w *Walk) Pairs() []uint64 {
 }
 
 // One runs a single schedule, the one that play runs from the start of the race to
-// its end, and judges it like a search of that schedule.
+// its end, and judges it like a search of that schedule. It is played again when it has
+// made threads that were not known.
 func One(ctx context.Context, start func() (*scenario.Session, error), play func(*scenario.Session) (scenario.Schedule, error), o Options) (*Result, error) {
 	o.begins(ctx)
 	s, err := start()
@@ -77,6 +78,11 @@ func One(ctx context.Context, start func() (*scenario.Session, error), play func
 		return nil, err
 	}
 	schedule, err := play(s)
+	for err == nil && s.Strange() {
+		if err = s.SetMade(s.Found()); err == nil {
+			schedule, err = play(s)
+		}
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -85,8 +91,8 @@ func One(ctx context.Context, start func() (*scenario.Session, error), play func
 		return nil, errors.New("the schedule has ended before the race")
 	}
 	logRun(o.Log, s, "schedule", func() scenario.Schedule { return schedule }, outcome)
-	r := &Result{Schedules: 1, Instructions: s.Steps(), Preemptions: -1}
-	_, err = r.judge(outcome, schedule, -1, o.Inspect, r.note(s, outcome))
+	r := &Result{Schedules: 1, Instructions: s.Steps(), Preemptions: -1, Made: s.Made()}
+	_, err = r.judge(outcome, schedule, s.Made(), -1, o.Inspect, r.note(s, outcome))
 	r.conclude(Options{Preemptions: -1})
 	return r, err
 }

@@ -64,7 +64,7 @@ func TestScriptJobs(t *testing.T) {
 func TestScriptResume(t *testing.T) {
 	sys := system(t, loader.ARM64)
 	start := growing(3).starter(t, sys)
-	o := Options{Seed: 3, Schedules: 300, KeepGoing: true, Jobs: 2, Walk: drawing, Inspect: func(scenario.Schedule) ([]Problem, error) { return nil, nil }}
+	o := Options{Seed: 3, Schedules: 300, KeepGoing: true, Jobs: 2, Walk: drawing, Inspect: func([]string, scenario.Schedule) ([]Problem, error) { return nil, nil }}
 	search := sampling(Script)
 	whole, err := search(t.Context(), start, o)
 	must(t, err)
@@ -175,7 +175,7 @@ func TestOne(t *testing.T) {
 		t.Errorf("in order: %+v", r)
 	}
 	asked := 0
-	r, err = One(t.Context(), start, play(inOrder), Options{Inspect: func(s scenario.Schedule) ([]Problem, error) {
+	r, err = One(t.Context(), start, play(inOrder), Options{Inspect: func(_ []string, s scenario.Schedule) ([]Problem, error) {
 		asked++
 		if !cmp.Equal(s, inOrder) {
 			t.Errorf("inspected %v", s)

@@ -79,7 +79,7 @@ func (r *Result) tryProof(ctx context.Context, session func() (*scenario.Session
 type checker struct {
 	ctx     context.Context
 	s       *scenario.Session
-	inspect func(scenario.Schedule) ([]Problem, error)
+	inspect inspection
 	result  *Result
 	done    SelfCheck
 	bound   int    // of preemptions, -1 for none
@@ -144,7 +144,7 @@ func (c *checker) try(count *int, play func() error) error {
 	if !o.Failed() && c.inspect == nil {
 		return nil
 	}
-	_, err := c.result.judge(o, ending(c.s, c.schedule, false), -1, c.inspect, rests)
+	_, err := c.result.judge(o, ending(c.s, c.schedule, false), c.s.Made(), -1, c.inspect, rests)
 	return err
 }
 

@@ -2,6 +2,7 @@ package explore
 
 import (
 	"fmt"
+	"sync"
 
 	"emurace/internal/ordered"
 	"emurace/internal/pool"
@@ -11,11 +12,18 @@ import (
 // sessions are those of a search, of which each is used by one goroutine at a time.
 type sessions struct {
 	pool.Pool[*scenario.Session]
+	mu sync.Mutex
+	// made is the threads that the process makes, as far as the search knows them: none but
+	// those of before the race until it has learned of others. It is set while no session
+	// is out.
+	made  []string
+	known bool // there was a session, or a search that is gone on with
 }
 
 // newSessions makes sessions when they are needed, and gets each ready once.
 func newSessions(start func() (*scenario.Session, error), ready func(*scenario.Session)) *sessions {
-	return &sessions{pool.Pool[*scenario.Session]{
+	p := &sessions{}
+	p.Pool = pool.Pool[*scenario.Session]{
 		Make: func() (*scenario.Session, error) {
 			s, err := start()
 			if err != nil {
@@ -26,11 +34,39 @@ func newSessions(start func() (*scenario.Session, error), ready func(*scenario.S
 				return nil, fmt.Errorf("%d racing threads, at most %d", n, maxThreads)
 			}
 			ready(s)
+			p.mu.Lock()
+			defer p.mu.Unlock()
+			if !p.known {
+				p.made, p.known = s.Made(), true
+			}
 			return s, nil
 		},
 		Free: (*scenario.Session).Close,
-	}}
+	}
+	return p
 }
+
+// threads are those that the process makes, as far as they are known; none without
+// sessions.
+func (p *sessions) threads() []string {
+	if p == nil {
+		return nil
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.made
+}
+
+// learn makes these threads known, and no others.
+func (p *sessions) learn(made []string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.made, p.known = made, true
+}
+
+// tell makes a session know what the search knows of threads, and forget what it has
+// learned since.
+func (p *sessions) tell(s *scenario.Session) error { return s.SetMade(p.threads()) }
 
 // takeReady hands out a session that was got ready for what comes next.
 func (p *sessions) takeReady(ready func(*scenario.Session) error) (*scenario.Session, error) {
@@ -38,7 +74,11 @@ func (p *sessions) takeReady(ready func(*scenario.Session) error) (*scenario.Ses
 	if err != nil {
 		return nil, err
 	}
-	if err := ready(s); err != nil {
+	err = p.tell(s)
+	if err == nil {
+		err = ready(s)
+	}
+	if err != nil {
 		s.Close()
 		return nil, err
 	}

@@ -73,6 +73,20 @@ func (s *State) check(want Strategy, threads int) error {
 	return damaged("what it holds is not of strategy %s", want)
 }
 
+// made is the threads that the state's search knew its process to make; false when it had
+// not begun.
+func (s *State) made() (threads []string, known bool) {
+	switch {
+	case s.DPOR != nil:
+		return s.DPOR.Made, true
+	case s.Bounded != nil:
+		return s.Bounded.Made, s.Bounded.Level > 0
+	case s.Sample != nil:
+		return s.Sample.Made, s.Sample.Result != nil && s.Sample.Result.Schedules > 0
+	}
+	return nil, false
+}
+
 // accept checks a state against the scenario, and runs the findings of its
 // result so far to see whether they happen.
 func (s *State) accept(start func() (*scenario.Session, error), want Strategy, so *Result, o Options) error {
@@ -81,6 +95,14 @@ func (s *State) accept(start func() (*scenario.Session, error), want Strategy, s
 		return err
 	}
 	defer session.Close()
+	if made, known := s.made(); known {
+		if err := session.SetMade(made); err != nil {
+			return damaged("%w", err)
+		}
+		if !slices.Equal(session.Made(), made) {
+			return damaged("the threads %v are not in order", made)
+		}
+	}
 	if err := s.check(want, session.Schedulable()); err != nil {
 		return err
 	}
@@ -97,7 +119,7 @@ func (s *State) accept(start func() (*scenario.Session, error), want Strategy, s
 }
 
 // happens tells whether the schedule of a finding leads to what it says.
-func (f *Finding) happens(s *scenario.Session, inspect func(scenario.Schedule) ([]Problem, error)) (bool, error) {
+func (f *Finding) happens(s *scenario.Session, inspect inspection) (bool, error) {
 	if f.Problem == "" {
 		if err := s.Restart(); err != nil {
 			return false, err
@@ -111,7 +133,7 @@ func (f *Finding) happens(s *scenario.Session, inspect func(scenario.Schedule) (
 	if inspect == nil {
 		return false, nil
 	}
-	problems, err := inspect(f.Schedule)
+	problems, err := inspect(s.Made(), f.Schedule)
 	return slices.Contains(problems, Problem{f.Outcome.Kind, f.Problem}), err
 }
 

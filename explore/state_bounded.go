@@ -1,5 +1,7 @@
 package explore
 
+import "emurace/scenario"
+
 // boundedState is a search of Bounded's: the level that it is at, and how far.
 type boundedState struct {
 	Level int `json:"level"` // 0: it is not worth keeping what was run
@@ -9,6 +11,9 @@ type boundedState struct {
 	Units  int    `json:"units"` // of the level
 	Next   int    `json:"next"`
 	Result *tally `json:"result"`
+	// Made are the threads that the process makes, in the order of their indices.
+	Made     []string `json:"made,omitempty"`
+	Restarts int      `json:"restarts,omitempty"` // with more of them
 	// Done are units further on, in their order.
 	Done []unitsState `json:"done,omitempty"`
 }
@@ -28,6 +33,7 @@ func (b *bounded) state() *State {
 	s := &boundedState{Result: &tally{}}
 	if b.level != nil {
 		s = b.level.state()
+		s.Made, s.Restarts = b.sessions.threads(), b.total.Restarts
 	}
 	return &State{Strategy: strategyBounded, Bounded: s}
 }
@@ -74,6 +80,8 @@ func (b *bounded) prepare() error {
 		return nil // to begin with, as it is kept
 	}
 	so := s.so()
+	b.sessions.learn(s.Made)
+	b.total.Restarts = s.Restarts
 	b.count.Store(so.Schedules)
 	return b.Resume.accept(b.start, strategyBounded, so, b.Options)
 }
@@ -113,6 +121,9 @@ func (l *level) resume(s *boundedState) error {
 
 // check refuses what no search of so many threads has written.
 func (s *boundedState) check(threads int) error {
+	if s.Restarts < 0 || s.Restarts > scenario.MaxSchedulable {
+		return damaged("%d restarts", s.Restarts)
+	}
 	if s.Level < 0 || s.Level > maxLevel || s.Units < 0 || s.Next < 0 || s.Next > s.Units {
 		return damaged("level %d, unit %d of %d", s.Level, s.Next, s.Units)
 	}

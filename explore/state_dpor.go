@@ -7,6 +7,7 @@ type dporState struct {
 	Shared   []sharedWord `json:"shared"`
 	Locks    []uint64     `json:"locks,omitempty"` // in order
 	Raw      []uint64     `json:"raw,omitempty"`   // words that look like locks and are none, in order
+	Made     []string     `json:"made,omitempty"`  // threads that the process makes, in the order of their indices
 	Restarts int          `json:"restarts"`
 	// Parts are in order. Neighbours that are finished are one, of which only
 	// the result is of interest any more.
@@ -23,7 +24,7 @@ type partState struct {
 // state is what is to be kept of the search; the caller holds the lock or is
 // alone.
 func (w *partition) state() *State {
-	s := &dporState{Restarts: w.restarts, Locks: slices.Clone(w.locks), Raw: slices.Clone(w.raw), Shared: sharedList(w.shared)}
+	s := &dporState{Restarts: w.restarts, Locks: slices.Clone(w.locks), Raw: slices.Clone(w.raw), Made: w.sessions.threads(), Shared: sharedList(w.shared)}
 	var finished *Result // of the last in Parts, when that is finished
 	for _, p := range w.parts.Items {
 		if p.Result == nil || p.partial {
@@ -49,6 +50,7 @@ func (w *partition) resume(s *dporState) {
 	w.locks = slices.Clone(s.Locks)
 	w.raw = slices.Clone(s.Raw)
 	w.shared = sharedMap(s.Shared)
+	w.sessions.learn(s.Made)
 	w.parts.Items = nil
 	for _, p := range s.Parts {
 		q := &part{Threads: slices.Clone(p.Threads), Asleep: p.Asleep, Share: p.Share}

@@ -14,6 +14,7 @@ type sampleState struct {
 	Begun   uint64       `json:"begun"`
 	Shared  []sharedWord `json:"shared"`
 	Learned []sharedWord `json:"learned,omitempty"` // by the batch so far
+	Made    []string     `json:"made,omitempty"`    // threads that the process makes, in the order of their indices
 	Fuzz    *fuzzState   `json:"fuzz,omitempty"`    // with fuzz only
 }
 
@@ -22,7 +23,7 @@ type sampleState struct {
 func (p *sampler) state() *State {
 	s := &sampleState{
 		Result: tallyOf(p.total), Batch: p.size, Begun: p.begun,
-		Shared: sharedList(p.shared), Learned: sharedList(p.learned), Fuzz: p.fuzz.state(),
+		Shared: sharedList(p.shared), Learned: sharedList(p.learned), Made: p.sessions.threads(), Fuzz: p.fuzz.state(),
 	}
 	if p.total.Schedules < inOrders {
 		s = &sampleState{Result: &tally{}, Batch: firstBatch, Shared: []sharedWord{}}
@@ -46,6 +47,9 @@ func (p *sampler) prepare() error {
 	p.total = s.Result.result()
 	p.size, p.begun = s.Batch, s.Begun
 	p.shared, p.learned = sharedMap(s.Shared), sharedMap(s.Learned)
+	if p.total.Schedules > 0 {
+		p.sessions.learn(s.Made)
+	}
 	if s.Fuzz != nil {
 		p.fuzz.resume(s.Fuzz)
 	}

@@ -20,7 +20,7 @@ type walker struct {
 	ctx       context.Context
 	s         *scenario.Session
 	keepGoing bool
-	inspect   func(scenario.Schedule) ([]Problem, error)
+	inspect   inspection
 	count     *atomic.Uint64 // schedules run by all walkers
 	limit     uint64         // of count; 0 for none
 	log       *logging.Log
@@ -141,6 +141,9 @@ func (w *walker) within(f func() error) error {
 
 // leaf counts a finished run.
 func (w *walker) leaf(o scenario.Outcome) error {
+	if w.s.Strange() {
+		return errGrown
+	}
 	w.result.Schedules++
 	logRun(w.log, w.s, fmt.Sprintf("%d preemptions", w.level), func() scenario.Schedule { return w.schedule }, o)
 	rests := w.result.note(w.s, o)
@@ -148,7 +151,7 @@ func (w *walker) leaf(o scenario.Outcome) error {
 	if !o.Failed() && w.inspect == nil {
 		return nil
 	}
-	failed, err := w.result.judge(o, ending(w.s, w.schedule, false), w.level, w.inspect, rests)
+	failed, err := w.result.judge(o, ending(w.s, w.schedule, false), w.s.Made(), w.level, w.inspect, rests)
 	if err != nil || !failed || w.keepGoing {
 		return err
 	}
@@ -214,7 +217,9 @@ func (w *walker) walk(thread, left int) error {
 			return err
 		}
 		if rounds != nil && w.at[len(w.at)-1].N >= far {
-			w.s.Wait(thread, rounds)
+			if err := w.s.Wait(thread, rounds); err != nil {
+				return err
+			}
 		}
 		if _, over := w.s.Outcome(); over {
 			break // a schedule with fewer preemptions; counted before

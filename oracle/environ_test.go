@@ -105,7 +105,7 @@ func TestExplain(t *testing.T) {
 		p := begin(t, start)
 		problems, err := p.inspect(schedule)
 		must(t, err)
-		reports, err := Explain(start, schedule, Kinds()...)
+		reports, err := Explain(start, nil, schedule, Kinds()...)
 		must(t, err)
 		if len(reports) != len(problems) {
 			t.Fatalf("%d reports of %d problems", len(reports), len(problems))

@@ -9,7 +9,6 @@ import (
 
 	"emurace/emu"
 	"emurace/heap"
-	"emurace/loader"
 	"emurace/scenario"
 	"emurace/symbolize"
 )
@@ -40,7 +39,6 @@ type inspector struct {
 	heap    *heap.Heap // when the race begins
 	own     heap.Code
 	early   []emu.Mapping // see mayHoldBlocks
-	numbers []uint64      // of the threads
 
 	calls  []emu.CallEvent
 	fences []fence
@@ -85,10 +83,6 @@ func newInspector(start Starter, explain bool, detect []scenario.Kind) (*inspect
 		return nil, err
 	}
 	p.s = s
-	for t := range s.Process().Threads() {
-		number, _ := s.Process().TID(t)
-		p.numbers = append(p.numbers, uint64(number))
-	}
 	s.WantEvents(true) // to be told who wakes whom
 	if p.wants(DataRace) {
 		if err := p.traceFences(); err != nil {
@@ -123,7 +117,8 @@ func (p *inspector) run(schedule scenario.Schedule) (*run, error) {
 		return nil, err
 	}
 	p.calls, p.fences = nil, nil
-	r := &run{arch: s.Process().Arch(), threads: len(s.Process().Threads()), numbers: p.numbers, order: p.order, text: p.readsStrings, libc: p.inLibc, own: p.own.Has, early: p.isEarly}
+	r := &run{arch: s.Process().Arch(), order: p.order, text: p.readsStrings, libc: p.inLibc, own: p.own.Has, early: p.isEarly}
+	r.meet(s.Process())
 	for i, sl := range schedule {
 		if sl.Thread < 0 || sl.Thread >= s.Schedulable() {
 			return nil, fmt.Errorf("inspect: slice %d: no thread %d", i+1, sl.Thread)
@@ -132,6 +127,10 @@ func (p *inspector) run(schedule scenario.Schedule) (*run, error) {
 		events, err := s.RunEvents(sl.Thread, sl.N)
 		if err != nil {
 			return nil, fmt.Errorf("inspect: %w", err)
+		}
+		r.meet(s.Process())
+		if m := s.MachineThread(sl.Thread); m >= 0 && !s.Process().Alive(m) && r.ends[m] == 0 {
+			r.ends[m] = s.Process().Steps()
 		}
 		if s.IsClock(sl.Thread) {
 			if n := uint64(len(events)); sl.N != 0 && n != sl.N {
@@ -148,14 +147,6 @@ func (p *inspector) run(schedule scenario.Schedule) (*run, error) {
 				r.wakes = append(r.wakes, wake{step: step, from: s.MachineThread(e.Thread), to: s.MachineThread(t)})
 			}
 		}
-	}
-	for t := range r.threads {
-		name := "tpidr_el0"
-		if r.arch == loader.AMD64 {
-			name = "fs_base"
-		}
-		v, _ := s.Process().Register(t, name) // of a thread that is gone, none
-		r.pointer = append(r.pointer, v)
 	}
 	r.log, r.calls, r.fences = s.Process().Log().From(s.StartLog()).List(), p.calls, p.fences
 	return r, nil

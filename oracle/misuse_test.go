@@ -131,7 +131,7 @@ func TestFreesExplained(t *testing.T) {
 			detect scenario.Kind
 		}{{DoubleFree, 0, DoubleFree}, {DoubleFree, 0, UseAfterFree}, {InvalidFree, 16, InvalidFree}} {
 			schedule := scenario.Schedule{{Thread: 0}, {Thread: 1}}
-			reports, err := Explain(starter(system(t, "bookworm", arch), calls(setup, frees(0), frees(c.offset))), schedule, c.detect)
+			reports, err := Explain(starter(system(t, "bookworm", arch), calls(setup, frees(0), frees(c.offset))), nil, schedule, c.detect)
 			must(t, err)
 			if len(reports) != 1 {
 				t.Fatalf("%s: %d reports", c.kind, len(reports))

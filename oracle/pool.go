@@ -20,13 +20,17 @@ func NewPool(start Starter, detect ...scenario.Kind) *Pool {
 
 // Inspect repeats a run and returns what is wrong with it, in the order in which
 // it happened, first the uses of memory and then the races. How the run ended is
-// no matter. It may be called by several goroutines at a time.
-func (p *Pool) Inspect(schedule scenario.Schedule) ([]Problem, error) {
+// no matter. The schedule has indices of the threads made too, which the process makes; see
+// scenario.Session.SetMade. It may be called by several goroutines at a time.
+func (p *Pool) Inspect(made []string, schedule scenario.Schedule) ([]Problem, error) {
 	i, err := p.inspectors.Take()
 	if err != nil {
 		return nil, err
 	}
 	defer p.inspectors.Put(i)
+	if err := i.s.SetMade(made); err != nil {
+		return nil, err
+	}
 	return i.inspect(schedule)
 }
 

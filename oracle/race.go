@@ -85,7 +85,7 @@ func (s *survey) access(_ int, e *emu.LogEntry) {
 		if !o.linker {
 			s.use(w, int(e.Thread), write)
 		}
-		if o.atomic || o.kernel && !write {
+		if o.atomic || o.kernel && !write || s.leaves(e) {
 			s.atomic[w] |= mask
 		}
 	}
@@ -247,6 +247,9 @@ func (d *races) access(_ int, e *emu.LogEntry) {
 	o := d.order(e.PC)
 	write := e.Kind != emu.LogRead
 	atomic := o.atomic || o.kernel && !write
+	if d.leaves(e) {
+		atomic, o.release = true, true
+	}
 	if !atomic && !o.plainRMW && d.survey.isAtomic(e) {
 		atomic = true
 		if d.arch == loader.AMD64 {

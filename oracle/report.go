@@ -44,13 +44,16 @@ type Call struct {
 }
 
 // Explain repeats a run on a new session and describes each problem of the given
-// kinds that it has.
-func Explain(start Starter, schedule scenario.Schedule, detect ...scenario.Kind) ([]Report, error) {
+// kinds that it has. The schedule has indices of the threads made too; see Pool.Inspect.
+func Explain(start Starter, made []string, schedule scenario.Schedule, detect ...scenario.Kind) ([]Report, error) {
 	p, err := newInspector(start, true, detect)
 	if err != nil {
 		return nil, err
 	}
 	defer p.close()
+	if err := p.s.SetMade(made); err != nil {
+		return nil, err
+	}
 	f, err := p.look(schedule)
 	if err != nil {
 		return nil, err
@@ -121,5 +124,5 @@ func (p *inspector) block(b *heap.Piece, addr uint64) *Block {
 // callOf describes a call that is about to begin.
 func callOf(m *emu.Process, c *emu.CallEvent) *Call {
 	t := m.Threads()[c.Thread]
-	return &Call{Thread: t.Name, Function: c.Func, Call: t.Call, Backtrace: symbolize.Frames(symbolize.Backtrace(m, c.Thread))}
+	return &Call{Thread: t.Name, Function: c.Func, Call: t.Doing(), Backtrace: symbolize.Frames(symbolize.Backtrace(m, c.Thread))}
 }

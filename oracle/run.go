@@ -15,6 +15,7 @@ type run struct {
 	fences  []fence
 	pointer []uint64 // the threads' thread pointers
 	numbers []uint64 // and their numbers, as gettid tells them
+	ends    []uint64 // the steps of their last instructions, 0 of those that are there still
 	order   func(pc uint64) ordering
 	text    func(pc uint64) bool // whether the code is one of the string functions
 	libc    func(pc uint64) bool // whether it is a libc's, or of its dynamic linker
@@ -22,7 +23,27 @@ type run struct {
 	early   func(p uint64) bool  // whether a block may have been there from before calls were traced
 }
 
-// wake is a futex wake.
+// meet takes in the threads that there are more of than before. One that the race makes is
+// there when its first slice begins, and may be gone behind that.
+func (r *run) meet(m *emu.Process) {
+	name := "tpidr_el0"
+	if r.arch == loader.AMD64 {
+		name = "fs_base"
+	}
+	for ; r.threads < m.Made(); r.threads++ {
+		pointer, _ := m.Register(r.threads, name) // of a thread that is gone, none
+		number, _ := m.TID(r.threads)
+		r.pointer, r.numbers, r.ends = append(r.pointer, pointer), append(r.numbers, uint64(number)), append(r.ends, 0)
+	}
+}
+
+// leaves tells whether an entry is what the kernel writes for a thread at its end: a word
+// by which others know that it has ended, and with that all that it has done.
+func (r *run) leaves(e *emu.LogEntry) bool {
+	return e.Kind == emu.LogKernel && int(e.Thread) < len(r.ends) && r.ends[e.Thread] == e.Step
+}
+
+// wake is a futex wake, or that a thread is made.
 type wake struct {
 	step     uint64 // of the system call
 	from, to int    // threads of the machine

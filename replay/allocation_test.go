@@ -153,7 +153,7 @@ func TestOwnBlockAgain(t *testing.T) {
 		h, err := NewHistory(s, schedule)
 		must(t, err)
 		x := explain(t, h)
-		blocks, err := traceHeap(t, start).Run(schedule)
+		blocks, err := traceHeap(t, start).Run(nil, schedule)
 		must(t, err)
 		must(t, x.AddHeap(h, blocks))
 		a := x.Allocation
@@ -185,7 +185,7 @@ func FuzzMeaning(f *testing.F) {
 		},
 	}
 	tracer := traceHeap(f, starter(system(f, "bookworm", loader.ARM64), plan))
-	history, err := tracer.Run(scenario.Schedule{{Thread: 0}})
+	history, err := tracer.Run(nil, scenario.Schedule{{Thread: 0}})
 	must(f, err)
 	m := tracer.s.Process()
 	mark, err := tracer.s.Mark()

@@ -52,6 +52,13 @@ func (d dumper) machine() *emu.Process { return d.h.s.Process() }
 
 func (d dumper) backtraces() {
 	for _, t := range d.x.Threads {
+		if t.Status == "absent" {
+			continue
+		}
+		if t.Status == "ended" {
+			d.section("thread %s: ended; it ran %s", t.Name, t.Call)
+			continue
+		}
 		if t.Status == "done" && t.Call == "" {
 			d.section("thread %s: done; it made no call", t.Name)
 			continue

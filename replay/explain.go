@@ -122,8 +122,14 @@ func threadStates(s *scenario.Session) []ThreadState {
 	threads := s.Process().Threads()
 	for i, name := range s.Names() {
 		m := s.MachineThread(i)
-		st := ThreadState{Name: name, Status: "running", Call: threads[m].Call}
+		if m < 0 {
+			list = append(list, ThreadState{Name: name, Status: "absent"})
+			continue
+		}
+		st := ThreadState{Name: name, Status: "running", Call: threads[m].Doing()}
 		switch {
+		case !s.Process().Alive(m) && s.Makes(name):
+			st.Status = "ended"
 		case s.Process().Waiting(m):
 			st.Status = "waiting"
 		case s.Process().Idle(m):
@@ -143,7 +149,7 @@ func (h *History) act(thread int, pc, step uint64) *symbolize.Act {
 	m, t := h.s.Process(), h.s.MachineThread(thread)
 	return &symbolize.Act{
 		Thread: h.s.Names()[thread], Step: step - h.s.Base(), Location: symbolize.Locate(m, pc, false),
-		Instruction: h.Inst(pc).Text, Call: m.Threads()[t].Call, Backtrace: symbolize.Backtrace(m, t),
+		Instruction: h.Inst(pc).Text, Call: m.Threads()[t].Doing(), Backtrace: symbolize.Backtrace(m, t),
 	}
 }
 

@@ -37,9 +37,13 @@ func NewHeapTracer(start Starter) (*HeapTracer, error) {
 // Close frees the session.
 func (t *HeapTracer) Close() { t.s.Close() }
 
-// Run repeats a run, from the start of the race to where the schedule leads.
-// The result is valid until Close.
-func (t *HeapTracer) Run(schedule scenario.Schedule) (*heap.History, error) {
+// Run repeats a run, from the start of the race to where the schedule leads. The schedule
+// has indices of the threads made too, which the process makes; see
+// scenario.Session.SetMade. The result is valid until Close.
+func (t *HeapTracer) Run(made []string, schedule scenario.Schedule) (*heap.History, error) {
+	if err := t.s.SetMade(made); err != nil {
+		return nil, err
+	}
 	if err := t.s.Restart(); err != nil {
 		return nil, err
 	}

@@ -48,7 +48,7 @@ func (f find) heap(t testing.TB) *heap.History {
 	t.Helper()
 	plan, err := f.recipe.Scenario.Build(f.recipe.Values)
 	must(t, err)
-	h, err := traceHeap(t, starter(system(t, f.recipe.Source[len("debian:"):], f.recipe.Arch), plan)).Run(f.schedule)
+	h, err := traceHeap(t, starter(system(t, f.recipe.Source[len("debian:"):], f.recipe.Arch), plan)).Run(nil, f.schedule)
 	must(t, err)
 	return h
 }
@@ -179,7 +179,7 @@ func TestHeapKnowsEveryBlock(t *testing.T) {
 		must(t, err)
 
 		tracer := traceHeap(t, starter(sys, plan))
-		h, err := tracer.Run(schedule)
+		h, err := tracer.Run(nil, schedule)
 		must(t, err)
 		if got, err := tracer.s.Digest(); err != nil || got != want {
 			t.Errorf("the traced run has the digest %s, %v, and not %s", got, err, want)
@@ -215,15 +215,15 @@ func TestHeapKnowsEveryBlock(t *testing.T) {
 			t.Errorf("in use are %#x, and the threads have %#x", inUse, have)
 		}
 
-		again, err := tracer.Run(schedule)
+		again, err := tracer.Run(nil, schedule)
 		must(t, err)
 		if d := heapDiff(h, again); d != "" {
 			t.Errorf("another run gives another heap: %s", d)
 		}
 		// A shorter run in between leaves the next one alone.
-		_, err = tracer.Run(schedule[:len(schedule)/2])
+		_, err = tracer.Run(nil, schedule[:len(schedule)/2])
 		must(t, err)
-		again, err = tracer.Run(schedule)
+		again, err = tracer.Run(nil, schedule)
 		must(t, err)
 		if d := heapDiff(h, again); d != "" {
 			t.Errorf("a run after a shorter one gives another heap: %s", d)
@@ -284,7 +284,7 @@ func TestHeapCalls(t *testing.T) {
 			Threads: []scenario.Thread{{Name: scenario.Main, Body: scenario.Calls{callOf("getpid")}}},
 		}
 		tracer := traceHeap(t, starter(system(t, suite, arch), plan))
-		h, err := tracer.Run(scenario.Schedule{{Thread: 0}})
+		h, err := tracer.Run(nil, scenario.Schedule{{Thread: 0}})
 		must(t, err)
 		// What the program did itself: calls that no other of them makes.
 		list := h.Blocks()

@@ -210,7 +210,7 @@ func (st stage) play(t *testing.T, arch loader.Arch) (x *Explanation, blocks map
 	h, err := NewHistory(s, schedule)
 	must(t, err)
 	x = explain(t, h)
-	history, err := traceHeap(t, starter(sys, plan)).Run(schedule)
+	history, err := traceHeap(t, starter(sys, plan)).Run(nil, schedule)
 	must(t, err)
 	must(t, x.AddHeap(h, history))
 	if steps := s.Steps(); steps != x.Steps {

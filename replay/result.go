@@ -76,6 +76,9 @@ func (x *Explanation) Finding() Finding {
 		Kind: x.Outcome.Kind, Message: x.Message, Switches: x.Schedule.Switches(), Schedule: x.Schedule.Texts(x.Names),
 	}
 	for _, t := range x.Threads {
+		if t.Status == "absent" {
+			continue
+		}
 		f.Threads = append(f.Threads, ThreadReport{Name: t.Name, Status: t.Status, Call: t.Call, Backtrace: symbolize.Frames(t.Backtrace)})
 	}
 	f.Ticks = x.Ticks

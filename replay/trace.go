@@ -45,11 +45,14 @@ type Trace struct {
 	// it moved by itself, when nobody could run.
 	Timeouts scenario.Timeouts `json:"timeouts,omitempty"`
 	// GuestMemory is Plan.Memory, in bytes; 0 is the usual one.
-	GuestMemory uint64   `json:"guest_memory,omitempty"`
-	Schedule    []string `json:"schedule"` // as scenario.Slice.Text writes it
-	Outcome     Outcome  `json:"outcome"`
-	Steps       uint64   `json:"steps"`  // instructions from the race's start
-	Digest      string   `json:"digest"` // of the final state; see emu.Machine.Digest
+	GuestMemory uint64 `json:"guest_memory,omitempty"`
+	// Made are the threads that the process makes itself, as far as they are known: no
+	// others run. Traces from before such threads were run have none.
+	Made     []string `json:"made,omitempty"`
+	Schedule []string `json:"schedule"` // as scenario.Slice.Text writes it
+	Outcome  Outcome  `json:"outcome"`
+	Steps    uint64   `json:"steps"`  // instructions from the race's start
+	Digest   string   `json:"digest"` // of the final state; see emu.Machine.Digest
 }
 
 // Libc says which C library a trace belongs to.
@@ -150,7 +153,7 @@ func Record(s *scenario.Session, r Recipe, schedule scenario.Schedule) (*Trace, 
 	}
 	t := &Trace{
 		Format: FormatVersion, Scenario: r.Scenario.Name, Settings: r.Scenario.Settings(r.Values), Script: r.Scenario.Source,
-		Arch: r.Arch.String(), Seed: r.Seed, BindNow: s.Plan().BindNow, Timeouts: s.Timeouts(), Schedule: schedule.Texts(s.ScheduleNames()),
+		Arch: r.Arch.String(), Seed: r.Seed, BindNow: s.Plan().BindNow, Timeouts: s.Timeouts(), Made: s.Made(), Schedule: schedule.Texts(s.ScheduleNames()),
 		Outcome: outcomeText(outcome, s.Names()), Steps: s.Steps(), Digest: digest,
 		Modules: slices.Concat(files, loaded),
 	}

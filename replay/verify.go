@@ -69,8 +69,11 @@ func (t *Trace) compareLoads(s *scenario.Session, before []File) (string, error)
 }
 
 // Verify runs the trace's schedule on a session made for it and compares how
-// it ends with what the trace says. The session is left at the end of the run.
+// it ends with what the trace says. The session then knows the trace's threads. The session is left at the end of the run.
 func Verify(s *scenario.Session, t *Trace) (*Verification, error) {
+	if err := s.SetMade(t.Made); err != nil {
+		return nil, fmt.Errorf("%w: field made: %w", ErrFormat, err)
+	}
 	if err := s.Restart(); err != nil {
 		return nil, err
 	}

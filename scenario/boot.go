@@ -89,6 +89,7 @@ func (s *Session) setUp() error {
 			return err
 		}
 	}
+	s.meetEarly()
 	s.m.StartClocks()
 	s.base = s.m.Steps()
 	if err := s.judge(); err != nil {

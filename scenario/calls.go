@@ -19,7 +19,7 @@ func (s *Session) advance(i int) error {
 		case err != nil:
 			return s.fault(i, err)
 		case !more:
-			r.done = true
+			s.leave(i)
 			return nil
 		case call.Place == nil:
 			return s.begin(i, call)

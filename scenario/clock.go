@@ -59,8 +59,8 @@ func (s *Session) Timeouts() Timeouts {
 	return s.plan.Timeouts
 }
 
-// Schedulable is how many there are that a schedule can name: the plan's threads and,
-// behind them, the clock. It can run while somebody waits with a deadline, if the plan's
+// Schedulable is how many there are that a schedule can name: the threads and, behind
+// them, the clock. It can run while somebody waits with a deadline, if the plan's
 // Timeouts allow, and its instruction is to move the clock on to the earliest deadline.
 // With WhenIdle there is no such thread: the clock then moves by itself.
 func (s *Session) Schedulable() int {
@@ -138,7 +138,7 @@ func (s *Session) runClock(n uint64) (ran uint64, err error) {
 		}
 		ran++
 	}
-	return ran, nil
+	return ran, s.judge()
 }
 
 func (s *Session) advanceClock() (emu.Advanced, error) {
@@ -160,12 +160,35 @@ func (s *Session) clockEvent() (Event, error) {
 		return e, err
 	}
 	e.Ran, e.Objects = 1, a.Objects
+	if s.hasMade() {
+		e.Objects = append(slices.Clip(e.Objects), emu.Object{Class: emu.ObjectOver, Write: true})
+	}
 	for _, t := range a.Woke {
 		if i := s.RacingThread(t); i >= 0 {
 			e.Woke = append(e.Woke, i)
 		}
 	}
 	return e, nil
+}
+
+// Stopped is the event by which the clock would be moved on, were the race not over: a
+// thread that the process has made waits with a deadline. It is false where there is none.
+// The session is as it was.
+func (s *Session) Stopped() (Event, bool, error) {
+	if s.verdict == nil || s.verdict.Thread >= 0 || !s.hasMade() || !s.m.Timed() {
+		return Event{}, false, nil
+	}
+	mark, err := s.Mark()
+	if err != nil {
+		return Event{}, false, err
+	}
+	defer mark.Drop()
+	s.verdict = nil
+	e, err := s.clockEvent()
+	if err != nil {
+		return e, false, err
+	}
+	return e, e.Ran > 0, mark.Rewind()
 }
 
 // onlyTimed is the thread that waits with a deadline, when it is the only one.
@@ -197,6 +220,10 @@ func (s *Session) Passing() string {
 		}
 		first = d
 		function, _, _ := strings.Cut(t.Call, "(")
+		if function == "" {
+			whose = append(whose, t.Name) // nobody has called it
+			continue
+		}
 		whose = append(whose, fmt.Sprintf("%s's %s", t.Name, function))
 	}
 	if whose == nil {

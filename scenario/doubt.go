@@ -16,11 +16,14 @@ const (
 	// UnknownSyscall: emurace does not have a system call, or a part of it, and the
 	// process was told so.
 	UnknownSyscall DoubtKind = "unknown-syscall"
-	// UnscheduledThread: a thread that is none of the scenario's is there and never runs.
+	// UnscheduledThread: a thread that the process has made is there and never runs, since
+	// the session does not know it.
 	UnscheduledThread DoubtKind = "unscheduled-thread"
 	// UnendedThread: a thread waits for the end of one that has made its calls, and that
 	// does not end by that.
 	UnendedThread DoubtKind = "unended-thread"
+	// ThreadLimit: the process was told that it can have no more threads.
+	ThreadLimit DoubtKind = "thread-limit"
 	// InstructionLimit: the run was cut off there, though threads that could go on had been
 	// passed over for long.
 	InstructionLimit DoubtKind = "instruction-limit"
@@ -41,7 +44,7 @@ const (
 // DoubtKinds lists the kinds, in the order in which they are told.
 func DoubtKinds() []DoubtKind {
 	return []DoubtKind{
-		UnknownSyscall, UnscheduledThread, UnendedThread, InstructionLimit, CallLimit,
+		UnknownSyscall, UnscheduledThread, UnendedThread, ThreadLimit, InstructionLimit, CallLimit,
 		AtMemoryLimit, AtOutputLimit, AtMappingLimit, AtFileLimit, AtLogLimit, AtBootLimit, Unrepeated,
 	}
 }
@@ -50,8 +53,8 @@ func DoubtKinds() []DoubtKind {
 type Doubt struct {
 	Kind DoubtKind `json:"kind"`
 	Name string    `json:"name"` // the system call, of which clone makes a thread; the limit; who has not ended; or how a run failed
-	// Function is the one that the thread was called with, such as readdir, and Thread
-	// its name: "" before the race, or for a thread that is none of the scenario's.
+	// Function is the one that the thread was called with, such as readdir, or that has
+	// made it, and Thread its name: "" before the race, or for one that does not race.
 	Function string `json:"function,omitempty"`
 	Thread   string `json:"thread,omitempty"`
 }
@@ -75,7 +78,11 @@ func (d Doubt) String() string {
 func (s *Session) Doubts(o Outcome) (list []Doubt, rests bool) {
 	for _, c := range s.m.Missed() {
 		rests = true
-		list = append(list, s.doubt(UnknownSyscall, c.Name, c.Func, c.Thread))
+		kind, name := UnknownSyscall, c.Name
+		if c.MoreThreads() {
+			kind, name = ThreadLimit, fmt.Sprintf("the limit of %d threads", emu.MaxThreads)
+		}
+		list = append(list, s.doubt(kind, name, c.Func, c.Thread))
 	}
 	for t, th := range s.m.Threads() {
 		// The process's first thread is there, idle, also where it does not race.
@@ -99,7 +106,7 @@ func (s *Session) Doubts(o Outcome) (list []Doubt, rests bool) {
 	} else if o.Kind == Unfinished {
 		for i, r := range s.threads {
 			if s.Runnable(i) {
-				list = append(list, s.doubt(InstructionLimit, "the limit", r.call.Func, r.machine))
+				list = append(list, s.doubt(InstructionLimit, "the limit", s.function(i), r.machine))
 			}
 		}
 	}
@@ -110,7 +117,7 @@ func (s *Session) Doubts(o Outcome) (list []Doubt, rests bool) {
 func (s *Session) atLimit(end *emu.End) Doubt {
 	function := ""
 	if i := s.RacingThread(end.Thread); i >= 0 {
-		function = s.threads[i].call.Func
+		function = s.function(i)
 	}
 	return s.doubt(DoubtKind(end.Limit), end.Limit.String(), function, end.Thread)
 }

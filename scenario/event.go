@@ -14,7 +14,7 @@ type Event struct {
 	PC       uint64 // of that one, where it has accessed memory; else 0
 	Accesses []Access
 	Objects  []emu.Object // kernel objects that a system call used, and results that a check sees
-	Woke     []int        // threads that it let go on
+	Woke     []int        // threads that it let go on, or made
 	// Needs are threads of which the last event before this one has to come before it:
 	// when the clock is moved on, who alone waits with a deadline.
 	Needs []int
@@ -111,6 +111,9 @@ func (s *Session) RunEvent(i int) (Event, error) {
 		if err == nil && s.abstracting() {
 			err = s.findLockedOut(i, &e)
 		}
+		if err == nil {
+			err = s.judge()
+		}
 		return e, err
 	}
 	if s.locks.abstract {
@@ -157,10 +160,7 @@ func (s *Session) nextEvent(i int) (Event, error) {
 		}
 	}
 	s.noteWoken(&e, waiting)
-	if s.threads[i].held == nil {
-		return e, nil
-	}
-	return e, s.unblock()
+	return e, s.goneRound(i)
 }
 
 // saw tells whether a stop, or a check of what came back there, ends an event.
@@ -176,6 +176,7 @@ func (s *Session) runOnce(e *Event, run func(t int) (emu.Stop, error)) (emu.Stop
 	if err != nil {
 		return stop, err
 	}
+	s.meet()
 	e.Ran += stop.Ran
 	s.pass(e.Thread, stop.Ran)
 	if stop.Event {
@@ -205,7 +206,8 @@ func (s *Session) runOnce(e *Event, run func(t int) (emu.Stop, error)) (emu.Stop
 	return stop, nil
 }
 
-// noteWoken adds to an event which of the threads that waited before it can go on.
+// noteWoken adds to an event which of the threads that waited before it can go on, or were
+// not there.
 func (s *Session) noteWoken(e *Event, waiting []int) {
 	for _, t := range waiting {
 		if t != e.Thread && s.Runnable(t) {
@@ -236,11 +238,11 @@ func (s *Session) RunPart(i int, n uint64) (Event, emu.Stop, error) {
 	return e, stop, nil
 }
 
-// waiting lists the threads that wait in the kernel.
+// waiting lists the threads that wait in the kernel, and those that are not there yet.
 func (s *Session) waiting() []int {
 	var list []int
 	for i, r := range s.threads {
-		if s.m.Waiting(r.machine) {
+		if r.machine < 0 || s.m.Waiting(r.machine) {
 			list = append(list, i)
 		}
 	}

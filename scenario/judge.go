@@ -95,13 +95,15 @@ func (s *Session) sawShared(i int, addr, size uint64) {
 	}
 }
 
-// judge has the plan judge a race in which every thread has made all its calls.
+// judge has the plan judge a race that is over: every thread of the plan's has made all its
+// calls, and what the process has made besides has ended or waits. That nobody wakes it then
+// is no deadlock.
 func (s *Session) judge() error {
-	if s.verdict != nil || s.m.End() != nil {
+	if s.verdict != nil || s.m.End() != nil || s.callsLeft() {
 		return nil
 	}
 	for i := range s.threads {
-		if !s.threads[i].done {
+		if s.Runnable(i) {
 			return nil
 		}
 	}

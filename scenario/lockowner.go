@@ -56,6 +56,9 @@ func (s *Session) joinLook(e *Event) error {
 	if len(e.Accesses) != 1 || len(e.Objects) > 0 || e.Ends || s.m.HasStops() {
 		return nil
 	}
+	if s.hasMade() {
+		return nil // what a thread would write there that is not made yet cannot be tried
+	}
 	a := e.Accesses[0]
 	if a.Write || a.Size != 4 && a.Size != 8 || a.Addr%a.Size != 0 || s.locks.raw[a.Addr] || s.m.LoadExclusive(e.PC) || len(s.lockWordsIn(a.Addr, a.Size)) > 0 {
 		return nil

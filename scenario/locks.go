@@ -93,9 +93,9 @@ func (s *Session) adoptLocks() {
 }
 
 // Grown counts what the session has learned about events: bytes that threads
-// share, and words that are locks or are none. When it grows, events were missed
-// before, or taken for what they are not.
-func (s *Session) Grown() uint64 { return s.m.SharedGrown() + s.locks.grown }
+// share, words that are locks or are none, and threads that the process makes. When it
+// grows, events were missed before, or taken for what they are not.
+func (s *Session) Grown() uint64 { return s.m.SharedGrown() + s.locks.grown + s.made.grown }
 
 // learnLock looks, when a thread has begun to wait, whether it does so after it has
 // tried in vain to take a lock.
@@ -235,7 +235,10 @@ func (s *Session) runAbstract(i int) (Event, error) {
 		e.Release = use.free
 		r.holds = slices.DeleteFunc(slices.Clone(r.holds), func(w uint64) bool { return w == use.free })
 	}
-	return e, s.findLockedOut(i, &e)
+	if err := s.findLockedOut(i, &e); err != nil {
+		return e, err
+	}
+	return e, s.judge()
 }
 
 // lockedOut tells whether the thread waits for a lock that is still taken.

@@ -79,7 +79,7 @@ type trial struct {
 func (s *Session) trial(i int, w uint64, does act) *trial {
 	x := &trial{s: s, thread: s.threads[i].machine, word: w, does: does}
 	for j := range s.threads {
-		if j != i {
+		if j != i && s.threads[j].machine >= 0 {
 			x.other = s.threads[j].machine
 			break
 		}

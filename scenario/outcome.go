@@ -11,7 +11,7 @@ type Kind string
 
 // The kinds of outcome.
 const (
-	OK       Kind = "ok"       // every thread made all its calls
+	OK       Kind = "ok"       // every thread made all its calls, and what those have made waits or is gone
 	Segv     Kind = "segv"     // a memory access faulted
 	Illegal  Kind = "illegal"  // an illegal instruction or other exception
 	Abort    Kind = "abort"    // SIGABRT, as from abort()
@@ -105,7 +105,7 @@ func (s *Session) Outcome() (Outcome, bool) {
 		return Outcome{Kind: Deadlock, Thread: -1}, true
 	case !s.CutShort():
 		return Outcome{}, false
-	case s.fair():
+	case s.fair() && s.callsLeft():
 		return Outcome{Kind: Livelock, Thread: -1}, true
 	}
 	return Outcome{Kind: Unfinished, Thread: -1}, true

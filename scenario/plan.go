@@ -170,6 +170,9 @@ func (p *Plan) check() error {
 			return fmt.Errorf("scenario: thread %d: %w", i, err)
 		}
 	}
+	if name := p.madeName(); name != "" {
+		return fmt.Errorf("scenario: the name %q is that of a thread made by another one", name)
+	}
 	return nil
 }
 

@@ -43,30 +43,51 @@ func (s *Session) runOut(i int) (uint64, error) {
 			return e.Ran, err
 		}
 	}
+	return e.Ran, s.goneRound(i)
+}
+
+// goneRound does what follows when a thread has run that may go round now: it is one that
+// waits.
+func (s *Session) goneRound(i int) error {
 	if s.threads[i].held == nil {
-		return e.Ran, nil
+		return nil
 	}
-	return e.Ran, s.unblock()
+	if err := s.judge(); err != nil {
+		return err
+	}
+	return s.unblock()
 }
 
 // settle does what follows from the way in which a thread's run stopped.
 func (s *Session) settle(i int, kind emu.StopKind) error {
+	if kind == emu.Returned && i >= s.planned() {
+		kind = emu.Trapped // by a jump: no call has led it here
+	}
 	switch kind {
 	case emu.Returned:
 		if err := s.finishCall(i); err != nil {
 			return err
 		}
 	case emu.Gone:
-		s.threads[i].done = true // it ended itself: there is nobody to make more calls
+		s.leave(i) // it ended itself: there is nobody to make more calls
 	case emu.Trapped:
 		return fmt.Errorf("thread %s reached the program's code", s.threads[i].name)
 	case emu.Budget, emu.Waits, emu.Ended, emu.Unready, emu.AtStop: // the call is not over
 	}
-	// The others may have waited for a thread that is now at its end.
-	if err := s.unblock(); err != nil {
+	if err := s.judge(); err != nil {
 		return err
 	}
-	return s.judge()
+	// The others may have waited for a thread that is now at its end.
+	return s.unblock()
+}
+
+// leave notes that there is nothing that a thread has still to do. Whether the race is over
+// when the others wait depends on the plan's, and with it whether the clock can be moved on.
+func (s *Session) leave(i int) {
+	s.threads[i].done = true
+	if s.hasMade() && i < s.planned() {
+		s.uses(emu.Object{Class: emu.ObjectOver})
+	}
 }
 
 func (s *Session) finishCall(i int) error {

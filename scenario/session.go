@@ -25,6 +25,7 @@ type Session struct {
 	free  *Mark  // one that was dropped, to be used again
 	whole uint64 // Limit, while RunEvents has set a lower one
 	locks lockTable
+	made  made
 	// heapEvents makes what calls of the allocator do to blocks part of events.
 	heapEvents bool
 	seen       []Access     // shared bytes that checks have read since the last event
@@ -35,8 +36,11 @@ type Session struct {
 
 // state is what a rewind takes back, beside the machine.
 type state struct {
-	// threads are those of the machine that race, in the order in which they came to it.
+	// threads are those that race: the plan's, and then the known ones that the process
+	// makes itself, whether they are there or not.
 	threads []racer
+	met     int        // how many of the machine's threads the session has taken in
+	strange bool       // one of them is not known, and can be
 	heap    *heap.Heap // never changed; nil but for StartHeap and StartBlocks
 	// verdict is the outcome of a race that the plan has judged, nil as long as it
 	// has not: one that is over, or in which a thread or the plan found a fault.
@@ -47,9 +51,9 @@ type state struct {
 // racer is one thread of the race.
 type racer struct {
 	name          string
-	body          Body
-	machine       int // the thread's number on the machine
-	done          bool
+	body          Body // of one that the process makes there are no calls
+	machine       int  // the thread's number on the machine, -1 while it is not there
+	done          bool // has made its calls, or has ended
 	call          Call // the last one begun
 	results       []uint64
 	lock          uint64   // the abstract lock that it would try in vain to take, 0 for none
@@ -87,7 +91,7 @@ func (s *Session) Names() []string {
 }
 
 // MachineThread is a racing thread's number on the machine.
-// The clock has none, which is -1.
+// The clock has none, which is -1, nor has a thread that the process has not made yet.
 func (s *Session) MachineThread(i int) int {
 	if s.IsClock(i) {
 		return -1
@@ -97,6 +101,9 @@ func (s *Session) MachineThread(i int) int {
 
 // RacingThread is the inverse of MachineThread, -1 when the thread does not race.
 func (s *Session) RacingThread(machine int) int {
+	if machine < 0 {
+		return -1
+	}
 	return slices.IndexFunc(s.threads, func(r racer) bool { return r.machine == machine })
 }
 
@@ -119,7 +126,7 @@ func (s *Session) Results(i int) []uint64 {
 	return s.threads[i].results
 }
 
-// Body is what a racing thread does.
+// Body is what a racing thread does: no calls where the process makes it itself.
 func (s *Session) Body(i int) Body { return s.threads[i].body }
 
 // maxString bounds the strings that are read of the guest, in bytes.

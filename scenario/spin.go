@@ -130,7 +130,10 @@ func (s *Session) LookAhead(i int) (ran uint64, r *Rounds, err error) {
 
 // Wait makes a thread wait as it would if it had been run with Run(i, 0) to where it
 // stands, and that had found these rounds.
-func (s *Session) Wait(i int, r *Rounds) { s.threads[i].held = r.held }
+func (s *Session) Wait(i int, r *Rounds) error {
+	s.threads[i].held = r.held
+	return s.judge()
+}
 
 // stirs forgets the rounds of a thread that is to run.
 func (s *Session) stirs(i int) { s.threads[i].held = nil }

@@ -23,7 +23,7 @@ func (s *Session) unended(o Outcome) (list []Doubt) {
 		words := s.changedAtEnd(t)
 		for i, r := range s.threads {
 			if !r.done && s.m.Alive(r.machine) && s.waitsForAny(i, words, o) {
-				list = append(list, s.doubt(UnendedThread, th.Name, r.call.Func, r.machine))
+				list = append(list, s.doubt(UnendedThread, th.Name, s.function(i), r.machine))
 			}
 		}
 	}

@@ -27,7 +27,7 @@ func ActOf(m *emu.Process, thread int, step uint64) (*Act, error) {
 	t := m.Threads()[thread]
 	return &Act{
 		Thread: t.Name, Step: step, Location: Locate(m, pc, false), Instruction: Disassemble(m, pc).Text,
-		Call: t.Call, Backtrace: Backtrace(m, thread),
+		Call: t.Doing(), Backtrace: Backtrace(m, thread),
 	}, nil
 }
 

@@ -8,7 +8,6 @@ import (
 
 	"emurace/internal/shell"
 	"emurace/replay"
-	"emurace/scenario"
 	"emurace/scripts"
 	"emurace/scripts/portable"
 )
@@ -22,8 +21,7 @@ func (r *run) asScript(c *cli.Context, p *replay.Printer) error {
 		return usage(errors.New("--as-script does not go with other questions, nor with --json or --last"), "ask one by one")
 	}
 	r.sys.LoadDebug()
-	start := func() (*scenario.Session, error) { return start(r.sys, r.recipe) }
-	runs, notes, err := portable.Describe(start, r.verification.Schedule)
+	runs, notes, err := portable.Describe(r.again, r.verification.Schedule)
 	if err != nil {
 		return environmentError(fmt.Errorf("the schedule cannot be put into words: %w", err), "the trace itself holds the schedule, for this build of libc")
 	}

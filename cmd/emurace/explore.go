@@ -309,6 +309,19 @@ func start(sys *emu.System, r replay.Recipe) (*scenario.Session, error) {
 	return startWith(sys, r, nil)
 }
 
+// startKnowing is start of a session that knows which threads its process makes.
+func startKnowing(sys *emu.System, r replay.Recipe, made []string) (*scenario.Session, error) {
+	s, err := start(sys, r)
+	if err != nil {
+		return nil, err
+	}
+	if err := s.SetMade(made); err != nil {
+		s.Close()
+		return nil, err
+	}
+	return s, nil
+}
+
 // startWith is start, and calls prepare when the machine has booted.
 func startWith(sys *emu.System, r replay.Recipe, prepare func(*emu.Process) error) (*scenario.Session, error) {
 	return startPlan(r, func(plan *scenario.Plan) (*scenario.Session, error) {

@@ -163,7 +163,7 @@ func gdbServer(c *cli.Context, r *run) (*gdb.Server, error) {
 		Timeline: t, Root: r.sys.Root, Headline: x.Headline(), Why: x.Headline() + "\n" + x.String(),
 		Heap: func() (*heap.History, error) {
 			if blocks == nil {
-				h, err := r.heaps.run(r.verification.Schedule)
+				h, err := r.heaps.run(r.session.Made(), r.verification.Schedule)
 				if err != nil {
 					return nil, err
 				}

@@ -21,7 +21,7 @@ func (p *heaps) explain(h *replay.History, schedule scenario.Schedule) (*replay.
 	if err != nil || x.Load == nil {
 		return x, err
 	}
-	heap, err := p.run(schedule)
+	heap, err := p.run(h.Session().Made(), schedule)
 	if err != nil {
 		return nil, err
 	}
@@ -29,7 +29,7 @@ func (p *heaps) explain(h *replay.History, schedule scenario.Schedule) (*replay.
 }
 
 // run repeats a run with its heap traced. The result is valid until close.
-func (p *heaps) run(schedule scenario.Schedule) (*heap.History, error) {
+func (p *heaps) run(made []string, schedule scenario.Schedule) (*heap.History, error) {
 	if p.tracer == nil {
 		var err error
 		if p.tracer, err = replay.NewHeapTracer(func(prepare func(*emu.Process) error) (*scenario.Session, error) {
@@ -38,7 +38,7 @@ func (p *heaps) run(schedule scenario.Schedule) (*heap.History, error) {
 			return nil, err
 		}
 	}
-	return p.tracer.Run(schedule)
+	return p.tracer.Run(made, schedule)
 }
 
 func (p *heaps) close() {

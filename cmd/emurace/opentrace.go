@@ -70,6 +70,11 @@ func (r *run) close() {
 	_ = r.sys.Close()
 }
 
+// again makes another session of the run's race, which knows the same threads.
+func (r *run) again() (*scenario.Session, error) {
+	return startKnowing(r.sys, r.recipe, r.session.Made())
+}
+
 // mustMatch is an error when the run is not that of the trace, for commands
 // that can show nothing else.
 func (r *run) mustMatch() error {

@@ -53,7 +53,7 @@ const maxExplained = 32
 // why it failed.
 func (o *outcome) explain(sys *emu.System, output string) error {
 	o.setProblemsApart()
-	s, err := start(sys, o.recipe)
+	s, err := startKnowing(sys, o.recipe, o.result.Made)
 	if err != nil {
 		return err
 	}
@@ -100,7 +100,7 @@ func (o *outcome) explain(sys *emu.System, output string) error {
 	o.objects = o.findingObjects(s.ScheduleNames())
 	o.endings = s.Plan().Endings
 	if o.result.Verdict == explore.Clean && len(o.detect) == 0 {
-		if o.freed, err = freesBlocks(sys, o.recipe); err != nil {
+		if o.freed, err = freesBlocks(sys, o.recipe, o.result.Made); err != nil {
 			return err
 		}
 	}
@@ -135,7 +135,7 @@ func (o *outcome) minimize(sys *emu.System, s *scenario.Session) error {
 		return nil
 	}
 	f := &o.result.Findings[0]
-	m, err := explore.Minimize(o.ctx, func() (*scenario.Session, error) { return start(sys, o.recipe) }, *f, certifyFor)
+	m, err := explore.Minimize(o.ctx, func() (*scenario.Session, error) { return startKnowing(sys, o.recipe, o.result.Made) }, *f, certifyFor)
 	if errors.Is(err, context.Canceled) || errors.Is(err, explore.ErrLivelock) || errors.Is(err, explore.ErrDue) {
 		return nil // the schedule that was found is as good, only longer
 	}

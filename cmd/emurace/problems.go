@@ -52,8 +52,8 @@ func (j job) inspections(sys *emu.System, o *explore.Options) *oracle.Pool {
 		return nil
 	}
 	pool := oracle.NewPool(j.traced(sys), j.detect...)
-	o.Inspect = func(schedule scenario.Schedule) ([]explore.Problem, error) {
-		problems, err := pool.Inspect(schedule)
+	o.Inspect = func(made []string, schedule scenario.Schedule) ([]explore.Problem, error) {
+		problems, err := pool.Inspect(made, schedule)
 		var list []explore.Problem
 		for _, p := range problems {
 			list = append(list, explore.Problem{Kind: p.Kind, Site: p.Site})
@@ -122,7 +122,7 @@ func (o *outcome) explainProblems(sys *emu.System, s *scenario.Session, output s
 		key := strings.Join(p.Schedule.Texts(s.ScheduleNames()), "\n")
 		if reports[key] == nil {
 			var err error
-			if reports[key], err = oracle.Explain(o.traced(sys), p.Schedule, o.detect...); err != nil {
+			if reports[key], err = oracle.Explain(o.traced(sys), s.Made(), p.Schedule, o.detect...); err != nil {
 				if len(o.problems) == 0 && len(o.result.Findings) == 0 {
 					o.traceErr = o.writeTrace(s, p.Finding, output)
 				}

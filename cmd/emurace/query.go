@@ -12,6 +12,7 @@ import (
 
 	"emurace/internal/printable"
 	"emurace/replay"
+	"emurace/scenario"
 )
 
 // queryFlags ask something of a run instead of having its end shown.
@@ -213,17 +214,24 @@ func (q *query) diff() error {
 	if err != nil {
 		return environmentError(fmt.Errorf("%s: %w", name, err), "find the run again with emurace explore")
 	}
-	other, err := replay.NewHistory(s, v.Schedule)
+	made := slices.Concat(q.r.session.Made(), s.Made())
+	slices.Sort(made)
+	made = slices.Compact(made)
+	own, err := historyKnowing(q.r.session, q.r.verification.Schedule, made)
 	if err != nil {
 		return err
 	}
-	list, err := replay.Diff(q.h, other)
+	other, err := historyKnowing(s, v.Schedule, made)
+	if err != nil {
+		return err
+	}
+	list, err := replay.Diff(own, other)
 	if err != nil {
 		return err
 	}
 	if q.json != nil {
 		for _, d := range list {
-			if err := q.json(replay.ReportDiff(q.h, other, d)); err != nil {
+			if err := q.json(replay.ReportDiff(own, other, d)); err != nil {
 				return err
 			}
 		}
@@ -231,6 +239,20 @@ func (q *query) diff() error {
 	}
 	q.p.Printf("%s   %s; %s\n", q.p.Head("this run"), strings.Join(mine.Schedule, ", "), mine.Outcome)
 	q.p.Printf("%s  %s; %s\n", q.p.Head("the other"), strings.Join(t.Schedule, ", "), t.Outcome)
-	replay.TellDiff(q.p, q.h, other, list)
+	replay.TellDiff(q.p, own, other, list)
 	return nil
+}
+
+// historyKnowing is the history of a schedule's run on a session that is to know the
+// threads that its process makes, those of the run among them.
+func historyKnowing(s *scenario.Session, schedule scenario.Schedule, made []string) (*replay.History, error) {
+	names := s.ScheduleNames()
+	if err := s.SetMade(made); err != nil {
+		return nil, err
+	}
+	schedule, ok := schedule.Renamed(names, s.ScheduleNames())
+	if !ok {
+		return nil, errors.New("compare: a thread of the run is not known")
+	}
+	return replay.NewHistory(s, schedule)
 }

@@ -129,7 +129,7 @@ func (r *run) page(name string) ([]byte, error) {
 		Version: version, Engine: emu.UnicornVersion(),
 	}
 	if r.heaps.tracer != nil {
-		if in.Heap, err = r.heaps.tracer.Run(r.verification.Schedule); err != nil {
+		if in.Heap, err = r.heaps.tracer.Run(r.session.Made(), r.verification.Schedule); err != nil {
 			return nil, err
 		}
 	}

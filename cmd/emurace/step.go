@@ -151,7 +151,7 @@ func ownName(r replay.Recipe) string {
 func (b *bench) session() (*scenario.Session, error) {
 	if b.spare == nil {
 		var err error
-		if b.spare, err = start(b.run.sys, b.run.recipe); err != nil {
+		if b.spare, err = b.run.again(); err != nil {
 			return nil, err
 		}
 	}
@@ -160,7 +160,7 @@ func (b *bench) session() (*scenario.Session, error) {
 
 // Heap traces the calls of malloc in a run.
 func (b *bench) Heap(schedule scenario.Schedule) (*heap.History, error) {
-	return b.run.heaps.run(schedule)
+	return b.run.heaps.run(b.run.session.Made(), schedule)
 }
 
 // Explain finds out why a run ended as it did.

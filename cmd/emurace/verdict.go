@@ -141,6 +141,7 @@ func doubtsText(list []explore.Doubt) string {
 	words := map[scenario.DoubtKind]string{
 		scenario.UnknownSyscall:    "the process makes system calls that emurace does not have",
 		scenario.UnscheduledThread: "the process has threads that are not the scenario's, and those are not run",
+		scenario.ThreadLimit:       "the process makes more threads than it may",
 		scenario.UnendedThread:     "threads have made their calls and do not end by that, though others wait for it",
 		scenario.InstructionLimit:  "runs were cut off at the limit of instructions, while threads that could go on had no turn",
 		scenario.AtMemoryLimit:     "the process takes more memory than it may",
@@ -248,7 +249,7 @@ func (o *outcome) endingObjects() []endingObject {
 
 // freesBlocks tells whether blocks of memory are freed in a race whose threads run one
 // after the other, in their order or in the reverse.
-func freesBlocks(sys *emu.System, r replay.Recipe) (bool, error) {
+func freesBlocks(sys *emu.System, r replay.Recipe, made []string) (bool, error) {
 	freed, racing := false, false
 	s, err := startWith(sys, r, func(m *emu.Process) error {
 		return heap.Trace(m, func(c emu.CallEvent) {
@@ -260,6 +261,9 @@ func freesBlocks(sys *emu.System, r replay.Recipe) (bool, error) {
 		return false, err
 	}
 	defer s.Close()
+	if err := s.SetMade(made); err != nil {
+		return false, err
+	}
 	racing = true
 	for _, last := range []bool{false, true} {
 		if err := s.Restart(); err != nil {

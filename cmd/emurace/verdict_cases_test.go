@@ -160,7 +160,11 @@ var verdictCases = []verdictCase{
 	{"files", "what=stream", "", one, "clean"},
 	{"missing", "what=eventfd", byItself, one, "undecided"},
 	{"missing", "what=inotify_init", byItself, one, "undecided"},
-	{"inside", "", byItself, one, "undecided"},
+	{"inside", "", byItself + "|--locks abstract", "", "clean"},
+	{"inside", "what=unended", byItself + "|" + atRandom, one, "failing deadlock"},
+	{"inside", "what=early", byItself, one, "clean"},
+	{"inside", "what=pool", byItself, "", "clean"},
+	{"inside", "what=writes", byItself + "|" + atRandom, one, "failing check"},
 
 	{"texts", "what=strerror", "", "bookworm trixie forky", "clean"},
 	{"texts", "what=strsignal", "", "bookworm trixie forky", "clean"},

@@ -64,7 +64,7 @@ func show(t testing.TB, sys *emu.System, plan *scenario.Plan, schedule scenario.
 	must(t, err)
 	return shown{New(Options{
 		Timeline: tl, Root: sys.Root, Headline: x.Headline(), Why: x.String(),
-		Heap: func() (*heap.History, error) { return tracer.Run(schedule) },
+		Heap: func() (*heap.History, error) { return tracer.Run(nil, schedule) },
 	}), sys, plan}
 }
 

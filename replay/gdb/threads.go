@@ -135,7 +135,7 @@ func (c *client) threadState(t int) string {
 	case c.current() == t:
 		state = "runs next, in "
 	}
-	return state + th.Call
+	return state + th.Doing()
 }
 
 // threadsXML is the object that lists the threads with their names.

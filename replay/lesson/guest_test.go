@@ -60,7 +60,7 @@ func lessonOf(t testing.TB, s *scenario.Session, start replay.Starter, schedule 
 	tracer, err := replay.NewHeapTracer(start)
 	must(t, err)
 	defer tracer.Close()
-	heap, err := tracer.Run(schedule)
+	heap, err := tracer.Run(nil, schedule)
 	must(t, err)
 	must(t, x.AddHeap(h, heap))
 	line, err := timeline.New(s, schedule)

@@ -42,7 +42,7 @@ func input(t testing.TB, recipe replay.Recipe, find func(testing.TB, *scenario.S
 		tracer, err := replay.NewHeapTracer(start)
 		must(t, err)
 		t.Cleanup(tracer.Close)
-		in.Heap, err = tracer.Run(schedule)
+		in.Heap, err = tracer.Run(nil, schedule)
 		must(t, err)
 		must(t, in.Explanation.AddHeap(h, in.Heap))
 	}

@@ -127,6 +127,9 @@ func newPage(in Input, run *Run) (*Page, error) {
 	}
 	p.Instant = instant(x)
 	for i, t := range x.Threads {
+		if t.Status == "absent" {
+			continue
+		}
 		view := Thread{Index: i, Name: t.Name, Status: t.Status, Call: t.Call}
 		for _, f := range t.Backtrace {
 			view.Backtrace = append(view.Backtrace, Frame{f.String(), f.Source()})

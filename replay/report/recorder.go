@@ -274,7 +274,7 @@ func (r *recorder) accesses(w *Window, n timeline.Moment) {
 }
 
 // readRegisters reads the registers that the page has of a thread, as values; those
-// of a thread that is gone are 0, none.
+// of a thread that is gone, or not there yet, are 0, none.
 func (r *recorder) readRegisters(thread int) ([]int, error) {
 	regs, err := r.machine().Registers(r.s.MachineThread(thread))
 	if err != nil {
@@ -320,7 +320,10 @@ func (r *recorder) readCalls() []int {
 	list := make([]int, len(r.run.Threads))
 	for i := range list {
 		m := r.s.MachineThread(i)
-		text := threads[m].Call
+		text := ""
+		if r.machine().Alive(m) {
+			text = threads[m].Doing()
+		}
 		if r.machine().Idle(m) {
 			text = "" // it has made all its calls
 		}

@@ -197,6 +197,10 @@ func (r *recorder) ends() {
 			text = "waits for ever"
 		case t.Status == "done":
 			text = "has made all its calls"
+		case t.Status == "ended":
+			text = "has ended"
+		case t.Status == "absent":
+			text = "is not made in this run"
 		}
 		r.run.Ends = append(r.run.Ends, text)
 	}

@@ -66,7 +66,9 @@ func (l *lab) session(t testing.TB) *scenario.Session {
 	return s
 }
 
-func (l *lab) Heap(schedule scenario.Schedule) (*heap.History, error) { return l.tracer.Run(schedule) }
+func (l *lab) Heap(schedule scenario.Schedule) (*heap.History, error) {
+	return l.tracer.Run(nil, schedule)
+}
 
 func (l *lab) Explain(schedule scenario.Schedule) (*replay.Explanation, error) {
 	h, err := replay.NewHistory(l.spare, schedule)

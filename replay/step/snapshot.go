@@ -84,8 +84,8 @@ func (m *Model) lookThread(i int, name string, now *snapshot) threadSnapshot {
 	s := m.s
 	n := s.MachineThread(i)
 	t := threadSnapshot{name: clean(name), runnable: s.Runnable(i)}
-	if threads := s.Process().Threads(); n < len(threads) {
-		t.call = clean(threads[n].Call)
+	if threads := s.Process().Threads(); n >= 0 && n < len(threads) {
+		t.call = clean(threads[n].Doing())
 	}
 	t.failed = now.over && now.outcome.Thread == i
 	switch {
@@ -101,6 +101,10 @@ func (m *Model) lookThread(i int, name string, now *snapshot) threadSnapshot {
 		t.status = "ran last"
 	case t.runnable:
 		t.status = "ready"
+	case n < 0:
+		t.status = "not made"
+	case !s.Process().Alive(n):
+		t.status = "ended"
 	default:
 		t.status = "stopped"
 	}

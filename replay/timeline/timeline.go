@@ -108,7 +108,7 @@ func (t *Timeline) record(thread int, n uint64) (ran uint64, err error) {
 			defer func() {
 				if err == nil && !t.over && ran == far {
 					t.rounds[thread] = rounds
-					t.s.Wait(thread, rounds)
+					err = t.s.Wait(thread, rounds)
 					t.end, t.over = t.s.Outcome()
 				}
 			}()
@@ -234,7 +234,9 @@ func (t *Timeline) Seek(n Moment) error {
 func (t *Timeline) fall() error {
 	if t.end.Thread < 0 {
 		for i, r := range t.rounds {
-			t.s.Wait(i, r)
+			if err := t.s.Wait(i, r); err != nil {
+				return err
+			}
 		}
 		if !t.isOver() {
 			return errors.New("timeline: the run does not come to its end again")
@@ -348,6 +350,9 @@ func (t *Timeline) Schedule() scenario.Schedule {
 	}
 	if len(t.rounds) > 0 { // that they get no further is found out anew
 		for i := range t.s.Threads() {
+			if t.s.MachineThread(i) < 0 {
+				continue
+			}
 			out = append(out, scenario.Slice{Thread: i})
 		}
 	}

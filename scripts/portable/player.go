@@ -107,10 +107,17 @@ func Step(s *scenario.Session, r Run) (Stopped, error) { return New(s).Step(r) }
 // error is an [UnmetError], or a [RunError] for what means nothing in this process;
 // the result is then what has run so far.
 //
+// Threads that the runs name, and that the process makes itself, are known to the session
+// from then on. When it has made others it is Strange, and Play is to be called again with
+// these known.
+//
 // With a [NextEvent] among the conditions the race is first run in both orders until no
 // more bytes turn out to be shared, to learn which they are; the machine then wants events until Play is done.
 func (p *Player) Play(runs []Run) (Result, error) {
 	var res Result
+	if err := p.meet(runs); err != nil {
+		return res, err
+	}
 	if slices.ContainsFunc(runs, func(r Run) bool { return r.Until == NextEvent{} }) {
 		p.s.WantEvents(true)
 		defer p.s.WantEvents(false)
@@ -138,6 +145,20 @@ func (p *Player) Play(runs []Run) (Result, error) {
 	}
 	res.Schedule = res.Schedule.ToEnd()
 	return res, nil
+}
+
+// meet makes the session know the threads that runs name and that are none of the plan's.
+func (p *Player) meet(runs []Run) error {
+	made := p.s.Made()
+	for _, r := range runs {
+		if p.s.Makes(r.Thread) && !slices.Contains(made, r.Thread) {
+			made = append(made, r.Thread)
+		}
+	}
+	if len(made) == len(p.s.Made()) {
+		return nil
+	}
+	return p.s.SetMade(made)
 }
 
 // over tells whether nobody can run any more because of how the race ended. After one
@@ -220,6 +241,13 @@ func (p *Player) learn() error {
 			if err := p.round(names); err != nil {
 				return err
 			}
+		}
+		if p.s.Strange() {
+			if err := p.s.SetMade(p.s.Found()); err != nil {
+				return err
+			}
+			names = p.s.Names()
+			continue
 		}
 		slices.Reverse(names)
 	}
@@ -398,6 +426,12 @@ func (p *Player) whyNot(i int) Why {
 func (p *Player) because(i int, why Why) string {
 	if p.s.IsClock(i) && why == Ended {
 		return "has nothing to do: nobody waits with a deadline"
+	}
+	if name := p.s.ScheduleNames()[i]; why == Ended && p.s.Makes(name) {
+		if p.s.MachineThread(i) < 0 {
+			return "is not there: nobody has made it"
+		}
+		return "has ended"
 	}
 	switch why {
 	case Died:

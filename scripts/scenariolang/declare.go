@@ -208,6 +208,13 @@ func thread(r *reading, t *starlark.Thread, b *starlark.Builtin, args starlark.T
 		return nil, err
 	}
 	r.threads = append(r.threads, racing{name, fn, sandbox.Where(t)})
+	var names []string
+	for _, t := range r.threads {
+		names = append(names, t.name)
+	}
+	if clash := scenario.MadeName(names); clash != "" {
+		return nil, fmt.Errorf("thread: %q is what a thread is called that another one makes", clash)
+	}
 	// The process has its first thread also where that does not race.
 	made := len(r.threads)
 	if !slices.ContainsFunc(r.threads, func(t racing) bool { return t.name == scenario.Main }) {

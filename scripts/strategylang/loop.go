@@ -29,6 +29,7 @@ type loop struct {
 	next func() (*order, bool)
 	stop func()
 	want *order // what the script waits for
+	anew bool   // it was run, and is to be run again
 	over bool   // no more schedules are run
 }
 
@@ -74,8 +75,11 @@ func (l *loop) failure() error {
 // walk runs the next schedule that the script wants.
 func (l *loop) walk(w Walk) error {
 	l.names = w.Session().Names()
-	var more bool
-	if l.want, more = l.next(); !more {
+	more := l.anew
+	if !l.anew {
+		l.want, more = l.next()
+	}
+	if l.anew = false; !more {
 		if err := l.failure(); err != nil {
 			return err
 		}
@@ -96,6 +100,10 @@ func (l *loop) walk(w Walk) error {
 	}
 	if err := d.decide(); err != nil {
 		return err
+	}
+	if w.Session().Strange() {
+		l.anew = true // with threads known that it has made: what came of it does not count
+		return nil
 	}
 	l.ran++
 	want.result = newResult(w, d, whole)

@@ -153,7 +153,7 @@ func TestRandomIsRepeatable(t *testing.T) {
 		var lock sync.Mutex
 		var ran []string
 		_, err := sample(t, loader.ARM64, read(t, script), explore.Options{Schedules: 30, Seed: seed, Jobs: jobs, KeepGoing: true,
-			Inspect: func(s scenario.Schedule) ([]explore.Problem, error) {
+			Inspect: func(_ []string, s scenario.Schedule) ([]explore.Problem, error) {
 				lock.Lock()
 				defer lock.Unlock()
 				ran = append(ran, fmt.Sprint(s))

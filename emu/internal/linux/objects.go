@@ -23,6 +23,9 @@ const (
 	// ObjectResults are the results of a thread's calls, by its index. The kernel does
 	// not know of them: they are there for checks that look at them.
 	ObjectResults
+	// ObjectOver is whether the race may be over: the threads of a plan have made their
+	// calls. The kernel does not know of that either.
+	ObjectOver
 )
 
 // openFile is where the objects of shared offsets begin, those of open files that have had

@@ -20,6 +20,10 @@ const (
 	threadFlags        = cloneVM | cloneFS | cloneFiles | cloneSighand | cloneThread
 )
 
+// MoreThreads is what is missing where a process has made as many threads as it can here.
+// A call fails then as on a Linux that has come to its limit, which is a higher one.
+const MoreThreads = "clone of one more thread"
+
 type cloneArgs struct {
 	flags, stack, tls, parentTID, childTID uint64
 }
@@ -57,6 +61,7 @@ func (k *Kernel) clone(c *Call, r *Result, a cloneArgs) (uint64, error) {
 	t := k.tasks(r)
 	slot, tid, ok := t.next()
 	if !ok {
+		r.Missing = MoreThreads
 		return fail(EAGAIN)
 	}
 	var word [4]byte
