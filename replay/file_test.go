@@ -5,7 +5,6 @@ import (
 	"io"
 	"io/fs"
 	"os"
-	"os/signal"
 	"path/filepath"
 	"strings"
 	"syscall"
@@ -13,6 +12,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"golang.org/x/sys/unix"
+
+	"emurace/internal/testalone"
 )
 
 // names lists a folder.
@@ -132,10 +133,13 @@ func TestWriteErrors(t *testing.T) {
 // TestWriteFull: when no more can be written, the old file stays as it was and
 // nothing else is there.
 func TestWriteFull(t *testing.T) {
+	if testalone.Run(t) {
+		return
+	}
 	dir := t.TempDir()
 	name := filepath.Join(dir, "a.trace")
 	must(t, os.WriteFile(name, []byte("old"), 0o644))
-	err := limited(t, 100, func() error { return sample().Write(name) })
+	err := testalone.FileSize(t, 100, func() error { return sample().Write(name) })
 	if want := name + ": file too large"; err == nil || err.Error() != want {
 		t.Errorf("%v, want %s", err, want)
 	}
@@ -148,18 +152,6 @@ func TestWriteFull(t *testing.T) {
 	if err := sample().Write("/dev/full"); err == nil || err.Error() != "/dev/full: no space left on device" {
 		t.Errorf("/dev/full: %v", err)
 	}
-}
-
-// limited runs f while no file can grow beyond a size.
-func limited(t *testing.T, size uint64, f func() error) error {
-	t.Helper()
-	signal.Ignore(unix.SIGXFSZ)
-	defer signal.Reset(unix.SIGXFSZ)
-	var old unix.Rlimit
-	must(t, unix.Getrlimit(unix.RLIMIT_FSIZE, &old))
-	must(t, unix.Setrlimit(unix.RLIMIT_FSIZE, &unix.Rlimit{Cur: size, Max: old.Max}))
-	defer func() { must(t, unix.Setrlimit(unix.RLIMIT_FSIZE, &old)) }()
-	return f()
 }
 
 func TestReadErrors(t *testing.T) {

@@ -3,7 +3,6 @@ package core
 import (
 	"bytes"
 	"os"
-	"os/signal"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -13,6 +12,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"emurace/emu"
+	"emurace/internal/testalone"
 	"emurace/loader"
 )
 
@@ -104,6 +104,9 @@ func TestSavePipe(t *testing.T) {
 // TestSaveErrors: a core that cannot be written leaves nothing, and what was there
 // before as it was.
 func TestSaveErrors(t *testing.T) {
+	if testalone.Run(t) {
+		return
+	}
 	p := small(t)
 	dir := t.TempDir()
 	old := filepath.Join(dir, "old")
@@ -125,7 +128,7 @@ func TestSaveErrors(t *testing.T) {
 		}
 	}
 	// The disk fills up behind the program.
-	if err := limited(t, 16<<10, func() error { _, err := p.Save(old); return err }); err == nil || err.Error() != old+": file too large" {
+	if err := testalone.FileSize(t, 16<<10, func() error { _, err := p.Save(old); return err }); err == nil || err.Error() != old+": file too large" {
 		t.Error(err)
 	}
 	if got := names(t, dir); !slices.Equal(got, before) {
@@ -134,18 +137,6 @@ func TestSaveErrors(t *testing.T) {
 	if b, err := os.ReadFile(old); err != nil || string(b) != "old" {
 		t.Errorf("the old file is now %q, %v", b, err)
 	}
-}
-
-// limited runs f while no file can grow beyond a size.
-func limited(t *testing.T, size uint64, f func() error) error {
-	t.Helper()
-	signal.Ignore(unix.SIGXFSZ)
-	defer signal.Reset(unix.SIGXFSZ)
-	var old unix.Rlimit
-	must(t, unix.Getrlimit(unix.RLIMIT_FSIZE, &old))
-	must(t, unix.Setrlimit(unix.RLIMIT_FSIZE, &unix.Rlimit{Cur: size, Max: old.Max}))
-	defer func() { must(t, unix.Setrlimit(unix.RLIMIT_FSIZE, &old)) }()
-	return f()
 }
 
 // TestProgramErrors: what is no program that loader.Stub makes is refused.
