@@ -156,7 +156,7 @@ var verdictCases = []verdictCase{
 	{"endings", "what=stream", "", "bullseye bookworm", "clean"},
 	{"endings", "what=stream", "", "trixie forky", "failing deadlock"},
 
-	{"files", "what=folder", byItself, one, "undecided"},
+	{"files", "what=folder", byItself, one, "clean"},
 	{"files", "what=stream", "", one, "clean"},
 	{"missing", "what=eventfd", byItself, one, "undecided"},
 	{"missing", "what=inotify_init", byItself, one, "undecided"},
