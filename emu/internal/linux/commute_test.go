@@ -307,7 +307,7 @@ func (c *tally) complete(t *testing.T, rows []string, pairs int) {
 func TestIndependentCallsCommute(t *testing.T) {
 	pairs := 8000
 	if testing.Short() {
-		pairs = 1000
+		pairs = 300
 	}
 	each(t, func(t *testing.T, f *fixture) {
 		seed := testseed.Of(t, 0)

@@ -62,7 +62,7 @@ func TestHostSurvives(t *testing.T) {
 	seed := testseed.Of(t, 1)
 	blocks := 4000
 	if testing.Short() {
-		blocks = 400
+		blocks = 150
 	}
 	if *hostBlocks > 0 {
 		blocks = *hostBlocks
