@@ -29,13 +29,13 @@ func TestFolders(t *testing.T) {
 		must(t, err)
 		defer func() { must(t, folder.Close()) }()
 		p = bootWith(t, "bookworm", p.Arch(), Options{
-			Libs: []string{"/given/work/lib/libtwice.so.1"}, Folders: map[string]*Folder{"/given/work": folder},
-			Files: map[string][]byte{"/given/work/sub/c": []byte("a file in it")},
+			Libs: []string{"/given/made/lib/libtwice.so.1"}, Folders: map[string]*Folder{"/given/made": folder},
+			Files: map[string][]byte{"/given/made/sub/c": []byte("a file in it")},
 		})
 		if v := p.call(0, "twice", 21); v != 42 {
 			t.Errorf("twice: %d", v)
 		}
-		if found := strings.Contains(strings.Join(p.Loads(), " "), "/given/work/lib/libtwice.so.1"); !found {
+		if found := strings.Contains(strings.Join(p.Loads(), " "), "/given/made/lib/libtwice.so.1"); !found {
 			t.Errorf("loaded: %q", p.Loads())
 		}
 		buf := p.call(0, "malloc", 100)
@@ -49,7 +49,7 @@ func TestFolders(t *testing.T) {
 			return string(b)
 		}
 		for name, want := range map[string]string{"a": "of the host", "sub/b": "below", "in": "below", "sub/c": "a file in it", "out": "none", "../../../../" + dir + "/a": "none"} {
-			if got := read("/given/work/" + name); got != want {
+			if got := read("/given/made/" + name); got != want {
 				t.Errorf("%s: %q, want %q", name, got, want)
 			}
 		}
@@ -60,15 +60,15 @@ func TestFolders(t *testing.T) {
 			}
 			return list
 		}
-		for name, want := range map[string]string{"/given": ". .. work", "/given/work": ". .. a in lib out sub", "/given/work/sub": ". .. b c"} {
+		for name, want := range map[string]string{"/given": ". .. made", "/given/made": ". .. a in lib out sub", "/given/made/sub": ". .. b c"} {
 			if got := strings.Join(names(name), " "); got != want {
 				t.Errorf("%s holds %s, want %s", name, got, want)
 			}
 		}
-		fd := p.call(0, "open", p.str("/given/work/a"), 2)
+		fd := p.call(0, "open", p.str("/given/made/a"), 2)
 		p.call(0, "write", fd, p.str("OF"), 2)
-		p.call(0, "unlink", p.str("/given/work/sub/b"))
-		if got := read("/given/work/a"); got != "OF the host" {
+		p.call(0, "unlink", p.str("/given/made/sub/b"))
+		if got := read("/given/made/a"); got != "OF the host" {
 			t.Errorf("written: %q", got)
 		}
 		for name, want := range map[string]string{"a": "of the host", "sub/b": "below"} {

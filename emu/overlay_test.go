@@ -34,16 +34,16 @@ extern void seekdir(void *, long), rewinddir(void *);
 static char b[8192];
 
 int files(void) {
-	IS(mkdir("/work", 0755) == 0 && mkdir("/work", 0755) == -1);
-	int fd = open("/work/a", 0102, 0640);
+	IS(mkdir("/made", 0755) == 0 && mkdir("/made", 0755) == -1);
+	int fd = open("/made/a", 0102, 0640);
 	IS(fd >= 0 && write(fd, "hello, world", 12) == 12 && lseek(fd, 0, 0) == 0 && read(fd, b, 100) == 12);
 	IS(memcmp(b, "hello, world", 12) == 0 && fstat(fd, b) == 0 && MODE(b) == 0100640 && SIZE(b) == 12 && MTIME(b) > 0);
-	IS(close(fd) == 0 && rename("/work/a", "/work/b") == 0 && access("/work/a", 0) == -1);
-	IS(link("/work/b", "/work/c") == 0 && symlink("c", "/work/l") == 0 && readlink("/work/l", b, 100) == 1);
-	IS(stat("/work/l", b) == 0 && SIZE(b) == 12 && lstat("/work/l", b) == 0 && (MODE(b) & 0170000) == 0120000);
-	void *f = fopen("/work/l", "a+");
+	IS(close(fd) == 0 && rename("/made/a", "/made/b") == 0 && access("/made/a", 0) == -1);
+	IS(link("/made/b", "/made/c") == 0 && symlink("c", "/made/l") == 0 && readlink("/made/l", b, 100) == 1);
+	IS(stat("/made/l", b) == 0 && SIZE(b) == 12 && lstat("/made/l", b) == 0 && (MODE(b) & 0170000) == 0120000);
+	void *f = fopen("/made/l", "a+");
 	IS(f && fputs("!\n", f) >= 0 && fseek(f, 0, 0) == 0 && fgets(b, 100, f) && strcmp(b, "hello, world!\n") == 0 && fclose(f) == 0);
-	IS(chdir("/work") == 0 && getcwd(b, 100) && strcmp(b, "/work") == 0 && realpath("./../work/l", b) && strcmp(b, "/work/c") == 0);
+	IS(chdir("/made") == 0 && getcwd(b, 100) && strcmp(b, "/made") == 0 && realpath("./../made/l", b) && strcmp(b, "/made/c") == 0);
 	f = tmpfile();
 	IS(f && fputs("x", f) >= 0 && fclose(f) == 0);
 	char name[] = "/tmp/nameXXXXXX";
@@ -54,7 +54,7 @@ int files(void) {
 
 int folders(void) {
 	static const char *want[] = {".", "..", "b", "c", "l", 0};
-	void *d = opendir("/work");
+	void *d = opendir("/made");
 	IS(d);
 	struct dirent *e;
 	long at = 0;
@@ -67,24 +67,24 @@ int folders(void) {
 	IS(n == 5);
 	seekdir(d, at);
 	IS((e = readdir(d)) && strcmp(e->name, "c") == 0);
-	IS(mkdir("/work/aa", 0755) == 0);
+	IS(mkdir("/made/aa", 0755) == 0);
 	rewinddir(d);
 	for (n = 0; readdir(d); n++) ;
 	IS(n == 6 && closedir(d) == 0);
 	for (n = 0; n < 300; n++) {
-		char name[] = "/work/aa/000";
+		char name[] = "/made/aa/000";
 		name[9] += n / 100, name[10] += n / 10 % 10, name[11] += n % 10;
 		IS(close(open(name, 0101, 0644)) == 0);
 	}
-	IS(rmdir("/work/aa") == -1);
-	d = opendir("/work/aa");
+	IS(rmdir("/made/aa") == -1);
+	d = opendir("/made/aa");
 	for (n = 0; (e = readdir(d)); n++) {
 		if (n < 2) continue;
-		char name[20] = "/work/aa/";
+		char name[20] = "/made/aa/";
 		for (int i = 0; i < 4; i++) name[9 + i] = e->name[i];
 		IS(unlink(name) == 0);
 	}
-	IS(n == 302 && closedir(d) == 0 && rmdir("/work/aa") == 0);
+	IS(n == 302 && closedir(d) == 0 && rmdir("/made/aa") == 0);
 	d = opendir("/");
 	for (n = 0; (e = readdir(d)); ) if (strcmp(e->name, "work") == 0 || strcmp(e->name, "etc") == 0) n++;
 	IS(n == 2 && closedir(d) == 0);
@@ -112,7 +112,7 @@ int shared(void) {
 }
 
 int gone(void) {
-	return access("/work", 0) == -1 && access("/work/b", 0) == -1;
+	return access("/made", 0) == -1 && access("/made/b", 0) == -1;
 }
 
 void fill(void) {

@@ -87,8 +87,7 @@ func runAction(c *cli.Context) error {
 		ctx, cancel = context.WithTimeoutCause(ctx, limit, errTime)
 		defer cancel()
 	}
-	sys.Interrupt(func() error { return context.Cause(ctx) })
-	end, err := o.run(c, sys, command)
+	end, err := o.run(ctx, c, sys, command)
 	if err := errors.Join(err, sys.Close()); err != nil {
 		return err
 	}
@@ -96,7 +95,7 @@ func runAction(c *cli.Context) error {
 	case end.Kind == emu.EndLimit:
 		return environmentError(fmt.Errorf("run: %s comes to %v", command.Path, end.Limit), limitHint(&emu.LimitError{Limit: end.Limit}))
 	case end.Kind != emu.EndExit:
-		_, _ = fmt.Fprintf(c.App.ErrWriter, "emurace: %s: %v\n", command.Argv[0], end)
+		warn(c, "%s: %v", command.Argv[0], end)
 	}
 	return exit(program.Status(end, o.arch))
 }
@@ -307,9 +306,9 @@ func (f guestFiles) File(name string) ([]byte, error) {
 }
 
 // run runs the program to its end.
-func (o *order) run(c *cli.Context, sys *emu.System, command program.Command) (*emu.End, error) {
+func (o *order) run(ctx context.Context, c *cli.Context, sys *emu.System, command program.Command) (*emu.End, error) {
 	if command.Kind.Warning != "" {
-		_, _ = fmt.Fprintf(c.App.ErrWriter, "emurace: %s: warning: %s\n", command.Path, command.Kind.Warning)
+		warn(c, "%s: warning: %s", command.Path, command.Kind.Warning)
 	}
 	folders := map[string]*emu.Folder{}
 	defer func() {
@@ -324,7 +323,14 @@ func (o *order) run(c *cli.Context, sys *emu.System, command program.Command) (*
 		}
 		folders[at] = f
 	}
+	// A program that prints to where nothing can be written may never look at that.
 	var failed error
+	sys.Interrupt(func() error {
+		if failed != nil {
+			return failed
+		}
+		return context.Cause(ctx)
+	})
 	m, err := emu.NewProgram(emu.ProgramOptions{
 		System: sys, Path: command.Path, Argv: command.Argv, Env: o.env, Seed: c.Uint64("seed"), Memory: o.memory, Files: o.given,
 		Folders: folders, Folder: o.cwd, Input: o.stdin,
@@ -355,7 +361,7 @@ func (o *order) run(c *cli.Context, sys *emu.System, command program.Command) (*
 		return nil, err
 	}
 	for _, u := range m.Missed() {
-		_, _ = fmt.Fprintf(c.App.ErrWriter, "emurace: %s: %s is not there: what the program did then may not be what it does on Linux\n", command.Path, u.Name)
+		warn(c, "%s: %s is not there: what the program did then may not be what it does on Linux", command.Path, u.Name)
 	}
 	return end, nil
 }
@@ -370,7 +376,13 @@ func startError(err error, o *order) error {
 		}
 		return environmentError(fmt.Errorf("run: %w", err), hint)
 	}
-	return environmentError(fmt.Errorf("run: %w", err), "")
+	return environmentError(fmt.Errorf("run: %w", err), "look at --cwd, --file and the size of the arguments and of the environment")
+}
+
+// warn says beside a program's output what may be different from what it does on Linux.
+func warn(c *cli.Context, format string, args ...any) {
+	// There is nothing left to do when even this cannot be written.
+	_, _ = fmt.Fprintf(c.App.ErrWriter, "emurace: %s\n", oneLine(fmt.Sprintf(format, args...)))
 }
 
 // refused is the error of a file that is no program, or not there.
@@ -387,5 +399,5 @@ func refused(err error) error {
 	case errors.As(err, &missing):
 		return environmentError(fmt.Errorf("run: %w", err), "a program of this machine is written with a slash, as ./a.out; emurace sysroot pull debian:SUITE PACKAGE adds one to a sysroot")
 	}
-	return environmentError(fmt.Errorf("run: %w", err), "")
+	return environmentError(fmt.Errorf("run: %w", err), "name a program that can be read")
 }

@@ -93,13 +93,19 @@ func (k *Kernel) readFrom(r *Result, fd int, to []span, at int64) (uint64, error
 }
 
 func (k *Kernel) readSpans(r *Result, f file, to []span, at int64) (uint64, error) {
+	return eachSpan(to, at, func(addr, size uint64, at int64) (uint64, error) { return k.readAt(r, f, addr, size, at) })
+}
+
+// eachSpan moves bytes between a file, from at on, and spans of memory, up to the first that
+// cannot be moved whole. When some were moved, what kept the others from it is not told.
+func eachSpan(list []span, at int64, move func(addr, size uint64, at int64) (uint64, error)) (uint64, error) {
 	total := uint64(0)
-	for _, s := range to {
+	for _, s := range list {
 		size := min(s.size, maxTransfer-total)
-		v, err := k.readAt(r, f, s.addr, size, at+int64(total))
+		v, err := move(s.addr, size, at+int64(total))
 		if err != nil || int64(v) < 0 {
 			if total > 0 && err == nil {
-				break // as far as it went
+				break
 			}
 			return v, err
 		}
@@ -272,21 +278,7 @@ func (k *Kernel) writeFrom(r *Result, fd int, from []span, at int64) (uint64, er
 }
 
 func (k *Kernel) writeSpans(r *Result, f file, from []span, at int64) (uint64, error) {
-	total := uint64(0)
-	for _, s := range from {
-		size := min(s.size, maxTransfer-total)
-		v, err := k.writeAt(r, f, s.addr, size, at+int64(total))
-		if err != nil || int64(v) < 0 {
-			if total > 0 && err == nil {
-				break
-			}
-			return v, err
-		}
-		if total += v; v < size {
-			break
-		}
-	}
-	return total, nil
+	return eachSpan(from, at, func(addr, size uint64, at int64) (uint64, error) { return k.writeAt(r, f, addr, size, at) })
 }
 
 func (k *Kernel) writeAt(r *Result, f file, addr, size uint64, at int64) (uint64, error) {
