@@ -87,7 +87,7 @@ func TestFoldersRefused(t *testing.T) {
 		t.Error("a folder that is not there was opened")
 	}
 	for want, list := range map[string][]string{
-		"not an absolute path":  {"work"},
+		"not an absolute path":  {"made"},
 		"lies in another":       {"/a", "/a/b"},
 		"/etc/passwd is a file": {"/etc/passwd/x"},
 		"something else":        {programPath},

@@ -86,7 +86,7 @@ int folders(void) {
 	}
 	IS(n == 302 && closedir(d) == 0 && rmdir("/made/aa") == 0);
 	d = opendir("/");
-	for (n = 0; (e = readdir(d)); ) if (strcmp(e->name, "work") == 0 || strcmp(e->name, "etc") == 0) n++;
+	for (n = 0; (e = readdir(d)); ) if (strcmp(e->name, "made") == 0 || strcmp(e->name, "etc") == 0) n++;
 	IS(n == 2 && closedir(d) == 0);
 	return 0;
 }
@@ -145,7 +145,7 @@ func TestFiling(t *testing.T) {
 		if p.call(0, "gone") != 1 {
 			t.Error("what was made is still there")
 		}
-		for _, name := range []string{"work", "tmp/full", "dev/shm/shared"} {
+		for _, name := range []string{"made", "tmp/full", "dev/shm/shared"} {
 			if _, err := os.Lstat(filepath.Join(p.sys.Root.Dir(), name)); err == nil {
 				t.Errorf("%s is on the host", name)
 			}
