@@ -41,6 +41,7 @@ func (m *Machine) loadProgram(o ProgramOptions) error {
 	if err := m.open(r); err != nil {
 		return err
 	}
+	m.files.opened = map[string][]byte{}
 	if o.Folder != "" {
 		if err := m.kernel.SetFolder(o.Folder); err != nil {
 			return fmt.Errorf("the working folder %s: %w", o.Folder, err)
