@@ -82,3 +82,6 @@ func (e *InterpreterError) Error() string {
 
 // Unwrap is what is wrong with it.
 func (e *InterpreterError) Unwrap() error { return e.Err }
+
+// RunsProgram tells whether the process runs a program of its own, as of NewProgram.
+func (p *Process) RunsProgram() bool { return p.routines == nil }
