@@ -42,7 +42,8 @@ type order struct {
 	dirs   map[string]string // folders of this machine, likewise
 	cwd    string
 	stdin  []byte
-	ofHost bool // the program is a file of this machine
+	ofHost bool   // the program is a file of this machine
+	asked  string // its absolute path as it was given, where that may be one of the sysroot too
 	arch   loader.Arch
 	cache  *sysroot.Cache
 	spec   sysroot.Spec
@@ -72,9 +73,17 @@ func newOrder(c *cli.Context, arch, spec string) (o *order, err error) {
 		return nil, err
 	}
 	var kind program.Kind
+	asked := o.argv[0]
 	kind, o.ofHost, err = o.hostFile()
 	if err != nil {
 		return nil, err
+	}
+	if o.ofHost && path.IsAbs(asked) {
+		o.asked = asked
+	}
+	if o.asked != "" && arch != "" && kind.Script == nil && arch != kind.Arch.String() {
+		o.leaveHost() // it is the sysroot's that is meant
+		kind = program.Kind{}
 	}
 	text := spec
 	switch {
@@ -106,6 +115,13 @@ func newOrder(c *cli.Context, arch, spec string) (o *order, err error) {
 		return nil, usage(fmt.Errorf("%s: --arch %s: %s is a program for %v", o.name, arch, o.argv[0], o.arch), "leave --arch out")
 	}
 	return o, nil
+}
+
+// leaveHost takes the program from the sysroot.
+func (o *order) leaveHost() {
+	delete(o.given, o.argv[0])
+	delete(o.hosts, o.argv[0])
+	o.argv[0], o.ofHost = o.asked, false
 }
 
 // hostFile looks whether the program is a file of this machine, and which kind.
@@ -209,8 +225,13 @@ func (o *order) open() (*emu.System, program.Command, error) {
 	if err != nil {
 		return nil, program.Command{}, err
 	}
-	if at := o.argv[0]; o.spec.Kind == sysroot.Host && o.ofHost {
+	switch at := o.argv[0]; {
+	case o.spec.Kind == sysroot.Host && o.ofHost:
 		delete(o.given, at) // it is there
+	case o.asked != "" && o.ofHost:
+		if _, err := sys.File(o.asked); err == nil {
+			o.leaveHost()
+		}
 	}
 	search := program.SearchPath
 	for _, v := range o.env {

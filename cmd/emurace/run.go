@@ -21,7 +21,8 @@ func runCommand() *cli.Command {
 threads in turn. What it prints is passed on as it comes, and its exit code is that
 of emurace, 128 and the number of the signal when one has ended it.
 
-PROGRAM is a file of this machine when it is written with a slash and is there, else
+PROGRAM is a file of this machine when it is written with a slash and is there, unless
+the sysroot, or --arch, says that it is another one of the same path; else
 one of the sysroot, which names without a slash are looked for in the folders of
 PATH. The sysroot is host for a file of this machine and its architecture, else
 debian:bookworm. The program gets the environment that --env and --env-from say, and
