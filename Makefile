@@ -137,7 +137,7 @@ packages-test: packages
 		/usr/aarch64-linux-gnu/include/stdio.h:libc6-dev-arm64-cross \
 		aarch64-linux-gnu-g++:g++-aarch64-linux-gnu x86_64-linux-gnu-g++:g++-x86-64-linux-gnu \
 		gdb-multiarch:gdb-multiarch readelf:binutils eu-readelf:elfutils tmux:tmux chromium:chromium \
-		man:man-db mandoc:mandoc zsh:zsh fish:fish
+		man:man-db mandoc:mandoc zsh:zsh fish:fish rustc:rustc
 
 unicorn: packages
 	@$(GO) mod download $(UNICORN)
