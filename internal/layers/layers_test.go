@@ -28,7 +28,7 @@ var layers = [][]string{
 	{"explore", "oracle", "program", "replay", "replay/timeline", "scripts/scenariolang", "scripts/portable"},
 	{"replay/core", "replay/gdb", "replay/lesson", "scripts/strategylang"},
 	{"replay/report", "replay/step", "scripts"},
-	{"cmd/emurace", "internal/testrace"},
+	{"build-aux/peers", "cmd/emurace", "internal/testrace"},
 }
 
 // never are imports that the order of layers allows, and that would mix what is to stay
