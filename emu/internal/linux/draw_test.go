@@ -20,6 +20,7 @@ const (
 	drawnIov   = drawnWords + 96  // two struct iovec
 	drawnClone = drawnWords + 128 // struct clone_args
 	drawnMasks = drawnWords + 216 // two sets of signals: of 10 and 17, and of all
+	drawnPoll  = drawnWords + 232 // two struct pollfd: of 3 and of 4
 	drawnRoom  = drawnWords + 256 // for what calls write, of any size
 	drawnPages = area + 2*loader.PageSize
 	drawnSize  = 4 * loader.PageSize // of all that
@@ -41,6 +42,7 @@ func (f *fixture) prepare() {
 	write(drawnTimes, 0, 500, 3, 7)
 	write(drawnIov, drawnWords, 3, drawnPages, 2)
 	write(drawnMasks, bit(10)|bit(17), ^uint64(0))
+	write(drawnPoll, 3|pollIn<<32, 4|pollOut<<32)
 	write(drawnClone, threadFlags|cloneParentSettid|cloneChildCleartid, 0, drawnWords+8, drawnWords, 0, 0, 0, 0)
 	f.spawn(3)
 	f.do("openat", cwd, drawnPaths, 0)
@@ -273,6 +275,12 @@ var draws = map[string]func(r drawer) []uint64{
 	"openat": func(r drawer) []uint64 {
 		return []uint64{r.dir(), r.made(), r.of(0, 0, 2, oCreat, oCloexec, oCreat|oRdwr, oCreat|oExcl, oTrunc|oRdwr, oAppend|oRdwr, oPath), r.mode()}
 	},
+	"poll": func(r drawer) []uint64 {
+		return []uint64{r.of(drawnPoll, drawnPoll, r.in()), r.of(0, 1, 2), r.of(0, 1)}
+	},
+	"ppoll": func(r drawer) []uint64 {
+		return []uint64{r.of(drawnPoll, drawnPoll, r.in()), r.of(0, 1, 2), r.time(), 0, 0}
+	},
 	"prctl":          func(r drawer) []uint64 { return []uint64{r.of(15, 16, 4), r.in()} },
 	"pread64":        func(r drawer) []uint64 { return []uint64{r.of(6, r.fd()), r.out(), r.size(), r.Uint64N(4)} },
 	"prlimit64":      func(r drawer) []uint64 { return []uint64{0, r.of(3, 7, 99), r.of(0, 0, r.in()), r.maybe(r.out())} },
@@ -341,6 +349,7 @@ var groups = [][]string{
 	{"write", "munmap", "mprotect"},
 	{"getrandom"},
 	naming, naming,
+	{"poll", "ppoll", "close", "dup3", "openat", "munmap"},
 	{"chdir", "getcwd"}, {"chdir", "openat", "mkdirat"}, {"mmap", "pwrite64", "munmap"}, {"flock"},
 	{"pwrite64", "pread64"}, {"pwrite64", "pread64"}, {"write", "pread64"}, {"ftruncate", "fstat", "pread64", "fallocate"},
 	{"openat", "close", "unlinkat", "linkat", "write", "fstat", "memfd_create", "close_range"},

@@ -120,6 +120,8 @@ var calls = []entry{
 	{"open", -1, 2, Partly, "no O_TMPFILE; all files are the user's own, what is written stays in the process, times stand still", sysOpen},
 	{"openat", 56, 257, Partly, "no O_TMPFILE; all files are the user's own, what is written stays in the process, times stand still", sysOpenat},
 	{"personality", 92, 135, Partly, "PER_LINUX", sysPersonality},
+	{"poll", -1, 7, Partly, "no file makes wait; nothing interrupts it", sysPoll},
+	{"ppoll", 73, 271, Partly, "no file makes wait; nothing interrupts it, and the time left is not written", sysPpoll},
 	{"prctl", 167, 157, Partly, "names of threads; all else is accepted without effect", sysPrctl},
 	{"pread64", 67, 17, Supported, "", sysPread},
 	{"preadv", 69, 295, Supported, "", sysPreadv},

@@ -39,7 +39,7 @@ var arguments = map[string]string{
 	"lremovexattr": "ss", "lseek": "ddW", "lsetxattr": "sspux", "lstat": "sp", "madvise": "puA", "membarrier": "dxd",
 	"memfd_create": "sx", "mkdir": "so", "mkdirat": "Dso", "mmap": "puPMdx", "mprotect": "puP", "mremap": "puuxp",
 	"msync": "pux", "munmap": "pu", "nanosleep": "pp", "newfstatat": "Dspx", "open": "sOo", "openat": "DsOo",
-	"personality": "x", "prctl": "dxxxx", "pread64": "dpuu", "preadv": "dpuu", "prlimit64": "ddpp",
+	"personality": "x", "poll": "pud", "ppoll": "puppu", "prctl": "dxxxx", "pread64": "dpuu", "preadv": "dpuu", "prlimit64": "ddpp",
 	"pwrite64": "dbuu", "pwritev": "dpuu", "read": "dpu", "readlink": "spu", "readlinkat": "Dspu", "readv": "dpu",
 	"removexattr": "ss", "rename": "ss", "renameat": "DsDs", "renameat2": "DsDsx", "rmdir": "s", "rseq": "puxx",
 	"rt_sigaction": "Sppu", "rt_sigprocmask": "Hppu", "rt_sigqueueinfo": "dSp", "rt_tgsigqueueinfo": "ddSp",
