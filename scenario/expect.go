@@ -10,12 +10,16 @@ import (
 // Expecting is what a program is expected to do when nothing else is said.
 const Expecting = "exit=0"
 
+// lines makes ^ and $ those of any line.
+const lines = "(?m)"
+
 // maxPattern bounds a pattern of ParseExpect, in bytes.
 const maxPattern = 4096
 
 // ParseExpect reads what a program has to do to be right: exit=STATUS, abort or signal=NUMBER
 // for how it may end, of which there may be several, and stdout=REGEX and stderr=REGEX for what
-// it has to have printed then (RE2's syntax, package regexp). With nothing of the first kind it
+// it has to have printed then (RE2's syntax, package regexp; ^ and $
+// are the ends of any line). With nothing of the first kind it
 // is Expecting.
 func ParseExpect(list []string) (endings []Ending, prints []Print, err error) {
 	for _, text := range list {
@@ -41,7 +45,7 @@ func ParseExpect(list []string) (endings []Ending, prints []Print, err error) {
 			if len(value) > maxPattern {
 				return nil, nil, fmt.Errorf("%s=: a pattern of %d bytes, at most %d", kind, len(value), maxPattern)
 			}
-			re, err := regexp.Compile(value)
+			re, err := regexp.Compile(lines + value)
 			if err != nil {
 				return nil, nil, fmt.Errorf("%q: %w", text, err)
 			}

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"regexp"
+	"strings"
 
 	"emurace/emu"
 	"emurace/loader"
@@ -155,7 +156,7 @@ func (s *Session) printed() *Failure {
 			}
 		}
 		if !want.Pattern.Match(text) {
-			return &Failure{fmt.Sprintf("%s is not as expected: %s does not match %q", want.stream(), quoted(text), want.Pattern)}
+			return &Failure{fmt.Sprintf("%s is not as expected: %s does not match %q", want.stream(), quoted(text), strings.TrimPrefix(want.Pattern.String(), lines))}
 		}
 	}
 	return nil

@@ -3,7 +3,6 @@ package main
 import (
 	"fmt"
 	"io"
-	"slices"
 	"strings"
 
 	"github.com/urfave/cli/v2"
@@ -123,9 +122,6 @@ func flagsFirst(app *cli.App, args []string) []string {
 		a := args[i]
 		switch {
 		case a == "--":
-			if hasFlag(known, programFlag) && i+1 < len(args) {
-				flags = append(flags, "--"+programFlag)
-			}
 			rest = append(rest, args[i:]...)
 			i = len(args)
 		case len(a) > 1 && a[0] == '-' && !isNumber(a):
@@ -161,11 +157,6 @@ func find(commands []*cli.Command, name string) *cli.Command {
 		}
 	}
 	return nil
-}
-
-// hasFlag tells whether a command has a flag of that name.
-func hasFlag(known []cli.Flag, name string) bool {
-	return slices.ContainsFunc(known, func(f cli.Flag) bool { return slices.Contains(f.Names(), name) })
 }
 
 // takesValue tells whether the word after the flag belongs to it.

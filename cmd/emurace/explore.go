@@ -78,13 +78,14 @@ Examples:
   emurace explore --expect stdout='^total 100$' --time 5m -- ./a.out 4
   emurace explore --strategy dpor -- ./a.out
   emurace explore --arch arm64 --sysroot debian:bookworm --env LANG=C.UTF-8 -- python3.11 app.py`,
-		Flags:  exploreFlags(),
+		Flags:  append(searchFlags(), programFlags()...),
 		Action: exploreAction,
 	}
 }
 
-func exploreFlags() []cli.Flag {
-	return append([]cli.Flag{
+// searchFlags are the flags that say what to search, and how.
+func searchFlags() []cli.Flag {
+	return []cli.Flag{
 		&cli.StringSliceFlag{Name: "arch", Usage: "arm64 or amd64; may be given several times (default: arm64)", EnvVars: []string{"EMURACE_ARCH"}},
 		&cli.StringSliceFlag{Name: "sysroot", Usage: "the libc: debian:`SUITE`, host or a folder; may be given several times (default: debian:bookworm, or what the machine has for host)", EnvVars: []string{"EMURACE_SYSROOT"}},
 		&cli.StringFlag{Name: "strategy", Usage: "how to search: " + oneOf(strategies()), DefaultText: "see above", EnvVars: []string{"EMURACE_STRATEGY"}},
@@ -108,7 +109,7 @@ func exploreFlags() []cli.Flag {
 		&cli.BoolFlag{Name: "list", Usage: "list the scenarios that ship"},
 		&cli.StringFlag{Name: "describe", Usage: "say what a scenario shows, and its parameters; `NAME` is one that ships or a file"},
 		memoryFlag(usualMemory), cacheFlag(), colorFlag(), logFlag(),
-	}, programFlags()...)
+	}
 }
 
 // job is one search: a scenario on one libc for one architecture.
@@ -228,7 +229,7 @@ func exploreJobs(c *cli.Context, name string) ([]job, error) {
 	if err != nil {
 		return nil, usage(fmt.Errorf("explore: %w", err), "emurace explore --describe "+name+" shows the parameters")
 	}
-	if err := checkSearch(c); err != nil {
+	if err := checkHow(c); err != nil {
 		return nil, err
 	}
 	jobs, err := exploreMachines(c, sc, values)
@@ -245,8 +246,8 @@ func exploreJobs(c *cli.Context, name string) ([]job, error) {
 	return jobs, nil
 }
 
-// checkSearch checks the flags that say how to search.
-func checkSearch(c *cli.Context) error {
+// checkHow checks the flags that say how to search.
+func checkHow(c *cli.Context) error {
 	if err := checkStrategy(c); err != nil {
 		return err
 	}

@@ -19,19 +19,28 @@ import (
 	"emurace/scenario"
 )
 
-// programFlag is set where the command line has a program behind --.
-const programFlag = "program"
+// programKey is in the metadata of a command line that has something behind --.
+const programKey = "program"
+
+// noteProgram notes whether a command line names a program, which the library does not tell: it
+// takes -- away.
+func noteProgram(app *cli.App, args []string) {
+	i := slices.Index(args, "--")
+	app.Metadata = map[string]any{programKey: i >= 0 && i+1 < len(args)}
+}
 
 // programFlags are the flags of a command that explores programs.
 func programFlags() []cli.Flag {
 	return append(processFlags(),
 		&cli.StringSliceFlag{Name: "expect", Usage: "what is right of a program, `WHAT`: exit=STATUS, abort, signal=NUMBER, stdout=REGEX, stderr=REGEX; may be given several times", DefaultText: scenario.Expecting},
-		&cli.BoolFlag{Name: programFlag, Hidden: true},
 	)
 }
 
 // isProgram tells whether the command line names a program.
-func isProgram(c *cli.Context) bool { return c.Bool(programFlag) }
+func isProgram(c *cli.Context) bool {
+	is, _ := c.App.Metadata[programKey].(bool)
+	return is
+}
 
 // withoutProgram refuses the flags that say something about a program where there is none.
 func withoutProgram(c *cli.Context) error {
@@ -53,7 +62,7 @@ func exploreProgram(c *cli.Context, p *replay.Printer) error {
 	if strategy(c) == strategyScript {
 		return usage(fmt.Errorf("explore: --strategy %s is of scenarios, and behind -- stands a program", strategyScript), "")
 	}
-	if err := checkSearch(c); err != nil {
+	if err := checkHow(c); err != nil {
 		return err
 	}
 	if _, _, err := scenario.ParseExpect(c.StringSlice("expect")); err != nil {
