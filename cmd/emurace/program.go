@@ -206,3 +206,10 @@ func traceProgram(p *replay.Program, arch loader.Arch) (*scenario.Scenario, map[
 	}
 	return programScenario(p, o.given, folders), folders, nil
 }
+
+// programObject is the program that was searched, in the result object.
+type programObject struct {
+	Path   string   `json:"path"` // in the guest
+	Argv   []string `json:"argv"`
+	Expect []string `json:"expect"` // as --expect has it
+}
