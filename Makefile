@@ -19,7 +19,7 @@ SUITES  := bullseye bookworm trixie forky
 # What tests want of a Debian beside libc: locales, libraries, time zones.
 LIBRARIES := libc-bin zlib1g tzdata libgcc-s1
 
-.PHONY: explore test test-short test-unpatched setup build lint vuln bench bench-raw race fuzz nightly fuzz-proofs fuzz-host sanitize peers dist dist-test clean help packages packages-test unicorn sysroot-explore sysroots
+.PHONY: explore article test test-short test-unpatched setup build lint vuln bench bench-raw race fuzz nightly fuzz-proofs fuzz-host sanitize peers dist dist-test clean help packages packages-test unicorn sysroot-explore sysroots
 
 # The demonstration: emurace exits with 1 when it has found a failing schedule,
 # and here that is success.
@@ -30,6 +30,13 @@ explore: sysroot-explore ## find the getenv/setenv crash on a real arm64 glibc
 	0) echo "make: emurace explore found no failing schedule, but there is one" >&2; exit 1 ;; \
 	*) exit $$code ;; \
 	esac
+
+# The crash itself: CPython with what Debian's package of it needs, in a cache of its own.
+ARTICLE := python3.11-minimal libpython3.11-minimal libpython3.11-stdlib python3.11 zlib1g libexpat1 libffi8 libssl3 media-types libc-bin
+article: build ## find the article's crash in CPython on arm64, in a few minutes
+	@EMURACE_CACHE=build/article bin/emurace sysroot pull debian:bookworm --arch arm64 $(ARTICLE)
+	@code=0; EMURACE_CACHE=build/article examples/article/explore || code=$$?; \
+	case $$code in 1) ;; *) echo "make: no crash was found" >&2; exit 1 ;; esac
 
 test: setup ## set up, then run all tests
 	$(GO) test -timeout 25m ./...

@@ -149,6 +149,7 @@ func (p *Process) End() *End { return p.st.end }
 // when those are wanted, or to what StopAt or StopAfter names.
 func (m *Machine) Run(t int, n uint64) (Stop, error) {
 	stop := Stop{}
+	m.awaited = false
 	if !m.Runnable(t) {
 		stop.Kind = Unready
 		if m.st.end != nil {
@@ -248,8 +249,12 @@ func (m *Machine) served(t int, r linux.Result, n uint64, stop *Stop) (over bool
 		stop.Event = stop.Event || m.eng.TouchedShared() || len(r.Objects) > 0 || len(stop.Counted) > 0
 	}
 	stop.Watched = m.eng.Watched()
-	return stop.Kind != Budget || stop.Event || stop.Watched || stop.Ran == n, nil
+	return stop.Kind != Budget || stop.Event || stop.Watched || stop.Ran == n || m.awaited, nil
 }
+
+// AwaitThread makes Run come back behind a system call that makes a thread, which changes
+// nothing of what a run does, and stays when the machine is rewound.
+func (m *Machine) AwaitThread(on bool) { m.awaits = on }
 
 // WantEvents makes Run stop after every instruction that accesses a shared byte, or uses
 // a kernel object. A byte is shared when two threads have accessed it, at least one of
