@@ -16,6 +16,9 @@
 // and whom they woke. They are gone through only when somebody asks, from where it was
 // left the last time. The journal of what that has changed takes it back when the
 // machine is rewound.
+//
+// A clock that is behind no other cannot be raised: where such a thread has run and asks,
+// what it has accessed since is left to be gone through when somebody else asks.
 
 enum em_note_kind {
     NOTE_TURN,  // slot runs from here on
@@ -293,6 +296,47 @@ static void follow(em_engine *e) {
     }
 }
 
+// The latest clock of all slots but one, as far as was gone through.
+static uint64_t latest_but(const em_clock *c, int slot, uint64_t step) {
+    uint64_t latest = 0;
+    for (int i = 0; i <= EM_CLOCK_SLOT; i++)
+        if (i != slot && clock_of(c, i, step) > latest)
+            latest = clock_of(c, i, step);
+    return latest;
+}
+
+// Whether it is a slot's turn in all that is left to be gone through.
+static bool own_turn(em_clock *c, int slot) {
+    if (c->running != slot)
+        return false;
+    for (c->quiet = c->quiet < c->note_at ? c->note_at : c->quiet; c->quiet < c->len; c->quiet++)
+        if (c->notes[c->quiet].kind == NOTE_TURN)
+            return false;
+    return true;
+}
+
+// Goes through what has happened until it can change a slot's clock no more. In a turn of its
+// own that is so from where no other clock is ahead: only its own counts on, and the others are
+// raised to no more than that.
+static void follow_for(em_engine *e, int slot) {
+    em_clock *c = &e->clock;
+    if (!own_turn(c, slot)) {
+        follow(e);
+        return;
+    }
+    uint64_t latest = latest_but(c, slot, c->since);
+    while (c->log_at < e->log_len || c->note_at < c->len) {
+        bool noted = c->note_at < c->len && c->notes[c->note_at].at <= c->log_at;
+        uint64_t step = noted ? c->notes[c->note_at].step : e->log[c->log_at].step;
+        if (clock_of(c, slot, step) >= latest)
+            return;
+        if (noted)
+            follow_note(e);
+        else
+            follow_access(e);
+    }
+}
+
 // Takes the clocks back to when log and notes had these lengths.
 void em_clock_rewind(em_engine *e, size_t log_len, size_t notes_len, int turn) {
     em_clock *c = &e->clock;
@@ -323,6 +367,8 @@ void em_clock_rewind(em_engine *e, size_t log_len, size_t notes_len, int turn) {
         c->log_at = log_len;
     if (c->note_at > notes_len)
         c->note_at = notes_len;
+    if (c->quiet > notes_len)
+        c->quiet = notes_len;
     c->len = notes_len;
     c->turn = turn;
 }
@@ -333,7 +379,7 @@ void em_clock_settle(em_engine *e) {
     if (!c->on)
         return;
     follow(e);
-    c->log_at = c->note_at = c->len = c->changes_len = 0;
+    c->log_at = c->note_at = c->quiet = c->len = c->changes_len = 0;
 }
 
 // A slot's Lamport clock at this moment; before em_clock_start the number of
@@ -343,8 +389,25 @@ bool em_clock_now(em_engine *e, int slot, uint64_t *now) {
     *now = e->m->step;
     if (!c->on)
         return true;
-    follow(e);
+    follow_for(e, slot);
     *now = clock_of(c, slot, e->m->step);
+    return !c->failed;
+}
+
+// The latest clock of all threads.
+bool em_clock_latest(em_engine *e, uint64_t *latest) {
+    em_clock *c = &e->clock;
+    *latest = e->m->step;
+    if (!c->on)
+        return true;
+    if (c->turn >= 0)
+        follow_for(e, c->turn);
+    else
+        follow(e);
+    *latest = 0;
+    for (int i = 0; i < EM_CLOCK_SLOT; i++)
+        if (clock_of(c, i, e->m->step) > *latest)
+            *latest = clock_of(c, i, e->m->step);
     return !c->failed;
 }
 

@@ -27,6 +27,15 @@ func (e *Engine) Clock(thread int) (uint64, error) {
 	return uint64(now), nil
 }
 
+// LatestClock is the Lamport clock of the thread whose clock is furthest.
+func (e *Engine) LatestClock() (uint64, error) {
+	var latest C.uint64_t
+	if !C.em_clock_latest(e.c, &latest) {
+		return 0, errors.New("engine: no memory for the clock")
+	}
+	return uint64(latest), nil
+}
+
 // SetAdvanced says how much counters of the processor show beside the thread's
 // clock, in nanoseconds. A rewind takes it back.
 func (e *Engine) SetAdvanced(ns uint64) { e.c.clock.advanced = C.uint64_t(ns) }

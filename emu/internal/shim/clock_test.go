@@ -2,6 +2,7 @@ package shim
 
 import (
 	"maps"
+	"slices"
 	"testing"
 
 	"pgregory.net/rapid"
@@ -77,21 +78,23 @@ func checkClocks(t *testing.T, r *rapid.T, arch loader.Arch) {
 	type moment struct {
 		mark *Mark
 		want *lamport
+		live []int
 	}
 	want := newLamport(5)
+	live := []int{0, 1, 2}
 	var moments []moment
 	for range rapid.IntRange(1, 80).Draw(r, "steps") {
-		thread := rapid.IntRange(0, threads-1).Draw(r, "thread")
-		switch rapid.IntRange(0, 11).Draw(r, "what") {
+		thread := rapid.SampledFrom(live).Draw(r, "thread")
+		switch rapid.IntRange(0, 13).Draw(r, "what") {
 		case 0:
 			m, err := e.Mark()
 			must(t, err)
-			moments = append(moments, moment{m, want.clone()})
+			moments = append(moments, moment{m, want.clone(), slices.Clone(live)})
 		case 1:
 			if len(moments) > 0 {
 				i := rapid.IntRange(0, len(moments)-1).Draw(r, "mark")
 				must(t, moments[i].mark.Rewind())
-				want = moments[i].want.clone()
+				want, live = moments[i].want.clone(), slices.Clone(moments[i].live)
 				moments = moments[:i+1]
 			}
 		case 2, 3, 4:
@@ -106,13 +109,24 @@ func checkClocks(t *testing.T, r *rapid.T, arch loader.Arch) {
 			want.use(thread, []lane{object}, write)
 		case 6:
 			thread := rapid.SampledFrom([]int{thread, ClockThread}).Draw(r, "waker")
-			woken := rapid.IntRange(0, threads-1).Draw(r, "woken")
+			woken := rapid.SampledFrom(live).Draw(r, "woken")
 			e.Wakes(thread, woken)
 			want.clock[woken] = max(want.clock[woken], want.clock[thread])
 		case 7:
 			e.WaitsForAll(ClockThread)
 			for i := range threads {
 				want.clock[ClockThread] = max(want.clock[ClockThread], want.clock[i])
+			}
+		case 8:
+			if len(live) > 1 { // with one left, and with none ahead of it, accesses do not count
+				e.DropThread(thread)
+				live = slices.DeleteFunc(live, func(i int) bool { return i == thread })
+			}
+		case 9:
+			if i := slices.IndexFunc([]int{0, 1, 2}, func(i int) bool { return !slices.Contains(live, i) }); i >= 0 {
+				must(t, e.AddThread(i, thread))
+				want.clock[i] = max(want.clock[i], want.clock[thread])
+				live = append(live, i)
 			}
 		default:
 			addr := rapid.SampledFrom([]uint64{dataAt, dataAt + PageSize - 100}).Draw(r, "where") + rapid.Uint64Range(0, 20).Draw(r, "address")
@@ -127,8 +141,15 @@ func checkClocks(t *testing.T, r *rapid.T, arch loader.Arch) {
 				want.piecewise(thread, addr+i, min(size-i, 8), write)
 			}
 		}
+		if rapid.Bool().Draw(r, "latest") {
+			got, err := e.LatestClock()
+			must(t, err)
+			if latest := max(want.clock[0], want.clock[1], want.clock[2]); got != latest {
+				r.Fatalf("the latest clock is %d, want %d", got, latest)
+			}
+		}
 		if rapid.Bool().Draw(r, "look") {
-			for _, i := range []int{0, 1, 2, ClockThread} {
+			for _, i := range rapid.SliceOf(rapid.SampledFrom([]int{0, 1, 2, ClockThread})).Draw(r, "whose") {
 				got, err := e.Clock(i)
 				must(t, err)
 				if got != want.clock[i] {

@@ -268,6 +268,7 @@ typedef struct em_clock {
     // What follows from the first entries of the log and the first notes.
     size_t log_at, note_at; // how many
     bool in_note;           // a note is being gone through
+    size_t quiet;           // from note_at to here no note is of a turn
     int running;            // slot whose turn it is there, -1 for none
     uint64_t since;         // the step when that began
     // Of each slot: its instructions in turns before, and what its clock is more.
@@ -549,6 +550,7 @@ void em_clock_all(em_engine *e, int slot);
 void em_clock_rewind(em_engine *e, size_t log_len, size_t notes_len, int turn);
 void em_clock_settle(em_engine *e);
 bool em_clock_now(em_engine *e, int slot, uint64_t *now);
+bool em_clock_latest(em_engine *e, uint64_t *latest);
 bool em_clock_read(em_engine *e, int slot, uint64_t *now);
 
 // breaks.c
