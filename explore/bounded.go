@@ -22,6 +22,10 @@ type Options struct {
 	Time        time.Duration // stop after so long; 0 for no limit
 	Seed        uint64        // of the random strategies; see Sample
 	Depth       int           // of PCT, the d of its paper; 0 for 3
+	// Draw is how many schedules DPOR and Bounded draw by POS before they search, 0 for none. One
+	// that fails is found where the search would come to it last. A search that is resumed, or goes on behind a
+	// failure, draws none.
+	Draw uint64
 	// AbstractLocks makes DPOR take a lock as one thing; see
 	// scenario.Session.AbstractLocks.
 	AbstractLocks bool
@@ -84,6 +88,10 @@ func Bounded(ctx context.Context, start func() (*scenario.Session, error), o Opt
 		defer cancel()
 	}
 	o.begins(ctx)
+	first, over, err := o.drawFirst(ctx, start)
+	if over {
+		return first, err
+	}
 	b := &bounded{Options: o, ctx: ctx, start: start, total: &Result{Preemptions: -1}, saver: newSaver(o)}
 	b.sessions = newSessions(start, func(*scenario.Session) {})
 	defer b.sessions.Close()
@@ -91,10 +99,11 @@ func Bounded(ctx context.Context, start func() (*scenario.Session, error), o Opt
 		return b.total.unbegun(ctx, err, o)
 	}
 	stop := b.report()
-	err := b.search()
+	err = b.search()
 	stop()
 	b.total.Made = b.sessions.threads()
 	b.total.conclude(o)
+	b.total.withDrawn(first, o)
 	if err == nil {
 		err = b.total.tryProof(ctx, b.session, b.sessions.Put, o)
 	}

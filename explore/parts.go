@@ -33,6 +33,10 @@ func DPOR(ctx context.Context, start func() (*scenario.Session, error), o Option
 		defer cancel()
 	}
 	o.begins(ctx)
+	first, over, err := o.drawFirst(ctx, start)
+	if over {
+		return first, err
+	}
 	r := newReporter(o.Progress)
 	defer r.close()
 	w := &partition{Options: o, ctx: ctx, start: start, report: r, saver: newSaver(o)}
@@ -44,10 +48,11 @@ func DPOR(ctx context.Context, start func() (*scenario.Session, error), o Option
 	if err := w.prepare(); err != nil {
 		return w.merge().unbegun(ctx, err, o)
 	}
-	err := w.searchAll()
+	err = w.searchAll()
 	total := w.merge()
 	total.Unbounded = err == nil && !total.Endless && !total.Due
 	total.conclude(o)
+	total.withDrawn(first, o)
 	if err == nil {
 		err = total.tryProof(ctx, w.session, w.sessions.Put, o)
 	}

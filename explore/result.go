@@ -32,8 +32,11 @@ type Result struct {
 	// Due tells of DPOR that threads waited with deadlines where these pass when they are
 	// due, see scenario.WhenDue. When that is depends on the order of all instructions,
 	// and not of dependent ones alone, so that the search is not complete.
-	Due      bool `json:",omitempty"`
-	Restarts int  // searches begun anew because more was shared, or made, than known
+	Due bool `json:",omitempty"`
+	// Drawn is how many schedules were drawn before a systematic search; see Options.Draw.
+	// Schedules counts them only where one of them fails.
+	Drawn    uint64 `json:",omitempty"`
+	Restarts int    // searches begun anew because more was shared, or made, than known
 	// RawLocks is how many words look like locks but were left raw with abstract
 	// locks, because something is done with them that is not done with locks.
 	RawLocks     int    `json:",omitempty"`

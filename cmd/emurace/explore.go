@@ -449,6 +449,9 @@ func setupError(r replay.Recipe, err error) error {
 	return scriptError(err)
 }
 
+// drawnFirst is how many schedules of a program are drawn before a systematic search.
+const drawnFirst = 200
+
 func (j job) run(c *cli.Context) (*outcome, error) {
 	began := time.Now()
 	sys, err := system(j.cache, j.spec, j.recipe.Arch, j.log)
@@ -461,6 +464,9 @@ func (j job) run(c *cli.Context) (*outcome, error) {
 		Preemptions: c.Int("preemptions"), KeepGoing: c.Bool("keep-going"), Jobs: c.Int("jobs"),
 		Schedules: c.Uint64("schedules"), Time: c.Duration("time"), Progress: show.update,
 		AbstractLocks: c.String("locks") == "abstract", Seed: j.recipe.Seed, Depth: c.Int("depth"), Log: j.log,
+	}
+	if j.recipe.Program != nil {
+		options.Draw = drawnFirst
 	}
 	if !guard.From(c.Context).Settles() { // its search has ended before it begins, but it boots
 		options.Watch = func(ctx context.Context) { sys.Interrupt(ctx.Err) }

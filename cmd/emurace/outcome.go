@@ -222,6 +222,7 @@ type resultObject struct {
 	RawLocks             int             `json:"raw_locks,omitempty"`
 	Schedules            uint64          `json:"schedules"`
 	Failing              uint64          `json:"failing"`
+	DrawnFirst           uint64          `json:"drawn_first,omitempty"` // before a systematic search of a program
 	Blocked              uint64          `json:"blocked"`
 	Pairs                *int            `json:"pairs,omitempty"`  // of fuzz
 	Corpus               *int            `json:"corpus,omitempty"` // likewise
@@ -251,7 +252,7 @@ func (o *outcome) object(c *cli.Context) resultObject {
 		Arch: o.recipe.Arch.String(), Strategy: o.strategy, Seed: o.recipe.Seed, Locks: o.locks, Timeouts: string(o.recipe.Timeouts), MemoryModel: "sc",
 		Libc:    replay.Libc{Name: o.libc.Name, Version: o.libc.Version, BuildID: o.libc.BuildID, SHA256: o.libc.SHA256, Source: o.recipe.Source},
 		Verdict: o.result.Verdict, Complete: o.result.Complete, Interrupted: o.interrupted, Endless: o.result.Endless, RawLocks: o.result.RawLocks,
-		Schedules: o.result.Schedules, Failing: o.result.Failing, Blocked: o.result.Blocked, Instructions: o.result.Instructions,
+		DrawnFirst: o.result.Drawn, Schedules: o.result.Schedules, Failing: o.result.Failing, Blocked: o.result.Blocked, Instructions: o.result.Instructions,
 		Elapsed: o.elapsed.Seconds(), Rate: float64(o.result.Schedules) / o.elapsed.Seconds(),
 		UnknownSyscalls: o.unknown(), UndecidedBecause: o.because(), Endings: o.endingObjects(), Findings: o.objects,
 	}
@@ -366,7 +367,11 @@ func (o *outcome) printFailing(p *replay.Printer, seconds string) {
 func (o *outcome) printFailures(p *replay.Printer, seconds string) {
 	f := o.result.Findings[0]
 	if o.result.Failing == 1 && !o.keepGoing {
-		p.Printf("%s at schedule %d, %s: %s\n", p.Bad("FAILING"), f.Number, seconds, o.first.Headline())
+		drawn := ""
+		if o.result.Drawn > 0 && f.Number <= o.result.Drawn {
+			drawn = ", of those drawn before the search"
+		}
+		p.Printf("%s at schedule %d%s, %s: %s\n", p.Bad("FAILING"), f.Number, drawn, seconds, o.first.Headline())
 	} else {
 		p.Printf("%s: %d of %d schedules, %s; the first, number %d: %s\n", p.Bad("FAILING"),
 			o.result.Failing, o.result.Schedules, seconds, f.Number, o.first.Headline())

@@ -55,6 +55,7 @@ func (o *outcome) printClean(p *replay.Printer, seconds string) {
 		p.Printf("%s: of %s %s none fails, %s\n", p.Good("CLEAN"), plural(r.Schedules, "schedule", "schedules"), bound, seconds)
 	}
 	o.printEnded(p)
+	o.printDrawnFirst(p)
 	list := o.assumes()
 	last := len(list) - 1
 	p.Printf("%s\n", p.Faint("This assumes: "+strings.Join(list[:last], "; ")+". It covers "+list[last]+"."))
@@ -123,8 +124,27 @@ func (o *outcome) printUndecided(p *replay.Printer, seconds string) {
 	}
 	if o.raced.Load() {
 		o.printEnded(p)
+		o.printDrawnFirst(p)
 		o.printPlayed(p)
+		o.printLazy(p)
 	}
+}
+
+// printDrawnFirst tells of the schedules that were drawn before a systematic search.
+func (o *outcome) printDrawnFirst(p *replay.Printer) {
+	if n := o.result.Drawn; n > 0 && o.result.Failing == 0 {
+		p.Printf("%s\n", p.Faint(fmt.Sprintf("Drawn before the search: %s by pos; none fails.", plural(n, "schedule", "schedules"))))
+	}
+}
+
+// printLazy says what makes a proof of a program large without need: each function that is bound
+// when it is first called is looked up by ld.so, whose counters and tables threads then share.
+func (o *outcome) printLazy(p *replay.Printer) {
+	x := o.recipe.Program
+	if x == nil || o.strategy != strategyDPOR && o.strategy != strategyBounded || slices.ContainsFunc(x.Env, func(v string) bool { return strings.HasPrefix(v, "LD_BIND_NOW=") }) {
+		return
+	}
+	p.Printf("%s      threads bind functions when they first call them, and each order of that is one to search; --env LD_BIND_NOW=1 has all bound before\n", p.Head("hint"))
 }
 
 // unfinished says what of a search that found nothing was done.
