@@ -12,10 +12,6 @@ import (
 // ErrLivelock is the error of a schedule that cannot be cut down.
 var ErrLivelock = errors.New("minimize: a livelock is not cut down")
 
-// ErrDue is that of one in which the clock was moved on when that was due: when it is
-// depends on instructions that are part of no event.
-var ErrDue = errors.New("minimize: a schedule in which timeouts are due is not cut down")
-
 // Minimal is a failing schedule cut to what it needs.
 type Minimal struct {
 	Schedule scenario.Schedule
@@ -59,10 +55,7 @@ func Minimize(ctx context.Context, start func() (*scenario.Session, error), f Fi
 		return nil, err
 	}
 	defer s.Close()
-	if s.Timeouts() == scenario.WhenDue && slices.ContainsFunc(f.Schedule, func(sl scenario.Slice) bool { return s.IsClock(sl.Thread) }) {
-		return nil, ErrDue
-	}
-	m := &minimizer{ctx: ctx, s: s, want: f.Outcome}
+	m := &minimizer{ctx: ctx, s: s, want: f.Outcome, most: s.Limit}
 	s.WantEvents(true)
 	min, err := m.minimize(f.Schedule)
 	if err != nil {
@@ -74,6 +67,12 @@ func Minimize(ctx context.Context, start func() (*scenario.Session, error), f Fi
 // minimize does it until no run shows another byte to be shared: with every
 // such byte there are more events, and a sequence of threads means another run.
 func (m *minimizer) minimize(schedule scenario.Schedule) (*Minimal, error) {
+	if err := m.measure(schedule); err != nil {
+		return nil, err
+	}
+	if m.s.Timeouts() == scenario.WhenDue && slices.ContainsFunc(schedule, func(sl scenario.Slice) bool { return m.s.IsClock(sl.Thread) }) {
+		return m.bySlices(schedule)
+	}
 	for {
 		known := m.s.Process().SharedGrown()
 		min, err := m.attempt(schedule)
@@ -150,6 +149,22 @@ type minimizer struct {
 	want  scenario.Outcome
 	order order
 	ran   []uint64 // instructions of each event of order
+	most  uint64   // of a run that may fail as this one did
+}
+
+// measure finds out how long a run may be, by the schedule as it is.
+func (m *minimizer) measure(schedule scenario.Schedule) error {
+	if err := m.s.Restart(); err != nil {
+		return err
+	}
+	for _, sl := range schedule {
+		if _, err := m.s.Run(sl.Thread, sl.N); err != nil {
+			return err
+		}
+	}
+	const enough = 1_000_000 // what no scenario of calls comes to
+	m.most = min(m.s.Limit, 2*m.s.Steps()+enough)
+	return nil
 }
 
 // learn plays the schedule and returns the threads of its events.
@@ -189,6 +204,7 @@ func (m *minimizer) fails(threads []int) (bool, error) {
 	if err := m.s.Restart(); err != nil {
 		return false, err
 	}
+	defer m.bound()()
 	for _, t := range threads {
 		if over, err := m.step(t); err != nil || over {
 			return m.same(), err
@@ -197,6 +213,9 @@ func (m *minimizer) fails(threads []int) (bool, error) {
 	for m.want.Thread >= 0 && m.s.Runnable(m.want.Thread) {
 		if over, err := m.step(m.want.Thread); err != nil || over {
 			return m.same(), err
+		}
+		if m.s.CutShort() {
+			return false, nil
 		}
 	}
 	return m.same(), nil

@@ -3,10 +3,12 @@ package explore
 import (
 	"context"
 	"errors"
+	"slices"
 	"testing"
 	"time"
 
 	"emurace/emu"
+	"emurace/internal/testsystem"
 	"emurace/loader"
 	"emurace/scenario"
 	"emurace/scripts"
@@ -146,4 +148,77 @@ func TestMinimizeRefusesAnotherSchedule(t *testing.T) {
 	if m, err := Minimize(context.Background(), start, f, time.Minute); err == nil {
 		t.Errorf("a schedule that passes was minimized to %v", m.Schedule)
 	}
+}
+
+// sleeperProgram fails when the clock has come to a thread's deadline while main looks again and again.
+const sleeperProgram = `
+#include <pthread.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+static volatile int seen;
+
+static void *sleeper(void *arg) {
+	usleep(1);
+	seen = 1;
+	return arg;
+}
+
+int main(void) {
+	pthread_t t;
+	pthread_create(&t, NULL, sleeper, NULL);
+	int before = seen;
+	for (int i = 0; i < 1000; i++) {
+		if (before != seen) {
+			abort();
+		}
+	}
+	pthread_join(t, NULL);
+	return 0;
+}
+`
+
+// A failure in which a timeout has passed when it was due is cut down by slices of its schedule.
+func TestMinimizeDue(t *testing.T) {
+	testsystem.EachArch(t, func(t *testing.T, arch loader.Arch) {
+		start := wholeProgram(t, arch, sleeperProgram, nil)
+		r, err := Sample(context.Background(), start, Random, Options{Seed: 1, Jobs: 1, Schedules: 1000})
+		must(t, err)
+		if r.Verdict != Failing {
+			t.Fatalf("%s after %d schedules", r.Verdict, r.Schedules)
+		}
+		f := r.Findings[0]
+		s, err := start()
+		must(t, err)
+		defer s.Close()
+		must(t, s.SetMade(r.Made))
+		clock := func(sl scenario.Slice) bool { return s.IsClock(sl.Thread) }
+		if !slices.ContainsFunc(f.Schedule, clock) {
+			t.Fatalf("the clock does not move on in %v", f.Schedule)
+		}
+		m, err := Minimize(context.Background(), func() (*scenario.Session, error) {
+			s, err := start()
+			if err == nil {
+				err = s.SetMade(r.Made)
+			}
+			return s, err
+		}, f, 0)
+		must(t, err)
+		if m.Outcome.Kind != f.Outcome.Kind || m.Switches > f.Schedule.Switches() || !slices.ContainsFunc(m.Schedule, clock) {
+			t.Errorf("cut down from %v to %v: %v", f.Schedule, m.Schedule, m.Outcome)
+		}
+		for i := range m.Schedule[:len(m.Schedule)-1] { // it needs each slice
+			rest := slices.Concat(m.Schedule[:i], m.Schedule[i+1:])
+			must(t, s.Restart())
+			for _, sl := range rest {
+				if _, over := s.Outcome(); !over && s.Runnable(sl.Thread) {
+					_, err := s.Run(sl.Thread, sl.N)
+					must(t, err)
+				}
+			}
+			if o, over := s.Outcome(); over && o.Kind == f.Outcome.Kind {
+				t.Errorf("%v fails also without slice %d", m.Schedule, i)
+			}
+		}
+	})
 }
