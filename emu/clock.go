@@ -84,7 +84,9 @@ func (m *Machine) order(slot int, objects []Object, blocked []int) (woken []int,
 		if s.Tasks[t].Status != linux.Runnable {
 			continue
 		}
-		m.logWoken(t)
+		if !s.Tasks[t].Again.Is { // else the call is logged when it is made again
+			m.logWoken(t)
+		}
 		m.eng.Wakes(slot, t)
 		if err := m.eng.NoteJoin(slot, t); err != nil {
 			return nil, err

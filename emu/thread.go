@@ -310,6 +310,15 @@ func (m *threads) SetTLS(t int, tls uint64) error { return m.eng.WriteReg(t, m.a
 // SetResult sets what a system call returns.
 func (m *threads) SetResult(t int, v uint64) error { return m.eng.WriteReg(t, m.arch.result, v) }
 
+// Again has a thread make the system call once more that it stands behind.
+func (m *threads) Again(t int) error {
+	pc, err := m.eng.ReadReg(t, m.arch.pc)
+	if err != nil {
+		return err
+	}
+	return m.eng.WriteReg(t, m.arch.pc, pc-m.arch.sysSize)
+}
+
 // Drop ends a thread.
 func (m *threads) Drop(t int) { m.eng.DropThread(t) }
 

@@ -10,18 +10,22 @@ import (
 // kernel.
 func (p *Process) WaitsFor(t int) (addr uint64, ok bool) {
 	list := p.kernel.State().Waiters
-	i := slices.IndexFunc(list, func(w linux.Waiter) bool { return w.Thread == t && !w.Sleeps })
+	i := slices.IndexFunc(list, func(w linux.Waiter) bool { return w.Thread == t && w.OfWord() })
 	if i < 0 {
 		return 0, false
 	}
 	return list[i].Addr, true
 }
 
+// WaitsForText says in words for what a thread waits in the kernel that waits neither for a
+// futex word nor for a time, as in "read of a pipe (fd 3) that nobody writes"; "" for nothing.
+func (p *Process) WaitsForText(t int) string { return p.kernel.WaitsFor(t) }
+
 // WaitsForever is WaitsFor, of a wait that nothing ends but a wake-up of the word:
 // one without a deadline, and for any wake-up.
 func (p *Process) WaitsForever(t int) (addr uint64, ok bool) {
 	list := p.kernel.State().Waiters
-	i := slices.IndexFunc(list, func(w linux.Waiter) bool { return w.Thread == t })
+	i := slices.IndexFunc(list, func(w linux.Waiter) bool { return w.Thread == t && w.OfWord() })
 	if i < 0 || list[i].Deadline != 0 || list[i].Mask != ^uint32(0) {
 		return 0, false
 	}

@@ -20,6 +20,7 @@ var stateFiles = map[string]bool{
 	"kernel.go": true, "state.go": true, "objects.go": true, "memory.go": true,
 	"clock.go": true, "descriptors.go": true, "mappings.go": true, "signals.go": true,
 	"streams.go": true, "tasks.go": true, "waiters.go": true, "overlay.go": true, "shared.go": true,
+	"blocking.go": true, "queues.go": true,
 }
 
 // unnoted are the functions that get at state or memory and note nothing, and why they
@@ -38,6 +39,9 @@ var unnoted = map[string]string{
 	"Kernel.Robust":    "for who tells what an end would change",
 	"Kernel.monotonic": "for the clock, which notes",
 	"waiters.rouse":    "for wake and expire, which note",
+	"waiters.repeat":   "for stir and expire, which note",
+	"Kernel.WaitsFor":  "for who shows it",
+	"Kernel.Do":        "a call that is made again is its thread's",
 	"Kernel.exists":    "never changes",
 	"Kernel.view":      "who asks for it notes what is looked at",
 	"Kernel.touch":     "is the note",

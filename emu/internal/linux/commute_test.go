@@ -48,7 +48,7 @@ type outcome struct {
 // inOrder makes calls on a kernel that has made others before.
 func inOrder(t *testing.T, arch loader.Arch, before []drawnCall, pair [2]drawnCall, order [2]int) *outcome {
 	t.Helper()
-	o := &outcome{fixture: newLimited(t, arch, Limits{Threads: 6, Output: 12, Files: 10})}
+	o := &outcome{fixture: newLimited(t, arch, Limits{Threads: 6, Output: 12, Files: 26})}
 	o.prepare()
 	for _, c := range before {
 		if !o.State().Exited {
@@ -140,7 +140,8 @@ func changes(was, is *State, thread int) (list []Object) {
 		a, b := was.Tasks[n], is.Tasks[n]
 		add(a.TID != b.TID || a.alive() != b.alive(), ObjectTasks, uint64(b.TID))
 		a.Status, b.Status = 0, 0
-		if a.TID == b.TID { // a new one has its maker's
+		a.Again, b.Again = again{}, again{} // nobody sees but the thread
+		if a.TID == b.TID {                 // a new one has its maker's
 			add(a.SigMask != b.SigMask || a.Pending != b.Pending, ObjectBlocked, uint64(b.TID))
 			a.SigMask, a.Pending = b.SigMask, b.Pending
 		}
@@ -150,11 +151,12 @@ func changes(was, is *State, thread int) (list []Object) {
 		add(a != b, ObjectTasks, nextNumber) // it can only be new
 	}
 	fileChanges(&was.files, &is.files, add)
+	objectChanges(was, is, add)
 	for _, w := range append(slices.Clone(was.Waiters), is.Waiters...) {
-		if w.Sleeps {
-			continue // nobody looks at it but who moves the clock on
+		if !w.OfWord() {
+			continue // nobody looks at it but who moves the clock on, or changes an object
 		}
-		add(!slices.Equal(was.queue(w.Addr), is.queue(w.Addr)), ObjectFutex, w.Addr)
+		add(!reflect.DeepEqual(was.queue(w.Addr), is.queue(w.Addr)), ObjectFutex, w.Addr)
 	}
 	return list
 }
@@ -189,6 +191,23 @@ func fileChanges(was, is *overlay, add func(differs bool, class ObjectClass, id 
 	}
 }
 
+// objectChanges is changes of pipes and the like, whose numbers are given with descriptors.
+func objectChanges(was, is *State, add func(differs bool, class ObjectClass, id uint64)) {
+	add(was.made != is.made, ObjectFiles, allNumbers)
+	for _, s := range []*State{was, is} {
+		for id := range s.objects.from(0) {
+			a, _ := was.objects.get(id)
+			b, _ := is.objects.get(id)
+			add(!reflect.DeepEqual(a, b), ObjectQueue, id)
+		}
+		for name := range s.bound.from("") {
+			a, had := was.bound.get(name)
+			b, has := is.bound.get(name)
+			add(a != b || had != has, ObjectAddress, objectOf(name))
+		}
+	}
+}
+
 func (s *State) descriptor(n int) FD {
 	if n < len(s.FDs) {
 		return s.FDs[n]
@@ -198,7 +217,7 @@ func (s *State) descriptor(n int) FD {
 
 func (s *State) queue(addr uint64) (list []Waiter) {
 	for _, w := range s.Waiters {
-		if w.Addr == addr && !w.Sleeps {
+		if w.Addr == addr && w.OfWord() {
 			list = append(list, w)
 		}
 	}
@@ -222,7 +241,7 @@ func (s *State) canonical() *State {
 		c.FDs = c.FDs[:n-1]
 	}
 	slices.SortStableFunc(c.Waiters, func(a, b Waiter) int {
-		if a.Sleeps && b.Sleeps {
+		if !a.OfWord() && !b.OfWord() {
 			return cmp.Compare(a.Thread, b.Thread)
 		}
 		return cmp.Compare(a.Addr, b.Addr)

@@ -164,6 +164,7 @@ type fakeThreads struct {
 	tls    map[int]uint64
 	stack  map[int]uint64
 	alive  map[int]bool
+	again  map[int]int // how often it was to make a call once more
 }
 
 func (f *fakeThreads) Clone(slot, parent int, stack, tls uint64, setTLS bool) error {
@@ -188,6 +189,11 @@ func (f *fakeThreads) check(t int) error {
 		return fmt.Errorf("fake: there is no thread %d", t)
 	}
 	return nil
+}
+
+func (f *fakeThreads) Again(t int) error {
+	f.again[t]++
+	return f.check(t)
 }
 
 func (f *fakeThreads) Drop(t int) { delete(f.alive, t) }
@@ -283,7 +289,7 @@ func newFixture(t testing.TB, arch loader.Arch) *fixture {
 func newLimited(t testing.TB, arch loader.Arch, limits Limits) *fixture {
 	t.Helper()
 	f := &fixture{t: t, mem: newMemory(t), numbers: map[string]uint64{}, next: area,
-		threads: &fakeThreads{map[int]uint64{}, map[int]uint64{}, map[int]uint64{}, map[int]bool{0: true}}}
+		threads: &fakeThreads{map[int]uint64{}, map[int]uint64{}, map[int]uint64{}, map[int]bool{0: true}, map[int]int{}}}
 	f.Kernel = New(Kernel{Arch: arch, Memory: f.mem, Threads: f.threads, Files: files, Seed: 1,
 		Limits: limits},
 		Layout{MmapTop: mmapTop, MmapEnd: mmapEnd, Top: topAddr})

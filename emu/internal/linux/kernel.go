@@ -42,6 +42,9 @@ type Threads interface {
 	SetTLS(thread int, tls uint64) error
 	// SetResult sets the register a system call returns its value in.
 	SetResult(thread int, value uint64) error
+	// Again has a thread that waits in a system call make it once more: it stands before
+	// the instruction again, with the registers that it had there.
+	Again(thread int) error
 	// Drop ends a thread.
 	Drop(thread int)
 }
@@ -157,6 +160,7 @@ type Result struct {
 	Missing string
 
 	thread int               // that made the call
+	again  again             // it is made again
 	failed error             // see touch
 	noted  map[objectKey]int // where in Objects each is, when there are many
 }
@@ -177,6 +181,10 @@ func (k *Kernel) Do(c Call) (Result, error) {
 		return r, k.Threads.SetResult(c.Thread, r.Value)
 	}
 	r := Result{Name: e.name, thread: c.Thread}
+	if t := &k.s.Tasks[c.Thread]; t.Again.Is {
+		r.again = t.Again
+		k.mut().Tasks[c.Thread].Again = again{}
+	}
 	v, err := e.do(k, &c, &r)
 	if err == nil {
 		err = r.failed

@@ -20,6 +20,8 @@ const (
 	ObjectContent                           // what a file holds, and its size, by the file
 	ObjectAttributes                        // its permissions, links and times, and where a folder is
 	ObjectPlace                             // 0: the working folder; 1: the umask
+	ObjectQueue                             // a pipe, an eventfd and so on, by its number; of a socket also what was sent to it
+	ObjectAddress                           // whose the address of a socket is
 	// ObjectResults are the results of a thread's calls, by its index. The kernel does
 	// not know of them: they are there for checks that look at them.
 	ObjectResults

@@ -25,6 +25,7 @@ type Task struct {
 	AltStack [24]byte
 	Made     int      // so many inodes has it made
 	Name     [16]byte // as prctl sets it; zeros for the program's
+	Again    again    // of a call that it is about to make again
 }
 
 func (t Task) alive() bool { return t.Status == Runnable || t.Status == Blocked }

@@ -24,6 +24,11 @@ import (
 //
 // Those that are not here have none that says anything, or are shown as six numbers.
 var arguments = map[string]string{
+	"accept": "dpp", "accept4": "dppx", "bind": "dpu", "connect": "dpu", "epoll_create": "d", "epoll_create1": "x", "epoll_ctl": "dddp",
+	"epoll_pwait": "dpddp", "epoll_pwait2": "dpdpp", "epoll_wait": "dpdd", "eventfd": "u", "eventfd2": "ux", "getpeername": "dpp",
+	"getsockname": "dpp", "getsockopt": "dddpp", "listen": "dd", "pipe": "p", "pipe2": "pO", "poll": "pud", "ppoll": "pupp",
+	"pselect6": "dpppp", "recvfrom": "dpuxpp", "recvmsg": "dpx", "select": "dpppp", "sendmmsg": "dpux", "sendmsg": "dpx", "sendto": "dbuxpu",
+	"setsockopt": "dddpu", "shutdown": "dd", "socketpair": "dxdp", "timerfd_create": "Cx", "timerfd_gettime": "dp", "timerfd_settime": "dxpp",
 	"access": "so", "arch_prctl": "xp", "brk": "p", "chdir": "s", "chmod": "so", "chown": "sdd", "clock_getres": "Cp",
 	"clock_gettime": "Cp", "clock_nanosleep": "Cxpp", "clock_settime": "Cp", "clone": "xpppp", "clone3": "pu",
 	"close": "d", "close_range": "uux", "copy_file_range": "dpdpux", "creat": "so", "dup": "d", "dup2": "dd",
