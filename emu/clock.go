@@ -157,6 +157,13 @@ func (m *Machine) Advance(last bool) (Advanced, error) {
 		return Advanced{}, err
 	}
 	woken, err := m.order(shim.ClockThread, r.Objects, blocked)
+	if r.Effect == linux.Dies { // of the timer's signal
+		pc, err := m.PC(0)
+		if err != nil {
+			return Advanced{}, err
+		}
+		m.st.end = &End{Kind: EndSignal, PC: pc, Signal: r.Signal}
+	}
 	return Advanced{Objects: r.Objects, Woke: woken}, err
 }
 

@@ -2,6 +2,7 @@ package linux
 
 import (
 	"cmp"
+	"fmt"
 	"slices"
 )
 
@@ -46,6 +47,10 @@ type again struct {
 	Until   uint64 // when it ends by itself, 0 for never
 	Expired bool   // that time has come
 	Done    uint64 // so much of what it does is done
+	// Interrupted tells that a signal has ended the wait: the call ends with EINTR, or is made
+	// anew when the handler has run, as SA_RESTART has it.
+	Interrupted bool
+	OfTime      bool // it waits for no longer than some time, and is not made anew
 }
 
 // patience is how long a call may wait.
@@ -114,6 +119,72 @@ func (q waiters) repeat(i int, expired bool) error {
 	s.Tasks[w.Thread].Status = Runnable
 	s.Tasks[w.Thread].Again = again{Is: true, Until: w.Until, Expired: expired, Done: w.Done}
 	return q.k.Threads.Again(w.Thread)
+}
+
+// interrupt ends the wait of a thread that a signal has come for, if it waits, or has just
+// been let go on to make its call again.
+func (q waiters) interrupt(thread int) error {
+	s := q.k.mut()
+	t := &s.Tasks[thread]
+	if t.Status == Runnable {
+		t.Again.Interrupted = t.Again.Is
+		return nil
+	}
+	i := slices.IndexFunc(s.Waiters, func(w Waiter) bool { return w.Thread == thread })
+	if i < 0 {
+		return nil
+	}
+	w := s.Waiters[i]
+	q.timed(w)
+	if w.OfWord() {
+		q.writes(ObjectFutex, w.Addr)
+		s = q.k.mut()
+	}
+	s.Waiters = slices.Delete(s.Waiters, i, i+1)
+	t = &s.Tasks[thread]
+	t.Status = Runnable
+	until := w.Until
+	if !w.Calls {
+		until = w.Deadline
+	}
+	t.Again = again{Is: true, Until: until, Done: w.Done, Interrupted: true, OfTime: until != 0}
+	return q.k.Threads.Again(thread)
+}
+
+// forSignal tells whether a thread, or any, waits for a signal to be pending. Who does
+// looks at what is pending for it.
+func (q waiters) forSignal(tid int, sig uint64, all bool) bool {
+	object := uint64(tid)
+	if all {
+		object = wholeProcess
+	}
+	s := q.reads(ObjectBlocked, object)
+	return slices.ContainsFunc(s.Waiters, func(w Waiter) bool { return w.Signals&bit(sig) != 0 && (all || s.Tasks[w.Thread].TID == tid) })
+}
+
+// signalled lets a thread go on that waits for a signal which is now pending for it, or of
+// several the first that has come: sigtimedwait.
+func (q waiters) signalled(tid int, sig uint64, all bool) error {
+	for i, w := range q.k.s.Waiters {
+		if w.Signals&bit(sig) == 0 || !all && q.k.s.Tasks[w.Thread].TID != tid {
+			continue
+		}
+		q.timed(w)
+		return q.repeat(i, false)
+	}
+	return nil
+}
+
+// awaitSignal makes the calling thread wait for one of these signals, or, with none, for one
+// that has a handler.
+func (q waiters) awaitSignal(set uint64, p patience) {
+	words := "a signal"
+	if set != 0 { // who sends one looks whether somebody waits for it
+		q.writes(ObjectBlocked, wholeProcess)
+		q.writes(ObjectBlocked, uint64(q.own().TID))
+		words = fmt.Sprintf("one of the signals %v", signalNumbers(set))
+	}
+	q.block(Waiter{Calls: true, For: words, Until: p.until, Deadline: p.until, Signals: set})
 }
 
 // byFD tells whether a thread waits for an object by a descriptor.

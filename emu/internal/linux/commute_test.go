@@ -75,7 +75,22 @@ func (o *outcome) made(c drawnCall) (Result, footprint) {
 		return Result{}, footprint{}
 	}
 	from, was := len(o.mem.uses), o.State().clone()
-	r := o.at(c.thread, c.name, c.args...)
+	var before Result
+	if o.Interrupted(c.thread) { // as the machine does before anything else
+		var err error
+		if before, err = o.Deliver(c.thread); err != nil {
+			o.t.Fatal(err)
+		}
+	}
+	r := before
+	if !o.State().Exited {
+		r = o.at(c.thread, c.name, c.args...)
+		r.Objects = append(before.Objects, r.Objects...)
+	}
+	if o.Handles() {
+		r.Objects = append(r.Objects, o.Interrupts(c.thread))
+	}
+	r.Objects = merged(r.Objects)
 	for _, w := range changes(was, o.State(), c.thread) {
 		if !slices.Contains(r.Objects, w) {
 			o.t.Fatalf("%v changes %+v and notes %+v", c, w, r.Objects)
@@ -86,6 +101,15 @@ func (o *outcome) made(c drawnCall) (Result, footprint) {
 		o.t.Fatalf("%v: effect %d, and the process has ended: %v", c, r.Effect, o.State().Exited)
 	}
 	return r, footprint{r.Objects, slices.Clone(o.mem.uses[from:]), ends}
+}
+
+// merged has each object once.
+func merged(list []Object) []Object {
+	var r Result
+	for _, o := range list {
+		r.uses(o.Class, o.ID, o.Write)
+	}
+	return r.Objects
 }
 
 // moveClock moves the clock on, as nobody's call.
@@ -120,7 +144,8 @@ func changes(was, is *State, thread int) (list []Object) {
 	add(was.Advanced != is.Advanced, ObjectClock, 0)
 	add(was.Random != is.Random, ObjectRandom, 0)
 	add(was.out != is.out, ObjectOutput, 0)
-	add(was.Pending != is.Pending, ObjectBlocked, wholeProcess)
+	add(was.alarm != is.alarm, ObjectAlarm, 0)
+	add(was.Pending != is.Pending || !slices.Equal(was.infos, is.infos), ObjectBlocked, wholeProcess)
 	add(was.NextTID != is.NextTID, ObjectTasks, nextNumber)
 	for sig := range MaxSignal + 1 {
 		add(was.Handlers[sig] != is.Handlers[sig], ObjectSignals, uint64(sig))
@@ -142,13 +167,13 @@ func changes(was, is *State, thread int) (list []Object) {
 		a.Status, b.Status = 0, 0
 		a.Again, b.Again = again{}, again{} // nobody sees but the thread
 		if a.TID == b.TID {                 // a new one has its maker's
-			add(a.SigMask != b.SigMask || a.Pending != b.Pending, ObjectBlocked, uint64(b.TID))
-			a.SigMask, a.Pending = b.SigMask, b.Pending
+			add(a.SigMask != b.SigMask || a.Pending != b.Pending || !slices.Equal(a.Infos, b.Infos), ObjectBlocked, uint64(b.TID))
+			a.SigMask, a.Pending, a.Infos = b.SigMask, b.Pending, b.Infos
 		}
 		if n == thread {
-			a.ClearTID, a.Robust, a.AltStack, a.Made, a.Name = b.ClearTID, b.Robust, b.AltStack, b.Made, b.Name
+			a.ClearTID, a.Robust, a.AltStack, a.Made, a.Name, a.Saved = b.ClearTID, b.Robust, b.AltStack, b.Made, b.Name, b.Saved
 		}
-		add(a != b, ObjectTasks, nextNumber) // it can only be new
+		add(!reflect.DeepEqual(a, b), ObjectTasks, nextNumber) // it can only be new
 	}
 	fileChanges(&was.files, &is.files, add)
 	objectChanges(was, is, add)

@@ -351,9 +351,27 @@ var draws = map[string]func(r drawer) []uint64{
 }
 
 func init() {
-	for name, draw := range drawsOfObjects {
-		draws[name] = draw
+	for _, more := range []map[string]func(drawer) []uint64{drawsOfObjects, drawsOfSignals} {
+		for name, draw := range more {
+			draws[name] = draw
+		}
 	}
+}
+
+// drawsOfSignals are those of what waits for signals.
+var drawsOfSignals = map[string]func(drawer) []uint64{
+	"alarm":         func(r drawer) []uint64 { return []uint64{r.of(0, 1)} },
+	"getitimer":     func(r drawer) []uint64 { return []uint64{r.of(0, 0, 3), r.out()} },
+	"pause":         none,
+	"rt_sigpending": func(r drawer) []uint64 { return []uint64{r.out(), r.of(8, 8, 9)} },
+	"rt_sigreturn":  none,
+	"rt_sigsuspend": func(r drawer) []uint64 { return []uint64{drawnMasks + 8*r.Uint64N(2), r.of(8, 8, 4)} },
+	"rt_sigtimedwait": func(r drawer) []uint64 {
+		return []uint64{drawnMasks + 8*r.Uint64N(2), r.maybe(r.out()), r.maybe(r.time()), 8}
+	},
+	"setitimer": func(r drawer) []uint64 {
+		return []uint64{r.of(0, 0, 3), r.of(drawnTimes, r.maybe(r.in())), r.maybe(r.out())}
+	},
 }
 
 // drawsOfObjects are those of what threads wait for.

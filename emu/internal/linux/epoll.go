@@ -180,7 +180,7 @@ func sysEpollWait(k *Kernel, c *Call, r *Result) (uint64, error) {
 }
 
 func sysEpollPwait(k *Kernel, c *Call, r *Result) (uint64, error) {
-	return k.epollWait(r, c, k.millis(r, c.Args[3]))
+	return k.withMask(r, c.Args[4], c.Args[5], k.millis(r, c.Args[3]), func(p patience) (uint64, error) { return k.epollWait(r, c, p) })
 }
 
 func sysEpollPwait2(k *Kernel, c *Call, r *Result) (uint64, error) {
@@ -188,7 +188,7 @@ func sysEpollPwait2(k *Kernel, c *Call, r *Result) (uint64, error) {
 	if errno != 0 {
 		return fail(errno)
 	}
-	return k.epollWait(r, c, p)
+	return k.withMask(r, c.Args[4], c.Args[5], p, func(p patience) (uint64, error) { return k.epollWait(r, c, p) })
 }
 
 func (k *Kernel) epollWait(r *Result, c *Call, p patience) (uint64, error) {

@@ -45,6 +45,11 @@ type Threads interface {
 	// Again has a thread that waits in a system call make it once more: it stands before
 	// the instruction again, with the registers that it had there.
 	Again(thread int) error
+	// Registers are all registers of a thread that a program sees, by the names that gdb has
+	// for them, little-endian.
+	Registers(thread int) (map[string][]byte, error)
+	// SetRegisters sets those that are named.
+	SetRegisters(thread int, values map[string][]byte) error
 	// Drop ends a thread.
 	Drop(thread int)
 }
@@ -181,6 +186,9 @@ func (k *Kernel) Do(c Call) (Result, error) {
 		return r, k.Threads.SetResult(c.Thread, r.Value)
 	}
 	r := Result{Name: e.name, thread: c.Thread}
+	if k.s.Tasks[c.Thread].Again.Interrupted {
+		return r, k.interrupted(&c, e.name, &r)
+	}
 	if t := &k.s.Tasks[c.Thread]; t.Again.Is {
 		r.again = t.Again
 		k.mut().Tasks[c.Thread].Again = again{}

@@ -40,7 +40,6 @@ func TestMissing(t *testing.T) {
 			{"mremap", []uint64{mapped, page, page, 8}, ""},
 			{"madvise", []uint64{mapped, page, madvDontneed}, ""},
 			{"clone", []uint64{17}, "clone of a process"},
-			{"kill", []uint64{FirstTID, 12}, "the handler of signal 12"},
 			{"kill", []uint64{FirstTID, 9}, ""},
 		} {
 			s := k.Snapshot()

@@ -211,7 +211,7 @@ func partly(done uint64, errno Errno) (uint64, error) {
 // broken is a write that nobody can read any more: the thread gets SIGPIPE.
 func (k *Kernel) broken(r *Result, done uint64) (uint64, error) {
 	const sigpipe = 13
-	if v, err := k.kill(k.tasks(r).self(), sigpipe, r, false); err != nil || v != 0 {
+	if v, err := k.kill(k.tasks(r).self(), sentBy(sigpipe, codeUser), r, false); err != nil || v != 0 {
 		return v, err
 	}
 	return partly(done, EPIPE)

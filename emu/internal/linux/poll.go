@@ -125,7 +125,7 @@ func sysPpoll(k *Kernel, c *Call, r *Result) (uint64, error) {
 	if errno != 0 {
 		return fail(errno)
 	}
-	return k.poll(r, c.Args[0], c.Args[1], p)
+	return k.withMask(r, c.Args[3], c.Args[4], p, func(p patience) (uint64, error) { return k.poll(r, c.Args[0], c.Args[1], p) })
 }
 
 // poll looks at an array of struct pollfd.
@@ -189,7 +189,15 @@ func sysPselect6(k *Kernel, c *Call, r *Result) (uint64, error) {
 	if errno != 0 {
 		return fail(errno)
 	}
-	return k.selects(r, c, p)
+	set, size := uint64(0), uint64(0) // the sixth argument is the address of two
+	if c.Args[5] != 0 {
+		b, ok := k.read(r, c.Args[5], 16)
+		if !ok {
+			return fail(EFAULT)
+		}
+		set, size = le.Uint64(b), le.Uint64(b[8:])
+	}
+	return k.withMask(r, set, size, p, func(p patience) (uint64, error) { return k.selects(r, c, p) })
 }
 
 func (k *Kernel) selects(r *Result, c *Call, p patience) (uint64, error) {

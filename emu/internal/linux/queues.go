@@ -266,10 +266,24 @@ func (s *State) HashObjects(w io.Writer) {
 		text(name)
 		put(id)
 	}
+	infos := func(list []info) {
+		for _, v := range list {
+			put(v.sig, v.vector, v.code, oneIf(v.fault))
+			text(string(v.data[:]))
+		}
+	}
 	for _, t := range s.Tasks {
 		if t.Again.Is {
-			put(uint64(t.TID), t.Again.Until, oneIf(t.Again.Expired), t.Again.Done)
+			put(uint64(t.TID), t.Again.Until, oneIf(t.Again.Expired), t.Again.Done, oneIf(t.Again.Interrupted))
 		}
+		if t.Saved != nil {
+			put(uint64(t.TID), *t.Saved)
+		}
+		infos(t.Infos)
+	}
+	infos(s.infos)
+	if s.alarm.due != 0 {
+		put(s.alarm.due, s.alarm.every)
 	}
 	for _, v := range s.Waiters {
 		for _, on := range v.On {

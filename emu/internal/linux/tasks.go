@@ -26,6 +26,8 @@ type Task struct {
 	Made     int      // so many inodes has it made
 	Name     [16]byte // as prctl sets it; zeros for the program's
 	Again    again    // of a call that it is about to make again
+	Infos    []info   // of what is pending
+	Saved    *uint64  // what it blocks, while a call has it block other signals
 }
 
 func (t Task) alive() bool { return t.Status == Runnable || t.Status == Blocked }

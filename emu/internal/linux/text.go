@@ -24,6 +24,7 @@ import (
 //
 // Those that are not here have none that says anything, or are shown as six numbers.
 var arguments = map[string]string{
+	"alarm": "u", "getitimer": "dp", "pause": "", "rt_sigpending": "pu", "rt_sigreturn": "", "rt_sigsuspend": "pu", "rt_sigtimedwait": "pppu", "setitimer": "dpp",
 	"accept": "dpp", "accept4": "dppx", "bind": "dpu", "connect": "dpu", "epoll_create": "d", "epoll_create1": "x", "epoll_ctl": "dddp",
 	"epoll_pwait": "dpddp", "epoll_pwait2": "dpdpp", "epoll_wait": "dpdd", "eventfd": "u", "eventfd2": "ux", "getpeername": "dpp",
 	"getsockname": "dpp", "getsockopt": "dddpp", "listen": "dd", "pipe": "p", "pipe2": "pO", "poll": "pud", "ppoll": "pupp",

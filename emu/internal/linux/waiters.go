@@ -17,6 +17,8 @@ type Waiter struct {
 	For   string // what it waits for, in words
 	Until uint64 // when the call ends by itself, 0 for never; Deadline may come before
 	Done  uint64 // so much of what it does is done
+
+	Signals uint64 // it waits for one of them to be pending
 }
 
 // OfWord tells whether it waits for a futex word.
