@@ -169,7 +169,8 @@ const handling = `
 		on(SIGUSR1, counts, SA_RESTART);
 		printf(" %d", during(reads, 1) == 'w');
 		printf(" %ld", during(sleeps, 0));
-		printf(" %ld %d\n", during(polls, 0), hits);
+		printf(" %ld", during(polls, 0));
+		printf(" %d\n", hits);
 		on(SIGALRM, counts, 0);
 		hits = 0;
 		struct itimerval every = {{0, 2000}, {0, 1000}};
