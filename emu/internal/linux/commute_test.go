@@ -38,6 +38,23 @@ func (f *footprint) conflict(o *footprint) (ObjectClass, bool) {
 	})
 }
 
+// meets tells whether two calls conflict.
+func (f *footprint) meets(o *footprint) bool {
+	_, dependent := f.conflict(o)
+	return dependent
+}
+
+// of is what a call used of one class.
+func (f *footprint) of(class ObjectClass) *footprint {
+	var only footprint
+	for _, o := range f.objects {
+		if o.Class == class {
+			only.objects = append(only.objects, o)
+		}
+	}
+	return &only
+}
+
 // outcome is what came of two calls in an order.
 type outcome struct {
 	*fixture
@@ -316,8 +333,15 @@ func (c *tally) add(pair [2]drawnCall, o *outcome) {
 			c.succeeded[call.name]++
 		}
 	}
-	if class, dependent := o.used[0].conflict(&o.used[1]); dependent {
-		c.conflicts[class]++
+	if _, dependent := o.used[0].conflict(&o.used[1]); dependent {
+		for class := range ObjectResults {
+			if o.used[0].of(class).meets(o.used[1].of(class)) {
+				c.conflicts[class]++
+			}
+		}
+		if a, b := (&footprint{memory: o.used[0].memory}), (&footprint{memory: o.used[1].memory}); a.meets(b) {
+			c.conflicts[0]++
+		}
 	} else {
 		c.independent++
 	}

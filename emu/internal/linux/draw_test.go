@@ -360,6 +360,8 @@ func init() {
 
 // drawsOfSignals are those of what waits for signals.
 var drawsOfSignals = map[string]func(drawer) []uint64{
+	"execve":        func(r drawer) []uint64 { return []uint64{r.name(), 0, 0} },
+	"execveat":      func(r drawer) []uint64 { return []uint64{r.dir(), r.name(), 0, 0, 0} },
 	"alarm":         func(r drawer) []uint64 { return []uint64{r.of(0, 1)} },
 	"getitimer":     func(r drawer) []uint64 { return []uint64{r.of(0, 0, 3), r.out()} },
 	"pause":         none,
@@ -439,7 +441,7 @@ func (r drawer) epoll() []uint64 {
 func none(drawer) []uint64 { return nil }
 
 // fruitless are calls that have no way to succeed.
-var fruitless = map[string]bool{"ioctl": true, "clock_settime": true, "settimeofday": true, "setsid": true, "setgroups": true,
+var fruitless = map[string]bool{"ioctl": true, "execve": true, "execveat": true, "clock_settime": true, "settimeofday": true, "setsid": true, "setgroups": true,
 	"getxattr": true, "lgetxattr": true, "fgetxattr": true, "setxattr": true, "lsetxattr": true, "fsetxattr": true,
 	"removexattr": true, "lremovexattr": true, "fremovexattr": true}
 
@@ -485,6 +487,8 @@ var groups = [][]string{
 	{"socket", "bind", "listen", "connect", "accept4", "getsockname", "sendto", "recvfrom", "shutdown", "close"},
 	{"bind", "connect", "connect", "close", "sendto"},
 	{"bind", "bind", "connect"},
+	{"alarm", "setitimer", "getitimer"}, {"alarm", "setitimer"},
+	{"rt_sigaction", "kill", "kill", "tgkill", "rt_sigsuspend", "rt_sigtimedwait", "rt_sigpending"},
 }
 
 // waitingCalls are those on descriptors that threads wait for.

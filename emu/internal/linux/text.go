@@ -33,7 +33,7 @@ var arguments = map[string]string{
 	"access": "so", "arch_prctl": "xp", "brk": "p", "chdir": "s", "chmod": "so", "chown": "sdd", "clock_getres": "Cp",
 	"clock_gettime": "Cp", "clock_nanosleep": "Cxpp", "clock_settime": "Cp", "clone": "xpppp", "clone3": "pu",
 	"close": "d", "close_range": "uux", "copy_file_range": "dpdpux", "creat": "so", "dup": "d", "dup2": "dd",
-	"dup3": "ddO", "exit": "d", "exit_group": "d", "faccessat": "Dso", "faccessat2": "Dsox", "fadvise64": "duud",
+	"dup3": "ddO", "execve": "spp", "execveat": "Dsppx", "exit": "d", "exit_group": "d", "faccessat": "Dso", "faccessat2": "Dsox", "fadvise64": "duud",
 	"fallocate": "dxuu", "fchdir": "d", "fchmod": "do", "fchmodat": "Dso", "fchmodat2": "Dsox", "fchown": "ddd",
 	"fchownat": "Dsddx", "fcntl": "ddx", "fdatasync": "d", "fgetxattr": "dspu", "flistxattr": "dpu", "flock": "dx",
 	"fremovexattr": "ds", "fsetxattr": "dspux", "fstat": "dp", "fstatfs": "dp", "fsync": "d", "ftruncate": "du",
