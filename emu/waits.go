@@ -36,6 +36,15 @@ func (p *Process) WaitsForever(t int) (addr uint64, ok bool) {
 // made one: what would the thread do? It returns false when the thread does not wait.
 func (m *Machine) Rouse(t int) (bool, error) { return m.kernel.Rouse(t) }
 
+// Comm is what a thread calls itself, or another one it: its name of prctl(2) and /proc. Until
+// then it is called after the program, or as the thread that made it is.
+func (p *Process) Comm(t int) string {
+	if t < 0 || t >= len(p.st.threads) {
+		return ""
+	}
+	return p.kernel.Comm(t)
+}
+
 // TID is a thread's id as the guest knows it, false when it has ended.
 func (p *Process) TID(t int) (uint32, bool) {
 	if t < 0 || t >= len(p.st.threads) {

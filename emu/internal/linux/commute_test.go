@@ -185,10 +185,12 @@ func changes(was, is *State, thread int) (list []Object) {
 		a.Again, b.Again = again{}, again{} // nobody sees but the thread
 		if a.TID == b.TID {                 // a new one has its maker's
 			add(a.SigMask != b.SigMask || a.Pending != b.Pending || !slices.Equal(a.Infos, b.Infos), ObjectBlocked, uint64(b.TID))
+			add(a.Name != b.Name, ObjectThreadName, uint64(b.TID))
+			a.Name = b.Name
 			a.SigMask, a.Pending, a.Infos = b.SigMask, b.Pending, b.Infos
 		}
 		if n == thread {
-			a.ClearTID, a.Robust, a.AltStack, a.Made, a.Name, a.Saved = b.ClearTID, b.Robust, b.AltStack, b.Made, b.Name, b.Saved
+			a.ClearTID, a.Robust, a.AltStack, a.Made, a.Saved = b.ClearTID, b.Robust, b.AltStack, b.Made, b.Saved
 		}
 		add(!reflect.DeepEqual(a, b), ObjectTasks, nextNumber) // it can only be new
 	}

@@ -42,13 +42,14 @@ const (
 	fdTimer          // of timerfd_create
 	fdEpoll
 	fdSocket
+	fdComm // the name of a thread, to be written
 )
 
 // device tells whether it is one of those in /dev.
 func (k fdKind) device() bool { return k >= fdNull && k <= fdRandom }
 
 // waitable tells whether it is of an object that threads wait for, which State.objects has.
-func (k fdKind) waitable() bool { return k >= fdPipeIn }
+func (k fdKind) waitable() bool { return k >= fdPipeIn && k <= fdSocket }
 
 // descriptors is the table of open files as a system call sees it.
 type descriptors struct{ access }

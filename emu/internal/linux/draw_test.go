@@ -28,12 +28,14 @@ const (
 	drawnHead  = drawnAddrs + 64   // a struct msghdr
 	drawnSizes = drawnHead + 64    // of addresses
 	drawnCount = drawnSizes + 16   // what is added to an eventfd
+	drawnAct   = drawnCount + 16   // a struct sigaction
 	drawnPages = area + 2*loader.PageSize
 	drawnSize  = 4 * loader.PageSize // of all that
 )
 
 var drawnTexts = []string{"/etc/motd", "/etc/big", "", "/bin/link", "/etc", NullDevice, "motd", "/none",
-	"/tmp/a", "/tmp/b", "/tmp/d", "/tmp/d/c", "/tmp", "a", "d/../b", "/tmp/l", "/proc/self/fd/6", "/dev/zero", "/etc/new"}
+	"/tmp/a", "/tmp/b", "/tmp/d", "/tmp/d/c", "/tmp", "a", "d/../b", "/tmp/l", "/proc/self/fd/6", "/dev/zero", "/etc/new",
+	"/proc/self/maps", "/proc/self/status", "/proc/self/task", "/proc/self/comm", "/proc/self/task/1001"}
 
 // prepare puts in place what drawn calls are about: threads 1 to 3, files and memory.
 func (f *fixture) prepare() {
@@ -74,6 +76,7 @@ func (f *fixture) prepareObjects(write func(addr uint64, words ...uint64)) {
 	write(drawnHead, 0, 0, drawnIov, 2)
 	write(drawnSizes, 16)
 	write(drawnCount, 1)
+	write(drawnAct, area, hasRestorer, area)
 	f.do("pipe2", drawnRoom, 0)
 	f.do("eventfd2", 0, 0)
 	f.do("epoll_create1", 0)
@@ -320,7 +323,7 @@ var draws = map[string]func(r drawer) []uint64{
 	"read":           func(r drawer) []uint64 { return []uint64{r.of(r.fd(), r.object()), r.out(), r.of(r.size(), 8)} },
 	"readlink":       func(r drawer) []uint64 { return []uint64{r.of(drawnPaths+96, r.made()), r.out(), r.size()} },
 	"readlinkat":     func(r drawer) []uint64 { return []uint64{r.dir(), r.of(drawnPaths+96, r.made()), r.out(), r.size()} },
-	"rt_sigaction":   func(r drawer) []uint64 { return []uint64{r.signal(), r.maybe(r.in()), r.maybe(r.out()), 8} },
+	"rt_sigaction":   func(r drawer) []uint64 { return []uint64{r.signal(), r.of(drawnAct, r.maybe(r.in())), r.maybe(r.out()), 8} },
 	"rt_sigprocmask": drawer.sigprocmask,
 	"rt_sigqueueinfo": func(r drawer) []uint64 {
 		return []uint64{r.of(FirstTID, FirstTID, r.tid()), r.signal(), r.of(r.in(), drawnTimes)}
@@ -382,9 +385,9 @@ var drawsOfObjects = map[string]func(drawer) []uint64{
 	"accept4": func(r drawer) []uint64 {
 		return []uint64{r.of(15, 15, r.sock()), r.maybe(r.out()), drawnSizes, r.of(0, oCloexec)}
 	},
-	"bind": func(r drawer) []uint64 { return []uint64{r.of(16, 18, 17, r.sock()), r.address(), r.of(2, 5, 16)} },
+	"bind": func(r drawer) []uint64 { return []uint64{r.of(16, 18, 17, r.sock()), r.of(drawnAddrs, r.address()), r.of(2, 4, 4, 5, 16)} },
 	"connect": func(r drawer) []uint64 {
-		return []uint64{r.of(16, 18, r.sock()), r.of(drawnAddrs, r.address()), r.of(5, 5, 5, 16)}
+		return []uint64{r.of(16, 18, r.sock()), r.of(drawnAddrs, r.address()), r.of(4, 5, 5, 5, 16)}
 	},
 	"epoll_create":  func(r drawer) []uint64 { return []uint64{r.of(0, 1, 1)} },
 	"epoll_create1": func(r drawer) []uint64 { return []uint64{r.of(0, 0, 1)} },

@@ -84,6 +84,9 @@ func (k *Kernel) open(r *Result, dirfd int, name, flags, mode uint64) (uint64, e
 		return fail(errno)
 	}
 	kind := fdFile
+	if is, ok := k.reportAt(p.node.id); ok && is == nodeFile && flags&oPath == 0 {
+		return k.openReport(r, p.node.id, k.shown(r, p), flags)
+	}
 	switch {
 	case flags&oPath != 0 && p.node.kind != nodeDir:
 		kind = fdPath

@@ -93,6 +93,8 @@ type Kernel struct {
 	Limits  Limits
 	Exe     string // guest path of the program, for /proc/self/exe; "" for none
 	Input   []byte // what standard input holds
+	// Argv and Env are what the program was started with, for /proc.
+	Argv, Env []string
 	// Plain leaves the sysroot's files without owner and time, as they all were at first.
 	// What stat says stays in memory, on ld.so's stack too, so digests depend on it: those
 	// of traces are of processes whose kernel is plain.

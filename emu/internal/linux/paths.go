@@ -236,6 +236,10 @@ func (w *walker) walk(at node, rest string, h how) (place, Errno) {
 
 // entry is what a folder has under a name.
 func (w *walker) entry(dir, name string) (node, bool) {
+	if dir == taskFolder {
+		tid, _ := ofThread(path.Join(dir, name))
+		return node{id: path.Join(dir, name), kind: nodeDir}, tid != 0 && w.kernel.tasks(w.r).there(tid)
+	}
 	if dir != descriptorFolder {
 		return w.tree.entry(dir, name)
 	}

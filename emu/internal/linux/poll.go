@@ -62,7 +62,7 @@ func (k *Kernel) lookAt(r *Result, g *glance, kind fdKind, id uint64, fd int, wa
 		return anyOut
 	case fdPath:
 		return wayNone
-	case fdClosed, fdFile, fdDir, fdNull, fdZero, fdFull, fdRandom:
+	case fdClosed, fdComm, fdFile, fdDir, fdNull, fdZero, fdFull, fdRandom:
 	}
 	return anyIn | anyOut
 }

@@ -143,7 +143,7 @@ func (k *Kernel) readAt(r *Result, f file, addr, size uint64, at int64) (uint64,
 		return k.giveRandom(r, addr, size)
 	case fdFile:
 		return k.readFile(r, f, addr, size, at)
-	case fdClosed, fdOutput, fdError, fdPath, fdPipeIn, fdPipeOut, fdEvent, fdTimer, fdEpoll, fdSocket:
+	case fdClosed, fdOutput, fdError, fdPath, fdPipeIn, fdPipeOut, fdEvent, fdTimer, fdEpoll, fdSocket, fdComm:
 	}
 	return fail(EBADF)
 }
@@ -296,6 +296,8 @@ func (k *Kernel) writeSpans(r *Result, f file, from []span, at int64) (uint64, e
 
 func (k *Kernel) writeAt(r *Result, f file, addr, size uint64, at int64) (uint64, error) {
 	switch {
+	case f.kind == fdComm:
+		return k.writeComm(r, f, addr, size)
 	case f.kind == fdOutput || f.kind == fdError:
 		return k.writeOut(r, f, addr, size)
 	case f.kind != fdFile && !f.kind.device() || !f.writable():
