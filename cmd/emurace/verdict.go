@@ -21,7 +21,7 @@ func (o *outcome) assumes() []string {
 	return []string{
 		"memory is sequentially consistent: a write is seen by all threads at once, and none out of order",
 		o.timeouts(),
-		"signal handlers run at once: before the next instruction of the thread that gets the signal",
+		"signal handlers run at once, and where between two events of its thread one runs makes no difference",
 		"each access of an instruction is one step, whatever its size",
 		locks,
 		"this libc, these calls and parameters",

@@ -65,7 +65,7 @@ type outcome struct {
 // inOrder makes calls on a kernel that has made others before.
 func inOrder(t *testing.T, arch loader.Arch, before []drawnCall, pair [2]drawnCall, order [2]int) *outcome {
 	t.Helper()
-	o := &outcome{fixture: newLimited(t, arch, Limits{Threads: 6, Output: 12, Files: 26})}
+	o := &outcome{fixture: newLimited(t, arch, Limits{Threads: 6, Output: 12, Files: 27})}
 	o.prepare()
 	for _, c := range before {
 		if !o.State().Exited {

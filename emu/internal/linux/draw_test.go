@@ -33,9 +33,12 @@ const (
 	drawnSize  = 4 * loader.PageSize // of all that
 )
 
+// drawnComm is the name of thread 1.
+const drawnComm = "/proc/self/task/1001/comm"
+
 var drawnTexts = []string{"/etc/motd", "/etc/big", "", "/bin/link", "/etc", NullDevice, "motd", "/none",
 	"/tmp/a", "/tmp/b", "/tmp/d", "/tmp/d/c", "/tmp", "a", "d/../b", "/tmp/l", "/proc/self/fd/6", "/dev/zero", "/etc/new",
-	"/proc/self/maps", "/proc/self/status", "/proc/self/task", "/proc/self/comm", "/proc/self/task/1001"}
+	"/proc/self/maps", "/proc/self/status", "/proc/self/task", "/proc/self/comm", "/proc/self/task/1001", drawnComm}
 
 // prepare puts in place what drawn calls are about: threads 1 to 3, files and memory.
 func (f *fixture) prepare() {
@@ -66,7 +69,8 @@ func (f *fixture) prepare() {
 
 // prepareObjects makes what threads wait for: a pipe is 8 and 9, an eventfd 10, an epoll 11,
 // which looks at these, a pair of sockets 12 and 13, a timer 14, a socket that
-// listens 15, and three that do nothing 16 to 18.
+// listens 15, and three that do
+// nothing 16 to 18; 19 names a thread.
 func (f *fixture) prepareObjects(write func(addr uint64, words ...uint64)) {
 	write(drawnPolls, 8|1<<32, 10|4<<32, 12|5<<32)
 	write(drawnSets, 1<<8|1<<10|1<<12)
@@ -91,6 +95,7 @@ func (f *fixture) prepareObjects(write func(addr uint64, words ...uint64)) {
 	f.do("socket", afUnix, ofStream, 0)
 	f.do("socket", afInet, ofDgram, 0)
 	f.do("socket", afUnix, ofStream, 0)
+	f.do("openat", cwd, drawnPaths+32*uint64(len(drawnTexts)-1), oWronly)
 }
 
 // drawer draws arguments.
@@ -113,7 +118,7 @@ func (r drawer) name() uint64 {
 	return drawnPaths + 32*r.of(0, 0, 0, 1, r.Uint64N(uint64(len(drawnTexts))))
 }
 func (r drawer) object() uint64 {
-	return r.of(8, 8, 9, 9, 10, 10, 11, 12, 12, 13, 13, 14, 15, 16, r.fd())
+	return r.of(8, 8, 9, 9, 10, 10, 11, 12, 12, 13, 13, 14, 15, 16, 19, 19, r.fd())
 }
 func (r drawer) sock() uint64    { return r.of(12, 12, 13, 13, 15, 16, 16, 17, 18, r.object()) }
 func (r drawer) address() uint64 { return drawnAddrs + 32*r.Uint64N(2) }
@@ -317,13 +322,15 @@ var draws = map[string]func(r drawer) []uint64{
 	"openat": func(r drawer) []uint64 {
 		return []uint64{r.dir(), r.made(), r.of(0, 0, 2, oCreat, oCloexec, oCreat|oRdwr, oCreat|oExcl, oTrunc|oRdwr, oAppend|oRdwr, oPath), r.mode()}
 	},
-	"prctl":          func(r drawer) []uint64 { return []uint64{r.of(15, 16, 4), r.in()} },
-	"pread64":        func(r drawer) []uint64 { return []uint64{r.of(6, r.fd()), r.out(), r.size(), r.Uint64N(4)} },
-	"prlimit64":      func(r drawer) []uint64 { return []uint64{0, r.of(3, 7, 99), r.of(0, 0, r.in()), r.maybe(r.out())} },
-	"read":           func(r drawer) []uint64 { return []uint64{r.of(r.fd(), r.object()), r.out(), r.of(r.size(), 8)} },
-	"readlink":       func(r drawer) []uint64 { return []uint64{r.of(drawnPaths+96, r.made()), r.out(), r.size()} },
-	"readlinkat":     func(r drawer) []uint64 { return []uint64{r.dir(), r.of(drawnPaths+96, r.made()), r.out(), r.size()} },
-	"rt_sigaction":   func(r drawer) []uint64 { return []uint64{r.signal(), r.of(drawnAct, r.maybe(r.in())), r.maybe(r.out()), 8} },
+	"prctl":      func(r drawer) []uint64 { return []uint64{r.of(15, 16, 4), r.in()} },
+	"pread64":    func(r drawer) []uint64 { return []uint64{r.of(6, r.fd()), r.out(), r.size(), r.Uint64N(4)} },
+	"prlimit64":  func(r drawer) []uint64 { return []uint64{0, r.of(3, 7, 99), r.of(0, 0, r.in()), r.maybe(r.out())} },
+	"read":       func(r drawer) []uint64 { return []uint64{r.of(r.fd(), r.object()), r.out(), r.of(r.size(), 8)} },
+	"readlink":   func(r drawer) []uint64 { return []uint64{r.of(drawnPaths+96, r.made()), r.out(), r.size()} },
+	"readlinkat": func(r drawer) []uint64 { return []uint64{r.dir(), r.of(drawnPaths+96, r.made()), r.out(), r.size()} },
+	"rt_sigaction": func(r drawer) []uint64 {
+		return []uint64{r.signal(), r.of(drawnAct, r.maybe(r.in())), r.maybe(r.out()), 8}
+	},
 	"rt_sigprocmask": drawer.sigprocmask,
 	"rt_sigqueueinfo": func(r drawer) []uint64 {
 		return []uint64{r.of(FirstTID, FirstTID, r.tid()), r.signal(), r.of(r.in(), drawnTimes)}
@@ -385,7 +392,9 @@ var drawsOfObjects = map[string]func(drawer) []uint64{
 	"accept4": func(r drawer) []uint64 {
 		return []uint64{r.of(15, 15, r.sock()), r.maybe(r.out()), drawnSizes, r.of(0, oCloexec)}
 	},
-	"bind": func(r drawer) []uint64 { return []uint64{r.of(16, 18, 17, r.sock()), r.of(drawnAddrs, r.address()), r.of(2, 4, 4, 5, 16)} },
+	"bind": func(r drawer) []uint64 {
+		return []uint64{r.of(16, 18, 17, r.sock()), r.of(drawnAddrs, r.address()), r.of(2, 4, 4, 5, 16)}
+	},
 	"connect": func(r drawer) []uint64 {
 		return []uint64{r.of(16, 18, r.sock()), r.of(drawnAddrs, r.address()), r.of(4, 5, 5, 5, 16)}
 	},
@@ -501,6 +510,9 @@ var waitingCalls = []string{"read", "read", "write", "write", "ppoll", "pselect6
 // naming are the calls that make, take away and look for names.
 var naming = []string{"openat", "mkdirat", "unlinkat", "renameat", "renameat2", "linkat", "symlinkat", "readlinkat", "newfstatat", "getdents64", "unlinkat", "openat"}
 
+// handled are calls that have to do with handlers.
+var handled = []string{"kill", "tgkill", "tkill", "rt_sigprocmask", "rt_sigaction", "rt_sigsuspend", "read", "futex", "getpid"}
+
 // onMapped are calls on a file that is mapped, and those that write to its memory.
 var onMapped = []string{"getrandom", "getrandom", "pread64", "pread64", "pwrite64", "ftruncate", "munmap", "read"}
 
@@ -575,6 +587,10 @@ func (r drawer) pair(row string, rows []string) (before []drawnCall, pair [2]dra
 		if r.IntN(3) != 0 {
 			return before, [2]drawnCall{r.call(1, signaling), r.call(2, signaling)}
 		}
+	}
+	if r.IntN(10) == 0 { // a signal has a handler
+		before = append(before, drawnCall{3 * r.IntN(2), "rt_sigaction", []uint64{10, drawnAct, 0, 8}})
+		return before, [2]drawnCall{r.call(1, handled), r.call(2, handled)}
 	}
 	if r.IntN(12) == 0 { // a file's memory, which calls write to
 		before = append(before, drawnCall{3 * r.IntN(2), "mmap", []uint64{drawnPages, loader.PageSize, 3, 1 | mapFixed, 6, 0}})
