@@ -413,7 +413,7 @@ var drawsOfObjects = map[string]func(drawer) []uint64{
 	"getpeername": func(r drawer) []uint64 { return []uint64{r.sock(), r.out(), drawnSizes} },
 	"getsockname": func(r drawer) []uint64 { return []uint64{r.sock(), r.out(), drawnSizes} },
 	"getsockopt":  func(r drawer) []uint64 { return []uint64{r.sock(), 1, r.of(optType, optError, 2), r.out(), drawnSizes} },
-	"listen":      func(r drawer) []uint64 { return []uint64{r.sock(), r.of(0, 1)} },
+	"listen":      func(r drawer) []uint64 { return []uint64{r.of(15, 15, r.sock()), r.of(0, 1)} },
 	"pipe":        func(r drawer) []uint64 { return []uint64{r.out()} },
 	"pipe2":       func(r drawer) []uint64 { return []uint64{r.out(), r.of(0, oNonblock, oCloexec)} },
 	"poll": func(r drawer) []uint64 {
@@ -434,7 +434,7 @@ var drawsOfObjects = map[string]func(drawer) []uint64{
 		return []uint64{r.sock(), r.in(), r.size(), r.of(msgNosignal, msgDontwait), r.maybe(r.address()), 5}
 	},
 	"setsockopt": func(r drawer) []uint64 { return []uint64{r.sock(), 1, r.of(2, 9, optError), r.in(), 4} },
-	"shutdown":   func(r drawer) []uint64 { return []uint64{r.sock(), r.Uint64N(4)} },
+	"shutdown":   func(r drawer) []uint64 { return []uint64{r.of(12, 13, r.sock()), r.Uint64N(4)} },
 	"socket": func(r drawer) []uint64 {
 		return []uint64{r.of(afUnix, afUnix, afInet, 99), r.of(ofStream, ofStream, ofDgram), 0}
 	},
@@ -587,6 +587,9 @@ func (r drawer) pair(row string, rows []string) (before []drawnCall, pair [2]dra
 		if r.IntN(3) != 0 {
 			return before, [2]drawnCall{r.call(1, signaling), r.call(2, signaling)}
 		}
+	}
+	if r.IntN(80) == 0 { // two name a thread
+		return before, [2]drawnCall{{1, "prctl", []uint64{r.of(prSetName, prGetName), r.out()}}, {2, "write", []uint64{19, r.in(), r.size()}}}
 	}
 	if r.IntN(10) == 0 { // a signal has a handler
 		before = append(before, drawnCall{3 * r.IntN(2), "rt_sigaction", []uint64{10, drawnAct, 0, 8}})
