@@ -19,7 +19,7 @@ SUITES  := bullseye bookworm trixie forky
 # What tests want of a Debian beside libc: locales, libraries, time zones.
 LIBRARIES := libc-bin zlib1g tzdata libgcc-s1
 
-.PHONY: explore test test-short test-unpatched setup build lint vuln bench bench-raw race fuzz nightly fuzz-proofs fuzz-host sanitize dist dist-test clean help packages packages-test unicorn sysroot-explore sysroots
+.PHONY: explore article test test-short test-unpatched setup build lint vuln bench bench-raw race fuzz nightly fuzz-proofs fuzz-host sanitize peers dist dist-test clean help packages packages-test unicorn sysroot-explore sysroots
 
 # The demonstration: emurace exits with 1 when it has found a failing schedule,
 # and here that is success.
@@ -30,6 +30,13 @@ explore: sysroot-explore ## find the getenv/setenv crash on a real arm64 glibc
 	0) echo "make: emurace explore found no failing schedule, but there is one" >&2; exit 1 ;; \
 	*) exit $$code ;; \
 	esac
+
+# The crash itself: CPython with what Debian's package of it needs, in a cache of its own.
+ARTICLE := python3.11-minimal libpython3.11-minimal libpython3.11-stdlib python3.11 zlib1g libexpat1 libffi8 libssl3 media-types libc-bin
+article: build ## find the article's crash in CPython on arm64, in a few minutes
+	@EMURACE_CACHE=build/article bin/emurace sysroot pull debian:bookworm --arch arm64 $(ARTICLE)
+	@code=0; EMURACE_CACHE=build/article examples/article/explore || code=$$?; \
+	case $$code in 1) ;; *) echo "make: no crash was found" >&2; exit 1 ;; esac
 
 test: setup ## set up, then run all tests
 	$(GO) test -timeout 25m ./...
@@ -107,6 +114,11 @@ sanitize: setup ## run the engine's tests and random code with AddressSanitizer 
 	ASAN_OPTIONS=detect_leaks=0:quarantine_size_mb=16:detect_stack_use_after_return=0:handle_segv=0 UBSAN_OPTIONS=print_stacktrace=1:halt_on_error=1 \
 		$(GO) test -tags sanitized -asan -timeout 0 -count 1 ./emu/internal/shim -host-for $(TIME)
 
+# gcc brings ThreadSanitizer's runtime; qemu runs what is compiled for arm64.
+peers: packages-test ## run other tools on the bugs of testdata/programs, and write docs/peers.md
+	@build-aux/packages valgrind:valgrind qemu-aarch64:qemu-user
+	$(GO) run ./build-aux/peers
+
 # The program is linked with libc.a and so on, whose licences come with Debian's packages.
 dist: unicorn ## make the packages of this commit, the same bytes each time: build/dist/
 	@build-aux/packages git:git tar:tar gzip:gzip
@@ -137,7 +149,7 @@ packages-test: packages
 		/usr/aarch64-linux-gnu/include/stdio.h:libc6-dev-arm64-cross \
 		aarch64-linux-gnu-g++:g++-aarch64-linux-gnu x86_64-linux-gnu-g++:g++-x86-64-linux-gnu \
 		gdb-multiarch:gdb-multiarch readelf:binutils eu-readelf:elfutils tmux:tmux chromium:chromium \
-		man:man-db mandoc:mandoc zsh:zsh fish:fish
+		man:man-db mandoc:mandoc zsh:zsh fish:fish rustc:rustc
 
 unicorn: packages
 	@$(GO) mod download $(UNICORN)

@@ -29,6 +29,7 @@ type overlay struct {
 	images  map[string]*loader.Image
 	folders map[string]*Folder    // that were given, by their real paths
 	infos   map[infoKey]infoValue // what was asked about a path, nil before all files are known
+	opened  map[string][]byte     // what was read, nil as long as nobody wants to know
 }
 
 // newOverlay checks the files and finds out where in the sysroot they lie. A file
@@ -134,6 +135,14 @@ func (o *overlay) find(name string) (key string, content []byte, ok bool) {
 
 // File returns the content of a regular file; it must not be written.
 func (o *overlay) File(name string) ([]byte, error) {
+	content, err := o.read(name)
+	if err == nil && o.opened != nil {
+		o.opened[name] = content
+	}
+	return content, err
+}
+
+func (o *overlay) read(name string) ([]byte, error) {
 	if _, content, ok := o.find(name); ok {
 		return content, nil
 	}
@@ -252,4 +261,20 @@ func (o *overlay) Image(name string) (*loader.Image, error) {
 func (p *Process) VirtualFile(name string) ([]byte, bool) {
 	_, content, ok := p.files.find(name)
 	return content, ok
+}
+
+// Opened is a file that the process has read.
+type Opened struct {
+	Path    string // in the guest
+	Content []byte // which must not be written
+}
+
+// Opened lists the files that a program of its own, as of NewProgram, has opened, in order of
+// their paths, also those that a rewind has taken back.
+func (p *Process) Opened() []Opened {
+	var list []Opened
+	for _, name := range slices.Sorted(maps.Keys(p.files.opened)) {
+		list = append(list, Opened{name, p.files.opened[name]})
+	}
+	return list
 }

@@ -59,17 +59,19 @@ type Machine struct{ Process }
 type Process struct {
 	machine *Machine // the one that this is of; for resolvers, which run
 
-	sys    *System
-	number int64    // among those of its System, counted from 1
-	files  *overlay // what the process sees of them, and those it was given
-	arch   *arch
-	eng    *shim.Engine
-	kernel *linux.Kernel
-	libs   []string
-	events bool            // see WantEvents
-	traces []*callTrace    // see TraceCalls
-	finder *finder         // see TraceWords
-	stops  map[uint64]bool // see StopAt
+	sys     *System
+	number  int64    // among those of its System, counted from 1
+	files   *overlay // what the process sees of them, and those it was given
+	arch    *arch
+	eng     *shim.Engine
+	kernel  *linux.Kernel
+	libs    []string
+	events  bool            // see WantEvents
+	traces  []*callTrace    // see TraceCalls
+	finder  *finder         // see TraceWords
+	stops   map[uint64]bool // see StopAt
+	awaits  bool            // see AwaitThread
+	awaited bool            // a thread was made for which it waits
 
 	missing map[missingCall]*UnknownCall // see unknownCalls
 

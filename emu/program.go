@@ -41,6 +41,7 @@ func (m *Machine) loadProgram(o ProgramOptions) error {
 	if err := m.open(r); err != nil {
 		return err
 	}
+	m.files.opened = map[string][]byte{}
 	if o.Folder != "" {
 		if err := m.kernel.SetFolder(o.Folder); err != nil {
 			return fmt.Errorf("the working folder %s: %w", o.Folder, err)
@@ -81,3 +82,6 @@ func (e *InterpreterError) Error() string {
 
 // Unwrap is what is wrong with it.
 func (e *InterpreterError) Unwrap() error { return e.Err }
+
+// RunsProgram tells whether the process runs a program of its own, as of NewProgram.
+func (p *Process) RunsProgram() bool { return p.routines == nil }

@@ -151,6 +151,7 @@ func (p *Process) End() *End { return p.st.end }
 // is to run, its beginning is part of its first instruction.
 func (m *Machine) Run(t int, n uint64) (Stop, error) {
 	all := Stop{}
+	m.awaited = false
 	for {
 		r, err := m.deliver(t, n-all.Ran)
 		if err != nil {
@@ -174,7 +175,7 @@ func (m *Machine) Run(t int, n uint64) (Stop, error) {
 		}
 		// A fault that has a handler is no instruction: what is to run is the handler.
 		faulted := s.Kind == Budget && m.faulted
-		if m.faulted = false; s.Kind != Budget || s.Watched || s.Event && !faulted || s.Ran >= n {
+		if m.faulted = false; s.Kind != Budget || s.Watched || m.awaited || s.Event && !faulted || s.Ran >= n {
 			return s, nil
 		}
 		all = s
@@ -319,8 +320,12 @@ func (m *Machine) served(t int, r linux.Result, n uint64, stop *Stop) (over bool
 		stop.Event = stop.Event || m.eng.TouchedShared() || len(r.Objects) > 0 || len(stop.Counted) > 0
 	}
 	stop.Watched = m.eng.Watched()
-	return stop.Kind != Budget || stop.Event || stop.Watched || stop.Ran == n || m.kernel.Interrupted(t), nil
+	return stop.Kind != Budget || stop.Event || stop.Watched || stop.Ran == n || m.awaited || m.kernel.Interrupted(t), nil
 }
+
+// AwaitThread makes Run come back behind a system call that makes a thread, which changes
+// nothing of what a run does, and stays when the machine is rewound.
+func (m *Machine) AwaitThread(on bool) { m.awaits = on }
 
 // WantEvents makes Run stop after every instruction that accesses a shared byte, or uses
 // a kernel object. A byte is shared when two threads have accessed it, at least one of

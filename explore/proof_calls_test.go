@@ -65,6 +65,9 @@ func callRows() []callRow {
 	row("readlinkat", "", "dir", "path", "buffer", "8")
 	row("getcwd", "", "buffer", "8")
 	row("socket", "", "2", "1", "0")
+	// Standard input is ready, which is descriptor 0; and so no time is waited for.
+	row("poll", "", "buffer", "bit", "0")
+	row("ppoll", "", "buffer", "bit", "(u64)(u64[2]){0, 0}", "0", "8")
 
 	theme = "memory"
 	row("brk", "zeroed", "brk")

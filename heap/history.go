@@ -41,8 +41,11 @@ type Call struct {
 // Doing names a call of an allocating function within what its thread was doing, which is
 // that call itself where the scenario makes it.
 func Doing(function, call string) string {
-	if strings.HasPrefix(call, function+"(") {
+	switch {
+	case strings.HasPrefix(call, function+"("):
 		return call
+	case call == "" || call == function:
+		return function
 	}
 	return function + " of " + call
 }

@@ -113,7 +113,7 @@ func (r *Recorder) enter(e emu.CallEvent) {
 	r.abandon(e)
 	th := r.m.Threads()[e.Thread]
 	c := &Call{
-		Thread: th.Name, Func: e.Func, Args: e.Args, Call: th.Call, Step: e.Step,
+		Thread: th.Name, Func: e.Func, Args: e.Args, Call: doing(r.m, e.Thread), Step: e.Step,
 		Machine: e.Thread, stack: r.intern(symbolize.Stack(r.m, e.Thread)),
 	}
 	r.calls = append(r.calls, c)
@@ -132,6 +132,15 @@ func (r *Recorder) enter(e emu.CallEvent) {
 		}
 	}
 	r.open = append(r.open, o)
+}
+
+// doing is the call that a thread is in: the one that it was given, and with a program the one
+// that its stack shows.
+func doing(m *emu.Process, thread int) string {
+	if call := m.Threads()[thread].Call; call != "" || !m.RunsProgram() {
+		return call
+	}
+	return symbolize.Doing(m, thread)
 }
 
 // known tells whether a block at the address has been seen.

@@ -91,3 +91,21 @@ func (im *Image) findMusl() (version string, musl bool) {
 	}
 	return version, true
 }
+
+// glibcVersion is how glibc says what it is, when its libc is run as a program (banner in
+// csu/version.c). Debian puts its own version before this one's.
+var glibcVersion = regexp.MustCompile(`GNU C Library [^\n\x00]{0,80}? (?:release|development) version ([0-9]+\.[0-9]+(?:\.[0-9]+)?)`)
+
+// GlibcVersion tells whether the image is glibc's libc, and its version, such as "2.36": what its
+// banner says, so that nothing has to run for it.
+func (im *Image) GlibcVersion() (version string, glibc bool) {
+	for _, s := range im.Load {
+		if s.Flags&elf.PF_W != 0 {
+			continue
+		}
+		if m := glibcVersion.FindSubmatch(im.data[s.Offset : s.Offset+s.Filesz]); m != nil {
+			return string(m[1]), true
+		}
+	}
+	return "", false
+}

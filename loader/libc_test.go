@@ -365,3 +365,20 @@ func BenchmarkDebug(b *testing.B) {
 		}
 	}
 }
+
+// TestGlibcVersion: the version that each libc's file tells, and no other image.
+func TestGlibcVersion(t *testing.T) {
+	versions := map[string]string{"bullseye": "2.31", "bookworm": "2.36", "trixie": "2.41", "forky": "2.4"}
+	everyLibc(t, func(t *testing.T, suite string, s *loader.Sysroot, libc *loader.Image) {
+		if version, ok := libc.GlibcVersion(); !ok || !strings.HasPrefix(version, versions[suite]) {
+			t.Errorf("%q, %v", version, ok)
+		}
+		linker, err := loader.LoadImage(s, libc.Arch.Interp())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if version, ok := linker.GlibcVersion(); ok {
+			t.Errorf("the dynamic linker is glibc's libc %q", version)
+		}
+	})
+}

@@ -123,6 +123,5 @@ func (p *inspector) block(b *heap.Piece, addr uint64) *Block {
 
 // callOf describes a call that is about to begin.
 func callOf(m *emu.Process, c *emu.CallEvent) *Call {
-	t := m.Threads()[c.Thread]
-	return &Call{Thread: t.Name, Function: c.Func, Call: t.Doing(), Backtrace: symbolize.Frames(symbolize.Backtrace(m, c.Thread))}
+	return &Call{Thread: m.Threads()[c.Thread].Name, Function: c.Func, Call: symbolize.Doing(m, c.Thread), Backtrace: symbolize.Frames(symbolize.Backtrace(m, c.Thread))}
 }

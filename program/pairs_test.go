@@ -1,79 +1,84 @@
 package program
 
 import (
-	"os"
+	"errors"
 	"path/filepath"
-	"strings"
 	"testing"
 
 	"emurace/emu"
 	"emurace/internal/guestcode"
+	"emurace/internal/programs"
 	"emurace/internal/testsystem"
 	"emurace/loader"
 )
 
-// pairs are the programs of testdata/programs, each with a bug and, with FIXED defined,
-// without it.
-func pairs(t *testing.T) map[string]string {
-	t.Helper()
-	names, err := filepath.Glob(filepath.Join("..", "testdata", "programs", "*.c*"))
+// pairFlags are the ways to build the programs of testdata/programs: dynamic and static,
+// optimised and not.
+var pairFlags = map[programs.Language][][]string{
+	programs.C:    {{"-O0"}, {"-O2"}, {"-O2", "-static"}},
+	programs.Cxx:  {{"-O2", "-static"}}, // the sysroot has no libstdc++
+	programs.Rust: {{"-Copt-level=0"}, {"-Copt-level=2"}, {"-Copt-level=2", "-Ctarget-feature=+crt-static"}},
+}
+
+// TestPairs: each program runs, and what is mended ends well; what is not ends somehow, or
+// waits for ever.
+func TestPairs(t *testing.T) {
+	list, err := programs.List(filepath.Join("..", "testdata", "programs"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	list := map[string]string{}
-	for _, name := range names {
-		text, err := os.ReadFile(name)
+	n := 0
+	for _, p := range list {
+		t.Run(p.File, func(t *testing.T) {
+			arches := testsystem.Arches()
+			if p.Language == programs.Rust {
+				// Of the machine's own, which is the only one that most rustc are for, also in
+				// a short test.
+				arches = []loader.Arch{loader.ARM64, loader.AMD64}
+			}
+			for _, arch := range arches {
+				t.Run(arch.String(), func(t *testing.T) {
+					for _, flags := range pairFlags[p.Language] {
+						if n++; testing.Short() && n%5 != 0 && p.Language != programs.Rust {
+							continue
+						}
+						runPair(t, arch, p, flags)
+					}
+				})
+			}
+		})
+	}
+}
+
+// runPair runs a program as it is and mended.
+func runPair(t *testing.T, arch loader.Arch, p programs.Program, flags []string) {
+	t.Helper()
+	for _, fixed := range []bool{true, false} {
+		flags := flags[:len(flags):len(flags)]
+		if fixed {
+			flags = append(flags, p.FixedFlag())
+		}
+		file, err := guestcode.Compile(arch, p.File, p.Source, flags...)
+		if errors.Is(err, guestcode.ErrNoRust) {
+			t.Skip(err)
+		}
 		if err != nil {
 			t.Fatal(err)
 		}
-		list[filepath.Base(name)] = string(text)
-	}
-	if len(list) < 20 {
-		t.Fatalf("%d programs", len(list))
-	}
-	return list
-}
-
-// TestPairs: each program runs, dynamic and static, optimised and not, and what is mended
-// ends well; what is not ends somehow, or waits for ever.
-func TestPairs(t *testing.T) {
-	testsystem.EachArch(t, func(t *testing.T, arch loader.Arch) {
-		sys := testsystem.Of(t, "bookworm", arch)
-		n := 0
-		for name, source := range pairs(t) {
-			for _, flags := range [][]string{{"-O0"}, {"-O2"}, {"-O2", "-static"}} {
-				compile := guestcode.Program
-				if strings.HasSuffix(name, ".cc") {
-					if len(flags) < 2 {
-						continue // the sysroot has no libstdc++
-					}
-					compile = guestcode.CxxProgram
-				}
-				if n++; testing.Short() && n%5 != 0 {
-					continue
-				}
-				for _, fixed := range []bool{true, false} {
-					if fixed {
-						flags = append(flags[:len(flags):len(flags)], "-DFIXED")
-					} else {
-						flags = flags[:len(flags)-1]
-					}
-					m, err := emu.NewProgram(emu.ProgramOptions{
-						System: sys, Path: "/program", Argv: []string{name}, Seed: 1, Files: map[string][]byte{"/program": compile(t, arch, source, flags...)},
-					})
-					if err != nil {
-						t.Fatal(err)
-					}
-					end, err := Run(m)
-					if fixed && (err != nil || end.Kind != emu.EndExit || end.Code != 0) || !fixed && err == nil && end.Kind == emu.EndLimit {
-						t.Errorf("%s %v: %v, %v", name, flags, end, err)
-					}
-					if missed := m.Missed(); len(missed) > 0 {
-						t.Errorf("%s: %+v", name, missed)
-					}
-					m.Close()
-				}
-			}
+		m, err := emu.NewProgram(emu.ProgramOptions{
+			System: testsystem.Of(t, "bookworm", arch), Path: "/program", Argv: []string{p.Name}, Seed: 1,
+			Files: map[string][]byte{"/program": file},
+		})
+		if err != nil {
+			t.Fatal(err)
 		}
-	})
+		end, err := Run(m)
+		if fixed && (err != nil || end.Kind != emu.EndExit || end.Code != 0) || !fixed && err == nil && end.Kind == emu.EndLimit {
+			t.Errorf("%v: %v, %v", flags, end, err)
+		}
+		if missed := m.Missed(); len(missed) > 0 {
+			t.Errorf("%v: %+v", flags, missed)
+		}
+		m.Close()
+	}
 }

@@ -119,14 +119,13 @@ func Explain(h *History) (*Explanation, error) {
 
 func threadStates(s *scenario.Session) []ThreadState {
 	var list []ThreadState
-	threads := s.Process().Threads()
 	for i, name := range s.Names() {
 		m := s.MachineThread(i)
 		if m < 0 {
 			list = append(list, ThreadState{Name: name, Status: "absent"})
 			continue
 		}
-		st := ThreadState{Name: name, Status: "running", Call: threads[m].Doing()}
+		st := ThreadState{Name: name, Status: "running", Call: symbolize.Doing(s.Process(), m)}
 		switch {
 		case !s.Process().Alive(m) && s.Makes(name):
 			st.Status = "ended"
@@ -149,7 +148,7 @@ func (h *History) act(thread int, pc, step uint64) *symbolize.Act {
 	m, t := h.s.Process(), h.s.MachineThread(thread)
 	return &symbolize.Act{
 		Thread: h.s.Names()[thread], Step: step - h.s.Base(), Location: symbolize.Locate(m, pc, false),
-		Instruction: h.Inst(pc).Text, Call: m.Threads()[t].Doing(), Backtrace: symbolize.Backtrace(m, t),
+		Instruction: h.Inst(pc).Text, Call: symbolize.Doing(m, t), Backtrace: symbolize.Backtrace(m, t),
 	}
 }
 

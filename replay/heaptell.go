@@ -137,6 +137,9 @@ func (c *HeapAct) during() string {
 	if strings.HasPrefix(c.Call, c.Func+"(") {
 		return c.Call
 	}
+	if c.Call == "" || c.Call == c.Func {
+		return c.Func
+	}
 	return fmt.Sprintf("%s, within %s", c.Func, c.Call)
 }
 

@@ -16,8 +16,8 @@ import (
 	"emurace/scenario"
 )
 
-// FormatVersion is the version of the trace format that is written. A reader
-// refuses every other one.
+// FormatVersion is the version of the trace format that is written of a scenario. A reader
+// takes it and ProgramVersion, and refuses every other one.
 const FormatVersion = 2
 
 // maxTrace bounds the size of a trace file, in bytes.
@@ -31,8 +31,10 @@ type Trace struct {
 	// Script is the scenario's source, with what it loads, as it was when the trace
 	// was made.
 	Script []scenario.File `json:"script"`
-	Arch   string          `json:"arch"`
-	Libc   Libc            `json:"libc"`
+	// Program is what the process runs in place of a scenario's calls; of ProgramVersion alone.
+	Program *Program `json:"program,omitempty"`
+	Arch    string   `json:"arch"`
+	Libc    Libc     `json:"libc"`
 	// Modules are the libraries in the process when the race begins, and then those
 	// that the race loads. In traces of before that was noted they are the ones that
 	// were there when the race was over.
@@ -134,6 +136,9 @@ type Recipe struct {
 	Seed     uint64
 	Timeouts scenario.Timeouts
 	Memory   uint64 // that the process may take; see scenario.Plan.Memory
+	// Program is what the process runs, nil for a scenario of calls; what follows from running it
+	// is not filled in.
+	Program *Program
 }
 
 // Record plays a schedule from the start of the race and makes a trace of it.
@@ -143,6 +148,10 @@ func Record(s *scenario.Session, r Recipe, schedule scenario.Schedule) (*Trace, 
 		return nil, err
 	}
 	files := modules(s)
+	program, err := recordProgram(s, r.Program)
+	if err != nil {
+		return nil, err
+	}
 	outcome, digest, err := run(s, schedule)
 	if err != nil {
 		return nil, err
@@ -159,6 +168,9 @@ func Record(s *scenario.Session, r Recipe, schedule scenario.Schedule) (*Trace, 
 	}
 	if s.Plan().Memory != emu.DefaultMemory {
 		t.GuestMemory = s.Plan().Memory
+	}
+	if program != nil {
+		t.Format, t.Program = ProgramVersion, program
 	}
 	id := s.Libc()
 	t.Libc = Libc{Name: id.Name, Version: id.Version, BuildID: id.BuildID, SHA256: id.SHA256, Source: r.Source}
@@ -246,8 +258,8 @@ func Decode(r io.Reader) (*Trace, error) {
 	if head.Format == nil {
 		return nil, fmt.Errorf("%w: no field emurace_trace", ErrFormat)
 	}
-	if *head.Format != FormatVersion {
-		return nil, fmt.Errorf("%w: %d, this emurace reads %d", ErrVersion, *head.Format, FormatVersion)
+	if *head.Format != FormatVersion && *head.Format != ProgramVersion {
+		return nil, fmt.Errorf("%w: %d, this emurace reads %d and %d", ErrVersion, *head.Format, FormatVersion, ProgramVersion)
 	}
 	t := &Trace{}
 	d := json.NewDecoder(bytes.NewReader(data))
@@ -334,8 +346,17 @@ func (t *Trace) check() error {
 	if _, err := scenario.ParseTimeouts(string(t.timeouts())); err != nil {
 		return fmt.Errorf("%w: field timeouts: %w", ErrFormat, err)
 	}
+	if (t.Format == ProgramVersion) != (t.Program != nil) {
+		missing = "program"
+		if t.Program != nil {
+			return fmt.Errorf("%w: field program in a trace of format %d", ErrFormat, t.Format)
+		}
+	}
 	if missing != "" {
 		return fmt.Errorf("%w: field %s is missing", ErrFormat, missing)
+	}
+	if t.Program != nil {
+		return t.Program.check()
 	}
 	return nil
 }

@@ -86,6 +86,9 @@ func Verify(s *scenario.Session, t *Trace) (*Verification, error) {
 		return nil, fmt.Errorf("%w: schedule: %w", ErrFormat, err)
 	}
 	v := &Verification{Schedule: schedule}
+	if v.Difference, err = t.Program.compareBoot(s); err != nil || v.Difference != "" {
+		return v, err
+	}
 	v.Outcome, v.Digest, err = run(s, schedule)
 	if errors.Is(err, context.Canceled) {
 		return nil, err

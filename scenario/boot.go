@@ -35,7 +35,8 @@ func Start(sys *emu.System, plan *Plan, seed uint64) (*Session, error) {
 }
 
 // StartWith is Start, and calls prepare as soon as the machine has booted, before
-// any thread is made and before Setup runs: to trace calls from there on, say.
+// any thread is made and before Setup runs: to trace calls from there on, say. With a program
+// that is where the race begins.
 // What prepare does must not change the process.
 func StartWith(sys *emu.System, plan *Plan, seed uint64, prepare func(*emu.Process) error) (*Session, error) {
 	return new(Session).startOn(sys, plan, seed, prepare)
@@ -45,18 +46,16 @@ func (s *Session) startOn(sys *emu.System, plan *Plan, seed uint64, prepare func
 	if err := plan.check(); err != nil {
 		return nil, err
 	}
-	m, err := emu.New(emu.Options{System: sys, Env: plan.Env, BindNow: plan.BindNow, Libs: plan.Libs, Files: plan.Files, Seed: seed, Memory: plan.Memory})
+	m, err := boot(sys, plan, seed)
 	if err != nil {
 		return nil, err
 	}
 	s.m, s.plan, s.Limit, s.fns = m, plan, DefaultLimit, map[string]uint64{}
-	if prepare != nil {
-		if err := prepare(s.Process()); err != nil {
-			s.Close()
-			return nil, err
-		}
+	setUp := s.setUp
+	if s.isProgram() {
+		setUp = s.setUpProgram
 	}
-	if err := s.setUp(); err != nil {
+	if err := setUp(prepare); err != nil {
 		s.Close()
 		return nil, err
 	}
@@ -64,7 +63,12 @@ func (s *Session) startOn(sys *emu.System, plan *Plan, seed uint64, prepare func
 }
 
 // setUp sets the stage on a machine that has booted.
-func (s *Session) setUp() error {
+func (s *Session) setUp(prepare func(*emu.Process) error) error {
+	if prepare != nil {
+		if err := prepare(s.Process()); err != nil {
+			return err
+		}
+	}
 	if err := s.identify(); err != nil {
 		return err
 	}
@@ -89,6 +93,11 @@ func (s *Session) setUp() error {
 			return err
 		}
 	}
+	return s.beginRace()
+}
+
+// beginRace begins it, here.
+func (s *Session) beginRace() error {
 	s.meetEarly()
 	s.m.StartClocks()
 	s.base = s.m.Steps()

@@ -123,6 +123,11 @@ func (s *Session) ended(end *emu.End) Outcome {
 	if e, ok := o.Ending(); ok {
 		o.Expected = slices.Contains(s.plan.Endings, e)
 	}
+	if o.Expected {
+		if f := s.printed(); f != nil {
+			return Outcome{Kind: Check, Thread: -1, Message: f.Message}
+		}
+	}
 	return o
 }
 

@@ -192,9 +192,10 @@ func (p *Plan) madeName() string {
 // hasMade tells whether threads are known that are none of the plan's.
 func (s *Session) hasMade() bool { return len(s.made.names) > 0 }
 
-// callsLeft tells whether a thread of the plan's has not made all its calls.
+// callsLeft tells whether a thread of the plan's has not made all its calls. A program has none
+// to make; it is over when it ends.
 func (s *Session) callsLeft() bool {
-	return slices.ContainsFunc(s.threads[:s.planned()], func(r racer) bool { return !r.done })
+	return s.isProgram() || slices.ContainsFunc(s.threads[:s.planned()], func(r racer) bool { return !r.done })
 }
 
 // function is the function that a thread was called with, or that has made it.

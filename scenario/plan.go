@@ -37,6 +37,8 @@ type Plan struct {
 	// to end in one of them, and not doing so is a fault like those that a check finds.
 	Endings []Ending
 	MustEnd bool
+	// Program, if set, is what the process runs.
+	Program *Program
 }
 
 // Failure is the error of a run in which something is not as it should be, found
@@ -153,6 +155,9 @@ func (p *Plan) check() error {
 		return fmt.Errorf("scenario: no threads race")
 	}
 	if err := p.checkEndings(); err != nil {
+		return err
+	}
+	if err := p.checkProgram(); err != nil {
 		return err
 	}
 	made := len(p.Threads)

@@ -105,7 +105,7 @@ func (s *Scenario) known() string {
 
 // Settings are the values as NAME=VALUE, in the order of the parameters.
 func (s *Scenario) Settings(v Values) []string {
-	var out []string
+	out := []string{}
 	for _, p := range s.Params {
 		out = append(out, p.Name+"="+v[p.Name])
 	}

@@ -24,10 +24,9 @@ func ActOf(m *emu.Process, thread int, step uint64) (*Act, error) {
 	if err != nil {
 		return nil, err
 	}
-	t := m.Threads()[thread]
 	return &Act{
-		Thread: t.Name, Step: step, Location: Locate(m, pc, false), Instruction: Disassemble(m, pc).Text,
-		Call: t.Doing(), Backtrace: Backtrace(m, thread),
+		Thread: m.Threads()[thread].Name, Step: step, Location: Locate(m, pc, false), Instruction: Disassemble(m, pc).Text,
+		Call: Doing(m, thread), Backtrace: Backtrace(m, thread),
 	}, nil
 }
 

@@ -20,6 +20,9 @@ func (r *run) asScript(c *cli.Context, p *replay.Printer) error {
 	if asks(c) || c.Bool("json") || c.String("format") == "json" || c.IsSet("last") {
 		return usage(errors.New("--as-script does not go with other questions, nor with --json or --last"), "ask one by one")
 	}
+	if r.trace.Program != nil {
+		return usage(errors.New("--as-script: a script runs scenarios, and the trace is of a program"), "the trace itself holds the schedule, for this build of the program and its libraries")
+	}
 	r.sys.LoadDebug()
 	runs, notes, err := portable.Describe(r.again, r.verification.Schedule)
 	if err != nil {

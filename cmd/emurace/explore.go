@@ -30,9 +30,16 @@ import (
 func exploreCommand() *cli.Command {
 	return &cli.Command{
 		Name:      "explore",
-		Usage:     "find a failing schedule of a scenario, or show that there is none",
-		ArgsUsage: "[SCENARIO]",
-		Description: `Strategies:
+		Usage:     "find a failing schedule of a program or a scenario, or show that there is none",
+		ArgsUsage: "[SCENARIO | -- PROGRAM [ARG...]]",
+		Description: `Behind -- stands a program: an unmodified one for Linux on arm64 or x86-64, dynamic or
+static, which is run as emurace run does it. Its threads race from the moment when it
+makes a second one. What is right is said by --expect; crashes, aborts, deadlocks and
+livelocks never are. The sysroot is host for a file of this machine and its
+architecture, else debian:bookworm. Without -- it is a scenario: one that ships, or a
+file.
+
+Strategies:
   dpor     runs one schedule of each class of equivalent ones; when it ends, every
            schedule is covered and the result is a proof. The default.
   bounded  runs every schedule with 0 preemptions, then with 1, 2, ..., at every
@@ -42,7 +49,8 @@ func exploreCommand() *cli.Command {
            The default with --schedules or --time.
   pct      draws priorities for the threads, and --depth less one places at which
            the thread that runs gets the lowest. The default with --depth.
-  pos      draws a priority for every access that other threads care about.
+  pos      draws a priority for every access that other threads care about. The
+           default for a program.
   fuzz     does the same under constraints, such as that a certain read sees a
            certain write; those of schedules that showed something new are
            changed a little for further ones.
@@ -65,13 +73,18 @@ Examples:
   emurace explore --set name=EMURACE_060 --detect use-after-free --detect data-race
   emurace explore my-scenario.star --locks abstract
   emurace explore --script crash.star --sysroot debian:bullseye
-  emurace explore --list`,
-		Flags:  exploreFlags(),
+  emurace explore --list
+  emurace explore -- ./a.out
+  emurace explore --expect stdout='^total 100$' --time 5m -- ./a.out 4
+  emurace explore --strategy dpor -- ./a.out
+  emurace explore --arch arm64 --sysroot debian:bookworm --env LANG=C.UTF-8 -- python3.11 app.py`,
+		Flags:  append(searchFlags(), programFlags()...),
 		Action: exploreAction,
 	}
 }
 
-func exploreFlags() []cli.Flag {
+// searchFlags are the flags that say what to search, and how.
+func searchFlags() []cli.Flag {
 	return []cli.Flag{
 		&cli.StringSliceFlag{Name: "arch", Usage: "arm64 or amd64; may be given several times (default: arm64)", EnvVars: []string{"EMURACE_ARCH"}},
 		&cli.StringSliceFlag{Name: "sysroot", Usage: "the libc: debian:`SUITE`, host or a folder; may be given several times (default: debian:bookworm, or what the machine has for host)", EnvVars: []string{"EMURACE_SYSROOT"}},
@@ -86,12 +99,12 @@ func exploreFlags() []cli.Flag {
 		&cli.Uint64Flag{Name: "seed", Value: 1, Usage: "of the random bytes that the process gets, and of what surw, fuzz, pos, pct and random draw", EnvVars: []string{"EMURACE_SEED"}},
 		&cli.BoolFlag{Name: "keep-going", Usage: "count every failing schedule instead of stopping at the first", EnvVars: []string{"EMURACE_KEEP_GOING"}},
 		&cli.StringFlag{Name: "locks", Value: "raw", Usage: "dpor: raw runs a lock's instructions like any others, abstract takes a lock as one thing, where that makes no difference", EnvVars: []string{"EMURACE_LOCKS"}},
-		&cli.StringFlag{Name: "timeouts", Value: string(scenario.AnyTime), Usage: "when waits with a timeout, and sleeps, may end by themselves: any time, when they are due, or when nothing else can happen (idle)", EnvVars: []string{"EMURACE_TIMEOUTS"}},
+		&cli.StringFlag{Name: "timeouts", Value: string(scenario.AnyTime), DefaultText: "any; of a program due", Usage: "when waits with a timeout, and sleeps, may end by themselves: any time, when they are due, or when nothing else can happen (idle)", EnvVars: []string{"EMURACE_TIMEOUTS"}},
 		&cli.StringFlag{Name: "resume", Usage: "keep the search's state in `FILE`, and go on from there if it exists"},
 		&cli.BoolFlag{Name: "minimize", Value: true, Usage: "cut the first failing schedule down to what the failure needs", EnvVars: []string{"EMURACE_MINIMIZE"}},
 		detectFlag(),
 		&cli.StringSliceFlag{Name: "set", Usage: "a parameter of the scenario, `NAME=VALUE`; may be given several times"},
-		&cli.StringFlag{Name: "output", Aliases: []string{"o"}, Usage: "write the trace to `FILE` (default: SCENARIO-ARCH-VERSION.trace)"},
+		&cli.StringFlag{Name: "output", Aliases: []string{"o"}, Usage: "write the trace to `FILE` (default: NAME-ARCH-VERSION.trace)"},
 		&cli.BoolFlag{Name: "json", Usage: "print the result as a JSON object"},
 		&cli.BoolFlag{Name: "list", Usage: "list the scenarios that ship"},
 		&cli.StringFlag{Name: "describe", Usage: "say what a scenario shows, and its parameters; `NAME` is one that ships or a file"},
@@ -105,7 +118,11 @@ type job struct {
 	cache  *sysroot.Cache
 	spec   sysroot.Spec
 	detect []scenario.Kind // problems to look for in every run
-	log    *logging.Log
+	// folders are those of this machine that a program sees, at their places in the guest, and
+	// dirs where they are here.
+	folders map[string]*emu.Folder
+	dirs    map[string]string
+	log     *logging.Log
 	// script and schedule are of strategy script.
 	script   *scripts.Script
 	schedule *strategylang.Schedule
@@ -121,6 +138,12 @@ func exploreAction(c *cli.Context) error {
 	}
 	if c.Bool("list") || c.IsSet("describe") {
 		return showScenarios(c, p)
+	}
+	if isProgram(c) {
+		return exploreProgram(c, p)
+	}
+	if err := withoutProgram(c); err != nil {
+		return err
 	}
 	name := scripts.Default
 	switch c.NArg() {
@@ -139,6 +162,11 @@ func exploreScenario(c *cli.Context, p *replay.Printer, name string) error {
 	if err != nil {
 		return err
 	}
+	return exploreAll(c, p, jobs)
+}
+
+// exploreAll does the searches.
+func exploreAll(c *cli.Context, p *replay.Printer, jobs []job) error {
 	if name := c.String("output"); name != "" {
 		// Better now than when a long search has found something.
 		if err := replay.CheckWritable(name); err != nil {
@@ -201,11 +229,8 @@ func exploreJobs(c *cli.Context, name string) ([]job, error) {
 	if err != nil {
 		return nil, usage(fmt.Errorf("explore: %w", err), "emurace explore --describe "+name+" shows the parameters")
 	}
-	if err := checkStrategy(c); err != nil {
+	if err := checkHow(c); err != nil {
 		return nil, err
-	}
-	if n := c.Int("jobs"); n < 1 || n > 256 {
-		return nil, usage(fmt.Errorf("--jobs %d: not a number from 1 to 256", n), "")
 	}
 	jobs, err := exploreMachines(c, sc, values)
 	if err != nil || strategy(c) != strategyScript {
@@ -219,6 +244,17 @@ func exploreJobs(c *cli.Context, name string) ([]job, error) {
 		jobs[i].script, jobs[i].schedule, jobs[i].corpus, jobs[i].played = script, schedule, c.String("corpus"), &portable.Result{}
 	}
 	return jobs, nil
+}
+
+// checkHow checks the flags that say how to search.
+func checkHow(c *cli.Context) error {
+	if err := checkStrategy(c); err != nil {
+		return err
+	}
+	if n := c.Int("jobs"); n < 1 || n > 256 {
+		return usage(fmt.Errorf("--jobs %d: not a number from 1 to 256", n), "")
+	}
+	return nil
 }
 
 // exploreMachines crosses the sysroots with the architectures.
@@ -249,12 +285,9 @@ func exploreMachines(c *cli.Context, sc *scenario.Scenario, values scenario.Valu
 		if err != nil {
 			return nil, err
 		}
-		// The trace names the sysroot, and may be replayed from anywhere.
-		source := spec
-		if source.Kind == sysroot.Folder {
-			if source.Path, err = filepath.Abs(spec.Path); err != nil {
-				return nil, err
-			}
+		source, err := sourceOf(spec)
+		if err != nil {
+			return nil, err
 		}
 		arches := c.StringSlice("arch")
 		if len(arches) == 0 {
@@ -269,12 +302,24 @@ func exploreMachines(c *cli.Context, sc *scenario.Scenario, values scenario.Valu
 				return nil, usage(err, "use --arch arm64 or --arch amd64")
 			}
 			jobs = append(jobs, job{
-				recipe: replay.Recipe{Scenario: sc, Values: values, Arch: arch, Source: source.String(), Seed: c.Uint64("seed"), Timeouts: scenario.Timeouts(c.String("timeouts")), Memory: memory},
+				recipe: replay.Recipe{Scenario: sc, Values: values, Arch: arch, Source: source, Seed: c.Uint64("seed"), Timeouts: scenario.Timeouts(c.String("timeouts")), Memory: memory},
 				cache:  cache, spec: spec, detect: detect, log: log,
 			})
 		}
 	}
 	return jobs, nil
+}
+
+// sourceOf is a sysroot as a trace names it, which may be replayed from anywhere.
+func sourceOf(spec sysroot.Spec) (string, error) {
+	if spec.Kind == sysroot.Folder {
+		path, err := filepath.Abs(spec.Path)
+		if err != nil {
+			return "", err
+		}
+		spec.Path = path
+	}
+	return spec.String(), nil
 }
 
 // system opens the sysroot of a recipe.

@@ -4,6 +4,8 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"maps"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -24,6 +26,7 @@ func raiseExplore(c *cli.Context, jobs []job) error {
 	names := make([]string, len(jobs))
 	for i, j := range jobs {
 		g.sysroot(j.cache, j.spec, j.recipe.Arch)
+		g.Read = append(g.Read, slices.Collect(maps.Values(j.dirs))...)
 		names[i] = fmt.Sprintf("%s-%s-%s.state", fileName(j.recipe.Scenario.Name), j.recipe.Arch, fileName(j.spec.String()))
 	}
 	for _, flag := range []string{"resume", "corpus", "output"} {

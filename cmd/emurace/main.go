@@ -42,6 +42,7 @@ func doMain(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	}
 	app := newApp(stdout, stderr)
 	helpError = nil
+	noteProgram(app, args)
 	err := app.RunContext(ctx, flagsFirst(app, args))
 	if err == nil {
 		err = helpError

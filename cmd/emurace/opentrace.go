@@ -24,6 +24,7 @@ type run struct {
 	session      *scenario.Session
 	verification *replay.Verification
 	heaps        *heaps
+	folders      map[string]*emu.Folder // of this machine, that a program sees
 }
 
 // traceSysrootFlag is --sysroot of every command that opens a trace.
@@ -39,15 +40,21 @@ func openRun(c *cli.Context, g grants) (*run, error) {
 	if err != nil {
 		return nil, err
 	}
-	recipe, err := traceRecipe(c, t)
+	recipe, folders, err := traceRecipe(c, t)
 	if err != nil {
 		return nil, err
+	}
+	if t.Program != nil {
+		for _, f := range t.Program.Folders {
+			g.Read = append(g.Read, f.Host)
+		}
 	}
 	s, sys, err := traceSession(c, recipe, g)
 	if err != nil {
+		closeFolders(folders)
 		return nil, err
 	}
-	r := &run{trace: t, recipe: recipe, sys: sys, session: s, heaps: &heaps{sys: sys, recipe: recipe}}
+	r := &run{trace: t, recipe: recipe, sys: sys, session: s, heaps: &heaps{sys: sys, recipe: recipe}, folders: folders}
 	r.verification, err = replay.Verify(s, t)
 	if err == nil {
 		return r, nil
@@ -66,6 +73,7 @@ func openRun(c *cli.Context, g grants) (*run, error) {
 func (r *run) close() {
 	r.heaps.close()
 	r.session.Close()
+	closeFolders(r.folders)
 	// The folder was only read; nothing can be lost.
 	_ = r.sys.Close()
 }
@@ -130,29 +138,32 @@ func openTrace(c *cli.Context) (*replay.Trace, error) {
 	return t, nil
 }
 
-// traceRecipe is how the run of a trace is set up again.
-func traceRecipe(c *cli.Context, t *replay.Trace) (replay.Recipe, error) {
-	sc, err := traceScenario(t)
-	if err != nil {
-		return replay.Recipe{}, environmentError(fmt.Errorf("the trace: %w", err), "the trace was changed or is of another version of emurace")
-	}
-	values, err := sc.Settle(t.Settings)
-	if err != nil {
-		return replay.Recipe{}, environmentError(fmt.Errorf("the trace: %w", err), "the trace was changed")
-	}
+// traceRecipe is how the run of a trace is set up again, with the folders of this machine that
+// its program sees.
+func traceRecipe(c *cli.Context, t *replay.Trace) (r replay.Recipe, folders map[string]*emu.Folder, err error) {
 	arch, err := loader.ParseArch(t.Arch)
 	if err != nil {
-		return replay.Recipe{}, environmentError(fmt.Errorf("the trace: %w", err), "the trace was changed")
+		return r, nil, environmentError(fmt.Errorf("the trace: %w", err), "the trace was changed")
 	}
 	memory, err := traceMemory(c, t)
 	if err != nil {
-		return replay.Recipe{}, err
+		return r, nil, err
 	}
-	source := c.String("sysroot")
-	if source == "" {
-		source = t.Libc.Source
+	r = replay.Recipe{Arch: arch, Source: t.Libc.Source, Seed: t.Seed, Timeouts: t.Timeouts, Memory: memory, Program: t.Program}
+	if source := c.String("sysroot"); source != "" {
+		r.Source = source
 	}
-	return replay.Recipe{Scenario: sc, Values: values, Arch: arch, Source: source, Seed: t.Seed, Timeouts: t.Timeouts, Memory: memory}, nil
+	if t.Program != nil {
+		r.Scenario, folders, err = traceProgram(t.Program, arch)
+		return r, folders, err
+	}
+	if r.Scenario, err = traceScenario(t); err != nil {
+		return r, nil, environmentError(fmt.Errorf("the trace: %w", err), "the trace was changed or is of another version of emurace")
+	}
+	if r.Values, err = r.Scenario.Settle(t.Settings); err != nil {
+		return r, nil, environmentError(fmt.Errorf("the trace: %w", err), "the trace was changed")
+	}
+	return r, nil, nil
 }
 
 // traceScenario is the scenario that a trace is of, made of the source in it: that

@@ -204,6 +204,7 @@ type resultObject struct {
 	Schema               int             `json:"schema"`
 	Scenario             string          `json:"scenario"`
 	Settings             []string        `json:"settings"`
+	Program              *programObject  `json:"program,omitempty"` // in place of a scenario
 	Arch                 string          `json:"arch"`
 	Libc                 replay.Libc     `json:"libc"`
 	Strategy             string          `json:"strategy"`
@@ -253,6 +254,9 @@ func (o *outcome) object(c *cli.Context) resultObject {
 		Schedules: o.result.Schedules, Failing: o.result.Failing, Blocked: o.result.Blocked, Instructions: o.result.Instructions,
 		Elapsed: o.elapsed.Seconds(), Rate: float64(o.result.Schedules) / o.elapsed.Seconds(),
 		UnknownSyscalls: o.unknown(), UndecidedBecause: o.because(), Endings: o.endingObjects(), Findings: o.objects,
+	}
+	if x := o.recipe.Program; x != nil {
+		r.Program = &programObject{x.Path, x.Argv, x.Expect}
 	}
 	if r.Verdict == explore.Clean {
 		r.Assumes = o.assumes()

@@ -33,7 +33,7 @@ func newProgress(c *cli.Context) *progress {
 }
 
 func (p *progress) describe(u explore.Progress) string {
-	rate := float64(u.Schedules) / time.Since(p.began).Seconds()
+	rate := rateText(float64(u.Schedules) / time.Since(p.began).Seconds())
 	if p.drawn {
 		of := ""
 		if u.Units > 0 {
@@ -43,12 +43,20 @@ func (p *progress) describe(u explore.Progress) string {
 		if u.Corpus > 0 {
 			learned = fmt.Sprintf(", %d pairs seen, corpus of %d", u.Pairs, u.Corpus)
 		}
-		return fmt.Sprintf("%d%s schedules, %.0f/s, %d of them failing%s", u.Schedules, of, rate, u.Failing, learned)
+		return fmt.Sprintf("%d%s schedules, %s/s, %d of them failing%s", u.Schedules, of, rate, u.Failing, learned)
 	}
 	if u.Preemptions < 0 {
-		return fmt.Sprintf("%d interleavings, %.0f/s, %d events deep, done perhaps %.0f%%", u.Schedules, rate, u.Depth, 100*u.Share)
+		return fmt.Sprintf("%d interleavings, %s/s, %d events deep, done perhaps %.0f%%", u.Schedules, rate, u.Depth, 100*u.Share)
 	}
-	return fmt.Sprintf("%s: %d schedules, %.0f/s, %d of %d parts", plural(uint64(u.Preemptions), "preemption", "preemptions"), u.Schedules, rate, u.Done, u.Units)
+	return fmt.Sprintf("%s: %d schedules, %s/s, %d of %d parts", plural(uint64(u.Preemptions), "preemption", "preemptions"), u.Schedules, rate, u.Done, u.Units)
+}
+
+// rateText is how many in a second, with a digit behind the point where that says more.
+func rateText(rate float64) string {
+	if rate < 10 {
+		return fmt.Sprintf("%.1f", rate)
+	}
+	return fmt.Sprintf("%.0f", rate)
 }
 
 // update is called by the search. What it prints is a courtesy: a standard

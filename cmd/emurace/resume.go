@@ -94,6 +94,9 @@ func (j job) describeSearch(libc scenario.LibcID, strategy string, o *explore.Op
 	if f.Memory == emu.DefaultMemory {
 		f.Memory = 0
 	}
+	if r.Program != nil {
+		f.Source = programHash(r.Program)
+	}
 	if j.script != nil {
 		f.Script = sourceHash(j.script.Source())
 	}

@@ -38,7 +38,7 @@ Examples:
   emurace script crash.star --sysroot debian:bullseye --arch arm64 --arch amd64
   emurace script fuzzer.star getenv-putenv --schedules 1000
   emurace script my-scenario.star --set n=3`,
-		Flags:  exploreFlags(),
+		Flags:  searchFlags(),
 		Action: scriptAction,
 	}
 }

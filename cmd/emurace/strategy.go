@@ -46,6 +46,8 @@ func strategy(c *cli.Context) string {
 		return string(explore.PCT)
 	case c.String("locks") == "abstract":
 		return strategyDPOR
+	case isProgram(c):
+		return string(explore.POS)
 	case c.IsSet("schedules") || c.IsSet("time"):
 		return string(explore.SURW)
 	}

@@ -1,12 +1,6 @@
 package guestcode
 
 import (
-	"errors"
-	"fmt"
-	"os"
-	"os/exec"
-	"path/filepath"
-	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -45,7 +39,7 @@ func library(arch loader.Arch, soname, source string) (file []byte, err error) {
 	if soname != "" {
 		flags = append(flags, "-Wl,-soname,"+soname)
 	}
-	return link(arch, "guest.c", source, flags)
+	return link(arch, "guest.c", source, append(cFlags("-std=gnu17"), flags...))
 }
 
 // Program compiles a C program to an executable for the C library of the cross compilers'
@@ -58,7 +52,7 @@ func Program(t testing.TB, arch loader.Arch, source string, flags ...string) []b
 		source, flags string
 	}
 	compiled, _ := programs.LoadOrStore(key{arch, source, strings.Join(flags, " ")}, sync.OnceValues(func() ([]byte, error) {
-		return link(arch, "guest.c", source, append([]string{"-pthread"}, flags...))
+		return Compile(arch, "guest.c", source, flags...)
 	}))
 	file, err := compiled.(func() ([]byte, error))()
 	if err != nil {
@@ -67,46 +61,5 @@ func Program(t testing.TB, arch loader.Arch, source string, flags ...string) []b
 	return file
 }
 
-// CxxProgram is Program for C++.
-func CxxProgram(t testing.TB, arch loader.Arch, source string, flags ...string) []byte {
-	t.Helper()
-	file, err := link(arch, "guest.cc", source, append([]string{"-pthread"}, flags...))
-	if err != nil {
-		t.Fatalf("guest program for %v: %v", arch, err)
-	}
-	return file
-}
-
 // programs has a func() ([]byte, error) for each architecture, source and flags.
 var programs sync.Map
-
-// link compiles a source, whose name says in which language it is, in a folder of its own,
-// and reads the file.
-func link(arch loader.Arch, name, source string, flags []string) (file []byte, err error) {
-	compiler, err := compilerOf(arch)
-	if err != nil {
-		return nil, err
-	}
-	standard := "-std=gnu17"
-	if strings.HasSuffix(name, ".cc") {
-		standard = "-std=gnu++17"
-		if compiler, err = exec.LookPath(strings.TrimSuffix(compiler, "gcc") + "g++"); err != nil {
-			return nil, fmt.Errorf("%w; %w", err, errNoCompiler)
-		}
-	}
-	dir, err := os.MkdirTemp("", "guestcode-")
-	if err != nil {
-		return nil, err
-	}
-	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
-	if err := os.WriteFile(filepath.Join(dir, name), []byte(source), 0o600); err != nil {
-		return nil, err
-	}
-	cmd := exec.Command(compiler, slices.Concat([]string{standard}, strings.Fields("-O1 -g -Wall -Werror"), flags, []string{"-o", "guest", name})...)
-	cmd.Dir = dir
-	cmd.Env = append(os.Environ(), "LC_ALL=C")
-	if words, err := cmd.CombinedOutput(); err != nil {
-		return nil, fmt.Errorf("%s: %w\n%s", compiler, err, words)
-	}
-	return os.ReadFile(filepath.Join(dir, "guest"))
-}

@@ -18,7 +18,7 @@ const module = "emurace/"
 // layers are all packages. One may import what stands in rows above its own, and nothing
 // beside it.
 var layers = [][]string{
-	{"internal/crash", "internal/files", "internal/suggest", "internal/ordered", "internal/pool", "internal/printable", "internal/shell", "internal/testalone", "internal/testseed", "internal/wall", "internal/words"},
+	{"internal/crash", "internal/files", "internal/suggest", "internal/ordered", "internal/pool", "internal/printable", "internal/programs", "internal/shell", "internal/testalone", "internal/testseed", "internal/wall", "internal/words"},
 	{"internal/completion", "internal/guard", "internal/logging", "internal/manual", "loader", "scripts/sandbox", "sysroot"},
 	{"disasm", "emu/internal/linux", "emu/internal/shim", "internal/guestcode", "internal/testroot", "unwind"},
 	{"emu"},
@@ -28,7 +28,7 @@ var layers = [][]string{
 	{"explore", "oracle", "program", "replay", "replay/timeline", "scripts/scenariolang", "scripts/portable"},
 	{"replay/core", "replay/gdb", "replay/lesson", "scripts/strategylang"},
 	{"replay/report", "replay/step", "scripts"},
-	{"cmd/emurace", "internal/testrace"},
+	{"build-aux/peers", "cmd/emurace", "internal/testrace"},
 }
 
 // never are imports that the order of layers allows, and that would mix what is to stay

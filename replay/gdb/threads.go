@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+
+	"emurace/symbolize"
 )
 
 // gdb's thread numbers begin at 1; a thread's is the machine's plus one.
@@ -135,7 +137,7 @@ func (c *client) threadState(t int) string {
 	case c.current() == t:
 		state = "runs next, in "
 	}
-	return state + th.Doing()
+	return state + symbolize.Doing(c.m, t)
 }
 
 // threadsXML is the object that lists the threads with their names.

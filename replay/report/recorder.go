@@ -316,13 +316,12 @@ func flagBits(arch loader.Arch) []Bit {
 }
 
 func (r *recorder) readCalls() []int {
-	threads := r.machine().Threads()
 	list := make([]int, len(r.run.Threads))
 	for i := range list {
 		m := r.s.MachineThread(i)
 		text := ""
 		if r.machine().Alive(m) {
-			text = threads[m].Doing()
+			text = symbolize.Doing(r.machine(), m)
 		}
 		if r.machine().Idle(m) {
 			text = "" // it has made all its calls

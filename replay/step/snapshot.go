@@ -85,7 +85,7 @@ func (m *Model) lookThread(i int, name string, now *snapshot) threadSnapshot {
 	n := s.MachineThread(i)
 	t := threadSnapshot{name: clean(name), runnable: s.Runnable(i)}
 	if threads := s.Process().Threads(); n >= 0 && n < len(threads) {
-		t.call = clean(threads[n].Doing())
+		t.call = clean(symbolize.Doing(s.Process(), n))
 	}
 	t.failed = now.over && now.outcome.Thread == i
 	switch {

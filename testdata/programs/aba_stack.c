@@ -1,5 +1,9 @@
+// A lock-free stack and the ABA problem
+//
 // A lock-free stack: between a pop's look at the top and its compare-and-swap the same node was
 // popped and pushed again, so the swap succeeds with a next that is no longer right.
+//
+// Fails: abort
 #include <assert.h>
 #include <pthread.h>
 #include <stdatomic.h>

@@ -1,4 +1,8 @@
+// Two locks in two orders
+//
 // Two threads take two locks, each in another order: each may have one and wait for the other.
+//
+// Fails: deadlock
 #include <pthread.h>
 
 static pthread_mutex_t a = PTHREAD_MUTEX_INITIALIZER, b = PTHREAD_MUTEX_INITIALIZER;

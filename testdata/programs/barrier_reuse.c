@@ -1,5 +1,9 @@
+// A barrier used again too early
+//
 // A barrier that is used twice: who is slow to leave the first round finds that somebody has
 // come to the second one already, and takes that for its own.
+//
+// Fails: deadlock
 #include <pthread.h>
 
 enum { THREADS = 2 };

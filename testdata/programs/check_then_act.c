@@ -1,5 +1,9 @@
+// A check and its act, locked apart
+//
 // Two withdrawals look whether there is enough, and then take it: each step has the lock, but
 // not both together.
+//
+// Fails: abort
 #include <assert.h>
 #include <pthread.h>
 

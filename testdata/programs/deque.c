@@ -1,5 +1,9 @@
+// A work-stealing deque whose last item is taken twice
+//
 // A work-stealing deque: the owner takes from one end and a thief from the other. Of the last
 // item both may believe that it is theirs.
+//
+// Fails: abort
 #include <assert.h>
 #include <pthread.h>
 #include <stdatomic.h>

@@ -1,5 +1,9 @@
+// Double-checked locking
+//
 // Double-checked locking: the pointer is looked at without the lock, and is set before the
 // object that it leads to is ready.
+//
+// Fails: abort
 #include <assert.h>
 #include <pthread.h>
 #include <stdatomic.h>

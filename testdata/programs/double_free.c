@@ -1,4 +1,8 @@
+// A buffer that both ends free
+//
 // Both ends of a connection close it: each sees that it is open, and frees its buffer.
+//
+// Fails: abort
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdlib.h>

@@ -1,4 +1,8 @@
+// An object published before it is filled in
+//
 // An object is put where others find it before all of it is filled in.
+//
+// Fails: abort, crash
 #include <assert.h>
 #include <pthread.h>
 #include <stdatomic.h>

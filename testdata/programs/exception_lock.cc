@@ -1,4 +1,8 @@
+// An exception that leaves a lock taken
+//
 // An exception leaves a function that has taken a lock by hand, and nobody lets it go.
+//
+// Fails: deadlock
 #include <mutex>
 #include <stdexcept>
 #include <thread>

@@ -1,5 +1,9 @@
+// One path that writes after its lock
+//
 // The list is locked on the usual path; the path on which it was empty returns to the head
 // without the lock.
+//
+// Fails: abort
 #include <assert.h>
 #include <pthread.h>
 #include <stddef.h>

@@ -1,5 +1,9 @@
+// A wait behind if instead of while
+//
 // A bounded buffer whose consumers look with `if` whether there is something: who is woken may
 // come second to one that was not asleep.
+//
+// Fails: abort
 #include <assert.h>
 #include <pthread.h>
 

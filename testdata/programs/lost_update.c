@@ -1,5 +1,9 @@
+// A counter that loses an addition
+//
 // Two threads add to a counter: each loads, adds and stores, and one addition is lost when
 // both have loaded before either stores.
+//
+// Fails: abort
 #include <assert.h>
 #include <pthread.h>
 

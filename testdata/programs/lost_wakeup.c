@@ -1,5 +1,9 @@
+// A signal that comes before the wait
+//
 // The signal may come before the wait, which then lasts for ever: there is nothing to look at
 // that would say so.
+//
+// Fails: deadlock
 #include <pthread.h>
 #include <stdbool.h>
 

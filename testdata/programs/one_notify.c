@@ -1,4 +1,8 @@
+// One signal for two who wait
+//
 // Two threads wait for the gate to open, and one signal lets only one of them through.
+//
+// Fails: deadlock
 #include <pthread.h>
 #include <stdbool.h>
 

@@ -1,5 +1,9 @@
+// A shared_ptr assigned while it is copied
+//
 // A std::shared_ptr is copied by one thread while another one assigns to it: the counts are
 // safe, the pointer itself is not.
+//
+// Fails: abort, crash
 #include <cassert>
 #include <memory>
 #include <mutex>

@@ -1,4 +1,8 @@
+// Two words that belong together, read apart
+//
 // Two words belong together, and a reader may see one of them new and the other one old.
+//
+// Fails: abort
 #include <assert.h>
 #include <pthread.h>
 #include <stdatomic.h>

@@ -1,4 +1,8 @@
+// A table made twice
+//
 // A table is made at its first use, and two threads may both be the first.
+//
+// Fails: abort
 #include <assert.h>
 #include <pthread.h>
 #include <stdlib.h>

@@ -1,5 +1,9 @@
+// A read lock let go of to write
+//
 // A reader finds out that it has to write, and lets go of the lock to take it again for
 // writing: what it has read may be old by then.
+//
+// Fails: abort
 #include <assert.h>
 #include <pthread.h>
 

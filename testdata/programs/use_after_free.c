@@ -1,4 +1,8 @@
+// An object used by one and freed by the other
+//
 // Who takes the last reference away frees the object; the other one may just be about to use it.
+//
+// Fails: abort
 #include <assert.h>
 #include <pthread.h>
 #include <stdlib.h>

@@ -1,4 +1,8 @@
+// Two locks for one variable
+//
 // Both threads hold a lock while they add to the total, but not the same one.
+//
+// Fails: abort
 #include <assert.h>
 #include <pthread.h>
 

@@ -17,7 +17,7 @@ type glance struct {
 // look tells in which of the wanted ways a descriptor can be used without waiting, and adds
 // what may change that.
 func (k *Kernel) look(r *Result, g *glance, f file, want ways) ways {
-	return k.lookAt(r, g, f.kind, f.object, f.n, want|always) & (want | always)
+	return k.lookAt(r, g, f.kind, f.object, f.n, want|always) & (want | always | wayNone)
 }
 
 func (g *glance) add(id uint64, how ways, fd int) {
@@ -131,7 +131,7 @@ func sysPpoll(k *Kernel, c *Call, r *Result) (uint64, error) {
 // poll looks at an array of struct pollfd.
 func (k *Kernel) poll(r *Result, addr, count uint64, p patience) (uint64, error) {
 	const size = 8
-	if count > uint64(k.Limits.Files) {
+	if count = uint64(uint32(count)); count > uint64(k.Limits.Files) {
 		return fail(EINVAL)
 	}
 	b, ok := k.read(r, addr, size*count)

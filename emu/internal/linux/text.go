@@ -27,7 +27,7 @@ var arguments = map[string]string{
 	"alarm": "u", "getitimer": "dp", "pause": "", "rt_sigpending": "pu", "rt_sigreturn": "", "rt_sigsuspend": "pu", "rt_sigtimedwait": "pppu", "setitimer": "dpp",
 	"accept": "dpp", "accept4": "dppx", "bind": "dpu", "connect": "dpu", "epoll_create": "d", "epoll_create1": "x", "epoll_ctl": "dddp",
 	"epoll_pwait": "dpddp", "epoll_pwait2": "dpdpp", "epoll_wait": "dpdd", "eventfd": "u", "eventfd2": "ux", "getpeername": "dpp",
-	"getsockname": "dpp", "getsockopt": "dddpp", "listen": "dd", "pipe": "p", "pipe2": "pO", "poll": "pud", "ppoll": "pupp",
+	"getsockname": "dpp", "getsockopt": "dddpp", "listen": "dd", "pipe": "p", "pipe2": "pO", "poll": "pud", "ppoll": "puppu",
 	"pselect6": "dpppp", "recvfrom": "dpuxpp", "recvmsg": "dpx", "select": "dpppp", "sendmmsg": "dpux", "sendmsg": "dpx", "sendto": "dbuxpu",
 	"setsockopt": "dddpu", "shutdown": "dd", "socketpair": "dxdp", "timerfd_create": "Cx", "timerfd_gettime": "dp", "timerfd_settime": "dxpp",
 	"access": "so", "arch_prctl": "xp", "brk": "p", "chdir": "s", "chmod": "so", "chown": "sdd", "clock_getres": "Cp",

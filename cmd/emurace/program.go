@@ -1,0 +1,215 @@
+package main
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"path"
+	"slices"
+
+	"github.com/urfave/cli/v2"
+
+	"emurace/emu"
+	"emurace/internal/files"
+	"emurace/loader"
+	"emurace/program"
+	"emurace/replay"
+	"emurace/scenario"
+)
+
+// programKey is in the metadata of a command line that has something behind --.
+const programKey = "program"
+
+// noteProgram notes whether a command line names a program, which the library does not tell: it
+// takes -- away.
+func noteProgram(app *cli.App, args []string) {
+	i := slices.Index(args, "--")
+	app.Metadata = map[string]any{programKey: i >= 0 && i+1 < len(args)}
+}
+
+// programFlags are the flags of a command that explores programs.
+func programFlags() []cli.Flag {
+	return append(processFlags(),
+		&cli.StringSliceFlag{Name: "expect", Usage: "what is right of a program, `WHAT`: exit=STATUS, abort, signal=NUMBER, stdout=REGEX, stderr=REGEX; may be given several times", DefaultText: scenario.Expecting},
+	)
+}
+
+// isProgram tells whether the command line names a program.
+func isProgram(c *cli.Context) bool {
+	is, _ := c.App.Metadata[programKey].(bool)
+	return is
+}
+
+// withoutProgram refuses the flags that say something about a program where there is none.
+func withoutProgram(c *cli.Context) error {
+	for _, f := range programFlags() {
+		if name := f.Names()[0]; c.IsSet(name) {
+			return usage(fmt.Errorf("explore: --%s says something about a program, and there is none", name), "the program stands behind --, as in emurace explore -- ./a.out")
+		}
+	}
+	return nil
+}
+
+// exploreProgram does what the flags say with a program.
+func exploreProgram(c *cli.Context, p *replay.Printer) error {
+	for _, name := range []string{"set", "script", "corpus"} {
+		if c.IsSet(name) {
+			return usage(fmt.Errorf("explore: --%s is of scenarios, and behind -- stands a program", name), "")
+		}
+	}
+	if strategy(c) == strategyScript {
+		return usage(fmt.Errorf("explore: --strategy %s is of scenarios, and behind -- stands a program", strategyScript), "")
+	}
+	if err := checkHow(c); err != nil {
+		return err
+	}
+	if _, _, err := scenario.ParseExpect(c.StringSlice("expect")); err != nil {
+		return usage(fmt.Errorf("--expect %w", err), "for example --expect exit=0 --expect stdout='^done$'")
+	}
+	jobs, err := programJobs(c)
+	defer func() {
+		for _, j := range jobs {
+			closeFolders(j.folders)
+		}
+	}()
+	if err != nil {
+		return err
+	}
+	return exploreAll(c, p, jobs)
+}
+
+// programJobs are the searches of a program, on each sysroot for each architecture that is
+// asked for.
+func programJobs(c *cli.Context) (jobs []job, err error) {
+	either := func(list []string) []string {
+		if len(list) == 0 {
+			return []string{""}
+		}
+		return list
+	}
+	detect, err := detected(c)
+	if err != nil {
+		return nil, err
+	}
+	for _, spec := range either(c.StringSlice("sysroot")) {
+		for _, arch := range either(c.StringSlice("arch")) {
+			o, err := newOrder(c, arch, spec)
+			if err != nil {
+				return jobs, err
+			}
+			j, err := o.job(c)
+			if err != nil {
+				return jobs, err
+			}
+			j.detect = detect
+			jobs = append(jobs, j)
+		}
+	}
+	return jobs, nil
+}
+
+// job is the search of an order's program.
+func (o *order) job(c *cli.Context) (job, error) {
+	sys, command, err := o.open()
+	if err != nil {
+		return job{}, err
+	}
+	if err := sys.Close(); err != nil {
+		return job{}, err
+	}
+	if command.Kind.Warning != "" {
+		warn(c, "%s: warning: %s", command.Path, command.Kind.Warning)
+	}
+	folders, err := o.folders()
+	if err != nil {
+		return job{}, err
+	}
+	source, err := sourceOf(o.spec)
+	if err != nil {
+		closeFolders(folders)
+		return job{}, err
+	}
+	kept := o.trace(command, c.StringSlice("expect"))
+	timeouts := scenario.WhenDue
+	if c.IsSet("timeouts") {
+		timeouts = scenario.Timeouts(c.String("timeouts"))
+	}
+	return job{
+		recipe: replay.Recipe{
+			Scenario: programScenario(kept, o.given, folders), Arch: o.arch, Source: source, Seed: c.Uint64("seed"),
+			Timeouts: timeouts, Memory: o.memory, Program: kept,
+		},
+		cache: o.cache, spec: o.spec, log: o.log, folders: folders, dirs: o.dirs,
+	}, nil
+}
+
+// trace is what a trace keeps of an order's program.
+func (o *order) trace(command program.Command, expect []string) *replay.Program {
+	p := &replay.Program{Path: command.Path, Argv: command.Argv, Env: append([]string{}, o.env...), Folder: o.cwd, Stdin: o.stdin, Expect: expect}
+	if len(expect) == 0 {
+		p.Expect = []string{scenario.Expecting}
+	}
+	for _, at := range slices.Sorted(maps.Keys(o.given)) {
+		p.Files = append(p.Files, replay.NewGiven(at, o.hosts[at], o.given[at]))
+	}
+	for _, at := range slices.Sorted(maps.Keys(o.dirs)) {
+		p.Folders = append(p.Folders, replay.Given{Path: at, Host: o.dirs[at]})
+	}
+	return p
+}
+
+// programScenario is what the process of a program does, as a scenario without parameters.
+func programScenario(p *replay.Program, given map[string][]byte, folders map[string]*emu.Folder) *scenario.Scenario {
+	return &scenario.Scenario{
+		Name: path.Base(p.Path),
+		Build: func(scenario.Values) (*scenario.Plan, error) {
+			endings, prints, err := scenario.ParseExpect(p.Expect)
+			return &scenario.Plan{
+				Env: p.Env, Files: given, Endings: endings,
+				Threads: []scenario.Thread{{Name: scenario.Main, Body: scenario.Calls(nil)}},
+				Program: &scenario.Program{Path: p.Path, Argv: p.Argv, Folder: p.Folder, Input: p.Stdin, Folders: folders, Prints: prints},
+			}, err
+		},
+	}
+}
+
+// programHash is the SHA-256 of all that a program's run depends on, beside the sysroot.
+func programHash(p *replay.Program) string {
+	h := sha256.New()
+	// Neither a hash nor a list of texts can fail.
+	_ = json.NewEncoder(h).Encode(p)
+	return hex.EncodeToString(h.Sum(nil))
+}
+
+// traceProgram is the scenario of a trace's program, with the files that it was given, which
+// have to be as they were. The folders are to be closed.
+func traceProgram(p *replay.Program, arch loader.Arch) (*scenario.Scenario, map[string]*emu.Folder, error) {
+	o := &order{given: map[string][]byte{}, dirs: map[string]string{}, arch: arch}
+	for _, g := range p.Files {
+		content, err := files.Read(g.Host, loader.MaxFile)
+		if err == nil {
+			err = g.Check(content)
+		}
+		if err != nil {
+			return nil, nil, environmentError(fmt.Errorf("the trace: %w", err), "the program has to be as it was; find the failure again with emurace explore")
+		}
+		o.given[g.Path] = content
+	}
+	for _, g := range p.Folders {
+		o.dirs[g.Path] = g.Host
+	}
+	folders, err := o.folders()
+	if err != nil {
+		return nil, nil, err
+	}
+	return programScenario(p, o.given, folders), folders, nil
+}
+
+// programObject is the program that was searched, in the result object.
+type programObject struct {
+	Path   string   `json:"path"` // in the guest
+	Argv   []string `json:"argv"`
+	Expect []string `json:"expect"` // as --expect has it
+}

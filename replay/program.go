@@ -1,0 +1,162 @@
+package replay
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"path"
+	"slices"
+	"strings"
+
+	"emurace/scenario"
+)
+
+// ProgramVersion is the version of the trace format of a program's run. Traces of scenarios
+// are of FormatVersion, as ever.
+const ProgramVersion = 3
+
+// Program is what a trace keeps of the program that its process runs: all that the run depends
+// on, beside the sysroot.
+type Program struct {
+	Path   string   `json:"path"` // of its file in the guest
+	Argv   []string `json:"argv"`
+	Env    []string `json:"env"` // NAME=value
+	Folder string   `json:"cwd"`
+	Stdin  []byte   `json:"stdin,omitempty"` // base64
+	// Files are those of the machine where it was run that it was given.
+	Files []Given `json:"files,omitempty"`
+	// Folders are such folders; what was read in them is in Opened.
+	Folders []Given `json:"folders,omitempty"`
+	// Opened are the files that the process had opened when its threads began to race.
+	Opened []File   `json:"opened"`
+	Expect []string `json:"expect"` // as the command line has it
+	// BootSteps are the instructions before that moment, and BootDigest is the digest of it.
+	BootSteps  uint64 `json:"boot_steps"`
+	BootDigest string `json:"boot_digest"`
+}
+
+// Given is a file or a folder that a program sees at a path of the guest.
+type Given struct {
+	Path   string `json:"path"`             // in the guest
+	Host   string `json:"host"`             // where it was
+	SHA256 string `json:"sha256,omitempty"` // of a file's content, in hex
+}
+
+// bounds of a trace's lists, far above those of a run.
+const (
+	maxGiven  = 4096
+	maxOpened = 1 << 16
+)
+
+// check finds what no run of a program has written.
+func (p *Program) check() error {
+	bad := func(format string, args ...any) error {
+		return fmt.Errorf("%w: field program: "+format, append([]any{ErrFormat}, args...)...)
+	}
+	absolute := func(name string) bool {
+		return path.IsAbs(name) && path.Clean(name) == name && !strings.Contains(name, "\x00")
+	}
+	switch {
+	case !absolute(p.Path):
+		return bad("%q is not an absolute path in its shortest form", p.Path)
+	case !absolute(p.Folder):
+		return bad("%q is not an absolute path in its shortest form", p.Folder)
+	case len(p.Argv) == 0:
+		return bad("argv is empty")
+	case p.BootDigest == "":
+		return bad("boot_digest is missing")
+	case len(p.Files)+len(p.Folders) > maxGiven || len(p.Opened) > maxOpened:
+		return bad("more files than a run has")
+	}
+	for _, v := range p.Env {
+		if name, _, ok := strings.Cut(v, "="); !ok || name == "" || strings.Contains(v, "\x00") {
+			return bad("%q is not NAME=VALUE", v)
+		}
+	}
+	if slices.ContainsFunc(p.Argv, func(a string) bool { return strings.Contains(a, "\x00") }) {
+		return bad("an argument holds a NUL")
+	}
+	for _, g := range slices.Concat(p.Files, p.Folders) {
+		if !absolute(g.Path) || g.Host == "" || strings.Contains(g.Host, "\x00") {
+			return bad("%q=%q is no file of the guest", g.Path, g.Host)
+		}
+	}
+	for _, g := range p.Files {
+		if g.SHA256 == "" {
+			return bad("%s has no sha256", g.Path)
+		}
+	}
+	if _, _, err := scenario.ParseExpect(p.Expect); err != nil {
+		return bad("%v", err)
+	}
+	return nil
+}
+
+// ErrOtherProgram is wrapped by the error about a program, or a file of it, that is not the
+// trace's.
+var ErrOtherProgram = errors.New("the program's files are not those of the trace")
+
+// Check tells whether a file's content is the one of the trace.
+func (g Given) Check(content []byte) error {
+	if hash(content) != g.SHA256 {
+		return fmt.Errorf("%w: %s is another file than when the trace was made", ErrOtherProgram, g.Host)
+	}
+	return nil
+}
+
+// NewGiven is what a trace keeps of a file.
+func NewGiven(at, host string, content []byte) Given {
+	return Given{Path: at, Host: host, SHA256: hash(content)}
+}
+
+func hash(content []byte) string {
+	sum := sha256.Sum256(content)
+	return hex.EncodeToString(sum[:])
+}
+
+// recordProgram fills in, at the start of the race, what a trace keeps of a program.
+func recordProgram(s *scenario.Session, p *Program) (*Program, error) {
+	if p == nil {
+		return nil, nil
+	}
+	kept := *p
+	var err error
+	kept.BootSteps = s.Base()
+	if kept.BootDigest, err = s.Digest(); err != nil {
+		return nil, err
+	}
+	kept.Opened = []File{}
+	for _, f := range s.Opened() {
+		kept.Opened = append(kept.Opened, File{Path: f.Path, SHA256: hash(f.Content)})
+	}
+	return &kept, nil
+}
+
+// compareBoot says how a session at the start of its race differs from where the trace's was
+// then, "" when it does not.
+func (p *Program) compareBoot(s *scenario.Session) (string, error) {
+	if p == nil {
+		return "", nil
+	}
+	now, err := recordProgram(s, p)
+	if err != nil {
+		return "", err
+	}
+	for _, f := range p.Opened {
+		i := slices.IndexFunc(now.Opened, func(o File) bool { return o.Path == f.Path })
+		if i < 0 {
+			return fmt.Sprintf("the program does not open %s here before its second thread", f.Path), nil
+		}
+		if now.Opened[i].SHA256 != f.SHA256 {
+			return fmt.Sprintf("%s is another file than when the trace was made", f.Path), nil
+		}
+	}
+	switch {
+	case now.BootSteps != p.BootSteps:
+		return fmt.Sprintf("the program makes its second thread after %d instructions, in the trace after %d", now.BootSteps, p.BootSteps), nil
+	case now.BootDigest != p.BootDigest:
+		return "the process is not as in the trace when it makes its second thread", nil
+	}
+	return "", nil
+}

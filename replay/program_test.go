@@ -1,0 +1,130 @@
+package replay
+
+import (
+	"bytes"
+	"errors"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"emurace/emu"
+	"emurace/internal/guestcode"
+	"emurace/internal/testsystem"
+	"emurace/scenario"
+)
+
+// programSample is a trace of a program with every field set.
+func programSample() *Trace {
+	t := sample()
+	t.Format, t.Program = ProgramVersion, &Program{
+		Path: "/usr/bin/app", Argv: []string{"app", "-x", "a b"}, Env: []string{"A=1", "B="}, Folder: "/tmp", Stdin: []byte{0, 255},
+		Files: []Given{NewGiven("/usr/bin/app", "./app", []byte("text"))}, Folders: []Given{{Path: "/data", Host: "/home/me/data"}},
+		Opened: []File{{Path: "/etc/app.conf", SHA256: "cc"}}, Expect: []string{"exit=3", "stdout=^a$"}, BootSteps: 9, BootDigest: "sha256:11",
+	}
+	return t
+}
+
+// What is written of a program is read as the same, and what no run has written is refused.
+func TestProgramTrace(t *testing.T) {
+	want := programSample()
+	got, err := Decode(bytes.NewReader(encode(t, want)))
+	must(t, err)
+	if d := cmp.Diff(want, got); d != "" {
+		t.Error(d)
+	}
+	for i, change := range []func(*Trace){
+		func(t *Trace) { t.Program = nil },
+		func(t *Trace) { t.Format = FormatVersion },
+		func(t *Trace) { t.Program.Path = "app" },
+		func(t *Trace) { t.Program.Path = "/usr/../bin/app" },
+		func(t *Trace) { t.Program.Folder = "" },
+		func(t *Trace) { t.Program.Argv = nil },
+		func(t *Trace) { t.Program.Argv[1] = "a\x00" },
+		func(t *Trace) { t.Program.Env[0] = "A" },
+		func(t *Trace) { t.Program.BootDigest = "" },
+		func(t *Trace) { t.Program.Expect = []string{"exit=1000"} },
+		func(t *Trace) { t.Program.Files[0].SHA256 = "" },
+		func(t *Trace) { t.Program.Files[0].Host = "" },
+		func(t *Trace) { t.Program.Folders[0].Path = "data" },
+		func(t *Trace) { t.Program.Opened = make([]File, maxOpened+1) },
+	} {
+		trace := programSample()
+		change(trace)
+		if _, err := Decode(bytes.NewReader(encode(t, trace))); !errors.Is(err, ErrFormat) {
+			t.Errorf("change %d: %v", i, err)
+		}
+	}
+	if err := want.Program.Files[0].Check([]byte("text")); err != nil {
+		t.Error(err)
+	}
+	if err := want.Program.Files[0].Check([]byte("Text")); !errors.Is(err, ErrOtherProgram) {
+		t.Errorf("another file: %v", err)
+	}
+}
+
+// TestProgramVerify: a recorded run of a program matches on another machine, and not when what
+// it depends on before its second thread is something else; the thread's call is told from its stack.
+func TestProgramVerify(t *testing.T) {
+	const source = `
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+#include <stdio.h>
+static char *volatile text = "x";
+static void *work(void *a) { text = 0; return a; }
+int main(int argc, char **argv) {
+	FILE *f = fopen("/data", "r");
+	pthread_t t;
+	if (!f || fgetc(f) == EOF || pthread_create(&t, 0, work, 0)) return 2;
+	return strtol(text, 0, 10);
+}`
+	testsystem.Each(t, func(t *testing.T, sys *emu.System) {
+		file := guestcode.Program(t, sys.Arch, source, "-O1")
+		start := func(data, arg string) *scenario.Session {
+			s, err := scenario.Start(sys, &scenario.Plan{
+				Files: map[string][]byte{"/program": file, "/data": []byte(data)}, Threads: []scenario.Thread{{Name: scenario.Main, Body: scenario.Calls(nil)}},
+				Endings: []scenario.Ending{{Kind: scenario.Exit}}, Timeouts: scenario.WhenDue,
+				Program: &scenario.Program{Path: "/program", Argv: []string{"program", arg}},
+			}, 1)
+			must(t, err)
+			t.Cleanup(s.Close)
+			return s
+		}
+		s := start("data", "")
+		recipe := Recipe{
+			Scenario: &scenario.Scenario{Name: "program"}, Arch: sys.Arch, Seed: 1,
+			Program: &Program{Path: "/program", Argv: []string{"program", ""}, Folder: "/", Expect: []string{scenario.Expecting}},
+		}
+		trace, err := Record(s, recipe, scenario.Schedule{{Thread: 1}, {Thread: 0}})
+		must(t, err)
+		if trace.Format != ProgramVersion || trace.Outcome.Kind != scenario.Segv || trace.Program.BootSteps == 0 || recipe.Program.BootDigest != "" {
+			t.Errorf("%+v, of %+v", trace, trace.Program)
+		}
+		trace, err = Decode(bytes.NewReader(encode(t, trace)))
+		must(t, err)
+		for _, c := range []struct{ data, arg, differs string }{
+			{"data", "", ""},
+			{"Data", "", "/data is another file than when the trace was made"},
+			{"data", "x", "the process is not as in the trace when it makes its second thread"},
+		} {
+			v, err := Verify(start(c.data, c.arg), trace)
+			must(t, err)
+			if v.Match != (c.differs == "") || v.Difference != c.differs && v.Difference != "" && c.arg == "" {
+				t.Errorf("%q, %q: %q", c.data, c.arg, v.Difference)
+			}
+		}
+		v, err := Verify(s, trace)
+		must(t, err)
+		h, err := NewHistory(s, v.Schedule)
+		must(t, err)
+		x, err := Explain(h)
+		must(t, err)
+		if call := x.Threads[0].Call; !strings.Contains(call, "strtol") { // it is left by a tail call
+			t.Errorf("main is in %q", call)
+		}
+		if call := x.Threads[1].Call; call != "its function" {
+			t.Errorf("%s, which has ended, is in %q", x.Threads[1].Name, call)
+		}
+	})
+}
