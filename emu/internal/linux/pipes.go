@@ -65,6 +65,7 @@ func (k *Kernel) readObject(r *Result, f file, to []span) (uint64, error) {
 		return k.receive(r, f, to, 0, nil)
 	case fdEpoll:
 		return fail(EINVAL)
+	case fdClosed, fdInput, fdOutput, fdError, fdFile, fdDir, fdNull, fdZero, fdFull, fdRandom, fdPath, fdPipeOut, fdComm:
 	}
 	return fail(EBADF)
 }
@@ -80,6 +81,7 @@ func (k *Kernel) writeObject(r *Result, f file, from []span) (uint64, error) {
 		return k.send(r, f, from, 0, "")
 	case fdEpoll, fdTimer:
 		return fail(EINVAL)
+	case fdClosed, fdInput, fdOutput, fdError, fdFile, fdDir, fdNull, fdZero, fdFull, fdRandom, fdPath, fdPipeIn, fdComm:
 	}
 	return fail(EBADF)
 }
