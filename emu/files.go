@@ -263,6 +263,10 @@ func (p *Process) VirtualFile(name string) ([]byte, bool) {
 	return content, ok
 }
 
+// Content is the content of a regular file as the process found it, whatever it has written to
+// it since; it must not be written. To look is not to open it.
+func (p *Process) Content(name string) ([]byte, error) { return p.files.read(name) }
+
 // Opened is a file that the process has read.
 type Opened struct {
 	Path    string // in the guest

@@ -2,6 +2,7 @@ package emu
 
 import (
 	"debug/elf"
+	"errors"
 	"fmt"
 	"iter"
 	"path"
@@ -155,7 +156,10 @@ func exported(mods []*Module) iter.Seq[string] {
 
 // resolve runs an IFUNC resolver and takes back all that it did. It runs on an
 // idle thread, or else on one that is put back into its call afterwards.
-func (m *Machine) resolve(name string, resolver uint64) (uint64, error) {
+func (m *Machine) resolve(name string, resolver uint64) (addr uint64, err error) {
+	if m.RunsProgram() {
+		return 0, fmt.Errorf("%q: which function it is the program finds out itself (STT_GNU_IFUNC), and it has nowhere to be asked", name)
+	}
 	t := slices.IndexFunc(m.st.threads, func(t Thread) bool { return t.Idle })
 	busy := t < 0
 	for i := range m.st.threads {
@@ -171,6 +175,7 @@ func (m *Machine) resolve(name string, resolver uint64) (uint64, error) {
 		return 0, err
 	}
 	defer mark.Drop()
+	defer func() { err = errors.Join(err, mark.Rewind()) }()
 	if busy {
 		if err := m.makeIdle(t); err != nil {
 			return 0, err
@@ -178,13 +183,9 @@ func (m *Machine) resolve(name string, resolver uint64) (uint64, error) {
 	}
 	// arm64's resolvers get AT_HWCAP (sysdeps/aarch64/dl-irel.h); x86's ask
 	// the processor.
-	var addr uint64
 	err = m.WithoutStops(func() (err error) {
 		addr, err = m.Call(t, resolver, name+" resolver", m.arch.hwcap)
 		return err
 	})
-	if err != nil {
-		return 0, err
-	}
-	return addr, mark.Rewind()
+	return addr, err
 }

@@ -1,10 +1,12 @@
 package emu
 
 import (
+	"bytes"
 	"errors"
 	"strings"
 	"testing"
 
+	"emurace/internal/guestcode"
 	"emurace/loader"
 )
 
@@ -81,6 +83,55 @@ func TestProgramErrors(t *testing.T) {
 		}
 		if interp := (*InterpreterError)(nil); c.path == "/lost" && !errors.As(err, &interp) {
 			t.Errorf("%T", err)
+		}
+	}
+}
+
+// TestProgramThreads: a run of a program comes back behind the call that makes a thread, where
+// that is waited for, and looking at it there leaves it as it is: what it has opened is known,
+// and a function that only its own resolver could name is an error.
+func TestProgramThreads(t *testing.T) {
+	const source = "#include <pthread.h>\nstatic void *f(void *a) { return a; }\n" +
+		"int main(void) { pthread_t t; return pthread_create(&t, 0, f, 0) || pthread_join(t, 0); }"
+	for _, arch := range []loader.Arch{loader.ARM64, loader.AMD64} {
+		m, err := NewProgram(ProgramOptions{
+			System: system(t, "bookworm", arch), Path: "/program", Argv: []string{"program"}, Seed: 1,
+			Files: map[string][]byte{"/program": guestcode.Program(t, arch, source)},
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer m.Close()
+		const far = 10_000_000
+		m.AwaitThread(true)
+		s, err := m.Run(0, far)
+		if err != nil || s.Kind != Budget || s.Ran == far || m.Made() != 2 {
+			t.Errorf("%v: %v, %v, %d threads", arch, s, err, m.Made())
+		}
+		before, err := m.Digest(0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if addr, err := m.Lookup("strlen"); err == nil || !strings.Contains(err.Error(), "STT_GNU_IFUNC") {
+			t.Errorf("%v: strlen is at %#x, %v", arch, addr, err)
+		}
+		for _, o := range m.Opened() {
+			if content, err := m.Content(o.Path); err != nil || !bytes.Equal(content, o.Content) {
+				t.Errorf("%v: %s is %d bytes, opened with %d, %v", arch, o.Path, len(content), len(o.Content), err)
+			}
+		}
+		if n := len(m.Opened()); n == 0 || !m.RunsProgram() {
+			t.Errorf("%v: %d files opened, runs a program: %v", arch, n, m.RunsProgram())
+		}
+		if after, err := m.Digest(0); err != nil || after != before {
+			t.Errorf("%v: looking has changed it: %v", arch, err)
+		}
+		m.AwaitThread(false)
+		if s, err = m.Run(1, far); err != nil || s.Kind != Gone {
+			t.Errorf("%v: %v, %v", arch, s, err)
+		}
+		if s, err = m.Run(0, far); err != nil || s.Kind != Ended || s.End.Code != 0 {
+			t.Errorf("%v: %v, %v", arch, s, err)
 		}
 	}
 }

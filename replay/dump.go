@@ -55,6 +55,10 @@ func (d dumper) backtraces() {
 		if t.Status == "absent" {
 			continue
 		}
+		if t.Status == "ended" && t.Call == "" {
+			d.section("thread %s: ended", t.Name)
+			continue
+		}
 		if t.Status == "ended" {
 			d.section("thread %s: ended; it ran %s", t.Name, t.Call)
 			continue

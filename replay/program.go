@@ -28,7 +28,7 @@ type Program struct {
 	Files []Given `json:"files,omitempty"`
 	// Folders are such folders; what was read in them is in Opened.
 	Folders []Given `json:"folders,omitempty"`
-	// Opened are the files that the process had opened when its threads began to race.
+	// Opened are the files that the process has opened, in this run or in one beside it.
 	Opened []File   `json:"opened"`
 	Expect []string `json:"expect"` // as the command line has it
 	// BootSteps are the instructions before that moment, and BootDigest is the digest of it.
@@ -126,11 +126,16 @@ func recordProgram(s *scenario.Session, p *Program) (*Program, error) {
 	if kept.BootDigest, err = s.Digest(); err != nil {
 		return nil, err
 	}
-	kept.Opened = []File{}
-	for _, f := range s.Opened() {
-		kept.Opened = append(kept.Opened, File{Path: f.Path, SHA256: hash(f.Content)})
-	}
 	return &kept, nil
+}
+
+// opened lists the files that a session's process has opened so far.
+func opened(s *scenario.Session) []File {
+	list := []File{}
+	for _, f := range s.Process().Opened() {
+		list = append(list, File{Path: f.Path, SHA256: hash(f.Content)})
+	}
+	return list
 }
 
 // compareBoot says how a session at the start of its race differs from where the trace's was
@@ -139,18 +144,18 @@ func (p *Program) compareBoot(s *scenario.Session) (string, error) {
 	if p == nil {
 		return "", nil
 	}
+	for _, f := range p.Opened {
+		content, err := s.Process().Content(f.Path)
+		if err != nil {
+			return fmt.Sprintf("%s is not there, which the program had opened", f.Path), nil
+		}
+		if hash(content) != f.SHA256 {
+			return fmt.Sprintf("%s is another file than when the trace was made", f.Path), nil
+		}
+	}
 	now, err := recordProgram(s, p)
 	if err != nil {
 		return "", err
-	}
-	for _, f := range p.Opened {
-		i := slices.IndexFunc(now.Opened, func(o File) bool { return o.Path == f.Path })
-		if i < 0 {
-			return fmt.Sprintf("the program does not open %s here before its second thread", f.Path), nil
-		}
-		if now.Opened[i].SHA256 != f.SHA256 {
-			return fmt.Sprintf("%s is another file than when the trace was made", f.Path), nil
-		}
 	}
 	switch {
 	case now.BootSteps != p.BootSteps:

@@ -170,6 +170,7 @@ func Record(s *scenario.Session, r Recipe, schedule scenario.Schedule) (*Trace, 
 		t.GuestMemory = s.Plan().Memory
 	}
 	if program != nil {
+		program.Opened = opened(s)
 		t.Format, t.Program = ProgramVersion, program
 	}
 	id := s.Libc()

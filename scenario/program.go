@@ -120,12 +120,8 @@ func (s *Session) setUpProgram(prepare func(*emu.Process) error) error {
 	}
 	s.threads = []racer{{name: Main, body: Calls(nil)}}
 	s.identifyProgram()
-	s.opened = s.m.Opened()
 	return s.beginRace()
 }
-
-// Opened lists the files that a program had opened when its threads began to race.
-func (s *Session) Opened() []emu.Opened { return s.opened }
 
 // identifyProgram finds out which C library the program runs on, by what the file says: of a
 // static program that is its own.

@@ -70,7 +70,7 @@ func TestProgram(t *testing.T) {
 			if id := s.Libc(); id.Name != "glibc" && len(c.flags) == 1 || id.SHA256 == "" {
 				t.Errorf("%s: it runs on %+v", c.name, id)
 			}
-			if opened := s.Opened(); len(c.flags) == 1 && !slices.ContainsFunc(opened, func(o emu.Opened) bool { return strings.HasSuffix(o.Path, "libc.so.6") }) {
+			if opened := s.Process().Opened(); len(c.flags) == 1 && !slices.ContainsFunc(opened, func(o emu.Opened) bool { return strings.HasSuffix(o.Path, "libc.so.6") }) {
 				t.Errorf("%s: it has opened %d files, and not its libc", c.name, len(opened))
 			}
 			first := ""

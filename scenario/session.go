@@ -30,7 +30,6 @@ type Session struct {
 	heapEvents bool
 	seen       []Access     // shared bytes that checks have read since the last event
 	used       []emu.Object // objects that these checks have used, and that what they see is
-	opened     []emu.Opened // see Opened
 	expired    bool         // the clock has moved by itself since the event began
 	state
 }

@@ -9,7 +9,7 @@ import (
 // Doing is the call that a thread is in, or was in last: the one that it was given, or what
 // has made it. A thread of a program was given none: then it is the function by which it has
 // left the program's own code for a library's, as in strerror_l, or where it is in its own the
-// function there. Of a static program, all of whose code is its own, it is the innermost one.
+// function there; "" once it has ended. Of a static program, all of whose code is its own, it is the innermost one.
 func Doing(m *emu.Process, thread int) string {
 	threads := m.Threads()
 	if thread < 0 || thread >= len(threads) {
@@ -19,7 +19,7 @@ func Doing(m *emu.Process, thread int) string {
 		return text
 	}
 	if !m.Alive(thread) {
-		return "its function"
+		return ""
 	}
 	return outermost(Backtrace(m, thread), path.Base(m.Program().Path))
 }

@@ -136,6 +136,11 @@ func TestProgress(t *testing.T) {
 		t.Errorf("%q", got)
 	}
 	b.Reset()
+	for rate, want := range map[float64]string{0: "0.0", 0.44: "0.4", 9.94: "9.9", 9.96: "10", 1234.5: "1234"} {
+		if got := rateText(rate); got != want {
+			t.Errorf("%v in a second: %q, want %q", rate, got, want)
+		}
+	}
 	drawn := &progress{w: &b, level: -1, drawn: true}
 	drawn.update(explore.Progress{Preemptions: -1, Schedules: 5, Failing: 2})
 	if got := b.String(); !strings.HasPrefix(got, "emurace: 5 schedules, ") || !strings.HasSuffix(got, "/s, 2 of them failing\n") {

@@ -425,6 +425,9 @@ func startPlan(r replay.Recipe, begin func(*scenario.Plan) (*scenario.Session, e
 	if errors.As(err, &missing) {
 		return nil, environmentError(err, fmt.Sprintf("emurace sysroot pull debian:SUITE PACKAGE --arch %v adds the Debian package that has it, as zlib1g has libz.so.1", r.Arch))
 	}
+	if err != nil && r.Program != nil {
+		return nil, environmentError(err, startHint(err, r.Arch))
+	}
 	if err != nil {
 		return nil, environmentError(err, "try --sysroot debian:bookworm or other values of --set; if that helps nothing, the machine may lack memory or limit address space")
 	}

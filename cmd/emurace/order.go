@@ -151,24 +151,12 @@ func (o *order) hostFile() (kind program.Kind, is bool, err error) {
 	return kind, true, nil
 }
 
-// readFiles is --cwd, --stdin and --file. Files are read here, before the walls stand.
+// readFiles is --cwd and --file. Files are read here, before the walls stand.
 func (o *order) readFiles(c *cli.Context) (err error) {
 	if at := c.String("cwd"); at != "" {
 		if o.cwd = path.Clean(at); !path.IsAbs(at) {
 			return usage(fmt.Errorf("--cwd %q: not an absolute path of the guest", at), "for example --cwd /tmp")
 		}
-	}
-	switch name := c.String("stdin"); name {
-	case "":
-	case "-":
-		if o.stdin, err = io.ReadAll(io.LimitReader(os.Stdin, maxInput+1)); err == nil && len(o.stdin) > maxInput {
-			err = &files.TooLarge{Most: maxInput}
-		}
-	default:
-		o.stdin, err = files.Read(name, maxInput)
-	}
-	if err != nil {
-		return environmentError(fmt.Errorf("--stdin %s: %w", c.String("stdin"), err), "name a regular file, or - for this command's own input")
 	}
 	for _, text := range c.StringSlice("file") {
 		at, name, ok := strings.Cut(text, "=")
@@ -192,8 +180,24 @@ func (o *order) readFiles(c *cli.Context) (err error) {
 	return nil
 }
 
-// maxInput bounds what --stdin reads, which is in memory as long as the program runs.
-const maxInput = 256 << 20
+// readInput is --stdin, of so many bytes at most. It is read once, whatever is run of it.
+func readInput(c *cli.Context, most int) (input []byte, err error) {
+	name := c.String("stdin")
+	switch name {
+	case "":
+		return nil, nil
+	case "-":
+		if input, err = io.ReadAll(io.LimitReader(os.Stdin, int64(most)+1)); err == nil && len(input) > most {
+			err = &files.TooLarge{Most: int64(most)}
+		}
+	default:
+		input, err = files.Read(name, int64(most))
+	}
+	if err != nil {
+		return nil, environmentError(fmt.Errorf("--stdin %s: %w", name, err), "name a regular file, or - for this command's own input; of what is large, --file gives a file")
+	}
+	return input, nil
+}
 
 // environment is what --env and --env-from say.
 func environment(c *cli.Context) ([]string, error) {
@@ -284,17 +288,16 @@ func (f guestFiles) File(name string) ([]byte, error) {
 	return f.sys.File(name)
 }
 
-// startError is that a process could not be made of a program.
-func startError(err error, o *order) error {
+// startHint is what helps where a process could not be made of a program.
+func startHint(err error, arch loader.Arch) string {
 	var interp *emu.InterpreterError
-	if errors.As(err, &interp) {
-		hint := "use another --sysroot, one that has it"
-		if strings.Contains(interp.Path, "musl") {
-			hint = fmt.Sprintf("emurace sysroot pull debian:bookworm/musl --arch %v; then --sysroot debian:bookworm/musl", o.arch)
-		}
-		return environmentError(fmt.Errorf("%s: %w", o.name, err), hint)
+	switch {
+	case !errors.As(err, &interp):
+		return "look at --cwd, --file and the size of the arguments and of the environment"
+	case strings.Contains(interp.Path, "musl"):
+		return fmt.Sprintf("emurace sysroot pull debian:bookworm/musl --arch %v; then --sysroot debian:bookworm/musl", arch)
 	}
-	return environmentError(fmt.Errorf("%s: %w", o.name, err), "look at --cwd, --file and the size of the arguments and of the environment")
+	return "use another --sysroot, one that has it"
 }
 
 // refused is the error of a file that is no program, or not there.

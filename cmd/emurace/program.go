@@ -80,6 +80,10 @@ func exploreProgram(c *cli.Context, p *replay.Printer) error {
 	return exploreAll(c, p, jobs)
 }
 
+// maxTracedInput bounds what --stdin reads of a program whose run may become a trace, which
+// holds it.
+const maxTracedInput = 16 << 20
+
 // programJobs are the searches of a program, on each sysroot for each architecture that is
 // asked for.
 func programJobs(c *cli.Context) (jobs []job, err error) {
@@ -93,12 +97,17 @@ func programJobs(c *cli.Context) (jobs []job, err error) {
 	if err != nil {
 		return nil, err
 	}
+	input, err := readInput(c, maxTracedInput)
+	if err != nil {
+		return nil, err
+	}
 	for _, spec := range either(c.StringSlice("sysroot")) {
 		for _, arch := range either(c.StringSlice("arch")) {
 			o, err := newOrder(c, arch, spec)
 			if err != nil {
 				return jobs, err
 			}
+			o.stdin = input
 			j, err := o.job(c)
 			if err != nil {
 				return jobs, err

@@ -53,7 +53,7 @@ func (p *progress) describe(u explore.Progress) string {
 
 // rateText is how many in a second, with a digit behind the point where that says more.
 func rateText(rate float64) string {
-	if rate < 10 {
+	if rate < 9.95 { // which is 10.0 when it is rounded
 		return fmt.Sprintf("%.1f", rate)
 	}
 	return fmt.Sprintf("%.0f", rate)

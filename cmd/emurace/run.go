@@ -46,12 +46,18 @@ Examples:
 	}
 }
 
+// maxInput bounds what --stdin reads, in bytes, which is in memory as long as the program runs.
+const maxInput = 256 << 20
+
 // errTime ends a run by --time.
 var errTime = errors.New("the time is up")
 
 func runAction(c *cli.Context) error {
 	o, err := newOrder(c, c.String("arch"), c.String("sysroot"))
 	if err != nil {
+		return err
+	}
+	if o.stdin, err = readInput(c, maxInput); err != nil {
 		return err
 	}
 	sys, command, err := o.open()
@@ -117,7 +123,7 @@ func (o *order) run(ctx context.Context, c *cli.Context, sys *emu.System, comman
 		},
 	})
 	if err != nil {
-		return nil, startError(err, o)
+		return nil, environmentError(fmt.Errorf("run: %w", err), startHint(err, o.arch))
 	}
 	defer m.Close()
 	end, err := program.Run(m)

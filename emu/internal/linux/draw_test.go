@@ -494,6 +494,7 @@ var groups = [][]string{
 	{"fchmodat", "fchmod", "openat", "faccessat", "newfstatat", "utimensat", "truncate", "mkdirat"},
 	{"getdents64", "symlinkat", "mkdirat"},
 	{"getdents64", "symlinkat", "openat"},
+	{"fchmod", "fstat"},
 	{"getdents64", "getdents64", "mkdirat", "unlinkat", "renameat", "lseek", "linkat"},
 	waitingCalls, waitingCalls,
 	{"socket", "bind", "listen", "connect", "accept4", "getsockname", "sendto", "recvfrom", "shutdown", "close"},
@@ -598,6 +599,9 @@ func (r drawer) pair(row string, rows []string) (before []drawnCall, pair [2]dra
 	if r.IntN(12) == 0 { // a file's memory, which calls write to
 		before = append(before, drawnCall{3 * r.IntN(2), "mmap", []uint64{drawnPages, loader.PageSize, 3, 1 | mapFixed, 6, 0}})
 		return before, [2]drawnCall{r.call(1, onMapped), r.call(2, onMapped)}
+	}
+	if r.IntN(24) == 0 { // a folder is listed whose names change
+		return before, [2]drawnCall{{1, "getdents64", []uint64{7, r.out(), 200}}, r.call(2, naming)}
 	}
 	if r.IntN(8) == 0 {
 		pair = [2]drawnCall{r.call(1, []string{row}), {ClockThread, clockMoves, nil}}
