@@ -70,6 +70,7 @@ func (m *Machine) blocked() []int {
 // blocked it lets go on.
 func (m *Machine) order(slot int, objects []Object, blocked []int) (woken []int, err error) {
 	for _, o := range objects {
+		m.learnInterrupt(slot, o)
 		class := uint8(o.Class)
 		if o.Class == linux.ObjectClock {
 			class = shim.ClockObject

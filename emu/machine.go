@@ -84,6 +84,8 @@ type Process struct {
 	faulted  bool         // the last instruction has raised a signal that has a handler, and not happened
 	cost     uint64       // since it was last asked whether to go on; see ask
 
+	interrupts interrupts
+
 	program  *Module // see Program
 	routines *Module // the part of the made-up program that can be called, nil without one
 	linker   string  // guest path of the dynamic linker's file

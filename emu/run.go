@@ -170,7 +170,7 @@ func (m *Machine) Run(t int, n uint64) (Stop, error) {
 		if m.events && (len(r.Objects) > 0 || all.Event) {
 			s.Event, s.Objects = true, slices.Concat(r.Objects, s.Objects)
 		}
-		if s.Event && m.kernel.Handles() {
+		if s.Event && m.interrupts.known {
 			s.Objects = append(slices.Clip(s.Objects), m.kernel.Interrupts(t))
 		}
 		// A fault that has a handler is no instruction: what is to run is the handler.
@@ -339,22 +339,6 @@ func (m *Machine) WantEvents(on bool) {
 
 // WantsEvents tells whether WantEvents is on.
 func (p *Process) WantsEvents() bool { return p.events }
-
-// SharedGrown is how often a byte was found to be shared. When it grows, events
-// were missed before. Rewinding does not undo it.
-func (p *Process) SharedGrown() uint64 { return p.eng.SharedGrown() }
-
-// SharedBytes lists the bytes known to be shared: by address, a multiple of
-// eight, which of the eight bytes there, as a mask with the lowest bit first.
-func (m *Machine) SharedBytes() map[uint64]uint8 { return m.eng.SharedBytes() }
-
-// AddShared takes over what another machine of the same process has learned.
-func (m *Machine) AddShared(bytes map[uint64]uint8) error { return m.eng.AddShared(bytes) }
-
-// ForgetShared makes the machine know no other shared bytes than those that
-// AddShared was given. What a run learns from here on, and so what its events
-// are, then does not depend on what was run before.
-func (m *Machine) ForgetShared() { m.eng.ForgetShared() }
 
 // StoreExclusive tells whether the instruction at pc is a store exclusive of
 // arm64, such as STXR.

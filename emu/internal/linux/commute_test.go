@@ -104,9 +104,7 @@ func (o *outcome) made(c drawnCall) (Result, footprint) {
 		r = o.at(c.thread, c.name, c.args...)
 		r.Objects = append(before.Objects, r.Objects...)
 	}
-	if o.Handles() {
-		r.Objects = append(r.Objects, o.Interrupts(c.thread))
-	}
+	r.Objects = append(r.Objects, o.Interrupts(c.thread))
 	r.Objects = merged(r.Objects)
 	for _, w := range changes(was, o.State(), c.thread) {
 		if !slices.Contains(r.Objects, w) {

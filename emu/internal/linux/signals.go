@@ -284,24 +284,14 @@ func (s signals) setAlarm(t timer) (before timer) {
 
 func (s signals) alarm() timer { return s.reads(ObjectAlarm, 0).alarm }
 
-// Handles tells whether a signal has a handler: then each event of a thread comes before or
-// after a signal to it.
-func (k *Kernel) Handles() bool {
-	for _, h := range k.s.Handlers {
-		if le.Uint64(h[:]) > ignore {
-			return true
-		}
-	}
-	return false
-}
-
 // Interrupted tells whether the handler of a signal is to run in a thread now.
 func (k *Kernel) Interrupted(thread int) bool {
 	t := &k.s.Tasks[thread]
 	return t.Status == Runnable && t.Pending&^t.SigMask != 0 && !t.Again.Interrupted
 }
 
-// Interrupts is the object that each event of a thread reads while a signal has a handler.
+// Interrupts is the object that each event of a thread reads where threads send each other
+// signals that have handlers.
 func (k *Kernel) Interrupts(thread int) Object {
 	return Object{Class: ObjectInterrupts, ID: uint64(k.s.Tasks[thread].TID)}
 }
