@@ -158,12 +158,8 @@ func (m *Machine) Advance(last bool) (Advanced, error) {
 		return Advanced{}, err
 	}
 	woken, err := m.order(shim.ClockThread, r.Objects, blocked)
-	if r.Effect == linux.Dies { // of the timer's signal
-		pc, err := m.PC(0)
-		if err != nil {
-			return Advanced{}, err
-		}
-		m.st.end = &End{Kind: EndSignal, PC: pc, Signal: r.Signal}
+	if r.Effect == linux.Dies { // of the timer's signal, wherever its threads are
+		m.st.end = &End{Kind: EndSignal, Signal: r.Signal}
 	}
 	return Advanced{Objects: r.Objects, Woke: woken}, err
 }

@@ -53,8 +53,8 @@ static __attribute__((unused)) void all_code(u8 *p) { *(volatile u64 *)p = 0xc30
 static __attribute__((unused)) u64 puts_time(u64 *t, u64 n) { *(volatile u64 *)(t + 1) = n; return 0; }
 // A handler changes what nobody else does: where between two accesses of its own thread's to
 // anything else it runs is not what a search varies.
-void returns(void);
-void hit(int sig) { AT(u8, 60) += sig; }
+__attribute__((visibility("hidden"))) void returns(void);
+static void hit(int sig) { AT(u8, 60) += sig; }
 // What threads run that the programs make.
 u64 stores(u64 v) { AT(u8, 0) = v; return 0; }
 u64 adds(u64 v) { AT(u32, 0) += v; return v; }

@@ -160,6 +160,7 @@ func (s *Session) clockEvent() (Event, error) {
 		return e, err
 	}
 	e.Ran, e.Objects = 1, a.Objects
+	e.Ends = s.m.End() != nil // a timer's signal has ended the process
 	if s.hasMade() {
 		e.Objects = append(slices.Clip(e.Objects), emu.Object{Class: emu.ObjectOver, Write: true})
 	}
