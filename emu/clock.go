@@ -115,6 +115,9 @@ func (p *Process) Timed() bool {
 	return ok
 }
 
+// Alarmed tells whether the timer of setitimer is set, for which no thread waits.
+func (p *Process) Alarmed() bool { return p.kernel.State().Alarmed() }
+
 // Due tells whether the earliest deadline has come for the thread whose clock is
 // furthest.
 func (m *Machine) Due() (bool, error) {
