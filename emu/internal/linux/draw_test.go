@@ -589,6 +589,11 @@ func (r drawer) pair(row string, rows []string) (before []drawnCall, pair [2]dra
 			return before, [2]drawnCall{r.call(1, signaling), r.call(2, signaling)}
 		}
 	}
+	if r.IntN(80) == 0 { // two want one address, or one looks for the other's; nobody has it yet
+		address := []uint64{drawnAddrs, 4}
+		two := []string{"bind", "bind", "connect"}[r.IntN(3)]
+		return nil, [2]drawnCall{{1, "bind", append([]uint64{16}, address...)}, {2, two, append([]uint64{18}, address...)}}
+	}
 	if r.IntN(80) == 0 { // two name a thread
 		return before, [2]drawnCall{{1, "prctl", []uint64{r.of(prSetName, prGetName), r.out()}}, {2, "write", []uint64{19, r.in(), r.size()}}}
 	}
