@@ -33,6 +33,15 @@ func (m *Machine) learnInterrupt(slot int, o Object) {
 	m.interrupts.grown++
 }
 
+// Interrupts is the object that each event of a thread reads once threads are known to send each
+// other signals that have handlers; false as long as they are not.
+func (p *Process) Interrupts(t int) (Object, bool) {
+	if !p.interrupts.known {
+		return Object{}, false
+	}
+	return p.kernel.Interrupts(t), true
+}
+
 // SharedGrown is how often a byte was found to be shared. When it grows, events
 // were missed before. Rewinding does not undo it.
 func (p *Process) SharedGrown() uint64 { return p.eng.SharedGrown() + p.interrupts.grown }
