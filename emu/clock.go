@@ -70,6 +70,7 @@ func (m *Machine) blocked() []int {
 // blocked it lets go on.
 func (m *Machine) order(slot int, objects []Object, blocked []int) (woken []int, err error) {
 	for _, o := range objects {
+		m.learnInterrupt(slot, o)
 		class := uint8(o.Class)
 		if o.Class == linux.ObjectClock {
 			class = shim.ClockObject
@@ -84,7 +85,9 @@ func (m *Machine) order(slot int, objects []Object, blocked []int) (woken []int,
 		if s.Tasks[t].Status != linux.Runnable {
 			continue
 		}
-		m.logWoken(t)
+		if !s.Tasks[t].Again.Is { // else the call is logged when it is made again
+			m.logWoken(t)
+		}
 		m.eng.Wakes(slot, t)
 		if err := m.eng.NoteJoin(slot, t); err != nil {
 			return nil, err
@@ -111,6 +114,9 @@ func (p *Process) Timed() bool {
 	_, ok := p.kernel.State().Earliest()
 	return ok
 }
+
+// Alarmed tells whether the timer of setitimer is set, for which no thread waits.
+func (p *Process) Alarmed() bool { return p.kernel.State().Alarmed() }
 
 // Due tells whether the earliest deadline has come for the thread whose clock is
 // furthest.
@@ -148,6 +154,9 @@ func (m *Machine) Advance(last bool) (Advanced, error) {
 		return Advanced{}, err
 	}
 	woken, err := m.order(shim.ClockThread, r.Objects, blocked)
+	if r.Effect == linux.Dies { // of the timer's signal, wherever its threads are
+		m.st.end = &End{Kind: EndSignal, Signal: r.Signal}
+	}
 	return Advanced{Objects: r.Objects, Woke: woken}, err
 }
 

@@ -77,7 +77,11 @@ func (m *Machine) Digest(from int) (string, error) {
 	for _, f := range s.FDs {
 		word(uint64(f.Kind), uint64(f.Offset), f.Flags, uint64(f.Shared), uint64(len(f.Path)))
 		h.Write([]byte(f.Path))
+		if f.Object != 0 {
+			word(f.Object)
+		}
 	}
+	s.HashObjects(h)
 	if s.Pending != 0 {
 		word(s.Pending)
 	}

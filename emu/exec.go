@@ -67,6 +67,7 @@ type launch struct {
 // and its interpreter, if it has one, and lays out the first stack.
 func (m *Machine) execve(l launch) error {
 	m.program = &Module{Path: l.path, Image: l.program, Base: l.base}
+	m.kernel.Argv, m.kernel.Env = l.argv, l.env
 	lo, hi := l.program.Span()
 	m.program.Lo, m.program.Hi = l.base+lo, l.base+hi
 	if err := m.mapImage(l.program, l.base, l.path); err != nil {

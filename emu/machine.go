@@ -81,7 +81,10 @@ type Process struct {
 	mapped   []uint64     // where it has mapped something
 	clockErr error        // of reading a clock in the present one
 	effects  uint64       // see Effects
+	faulted  bool         // the last instruction has raised a signal that has a handler, and not happened
 	cost     uint64       // since it was last asked whether to go on; see ask
+
+	interrupts interrupts
 
 	program  *Module // see Program
 	routines *Module // the part of the made-up program that can be called, nil without one

@@ -2,6 +2,7 @@ package emu
 
 import (
 	"fmt"
+	"slices"
 
 	"emurace/emu/internal/linux"
 	"emurace/emu/internal/shim"
@@ -146,10 +147,80 @@ func (p *Process) End() *End { return p.st.end }
 
 // Run runs a thread for n instructions, exactly that many unless its call
 // returns, it waits, or it or the process ends before, or it comes to an event
-// when those are wanted, or to what StopAt or StopAfter names.
+// when those are wanted, or to what StopAt or StopAfter names. Where the handler of a signal
+// is to run, its beginning is part of its first instruction.
 func (m *Machine) Run(t int, n uint64) (Stop, error) {
-	stop := Stop{}
+	all := Stop{}
 	m.awaited = false
+	for {
+		r, err := m.deliver(t, n-all.Ran)
+		if err != nil {
+			return all, err
+		}
+		most := n - all.Ran
+		if len(r.Objects) > 0 && r.Effect == linux.Returns {
+			most = 1
+		}
+		s, err := m.run(t, most)
+		if err != nil {
+			return s, err
+		}
+		s.Ran += all.Ran
+		s.Counted = append(slices.Clip(all.Counted), s.Counted...)
+		if m.events && (len(r.Objects) > 0 || all.Event) {
+			s.Event, s.Objects = true, slices.Concat(r.Objects, s.Objects)
+		}
+		if s.Event && m.interrupts.known {
+			s.Objects = append(slices.Clip(s.Objects), m.kernel.Interrupts(t))
+		}
+		// A fault that has a handler is no instruction: what is to run is the handler.
+		faulted := s.Kind == Budget && m.faulted
+		if m.faulted = false; s.Kind != Budget || s.Watched || m.awaited || s.Event && !faulted || s.Ran >= n {
+			return s, nil
+		}
+		all = s
+		if faulted && s.Event {
+			n = min(n, s.Ran+1)
+		}
+	}
+}
+
+// deliver has a thread go to the handlers of the signals that have come for it, and tells what
+// that has used.
+func (m *Machine) deliver(t int, n uint64) (all linux.Result, err error) {
+	for n > 0 && m.Runnable(t) && m.kernel.Interrupted(t) {
+		m.remapped, m.mapped = m.remapped[:0], m.mapped[:0]
+		blocked := m.blocked()
+		r, err := m.kernel.Deliver(t)
+		if err == nil {
+			_, err = m.order(t, r.Objects, blocked)
+		}
+		if limit, reached := limitOf(err); reached {
+			return r, m.reach(t, limit)
+		}
+		if err != nil {
+			return r, err
+		}
+		m.effects++
+		pc, err := m.PC(t)
+		if err != nil {
+			return r, err
+		}
+		if r.Missing != "" {
+			m.missed(r.Missing, t, pc)
+		}
+		if r.Effect == linux.Dies {
+			m.st.end = &End{Kind: EndSignal, Thread: t, PC: pc, Signal: r.Signal}
+		}
+		r.Objects = append(all.Objects, r.Objects...)
+		all = r
+	}
+	return all, nil
+}
+
+// run is Run up to where a handler is to run.
+func (m *Machine) run(t int, n uint64) (Stop, error) {
+	stop := Stop{}
 	if !m.Runnable(t) {
 		stop.Kind = Unready
 		if m.st.end != nil {
@@ -226,7 +297,7 @@ func (m *Machine) Run(t int, n uint64) (Stop, error) {
 				return stop, err
 			case !served || end != nil:
 				stop.Event, stop.Watched = s.Event, false // it has not happened
-				return m.crash(t, stop, s, end)
+				return m.crashOrHandle(t, stop, s, end)
 			case s.Reason == shim.StopFault:
 				stop.Ran++
 			}
@@ -249,7 +320,7 @@ func (m *Machine) served(t int, r linux.Result, n uint64, stop *Stop) (over bool
 		stop.Event = stop.Event || m.eng.TouchedShared() || len(r.Objects) > 0 || len(stop.Counted) > 0
 	}
 	stop.Watched = m.eng.Watched()
-	return stop.Kind != Budget || stop.Event || stop.Watched || stop.Ran == n || m.awaited, nil
+	return stop.Kind != Budget || stop.Event || stop.Watched || stop.Ran == n || m.awaited || m.kernel.Interrupted(t), nil
 }
 
 // AwaitThread makes Run come back behind a system call that makes a thread, which changes
@@ -268,22 +339,6 @@ func (m *Machine) WantEvents(on bool) {
 
 // WantsEvents tells whether WantEvents is on.
 func (p *Process) WantsEvents() bool { return p.events }
-
-// SharedGrown is how often a byte was found to be shared. When it grows, events
-// were missed before. Rewinding does not undo it.
-func (p *Process) SharedGrown() uint64 { return p.eng.SharedGrown() }
-
-// SharedBytes lists the bytes known to be shared: by address, a multiple of
-// eight, which of the eight bytes there, as a mask with the lowest bit first.
-func (m *Machine) SharedBytes() map[uint64]uint8 { return m.eng.SharedBytes() }
-
-// AddShared takes over what another machine of the same process has learned.
-func (m *Machine) AddShared(bytes map[uint64]uint8) error { return m.eng.AddShared(bytes) }
-
-// ForgetShared makes the machine know no other shared bytes than those that
-// AddShared was given. What a run learns from here on, and so what its events
-// are, then does not depend on what was run before.
-func (m *Machine) ForgetShared() { m.eng.ForgetShared() }
 
 // StoreExclusive tells whether the instruction at pc is a store exclusive of
 // arm64, such as STXR.

@@ -311,6 +311,40 @@ func (m *threads) SetTLS(t int, tls uint64) error { return m.eng.WriteReg(t, m.a
 // SetResult sets what a system call returns.
 func (m *threads) SetResult(t int, v uint64) error { return m.eng.WriteReg(t, m.arch.result, v) }
 
+// Again has a thread make the system call once more that it stands behind.
+func (m *threads) Again(t int) error {
+	pc, err := m.eng.ReadReg(t, m.arch.pc)
+	if err != nil {
+		return err
+	}
+	return m.eng.WriteReg(t, m.arch.pc, pc-m.arch.sysSize)
+}
+
+// Registers are all registers of a thread by their names, little-endian.
+func (m *threads) Registers(t int) (map[string][]byte, error) {
+	block, err := m.eng.ReadRegs(t)
+	if err != nil {
+		return nil, err
+	}
+	list := map[string][]byte{}
+	for _, r := range shim.Regs(m.arch.id) {
+		list[r.Name], block = block[:r.Size], block[r.Size:]
+	}
+	return list, nil
+}
+
+// SetRegisters sets those registers of a thread that are named.
+func (m *threads) SetRegisters(t int, values map[string][]byte) error {
+	for _, r := range shim.Regs(m.arch.id) {
+		if b, ok := values[r.Name]; ok {
+			if err := m.eng.WriteRegBytes(t, r, b); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
 // Drop ends a thread.
 func (m *threads) Drop(t int) { m.eng.DropThread(t) }
 

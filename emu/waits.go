@@ -10,18 +10,22 @@ import (
 // kernel.
 func (p *Process) WaitsFor(t int) (addr uint64, ok bool) {
 	list := p.kernel.State().Waiters
-	i := slices.IndexFunc(list, func(w linux.Waiter) bool { return w.Thread == t && !w.Sleeps })
+	i := slices.IndexFunc(list, func(w linux.Waiter) bool { return w.Thread == t && w.OfWord() })
 	if i < 0 {
 		return 0, false
 	}
 	return list[i].Addr, true
 }
 
+// WaitsForText says in words for what a thread waits in the kernel that waits neither for a
+// futex word nor for a time, as in "read of a pipe (fd 3) that nobody writes"; "" for nothing.
+func (p *Process) WaitsForText(t int) string { return p.kernel.WaitsFor(t) }
+
 // WaitsForever is WaitsFor, of a wait that nothing ends but a wake-up of the word:
 // one without a deadline, and for any wake-up.
 func (p *Process) WaitsForever(t int) (addr uint64, ok bool) {
 	list := p.kernel.State().Waiters
-	i := slices.IndexFunc(list, func(w linux.Waiter) bool { return w.Thread == t })
+	i := slices.IndexFunc(list, func(w linux.Waiter) bool { return w.Thread == t && w.OfWord() })
 	if i < 0 || list[i].Deadline != 0 || list[i].Mask != ^uint32(0) {
 		return 0, false
 	}
@@ -31,6 +35,15 @@ func (p *Process) WaitsForever(t int) (addr uint64, ok bool) {
 // Rouse ends a thread's wait for a futex word as a wake-up would, though nobody has
 // made one: what would the thread do? It returns false when the thread does not wait.
 func (m *Machine) Rouse(t int) (bool, error) { return m.kernel.Rouse(t) }
+
+// Comm is what a thread calls itself, or another one it: its name of prctl(2) and /proc. Until
+// then it is called after the program, or as the thread that made it is.
+func (p *Process) Comm(t int) string {
+	if t < 0 || t >= len(p.st.threads) {
+		return ""
+	}
+	return p.kernel.Comm(t)
+}
 
 // TID is a thread's id as the guest knows it, false when it has ended.
 func (p *Process) TID(t int) (uint32, bool) {

@@ -137,7 +137,7 @@ func callRows() []callRow {
 	row("times", "time", "buffer")
 	row("getrusage", "time", "0", "mine")
 	row("sysinfo", "time", "mine")
-	return append(rows, fileRows()...)
+	return append(append(rows, fileRows()...), objectRows()...)
 }
 
 // callOps are the operations that are one system call each.
@@ -150,6 +150,8 @@ func callOps() []proofOp {
 				if draw, ok := drawnArgs[a]; ok {
 					a = draw(w)
 				} else if draw, ok := fileArgs[a]; ok {
+					a = draw(w)
+				} else if draw, ok := objectArgs[a]; ok {
 					a = draw(w)
 				}
 				args[i] = a

@@ -74,7 +74,11 @@ func stuck(m *emu.Machine) error {
 	e := &StuckError{}
 	for t, th := range m.Threads() {
 		if m.Waiting(t) {
-			e.Waiting = append(e.Waiting, th.Name+" in "+symbolize.Chain(symbolize.Backtrace(&m.Process, t)))
+			text := th.Name + " in " + symbolize.Chain(symbolize.Backtrace(&m.Process, t))
+			if what := m.WaitsForText(t); what != "" {
+				text += ": " + what
+			}
+			e.Waiting = append(e.Waiting, text)
 		}
 	}
 	return e

@@ -63,6 +63,9 @@ func (x *Explanation) waits() []Fact {
 }
 
 func (w *Wait) tell() Text {
+	if w.For != "" {
+		return say("%s waits: %s.", name(w.Thread), w.For)
+	}
 	t := say("%s waits for %s", name(w.Thread), number(words.Hex(w.Address)))
 	switch {
 	case w.What == "thread":

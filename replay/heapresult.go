@@ -45,13 +45,17 @@ type CorrectReport struct {
 // WaitReport is a thread that waits, and what for.
 type WaitReport struct {
 	Thread   string            `json:"thread"`
-	WaitsFor string            `json:"waits_for"` // address of the futex word
+	WaitsFor string            `json:"waits_for,omitempty"` // address of the futex word
+	For      string            `json:"for,omitempty"`       // what else it waits for, in words
 	What     string            `json:"what,omitempty"`
 	HeldBy   string            `json:"held_by,omitempty"`
 	TakenBy  *symbolize.Report `json:"taken_by,omitempty"` // the instruction that took it, if that was in the race
 }
 
 func (w *Wait) report() WaitReport {
+	if w.For != "" {
+		return WaitReport{Thread: w.Thread, For: w.For}
+	}
 	return WaitReport{Thread: w.Thread, WaitsFor: words.Hex(w.Address), What: w.What, HeldBy: w.HeldBy, TakenBy: w.Taken.Report()}
 }
 

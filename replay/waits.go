@@ -11,7 +11,8 @@ import (
 // Wait is a thread that waits in the kernel at the end of a run, and what for.
 type Wait struct {
 	Thread  string
-	Address uint64 // of the futex word
+	Address uint64 // of the futex word, 0 when it waits for something else
+	For     string // which is this, as in "read of a pipe (fd 3) that nobody writes"; else ""
 	Value   uint32 // that it holds
 	What    string // "mutex", "lock", "thread" when its end is waited for, or ""
 	HeldBy  string // the thread that has to let go, "" when nobody is known
@@ -27,6 +28,9 @@ func (h *History) addWaits(x *Explanation) error {
 	holder := map[int]int{}
 	for i, name := range h.s.Names() {
 		addr, ok := h.s.Process().WaitsFor(h.s.MachineThread(i))
+		if what := h.s.Process().WaitsForText(h.s.MachineThread(i)); what != "" {
+			waits[i] = Wait{Thread: name, For: what}
+		}
 		if !ok {
 			continue
 		}

@@ -160,6 +160,7 @@ func (s *Session) clockEvent() (Event, error) {
 		return e, err
 	}
 	e.Ran, e.Objects = 1, a.Objects
+	e.Ends = s.m.End() != nil // a timer's signal has ended the process
 	if s.hasMade() {
 		e.Objects = append(slices.Clip(e.Objects), emu.Object{Class: emu.ObjectOver, Write: true})
 	}
@@ -191,8 +192,12 @@ func (s *Session) Stopped() (Event, bool, error) {
 	return e, e.Ran > 0, mark.Rewind()
 }
 
-// onlyTimed is the thread that waits with a deadline, when it is the only one.
+// onlyTimed is the thread that waits with a deadline, when nothing but that has the clock
+// move on.
 func (s *Session) onlyTimed() (only int, ok bool) {
+	if s.m.Alarmed() {
+		return 0, false
+	}
 	for m := range s.m.Threads() {
 		if _, timed := s.m.Deadline(m); !timed {
 			continue

@@ -85,6 +85,9 @@ func (s *Session) settle(i int, kind emu.StopKind) error {
 // when the others wait depends on the plan's, and with it whether the clock can be moved on.
 func (s *Session) leave(i int) {
 	s.threads[i].done = true
+	if o, ok := s.m.Interrupts(s.threads[i].machine); ok {
+		s.uses(o) // from here on no handler runs in it
+	}
 	if s.hasMade() && i < s.planned() {
 		s.uses(emu.Object{Class: emu.ObjectOver})
 	}

@@ -30,7 +30,7 @@ func (o *outcome) assumes() []string {
 	return []string{
 		"memory is sequentially consistent: a write is seen by all threads at once, and none out of order",
 		o.timeouts(),
-		"signal handlers are not run",
+		"signal handlers run at once, and where between two events of its thread one runs makes no difference",
 		step,
 		locks,
 		covers,

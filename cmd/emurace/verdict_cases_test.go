@@ -158,7 +158,7 @@ var verdictCases = []verdictCase{
 
 	{"files", "what=folder", byItself, one, "clean"},
 	{"files", "what=stream", "", one, "clean"},
-	{"missing", "what=eventfd", byItself, one, "undecided"},
+	{"missing", "what=fanotify_init", byItself, one, "undecided"},
 	{"missing", "what=inotify_init", byItself, one, "undecided"},
 	{"inside", "", byItself + "|--locks abstract", "", "clean"},
 	{"inside", "what=unended", byItself + "|" + atRandom, one, "failing deadlock"},

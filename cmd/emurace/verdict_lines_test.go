@@ -23,7 +23,7 @@ func TestVerdictLines(t *testing.T) {
 		{"files", "--set what=stream", []string{`^CLEAN: `, `^This assumes.* sequentially consistent.*timeout.*signal handlers.*locks`, `--detect`}, false},
 		{"files", "--set what=library --sysroot debian:bookworm", []string{`^FAILING.* a check fails$`, `it said: the library is there`}, true},
 		{"inside", "", []string{`^CLEAN: `}, false},
-		{"missing", "--set what=eventfd", []string{`^UNDECIDED: .*eventfd2 in eventfd`}, false},
+		{"missing", "--set what=inotify_init", []string{`^UNDECIDED: .*inotify_init1 in inotify_init`}, false},
 		{"endings", "--set what=dies", []string{`^CLEAN: `, `signal 15, as the scenario expects$`}, false},
 		{"endings", "--set what=never", []string{`^FAILING`, `it said: .*with exit status 3$`}, true},
 		{"ends", "--set what=ask --sysroot debian:bullseye", []string{`^FAILING.* a check fails$`, `pthread_kill says 3$`}, true},

@@ -67,6 +67,9 @@ func (r *recorder) picture() *lesson.Picture {
 func (r *recorder) waitTable() {
 	t := Table{Title: "what the threads wait for"}
 	for _, w := range r.x.Waits {
+		if w.For != "" {
+			continue // there is no word
+		}
 		label := "of " + w.Thread
 		if w.What != "" {
 			label = w.What + ", " + label

@@ -99,8 +99,11 @@ func (m *Model) focusWord() uint64 {
 		return 0
 	case x.Load != nil:
 		return x.LoadAddr &^ 7
-	case len(x.Waits) > 0:
-		return x.Waits[0].Address &^ 7
+	}
+	for _, w := range x.Waits {
+		if w.For == "" {
+			return w.Address &^ 7
+		}
 	}
 	return 0
 }

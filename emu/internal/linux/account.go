@@ -66,6 +66,3 @@ func sysSchedGetparam(k *Kernel, c *Call, r *Result) (uint64, error) {
 	}
 	return k.put(r, c.Args[1], make([]byte, 4))
 }
-
-// sysSocket: there is no network, of any family.
-func sysSocket(*Kernel, *Call, *Result) (uint64, error) { return fail(EAFNOSUPPORT) }

@@ -23,7 +23,7 @@ func (k *Kernel) openPlace(r *Result, fd int) (place, Errno) {
 		return place{}, EBADF
 	}
 	if f.node == "" {
-		return place{there: true}, 0
+		return place{there: true, open: f.kind, object: f.object}, 0
 	}
 	n, ok := k.tree(r).node(f.node)
 	if !ok {

@@ -31,6 +31,7 @@ var builtin = map[string]inode{
 const (
 	descriptorFolder = "/proc/self/fd"
 	exeLink          = "/proc/self/exe"
+	pidLink          = "/proc/1000" // FirstTID
 )
 
 // below is what is at a path without links in it.
@@ -41,13 +42,22 @@ func (k *Kernel) below(p string) (*inode, Errno) {
 		return &i, 0
 	}
 	b, ok := builtin[p]
+	if kind, is := k.reportAt(p); is && !ok {
+		b, ok = inode{kind: kind, mode: 0o555}, true
+		if kind == nodeFile {
+			b.mode = reportMode(p)
+		}
+	}
+	if p == pidLink && !k.Plain {
+		b, ok = inode{kind: nodeLink, target: "self"}, true
+	}
 	if p == exeLink {
 		if b.target = k.Exe; k.Exe == "" {
 			return nil, ENOENT
 		}
 	}
 	info, err := FileInfo{}, fs.ErrNotExist
-	if path.Dir(p) != "/proc/self" && p != "/proc" {
+	if !k.virtualPath(p) {
 		info, err = k.Files.Info(p, false)
 	}
 	switch {
@@ -92,6 +102,19 @@ func (k *Kernel) namesBelow(dir string) []string {
 	for p := range builtin {
 		if path.Dir(p) == dir {
 			names = append(names, path.Base(p))
+		}
+	}
+	if !k.Plain {
+		_, same := ofThread(dir)
+		for p := range reports {
+			if path.Dir(p) == dir || same != dir && path.Dir(p) == same {
+				names = append(names, path.Base(p))
+			}
+		}
+		for p := range reportFolders {
+			if path.Dir(p) == dir {
+				names = append(names, path.Base(p))
+			}
 		}
 	}
 	for p := range devices {

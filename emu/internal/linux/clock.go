@@ -52,12 +52,15 @@ func (c clock) advance(ns uint64) {
 }
 
 // Earliest is the waiter whose deadline comes first, of equals who came first; false
-// when nobody waits with a deadline.
+// when nobody waits with a deadline. The timer of setitimer is waited for by ClockThread.
 func (s *State) Earliest() (w Waiter, ok bool) {
 	for _, v := range s.Waiters {
 		if v.Deadline != 0 && (!ok || cmp.Less(v.Deadline, w.Deadline)) {
 			w, ok = v, true
 		}
+	}
+	if due := s.alarm.due; due != 0 && (!ok || due < w.Deadline) {
+		return Waiter{Thread: ClockThread, Sleeps: true, Deadline: due}, true
 	}
 	return w, ok
 }
@@ -70,9 +73,9 @@ func (k *Kernel) Due(instructions uint64) bool {
 }
 
 // Advance moves the clock on until the earliest deadline has come for ClockThread, and
-// lets go on all whose deadline has: a wait for a futex word ends with ETIMEDOUT and a
-// sleep with 0. The result says what that has changed; it is of no system call. False
-// when nobody waits with a deadline.
+// lets go on all whose deadline has: a wait for a futex word ends with ETIMEDOUT, a sleep
+// with 0, and another call is made again. The timer of setitimer sends its signal. The result
+// says what that has changed; it is of no system call. False when nobody waits with a deadline.
 func (k *Kernel) Advance() (Result, bool, error) {
 	r := Result{thread: ClockThread}
 	first, ok := k.s.Earliest()
@@ -82,5 +85,12 @@ func (k *Kernel) Advance() (Result, bool, error) {
 	c := k.clock(&r)
 	now := c.now()
 	c.advance(first.Deadline - min(first.Deadline, now))
-	return r, true, k.waiters(&r).expire(max(first.Deadline, now))
+	now = max(first.Deadline, now)
+	if err := k.waiters(&r).expire(now); err != nil {
+		return r, true, err
+	}
+	if k.s.alarm.due == 0 {
+		return r, true, nil
+	}
+	return r, true, k.ring(&r, now)
 }

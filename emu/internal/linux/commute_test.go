@@ -38,6 +38,23 @@ func (f *footprint) conflict(o *footprint) (ObjectClass, bool) {
 	})
 }
 
+// meets tells whether two calls conflict.
+func (f *footprint) meets(o *footprint) bool {
+	_, dependent := f.conflict(o)
+	return dependent
+}
+
+// of is what a call used of one class.
+func (f *footprint) of(class ObjectClass) *footprint {
+	var only footprint
+	for _, o := range f.objects {
+		if o.Class == class {
+			only.objects = append(only.objects, o)
+		}
+	}
+	return &only
+}
+
 // outcome is what came of two calls in an order.
 type outcome struct {
 	*fixture
@@ -48,7 +65,7 @@ type outcome struct {
 // inOrder makes calls on a kernel that has made others before.
 func inOrder(t *testing.T, arch loader.Arch, before []drawnCall, pair [2]drawnCall, order [2]int) *outcome {
 	t.Helper()
-	o := &outcome{fixture: newLimited(t, arch, Limits{Threads: 6, Output: 12, Files: 10})}
+	o := &outcome{fixture: newLimited(t, arch, Limits{Threads: 6, Output: 12, Files: 27})}
 	o.prepare()
 	for _, c := range before {
 		if !o.State().Exited {
@@ -75,7 +92,20 @@ func (o *outcome) made(c drawnCall) (Result, footprint) {
 		return Result{}, footprint{}
 	}
 	from, was := len(o.mem.uses), o.State().clone()
-	r := o.at(c.thread, c.name, c.args...)
+	var before Result
+	if o.Interrupted(c.thread) { // as the machine does before anything else
+		var err error
+		if before, err = o.Deliver(c.thread); err != nil {
+			o.t.Fatal(err)
+		}
+	}
+	r := before
+	if !o.State().Exited {
+		r = o.at(c.thread, c.name, c.args...)
+		r.Objects = append(before.Objects, r.Objects...)
+	}
+	r.Objects = append(r.Objects, o.Interrupts(c.thread))
+	r.Objects = merged(r.Objects)
 	for _, w := range changes(was, o.State(), c.thread) {
 		if !slices.Contains(r.Objects, w) {
 			o.t.Fatalf("%v changes %+v and notes %+v", c, w, r.Objects)
@@ -86,6 +116,15 @@ func (o *outcome) made(c drawnCall) (Result, footprint) {
 		o.t.Fatalf("%v: effect %d, and the process has ended: %v", c, r.Effect, o.State().Exited)
 	}
 	return r, footprint{r.Objects, slices.Clone(o.mem.uses[from:]), ends}
+}
+
+// merged has each object once.
+func merged(list []Object) []Object {
+	var r Result
+	for _, o := range list {
+		r.uses(o.Class, o.ID, o.Write)
+	}
+	return r.Objects
 }
 
 // moveClock moves the clock on, as nobody's call.
@@ -120,7 +159,8 @@ func changes(was, is *State, thread int) (list []Object) {
 	add(was.Advanced != is.Advanced, ObjectClock, 0)
 	add(was.Random != is.Random, ObjectRandom, 0)
 	add(was.out != is.out, ObjectOutput, 0)
-	add(was.Pending != is.Pending, ObjectBlocked, wholeProcess)
+	add(was.alarm != is.alarm, ObjectAlarm, 0)
+	add(was.Pending != is.Pending || !slices.Equal(was.infos, is.infos), ObjectBlocked, wholeProcess)
 	add(was.NextTID != is.NextTID, ObjectTasks, nextNumber)
 	for sig := range MaxSignal + 1 {
 		add(was.Handlers[sig] != is.Handlers[sig], ObjectSignals, uint64(sig))
@@ -140,21 +180,25 @@ func changes(was, is *State, thread int) (list []Object) {
 		a, b := was.Tasks[n], is.Tasks[n]
 		add(a.TID != b.TID || a.alive() != b.alive(), ObjectTasks, uint64(b.TID))
 		a.Status, b.Status = 0, 0
-		if a.TID == b.TID { // a new one has its maker's
-			add(a.SigMask != b.SigMask || a.Pending != b.Pending, ObjectBlocked, uint64(b.TID))
-			a.SigMask, a.Pending = b.SigMask, b.Pending
+		a.Again, b.Again = again{}, again{} // nobody sees but the thread
+		if a.TID == b.TID {                 // a new one has its maker's
+			add(a.SigMask != b.SigMask || a.Pending != b.Pending || !slices.Equal(a.Infos, b.Infos), ObjectBlocked, uint64(b.TID))
+			add(a.Name != b.Name, ObjectThreadName, uint64(b.TID))
+			a.Name = b.Name
+			a.SigMask, a.Pending, a.Infos = b.SigMask, b.Pending, b.Infos
 		}
 		if n == thread {
-			a.ClearTID, a.Robust, a.AltStack, a.Made, a.Name = b.ClearTID, b.Robust, b.AltStack, b.Made, b.Name
+			a.ClearTID, a.Robust, a.AltStack, a.Made, a.Saved = b.ClearTID, b.Robust, b.AltStack, b.Made, b.Saved
 		}
-		add(a != b, ObjectTasks, nextNumber) // it can only be new
+		add(!reflect.DeepEqual(a, b), ObjectTasks, nextNumber) // it can only be new
 	}
 	fileChanges(&was.files, &is.files, add)
+	objectChanges(was, is, add)
 	for _, w := range append(slices.Clone(was.Waiters), is.Waiters...) {
-		if w.Sleeps {
-			continue // nobody looks at it but who moves the clock on
+		if !w.OfWord() {
+			continue // nobody looks at it but who moves the clock on, or changes an object
 		}
-		add(!slices.Equal(was.queue(w.Addr), is.queue(w.Addr)), ObjectFutex, w.Addr)
+		add(!reflect.DeepEqual(was.queue(w.Addr), is.queue(w.Addr)), ObjectFutex, w.Addr)
 	}
 	return list
 }
@@ -189,6 +233,23 @@ func fileChanges(was, is *overlay, add func(differs bool, class ObjectClass, id 
 	}
 }
 
+// objectChanges is changes of pipes and the like, whose numbers are given with descriptors.
+func objectChanges(was, is *State, add func(differs bool, class ObjectClass, id uint64)) {
+	add(was.made != is.made, ObjectFiles, allNumbers)
+	for _, s := range []*State{was, is} {
+		for id := range s.objects.from(0) {
+			a, _ := was.objects.get(id)
+			b, _ := is.objects.get(id)
+			add(!reflect.DeepEqual(a, b), ObjectQueue, id)
+		}
+		for name := range s.bound.from("") {
+			a, had := was.bound.get(name)
+			b, has := is.bound.get(name)
+			add(a != b || had != has, ObjectAddress, objectOf(name))
+		}
+	}
+}
+
 func (s *State) descriptor(n int) FD {
 	if n < len(s.FDs) {
 		return s.FDs[n]
@@ -198,7 +259,7 @@ func (s *State) descriptor(n int) FD {
 
 func (s *State) queue(addr uint64) (list []Waiter) {
 	for _, w := range s.Waiters {
-		if w.Addr == addr && !w.Sleeps {
+		if w.Addr == addr && w.OfWord() {
 			list = append(list, w)
 		}
 	}
@@ -222,7 +283,7 @@ func (s *State) canonical() *State {
 		c.FDs = c.FDs[:n-1]
 	}
 	slices.SortStableFunc(c.Waiters, func(a, b Waiter) int {
-		if a.Sleeps && b.Sleeps {
+		if !a.OfWord() && !b.OfWord() {
 			return cmp.Compare(a.Thread, b.Thread)
 		}
 		return cmp.Compare(a.Addr, b.Addr)
@@ -272,8 +333,15 @@ func (c *tally) add(pair [2]drawnCall, o *outcome) {
 			c.succeeded[call.name]++
 		}
 	}
-	if class, dependent := o.used[0].conflict(&o.used[1]); dependent {
-		c.conflicts[class]++
+	if _, dependent := o.used[0].conflict(&o.used[1]); dependent {
+		for class := range ObjectResults {
+			if o.used[0].of(class).meets(o.used[1].of(class)) {
+				c.conflicts[class]++
+			}
+		}
+		if a, b := (&footprint{memory: o.used[0].memory}), (&footprint{memory: o.used[1].memory}); a.meets(b) {
+			c.conflicts[0]++
+		}
 	} else {
 		c.independent++
 	}

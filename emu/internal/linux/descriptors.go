@@ -10,6 +10,7 @@ type FD struct {
 	Node   string   // the inode, "" for a standard stream
 	List   *listing // of a folder, what is being read of it; it goes with the offset
 	Lock   lockKind // that flock has taken, of the open file
+	Object uint64   // the number of a pipe or what else has no place among files
 }
 
 // lockKind is a lock of flock, by its operations in include/uapi/asm-generic/fcntl.h.
@@ -24,21 +25,31 @@ const (
 type fdKind uint8
 
 const (
-	fdClosed fdKind = iota
-	fdInput         // standard input: at its end
-	fdOutput        // standard output
-	fdError         // standard error
-	fdFile          // a regular file
-	fdDir           // a folder
-	fdNull          // /dev/null
-	fdZero          // /dev/zero
-	fdFull          // /dev/full
-	fdRandom        // /dev/random and /dev/urandom
-	fdPath          // of O_PATH: a name for other calls, and no more
+	fdClosed  fdKind = iota
+	fdInput          // standard input: at its end
+	fdOutput         // standard output
+	fdError          // standard error
+	fdFile           // a regular file
+	fdDir            // a folder
+	fdNull           // /dev/null
+	fdZero           // /dev/zero
+	fdFull           // /dev/full
+	fdRandom         // /dev/random and /dev/urandom
+	fdPath           // of O_PATH: a name for other calls, and no more
+	fdPipeIn         // the end of a pipe that is read
+	fdPipeOut        // the one that is written to
+	fdEvent          // of eventfd
+	fdTimer          // of timerfd_create
+	fdEpoll
+	fdSocket
+	fdComm // the name of a thread, to be written
 )
 
 // device tells whether it is one of those in /dev.
 func (k fdKind) device() bool { return k >= fdNull && k <= fdRandom }
+
+// waitable tells whether it is of an object that threads wait for, which State.objects has.
+func (k fdKind) waitable() bool { return k >= fdPipeIn && k <= fdSocket }
 
 // descriptors is the table of open files as a system call sees it.
 type descriptors struct{ access }
@@ -60,6 +71,7 @@ type file struct {
 	flags  uint64
 	shared int
 	node   string
+	object uint64
 }
 
 // readable and writable tell for what the file was opened.
@@ -84,7 +96,7 @@ func (d descriptors) get(n int) (file, bool) {
 		return file{}, false
 	}
 	f := s.FDs[n]
-	return file{descriptors: d, n: n, kind: f.Kind, path: f.Path, flags: f.Flags, shared: f.Shared, node: f.Node}, true
+	return file{descriptors: d, n: n, kind: f.Kind, path: f.Path, flags: f.Flags, shared: f.Shared, node: f.Node, object: f.Object}, true
 }
 
 // offsetObject is the object that the file's offset belongs to.
@@ -186,10 +198,14 @@ func (d descriptors) set(n int, f FD) {
 	for len(s.FDs) <= n {
 		s.FDs = append(s.FDs, FD{})
 	}
-	if old := s.FDs[n]; old.Lock != lockNone { // which may be gone with it
+	old := s.FDs[n]
+	if old.Lock != lockNone { // which may be gone with it
 		d.writes(ObjectAttributes, objectOf(old.Node))
 	}
 	s.FDs[n] = f
+	if old.Object != 0 {
+		d.k.objects(d.r).closed(n, old)
+	}
 }
 
 // copyTo gives the descriptor another number as well, with flags of its own: from then

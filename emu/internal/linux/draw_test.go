@@ -16,18 +16,29 @@ const (
 	drawnPaths = area
 	drawnMade  = drawnPaths + 8*32 // names in a folder that is written to
 	drawnWords = area + loader.PageSize
-	drawnTimes = drawnWords + 64  // two struct timespec
-	drawnIov   = drawnWords + 96  // two struct iovec
-	drawnClone = drawnWords + 128 // struct clone_args
-	drawnMasks = drawnWords + 216 // two sets of signals: of 10 and 17, and of all
-	drawnPoll  = drawnWords + 232 // two struct pollfd: of 3 and of 4
-	drawnRoom  = drawnWords + 256 // for what calls write, of any size
+	drawnTimes = drawnWords + 64   // two struct timespec
+	drawnIov   = drawnWords + 96   // two struct iovec
+	drawnClone = drawnWords + 128  // struct clone_args
+	drawnMasks = drawnWords + 216  // two sets of signals: of 10 and 17, and of all
+	drawnRoom  = drawnWords + 256  // for what calls write, of any size
+	drawnPolls = drawnWords + 2048 // three struct pollfd
+	drawnSets  = drawnPolls + 64   // of descriptors
+	drawnEvent = drawnSets + 64    // a struct epoll_event
+	drawnAddrs = drawnEvent + 64   // two addresses, 32 bytes each
+	drawnHead  = drawnAddrs + 64   // a struct msghdr
+	drawnSizes = drawnHead + 64    // of addresses
+	drawnCount = drawnSizes + 16   // what is added to an eventfd
+	drawnAct   = drawnCount + 16   // a struct sigaction
 	drawnPages = area + 2*loader.PageSize
 	drawnSize  = 4 * loader.PageSize // of all that
 )
 
-var drawnNames = []string{"/etc/motd", "/etc/big", "", "/bin/link", "/etc", NullDevice, "motd", "/none",
-	"/tmp/a", "/tmp/b", "/tmp/d", "/tmp/d/c", "/tmp", "a", "d/../b", "/tmp/l", "/proc/self/fd/6", "/dev/zero", "/etc/new"}
+// drawnComm is the name of thread 1.
+const drawnComm = "/proc/self/task/1001/comm"
+
+var drawnTexts = []string{"/etc/motd", "/etc/big", "", "/bin/link", "/etc", NullDevice, "motd", "/none",
+	"/tmp/a", "/tmp/b", "/tmp/d", "/tmp/d/c", "/tmp", "a", "d/../b", "/tmp/l", "/proc/self/fd/6", "/dev/zero", "/etc/new",
+	"/proc/self/maps", "/proc/self/status", "/proc/self/task", "/proc/self/comm", "/proc/self/task/1001", drawnComm}
 
 // prepare puts in place what drawn calls are about: threads 1 to 3, files and memory.
 func (f *fixture) prepare() {
@@ -36,13 +47,12 @@ func (f *fixture) prepare() {
 			le.PutUint64(f.mem.View(addr+8*uint64(i), 8), w)
 		}
 	}
-	for i, name := range drawnNames {
+	for i, name := range drawnTexts {
 		copy(f.mem.View(drawnPaths+uint64(32*i), 32), name)
 	}
 	write(drawnTimes, 0, 500, 3, 7)
 	write(drawnIov, drawnWords, 3, drawnPages, 2)
 	write(drawnMasks, bit(10)|bit(17), ^uint64(0))
-	write(drawnPoll, 3|pollIn<<32, 4|pollOut<<32)
 	write(drawnClone, threadFlags|cloneParentSettid|cloneChildCleartid, 0, drawnWords+8, drawnWords, 0, 0, 0, 0)
 	f.spawn(3)
 	f.do("openat", cwd, drawnPaths, 0)
@@ -53,7 +63,39 @@ func (f *fixture) prepare() {
 	f.do("openat", cwd, drawnMade+4*32, 0)
 	f.do("mkdirat", cwd, drawnMade+2*32, 0o755)
 	f.do("symlinkat", drawnMade+32, cwd, drawnMade+7*32)
+	f.prepareObjects(write)
 	f.mem.uses = nil
+}
+
+// prepareObjects makes what threads wait for: a pipe is 8 and 9, an eventfd 10, an epoll 11,
+// which looks at these, a pair of sockets 12 and 13, a timer 14, a socket that
+// listens 15, and three that do
+// nothing 16 to 18; 19 names a thread.
+func (f *fixture) prepareObjects(write func(addr uint64, words ...uint64)) {
+	write(drawnPolls, 8|1<<32, 10|4<<32, 12|5<<32)
+	write(drawnSets, 1<<8|1<<10|1<<12)
+	write(drawnEvent, 1|uint64(epollOnce)<<1, 7)
+	write(drawnAddrs, 1|'x'<<24)
+	write(drawnAddrs+32, 2|80<<24|127<<32|1<<56)
+	write(drawnHead, 0, 0, drawnIov, 2)
+	write(drawnSizes, 16)
+	write(drawnCount, 1)
+	write(drawnAct, area, hasRestorer, area)
+	f.do("pipe2", drawnRoom, 0)
+	f.do("eventfd2", 0, 0)
+	f.do("epoll_create1", 0)
+	for _, fd := range []uint64{8, 10, 12} {
+		f.do("epoll_ctl", 11, 1, fd, drawnEvent)
+	}
+	f.do("socketpair", afUnix, ofStream, 0, drawnRoom)
+	f.do("timerfd_create", 1, 0)
+	f.do("socket", afUnix, ofStream, 0)
+	f.do("bind", 15, drawnAddrs, 5)
+	f.do("listen", 15, 1)
+	f.do("socket", afUnix, ofStream, 0)
+	f.do("socket", afInet, ofDgram, 0)
+	f.do("socket", afUnix, ofStream, 0)
+	f.do("openat", cwd, drawnPaths+32*uint64(len(drawnTexts)-1), oWronly)
 }
 
 // drawer draws arguments.
@@ -71,10 +113,15 @@ func (r drawer) flags(list ...uint64) (all uint64) {
 	return all
 }
 
-func (r drawer) fd() uint64 { return r.of(3, 3, 3, 4, 4, 5, 5, 6, 6, 6, 7, 8, 1, 2, 0, minus1) }
+func (r drawer) fd() uint64 { return r.of(3, 3, 3, 4, 4, 5, 5, 6, 6, 6, 7, 8, 9, 1, 2, 0, minus1) }
 func (r drawer) name() uint64 {
-	return drawnPaths + 32*r.of(0, 0, 0, 1, r.Uint64N(uint64(len(drawnNames))))
+	return drawnPaths + 32*r.of(0, 0, 0, 1, r.Uint64N(uint64(len(drawnTexts))))
 }
+func (r drawer) object() uint64 {
+	return r.of(8, 8, 9, 9, 10, 10, 11, 12, 12, 13, 13, 14, 15, 16, 19, 19, r.fd())
+}
+func (r drawer) sock() uint64    { return r.of(12, 12, 13, 13, 15, 16, 16, 17, 18, r.object()) }
+func (r drawer) address() uint64 { return drawnAddrs + 32*r.Uint64N(2) }
 func (r drawer) made() uint64 {
 	return r.of(drawnMade+32*r.Uint64N(4), drawnMade+32*r.Uint64N(11), r.name())
 }
@@ -232,7 +279,7 @@ var draws = map[string]func(r drawer) []uint64{
 	"clock_settime":     func(r drawer) []uint64 { return []uint64{r.clock(), r.of(r.time(), r.in())} },
 	"clone":             drawer.clone,
 	"clone3":            func(r drawer) []uint64 { return []uint64{r.of(drawnClone, drawnClone, r.in()), r.of(64, 88, 8)} },
-	"close":             func(r drawer) []uint64 { return []uint64{r.fd()} },
+	"close":             func(r drawer) []uint64 { return []uint64{r.of(r.fd(), r.object())} },
 	"dup":               func(r drawer) []uint64 { return []uint64{r.fd()} },
 	"dup2":              func(r drawer) []uint64 { return []uint64{r.fd(), r.fd()} },
 	"dup3":              func(r drawer) []uint64 { return []uint64{r.fd(), r.fd(), r.of(0, oCloexec)} },
@@ -275,19 +322,15 @@ var draws = map[string]func(r drawer) []uint64{
 	"openat": func(r drawer) []uint64 {
 		return []uint64{r.dir(), r.made(), r.of(0, 0, 2, oCreat, oCloexec, oCreat|oRdwr, oCreat|oExcl, oTrunc|oRdwr, oAppend|oRdwr, oPath), r.mode()}
 	},
-	"poll": func(r drawer) []uint64 {
-		return []uint64{r.of(drawnPoll, drawnPoll, r.in()), r.of(0, 1, 2), r.of(0, 1)}
+	"prctl":      func(r drawer) []uint64 { return []uint64{r.of(15, 16, 4), r.in()} },
+	"pread64":    func(r drawer) []uint64 { return []uint64{r.of(6, r.fd()), r.out(), r.size(), r.Uint64N(4)} },
+	"prlimit64":  func(r drawer) []uint64 { return []uint64{0, r.of(3, 7, 99), r.of(0, 0, r.in()), r.maybe(r.out())} },
+	"read":       func(r drawer) []uint64 { return []uint64{r.of(r.fd(), r.object()), r.out(), r.of(r.size(), 8)} },
+	"readlink":   func(r drawer) []uint64 { return []uint64{r.of(drawnPaths+96, r.made()), r.out(), r.size()} },
+	"readlinkat": func(r drawer) []uint64 { return []uint64{r.dir(), r.of(drawnPaths+96, r.made()), r.out(), r.size()} },
+	"rt_sigaction": func(r drawer) []uint64 {
+		return []uint64{r.signal(), r.of(drawnAct, r.maybe(r.in())), r.maybe(r.out()), 8}
 	},
-	"ppoll": func(r drawer) []uint64 {
-		return []uint64{r.of(drawnPoll, drawnPoll, r.in()), r.of(0, 1, 2), r.time(), 0, 0}
-	},
-	"prctl":          func(r drawer) []uint64 { return []uint64{r.of(15, 16, 4), r.in()} },
-	"pread64":        func(r drawer) []uint64 { return []uint64{r.of(6, r.fd()), r.out(), r.size(), r.Uint64N(4)} },
-	"prlimit64":      func(r drawer) []uint64 { return []uint64{0, r.of(3, 7, 99), r.of(0, 0, r.in()), r.maybe(r.out())} },
-	"read":           func(r drawer) []uint64 { return []uint64{r.fd(), r.out(), r.size()} },
-	"readlink":       func(r drawer) []uint64 { return []uint64{r.of(drawnPaths+96, r.made()), r.out(), r.size()} },
-	"readlinkat":     func(r drawer) []uint64 { return []uint64{r.dir(), r.of(drawnPaths+96, r.made()), r.out(), r.size()} },
-	"rt_sigaction":   func(r drawer) []uint64 { return []uint64{r.signal(), r.maybe(r.in()), r.maybe(r.out()), 8} },
 	"rt_sigprocmask": drawer.sigprocmask,
 	"rt_sigqueueinfo": func(r drawer) []uint64 {
 		return []uint64{r.of(FirstTID, FirstTID, r.tid()), r.signal(), r.of(r.in(), drawnTimes)}
@@ -301,7 +344,6 @@ var draws = map[string]func(r drawer) []uint64{
 	"set_tid_address":    func(r drawer) []uint64 { return []uint64{r.word()} },
 	"settimeofday":       func(r drawer) []uint64 { return []uint64{r.of(r.time(), r.in()), 0} },
 	"sigaltstack":        func(r drawer) []uint64 { return []uint64{r.maybe(r.in()), r.maybe(r.out())} },
-	"socket":             func(r drawer) []uint64 { return []uint64{1, 1, 0} },
 	"stat":               func(r drawer) []uint64 { return []uint64{r.made(), r.out()} },
 	"statx": func(r drawer) []uint64 {
 		return []uint64{r.dir(), r.made(), r.flags(atEmpty, atNofollow), 0x7ff, r.out()}
@@ -312,14 +354,106 @@ var draws = map[string]func(r drawer) []uint64{
 	"times":   func(r drawer) []uint64 { return []uint64{r.maybe(r.out())} },
 	"tkill":   func(r drawer) []uint64 { return []uint64{r.tid(), r.signal()} },
 	"uname":   func(r drawer) []uint64 { return []uint64{r.out()} },
-	"write":   func(r drawer) []uint64 { return []uint64{r.of(1, 1, 2, r.fd()), r.in(), r.of(r.size(), 60, 60)} },
-	"writev":  func(r drawer) []uint64 { return []uint64{r.of(1, 2, r.fd()), r.of(drawnIov, r.in()), r.Uint64N(3)} },
+	"write": func(r drawer) []uint64 {
+		return []uint64{r.of(1, 1, 2, r.fd(), r.object(), r.object()), r.of(r.in(), drawnCount), r.of(r.size(), 8, 60, 60)}
+	},
+	"writev": func(r drawer) []uint64 { return []uint64{r.of(1, 2, r.fd()), r.of(drawnIov, r.in()), r.Uint64N(3)} },
+}
+
+func init() {
+	for _, more := range []map[string]func(drawer) []uint64{drawsOfObjects, drawsOfSignals} {
+		for name, draw := range more {
+			draws[name] = draw
+		}
+	}
+}
+
+// drawsOfSignals are those of what waits for signals.
+var drawsOfSignals = map[string]func(drawer) []uint64{
+	"execve":        func(r drawer) []uint64 { return []uint64{r.name(), 0, 0} },
+	"execveat":      func(r drawer) []uint64 { return []uint64{r.dir(), r.name(), 0, 0, 0} },
+	"alarm":         func(r drawer) []uint64 { return []uint64{r.of(0, 1)} },
+	"getitimer":     func(r drawer) []uint64 { return []uint64{r.of(0, 0, 3), r.out()} },
+	"pause":         none,
+	"rt_sigpending": func(r drawer) []uint64 { return []uint64{r.out(), r.of(8, 8, 9)} },
+	"rt_sigreturn":  none,
+	"rt_sigsuspend": func(r drawer) []uint64 { return []uint64{drawnMasks + 8*r.Uint64N(2), r.of(8, 8, 4)} },
+	"rt_sigtimedwait": func(r drawer) []uint64 {
+		return []uint64{drawnMasks + 8*r.Uint64N(2), r.maybe(r.out()), r.maybe(r.time()), 8}
+	},
+	"setitimer": func(r drawer) []uint64 {
+		return []uint64{r.of(0, 0, 3), r.of(drawnTimes, r.maybe(r.in())), r.maybe(r.out())}
+	},
+}
+
+// drawsOfObjects are those of what threads wait for.
+var drawsOfObjects = map[string]func(drawer) []uint64{
+	"accept": func(r drawer) []uint64 { return []uint64{r.of(15, 15, r.sock()), r.maybe(r.out()), drawnSizes} },
+	"accept4": func(r drawer) []uint64 {
+		return []uint64{r.of(15, 15, r.sock()), r.maybe(r.out()), drawnSizes, r.of(0, oCloexec)}
+	},
+	"bind": func(r drawer) []uint64 {
+		return []uint64{r.of(16, 18, 17, r.sock()), r.of(drawnAddrs, r.address()), r.of(2, 4, 4, 5, 16)}
+	},
+	"connect": func(r drawer) []uint64 {
+		return []uint64{r.of(16, 18, r.sock()), r.of(drawnAddrs, r.address()), r.of(4, 5, 5, 5, 16)}
+	},
+	"epoll_create":  func(r drawer) []uint64 { return []uint64{r.of(0, 1, 1)} },
+	"epoll_create1": func(r drawer) []uint64 { return []uint64{r.of(0, 0, 1)} },
+	"epoll_ctl": func(r drawer) []uint64 {
+		return []uint64{r.of(11, 11, 11, r.object()), r.of(1, 2, 3), r.object(), drawnEvent}
+	},
+	"epoll_pwait": drawer.epoll,
+	"epoll_pwait2": func(r drawer) []uint64 {
+		return []uint64{r.of(11, 11, r.object()), r.out(), r.of(1, 2, 0), r.maybe(r.time()), 0}
+	},
+	"epoll_wait":  drawer.epoll,
+	"eventfd":     func(r drawer) []uint64 { return []uint64{r.of(0, 1)} },
+	"eventfd2":    func(r drawer) []uint64 { return []uint64{r.of(0, 1), r.of(0, 1, oNonblock)} },
+	"getpeername": func(r drawer) []uint64 { return []uint64{r.sock(), r.out(), drawnSizes} },
+	"getsockname": func(r drawer) []uint64 { return []uint64{r.sock(), r.out(), drawnSizes} },
+	"getsockopt":  func(r drawer) []uint64 { return []uint64{r.sock(), 1, r.of(optType, optError, 2), r.out(), drawnSizes} },
+	"listen":      func(r drawer) []uint64 { return []uint64{r.of(15, 15, r.sock()), r.of(0, 1)} },
+	"pipe":        func(r drawer) []uint64 { return []uint64{r.out()} },
+	"pipe2":       func(r drawer) []uint64 { return []uint64{r.out(), r.of(0, oNonblock, oCloexec)} },
+	"poll": func(r drawer) []uint64 {
+		return []uint64{drawnPolls + 8*r.Uint64N(2), r.Uint64N(3), r.of(0, 1, minus1)}
+	},
+	"ppoll": func(r drawer) []uint64 {
+		return []uint64{drawnPolls + 8*r.Uint64N(2), r.Uint64N(3), r.maybe(r.time()), 0}
+	},
+	"pselect6": func(r drawer) []uint64 { return []uint64{r.of(9, 11, 13), drawnSets, 0, 0, r.maybe(r.time()), 0} },
+	"recvfrom": func(r drawer) []uint64 {
+		return []uint64{r.sock(), r.out(), r.size(), r.of(0, msgDontwait, msgPeek), 0, 0}
+	},
+	"recvmsg":  func(r drawer) []uint64 { return []uint64{r.sock(), drawnHead, r.of(0, msgDontwait)} },
+	"select":   func(r drawer) []uint64 { return []uint64{r.of(9, 11, 13), drawnSets, 0, 0, r.maybe(r.time())} },
+	"sendmmsg": func(r drawer) []uint64 { return []uint64{r.sock(), drawnHead, 1, msgNosignal} },
+	"sendmsg":  func(r drawer) []uint64 { return []uint64{r.sock(), drawnHead, msgNosignal} },
+	"sendto": func(r drawer) []uint64 {
+		return []uint64{r.sock(), r.in(), r.size(), r.of(msgNosignal, msgDontwait), r.maybe(r.address()), 5}
+	},
+	"setsockopt": func(r drawer) []uint64 { return []uint64{r.sock(), 1, r.of(2, 9, optError), r.in(), 4} },
+	"shutdown":   func(r drawer) []uint64 { return []uint64{r.of(12, 13, r.sock()), r.Uint64N(4)} },
+	"socket": func(r drawer) []uint64 {
+		return []uint64{r.of(afUnix, afUnix, afInet, 99), r.of(ofStream, ofStream, ofDgram), 0}
+	},
+	"socketpair":      func(r drawer) []uint64 { return []uint64{afUnix, r.of(ofStream, ofDgram, ofPackets), 0, r.out()} },
+	"timerfd_create":  func(r drawer) []uint64 { return []uint64{r.of(0, 1, 99), r.of(0, oNonblock)} },
+	"timerfd_gettime": func(r drawer) []uint64 { return []uint64{r.of(14, 14, r.object()), r.out()} },
+	"timerfd_settime": func(r drawer) []uint64 {
+		return []uint64{r.of(14, 14, r.object()), r.Uint64N(2), drawnTimes, r.maybe(r.out())}
+	},
+}
+
+func (r drawer) epoll() []uint64 {
+	return []uint64{r.of(11, 11, r.object()), r.out(), r.of(1, 2, 0), r.of(0, 1, minus1), 0}
 }
 
 func none(drawer) []uint64 { return nil }
 
 // fruitless are calls that have no way to succeed.
-var fruitless = map[string]bool{"ioctl": true, "socket": true, "clock_settime": true, "settimeofday": true, "setsid": true, "setgroups": true,
+var fruitless = map[string]bool{"ioctl": true, "execve": true, "execveat": true, "clock_settime": true, "settimeofday": true, "setsid": true, "setgroups": true,
 	"getxattr": true, "lgetxattr": true, "fgetxattr": true, "setxattr": true, "lsetxattr": true, "fsetxattr": true,
 	"removexattr": true, "lremovexattr": true, "fremovexattr": true}
 
@@ -349,7 +483,6 @@ var groups = [][]string{
 	{"write", "munmap", "mprotect"},
 	{"getrandom"},
 	naming, naming,
-	{"poll", "ppoll", "close", "dup3", "openat", "munmap"},
 	{"chdir", "getcwd"}, {"chdir", "openat", "mkdirat"}, {"mmap", "pwrite64", "munmap"}, {"flock"},
 	{"pwrite64", "pread64"}, {"pwrite64", "pread64"}, {"write", "pread64"}, {"ftruncate", "fstat", "pread64", "fallocate"},
 	{"openat", "close", "unlinkat", "linkat", "write", "fstat", "memfd_create", "close_range"},
@@ -363,10 +496,23 @@ var groups = [][]string{
 	{"getdents64", "symlinkat", "openat"},
 	{"fchmod", "fstat"},
 	{"getdents64", "getdents64", "mkdirat", "unlinkat", "renameat", "lseek", "linkat"},
+	waitingCalls, waitingCalls,
+	{"socket", "bind", "listen", "connect", "accept4", "getsockname", "sendto", "recvfrom", "shutdown", "close"},
+	{"bind", "connect", "connect", "close", "sendto"},
+	{"bind", "bind", "connect"},
+	{"alarm", "setitimer", "getitimer"}, {"alarm", "setitimer"},
+	{"rt_sigaction", "kill", "kill", "tgkill", "rt_sigsuspend", "rt_sigtimedwait", "rt_sigpending"},
 }
+
+// waitingCalls are those on descriptors that threads wait for.
+var waitingCalls = []string{"read", "read", "write", "write", "ppoll", "pselect6", "epoll_pwait", "epoll_ctl", "close", "dup", "sendto",
+	"recvfrom", "timerfd_settime", "shutdown", "pipe2", "eventfd2"}
 
 // naming are the calls that make, take away and look for names.
 var naming = []string{"openat", "mkdirat", "unlinkat", "renameat", "renameat2", "linkat", "symlinkat", "readlinkat", "newfstatat", "getdents64", "unlinkat", "openat"}
+
+// handled are calls that have to do with handlers.
+var handled = []string{"kill", "tgkill", "tkill", "rt_sigprocmask", "rt_sigaction", "rt_sigsuspend", "read", "futex", "getpid"}
 
 // onMapped are calls on a file that is mapped, and those that write to its memory.
 var onMapped = []string{"getrandom", "getrandom", "pread64", "pread64", "pwrite64", "ftruncate", "munmap", "read"}
@@ -376,7 +522,7 @@ var stateful = []string{
 	"brk", "clone", "clone3", "clock_nanosleep", "close", "dup", "dup3", "exit", "fcntl", "futex", "futex", "futex", "futex", "futex",
 	"futex", "getrandom", "lseek", "madvise", "mmap", "mmap", "mprotect", "mremap", "munmap", "nanosleep", "openat", "read", "rt_sigaction", "rt_sigaction",
 	"set_tid_address", "write", "write", "mkdirat", "unlinkat", "renameat", "linkat", "symlinkat", "pwrite64", "ftruncate", "openat", "chdir", "umask", "fchmodat",
-	"getdents64", "memfd_create", "flock",
+	"getdents64", "memfd_create", "flock", "write", "read", "socket", "connect", "accept4", "epoll_ctl", "sendto", "ppoll", "epoll_pwait", "close",
 }
 
 // timed are calls that the clock has to do with.
@@ -442,6 +588,18 @@ func (r drawer) pair(row string, rows []string) (before []drawnCall, pair [2]dra
 		if r.IntN(3) != 0 {
 			return before, [2]drawnCall{r.call(1, signaling), r.call(2, signaling)}
 		}
+	}
+	if r.IntN(80) == 0 { // two want one address, or one looks for the other's; nobody has it yet
+		address := []uint64{drawnAddrs, 4}
+		two := []string{"bind", "bind", "connect"}[r.IntN(3)]
+		return nil, [2]drawnCall{{1, "bind", append([]uint64{16}, address...)}, {2, two, append([]uint64{18}, address...)}}
+	}
+	if r.IntN(80) == 0 { // two name a thread
+		return before, [2]drawnCall{{1, "prctl", []uint64{r.of(prSetName, prGetName), r.out()}}, {2, "write", []uint64{19, r.in(), r.size()}}}
+	}
+	if r.IntN(10) == 0 { // a signal has a handler
+		before = append(before, drawnCall{3 * r.IntN(2), "rt_sigaction", []uint64{10, drawnAct, 0, 8}})
+		return before, [2]drawnCall{r.call(1, handled), r.call(2, handled)}
 	}
 	if r.IntN(12) == 0 { // a file's memory, which calls write to
 		before = append(before, drawnCall{3 * r.IntN(2), "mmap", []uint64{drawnPages, loader.PageSize, 3, 1 | mapFixed, 6, 0}})

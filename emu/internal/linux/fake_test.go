@@ -164,6 +164,8 @@ type fakeThreads struct {
 	tls    map[int]uint64
 	stack  map[int]uint64
 	alive  map[int]bool
+	again  map[int]int // how often it was to make a call once more
+	regs   map[int]map[string][]byte
 }
 
 func (f *fakeThreads) Clone(slot, parent int, stack, tls uint64, setTLS bool) error {
@@ -189,6 +191,38 @@ func (f *fakeThreads) check(t int) error {
 	}
 	return nil
 }
+
+func (f *fakeThreads) Again(t int) error {
+	f.again[t]++
+	return f.check(t)
+}
+
+func (f *fakeThreads) Registers(t int) (map[string][]byte, error) {
+	regs := map[string][]byte{}
+	for _, name := range slices.Concat(armRegs, amd64Regs, []string{"sp", "pc", "nzcv", "fpsr", "fpcr", "fctrl", "fstat", "ftag", "mxcsr"}, xmmRegs, x87Regs, vecRegs) {
+		regs[name] = make([]byte, 16)
+	}
+	for name, b := range f.regs[t] {
+		copy(regs[name], b)
+	}
+	if f.regs[t] == nil {
+		le.PutUint64(regs["sp"], fakeStack+8192)
+		le.PutUint64(regs["rsp"], fakeStack+8192)
+	}
+	return regs, f.check(t)
+}
+
+func (f *fakeThreads) SetRegisters(t int, values map[string][]byte) error {
+	regs, err := f.Registers(t)
+	for name, b := range values {
+		regs[name] = slices.Clone(b)
+	}
+	f.regs[t] = regs
+	return err
+}
+
+// fakeStack is the stack of all threads.
+const fakeStack = area + areaSize - 8192
 
 func (f *fakeThreads) Drop(t int) { delete(f.alive, t) }
 
@@ -283,7 +317,7 @@ func newFixture(t testing.TB, arch loader.Arch) *fixture {
 func newLimited(t testing.TB, arch loader.Arch, limits Limits) *fixture {
 	t.Helper()
 	f := &fixture{t: t, mem: newMemory(t), numbers: map[string]uint64{}, next: area,
-		threads: &fakeThreads{map[int]uint64{}, map[int]uint64{}, map[int]uint64{}, map[int]bool{0: true}}}
+		threads: &fakeThreads{map[int]uint64{}, map[int]uint64{}, map[int]uint64{}, map[int]bool{0: true}, map[int]int{}, map[int]map[string][]byte{}}}
 	f.Kernel = New(Kernel{Arch: arch, Memory: f.mem, Threads: f.threads, Files: files, Seed: 1,
 		Limits: limits},
 		Layout{MmapTop: mmapTop, MmapEnd: mmapEnd, Top: topAddr})

@@ -14,6 +14,9 @@ const (
 	fOfdGetlk  = 36
 	fOfdSetlk  = 37
 	fOfdSetlkw = 38
+
+	fSetPipeSize = 1031
+	fGetPipeSize = 1032
 )
 
 // statusFlags are those of an open file that F_SETFL changes here.
@@ -48,6 +51,8 @@ func sysFcntl(k *Kernel, c *Call, r *Result) (uint64, error) {
 			f.setStatus(flags)
 		}
 		return 0, nil
+	case fGetPipeSize, fSetPipeSize:
+		return k.pipeSize(r, f, c.Args[1], c.Args[2])
 	case fGetlk, fSetlk, fSetlkw, fOfdGetlk, fOfdSetlk, fOfdSetlkw:
 		return k.lock(r, f, c.Args[1], c.Args[2])
 	}
@@ -189,7 +194,8 @@ func sysSyncfs(k *Kernel, c *Call, r *Result) (uint64, error) {
 }
 
 func sysIoctl(k *Kernel, c *Call, r *Result) (uint64, error) {
-	const nclex, clex = 0x5450, 0x5451 // FIONCLEX and FIOCLEX, include/uapi/asm-generic/ioctls.h
+	// FIONCLEX, FIOCLEX, FIONREAD and FIONBIO, include/uapi/asm-generic/ioctls.h.
+	const nclex, clex, nread, nbio = 0x5450, 0x5451, 0x541b, 0x5421
 	f, ok := k.descriptors(r).get(int(int32(c.Args[0])))
 	if !ok {
 		return fail(EBADF)
@@ -199,8 +205,50 @@ func sysIoctl(k *Kernel, c *Call, r *Result) (uint64, error) {
 		f.setFlags(f.flags | oCloexec)
 	case nclex:
 		f.setFlags(f.flags &^ oCloexec)
+	case nbio, nread:
+		return k.streamIoctl(r, f, c.Args[1] == nbio, c.Args[2])
 	default:
 		return fail(ENOTTY)
 	}
 	return 0, nil
+}
+
+// streamIoctl is FIONBIO, which has the calls on a pipe or a socket wait or not, and FIONREAD,
+// which tells what there is to read.
+func (k *Kernel) streamIoctl(r *Result, f file, waits bool, addr uint64) (uint64, error) {
+	switch {
+	case !f.kind.waitable():
+		return fail(ENOTTY)
+	case waits:
+		b, ok := k.read(r, addr, 4)
+		if !ok {
+			return fail(EFAULT)
+		}
+		flags := f.flags &^ oNonblock
+		if le.Uint32(b) != 0 {
+			flags |= oNonblock
+		}
+		if flags != f.flags {
+			f.setStatus(flags)
+		}
+		return 0, nil
+	case f.kind == fdSocket:
+		return k.unread(r, f, addr)
+	case f.kind == fdPipeIn || f.kind == fdPipeOut:
+		return k.put(r, addr, le.AppendUint32(nil, uint32(k.objects(r).get(f.object).size)))
+	}
+	return fail(ENOTTY)
+}
+
+// pipeSize tells what a pipe holds, which cannot be changed.
+func (k *Kernel) pipeSize(r *Result, f file, op, want uint64) (uint64, error) {
+	const size = pipePages * blockSize
+	if f.kind != fdPipeIn && f.kind != fdPipeOut {
+		return fail(EBADF)
+	}
+	if op == fSetPipeSize && (want > size || want <= size/2) {
+		r.Missing = "a pipe of another size"
+		return fail(EPERM)
+	}
+	return size, nil
 }

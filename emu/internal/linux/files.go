@@ -41,6 +41,9 @@ func (k *Kernel) nofollowFlag() uint64 {
 	return 0o400000
 }
 
+// packsEvents tells whether struct epoll_event has no room between its parts.
+func (k *Kernel) packsEvents() bool { return k.Arch == loader.AMD64 }
+
 func sysOpenat(k *Kernel, c *Call, r *Result) (uint64, error) {
 	return k.open(r, int(int32(c.Args[0])), c.Args[1], c.Args[2], c.Args[3])
 }
@@ -81,6 +84,9 @@ func (k *Kernel) open(r *Result, dirfd int, name, flags, mode uint64) (uint64, e
 		return fail(errno)
 	}
 	kind := fdFile
+	if is, ok := k.reportAt(p.node.id); ok && is == nodeFile && flags&oPath == 0 {
+		return k.openReport(r, p.node.id, k.shown(r, p), flags)
+	}
 	switch {
 	case flags&oPath != 0 && p.node.kind != nodeDir:
 		kind = fdPath

@@ -263,7 +263,7 @@ func TestStat(t *testing.T) {
 			"fcntl F_GETFL":       {"fcntl", []uint64{1, 3}, 1},
 			"fcntl F_GETFD":       {"fcntl", []uint64{fd, 1}, 0},
 			"fcntl of nothing":    {"fcntl", []uint64{77, 3}, errno(EBADF)},
-			"fcntl, unknown":      {"fcntl", []uint64{1, 1031}, errno(EINVAL)},
+			"fcntl, unknown":      {"fcntl", []uint64{1, 1033}, errno(EINVAL)},
 			"ioctl":               {"ioctl", []uint64{1, 0x5401}, errno(ENOTTY)},
 			"ioctl of nothing":    {"ioctl", []uint64{77, 0x5401}, errno(EBADF)},
 		} {

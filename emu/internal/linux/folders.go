@@ -27,6 +27,13 @@ func (k *Kernel) listingOf(r *Result, f file) *listing {
 		}
 		return l
 	}
+	if f.node == taskFolder {
+		for _, tid := range k.tasks(r).numbers() {
+			name := fmt.Sprint(tid)
+			l.entries = append(l.entries, listed{name, k.number(path.Join(f.node, name), path.Join(f.path, name)), nodeDir})
+		}
+		return l
+	}
 	for _, name := range t.names(f.node) {
 		if n, ok := t.entry(f.node, name); ok {
 			l.entries = append(l.entries, listed{name, k.number(n.id, path.Join(f.path, name)), n.kind})

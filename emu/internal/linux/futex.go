@@ -65,6 +65,9 @@ func (k *Kernel) wait(c *Call, r *Result, addr uint64, val, mask uint32, op uint
 		// WAIT's timeout is relative, WAIT_BITSET's absolute on one of two
 		// clocks.
 		deadline = deadlineOf(t, now, op&futexCmd != futexWait, op&futexRealtime != 0)
+		if r.again.Is { // a signal that came to nothing has ended the wait
+			deadline = r.again.Until
+		}
 		if deadline <= now {
 			return fail(ETIMEDOUT)
 		}

@@ -1,7 +1,5 @@
 package linux
 
-import "path"
-
 // Who the process is: one user, the leader of a group of its own in a session of its
 // parent's. None of it changes, as there is nobody else to be.
 
@@ -133,12 +131,10 @@ func sysPrctl(k *Kernel, c *Call, r *Result) (uint64, error) {
 		}
 		var name [16]byte
 		copy(name[:], text)
-		t.setName(name)
+		t.setNameOf(t.self(), name)
 	case prGetName:
-		name := t.name()
-		if name == [16]byte{} && k.Exe != "" {
-			copy(name[:15], path.Base(k.Exe))
-		}
+		var name [16]byte
+		copy(name[:], k.comm(r, t.self()))
 		return k.put(r, c.Args[1], name[:])
 	}
 	return 0, nil

@@ -14,6 +14,7 @@ const (
 	nodeFull
 	nodeRandom
 	nodeOpen // an entry of /proc/self/fd, which leads to what the descriptor is of
+	nodeSocket
 )
 
 // fileTime is a time of a file's, since 1970.

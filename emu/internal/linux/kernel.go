@@ -42,6 +42,14 @@ type Threads interface {
 	SetTLS(thread int, tls uint64) error
 	// SetResult sets the register a system call returns its value in.
 	SetResult(thread int, value uint64) error
+	// Again has a thread that waits in a system call make it once more: it stands before
+	// the instruction again, with the registers that it had there.
+	Again(thread int) error
+	// Registers are all registers of a thread that a program sees, by the names that gdb has
+	// for them, little-endian.
+	Registers(thread int) (map[string][]byte, error)
+	// SetRegisters sets those that are named.
+	SetRegisters(thread int, values map[string][]byte) error
 	// Drop ends a thread.
 	Drop(thread int)
 }
@@ -85,6 +93,8 @@ type Kernel struct {
 	Limits  Limits
 	Exe     string // guest path of the program, for /proc/self/exe; "" for none
 	Input   []byte // what standard input holds
+	// Argv and Env are what the program was started with, for /proc.
+	Argv, Env []string
 	// Plain leaves the sysroot's files without owner and time, as they all were at first.
 	// What stat says stays in memory, on ld.so's stack too, so digests depend on it: those
 	// of traces are of processes whose kernel is plain.
@@ -157,6 +167,7 @@ type Result struct {
 	Missing string
 
 	thread int               // that made the call
+	again  again             // it is made again
 	failed error             // see touch
 	noted  map[objectKey]int // where in Objects each is, when there are many
 }
@@ -177,6 +188,13 @@ func (k *Kernel) Do(c Call) (Result, error) {
 		return r, k.Threads.SetResult(c.Thread, r.Value)
 	}
 	r := Result{Name: e.name, thread: c.Thread}
+	if k.s.Tasks[c.Thread].Again.Interrupted {
+		return r, k.interrupted(&c, e.name, &r)
+	}
+	if t := &k.s.Tasks[c.Thread]; t.Again.Is {
+		r.again = t.Again
+		k.mut().Tasks[c.Thread].Again = again{}
+	}
 	v, err := e.do(k, &c, &r)
 	if err == nil {
 		err = r.failed

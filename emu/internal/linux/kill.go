@@ -1,9 +1,6 @@
 package linux
 
-import (
-	"fmt"
-	"math/bits"
-)
+import "math/bits"
 
 func sysRtSigaction(k *Kernel, c *Call, r *Result) (uint64, error) {
 	sig, act, old := c.Args[0], c.Args[1], c.Args[2]
@@ -75,98 +72,131 @@ func sysRtSigprocmask(k *Kernel, c *Call, r *Result) (uint64, error) {
 	return 0, nil
 }
 
-// deliver has the calling thread get the first of the signals that are pending for it or
-// for the process and that it has just unblocked, if there is one: those that are ignored
-// are only taken away.
+// deliver has the calling thread get what is pending for it or for the process and what it has
+// just unblocked. What is ignored is only taken away, handlers run when the call is over.
 func (k *Kernel) deliver(r *Result, unblocked uint64) {
 	if unblocked == 0 {
 		return
 	}
 	s := k.signals(r)
-	for _, all := range []bool{false, true} {
-		for ready := s.pending(all) & unblocked; ready != 0 && r.Effect == Returns; ready &= ready - 1 {
-			s.take(all, ready&-ready)
-			k.act(uint64(bits.TrailingZeros64(ready))+1, r)
+	for ready := s.pending(true) & unblocked; ready != 0; ready &= ready - 1 {
+		s.setPending(k.tasks(r).self(), s.take(true, lowest(ready)), false)
+	}
+	for ready := s.pending(false) & unblocked; ready != 0 && r.Effect == Returns; ready &= ready - 1 {
+		if h, _ := s.handler(int(lowest(ready))); !h.runs() {
+			k.byDefault(s.take(false, lowest(ready)).sig, h, r)
 		}
 	}
 }
 
+// lowest is the first signal of a set.
+func lowest(set uint64) uint64 { return uint64(bits.TrailingZeros64(set)) + 1 }
+
+// signalNumbers are the signals of a set.
+func signalNumbers(set uint64) (list []uint64) {
+	for ; set != 0; set &= set - 1 {
+		list = append(list, lowest(set))
+	}
+	return list
+}
+
 func sysTgkill(k *Kernel, c *Call, r *Result) (uint64, error) {
-	return k.tgkill(c.Args[0], c.Args[1], c.Args[2], r)
+	return k.tgkill(c.Args[0], c.Args[1], sentBy(c.Args[2], codeTkill), r)
 }
 
 func sysTkill(k *Kernel, c *Call, r *Result) (uint64, error) {
-	return k.tgkill(FirstTID, c.Args[0], c.Args[1], r)
+	return k.tgkill(FirstTID, c.Args[0], sentBy(c.Args[1], codeTkill), r)
 }
 
-func (k *Kernel) tgkill(pid, tid, sig uint64, r *Result) (uint64, error) {
+func (k *Kernel) tgkill(pid, tid uint64, v info, r *Result) (uint64, error) {
 	if int32(pid) <= 0 || int32(tid) <= 0 {
 		return fail(EINVAL)
 	}
 	if int32(pid) != FirstTID || !k.tasks(r).there(int(int32(tid))) {
 		return fail(ESRCH)
 	}
-	return k.kill(int(int32(tid)), sig, r, false)
+	return k.kill(int(int32(tid)), v, r, false)
 }
 
 // sysKill knows one process, which is there as long as one of its threads is.
 func sysKill(k *Kernel, c *Call, r *Result) (uint64, error) {
-	pid := int32(c.Args[0])
-	if pid <= 0 {
-		r.Missing = "kill of a group of processes"
-	}
-	if pid != FirstTID {
-		return fail(ESRCH)
-	}
-	return k.kill(FirstTID, c.Args[1], r, true)
+	return k.killProcess(c.Args[0], sentBy(c.Args[1], codeUser), r)
 }
 
-// siginfo is the size of siginfo_t, of which only who handles the signal sees more than
-// the number.
-const siginfo = 128
+func (k *Kernel) killProcess(pid uint64, v info, r *Result) (uint64, error) {
+	if int32(pid) <= 0 {
+		r.Missing = "kill of a group of processes"
+	}
+	if int32(pid) != FirstTID {
+		return fail(ESRCH)
+	}
+	return k.kill(FirstTID, v, r, true)
+}
+
+// given is a signal whose siginfo_t the process gives itself.
+func (k *Kernel) given(r *Result, sig, addr uint64) (v info, errno Errno) {
+	const size = 128
+	b, ok := k.read(r, addr, size)
+	if !ok {
+		return v, EFAULT
+	}
+	v.sig = sig
+	copy(v.data[:], b)
+	le.PutUint32(v.data[:], uint32(sig))
+	return v, 0
+}
 
 func sysRtSigqueueinfo(k *Kernel, c *Call, r *Result) (uint64, error) {
-	if _, ok := k.read(r, c.Args[2], siginfo); !ok {
-		return fail(EFAULT)
+	v, errno := k.given(r, c.Args[1], c.Args[2])
+	if errno != 0 {
+		return fail(errno)
 	}
-	return sysKill(k, c, r)
+	return k.killProcess(c.Args[0], v, r)
 }
 
 func sysRtTgsigqueueinfo(k *Kernel, c *Call, r *Result) (uint64, error) {
-	if _, ok := k.read(r, c.Args[3], siginfo); !ok {
-		return fail(EFAULT)
+	v, errno := k.given(r, c.Args[2], c.Args[3])
+	if errno != 0 {
+		return fail(errno)
 	}
-	return sysTgkill(k, c, r)
+	return k.tgkill(c.Args[0], c.Args[1], v, r)
 }
 
-// kill sends a signal to a thread, or to all, of which any may get it. Where those block
-// it, it stays pending until one no longer does, also one that is ignored by then.
-func (k *Kernel) kill(tid int, sig uint64, r *Result, all bool) (uint64, error) {
+// kill sends a signal to a thread, or to all, of which the first that does not block it gets
+// it. Where all block it, it stays pending until one no longer does, also one that is ignored
+// by then. Its handler runs before the thread that gets it does anything else.
+func (k *Kernel) kill(tid int, v info, r *Result, all bool) (uint64, error) {
 	switch {
-	case sig > MaxSignal:
+	case v.sig > MaxSignal:
 		return fail(EINVAL)
-	case sig == 0:
+	case v.sig == 0:
 		return 0, nil
 	}
 	s := k.signals(r)
-	if never&bit(sig) == 0 && s.blocked(tid, sig, all) {
-		s.handler(int(sig)) // one that ignores it takes it away
-		s.setPending(tid, sig, all)
+	thread, blocked := s.blocked(tid, v.sig, all)
+	if never&bit(v.sig) == 0 && (blocked || k.waiters(r).forSignal(tid, v.sig, all)) {
+		s.handler(int(v.sig)) // one that ignores it takes it away
+		if !s.setPending(tid, v, all) {
+			return fail(EAGAIN)
+		}
+		return 0, k.waiters(r).signalled(tid, v.sig, all)
+	}
+	h, _ := s.handler(int(v.sig))
+	if never&bit(v.sig) != 0 || !h.runs() {
+		k.byDefault(v.sig, h, r)
 		return 0, nil
 	}
-	k.act(sig, r)
-	return 0, nil
+	ok, err := s.interrupt(thread, v)
+	if !ok {
+		return fail(EAGAIN)
+	}
+	return 0, err
 }
 
-// act ends the process unless the signal is ignored: handlers are recorded but never
-// run. That one would have been is told as missing.
-func (k *Kernel) act(sig uint64, r *Result) {
-	h, handled := k.signals(r).handler(int(sig))
+// byDefault is what a signal does that has no handler: it ends the process, unless it is ignored.
+func (k *Kernel) byDefault(sig uint64, h Handler, r *Result) {
 	if h.ignores(sig) {
 		return
-	}
-	if handled && le.Uint64(h[:]) != byDefault {
-		r.Missing = fmt.Sprintf("the handler of signal %d", sig)
 	}
 	k.tasks(r).endAll(Dies)
 	r.Signal = int(sig)

@@ -73,20 +73,4 @@ func sysSysinfo(k *Kernel, c *Call, r *Result) (uint64, error) {
 	return k.put(r, c.Args[0], b)
 }
 
-func sysSigaltstack(k *Kernel, c *Call, r *Result) (uint64, error) {
-	t := k.tasks(r)
-	before := t.altStack()
-	if c.Args[0] != 0 {
-		b, ok := k.read(r, c.Args[0], 24)
-		if !ok {
-			return fail(EFAULT)
-		}
-		t.setAltStack([24]byte(b))
-	}
-	if c.Args[1] == 0 {
-		return 0, nil
-	}
-	return k.put(r, c.Args[1], before[:])
-}
-
 func sysOK(*Kernel, *Call, *Result) (uint64, error) { return 0, nil }

@@ -164,7 +164,8 @@ func TestSignals(t *testing.T) {
 			{"rt_sigprocmask", []uint64{9, set, 0, 8}, errno(EINVAL)},
 			{"rt_sigprocmask", []uint64{0, unmapped, 0, 8}, errno(EFAULT)},
 			{"rt_sigprocmask", []uint64{0, set, 0, 4}, errno(EINVAL)},
-			{"sigaltstack", []uint64{handler, 0}, 0},
+			{"sigaltstack", []uint64{k.put(append(twoWords(area, 0), twoWords(8192, 0)...)), 0}, 0},
+			{"sigaltstack", []uint64{k.put(append(twoWords(area, 0), twoWords(100, 0)...)), 0}, errno(ENOMEM)},
 			{"sigaltstack", []uint64{unmapped, 0}, errno(EFAULT)},
 			{"kill", []uint64{FirstTID, 0}, 0},
 			{"kill", []uint64{77, 6}, errno(ESRCH)},
@@ -195,7 +196,6 @@ func TestSignals(t *testing.T) {
 			{"kill", []uint64{FirstTID, 9}, 9},
 			{"tkill", []uint64{FirstTID + 1, 6}, 6},
 			{"tgkill", []uint64{FirstTID, FirstTID, 6}, 6},
-			{"kill", []uint64{FirstTID, 10}, 10}, // handlers are not run
 		} {
 			if r := k.at(1, c.name, c.args...); r.Effect != Dies || r.Signal != c.sig || !k.State().Exited {
 				t.Errorf("%s%d: %+v", c.name, c.args, r)

@@ -39,8 +39,13 @@ func TestMissing(t *testing.T) {
 			{"mremap", []uint64{mapped, page, page, 3, mapped}, "mremap with flags 0x3"},
 			{"mremap", []uint64{mapped, page, page, 8}, ""},
 			{"madvise", []uint64{mapped, page, madvDontneed}, ""},
-			{"clone", []uint64{17}, "clone of a process"},
-			{"kill", []uint64{FirstTID, 12}, "the handler of signal 12"},
+			{"clone", []uint64{17}, "fork"},
+			{"clone", []uint64{17 | cloneVM | cloneVfork, k.room(16)}, "posix_spawn"},
+			{"clone", []uint64{17 | cloneVM | cloneVfork}, "vfork"},
+			{"clone", []uint64{17 | cloneVM}, "clone of a process"},
+			{"execve", []uint64{k.str("/bin/sh")}, "execve of /bin/sh"},
+			{"execveat", []uint64{cwd, k.str("/bin/true")}, "execve of /bin/true"},
+			{"execve", []uint64{unmapped}, ""},
 			{"kill", []uint64{FirstTID, 9}, ""},
 		} {
 			s := k.Snapshot()

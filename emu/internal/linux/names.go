@@ -1,5 +1,7 @@
 package linux
 
+import "strings"
+
 // Making, taking away and renaming what is in folders.
 
 // canMake is why nothing can be made at a place, 0 when something can.
@@ -21,7 +23,7 @@ func (t tree) canMake(p place) Errno {
 
 // virtual tells whether a folder is the kernel's own, in which nothing can be made.
 func virtual(dir string) bool {
-	return dir == "/proc" || dir == "/proc/self" || dir == descriptorFolder
+	return dir == "/proc" || dir == "/sys" || strings.HasPrefix(dir, "/proc/") || strings.HasPrefix(dir, "/sys/")
 }
 
 func sysMkdirat(k *Kernel, c *Call, r *Result) (uint64, error) {

@@ -20,6 +20,11 @@ const (
 	ObjectContent                           // what a file holds, and its size, by the file
 	ObjectAttributes                        // its permissions, links and times, and where a folder is
 	ObjectPlace                             // 0: the working folder; 1: the umask
+	ObjectQueue                             // a pipe, an eventfd and so on, by its number; of a socket also what was sent to it
+	ObjectAlarm                             // the timer of setitimer
+	ObjectInterrupts                        // that a signal's handler is to run in a thread, by its number; every event of the thread looks at that
+	ObjectThreadName                        // what a thread is called, by its number
+	ObjectAddress                           // whose the address of a socket is
 	// ObjectResults are the results of a thread's calls, by its index. The kernel does
 	// not know of them: they are there for checks that look at them.
 	ObjectResults

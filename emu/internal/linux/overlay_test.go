@@ -121,7 +121,7 @@ func TestGetdents(t *testing.T) {
 		k.calls(call{"openat", []any{cwd, "/", 0}, 6}, call{"openat", []any{cwd, "/dev", 0}, 7}, call{"openat", []any{cwd, "/tmp", 0}, 8},
 			call{"openat", []any{cwd, "/proc/self/fd", 0}, 9})
 		for fd, want := range map[int64]string{
-			6: "[./4 ../4 bin/4 dev/4 etc/4 loop/10 proc/4 tmp/4]", 8: "[./4 ../4]",
+			6: "[./4 ../4 bin/4 dev/4 etc/4 loop/10 proc/4 sys/4 tmp/4]", 8: "[./4 ../4]",
 			7: "[./4 ../4 fd/10 full/2 null/2 random/2 shm/4 stderr/10 stdin/10 stdout/10 urandom/2 zero/2]",
 			9: "[./4 ../4 0/10 1/10 2/10 3/10 4/10 5/10 6/10 7/10 8/10 9/10]",
 		} {
@@ -263,7 +263,7 @@ func TestProc(t *testing.T) {
 		k.calls(call{"openat", []any{cwd, "/dev/fd/4", 0}, 5}, call{"read", []any{5, buf, 9}, 3}, call{"openat", []any{cwd, "/tmp/f", 0}, errno(ENOENT)},
 			call{"openat", []any{cwd, "/proc/self/fd/77", 0}, errno(ENOENT)}, call{"openat", []any{cwd, "/proc/self/fd/03", 0}, errno(ENOENT)},
 			call{"openat", []any{cwd, "/proc/self/fd/4/x", 0}, errno(ENOTDIR)}, call{"openat", []any{cwd, "/dev/stdout", 1}, errno(ENXIO)},
-			call{"openat", []any{cwd, "/proc/self/maps", 0}, errno(ENOENT)}, call{"unlinkat", []any{cwd, "/proc/self/exe", 0}, errno(EACCES)},
+			call{"openat", []any{cwd, "/proc/self/map", 0}, errno(ENOENT)}, call{"unlinkat", []any{cwd, "/proc/self/exe", 0}, errno(EACCES)},
 			call{"mkdirat", []any{cwd, "/proc/self/fd/4", 0o755}, errno(EEXIST)}, call{"renameat", []any{cwd, "/proc", cwd, "/other"}, errno(EPERM)})
 		k.Input = []byte("typed in")
 		k.calls(call{"read", []any{0, buf, 5}, 5}, call{"read", []any{0, buf + 5, 50}, 3}, call{"read", []any{0, buf, 50}, 0}, call{"lseek", []any{0, 0, 0}, errno(ESPIPE)})

@@ -24,7 +24,9 @@ type place struct {
 	long      bool // the name is longer than one can be; of lastName only
 
 	from, text string // where the path began, "" for the working folder, and the path
-	bent       bool   // ".." came behind a link, so that names alone do not say where it leads
+	open       fdKind // of a descriptor that is of no file, what it is of
+	object     uint64
+	bent       bool // ".." came behind a link, so that names alone do not say where it leads
 }
 
 // how says what becomes of a path's last name.
@@ -234,6 +236,10 @@ func (w *walker) walk(at node, rest string, h how) (place, Errno) {
 
 // entry is what a folder has under a name.
 func (w *walker) entry(dir, name string) (node, bool) {
+	if dir == taskFolder {
+		tid, _ := ofThread(path.Join(dir, name))
+		return node{id: path.Join(dir, name), kind: nodeDir}, tid != 0 && w.kernel.tasks(w.r).there(tid)
+	}
 	if dir != descriptorFolder {
 		return w.tree.entry(dir, name)
 	}

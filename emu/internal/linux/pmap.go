@@ -30,6 +30,8 @@ func rank[K cmp.Ordered](key K) uint64 {
 	case string:
 		sum := sha256.Sum256([]byte(k))
 		return le.Uint64(sum[:])
+	case uint64:
+		return rank(int64(k))
 	case int64:
 		// The mixer of SplitMix64 (Steele, Lea and Flood, 2014); page numbers are no secret.
 		z := uint64(k) + 0x9e3779b97f4a7c15

@@ -9,10 +9,12 @@ import (
 
 // What kind of file something is, in its mode: include/uapi/linux/stat.h.
 const (
+	typePipe = 0o010000
 	typeChar = 0o020000
 	typeDir  = 0o040000
 	typeFile = 0o100000
 	typeLink = 0o120000
+	typeSock = 0o140000
 )
 
 func typeBits(kind nodeKind) uint32 {
@@ -23,6 +25,8 @@ func typeBits(kind nodeKind) uint32 {
 		return typeFile
 	case nodeLink, nodeOpen:
 		return typeLink
+	case nodeSocket:
+		return typeSock
 	case nodeNull, nodeZero, nodeFull, nodeRandom:
 	}
 	return typeChar
@@ -72,6 +76,16 @@ func (k *Kernel) stat(r *Result, p place) stat {
 	s := stat{ino: k.number(id, shown), links: 1, mode: typeChar | 0o620}
 	if !k.Plain {
 		s.user, s.atime, s.mtime = UserID, fileTime{sec: FileTime}, fileTime{sec: FileTime}
+	}
+	if p.open.waitable() {
+		s.ino, s.mode = inodeOf(p.object), 0o600
+		switch p.open {
+		case fdPipeIn, fdPipeOut:
+			s.mode |= typePipe
+		case fdSocket:
+			s.mode = typeSock | 0o777
+		default: // anonymous, fs/anon_inodes.c
+		}
 	}
 	if id == "" {
 		return s

@@ -21,6 +21,11 @@ type State struct {
 	Pending  uint64 // signals that the process was sent while all threads blocked them
 	Exited   bool
 	files    overlay
+	objects  pmap[uint64, *object] // pipes and what else threads wait for
+	made     uint64                // the number of the last one of them
+	infos    []info                // of what is pending for the process
+	alarm    timer                 // of setitimer
+	bound    pmap[string, uint64]  // the addresses of sockets, and whose they are
 }
 
 func (s *State) clone() *State {

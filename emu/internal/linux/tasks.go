@@ -25,6 +25,9 @@ type Task struct {
 	AltStack [24]byte
 	Made     int      // so many inodes has it made
 	Name     [16]byte // as prctl sets it; zeros for the program's
+	Again    again    // of a call that it is about to make again
+	Infos    []info   // of what is pending
+	Saved    *uint64  // what it blocks, while a call has it block other signals
 }
 
 func (t Task) alive() bool { return t.Status == Runnable || t.Status == Blocked }
@@ -100,9 +103,48 @@ func (t tasks) setClearTID(addr uint64) { t.changeOwn().ClearTID = addr }
 func (t tasks) robust() uint64          { return t.own().Robust }
 func (t tasks) setRobust(head uint64)   { t.changeOwn().Robust = head }
 func (t tasks) altStack() [24]byte      { return t.own().AltStack }
-func (t tasks) name() [16]byte          { return t.own().Name }
-func (t tasks) setName(name [16]byte)   { t.changeOwn().Name = name }
 func (t tasks) setAltStack(s [24]byte)  { t.changeOwn().AltStack = s }
+
+// nameOf is what a thread is called, zeros for the program's name.
+func (t tasks) nameOf(tid int) [16]byte {
+	for _, o := range t.reads(ObjectThreadName, uint64(tid)).Tasks {
+		if o.TID == tid && o.alive() {
+			return o.Name
+		}
+	}
+	return [16]byte{}
+}
+
+// setNameOf calls a thread something else, false when it is not there.
+func (t tasks) setNameOf(tid int, name [16]byte) bool {
+	if !t.there(tid) {
+		return false
+	}
+	s := t.writes(ObjectThreadName, uint64(tid))
+	for i := range s.Tasks {
+		if o := &s.Tasks[i]; o.TID == tid && o.alive() {
+			o.Name = name
+		}
+	}
+	return true
+}
+
+// numbers are those of the threads that are there.
+func (t tasks) numbers() (list []int) {
+	for _, o := range t.reads(ObjectTasks, nextNumber).Tasks {
+		if o.Status == None {
+			break
+		}
+		if t.there(o.TID) {
+			list = append(list, o.TID)
+		}
+	}
+	return list
+}
+
+// Comm is what a thread is called: as prctl or its file in /proc has it, or after the program.
+// It is nobody's call.
+func (k *Kernel) Comm(thread int) string { return k.nameText(k.s.Tasks[thread].Name) }
 
 // Robust lists the words of the robust mutexes that a thread would let go if it ended now.
 // It is nobody's call: who shows what would be asks for it.

@@ -24,10 +24,16 @@ import (
 //
 // Those that are not here have none that says anything, or are shown as six numbers.
 var arguments = map[string]string{
+	"alarm": "u", "getitimer": "dp", "pause": "", "rt_sigpending": "pu", "rt_sigreturn": "", "rt_sigsuspend": "pu", "rt_sigtimedwait": "pppu", "setitimer": "dpp",
+	"accept": "dpp", "accept4": "dppx", "bind": "dpu", "connect": "dpu", "epoll_create": "d", "epoll_create1": "x", "epoll_ctl": "dddp",
+	"epoll_pwait": "dpddp", "epoll_pwait2": "dpdpp", "epoll_wait": "dpdd", "eventfd": "u", "eventfd2": "ux", "getpeername": "dpp",
+	"getsockname": "dpp", "getsockopt": "dddpp", "listen": "dd", "pipe": "p", "pipe2": "pO", "poll": "pud", "ppoll": "puppu",
+	"pselect6": "dpppp", "recvfrom": "dpuxpp", "recvmsg": "dpx", "select": "dpppp", "sendmmsg": "dpux", "sendmsg": "dpx", "sendto": "dbuxpu",
+	"setsockopt": "dddpu", "shutdown": "dd", "socketpair": "dxdp", "timerfd_create": "Cx", "timerfd_gettime": "dp", "timerfd_settime": "dxpp",
 	"access": "so", "arch_prctl": "xp", "brk": "p", "chdir": "s", "chmod": "so", "chown": "sdd", "clock_getres": "Cp",
 	"clock_gettime": "Cp", "clock_nanosleep": "Cxpp", "clock_settime": "Cp", "clone": "xpppp", "clone3": "pu",
 	"close": "d", "close_range": "uux", "copy_file_range": "dpdpux", "creat": "so", "dup": "d", "dup2": "dd",
-	"dup3": "ddO", "exit": "d", "exit_group": "d", "faccessat": "Dso", "faccessat2": "Dsox", "fadvise64": "duud",
+	"dup3": "ddO", "execve": "spp", "execveat": "Dsppx", "exit": "d", "exit_group": "d", "faccessat": "Dso", "faccessat2": "Dsox", "fadvise64": "duud",
 	"fallocate": "dxuu", "fchdir": "d", "fchmod": "do", "fchmodat": "Dso", "fchmodat2": "Dsox", "fchown": "ddd",
 	"fchownat": "Dsddx", "fcntl": "ddx", "fdatasync": "d", "fgetxattr": "dspu", "flistxattr": "dpu", "flock": "dx",
 	"fremovexattr": "ds", "fsetxattr": "dspux", "fstat": "dp", "fstatfs": "dp", "fsync": "d", "ftruncate": "du",
@@ -39,7 +45,7 @@ var arguments = map[string]string{
 	"lremovexattr": "ss", "lseek": "ddW", "lsetxattr": "sspux", "lstat": "sp", "madvise": "puA", "membarrier": "dxd",
 	"memfd_create": "sx", "mkdir": "so", "mkdirat": "Dso", "mmap": "puPMdx", "mprotect": "puP", "mremap": "puuxp",
 	"msync": "pux", "munmap": "pu", "nanosleep": "pp", "newfstatat": "Dspx", "open": "sOo", "openat": "DsOo",
-	"personality": "x", "poll": "pud", "ppoll": "puppu", "prctl": "dxxxx", "pread64": "dpuu", "preadv": "dpuu", "prlimit64": "ddpp",
+	"personality": "x", "prctl": "dxxxx", "pread64": "dpuu", "preadv": "dpuu", "prlimit64": "ddpp",
 	"pwrite64": "dbuu", "pwritev": "dpuu", "read": "dpu", "readlink": "spu", "readlinkat": "Dspu", "readv": "dpu",
 	"removexattr": "ss", "rename": "ss", "renameat": "DsDs", "renameat2": "DsDsx", "rmdir": "s", "rseq": "puxx",
 	"rt_sigaction": "Sppu", "rt_sigprocmask": "Hppu", "rt_sigqueueinfo": "dSp", "rt_tgsigqueueinfo": "ddSp",

@@ -12,6 +12,7 @@ const (
 	cloneFS            = 0x200
 	cloneFiles         = 0x400
 	cloneSighand       = 0x800
+	cloneVfork         = 0x4000
 	cloneThread        = 0x10000
 	cloneSettls        = 0x80000
 	cloneParentSettid  = 0x100000
@@ -55,7 +56,7 @@ func sysClone3(k *Kernel, c *Call, r *Result) (uint64, error) {
 func (k *Kernel) clone(c *Call, r *Result, a cloneArgs) (uint64, error) {
 	// A second process has no place in one machine: only threads are made.
 	if a.flags&threadFlags != threadFlags {
-		r.Missing = "clone of a process"
+		r.Missing = secondProcess(a)
 		return fail(ENOSYS)
 	}
 	t := k.tasks(r)
@@ -80,6 +81,33 @@ func (k *Kernel) clone(c *Call, r *Result, a cloneArgs) (uint64, error) {
 	}
 	t.add(slot, tid, clearTID)
 	return uint64(tid), k.Threads.Clone(slot, c.Thread, a.stack, a.tls, a.flags&cloneSettls != 0)
+}
+
+// secondProcess is what a call is called by that would make another process.
+func secondProcess(a cloneArgs) string {
+	switch {
+	case a.flags&cloneVM == 0:
+		return "fork"
+	case a.flags&cloneVfork != 0 && a.stack != 0:
+		return "posix_spawn" // as it is in glibc and musl, and system and popen by it
+	case a.flags&cloneVfork != 0:
+		return "vfork"
+	}
+	return "clone of a process"
+}
+
+// sysExecve names the program that is not run: a process has one, from its beginning to its end.
+func sysExecve(k *Kernel, c *Call, r *Result) (uint64, error) { return k.exec(r, c.Args[0]) }
+
+func sysExecveat(k *Kernel, c *Call, r *Result) (uint64, error) { return k.exec(r, c.Args[1]) }
+
+func (k *Kernel) exec(r *Result, addr uint64) (uint64, error) {
+	path, errno := k.cstring(r, addr)
+	if errno != 0 {
+		return fail(errno)
+	}
+	r.Missing = "execve of " + path
+	return fail(ENOSYS)
 }
 
 // sysExit ends one thread: its robust mutexes are let go, its clear-tid word is zeroed and

@@ -77,7 +77,11 @@ func (k *Kernel) sleep(r *Result, addr uint64, absolute, real bool) (uint64, err
 		return fail(errno)
 	}
 	now := k.clock(r).now()
-	if deadline := deadlineOf(t, now, absolute, real); deadline > now {
+	deadline := deadlineOf(t, now, absolute, real)
+	if r.again.Is { // a signal that came to nothing has ended the wait
+		deadline = r.again.Until
+	}
+	if deadline > now {
 		k.waiters(r).sleep(deadline)
 	}
 	return 0, nil
@@ -95,7 +99,6 @@ func deadlineOf(t, now uint64, absolute, real bool) uint64 {
 	return t
 }
 
-// sysNanosleep never writes the time that is left: nothing interrupts a sleep.
 func sysNanosleep(k *Kernel, c *Call, r *Result) (uint64, error) {
 	return k.sleep(r, c.Args[0], false, false)
 }

@@ -68,6 +68,9 @@ func (k *Kernel) readNext(r *Result, fd int, to []span) (uint64, error) {
 	if !ok {
 		return fail(EBADF)
 	}
+	if f.kind.waitable() {
+		return k.readObject(r, f, to)
+	}
 	at := int64(0)
 	if f.kind == fdFile || f.kind == fdInput && len(k.Input) > 0 {
 		at = f.offset()
@@ -86,7 +89,7 @@ func (k *Kernel) readFrom(r *Result, fd int, to []span, at int64) (uint64, error
 		return fail(EBADF)
 	case at < 0:
 		return fail(EINVAL)
-	case f.kind == fdInput && len(k.Input) > 0:
+	case f.kind == fdInput && len(k.Input) > 0 || f.kind.waitable():
 		return fail(ESPIPE)
 	}
 	return k.readSpans(r, f, to, at)
@@ -140,7 +143,7 @@ func (k *Kernel) readAt(r *Result, f file, addr, size uint64, at int64) (uint64,
 		return k.giveRandom(r, addr, size)
 	case fdFile:
 		return k.readFile(r, f, addr, size, at)
-	case fdClosed, fdOutput, fdError, fdPath:
+	case fdClosed, fdOutput, fdError, fdPath, fdPipeIn, fdPipeOut, fdEvent, fdTimer, fdEpoll, fdSocket, fdComm:
 	}
 	return fail(EBADF)
 }
@@ -208,6 +211,13 @@ func sysWritev(k *Kernel, c *Call, r *Result) (uint64, error) {
 	if c.Args[2] > maxIov {
 		return fail(EINVAL)
 	}
+	if f, ok := k.descriptors(r).get(int(int32(c.Args[0]))); ok && f.kind.waitable() {
+		from, errno := k.spans(r, c.Args[1], c.Args[2])
+		if errno != 0 {
+			return fail(errno)
+		}
+		return k.writeObject(r, f, from)
+	}
 	// Each part is written before the next one is looked at: what comes out must not depend
 	// on what lies behind a part that cannot be written.
 	total := uint64(0)
@@ -248,6 +258,9 @@ func (k *Kernel) writeNext(r *Result, fd int, from []span) (uint64, error) {
 	if !ok {
 		return fail(EBADF)
 	}
+	if f.kind.waitable() {
+		return k.writeObject(r, f, from)
+	}
 	if f.kind != fdFile || !f.writable() {
 		return k.writeSpans(r, f, from, 0)
 	}
@@ -269,7 +282,7 @@ func (k *Kernel) writeFrom(r *Result, fd int, from []span, at int64) (uint64, er
 		return fail(EBADF)
 	case at < 0:
 		return fail(EINVAL)
-	case f.kind == fdOutput || f.kind == fdError || f.kind == fdInput:
+	case f.kind == fdOutput || f.kind == fdError || f.kind == fdInput || f.kind.waitable():
 		return fail(ESPIPE)
 	case f.kind == fdFile && f.writable() && f.flags&oAppend != 0:
 		at = k.tree(r).content(f.node).size // as pwrite(2) has it under BUGS
@@ -283,6 +296,8 @@ func (k *Kernel) writeSpans(r *Result, f file, from []span, at int64) (uint64, e
 
 func (k *Kernel) writeAt(r *Result, f file, addr, size uint64, at int64) (uint64, error) {
 	switch {
+	case f.kind == fdComm:
+		return k.writeComm(r, f, addr, size)
 	case f.kind == fdOutput || f.kind == fdError:
 		return k.writeOut(r, f, addr, size)
 	case f.kind != fdFile && !f.kind.device() || !f.writable():

@@ -9,7 +9,20 @@ type Waiter struct {
 	Mask     uint32
 	Deadline uint64 // on the virtual clock in nanoseconds, 0 for none
 	Sleeps   bool   // there is no word, and there is a deadline
+
+	// Calls tells that it waits for objects, of which On are those whose change may end the
+	// wait: the call is then made again.
+	Calls bool
+	On    []watch
+	For   string // what it waits for, in words
+	Until uint64 // when the call ends by itself, 0 for never; Deadline may come before
+	Done  uint64 // so much of what it does is done
+
+	Signals uint64 // it waits for one of them to be pending
 }
+
+// OfWord tells whether it waits for a futex word.
+func (w Waiter) OfWord() bool { return !w.Sleeps && !w.Calls }
 
 // waiters is the queues of threads that wait, one for each futex word, as a system call
 // sees them.
@@ -51,7 +64,7 @@ func (q waiters) wake(addr uint64, n int, mask uint32) (int, error) {
 	woken := 0
 	for i := 0; i < len(s.Waiters) && woken < n; {
 		w := s.Waiters[i]
-		if w.Sleeps || w.Addr != addr || w.Mask&mask == 0 {
+		if !w.OfWord() || w.Addr != addr || w.Mask&mask == 0 {
 			i++
 			continue
 		}
@@ -72,7 +85,7 @@ func (q waiters) move(from, to uint64, n int) int {
 		return 0
 	}
 	for i := 0; i < len(s.Waiters) && moved < n; i++ {
-		if w := &s.Waiters[i]; w.Addr == from && !w.Sleeps {
+		if w := &s.Waiters[i]; w.Addr == from && w.OfWord() {
 			q.timed(*w)
 			w.Addr = to
 			moved++
@@ -87,6 +100,12 @@ func (q waiters) expire(now uint64) error {
 		w := q.k.s.Waiters[i]
 		if w.Deadline == 0 || w.Deadline > now {
 			i++
+			continue
+		}
+		if w.Calls {
+			if err := q.repeat(i, w.Until != 0 && w.Until <= now); err != nil {
+				return err
+			}
 			continue
 		}
 		value := uint64(0)
@@ -113,7 +132,7 @@ func (q waiters) rouse(i int, value uint64) error {
 // Rouse ends a thread's wait as a wake-up of its word would. It returns false when the
 // thread waits for none.
 func (k *Kernel) Rouse(thread int) (bool, error) {
-	i := slices.IndexFunc(k.s.Waiters, func(w Waiter) bool { return w.Thread == thread && !w.Sleeps })
+	i := slices.IndexFunc(k.s.Waiters, func(w Waiter) bool { return w.Thread == thread && w.OfWord() })
 	if i < 0 {
 		return false, nil
 	}

@@ -134,3 +134,13 @@ func pcID(arch loader.Arch) int {
 	}
 	return unicorn.X86_REG_RIP
 }
+
+// WriteRegBytes writes a register of any size; b has so many bytes.
+func (e *Engine) WriteRegBytes(thread int, r Reg, b []byte) error {
+	if len(b) != r.Size {
+		return fmt.Errorf("write %s: %d bytes, not %d", r.Name, len(b), r.Size)
+	}
+	var field [16]byte
+	copy(field[:], b)
+	return ucError("write "+r.Name, C.em_reg_write(e.c, C.int(thread), r.id, unsafe.Pointer(&field[0])))
+}
