@@ -61,8 +61,7 @@ func Find(files Files, cwd, searchPath string, argv []string) (Command, error) {
 		// The interpreter's name, its argument, the script's path, and the script's arguments.
 		argv = append(append(append([]string{}, kind.Script...), at), argv[1:]...)
 		script := at
-		at = absolute(cwd, kind.Script[0])
-		if data, err = files.File(at); err != nil {
+		if at, data, err = read(files, absolute(cwd, kind.Script[0])); err != nil {
 			if isNotThere(err) {
 				return Command{}, &NotFoundError{Name: kind.Script[0], For: script}
 			}
@@ -74,8 +73,7 @@ func Find(files Files, cwd, searchPath string, argv []string) (Command, error) {
 
 func look(files Files, cwd, searchPath, name string) (at string, data []byte, err error) {
 	if strings.Contains(name, "/") {
-		at = absolute(cwd, name)
-		data, err = files.File(at)
+		at, data, err = read(files, absolute(cwd, name))
 		if isNotThere(err) {
 			err = &NotFoundError{Name: name}
 		}
@@ -88,6 +86,18 @@ func look(files Files, cwd, searchPath, name string) (at string, data []byte, er
 		}
 	}
 	return "", nil, &NotFoundError{Name: name}
+}
+
+// read is the file at a path, or where packages have it that were made before /usr was merged
+// with /: a Debian that is installed has links there, as /bin, which what is only unpacked has not.
+func read(files Files, name string) (at string, data []byte, err error) {
+	data, err = files.File(name)
+	if rest, ok := strings.CutPrefix(name, "/usr"); isNotThere(err) && ok && (strings.HasPrefix(rest, "/bin/") || strings.HasPrefix(rest, "/sbin/")) {
+		if data, err := files.File(rest); err == nil {
+			return rest, data, nil
+		}
+	}
+	return name, data, err
 }
 
 func absolute(cwd, name string) string {

@@ -27,6 +27,7 @@ func TestFind(t *testing.T) {
 	elf := string(guestcode.Program(t, loader.ARM64, "int main(void) { return 0; }"))
 	files := few{
 		"/bin/tool": elf, "/usr/bin/tool": elf, "/home/tool": elf,
+		"/bin/old": elf, "/sbin/perl": elf, "/bin/merged": "#!/usr/sbin/perl\n",
 		"/bin/script": "#!/bin/tool -a b\nrest", "/bin/second": "#! /bin/script\n", "/bin/self": "#!/bin/self", "/bin/lost": "#!/bin/none\n",
 		"/bin/empty": "", "/bin/text": "hello\n", "/bin/nameless": "#!\n",
 		"/bin/wide": "\x7fELF\x01" + strings.Repeat("\x00", 60), "/bin/cut": elf[:100],
@@ -42,6 +43,9 @@ func TestFind(t *testing.T) {
 		{"../bin/tool", "/bin/tool", "../bin/tool", ""},
 		{"script x", "/bin/tool", "/bin/tool -a~b /bin/script x", ""},
 		{"second x", "/bin/tool", "/bin/tool -a~b /bin/script /bin/second x", ""},
+		{"/usr/bin/old x", "/bin/old", "/usr/bin/old x", ""},
+		{"/usr/bin/merged", "/sbin/perl", "/usr/sbin/perl /bin/merged", ""},
+		{"/usr/lib/lib.so", "", "", "/usr/lib/lib.so: no such program"},
 		{"none", "", "", "none: no such program"},
 		{"./none", "", "", "./none: no such program"},
 		{"self", "", "", "scripts, one behind the other"},
