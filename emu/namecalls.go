@@ -29,7 +29,7 @@ func (p *Process) NameCalls(names []string, text func(CallEvent) string) error {
 	}
 	t := &callTrace{funcs: map[uint64]string{}, text: text}
 	for _, mod := range p.Modules() {
-		if mod == p.program || !p.isLibc(mod) {
+		if !p.isLibc(mod) {
 			continue
 		}
 		for _, name := range names {
