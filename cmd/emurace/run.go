@@ -53,11 +53,12 @@ const maxInput = 256 << 20
 var errTime = errors.New("the time is up")
 
 func runAction(c *cli.Context) error {
-	o, err := newOrder(c, c.String("arch"), c.String("sysroot"))
+	w, err := wishOf(c, c.Args().Slice(), maxInput)
 	if err != nil {
 		return err
 	}
-	if o.stdin, err = readInput(c, maxInput); err != nil {
+	o, err := newOrder(c, w, c.String("arch"), c.String("sysroot"))
+	if err != nil {
 		return err
 	}
 	sys, command, err := o.open()
