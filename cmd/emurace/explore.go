@@ -490,6 +490,7 @@ func (j job) run(c *cli.Context) (*outcome, error) {
 	if err == nil {
 		o.result, err = j.search(searchContext(c), strategy(c), start, options)
 	}
+	err = withPackage(err, j.cache, j.spec, j.recipe.Arch)
 	show.finish()
 	// What was found is told also when the search was broken off.
 	sys.Interrupt(nil)

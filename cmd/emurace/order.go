@@ -336,7 +336,14 @@ func (o *order) refused(err error) error {
 		}
 		return environmentError(fmt.Errorf("%s: %w", o.name, err), hint)
 	case errors.As(err, &missing):
-		return environmentError(fmt.Errorf("%s: %w", o.name, err), "a program of this machine is written with a slash, as ./a.out; emurace sysroot pull debian:SUITE PACKAGE adds one to a sysroot")
+		hint := "a program of this machine is written with a slash, as ./a.out"
+		if o.spec.Kind == sysroot.Debian {
+			hint = packageHint(missing.Name, o.cache, o.spec, o.arch)
+			if missing.For == "" && !strings.Contains(missing.Name, "/") {
+				hint += "; a program of this machine is written with a slash, as ./" + missing.Name
+			}
+		}
+		return environmentError(fmt.Errorf("%s: %w", o.name, err), hint)
 	}
 	return environmentError(fmt.Errorf("%s: %w", o.name, err), "name a program that can be read")
 }
