@@ -239,18 +239,6 @@ func exploreJobs(c *cli.Context, name string) ([]job, error) {
 	return jobs, jobsOfScript(c, jobs, name)
 }
 
-// jobsOfScript has jobs do what a script says: that of --script, or the scenario's own.
-func jobsOfScript(c *cli.Context, jobs []job, scenario string) error {
-	script, schedule, err := findSchedule(c, scenario)
-	if err != nil {
-		return err
-	}
-	for i := range jobs {
-		jobs[i].script, jobs[i].schedule, jobs[i].corpus, jobs[i].played = script, schedule, c.String("corpus"), &portable.Result{}
-	}
-	return nil
-}
-
 // checkHow checks the flags that say how to search.
 func checkHow(c *cli.Context) error {
 	if err := checkStrategy(c); err != nil {

@@ -15,6 +15,7 @@ import (
 	"emurace/replay"
 	"emurace/scenario"
 	"emurace/scripts"
+	"emurace/scripts/portable"
 	"emurace/scripts/scenariolang"
 	"emurace/scripts/strategylang"
 )
@@ -188,6 +189,18 @@ func findSchedule(c *cli.Context, scenario string) (*scripts.Script, *strategyla
 		return nil, nil, usage(fmt.Errorf("%s searches in a way of its own, which only it can go on with: --resume does not go with it", file), "let it s.save(...) what it goes on from, find that in s.saved, and keep it with --corpus FILE; docs/writing-scenarios.md shows one")
 	}
 	return s, schedule, nil
+}
+
+// jobsOfScript has jobs do what a script says: that of --script, or the scenario's own.
+func jobsOfScript(c *cli.Context, jobs []job, scenario string) error {
+	script, schedule, err := findSchedule(c, scenario)
+	if err != nil {
+		return err
+	}
+	for i := range jobs {
+		jobs[i].script, jobs[i].schedule, jobs[i].corpus, jobs[i].played = script, schedule, c.String("corpus"), &portable.Result{}
+	}
+	return nil
 }
 
 // searchScript runs what the job's script says.
