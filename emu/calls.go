@@ -28,6 +28,7 @@ type CallEvent struct {
 type callTrace struct {
 	funcs map[uint64]string // by address
 	f     func(CallEvent)
+	text  func(CallEvent) string // of NameCalls, in place of f
 }
 
 // openCall is a traced call in progress. The list of them, innermost first, is
@@ -36,6 +37,7 @@ type openCall struct {
 	trace *callTrace
 	event CallEvent
 	sp    uint64 // stack pointer when the call has returned
+	text  string // of NameCalls
 	outer *openCall
 }
 
@@ -74,7 +76,7 @@ func (p *Process) TraceCalls(names []string, f func(CallEvent)) error {
 
 // stopTracing ends all traces. What is in progress never returns to them.
 func (p *Process) stopTracing() {
-	p.traces, p.finder = nil, nil
+	p.traces, p.naming, p.finder = nil, nil, nil
 	p.eng.ClearBreaks()
 	for t := range p.st.threads {
 		p.changed(t).open = nil
@@ -129,7 +131,7 @@ func (m *Machine) returned(t int, pc, sp uint64) error {
 			break // a function that has not moved the stack pointer yet, or no more
 		}
 		m.changed(t).open = c.outer
-		if c.sp < sp || !slices.Contains(m.traces, c.trace) {
+		if c.sp < sp || c.trace.f == nil || !slices.Contains(m.traces, c.trace) {
 			continue
 		}
 		result, err := m.eng.ReadReg(t, m.arch.result)
@@ -145,26 +147,9 @@ func (m *Machine) returned(t int, pc, sp uint64) error {
 
 // entered tells of a call that begins.
 func (m *Machine) entered(t int, tr *callTrace, name string, sp uint64) error {
-	c := &openCall{trace: tr, sp: sp, event: CallEvent{Thread: t, Func: name, Step: m.Steps() + 1}}
-	if m.arch.link == nil {
-		caller, ok := m.Read64(sp)
-		if !ok {
-			return nil // the call instruction pushed it, so this was a jump: no call
-		}
-		c.event.Caller, c.sp = caller, sp+8
-	} else {
-		caller, err := m.eng.ReadReg(t, *m.arch.link)
-		if err != nil {
-			return err
-		}
-		c.event.Caller = caller
-	}
-	for i, r := range m.arch.args[:len(c.event.Args)] {
-		v, err := m.eng.ReadReg(t, r)
-		if err != nil {
-			return err
-		}
-		c.event.Args[i] = v
+	c, err := m.callAt(t, tr, name, sp)
+	if c == nil || err != nil {
+		return err
 	}
 	open := abandon(m.st.threads[t].open, c)
 	for o := open; o != nil; o = o.outer {
@@ -177,8 +162,38 @@ func (m *Machine) entered(t int, tr *callTrace, name string, sp uint64) error {
 	}
 	c.outer = open
 	m.changed(t).open = c
+	if tr.f == nil {
+		c.text = tr.text(c.event)
+		return nil
+	}
 	tr.f(c.event)
 	return nil
+}
+
+// callAt is the call that begins where a thread stands; nil for a jump to the function.
+func (p *Process) callAt(t int, tr *callTrace, name string, sp uint64) (*openCall, error) {
+	c := &openCall{trace: tr, sp: sp, event: CallEvent{Thread: t, Func: name, Step: p.Steps() + 1}}
+	if p.arch.link == nil {
+		caller, ok := p.Read64(sp)
+		if !ok {
+			return nil, nil // the call instruction pushed it, so this was a jump: no call
+		}
+		c.event.Caller, c.sp = caller, sp+8
+	} else {
+		caller, err := p.eng.ReadReg(t, *p.arch.link)
+		if err != nil {
+			return nil, err
+		}
+		c.event.Caller = caller
+	}
+	for i, r := range p.arch.args[:len(c.event.Args)] {
+		v, err := p.eng.ReadReg(t, r)
+		if err != nil {
+			return nil, err
+		}
+		c.event.Args[i] = v
+	}
+	return c, nil
 }
 
 // abandon leaves out the calls that cannot be in progress any more when the

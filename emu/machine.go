@@ -68,6 +68,7 @@ type Process struct {
 	libs    []string
 	events  bool            // see WantEvents
 	traces  []*callTrace    // see TraceCalls
+	naming  *callTrace      // see NameCalls, one of traces
 	finder  *finder         // see TraceWords
 	stops   map[uint64]bool // see StopAt
 	awaits  bool            // see AwaitThread

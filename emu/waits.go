@@ -45,6 +45,15 @@ func (p *Process) Comm(t int) string {
 	return p.kernel.Comm(t)
 }
 
+// Called is what a thread has been called by prctl(2) or /proc, as pthread_setname_np does, it or
+// the thread that has made it: Comm without the program's name; "" where nobody has.
+func (p *Process) Called(t int) string {
+	if t < 0 || t >= len(p.st.threads) {
+		return ""
+	}
+	return p.kernel.Called(t)
+}
+
 // TID is a thread's id as the guest knows it, false when it has ended.
 func (p *Process) TID(t int) (uint32, bool) {
 	if t < 0 || t >= len(p.st.threads) {

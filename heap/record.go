@@ -2,6 +2,7 @@ package heap
 
 import (
 	"encoding/binary"
+	"errors"
 	"slices"
 
 	"emurace/emu"
@@ -38,7 +39,8 @@ func (r *Recorder) begin() error {
 		_, gives := allocates(name, [6]uint64{})
 		return !gives && !Releases(name)
 	})
-	if err := r.m.TraceCalls(names, r.note); err != nil {
+	// First the calls' names, so that those of an allocator are known to note.
+	if err := errors.Join(symbolize.NameCalls(r.m), r.m.TraceCalls(names, r.note)); err != nil {
 		return err
 	}
 	for _, mod := range r.m.Modules() {

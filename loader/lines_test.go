@@ -4,6 +4,8 @@ import (
 	"debug/elf"
 	"encoding/binary"
 	"fmt"
+	"slices"
+	"strings"
 	"testing"
 
 	"pgregory.net/rapid"
@@ -156,6 +158,7 @@ func TestLineAtRandomTables(t *testing.T) {
 	}
 	rapid.Check(t, func(t *rapid.T) {
 		want := make(map[uint64]place)
+		begins := map[uint64]bool{} // where sequences begin
 		var section, str []byte
 		at := uint64(0x1000)
 		for unit := range rapid.IntRange(1, 3).Draw(t, "units") {
@@ -183,6 +186,7 @@ func TestLineAtRandomTables(t *testing.T) {
 			for range rapid.IntRange(1, 3).Draw(t, "sequences") {
 				at += rapid.Uint64Range(0, 3).Draw(t, "gap") * 4
 				w.program = le.AppendUint64(append(w.program, 0, 9, lneSetAddress), at)
+				begins[at] = true
 				line, file := int64(1), -1
 				var covering place
 				advance := func(n uint64) {
@@ -226,6 +230,31 @@ func TestLineAtRandomTables(t *testing.T) {
 			file, line, ok := im.LineAt(addr)
 			if ok != (p != place{}) || file != p.file || line != p.line {
 				t.Fatalf("LineAt(%#x) = %s:%d, %v, want %s:%d", addr, file, line, ok, p.file, p.line)
+			}
+		}
+		// And each line has the addresses where its stretches begin.
+		asked := map[place]bool{}
+		for addr := uint64(0x1000); addr < at; addr++ {
+			p := want[addr]
+			if asked[p] {
+				continue
+			}
+			asked[p] = true
+			var starts []uint64
+			for a := addr; p.line > 0 && a < at; a++ {
+				if want[a] == p && (want[a-1] != p || begins[a]) {
+					starts = append(starts, a)
+				}
+			}
+			name := p.file
+			if i := strings.LastIndexByte(name, '/'); rapid.Bool().Draw(t, "short") {
+				name = name[i+1:] // the names of the files are different
+			}
+			if list := im.AddressesOf(name, p.line); !slices.Equal(list, starts) {
+				t.Fatalf("AddressesOf(%s:%d) = %#x, want %#x", name, p.line, list, starts)
+			}
+			if list := im.AddressesOf(strings.TrimPrefix(p.file, "/")+"x", p.line); list != nil {
+				t.Fatalf("AddressesOf of no file = %#x", list)
 			}
 		}
 	})

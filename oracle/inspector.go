@@ -77,6 +77,11 @@ func newInspector(start Starter, explain bool, detect []scenario.Kind) (*inspect
 	s, err := start(func(m *emu.Process) error {
 		m.System().LoadDebug() // for the names of functions
 		p.own, p.early = heap.Own(m), mayHoldBlocks(m)
+		if explain {
+			if err := symbolize.NameCalls(m); err != nil {
+				return err
+			}
+		}
 		return heap.Trace(m, func(c emu.CallEvent) { p.note(m, c) })
 	})
 	if err != nil {

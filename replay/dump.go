@@ -55,23 +55,24 @@ func (d dumper) backtraces() {
 		if t.Status == "absent" {
 			continue
 		}
+		name := symbolize.Title(t.Name, t.Called)
 		if t.Status == "ended" && t.Call == "" {
-			d.section("thread %s: ended", t.Name)
+			d.section("thread %s: ended", name)
 			continue
 		}
 		if t.Status == "ended" {
-			d.section("thread %s: ended; it ran %s", t.Name, t.Call)
+			d.section("thread %s: ended; it ran %s", name, t.Call)
 			continue
 		}
 		if t.Status == "done" && t.Call == "" {
-			d.section("thread %s: done; it made no call", t.Name)
+			d.section("thread %s: done; it made no call", name)
 			continue
 		}
 		if t.Status == "done" {
-			d.section("thread %s: done; its last call was %s", t.Name, t.Call)
+			d.section("thread %s: done; its last call was %s", name, t.Call)
 			continue
 		}
-		d.section("thread %s: %s in %s", t.Name, t.Status, t.Call)
+		d.section("thread %s: %s in %s", name, t.Status, t.Call)
 		for i, f := range t.Backtrace {
 			d.Printf("    #%-2d %s in %s %s\n", i, d.Faint(fmt.Sprintf("%#016x", f.PC)), d.Name(f.String()), d.Faint(f.Source()))
 		}

@@ -67,6 +67,7 @@ type Explanation struct {
 // ThreadState is what a thread was doing at the end.
 type ThreadState struct {
 	Name      string
+	Called    string // what the program calls it, "" for nothing
 	Status    string // running, waiting, done
 	Call      string // the call in progress or the last one
 	Backtrace []symbolize.Location
@@ -125,7 +126,7 @@ func threadStates(s *scenario.Session) []ThreadState {
 			list = append(list, ThreadState{Name: name, Status: "absent"})
 			continue
 		}
-		st := ThreadState{Name: name, Status: "running", Call: symbolize.Doing(s.Process(), m)}
+		st := ThreadState{Name: name, Called: s.Process().Called(m), Status: "running", Call: symbolize.Doing(s.Process(), m)}
 		switch {
 		case !s.Process().Alive(m) && s.Makes(name):
 			st.Status = "ended"

@@ -2,6 +2,7 @@ package replay
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"emurace/heap"
@@ -50,6 +51,7 @@ const (
 	FactTaken                         // a thread takes what another one waits for at the end
 	FactEnd                           // the end
 	factSaid                          // what the process printed last
+	factCalled                        // what the program calls its threads
 	factWaiting                       // where a thread waits at the end
 	factOrigin                        // where a value is from that was not loaded
 	factMeaning                       // what the fatal value is to malloc
@@ -70,7 +72,7 @@ const (
 // Facts is all that the explanation says, as a short one has it: what happened, then why,
 // from the end back to the cause.
 func (x *Explanation) Facts() []Fact {
-	list := append([]Fact{x.end()}, x.said()...)
+	list := slices.Concat([]Fact{x.end()}, x.said(), x.called())
 	for i, t := range x.Threads {
 		if t.Status == "waiting" {
 			list = append(list, Fact{Kind: factWaiting, Thread: i, Short: []Text{say("%s waits in %s: %s", name(t.Name), t.Call, symbolize.Chain(t.Backtrace))}})
@@ -166,6 +168,33 @@ func (x *Explanation) said() []Fact {
 		return nil
 	}
 	return []Fact{{Kind: factSaid, Thread: -1, Short: []Text{say("it said: %s", strings.TrimSpace(x.Message))}}}
+}
+
+// called is what the program calls its threads.
+func (x *Explanation) called() []Fact {
+	const most = 8
+	var text Text
+	n := 0
+	for _, t := range x.Threads {
+		if t.Called == "" {
+			continue
+		}
+		n++
+		switch {
+		case n > most:
+		case n == 1:
+			text = say("%s is called %q", name(t.Name), t.Called)
+		default:
+			text = say("%s, %s %q", text, name(t.Name), t.Called)
+		}
+	}
+	switch {
+	case n == 0:
+		return nil
+	case n > most:
+		text = say("%s, and %d more have names", text, n-most)
+	}
+	return []Fact{{Kind: factCalled, Thread: -1, Short: []Text{text}}}
 }
 
 // time says when time passed.

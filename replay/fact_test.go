@@ -38,7 +38,7 @@ func madeUp() *Explanation {
 		Meaning: heap.Meaning{Kind: heap.MallocSize, Foot: true, Chunk: 0x10000, ChunkSize: fatal}, Correct: &Correct{},
 		Waits: []Wait{{Thread: "main", Address: 0x20, What: "mutex", HeldBy: "worker", Taken: act("worker", 10, "lock", "lock(0x20)")}}, Cycle: 1,
 		Races:   []Race{{Touch{Act: *act("worker", 50, "_int_free", "grow(1)")}, Touch{Act: *act("main", 90, "getenv", `getenv("A")`)}}},
-		Threads: []ThreadState{{Name: "main", Status: "running"}, {Name: "worker", Status: "waiting", Call: "grow(1)"}}, Steps: 100,
+		Threads: []ThreadState{{Name: "main", Status: "running"}, {Name: "worker", Called: "pool-1", Status: "waiting", Call: "grow(1)"}}, Steps: 100,
 	}
 	x.use = blockUse{
 		found: &pointerUse{"main", 5, 0x30, 0x10010, "environ"}, named: true, moved: &pointerUse{"worker", 60, 0x30, 0x40010, "environ"},
@@ -72,6 +72,7 @@ func TestFacts(t *testing.T) {
 		{FactTaken, 9, 10, "worker takes the mutex that main will wait for", "main waits for 0x20, a mutex that worker holds: taken at lock+0xa in lock(0x20).", "Worker takes the mutex at 0x20"},
 		{FactEnd, 100, 100, "The fault", "getenv+0x65  ldr x19, [x20, #8]!      x19 = 0x220, and nothing is mapped there", "it wants to read at 0x220, and nothing is mapped there."},
 		{factSaid, 0, 0, "", "it said: free(): invalid pointer", ""},
+		{factCalled, 0, 0, "", `worker is called "pool-1"`, ""},
 		{factWaiting, 0, 0, "", "worker waits in grow(1): ", ""},
 		{factOrigin, 0, 0, "", "main set it at 0x0 ().", ""},
 		{factMeaning, 0, 0, "", "0x220 is the size of the chunk being freed: ", "0x220 (544) is the size of the chunk that is being freed."},

@@ -1,6 +1,7 @@
 package replay
 
 import (
+	"errors"
 	"slices"
 	"sort"
 
@@ -44,7 +45,7 @@ type History struct {
 func NewHistory(s *scenario.Session, schedule scenario.Schedule) (*History, error) {
 	h := &History{s: s, schedule: schedule, insts: map[uint64]disasm.Inst{}}
 	h.byThread = make([][]int, s.Threads())
-	if err := s.Restart(); err != nil {
+	if err := errors.Join(s.Restart(), symbolize.NameCalls(s.Process())); err != nil {
 		return nil, err
 	}
 	before := modules(s)

@@ -65,6 +65,7 @@ type Cause struct {
 // ThreadReport is what a thread was doing at the end.
 type ThreadReport struct {
 	Name      string            `json:"name"`
+	Called    string            `json:"called,omitempty"` // by the program, at the end
 	Status    string            `json:"status"`
 	Call      string            `json:"call"`
 	Backtrace []symbolize.Frame `json:"backtrace,omitempty"`
@@ -79,7 +80,7 @@ func (x *Explanation) Finding() Finding {
 		if t.Status == "absent" {
 			continue
 		}
-		f.Threads = append(f.Threads, ThreadReport{Name: t.Name, Status: t.Status, Call: t.Call, Backtrace: symbolize.Frames(t.Backtrace)})
+		f.Threads = append(f.Threads, ThreadReport{Name: t.Name, Called: t.Called, Status: t.Status, Call: t.Call, Backtrace: symbolize.Frames(t.Backtrace)})
 	}
 	f.Ticks = x.Ticks
 	for _, r := range x.Races {

@@ -101,8 +101,16 @@ func (s *Session) runToWindow() error {
 			return &emu.LimitError{Limit: emu.BootLimit}
 		}
 	}
-	if end := s.m.End(); end != nil && end.Kind == emu.EndLimit {
+	end := s.m.End()
+	if end == nil {
+		return nil
+	}
+	if end.Kind == emu.EndLimit {
 		return &emu.LimitError{Limit: end.Limit}
+	}
+	// It has not begun to be the program that was meant.
+	if missing := s.m.MissingLibrary(s.output(2)); missing != nil {
+		return missing
 	}
 	return nil
 }
@@ -145,17 +153,22 @@ func (s *Session) printed() *Failure {
 		return nil
 	}
 	for _, want := range s.plan.Program.Prints {
-		var text []byte
-		for _, c := range s.m.Output() {
-			if c.FD == want.FD {
-				text = append(text, c.Data...)
-			}
-		}
+		text := s.output(want.FD)
 		if !want.Pattern.Match(text) {
 			return &Failure{fmt.Sprintf("%s is not as expected: %s does not match %q", want.stream(), quoted(text), strings.TrimPrefix(want.Pattern.String(), lines))}
 		}
 	}
 	return nil
+}
+
+// output is what the process has printed to a descriptor.
+func (s *Session) output(fd int) (text []byte) {
+	for _, c := range s.m.Output() {
+		if c.FD == fd {
+			text = append(text, c.Data...)
+		}
+	}
+	return text
 }
 
 // quoted is a text as Go writes it, its end when it is long.

@@ -75,6 +75,11 @@ func (s *Script) Scenario() (*scenario.Scenario, error) {
 	return sc, err
 }
 
+// Named is the program that the script names, nil for none: then it declares no scenario.
+func (s *Script) Named() (*scenariolang.Program, error) {
+	return scenariolang.ProgramOf(s.Program, scenariolang.Host{Locals: strategylang.NewLocals, Print: printOnce})
+}
+
 // Source is the file, and then what it loads.
 func (s *Script) Source() []scenario.File { return s.source }
 

@@ -2,6 +2,7 @@ package symbolize
 
 import (
 	"fmt"
+	"strconv"
 
 	"emurace/emu"
 )
@@ -28,6 +29,15 @@ func ActOf(m *emu.Process, thread int, step uint64) (*Act, error) {
 		Thread: m.Threads()[thread].Name, Step: step, Location: Locate(m, pc, false), Instruction: Disassemble(m, pc).Text,
 		Call: Doing(m, thread), Backtrace: Backtrace(m, thread),
 	}, nil
+}
+
+// Title is how a thread is shown: by its name, which is that of who has made it and when, and
+// by what the program calls it, where it does: main.1 "worker".
+func Title(name, called string) string {
+	if called == "" {
+		return name
+	}
+	return name + " " + strconv.Quote(called)
 }
 
 // Report is an instruction that a thread ran.

@@ -45,16 +45,25 @@ type deb struct {
 	path string
 }
 
-// newApt lays out the folders of a private apt below dir.
+// newApt lays out the folders of a private apt below dir, which fetches lists of packages.
 func newApt(dir string, a archive, suite, arch string) (*apt, error) {
+	return layApt(dir, aptConfig(dir, arch, os.Geteuid() == 0), a.sourcesFile(suite, arch, "Packages"), suite, arch)
+}
+
+// newContentsApt is newApt for lists of what the packages have.
+func newContentsApt(dir string, a archive, suite, arch string) (*apt, error) {
+	return layApt(dir, aptConfig(dir, arch, os.Geteuid() == 0)+contentsConfig, a.sourcesFile(suite, arch, contentsTarget), suite, arch)
+}
+
+func layApt(dir, config, sources, suite, arch string) (*apt, error) {
 	for _, sub := range []string{"state/lists/partial", "cache/archives/partial", "log", "sources", "debs"} {
 		if err := os.MkdirAll(filepath.Join(dir, sub), 0o755); err != nil {
 			return nil, err
 		}
 	}
 	for name, text := range map[string]string{
-		"apt.conf":               aptConfig(dir, arch, os.Geteuid() == 0),
-		"sources/debian.sources": a.sourcesFile(suite, arch),
+		"apt.conf":               config,
+		"sources/debian.sources": sources,
 		"state/status":           "", // no package is installed
 	} {
 		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o644); err != nil {

@@ -103,12 +103,29 @@ func checkKeyring(signedBy string) error {
 	return nil
 }
 
+// contentsTarget is what apt is told to call the lists of what packages have, and
+// contentsConfig how it is told of them, as apt-file tells it: apt itself knows none but the
+// lists of packages. They stay compressed as the archive has them.
+const (
+	contentsTarget = "Emurace-Contents"
+	contentsConfig = `Acquire::IndexTargets::deb::` + contentsTarget + ` {
+	MetaKey "$(COMPONENT)/Contents-$(ARCHITECTURE)";
+	ShortDescription "Contents-$(ARCHITECTURE)";
+	Description "$(RELEASE)/$(COMPONENT) $(ARCHITECTURE) Contents";
+	KeepCompressed "true";
+	KeepCompressedAs "gz";
+};
+Acquire::PDiffs "false";
+Acquire::CompressionTypes::Order:: "gz";
+`
+)
+
 // sourcesFile returns a deb822 sources file for one suite and architecture.
-// Targets and Languages keep apt from fetching more than the package lists.
-func (a archive) sourcesFile(suite, arch string) string {
+// Targets and Languages keep apt from fetching more than the lists of one kind.
+func (a archive) sourcesFile(suite, arch, target string) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "Types: deb\nURIs: %s\nSuites: %s\nComponents: main\n", strings.Join(a.uris, " "), suite)
-	fmt.Fprintf(&b, "Architectures: %s\nTargets: Packages\nLanguages: none\n", arch)
+	fmt.Fprintf(&b, "Architectures: %s\nTargets: %s\nLanguages: none\n", arch, target)
 	if a.signedBy != "" {
 		fmt.Fprintf(&b, "Signed-By: %s\n", a.signedBy)
 	}

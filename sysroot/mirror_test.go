@@ -1,6 +1,8 @@
 package sysroot
 
 import (
+	"bytes"
+	"compress/gzip"
 	"crypto/sha256"
 	"fmt"
 	"maps"
@@ -22,6 +24,8 @@ type mirror struct {
 	signer  *signer
 	suite   string
 	entries []string // stanzas of the Packages file
+	// contents is the list of what packages have, "" for an archive without one.
+	contents string
 }
 
 // testKey is the key of every mirror: making one takes long.
@@ -154,9 +158,21 @@ func (m *mirror) publish(t *testing.T) {
 	lists := []byte(strings.Join(m.entries, "\n"))
 	name := "main/binary-" + runtime.GOARCH + "/Packages"
 	write(t, filepath.Join(filepath.Dir(m.release()), name), lists)
+	sums := fmt.Sprintf(" %x %d %s\n", sha256.Sum256(lists), len(lists), name)
+	if m.contents != "" {
+		var list bytes.Buffer
+		z := gzip.NewWriter(&list)
+		if _, err := z.Write([]byte(m.contents)); err != nil || z.Close() != nil {
+			t.Fatal(err)
+		}
+		name := "main/Contents-" + runtime.GOARCH
+		write(t, filepath.Join(filepath.Dir(m.release()), name+".gz"), list.Bytes())
+		sums += fmt.Sprintf(" %x %d %s\n", sha256.Sum256([]byte(m.contents)), len(m.contents), name)
+		sums += fmt.Sprintf(" %x %d %s.gz\n", sha256.Sum256(list.Bytes()), list.Len(), name)
+	}
 	release := fmt.Appendf(nil, "Origin: Debian\nSuite: %s\nCodename: %s\nDate: Sun, 13 Sep 2020 12:26:40 UTC\n"+
-		"Architectures: %s\nComponents: main\nSHA256:\n %x %d %s\n",
-		m.suite, m.suite, runtime.GOARCH, sha256.Sum256(lists), len(lists), name)
+		"Architectures: %s\nComponents: main\nSHA256:\n%s",
+		m.suite, m.suite, runtime.GOARCH, sums)
 	write(t, m.release(), release)
 	write(t, m.release()+".gpg", m.signer.detached(t, release))
 }

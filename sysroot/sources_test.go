@@ -155,13 +155,13 @@ func FuzzSources(f *testing.F) {
 			}
 		}
 		a := archive{uris: chosen.uris, signedBy: chosen.signedBy}
-		again := parseDeb822(a.sourcesFile("trixie", "arm64"))
+		again := parseDeb822(a.sourcesFile("trixie", "arm64", "Packages"))
 		want := []aptSource{{
 			types: []string{"deb"}, uris: chosen.uris, suites: []string{"trixie"}, components: []string{"main"},
 			signedBy: chosen.signedBy, enabled: true,
 		}}
 		if !reflect.DeepEqual(again, want) {
-			t.Fatalf("%q\ngives %+v\nwant  %+v", a.sourcesFile("trixie", "arm64"), again, want)
+			t.Fatalf("%q\ngives %+v\nwant  %+v", a.sourcesFile("trixie", "arm64", "Packages"), again, want)
 		}
 	})
 }

@@ -114,7 +114,7 @@ func valuesOfArgs(command string) []completion.Values {
 		return []completion.Values{anyFile}
 	case "replay", "step", "gdb", "report", "core":
 		return []completion.Values{traces}
-	case "sysroot pull":
+	case "sysroot pull", "sysroot find":
 		return []completion.Values{{Words: debians()}}
 	case "man":
 		return []completion.Values{folders}

@@ -236,14 +236,7 @@ func exploreJobs(c *cli.Context, name string) ([]job, error) {
 	if err != nil || strategy(c) != strategyScript {
 		return jobs, err
 	}
-	script, schedule, err := findSchedule(c, name)
-	if err != nil {
-		return nil, err
-	}
-	for i := range jobs {
-		jobs[i].script, jobs[i].schedule, jobs[i].corpus, jobs[i].played = script, schedule, c.String("corpus"), &portable.Result{}
-	}
-	return jobs, nil
+	return jobs, jobsOfScript(c, jobs, name)
 }
 
 // checkHow checks the flags that say how to search.
@@ -491,6 +484,7 @@ func (j job) run(c *cli.Context) (*outcome, error) {
 	if err == nil {
 		o.result, err = j.search(searchContext(c), strategy(c), start, options)
 	}
+	err = withPackage(err, j.cache, j.spec, j.recipe.Arch)
 	show.finish()
 	// What was found is told also when the search was broken off.
 	sys.Interrupt(nil)

@@ -34,7 +34,15 @@ func (g *grants) sysroot(cache *sysroot.Cache, spec sysroot.Spec, arch loader.Ar
 	g.Read = append(g.Read, dir)
 	if spec.Kind == sysroot.Debian {
 		g.Read = append(g.Read, filepath.Dir(dir)) // with the manifest
+		if name := cache.IndexPath(spec, arch.String()); exists(name) {
+			g.Read = append(g.Read, name) // for withPackage
+		}
 	}
+}
+
+func exists(name string) bool {
+	_, err := os.Stat(name)
+	return err == nil
 }
 
 // file lets a file be written, with what lies beside it: it is made in a place of its own

@@ -225,7 +225,7 @@ func traceSession(c *cli.Context, r replay.Recipe, g grants) (*scenario.Session,
 		s, err = start(sys, r)
 	}
 	if err != nil {
-		return nil, nil, errors.Join(err, sys.Close())
+		return nil, nil, errors.Join(withPackage(err, cache, spec, r.Arch), sys.Close())
 	}
 	return s, sys, nil
 }

@@ -9,6 +9,7 @@ import (
 	"path"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 
 	"github.com/urfave/cli/v2"
@@ -36,6 +37,7 @@ func processFlags() []cli.Flag {
 type order struct {
 	name   string // the command's
 	argv   []string
+	argv0  string // what the program is to take for its name, "" for that of argv
 	env    []string
 	given  map[string][]byte // files of this machine, by their place in the guest
 	hosts  map[string]string // where they are here
@@ -51,16 +53,36 @@ type order struct {
 	log    *logging.Log
 }
 
-// newOrder checks the command line; arch and spec are what it asks for, "" for nothing.
-func newOrder(c *cli.Context, arch, spec string) (o *order, err error) {
-	o = &order{name: c.Command.Name, argv: c.Args().Slice(), given: map[string][]byte{}, hosts: map[string]string{}, dirs: map[string]string{}, cwd: "/"}
-	if len(o.argv) == 0 {
-		return nil, usage(fmt.Errorf("%s: no program named", o.name), fmt.Sprintf("for example: emurace %s -- ./a.out", o.name))
+// wish says which program is to be run, by flags or by a script.
+type wish struct {
+	argv   []string // its path or name first
+	name   string   // its argv[0] where that is another than its path, as a script may say; "" for none
+	env    []string
+	cwd    string
+	files  []string // GUEST=HOST
+	input  []byte
+	expect []string
+}
+
+// wishOf is what the flags say about a program with these arguments. Of standard input it reads
+// so many bytes at most.
+func wishOf(c *cli.Context, argv []string, most int) (w wish, err error) {
+	w = wish{argv: argv, cwd: c.String("cwd"), files: c.StringSlice("file"), expect: c.StringSlice("expect")}
+	if len(argv) == 0 {
+		return w, usage(fmt.Errorf("%s: no program named", c.Command.Name), fmt.Sprintf("for example: emurace %s -- ./a.out", c.Command.Name))
 	}
-	if o.env, err = environment(c); err != nil {
-		return nil, err
+	if w.env, err = environment(c); err != nil {
+		return w, err
 	}
-	if err := o.readFiles(c); err != nil {
+	w.input, err = readInput(c.String("stdin"), most)
+	return w, err
+}
+
+// newOrder checks what is to be run; arch and spec are what the command line asks for, "" for
+// nothing.
+func newOrder(c *cli.Context, w wish, arch, spec string) (o *order, err error) {
+	o = &order{name: c.Command.Name, argv: slices.Clone(w.argv), argv0: w.name, env: w.env, stdin: w.input, given: map[string][]byte{}, hosts: map[string]string{}, dirs: map[string]string{}, cwd: "/"}
+	if err := o.readFiles(w); err != nil {
 		return nil, err
 	}
 	if o.memory, err = guestMemory(c); err != nil {
@@ -152,13 +174,13 @@ func (o *order) hostFile() (kind program.Kind, is bool, err error) {
 }
 
 // readFiles is --cwd and --file. Files are read here, before the walls stand.
-func (o *order) readFiles(c *cli.Context) (err error) {
-	if at := c.String("cwd"); at != "" {
+func (o *order) readFiles(w wish) (err error) {
+	if at := w.cwd; at != "" {
 		if o.cwd = path.Clean(at); !path.IsAbs(at) {
 			return usage(fmt.Errorf("--cwd %q: not an absolute path of the guest", at), "for example --cwd /tmp")
 		}
 	}
-	for _, text := range c.StringSlice("file") {
+	for _, text := range w.files {
 		at, name, ok := strings.Cut(text, "=")
 		if !ok || !path.IsAbs(at) || name == "" {
 			return usage(fmt.Errorf("--file %q: not GUEST=HOST, with an absolute path of the guest", text), "for example --file /etc/app.conf=./app.conf")
@@ -181,8 +203,7 @@ func (o *order) readFiles(c *cli.Context) (err error) {
 }
 
 // readInput is --stdin, of so many bytes at most. It is read once, whatever is run of it.
-func readInput(c *cli.Context, most int) (input []byte, err error) {
-	name := c.String("stdin")
+func readInput(name string, most int) (input []byte, err error) {
 	switch name {
 	case "":
 		return nil, nil
@@ -250,6 +271,9 @@ func (o *order) open() (*emu.System, program.Command, error) {
 	if err != nil {
 		return nil, program.Command{}, errors.Join(o.refused(err), sys.Close())
 	}
+	if o.argv0 != "" {
+		command.Argv[0] = o.argv0
+	}
 	return sys, command, nil
 }
 
@@ -312,7 +336,14 @@ func (o *order) refused(err error) error {
 		}
 		return environmentError(fmt.Errorf("%s: %w", o.name, err), hint)
 	case errors.As(err, &missing):
-		return environmentError(fmt.Errorf("%s: %w", o.name, err), "a program of this machine is written with a slash, as ./a.out; emurace sysroot pull debian:SUITE PACKAGE adds one to a sysroot")
+		hint := "a program of this machine is written with a slash, as ./a.out"
+		if o.spec.Kind == sysroot.Debian {
+			hint = packageHint(missing.Name, o.cache, o.spec, o.arch)
+			if missing.For == "" && !strings.Contains(missing.Name, "/") {
+				hint += "; a program of this machine is written with a slash, as ./" + missing.Name
+			}
+		}
+		return environmentError(fmt.Errorf("%s: %w", o.name, err), hint)
 	}
 	return environmentError(fmt.Errorf("%s: %w", o.name, err), "name a program that can be read")
 }

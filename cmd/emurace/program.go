@@ -46,34 +46,48 @@ func isProgram(c *cli.Context) bool {
 func withoutProgram(c *cli.Context) error {
 	for _, f := range programFlags() {
 		if name := f.Names()[0]; c.IsSet(name) {
-			return usage(fmt.Errorf("explore: --%s says something about a program, and there is none", name), "the program stands behind --, as in emurace explore -- ./a.out")
+			return usage(fmt.Errorf("%s: --%s says something about a program, and there is none", c.Command.Name, name), "the program stands behind --, as in emurace explore -- ./a.out")
 		}
 	}
 	return nil
 }
 
-// exploreProgram does what the flags say with a program.
+// exploreProgram does what the flags say with the program behind --.
 func exploreProgram(c *cli.Context, p *replay.Printer) error {
-	for _, name := range []string{"set", "script", "corpus"} {
-		if c.IsSet(name) {
-			return usage(fmt.Errorf("explore: --%s is of scenarios, and behind -- stands a program", name), "")
-		}
+	if err := checkExpect(c.StringSlice("expect")); err != nil {
+		return err
 	}
-	if strategy(c) == strategyScript {
-		return usage(fmt.Errorf("explore: --strategy %s is of scenarios, and behind -- stands a program", strategyScript), "")
+	w, err := wishOf(c, c.Args().Slice(), maxTracedInput)
+	if err != nil {
+		return err
+	}
+	return exploreWish(c, p, w)
+}
+
+func checkExpect(list []string) error {
+	if _, _, err := scenario.ParseExpect(list); err != nil {
+		return usage(fmt.Errorf("--expect %w", err), "for example --expect exit=0 --expect stdout='^done$'")
+	}
+	return nil
+}
+
+// exploreWish does what the flags say with a program.
+func exploreWish(c *cli.Context, p *replay.Printer, w wish) error {
+	if c.IsSet("set") {
+		return usage(fmt.Errorf("%s: --set is of scenarios, and %s is a program", c.Command.Name, w.argv[0]), "")
 	}
 	if err := checkHow(c); err != nil {
 		return err
 	}
-	if _, _, err := scenario.ParseExpect(c.StringSlice("expect")); err != nil {
-		return usage(fmt.Errorf("--expect %w", err), "for example --expect exit=0 --expect stdout='^done$'")
-	}
-	jobs, err := programJobs(c)
+	jobs, err := programJobs(c, w)
 	defer func() {
 		for _, j := range jobs {
 			closeFolders(j.folders)
 		}
 	}()
+	if err == nil && strategy(c) == strategyScript {
+		err = jobsOfScript(c, jobs, "")
+	}
 	if err != nil {
 		return err
 	}
@@ -86,7 +100,7 @@ const maxTracedInput = 16 << 20
 
 // programJobs are the searches of a program, on each sysroot for each architecture that is
 // asked for.
-func programJobs(c *cli.Context) (jobs []job, err error) {
+func programJobs(c *cli.Context, w wish) (jobs []job, err error) {
 	either := func(list []string) []string {
 		if len(list) == 0 {
 			return []string{""}
@@ -97,18 +111,13 @@ func programJobs(c *cli.Context) (jobs []job, err error) {
 	if err != nil {
 		return nil, err
 	}
-	input, err := readInput(c, maxTracedInput)
-	if err != nil {
-		return nil, err
-	}
 	for _, spec := range either(c.StringSlice("sysroot")) {
 		for _, arch := range either(c.StringSlice("arch")) {
-			o, err := newOrder(c, arch, spec)
+			o, err := newOrder(c, w, arch, spec)
 			if err != nil {
 				return jobs, err
 			}
-			o.stdin = input
-			j, err := o.job(c)
+			j, err := o.job(c, w.expect)
 			if err != nil {
 				return jobs, err
 			}
@@ -120,7 +129,7 @@ func programJobs(c *cli.Context) (jobs []job, err error) {
 }
 
 // job is the search of an order's program.
-func (o *order) job(c *cli.Context) (job, error) {
+func (o *order) job(c *cli.Context, expect []string) (job, error) {
 	sys, command, err := o.open()
 	if err != nil {
 		return job{}, err
@@ -140,7 +149,7 @@ func (o *order) job(c *cli.Context) (job, error) {
 		closeFolders(folders)
 		return job{}, err
 	}
-	kept := o.trace(command, c.StringSlice("expect"))
+	kept := o.trace(command, expect)
 	timeouts := scenario.WhenDue
 	if c.IsSet("timeouts") {
 		timeouts = scenario.Timeouts(c.String("timeouts"))

@@ -49,15 +49,20 @@ Examples:
 // maxInput bounds what --stdin reads, in bytes, which is in memory as long as the program runs.
 const maxInput = 256 << 20
 
+// mostComplaint bounds what is kept of standard error, in bytes: a dynamic linker that has not
+// found a library says so in a line.
+const mostComplaint = 8 << 10
+
 // errTime ends a run by --time.
 var errTime = errors.New("the time is up")
 
 func runAction(c *cli.Context) error {
-	o, err := newOrder(c, c.String("arch"), c.String("sysroot"))
+	w, err := wishOf(c, c.Args().Slice(), maxInput)
 	if err != nil {
 		return err
 	}
-	if o.stdin, err = readInput(c, maxInput); err != nil {
+	o, err := newOrder(c, w, c.String("arch"), c.String("sysroot"))
+	if err != nil {
 		return err
 	}
 	sys, command, err := o.open()
@@ -103,6 +108,7 @@ func (o *order) run(ctx context.Context, c *cli.Context, sys *emu.System, comman
 	defer closeFolders(folders)
 	// A program that prints to where nothing can be written may never look at that.
 	var failed error
+	var complaint []byte // the beginning of what it says to standard error
 	sys.Interrupt(func() error {
 		if failed != nil {
 			return failed
@@ -116,6 +122,7 @@ func (o *order) run(ctx context.Context, c *cli.Context, sys *emu.System, comman
 			w := c.App.Writer
 			if fd == 2 {
 				w = c.App.ErrWriter
+				complaint = append(complaint, data[:min(len(data), mostComplaint-len(complaint))]...)
 			}
 			if _, err := w.Write(data); err != nil && failed == nil {
 				failed = err
@@ -137,6 +144,10 @@ func (o *order) run(ctx context.Context, c *cli.Context, sys *emu.System, comman
 		return nil, &failure{code: exitFound, cause: fmt.Errorf("run: %s: %w", command.Path, err), hint: "on Linux it would wait for ever too"}
 	case err != nil:
 		return nil, err
+	}
+	if missing := m.MissingLibrary(complaint); missing != nil {
+		warn(c, "%s: %v", command.Path, withPackage(missing, o.cache, o.spec, o.arch))
+		_, _ = fmt.Fprintf(c.App.ErrWriter, "hint: %s\n", oneLine(packageHint(missing.Library, o.cache, o.spec, o.arch)))
 	}
 	for _, u := range m.Missed() {
 		warn(c, "%s: %s is not there: what the program did then may not be what it does on Linux", command.Path, u.Name)

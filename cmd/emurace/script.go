@@ -1,11 +1,13 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io/fs"
 	"path/filepath"
+	"slices"
 
 	"github.com/urfave/cli/v2"
 
@@ -13,6 +15,7 @@ import (
 	"emurace/replay"
 	"emurace/scenario"
 	"emurace/scripts"
+	"emurace/scripts/portable"
 	"emurace/scripts/scenariolang"
 	"emurace/scripts/strategylang"
 )
@@ -21,7 +24,7 @@ func scriptCommand() *cli.Command {
 	return &cli.Command{
 		Name:      "script",
 		Usage:     "run a script of your own: a scenario, a schedule, or both",
-		ArgsUsage: "FILE.star [SCENARIO]",
+		ArgsUsage: "FILE.star [SCENARIO | -- PROGRAM [ARG...]]",
 		Description: `A file that declares threads is a scenario, and explored; --strategy and the
 other flags are those of emurace explore. A file with a schedule in words, such as
 
@@ -30,15 +33,18 @@ other flags are those of emurace explore. A file with a schedule in words, such 
   run("main")
 
 runs it, on SCENARIO or, when the file declares one, on its own. So does one with a
-strategy: a function next(point) or search(s). docs/writing-scenarios.md explains both
+strategy: a function next(point) or search(s). A file with program(path, argument, ...)
+names a program, as emurace explore -- does, and the program may stand behind -- too; its
+threads are "main", "main.1" and so on. docs/writing-scenarios.md explains both
 languages.
 
 Examples:
   emurace script crash.star
   emurace script crash.star --sysroot debian:bullseye --arch arm64 --arch amd64
   emurace script fuzzer.star getenv-putenv --schedules 1000
-  emurace script my-scenario.star --set n=3`,
-		Flags:  searchFlags(),
+  emurace script my-scenario.star --set n=3
+  emurace script crash.star -- ./a.out 4`,
+		Flags:  append(searchFlags(), programFlags()...),
 		Action: scriptAction,
 	}
 }
@@ -54,53 +60,104 @@ func scriptAction(c *cli.Context) error {
 	if c.NArg() == 0 {
 		return usage(errors.New("script: which file? It is missing"), "name a file that ends in "+scripts.Suffix+"; emurace script --help shows examples")
 	}
-	if c.NArg() > 2 {
-		return usage(fmt.Errorf("script: unexpected argument %q", c.Args().Get(2)), "one file, and one scenario")
+	file, on, argv := c.Args().First(), c.Args().Get(1), []string(nil)
+	if isProgram(c) && on == "--" {
+		on, argv = "", c.Args().Slice()[2:]
 	}
-	file, on := c.Args().First(), c.Args().Get(1)
 	if !scripts.IsFile(file) {
 		return usage(fmt.Errorf("script: %q: not the name of a script", file), "scripts end in "+scripts.Suffix+"; emurace explore NAME explores a scenario that ships")
+	}
+	if argv == nil && c.NArg() > 2 {
+		return usage(fmt.Errorf("script: unexpected argument %q", c.Args().Get(2)), "one file, and one scenario")
 	}
 	if c.IsSet("script") {
 		return usage(errors.New("script: --script: the file is named already"), "leave --script out")
 	}
-	own, schedule, err := contents(file)
+	has, err := contents(file)
 	if err != nil {
 		return scriptError(fmt.Errorf("script: %w", err))
 	}
-	if schedule && (!c.IsSet("strategy") || c.String("strategy") == strategyScript) {
+	if has.schedule && (!c.IsSet("strategy") || c.String("strategy") == strategyScript) {
 		if err := c.Set("script", file); err != nil {
 			return err
 		}
 	}
+	if argv == nil {
+		if err := withoutProgram(c); err != nil {
+			return err
+		}
+	}
 	switch {
-	case own && on != "":
-		return usage(fmt.Errorf("script: %s is a scenario itself, and cannot run on %q", file, on), "leave one of them out")
-	case own:
+	case has.own && (on != "" || argv != nil):
+		return usage(fmt.Errorf("script: %s is a scenario itself, and cannot run on %q", file, cmp.Or(on, "--")), "leave one of them out")
+	case has.program != nil && (on != "" || argv != nil):
+		return usage(fmt.Errorf("script: %s names a program itself, and cannot run on %q", file, cmp.Or(on, "--")), "leave one of them out")
+	case has.program != nil:
+		return exploreNamed(c, p, has.program)
+	case has.own:
 		on = file
-	case !schedule:
-		return usage(fmt.Errorf("script: %s: neither a scenario nor a schedule: no thread(name, function), no run(...), no next(point), no search(s)", file), "docs/writing-scenarios.md explains how to write one")
+	case !has.schedule:
+		return usage(fmt.Errorf("script: %s: neither a scenario nor a schedule: no thread(name, function), no program(path), no run(...), no next(point), no search(s)", file), "docs/writing-scenarios.md explains how to write one")
+	case argv != nil:
+		if err := checkExpect(c.StringSlice("expect")); err != nil {
+			return err
+		}
+		w, err := wishOf(c, argv, maxTracedInput)
+		if err != nil {
+			return err
+		}
+		return exploreWish(c, p, w)
 	case on == "":
 		on = scripts.Default
 	}
 	return exploreScenario(c, p, on)
 }
 
+// exploreNamed does what the flags say with the program that a script names.
+func exploreNamed(c *cli.Context, p *replay.Printer, named *scenariolang.Program) error {
+	w := wish{argv: slices.Clone(named.Argv), env: named.Env, cwd: named.Folder, input: named.Input, expect: named.Expect}
+	if w.argv[0] != named.Path {
+		w.name, w.argv[0] = w.argv[0], named.Path
+	}
+	for _, f := range named.Files {
+		w.files = append(w.files, f.At+"="+f.Host)
+	}
+	if named.Stdin != "" {
+		var err error
+		if w.input, err = readInput(named.Stdin, maxTracedInput); err != nil {
+			return err
+		}
+	}
+	c.App.Metadata[programKey] = true
+	return exploreWish(c, p, w)
+}
+
+// content is what a script holds.
+type content struct {
+	own, schedule bool
+	program       *scenariolang.Program
+}
+
 // contents tells what a script holds.
-func contents(file string) (own, schedule bool, err error) {
+func contents(file string) (has content, err error) {
 	s, err := scripts.Read(file)
 	if err != nil {
-		return false, false, err
+		return has, err
 	}
-	_, err = s.Scenario()
-	if err != nil && !errors.Is(err, scenariolang.ErrNone) {
-		return false, false, err
+	_, none := s.Scenario()
+	if none != nil && !errors.Is(none, scenariolang.ErrNone) {
+		return has, none
 	}
-	_, none := s.Schedule()
+	has.own = none == nil
+	if has.program, err = s.Named(); err != nil {
+		return has, err
+	}
+	_, none = s.Schedule()
 	if none != nil && !errors.Is(none, strategylang.ErrNone) {
-		return false, false, none
+		return has, none
 	}
-	return err == nil, none == nil, nil
+	has.schedule = none == nil
+	return has, nil
 }
 
 // findSchedule reads the script of --script, or else the scenario's own.
@@ -132,6 +189,18 @@ func findSchedule(c *cli.Context, scenario string) (*scripts.Script, *strategyla
 		return nil, nil, usage(fmt.Errorf("%s searches in a way of its own, which only it can go on with: --resume does not go with it", file), "let it s.save(...) what it goes on from, find that in s.saved, and keep it with --corpus FILE; docs/writing-scenarios.md shows one")
 	}
 	return s, schedule, nil
+}
+
+// jobsOfScript has jobs do what a script says: that of --script, or the scenario's own.
+func jobsOfScript(c *cli.Context, jobs []job, scenario string) error {
+	script, schedule, err := findSchedule(c, scenario)
+	if err != nil {
+		return err
+	}
+	for i := range jobs {
+		jobs[i].script, jobs[i].schedule, jobs[i].corpus, jobs[i].played = script, schedule, c.String("corpus"), &portable.Result{}
+	}
+	return nil
 }
 
 // searchScript runs what the job's script says.

@@ -51,6 +51,7 @@ Examples:
 				},
 				Action: pullSysroot,
 			},
+			findCommand(),
 		},
 	}
 }

@@ -48,7 +48,9 @@ func (p *Process) notes() []byte {
 			}
 			b = appendNote(b, "CORE", ntAuxv, p.Auxv)
 			b = appendNote(b, "CORE", ntFile, p.files())
-			b = appendNote(b, "GNU", ntBuildID, p.buildID())
+			if id := p.buildID(); len(id) > 0 {
+				b = appendNote(b, "GNU", ntBuildID, id)
+			}
 		}
 		if p.Arch == loader.ARM64 {
 			b = appendNote(b, "CORE", ntFpregset, arm64Float(t))

@@ -12,11 +12,15 @@ import (
 
 // Process is a process at a moment.
 type Process struct {
-	Arch     loader.Arch
-	Threads  []Thread // the one that died, or is to be looked at, first
-	Signal   Signal   // what the process died of
-	Path     string   // of the program, which is its command line too
-	Program  []byte   // the program's file
+	Arch    loader.Arch
+	Threads []Thread // the one that died, or is to be looked at, first
+	Signal  Signal   // what the process died of
+	Path    string   // of the program, which is its command line too
+	Program []byte   // the program's file
+	// Whole tells that the process runs a program of its own, whose file is as it is; BuildID
+	// is its build-id in hex then, "" for none.
+	Whole    bool
+	BuildID  string
 	Mappings []emu.Mapping
 	Auxv     []byte // pairs of words, AT_NULL included
 	// Page is the content of the page that starts at an address, or nil when it
@@ -45,6 +49,7 @@ func Of(s *scenario.Session, first int) (*Process, error) {
 	m := s.Process()
 	p := &Process{
 		Arch: m.Arch(), Path: m.Program().Path, Program: m.Program().Image.Data(),
+		Whole: m.RunsProgram(), BuildID: m.Program().Image.BuildID,
 		Mappings: m.Mappings(), Auxv: m.Auxv(), Page: m.Page,
 	}
 	head := 0

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"crypto/sha256"
 	"debug/elf"
+	"encoding/hex"
 	"fmt"
 	"slices"
 
@@ -13,9 +14,17 @@ import (
 // ntBuildID is NT_GNU_BUILD_ID, a note of the owner "GNU".
 const ntBuildID = 3
 
-// buildID identifies the made-up program, which has none of its own. It stands in
+// buildID identifies the program: by what its file says, nil where that says nothing, and the
+// made-up one, which has none of its own, by a hash. It stands in
 // the core and in the program's file, by which gdb knows that they belong together.
 func (p *Process) buildID() []byte {
+	if p.Whole {
+		id, err := hex.DecodeString(p.BuildID)
+		if err != nil {
+			return nil
+		}
+		return id
+	}
 	sum := sha256.Sum256(p.Program)
 	return sum[:20]
 }
@@ -37,8 +46,11 @@ type extra struct {
 // of the core: without one, gdb 13 reads no symbols of the libraries. It is what the
 // process was started from, and in addition has section headers, the build-id, a
 // symbol _start for all of its code, and call frame information by which backtraces
-// end there. Nothing of that is mapped.
+// end there. Nothing of that is mapped. A whole program's file is what it was.
 func (p *Process) ProgramFile() ([]byte, error) {
+	if p.Whole {
+		return p.Program, nil
+	}
 	parts, err := partsOf(p.Program)
 	if err != nil {
 		return nil, fmt.Errorf("core: the program: %w", err)

@@ -8,7 +8,8 @@
 // other threads have done what they did. Each client begins at the run's end,
 // where a crash shows as one.
 //
-// The program of the process is made in memory and has no file. gdb gets one all
+// A whole program is a file, which gdb gets as it is. The program of a scenario's process is
+// made in memory and has no file. gdb gets one all
 // the same, with a section, names for its three traps and an unwinding rule that
 // ends backtraces there. The libraries are found the way gdb always finds them,
 // by ld.so's list in the guest's memory; their files can be read through the

@@ -17,7 +17,7 @@ import (
 // maxFiles bounds how many files a client has open.
 const maxFiles = 64
 
-// openFile is a file of the sysroot, or the made-up program.
+// openFile is a file of the sysroot, or the program.
 type openFile struct {
 	io.ReaderAt
 	size  int64

@@ -91,13 +91,16 @@ type programHeader struct {
 	vaddr, size uint64
 }
 
-// programHeaders reads the headers of the made-up program, which is not from
-// outside.
+// programHeaders reads the headers of the program, which the loader has taken for one.
 func programHeaders(data []byte) []programHeader {
 	off, n := le.Uint64(data[32:]), int(le.Uint16(data[56:]))
 	var list []programHeader
 	for i := range n {
-		h := data[off+uint64(i)*phdrSize:]
+		at := off + uint64(i)*phdrSize
+		if at > uint64(len(data)) || uint64(len(data))-at < phdrSize {
+			break
+		}
+		h := data[at:]
 		list = append(list, programHeader{elf.ProgType(le.Uint32(h)), le.Uint64(h[16:]), le.Uint64(h[32:])})
 	}
 	return list

@@ -19,9 +19,12 @@ const (
 
 // programFile is the made-up program as a file for gdb: what is mapped, with
 // sections behind it, names for its code, and the rules that nobody called its traps
-// and how to come back from its routines.
+// and how to come back from its routines. A whole program has a file of its own, which is as it is.
 func programFile(m *emu.Process) []byte {
 	p := m.Program()
+	if m.RunsProgram() {
+		return p.Image.Data()
+	}
 	out := append([]byte(nil), p.Image.Data()...)
 	entry, _, _ := m.Traps()
 	routines, end := m.Routines()

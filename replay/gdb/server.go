@@ -33,7 +33,7 @@ type Server struct {
 	tl       *timeline.Timeline
 	m        *emu.Process
 	target   *target
-	program  []byte // the made-up program as a file
+	program  []byte // the program as a file
 	patience time.Duration
 	chunk    timeline.Moment
 }

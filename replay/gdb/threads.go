@@ -145,7 +145,7 @@ func (c *client) threadsXML() string {
 	var b strings.Builder
 	b.WriteString("<?xml version=\"1.0\"?>\n<threads>\n")
 	for _, t := range c.threads() {
-		fmt.Fprintf(&b, "<thread id=\"%s\" name=\"%s\">%s</thread>\n", threadText(t), escapeXML(c.m.Threads()[t].Name), escapeXML(c.threadState(t)))
+		fmt.Fprintf(&b, "<thread id=\"%s\" name=\"%s\">%s</thread>\n", threadText(t), escapeXML(symbolize.Title(c.m.Threads()[t].Name, c.m.Called(t))), escapeXML(c.threadState(t)))
 	}
 	b.WriteString("</threads>\n")
 	return b.String()

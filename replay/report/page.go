@@ -14,6 +14,7 @@ import (
 	"emurace/replay/lesson"
 	"emurace/replay/timeline"
 	"emurace/scenario"
+	"emurace/symbolize"
 )
 
 // Input is what a page is made of.
@@ -130,7 +131,7 @@ func newPage(in Input, run *Run) (*Page, error) {
 		if t.Status == "absent" {
 			continue
 		}
-		view := Thread{Index: i, Name: t.Name, Status: t.Status, Call: t.Call}
+		view := Thread{Index: i, Name: symbolize.Title(t.Name, t.Called), Status: t.Status, Call: t.Call}
 		for _, f := range t.Backtrace {
 			view.Backtrace = append(view.Backtrace, Frame{f.String(), f.Source()})
 		}

@@ -70,7 +70,7 @@ func newRecorder(line *timeline.Timeline, x *replay.Explanation, l *lesson.Lesso
 	s := line.Session()
 	r := &recorder{
 		line: line, x: x, l: l, s: s, places: map[uint64]int{}, wordAt: map[uint64]int{},
-		run: &Run{Threads: s.Names(), Length: line.Len(), Fault: -1, Marks: []Mark{}, Tables: []Table{}},
+		run: &Run{Threads: titles(x, s.Names()), Length: line.Len(), Fault: -1, Marks: []Mark{}, Tables: []Table{}},
 	}
 	if f, ok := x.Fact(replay.FactCopied); ok {
 		r.copied = f.Addr
@@ -78,6 +78,18 @@ func newRecorder(line *timeline.Timeline, x *replay.Explanation, l *lesson.Lesso
 	r.values.add("")
 	r.texts.add("")
 	return r
+}
+
+// titles are what the page calls the threads: what they are called at the end is theirs for the
+// whole page.
+func titles(x *replay.Explanation, names []string) []string {
+	list := slices.Clone(names)
+	for i, t := range x.Threads {
+		if i < len(list) {
+			list[i] = symbolize.Title(list[i], t.Called)
+		}
+	}
+	return list
 }
 
 // machine is the one that stands at the timeline's present moment.

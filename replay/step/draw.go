@@ -150,7 +150,7 @@ func (m *Model) threadLines(i, w, h int) []string {
 	if i == m.now.thread {
 		mark = "▶ "
 	}
-	lines := []string{m.bar(fmt.Sprintf("%s%d %s: %s", mark, i+1, t.name, t.status), w, m.pane == codePane && i == m.picked)}
+	lines := []string{m.bar(fmt.Sprintf("%s%d %s: %s", mark, i+1, t.title, t.status), w, m.pane == codePane && i == m.picked)}
 	call := t.call
 	switch {
 	case t.status == "done" && t.call == "":

@@ -26,13 +26,13 @@ type snapshot struct {
 
 // threadSnapshot is one racing thread.
 type threadSnapshot struct {
-	name, call, status string
-	pc                 uint64
-	regs               []emu.Register
-	stack              []symbolize.Location
-	code               *function
-	runnable           bool
-	failed             bool
+	name, title, call, status string // title is the name, and what the program calls it
+	pc                        uint64
+	regs                      []emu.Register
+	stack                     []symbolize.Location
+	code                      *function
+	runnable                  bool
+	failed                    bool
 }
 
 // reg is a register of at most eight bytes.
@@ -83,7 +83,7 @@ func (m *Model) look() {
 func (m *Model) lookThread(i int, name string, now *snapshot) threadSnapshot {
 	s := m.s
 	n := s.MachineThread(i)
-	t := threadSnapshot{name: clean(name), runnable: s.Runnable(i)}
+	t := threadSnapshot{name: clean(name), title: clean(symbolize.Title(name, s.Process().Called(n))), runnable: s.Runnable(i)}
 	if threads := s.Process().Threads(); n >= 0 && n < len(threads) {
 		t.call = clean(symbolize.Doing(s.Process(), n))
 	}

@@ -8,6 +8,7 @@ import (
 
 	"emurace/emu"
 	"emurace/scenario"
+	"emurace/symbolize"
 )
 
 // Moment counts the instructions that the race has completed.
@@ -68,7 +69,7 @@ func (t *Timeline) Reset() error {
 	t.dropMarks(0)
 	t.at, t.ticked = 0, 0
 	t.forget(0)
-	if err := t.s.Restart(); err != nil {
+	if err := errors.Join(t.s.Restart(), symbolize.NameCalls(t.s.Process())); err != nil {
 		return err
 	}
 	for i, sl := range t.recorded {

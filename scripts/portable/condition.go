@@ -78,6 +78,9 @@ func (a arrival) came(m moment) (bool, error) {
 // place finds a place's addresses, of which there are several when there are copies
 // of a function.
 func (p *Player) place(at Place) ([]uint64, error) {
+	if at.File != "" {
+		return p.names.line(at.File, at.Line)
+	}
 	if at.Symbol.Name == "" {
 		return []uint64{at.Addr}, nil
 	}

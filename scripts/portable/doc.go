@@ -4,12 +4,14 @@
 // as many.
 //
 // A [Player] plays a list of runs on a session, and [Describe] finds a list for a
-// schedule that counts instructions.
+// schedule that counts instructions. [Exact] finds one that comes to the very same run, on the
+// same build.
 //
 // # Names
 //
 // A name is looked for in one library after the other: the one that a program would
-// get it from when it is exported, then libc, then the others by address; the first
+// get it from when it is exported, then libc, then the others by address, and before all of
+// them in the program where the process runs one; the first
 // that has it counts. In a library, a function has all the entries of its name and
 // those of its copies, whose names differ by what GCC appends: _int_free stands for
 // _int_free.constprop.0 too. What GCC has split off (.part) is a function's only when

@@ -11,7 +11,7 @@ import (
 
 // Hint is what to do about it, "" when there is no advice.
 func (e *UnmetError) Hint() string {
-	if at, ok := e.Run.Until.(At); ok && (at.Place.Off != 0 || at.Place.Symbol.Name == "") {
+	if at, ok := e.Run.Until.(At); ok && at.Place.File == "" && (at.Place.Off != 0 || at.Place.Symbol.Name == "") {
 		return `instructions are at other places in each build of a library; conditions such as reads("environ") and returns("setenv") mean the same on all, and emurace replay --as-script finds them for a trace`
 	}
 	return ""

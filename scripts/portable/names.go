@@ -34,11 +34,28 @@ func (e *UnknownError) Hint() string {
 	return "there is " + strings.Join(e.Near, ", ")
 }
 
+// LineError is about a source line that no code of the process is of.
+type LineError struct {
+	File string
+	Line int
+}
+
+// Error says which line it is.
+func (e *LineError) Error() string {
+	return fmt.Sprintf("%s:%d: no instruction of the process is of this line", e.File, e.Line)
+}
+
+// Hint is what to do about it.
+func (e *LineError) Hint() string {
+	return "lines are known of what was compiled with -g, and of libraries whose debug files the sysroot has; a line without code of its own has no place to stop at"
+}
+
 // names finds symbols in a session's process. What was found is kept.
 type names struct {
 	s         *scenario.Session
 	functions map[Symbol]*function
 	objects   map[Symbol]uint64
+	lines     map[Place][]uint64
 	chosen    map[uint64]string // see chosenName
 }
 
@@ -51,7 +68,7 @@ type function struct {
 
 func newNames(s *scenario.Session) *names {
 	s.Process().System().LoadDebug() // so that names do not depend on who has asked for it before
-	return &names{s: s, functions: map[Symbol]*function{}, objects: map[Symbol]uint64{}}
+	return &names{s: s, functions: map[Symbol]*function{}, objects: map[Symbol]uint64{}, lines: map[Place][]uint64{}}
 }
 
 // function finds the entries of a function.
@@ -232,8 +249,36 @@ func (n *names) modules(sym Symbol) []*emu.Module {
 			first[mod] = 2
 		}
 	}
+	if n.s.Process().RunsProgram() {
+		program := n.s.Process().Program()
+		for _, mod := range mods {
+			if mod.Path == program.Path && mod.Base == program.Base {
+				first[mod] = 3
+			}
+		}
+	}
 	slices.SortStableFunc(mods, func(a, b *emu.Module) int { return first[b] - first[a] })
 	return mods
+}
+
+// line finds where the instructions of a source line begin, in the first module that has
+// any.
+func (n *names) line(file string, line int) ([]uint64, error) {
+	key := Place{File: file, Line: line}
+	if list := n.lines[key]; list != nil {
+		return list, nil
+	}
+	for _, mod := range n.modules(Symbol{}) {
+		list := mod.Image.AddressesOf(file, line)
+		for i := range list {
+			list[i] += mod.Base
+		}
+		if len(list) > 0 {
+			n.lines[key] = list
+			return list, nil
+		}
+	}
+	return nil, &LineError{File: file, Line: line}
 }
 
 // called lists the addresses that the scenario's threads call by a name, as far as
@@ -333,8 +378,12 @@ func (n *names) unknown(sym Symbol) error {
 // hint is the advice that an error has for its reader, "" for none.
 func hint(err error) string {
 	var u *UnknownError
-	if errors.As(err, &u) {
+	var l *LineError
+	switch {
+	case errors.As(err, &u):
 		return u.Hint()
+	case errors.As(err, &l):
+		return l.Hint()
 	}
 	return ""
 }

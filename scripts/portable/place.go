@@ -22,17 +22,21 @@ func (s Symbol) String() string {
 	return s.Module + "!" + s.Name
 }
 
-// Place is an instruction: some bytes behind the first one of a function, or at an
-// address when there is no symbol.
+// Place is an instruction: some bytes behind the first one of a function, where a source
+// line begins, or at an address when there is neither.
 type Place struct {
 	Symbol Symbol
 	Off    uint64 // from the symbol, in bytes
+	File   string // of a line, by the end of its path; "" for none
+	Line   int
 	Addr   uint64
 }
 
 // String writes it in the words of a script: a string, or a number.
 func (p Place) String() string {
 	switch {
+	case p.File != "":
+		return strconv.Quote(fmt.Sprintf("%s:%d", p.File, p.Line))
 	case p.Symbol.Name == "":
 		return fmt.Sprintf("%#x", p.Addr)
 	case p.Off == 0:
@@ -71,9 +75,16 @@ func signed(plus, minus, format string, n int64) string {
 	return ""
 }
 
-// ParsePlace reads the text of a place: "name", "name+0x8c", "library!name", or an
-// address, which begins with 0x.
+// ParsePlace reads the text of a place: "name", "name+0x8c", "library!name", "file.c:12", or
+// an address, which begins with 0x.
 func ParsePlace(text string) (Place, error) {
+	if file, number, ok := cutLine(text); ok {
+		line, err := strconv.ParseUint(number, 10, 31)
+		if err != nil || line == 0 || file == "" || strings.ContainsFunc(file, notOfFile) {
+			return Place{}, fmt.Errorf("place %q: not a source file and the number of a line in it", text)
+		}
+		return Place{File: file, Line: int(line)}, nil
+	}
 	sym, off, err := parse("place", text)
 	switch {
 	case err != nil:
@@ -84,6 +95,15 @@ func ParsePlace(text string) (Place, error) {
 		return Place{}, fmt.Errorf("place %q: it is before the function", text)
 	}
 	return Place{Symbol: sym, Off: uint64(off)}, nil
+}
+
+// cutLine takes FILE:LINE to pieces.
+func cutLine(text string) (file, line string, ok bool) {
+	i := strings.LastIndexByte(text, ':')
+	if i < 0 || strings.Trim(text[i+1:], "0123456789") != "" {
+		return "", "", false
+	}
+	return text[:i], text[i+1:], true
 }
 
 // ParseLoc reads the text of a location: as that of a place, and "name-0x8" too.

@@ -13,7 +13,7 @@ import (
 	"emurace/scripts/sandbox"
 )
 
-// ErrNone is the error of a file that declares no scenario.
+// ErrNone is the error of a file that declares no scenario, but perhaps a program.
 var ErrNone = errors.New("it declares no scenario: no thread(name, function)")
 
 // Host is what files are run with beside their settings.
@@ -84,6 +84,9 @@ func read(program *sandbox.Program, host Host, settings scenario.Values) (*proce
 	r.over = true
 	if err != nil {
 		return nil, err
+	}
+	if r.program != nil && (r.declared() || len(r.files) > 0 || r.lazy) {
+		return nil, program.ErrorAt(r.program.pos, errors.New("program: it does by itself what it does, and this file declares a scenario too: a thread, a check, a parameter or the like"))
 	}
 	if r.mustEnd != "" && len(r.checks) > 0 {
 		return nil, program.ErrorAt(r.mustEnd, fmt.Errorf("must_end: %s would never run: a check is of a process that goes on when every thread has made its calls; may_end lets it, and after_call checks before", r.checks[0].Name()))

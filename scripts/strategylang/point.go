@@ -8,6 +8,7 @@ import (
 	"go.starlark.net/starlark"
 
 	"emurace/disasm"
+	"emurace/symbolize"
 )
 
 // point is a scheduling point as next(point) sees it. It can be asked as long as the
@@ -132,6 +133,9 @@ func (c *candidate) Attr(name string) (starlark.Value, error) {
 	m := s.MachineThread(c.thread)
 	switch name {
 	case "call":
+		if s.Process().RunsProgram() {
+			return starlark.String(symbolize.Doing(s.Process(), m)), nil
+		}
 		return starlark.String(s.Process().Threads()[m].Call), nil
 	case "pending":
 		if c.pending == nil {

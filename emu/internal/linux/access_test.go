@@ -41,6 +41,7 @@ var unnoted = map[string]string{
 	"waiters.rouse":      "for wake and expire, which note",
 	"waiters.signalled":  "for signals, which note",
 	"Kernel.Comm":        "for who shows it",
+	"Kernel.Called":      "for who shows it",
 	"Kernel.Interrupted": "for who runs the thread",
 	"Kernel.Interrupts":  "for who asks what an event is",
 	"waiters.repeat":     "for stir and expire, which note",

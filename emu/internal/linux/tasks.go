@@ -1,6 +1,10 @@
 package linux
 
-import "emurace/loader"
+import (
+	"bytes"
+
+	"emurace/loader"
+)
 
 // Status is what a thread is doing.
 type Status uint8
@@ -145,6 +149,13 @@ func (t tasks) numbers() (list []int) {
 // Comm is what a thread is called: as prctl or its file in /proc has it, or after the program.
 // It is nobody's call.
 func (k *Kernel) Comm(thread int) string { return k.nameText(k.s.Tasks[thread].Name) }
+
+// Called is what a thread has been called by a call of the process, for it or for the one that
+// has made it; "" where nobody has. It is nobody's call.
+func (k *Kernel) Called(thread int) string {
+	name := k.s.Tasks[thread].Name
+	return string(bytes.TrimRight(name[:], "\x00"))
+}
 
 // Robust lists the words of the robust mutexes that a thread would let go if it ended now.
 // It is nobody's call: who shows what would be asks for it.
