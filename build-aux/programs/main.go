@@ -48,6 +48,7 @@ func run(ctx context.Context, args []string) error {
 	page := set.String("o", filepath.Join("docs", "programs.md"), "`FILE` to write")
 	jobs := set.Int("jobs", 1, "so many searches at a time")
 	only := set.String("only", "", "`NAMES` of programs to measure, with commas, or none; all without it")
+	arch := set.String("arch", "", "the architecture to measure; both without it")
 	bugs := set.Bool("bugs", true, "search the programs")
 	twins := set.Bool("twins", true, "search the repaired twins")
 	proof := set.Duration("proof", time.Minute, "how long a proof may take")
@@ -59,8 +60,8 @@ func run(ctx context.Context, args []string) error {
 	if err != nil {
 		return err
 	}
-	chosen := func(p programs.Program) bool {
-		return *only == "" || slices.Contains(strings.Split(*only, ","), p.Name)
+	left := func(a at) bool {
+		return *only != "" && !slices.Contains(strings.Split(*only, ","), a.program.Name) || *arch != "" && *arch != a.arch.String()
 	}
 	r, err := readResults(*file, list)
 	if err != nil {
@@ -72,7 +73,7 @@ func run(ctx context.Context, args []string) error {
 			return err
 		}
 		r.Jobs = *jobs
-		err = r.measure(ctx, m, slices.DeleteFunc(places(list), func(a at) bool { return !chosen(a.program) }), *bugs, *twins, *file)
+		err = r.measure(ctx, m, slices.DeleteFunc(places(list), left), *bugs, *twins, *file)
 		if err := errors.Join(err, m.close()); err != nil {
 			return err
 		}
