@@ -56,6 +56,7 @@ func (b *build) flagsFor(p *programs.Program) []string {
 		return b.rust
 	case programs.Cxx:
 		return append(slices.Clone(b.flags), b.cxx...)
+	case programs.C:
 	}
 	return b.flags
 }
@@ -216,6 +217,10 @@ func (m *meter) search(ctx context.Context, a at, file []byte, strategy explore.
 	} else {
 		r, err = explore.Sample(ctx, start, strategy, o)
 	}
+	var deep string
+	if errors.Is(err, explore.ErrDeep) { // what it has run by then stays its result
+		deep, err = err.Error(), nil
+	}
 	if err == nil {
 		err = ctx.Err()
 	}
@@ -223,6 +228,9 @@ func (m *meter) search(ctx context.Context, a at, file []byte, strategy explore.
 		return search{}, fmt.Errorf("%v: %s: %w", a, strategy, err)
 	}
 	s := search{Strategy: strategy, Verdict: r.Verdict, Schedules: r.Schedules, Seconds: time.Since(began).Seconds()}
+	if deep != "" {
+		s.Doubts = append(s.Doubts, deep)
+	}
 	for _, d := range r.Doubts {
 		s.Doubts = append(s.Doubts, string(d.Kind)+": "+d.String())
 	}

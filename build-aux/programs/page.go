@@ -90,6 +90,8 @@ func (c *cell) twin() string {
 			parts = append(parts, fmt.Sprintf("**clean**, %s", words.Count(s.Schedules, "schedule")))
 		case s.Verdict == explore.Failing:
 			parts = append(parts, fmt.Sprintf("**%s** at schedule %s of %s", s.Fails, words.Grouped(s.Schedules), s.Strategy))
+		case s.Strategy == dpor && s.Seconds < s.Limit:
+			parts = append(parts, "no proof") // it has ended, and why is said below
 		case s.Strategy == dpor:
 			parts = append(parts, fmt.Sprintf("no proof in %.0f s", s.Limit))
 		default:

@@ -55,8 +55,8 @@ func TestTwin(t *testing.T) {
 	for want, c := range map[string]cell{
 		"**clean**, 1,436 schedules":                {Twin: []search{{Strategy: dpor, Verdict: explore.Clean, Schedules: 1436}}},
 		"quiet, 20,000 schedules":                   {Twin: []search{quiet}},
-		"no proof in 60 s; quiet, 20,000 schedules": {Twin: []search{{Strategy: dpor, Verdict: explore.Undecided, Schedules: 9, Limit: 60}, quiet}},
-		"no proof in 60 s; timeouts-due: sem_wait":  {Twin: []search{{Strategy: dpor, Verdict: explore.Undecided, Limit: 60, Doubts: []string{"timeouts-due: sem_wait"}}}},
+		"no proof in 60 s; quiet, 20,000 schedules": {Twin: []search{{Strategy: dpor, Verdict: explore.Undecided, Schedules: 9, Seconds: 60.1, Limit: 60}, quiet}},
+		"no proof; timeouts-due: sem_wait":          {Twin: []search{{Strategy: dpor, Verdict: explore.Undecided, Seconds: 3, Limit: 60, Doubts: []string{"timeouts-due: sem_wait"}}}},
 		"**abort** at schedule 12 of pos":           {Twin: drawn(12)},
 	} {
 		if got := c.twin(); got != want {
