@@ -84,7 +84,7 @@ func all(list []programs.Program, bug map[explore.Strategy][]search, change func
 func TestMissed(t *testing.T) {
 	list := []programs.Program{{Name: "one", File: "one.c", Title: "One"}, {Name: "two", File: "two.rs", Title: "Two"}}
 	found := map[explore.Strategy][]search{explore.POS: drawn(3, 5, 9), explore.Fuzz: drawn(0, 0, 2)}
-	const steps = "which is one step here"
+	const steps = "To emurace that is one step"
 	page := func(change func(at, *cell)) string {
 		text, err := all(list, found, change).page(list)
 		if err != nil {
