@@ -51,7 +51,7 @@ func run(ctx context.Context, args []string) error {
 	arch := set.String("arch", "", "the architecture to measure; both without it")
 	bugs := set.Bool("bugs", true, "search the programs")
 	twins := set.Bool("twins", true, "search the repaired twins")
-	proof := set.Duration("proof", time.Minute, "how long a proof may take")
+	proof := set.Duration("proof", time.Minute, "how long a proof may take; 0 tries none")
 	quiet := set.Uint64("quiet", 20_000, "how many schedules to run of a twin whose proof takes longer")
 	if err := set.Parse(args); err != nil {
 		return err
@@ -68,11 +68,11 @@ func run(ctx context.Context, args []string) error {
 		return err
 	}
 	if *only != "none" {
-		m, err := newMeter(*proof, *quiet)
+		m, err := newMeter(*jobs, *proof, *quiet)
 		if err != nil {
 			return err
 		}
-		r.Jobs = *jobs
+		r.Jobs = max(r.Jobs, *jobs)
 		err = r.measure(ctx, m, slices.DeleteFunc(places(list), left), *bugs, *twins, *file)
 		if err := errors.Join(err, m.close()); err != nil {
 			return err
@@ -139,7 +139,7 @@ func (r *results) cell(a at) *cell {
 // measure measures places anew, and keeps what it has after each of them.
 func (r *results) measure(ctx context.Context, m *meter, list []at, bugs, twins bool, file string) error {
 	var mu sync.Mutex
-	return measured.Each(ctx, r.Jobs, list, func(ctx context.Context, a at) error {
+	return measured.Each(ctx, m.jobs, list, func(ctx context.Context, a at) error {
 		c := &cell{Program: a.program.Name, Arch: a.arch.String(), Build: a.build.name}
 		mu.Lock()
 		if old := r.cell(a); old != nil {

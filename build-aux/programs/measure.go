@@ -99,13 +99,14 @@ func (a at) String() string { return fmt.Sprintf("%s %v %s", a.program.File, a.a
 // meter measures.
 type meter struct {
 	systems map[loader.Arch]*emu.System
+	jobs    int // searches at a time
 	proof   time.Duration
 	quiet   uint64 // schedules of a twin of which no proof came to its end
 }
 
 // newMeter opens the sysroots.
-func newMeter(proof time.Duration, quiet uint64) (*meter, error) {
-	m := &meter{systems: map[loader.Arch]*emu.System{}, proof: proof, quiet: quiet}
+func newMeter(jobs int, proof time.Duration, quiet uint64) (*meter, error) {
+	m := &meter{systems: map[loader.Arch]*emu.System{}, jobs: jobs, proof: proof, quiet: quiet}
 	cache, err := sysroot.Open("")
 	if err != nil {
 		return nil, err
@@ -174,13 +175,16 @@ func (m *meter) twin(ctx context.Context, a at, c *cell) error {
 	}
 	var tried []search
 	quiet := uint64(most)
-	if a.build.proof {
+	if a.build.proof && m.proof > 0 {
 		s, err := m.search(ctx, a, file, dpor, explore.Options{Preemptions: -1, Jobs: 1, Seed: 1, Time: m.proof})
 		if err != nil {
 			return err
 		}
 		s.Limit = m.proof.Seconds()
-		tried, quiet = append(tried, s), m.quiet
+		tried = append(tried, s)
+	}
+	if a.build.proof {
+		quiet = m.quiet
 	}
 	if len(tried) == 0 || tried[0].Verdict != explore.Clean {
 		s, err := m.search(ctx, a, file, explore.POS, explore.Options{Seed: 1, Schedules: quiet, Jobs: 1})

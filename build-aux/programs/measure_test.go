@@ -50,7 +50,7 @@ int main(void) {
 		}
 		return list
 	}
-	m, err := newMeter(time.Minute, 50)
+	m, err := newMeter(1, time.Minute, 50)
 	if err != nil {
 		t.Fatal(err)
 	}

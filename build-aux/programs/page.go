@@ -184,8 +184,8 @@ func (r *results) totals(b *strings.Builder, list []programs.Program) {
 	}
 	fmt.Fprintf(b, `
 A bug counts as found by a strategy whose median over %d seeds is at most %s schedules. The twins
-are searched in the same way, and most of those of the first build proved right; of the others
-no schedule that was run fails.
+are searched in the same way. Those of the first build are to be proved right; of the others, and
+where the proof does not come to its end, no schedule that was run fails, which is less.
 
 `, seeds, words.Grouped(most))
 }
@@ -306,15 +306,16 @@ func (r *results) method(b *strings.Builder) {
 	}
 	fmt.Fprintf(b, `## How it was measured
 
-On %v and gcc %s, %s at a time, with the flags' defaults but for what is said here. All
-searches together took %.0f minutes and ran %s.
+On %v, and gcc %s, with the flags' defaults but for what is said here, up to %d at a time. All searches
+together took %.0f minutes and ran %s.
 
 - The programs run on the glibc of %s. C++ has its library linked in in each build.
 - Each strategy searches for a bug from the seeds 1 to %d and has %s schedules. What it finds is the
   first schedule in which the program fails; the number counts from the search's first schedule, and does
   not depend on the machine or on `+"`--jobs`"+`. It does depend on the compiler.
 - **clean** is a proof: `+"`--strategy dpor`"+` has run one schedule of each class of equivalent ones, and none
-  fails. It was tried with the build `+"`%s`"+` and had the time that the table says. It holds for sequentially consistent
+  fails. It was tried with the build `+"`%s`"+` and had the time that the table says, on a machine that
+  did other work too; where a twin of that build is only quiet, none was tried. It holds for sequentially consistent
   memory and for this build, as emurace says below the verdict.
 - Quiet is no proof: so many schedules of `+"`pos`"+`, seed 1, and none fails.
 - A failure counts only if it is one that the program's head comment names; any other, and any in a
@@ -323,7 +324,7 @@ searches together took %.0f minutes and ran %s.
 The programs are small and emurace was made with them in sight, though it knows none of them. They say
 which kinds of bugs can be found, and not how soon in a large program: there more accesses
 are shared, and a schedule takes longer.
-`, r.Machine, r.GCC, words.Count(uint64(r.Jobs), "search"), seconds/60, words.Count(schedules, "schedule"), suite, seeds, words.Grouped(most), proofBuild())
+`, r.Machine, r.GCC, r.Jobs, seconds/60, words.Count(schedules, "schedule"), suite, seeds, words.Grouped(most), proofBuild())
 }
 
 // proofBuild is the build whose twins are proved right.
