@@ -19,7 +19,7 @@ SUITES  := bullseye bookworm trixie forky
 # What tests want of a Debian beside libc: locales, libraries, time zones.
 LIBRARIES := libc-bin zlib1g tzdata libgcc-s1
 
-.PHONY: explore article test test-short test-unpatched setup build lint vuln bench bench-raw race fuzz nightly fuzz-proofs fuzz-host sanitize peers dist dist-test clean help packages packages-test unicorn sysroot-explore sysroots
+.PHONY: explore article test test-short test-unpatched setup build lint vuln bench bench-raw race fuzz nightly fuzz-proofs fuzz-host sanitize peers programs dist dist-test clean help packages packages-test unicorn sysroot-explore sysroots
 
 # The demonstration: emurace exits with 1 when it has found a failing schedule,
 # and here that is success.
@@ -114,10 +114,16 @@ sanitize: setup ## run the engine's tests and random code with AddressSanitizer 
 	ASAN_OPTIONS=detect_leaks=0:quarantine_size_mb=16:detect_stack_use_after_return=0:handle_segv=0 UBSAN_OPTIONS=print_stacktrace=1:halt_on_error=1 \
 		$(GO) test -tags sanitized -asan -timeout 0 -count 1 ./emu/internal/shim -host-for $(TIME)
 
-# gcc brings ThreadSanitizer's runtime; qemu runs what is compiled for arm64.
-peers: packages-test ## run other tools on the bugs of testdata/programs, and write docs/peers.md
+# gcc brings ThreadSanitizer's runtime; qemu runs what is compiled for arm64. Emurace searches on
+# all processors, and with it one program at a time is run: make peers TOOLS=emurace JOBS=1
+JOBS  ?= 2
+TOOLS ?=
+peers: build packages-test ## run emurace and other tools on the bugs of testdata/programs, and write docs/peers.md; TOOLS=emurace,DRD for these alone
 	@build-aux/packages valgrind:valgrind qemu-aarch64:qemu-user
-	$(GO) run ./build-aux/peers
+	$(GO) run ./build-aux/peers -jobs $(JOBS) -tools '$(TOOLS)'
+
+programs: setup ## search the bugs of testdata/programs and their repaired twins, and write docs/programs.md; ONLY=NAME,NAME for these alone
+	$(GO) run ./build-aux/programs -only '$(ONLY)'
 
 # The program is linked with libc.a and so on, whose licences come with Debian's packages.
 dist: unicorn ## make the packages of this commit, the same bytes each time: build/dist/

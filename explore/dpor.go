@@ -52,7 +52,10 @@ type subtree struct {
 	known     uint64 // the session's Grown when the search began
 	// tick is called after each run with the depth that it had; its error ends
 	// the search.
-	tick  func(depth int) error
+	tick func(depth int) error
+	// late is asked before each event, since one run may take long; its error ends the
+	// search too.
+	late  func() error
 	log   *logging.Log
 	total Result
 
@@ -84,6 +87,9 @@ func (d *subtree) search(p *part) error {
 		return err
 	}
 	for len(d.stack) > 0 {
+		if err := d.late(); err != nil {
+			return err
+		}
 		f := d.stack[len(d.stack)-1]
 		next := f.backtrack.less(f.done).less(f.asleep)
 		if next.empty() {

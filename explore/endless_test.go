@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"testing"
+	"time"
 
 	"emurace/emu"
 	"emurace/internal/testseed"
@@ -90,6 +91,24 @@ func TestTooDeep(t *testing.T) {
 		}
 		r, err := DPOR(t.Context(), start, Options{Jobs: 2, KeepGoing: true})
 		if !errors.Is(err, ErrDeep) || r.Complete {
+			t.Errorf("%+v, %v", r, err)
+		}
+	})
+}
+
+// A search ends when its time is up, also in the middle of a run that takes long.
+func TestLateInOneRun(t *testing.T) {
+	deep := program{"deep", `
+		volatile u32 x;
+		void many(void) { for (u32 i = 0; i < 300000; i++) x = i; }
+		u32 get(void) { return x; }`, []string{"get", "many"}}
+	eachArch(t, func(t *testing.T, sys *emu.System) {
+		start := func() (*scenario.Session, error) {
+			return scenario.Start(sys, deep.plan(t, sys.Arch, &guest{}), 1)
+		}
+		// Without a limit the run is too deep, see TestTooDeep, which is an error.
+		r, err := DPOR(t.Context(), start, Options{Jobs: 1, KeepGoing: true, Time: 50 * time.Millisecond})
+		if err != nil || r.Complete || r.Verdict != Undecided {
 			t.Errorf("%+v, %v", r, err)
 		}
 	})

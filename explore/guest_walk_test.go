@@ -89,7 +89,7 @@ func exploredUpTo(t *testing.T, g *guest, most uint64, look func()) *found {
 	tooMany := errors.New("too many runs")
 	return settled(t, g, func() *found {
 		f := newFound()
-		d := &subtree{s: g.s, keepGoing: true, known: g.s.Grown()}
+		d := &subtree{s: g.s, keepGoing: true, known: g.s.Grown(), late: t.Context().Err}
 		d.tick = func(int) error {
 			if f.traces == most {
 				return tooMany

@@ -177,7 +177,7 @@ func (w *partition) work(ctx context.Context, s *scenario.Session, p *part) func
 	s.ForgetShared()
 	s.SetLockWords(w.locks, w.raw)
 	known := s.Grown()
-	d := &subtree{s: s, keepGoing: w.KeepGoing, inspect: w.Inspect, known: known, tick: w.tick(ctx), log: w.Log}
+	d := &subtree{s: s, keepGoing: w.KeepGoing, inspect: w.Inspect, known: known, tick: w.tick(ctx), late: ctx.Err, log: w.Log}
 	err := d.search(p)
 	var children []*part
 	if errors.Is(err, errSplit) {

@@ -15,24 +15,24 @@ import (
 
 // result is what a tool has made of a program and of its twin.
 type result struct {
-	cannot string // why it was not run
-	first  finding
-	runs   int // up to the first finding, or all
-	wall   time.Duration
-	twin   twin
+	Cannot string        `json:"cannot,omitempty"` // why it was not run
+	First  finding       `json:"first"`
+	Runs   int           `json:"runs,omitempty"` // up to the first finding, or all
+	Wall   time.Duration `json:"wall,omitempty"`
+	Twin   twin          `json:"twin"`
 }
 
 // twin is what it has made of the repaired program.
 type twin struct {
-	runs     int
-	reported int // runs with a report or a failure, all of them false
-	kinds    finding
+	Runs     int     `json:"runs,omitempty"`
+	Reported int     `json:"reported,omitempty"` // runs with a report or a failure, all of them false
+	Kinds    finding `json:"kinds"`
 }
 
 // measure runs a tool on a program until the first finding, and on its twin.
 func measure(ctx context.Context, t *tool, p programs.Program) (r result, err error) {
 	if why := t.cannot[p.Language]; why != "" {
-		return result{cannot: why}, nil
+		return result{Cannot: why}, nil
 	}
 	dir, err := os.MkdirTemp("", "peers-")
 	if err != nil {
@@ -43,7 +43,7 @@ func measure(ctx context.Context, t *tool, p programs.Program) (r result, err er
 		file, err := guestcode.Compile(t.arch, p.File, p.Source, flags...)
 		if errors.Is(err, guestcode.ErrNoRust) {
 			why, _, _ := strings.Cut(err.Error(), ";") // what to install is of no interest to readers
-			return result{cannot: why}, nil
+			return result{Cannot: why}, nil
 		}
 		if err != nil {
 			return r, fmt.Errorf("%s: %s: %w", t.name, p.File, err)
@@ -52,11 +52,11 @@ func measure(ctx context.Context, t *tool, p programs.Program) (r result, err er
 			return r, err
 		}
 	}
-	once := func(name string) (finding, error) {
+	once := func(name string, command command) (finding, error) {
 		if err := ctx.Err(); err != nil {
 			return finding{}, err
 		}
-		argv, env := t.command(p, "./"+name)
+		argv, env := command(p, "./"+name)
 		e, err := run(dir, reportName, argv, env, t.limit)
 		if err != nil {
 			return finding{}, err
@@ -68,27 +68,31 @@ func measure(ctx context.Context, t *tool, p programs.Program) (r result, err er
 		return f, nil
 	}
 	start := time.Now()
-	for r.runs < t.runs && (r.runs == 0 || time.Since(start) < t.budget) && !r.first.found() {
-		if r.first, err = once("bug"); err != nil {
+	for n := 0; n < t.runs && (n == 0 || time.Since(start) < t.budget) && !r.First.found(); n++ {
+		if r.First, err = once("bug", t.command); err != nil {
 			return r, err
 		}
-		r.runs++
+		r.Runs += max(r.First.runs, 1)
 	}
-	r.wall = time.Since(start)
-	for r.twin.runs < t.twinRuns {
-		f, err := once("twin")
+	r.Wall = time.Since(start)
+	onTwin := t.command
+	if t.onTwin != nil {
+		onTwin = t.onTwin
+	}
+	for range t.twinRuns {
+		f, err := once("twin", onTwin)
 		if err != nil {
 			return r, err
 		}
-		r.twin.runs++
+		r.Twin.Runs += max(f.runs, 1)
 		if f.found() {
-			r.twin.reported++
+			r.Twin.Reported++
 		}
-		for _, kind := range f.reports {
-			r.twin.kinds.add(kind)
+		for _, kind := range f.Reports {
+			r.Twin.Kinds.add(kind)
 		}
-		if f.fails != "" {
-			r.twin.kinds.fails, r.twin.kinds.code = f.fails, f.code
+		if f.Fails != "" {
+			r.Twin.Kinds.Fails, r.Twin.Kinds.Code = f.Fails, f.Code
 		}
 	}
 	return r, nil

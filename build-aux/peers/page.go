@@ -5,50 +5,53 @@ import (
 	"strings"
 	"time"
 
+	"emurace/build-aux/measured"
 	"emurace/internal/words"
 )
 
 // cell is a result as a table has it: what was found, and what was reported of the twin.
-func (r *result) cell() string {
-	if r.cannot != "" {
+func (r *result) cell(t *tool) string {
+	if r.Cannot != "" {
 		return "not run"
 	}
-	text := "nothing"
-	if r.first.found() {
-		text = "**" + r.first.String() + "**"
+	unit := t.unit
+	if unit == "" {
+		unit = "run"
 	}
-	text += fmt.Sprintf("<br>%s, %s", words.Count(uint64(r.runs), "run"), seconds(r.wall))
-	if r.twin.reported > 0 {
-		text += fmt.Sprintf("<br>twin: %s, %s of %s", r.twin.kinds, words.Grouped(uint64(r.twin.reported)), words.Count(uint64(r.twin.runs), "run"))
+	text := "nothing"
+	if r.First.found() {
+		text = "**" + r.First.String() + "**"
+	}
+	text += fmt.Sprintf("<br>%s, %s", words.Count(uint64(r.Runs), unit), measured.Seconds(r.Wall))
+	if r.Twin.Reported > 0 {
+		text += fmt.Sprintf("<br>twin: %s, %s of %s", r.Twin.Kinds, words.Grouped(uint64(r.Twin.Reported)), words.Count(uint64(r.Twin.Runs), unit))
 	}
 	return text
-}
-
-// seconds is a time as people compare it.
-func seconds(d time.Duration) string {
-	switch {
-	case d < 100*time.Millisecond:
-		return fmt.Sprintf("%.3f s", d.Seconds())
-	case d < 10*time.Second:
-		return fmt.Sprintf("%.1f s", d.Seconds())
-	}
-	return fmt.Sprintf("%.0f s", d.Seconds())
 }
 
 // page is docs/peers.md.
 func (c *comparison) page() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, `# Beside other tools
+	b.WriteString(`# Beside other tools
 
-The programs of `+"`testdata/programs`"+` are classic concurrency bugs, each with a twin in which the
-bug is repaired. This page says what one finds of them without emurace: by running the program
-again and again, with the race detectors that come with a Linux, and in a user emulator, whose
-threads the host schedules. `+"`make peers`"+` measures and writes it anew; it installs what it needs,
-and takes some twenty minutes.
+The programs of ` + "`testdata/programs`" + ` are classic concurrency bugs, each with a twin in which the
+bug is repaired. This page says what emurace finds of them, and what one finds without it: by
+running the program again and again, with the race detectors that come with a Linux, and in a user
+emulator, whose threads the host schedules. What emurace finds with other settings, and on arm64, is
+in [programs.md](programs.md). ` + "`make peers`" + ` measures and writes it anew; it installs what it needs,
+and takes some twenty minutes. ` + "`make peers TOOLS=emurace`" + ` measures one column alone.
 
-Measured on %s of an %s machine with glibc %s and rustc %s, %d programs at a time, in %.0f minutes.
-
-`, words.Count(uint64(c.processors), "processor"), c.host, c.libc, c.rust, c.jobs, c.took.Minutes())
+`)
+	for _, s := range c.kept.Sessions {
+		var names []string
+		for _, t := range c.tools {
+			if _, ok := s.Tools[t.name]; ok {
+				names = append(names, t.name)
+			}
+		}
+		fmt.Fprintf(&b, "Measured on %v, %s at a time, in %.0f minutes: %s.\n", s.Machine, words.Count(uint64(s.Jobs), "program"), s.Took.Minutes(), strings.Join(names, ", "))
+	}
+	b.WriteString("\n")
 	c.totals(&b)
 	c.table(&b)
 	c.settings(&b)
@@ -59,27 +62,27 @@ Measured on %s of an %s machine with glibc %s and rustc %s, %d programs at a tim
 // totals sums up each tool.
 func (c *comparison) totals(b *strings.Builder) {
 	b.WriteString("## In short\n\n| | finds | and is quiet on the twin | reports on twins | longest until found |\n| --- | --- | --- | --- | --- |\n")
-	for j, t := range c.tools {
+	for _, t := range c.tools {
 		ran, found, quiet, loud := 0, 0, 0, 0
 		var longest time.Duration
-		for i := range c.programs {
-			r := c.results[i][j]
-			if r.cannot != "" {
+		for _, p := range c.programs {
+			r := c.of(p, t)
+			if r.Cannot != "" {
 				continue
 			}
 			ran++
-			if r.twin.reported > 0 {
+			if r.Twin.Reported > 0 {
 				loud++
 			}
-			if r.first.found() {
+			if r.First.found() {
 				found++
-				longest = max(longest, r.wall)
-				if r.twin.reported == 0 {
+				longest = max(longest, r.Wall)
+				if r.Twin.Reported == 0 {
 					quiet++
 				}
 			}
 		}
-		fmt.Fprintf(b, "| %s | %d of %d | %d | %d of %d | %s |\n", t.name, found, ran, quiet, loud, ran, seconds(longest))
+		fmt.Fprintf(b, "| %s | %d of %d | %d | %d of %d | %s |\n", t.name, found, ran, quiet, loud, ran, measured.Seconds(longest))
 	}
 	b.WriteString(`
 A tool that reports the same of a program and of its repair has not told them apart: the third
@@ -95,17 +98,18 @@ func (c *comparison) table(b *strings.Builder) {
 		b.WriteString(" " + t.name + " |")
 	}
 	b.WriteString("\n| --- |" + strings.Repeat(" --- |", len(c.tools)) + "\n")
-	for i, p := range c.programs {
+	for _, p := range c.programs {
 		fmt.Fprintf(b, "| `%s`<br>%s |", p.File, p.Title)
-		for j := range c.tools {
-			b.WriteString(" " + c.results[i][j].cell() + " |")
+		for _, t := range c.tools {
+			r := c.of(p, t)
+			b.WriteString(" " + r.cell(t) + " |")
 		}
 		b.WriteString("\n")
 	}
 	b.WriteString("\n")
-	for i, p := range c.programs {
-		for j, t := range c.tools {
-			if why := c.results[i][j].cannot; why != "" {
+	for _, p := range c.programs {
+		for _, t := range c.tools {
+			if why := c.of(p, t).Cannot; why != "" {
 				fmt.Fprintf(b, "- `%s` was not run with %s: %s.\n", p.File, t.name, why)
 			}
 		}
@@ -115,8 +119,8 @@ func (c *comparison) table(b *strings.Builder) {
 // settings says how each tool was run, and why so.
 func (c *comparison) settings(b *strings.Builder) {
 	b.WriteString("\n## How each was run\n\nWith the settings that its manual recommends for what is looked for. Sections are those of the\nValgrind User Manual for Helgrind and DRD.\n\n| tool | version | setting | why |\n| --- | --- | --- | --- |\n")
-	for j, t := range c.tools {
-		name, version := t.name, c.versions[j]
+	for _, t := range c.tools {
+		name, version := t.name, c.kept.version(t.name)
 		for _, s := range t.settings {
 			fmt.Fprintf(b, "| %s | %s | %s | %s |\n", name, version, s.flag, s.why)
 			name, version = "", ""
@@ -125,10 +129,12 @@ func (c *comparison) settings(b *strings.Builder) {
 	fmt.Fprintf(b, `
 The version of the program by itself and of ThreadSanitizer is gcc's. A program runs until the
 first finding. By itself it runs at most %s times, with a tool for at most %s.
-A run that is not over after %s counts as one that hangs, and its time counts. The twin
-runs %s by itself and %s with each tool.
+A run that is not over after %s counts as one that hangs, and its time counts; emurace knows when
+all threads wait. The twin runs %s by itself and %s with each tool, and in %s of
+emurace's. A time is that of the whole command: emurace's has cut the schedule down, explained it and
+written the trace by then.
 
-`, words.Grouped(mostRuns), seconds(budget), seconds(hangs), words.Count(twinRunsAlone, "time"), words.Count(twinRuns, "time"))
+`, words.Grouped(mostRuns), measured.Seconds(budget), measured.Seconds(hangs), words.Count(twinRunsAlone, "time"), words.Count(twinRuns, "time"), words.Count(twinSchedules, "schedule"))
 }
 
 // reading says what the figures do not.
@@ -143,6 +149,8 @@ func (c *comparison) reading(b *strings.Builder) {
   the next. The detectors report most of what they report in any schedule.
 - A race detector looks for data races and for locks in two orders. A bug without these, in which
   each access has its lock or is atomic, is none to it unless the run fails.
+- emurace interleaves instructions. What a compiler has made one instruction of can be one step to
+  it, and a bug in between is then none: see [Limits](../README.md#limits).
 - The programs are small, and the same that emurace is tested with. They say which kinds of bugs
   a tool can see, and not how it fares with a large program, where the detectors are at home.
 `)

@@ -14,18 +14,20 @@ import (
 
 // finding is what a run has shown: how the program failed, or what the tool reports.
 type finding struct {
-	fails   programs.Failure // "" if it has not failed
-	code    int              // for programs.ExitCode
-	reports []string         // the kinds of reports, each once, in order
+	Fails   programs.Failure `json:"fails,omitempty"`   // "" if it has not failed
+	Code    int              `json:"code,omitempty"`    // for programs.ExitCode
+	Reports []string         `json:"reports,omitempty"` // the kinds of reports, each once, in order
+	// runs is how many runs of the program it is of, where a tool makes several; else 0.
+	runs int
 }
 
 // found tells whether there is anything.
-func (f finding) found() bool { return f.fails != "" || len(f.reports) > 0 }
+func (f finding) found() bool { return f.Fails != "" || len(f.Reports) > 0 }
 
 // String is the finding as a table has it.
 func (f finding) String() string {
-	list := slices.Clone(f.reports)
-	switch f.fails {
+	list := slices.Clone(f.Reports)
+	switch f.Fails {
 	case "":
 	case programs.Deadlock:
 		list = append(list, "hangs")
@@ -34,7 +36,7 @@ func (f finding) String() string {
 	case programs.Abort:
 		list = append(list, "aborts")
 	case programs.ExitCode:
-		list = append(list, fmt.Sprintf("exit code %d", f.code))
+		list = append(list, fmt.Sprintf("exit code %d", f.Code))
 	}
 	return strings.Join(list, ", ")
 }
@@ -44,13 +46,13 @@ func (f finding) String() string {
 func failing(e ended) finding {
 	switch {
 	case e.late:
-		return finding{fails: programs.Deadlock}
+		return finding{Fails: programs.Deadlock}
 	case e.signal == syscall.SIGABRT:
-		return finding{fails: programs.Abort}
+		return finding{Fails: programs.Abort}
 	case e.signal != 0:
-		return finding{fails: programs.Crash}
+		return finding{Fails: programs.Crash}
 	case e.code != 0:
-		return finding{fails: programs.ExitCode, code: e.code}
+		return finding{Fails: programs.ExitCode, Code: e.code}
 	}
 	return finding{}
 }
@@ -70,26 +72,26 @@ func tsan(e ended) (finding, error) {
 		case m[1] == "FATAL":
 			return f, fmt.Errorf("ThreadSanitizer: %s", kind)
 		case m[1] == "ERROR" && strings.HasPrefix(kind, "SEGV"):
-			f.fails = programs.Crash // the runtime catches it, says where, and exits
+			f.Fails = programs.Crash // the runtime catches it, says where, and exits
 			continue
 		}
 		f.add(kind)
 	}
-	if f.fails == programs.ExitCode && f.code == tsanExit {
-		if len(f.reports) == 0 {
+	if f.Fails == programs.ExitCode && f.Code == tsanExit {
+		if len(f.Reports) == 0 {
 			return f, fmt.Errorf("ThreadSanitizer: exit code %d without a report: %s", tsanExit, e.said)
 		}
-		f.fails, f.code = "", 0
-	} else if f.fails == programs.Crash {
-		f.code = 0
+		f.Fails, f.Code = "", 0
+	} else if f.Fails == programs.Crash {
+		f.Code = 0
 	}
 	return f, nil
 }
 
 // add adds a kind of report.
 func (f *finding) add(kind string) {
-	if !slices.Contains(f.reports, kind) {
-		f.reports = append(f.reports, kind)
+	if !slices.Contains(f.Reports, kind) {
+		f.Reports = append(f.Reports, kind)
 	}
 }
 

@@ -112,11 +112,11 @@ func FuzzReports(f *testing.F) {
 	f.Fuzz(func(t *testing.T, text string, code int) {
 		for _, read := range []func(ended) (finding, error){tsan, valgrind} {
 			found, err := read(ended{report: text, code: code})
-			if err == nil && code == 0 && found.fails != "" && found.fails != programs.Crash {
+			if err == nil && code == 0 && found.Fails != "" && found.Fails != programs.Crash {
 				t.Errorf("it ends with 0, and %q", found)
 			}
-			for i, kind := range found.reports {
-				if slices.Contains(found.reports[:i], kind) {
+			for i, kind := range found.Reports {
+				if slices.Contains(found.Reports[:i], kind) {
 					t.Errorf("%q twice", kind)
 				}
 			}

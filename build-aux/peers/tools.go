@@ -2,10 +2,6 @@ package main
 
 import (
 	"fmt"
-	"os/exec"
-	"regexp"
-	"runtime"
-	"strings"
 	"time"
 
 	"emurace/internal/programs"
@@ -29,6 +25,8 @@ const (
 	twinRuns = 20
 	// twinRunsAlone is how often the twin runs by itself, which is quick.
 	twinRunsAlone = 1_000
+	// twinSchedules is how many schedules of the twin emurace runs.
+	twinSchedules = twinRunsAlone
 )
 
 // reportName is the file that a tool writes its reports to, in the folder where it runs.
@@ -44,33 +42,39 @@ type tool struct {
 	arch     loader.Arch
 	flags    []string                     // of the compiler, beside those of guestcode.Compile
 	cannot   map[programs.Language]string // why it is not for programs of a language
-	command  func(p programs.Program, file string) (argv, env []string)
+	command  command
+	onTwin   command // if it is another one
 	read     func(ended) (finding, error)
 	runs     int           // at most so many
 	budget   time.Duration // and for so long
 	limit    time.Duration // of one run
 	twinRuns int
+	unit     string // what a run is called, "run" without it
 	settings []setting
 }
+
+// command is how a tool is started on the file of a program, with what of an environment.
+type command func(p programs.Program, file string) (argv, env []string)
 
 // itself reads a run that has no report.
 func itself(e ended) (finding, error) { return failing(e), nil }
 
-// hostArch is the machine's own architecture.
-func hostArch() (loader.Arch, error) {
-	for _, a := range []loader.Arch{loader.AMD64, loader.ARM64} {
-		if a.String() == runtime.GOARCH {
-			return a, nil
-		}
-	}
-	return 0, fmt.Errorf("peers: not for %s", runtime.GOARCH)
-}
-
 // tools are all of them, in the order of the columns. One that ends with a report of its own
-// needs a command and a function that reads how it ended; emurace's is to be its exploration of
-// whole programs.
+// needs a command and a function that reads how it ended.
 func tools(host loader.Arch) []*tool {
 	return []*tool{
+		{
+			name: "emurace", version: []string{binary(), "version"}, arch: host,
+			command: explores("--time", fmt.Sprint(budget)), onTwin: explores("--schedules", fmt.Sprint(twinSchedules)),
+			// One command is many runs. It ends by itself, and has time to explain what it has found.
+			read: explored, runs: 1, budget: budget, limit: 2 * budget, twinRuns: 1, unit: "schedule",
+			settings: []setting{
+				{"`explore -- ./program`", "README, Your own program: the default strategy, on all processors"},
+				{fmt.Sprintf("`--time %v`", budget), "as long as the others have; without it, it goes on until something fails"},
+				{fmt.Sprintf("`--schedules %d` in place of it for the twin", twinSchedules), "as often as the twin runs by itself"},
+				{"`--json`", "to be read by a program"},
+			},
+		},
 		{
 			name: "by itself", version: []string{"gcc", "--version"}, arch: host,
 			command: func(_ programs.Program, file string) ([]string, []string) { return []string{file}, nil },
@@ -139,25 +143,4 @@ var fairSched = setting{"`--fair-sched=try`", "2.8.1, Scheduling and Multi-Threa
 
 func valgrindCommand(tool string, more ...string) []string {
 	return append([]string{"valgrind", "--tool=" + tool, "--fair-sched=try", "--xml=yes", "--xml-file=" + reportName}, more...)
-}
-
-// versionNumber is the first number with a dot in a line, as each tool has it.
-var versionNumber = regexp.MustCompile(`\d+\.\d+(\.\d+)*`)
-
-// versionOf asks a tool for its version.
-func versionOf(command []string) (string, error) {
-	out, err := exec.Command(command[0], command[1:]...).Output()
-	if err != nil {
-		return "", fmt.Errorf("%s: %w; run: make peers", strings.Join(command, " "), err)
-	}
-	line, _, _ := strings.Cut(string(out), "\n")
-	// Behind the package's own words, which may hold a version too.
-	if i := strings.LastIndex(line, ")"); i >= 0 && versionNumber.MatchString(line[i:]) {
-		line = line[i:]
-	}
-	number := versionNumber.FindString(line)
-	if number == "" {
-		return "", fmt.Errorf("%s: no version in %q", strings.Join(command, " "), line)
-	}
-	return number, nil
 }

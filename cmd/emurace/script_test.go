@@ -64,9 +64,14 @@ func TestMain(m *testing.M) {
 //	untimed FILE            takes the durations out of a result in a file
 //	cut FILE N              leaves the first N bytes of a file, or adds zeros up to N
 //	libraries SPEC ARCH DIR copies the shared libraries of a sysroot
+//	page FILE               runs the commands of a page of docs, which must show what it says
 //	spin FILE               makes an ELF file one that does nothing but loop where it begins
 func TestScript(t *testing.T) {
 	cache := testroot.Cache(t).Path()
+	docs, err := filepath.Abs(filepath.Join("..", "..", "docs"))
+	if err != nil {
+		t.Fatal(err)
+	}
 	testroot.Dir(t, "debian:bookworm", "arm64") // says what to do when it is not there
 	testscript.Run(t, testscript.Params{
 		Dir: filepath.Join("..", "..", "testdata", "cli"),
@@ -76,12 +81,13 @@ func TestScript(t *testing.T) {
 			e.Setenv("XDG_STATE_HOME", filepath.Join(e.WorkDir, "state"))
 			e.Setenv("XDG_CACHE_HOME", filepath.Join(e.WorkDir, "cache"))
 			e.Setenv("EMURACE_CACHE", cache)
+			e.Setenv("DOCS", docs)
 			e.Setenv("TERM", "xterm")
 			return nil
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"code": codeCommand, "fails": failsCommand, "json": jsonCommand, "setjson": setJSONCommand,
-			"untimed": untimedCommand, "cut": cutCommand, "libraries": librariesCommand, "spin": spinCommand,
+			"untimed": untimedCommand, "cut": cutCommand, "libraries": librariesCommand, "spin": spinCommand, "page": runPage,
 		},
 		RequireExplicitExec: true,
 		RequireUniqueNames:  true,

@@ -21,14 +21,14 @@ var layers = [][]string{
 	{"internal/crash", "internal/files", "internal/suggest", "internal/ordered", "internal/pool", "internal/printable", "internal/programs", "internal/shell", "internal/testalone", "internal/testseed", "internal/wall", "internal/words"},
 	{"internal/completion", "internal/guard", "internal/logging", "internal/manual", "loader", "scripts/sandbox", "sysroot"},
 	{"disasm", "emu/internal/linux", "emu/internal/shim", "internal/guestcode", "internal/testroot", "unwind"},
-	{"emu"},
+	{"build-aux/measured", "emu"},
 	{"internal/testsystem", "symbolize"},
 	{"heap"},
 	{"scenario"},
 	{"explore", "oracle", "program", "replay", "replay/timeline", "scripts/scenariolang", "scripts/portable"},
 	{"replay/core", "replay/gdb", "replay/lesson", "scripts/strategylang"},
 	{"replay/report", "replay/step", "scripts"},
-	{"build-aux/peers", "cmd/emurace", "internal/testrace"},
+	{"build-aux/peers", "build-aux/programs", "cmd/emurace", "internal/testrace"},
 }
 
 // never are imports that the order of layers allows, and that would mix what is to stay
