@@ -176,7 +176,7 @@ func (m *meter) twin(ctx context.Context, a at, c *cell) error {
 	var tried []search
 	quiet := uint64(most)
 	if a.build.proof && m.proof > 0 {
-		s, err := m.search(ctx, a, file, dpor, explore.Options{Preemptions: -1, Jobs: 1, Seed: 1, Time: m.proof})
+		s, err := m.search(ctx, a, file, dpor, explore.Options{Preemptions: -1, Jobs: 1, Seed: 1, Time: m.proof, AbstractLocks: true})
 		if err != nil {
 			return err
 		}
@@ -212,6 +212,9 @@ func (m *meter) search(ctx context.Context, a at, file []byte, strategy explore.
 	plan := &scenario.Plan{
 		Files: map[string][]byte{"/program": file}, Threads: []scenario.Thread{{Name: scenario.Main, Body: scenario.Calls(nil)}},
 		Endings: endings, Timeouts: scenario.WhenDue, Program: &scenario.Program{Path: "/program", Argv: []string{a.program.Name}},
+	}
+	if strategy == dpor { // as its hint says: else each order of binding functions is one to prove
+		plan.Env = []string{"LD_BIND_NOW=1"}
 	}
 	start := func() (*scenario.Session, error) { return scenario.Start(m.systems[a.arch], plan, o.Seed) }
 	began := time.Now()

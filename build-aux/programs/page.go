@@ -313,7 +313,7 @@ together took %.0f minutes and ran %s.
 - Each strategy searches for a bug from the seeds 1 to %d and has %s schedules. What it finds is the
   first schedule in which the program fails; the number counts from the search's first schedule, and does
   not depend on the machine or on `+"`--jobs`"+`. It does depend on the compiler.
-- **clean** is a proof: `+"`--strategy dpor`"+` has run one schedule of each class of equivalent ones, and none
+- **clean** is a proof: `+"`--strategy dpor --locks abstract --env LD_BIND_NOW=1`"+` has run one schedule of each class of equivalent ones, and none
   fails. It was tried with the build `+"`%s`"+` and had the time that the table says, on a machine that
   did other work too; where a twin of that build is only quiet, none was tried. It holds for sequentially consistent
   memory and for this build, as emurace says below the verdict.
