@@ -101,7 +101,7 @@ func (h *History) step(skip uint64) error {
 			}
 			h.visit(pc)
 			step, call := h.s.Process().Steps()+1, len(h.s.Results(sl.Thread))
-			ran, err := h.s.Run(sl.Thread, 1)
+			ran, err := h.s.RunSlice(sl.Part(done, 1))
 			if err != nil {
 				return err
 			}

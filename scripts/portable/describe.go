@@ -150,7 +150,7 @@ func (d *describer) bound(schedule scenario.Schedule) error {
 	begun := uint64(0)
 	for k, sl := range schedule {
 		begun = d.s.Steps()
-		ran, err := d.s.Run(sl.Thread, sl.N)
+		ran, err := d.s.RunSlice(sl)
 		if err != nil {
 			return err
 		}
@@ -186,7 +186,7 @@ func (d *describer) learn(schedule scenario.Schedule) ([]segment, error) {
 		t := &tally{counts: make([]int, len(d.s.ScheduleNames()))}
 		var segments []segment
 		for _, sl := range schedule {
-			events, err := d.s.RunEvents(sl.Thread, sl.N)
+			events, err := d.s.RunEvents(sl)
 			if err != nil {
 				return nil, err
 			}

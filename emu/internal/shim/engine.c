@@ -383,6 +383,7 @@ static int run(em_engine *e, int slot, uint64_t budget) {
     e->watched = false;
     e->clock_read = false;
     e->loaded = 0;
+    e->divisible = false;
     e->ran = slot;
     em_clock_turn(e, slot);
     if (e->slots[slot].held != NULL)

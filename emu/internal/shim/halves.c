@@ -233,7 +233,10 @@ bool em_splits_at(em_engine *e, uint64_t addr, unsigned size) {
     if (!e->splits || e->hold != EM_HOLD_NONE || e->loaded != emurace_now(e->m))
         return false;
     unsigned bytes = (size >= 8 ? 0xff : (1u << size) - 1) << (addr & 7);
-    return (em_share_mask(e, addr) & bytes) != 0 || (bytes > 0xff && (em_share_mask(e, addr + 8) & bytes >> 8) != 0);
+    if ((em_share_mask(e, addr) & bytes) == 0 && (bytes <= 0xff || (em_share_mask(e, addr + 8) & bytes >> 8) == 0))
+        return false;
+    e->divisible = e->splits == EM_SPLITS_TELL;
+    return !e->divisible;
 }
 
 void em_hold_again(em_engine *e) {

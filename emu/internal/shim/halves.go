@@ -58,12 +58,24 @@ func (e *Engine) Held(thread int) (pc uint64, stores []Store) {
 func (e *Engine) Indivisible(pc uint64) bool { return bool(C.em_indivisible(e.c, C.uint64_t(pc))) }
 
 // SetSplits has instructions that could end in their middle do so where they read and write
-// shared bytes, while SetSharing is on: their two steps are two events. It is on at first.
+// shared bytes, while SetSharing is on: their two steps are two events. Otherwise Divisible
+// tells of them.
 func (e *Engine) SetSplits(on bool) {
-	e.whole = !on
+	e.splits = on
 	e.split()
 }
 
 func (e *Engine) split() {
-	e.c.splits = e.c.sharing && C.bool(!e.whole && e.arch == loader.AMD64) && e.c.generates
+	switch {
+	case !bool(e.c.sharing) || !bool(e.c.generates) || e.arch != loader.AMD64:
+		e.c.splits = C.EM_SPLITS_NONE
+	case e.splits:
+		e.c.splits = C.EM_SPLITS
+	default:
+		e.c.splits = C.EM_SPLITS_TELL
+	}
 }
+
+// Divisible tells whether the instruction that ran last has read and written shared bytes in
+// one step, and could have ended in its middle.
+func (e *Engine) Divisible() bool { return bool(e.c.divisible) }

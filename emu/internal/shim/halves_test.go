@@ -327,6 +327,7 @@ func TestHalvesAreEvents(t *testing.T) {
 				e.SetHooked(hooked)
 				keep(t, e)
 				e.SetSharing(true)
+				e.SetSplits(true)
 				if err := e.AddShared(map[uint64]uint8{cell: 0xff}); err != nil {
 					t.Fatal(err)
 				}
@@ -344,7 +345,7 @@ func TestHalvesAreEvents(t *testing.T) {
 					t.Fatalf("%+v %v, the word is %d", s, err, wordAt(t, e, cell))
 				}
 				e.SetSplits(false)
-				if s, err = e.Run(1, 10); err != nil || s.Reason != StopEvent || s.Ran != 2 || e.Holds(1) || wordAt(t, e, cell) != 19 {
+				if s, err = e.Run(1, 10); err != nil || s.Reason != StopEvent || s.Ran != 2 || e.Holds(1) || !e.Divisible() || wordAt(t, e, cell) != 19 {
 					t.Errorf("without splits: %+v %v, the word is %d", s, err, wordAt(t, e, cell))
 				}
 			})
@@ -357,6 +358,7 @@ func TestHalvesOfOwnBytes(t *testing.T) {
 	e := halvesEngine(t, []byte{0xff, 0x37, 0x90}) // push [rdi]
 	keep(t, e)
 	e.SetSharing(true)
+	e.SetSplits(true)
 	if err := e.AddShared(map[uint64]uint8{cell: 0xff}); err != nil {
 		t.Fatal(err)
 	}

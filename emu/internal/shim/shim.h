@@ -137,6 +137,9 @@ typedef struct em_held {
 // runs.
 enum em_hold_kind { EM_HOLD_NONE, EM_HOLD_NEXT, EM_HOLD_NOW };
 
+// Whether instructions are found that could end in their middle, and whether they do.
+enum em_splits { EM_SPLITS_NONE, EM_SPLITS_TELL, EM_SPLITS };
+
 typedef struct em_slot {
     em_ctx *ctx;      // NULL: no such thread
     em_held *held;    // NULL: its last instruction is over
@@ -342,7 +345,8 @@ typedef struct em_engine {
     bool sharing; // stop after every instruction that touches shared bytes
     bool event;   // the last instruction did
     bool event_of_fetch; // only by being fetched
-    bool splits; // instructions that read and write bytes that make events are two steps
+    int splits; // enum em_splits: of instructions that read and write bytes that make events
+    bool divisible; // the last instruction was one of them, and one step
     bool halves; // the next instruction ends in its middle, if it can
     uint64_t loaded; // step of the last that can be divided and has read such a byte, 0 for none
     int hold;        // enum em_hold_kind
