@@ -1,0 +1,102 @@
+package explore
+
+import (
+	"testing"
+
+	"emurace/loader"
+)
+
+// Instructions of amd64 that read and write memory, with a lock prefix and without.
+const divisibles = `
+union { u8 b[32]; u32 w[8]; u64 d[4]; } m __attribute__((aligned(16)));
+u64 stays;
+#define M(form, ...) asm volatile(form : "+m"(m.d[0]) : __VA_ARGS__ : "memory", "cc")
+u64 add(void) { M("addl $1, %0"); return 0; }
+void locked(void) { M("lock addl $1, %0"); }
+void nothing(void) { M("orq $0, %0"); }
+void swap(u64 v) { asm volatile("xchgq %1, %0" : "+m"(m.d[0]), "+r"(v) : : "memory"); }
+u64 store(u64 v) { *(volatile u64 *)m.d = v; return 0; }
+void put(u32 i, u8 v) { *(volatile u8 *)(m.b + i) = v; }
+u32 pair(u32 i) { return *(volatile unsigned short *)(m.b + i); }
+u64 load(void) { return *(volatile u64 *)m.d; }
+u32 exchange(u32 v) { asm volatile("xaddl %1, %0" : "+m"(m.w[0]), "+r"(v) : : "memory", "cc"); return v; }
+u32 cas(u32 was) { asm volatile("cmpxchgl %2, %0" : "+m"(m.w[0]), "+a"(was) : "r"(9) : "memory", "cc"); return was; }
+// From the first eight bytes to the next, and back.
+u64 copy(void) { u64 *to = m.d + 1, *from = m.d; asm volatile("movsq" : "+D"(to), "+S"(from) : : "memory"); return 0; }
+u64 back(void) { u64 *to = m.d, *from = m.d + 1; asm volatile("movsq" : "+D"(to), "+S"(from) : : "memory"); return 0; }
+// Byte by byte.
+void copies(u64 n) { u8 *to = m.b + 8, *from = m.b; asm volatile("rep movsb" : "+D"(to), "+S"(from), "+c"(n) : : "memory"); }
+u64 pushed(void) { u64 v; asm volatile("pushq %1\npopq %0" : "=r"(v) : "m"(m.d[0]) : "memory"); return v; }
+void popped(u64 v) { asm volatile("pushq %1\npopq %0" : "=m"(m.d[0]) : "r"(v) : "memory"); }
+// The same in instructions that do one thing.
+u64 addl(void) { u32 v = *(volatile u32 *)m.w; *(volatile u32 *)m.w = v + 1; return 0; }
+u64 copyl(void) { u64 v = *(volatile u64 *)m.d; *(volatile u64 *)(m.d + 1) = v; return 0; }
+u64 backl(void) { u64 v = *(volatile u64 *)(m.d + 1); *(volatile u64 *)m.d = v; return 0; }
+`
+
+// The traces of instructions that read and write memory: without a lock prefix they are
+// those of a load and a store, with one those of an atomic step.
+func TestHalvesCounts(t *testing.T) {
+	sys := system(t, loader.AMD64)
+	for i, r := range []row{
+		{program: program{"2 threads, an add", divisibles, times(2, "add")}, want: 4},
+		{program: program{"3 threads, an add", divisibles, times(3, "add")}, want: 36},
+		{program: program{"2 threads, 2 adds", divisibles, times(2, repeated(2, "add"))}, want: 34},
+		{program: program{"2 threads, 3 adds", divisibles, times(2, repeated(3, "add"))}, want: 328},
+		{program: program{"an add and a load and store", divisibles, []string{"add", "addl"}}, want: 4},
+		{program: program{"2 threads, locked", divisibles, times(2, "locked")}, want: 2},
+		{program: program{"3 threads, locked", divisibles, times(3, "locked")}, want: 6},
+		{program: program{"2 threads, 2 locked", divisibles, times(2, repeated(2, "locked"))}, want: 6},
+		{program: program{"2 threads, 3 locked", divisibles, times(2, repeated(3, "locked"))}, want: 20},
+		{program: program{"3 threads, 2 locked", divisibles, times(3, repeated(2, "locked"))}, want: 90},
+		// The store of a locked one comes before, between or behind.
+		{program: program{"an add and a locked one", divisibles, []string{"add", "locked"}}, want: 3},
+		{program: program{"an add and a store", divisibles, []string{"add", "store 7"}}, want: 3},
+		{program: program{"an add and a load", divisibles, []string{"add", "load"}}, want: 2},
+		{program: program{"an add and an xchg", divisibles, []string{"add", "swap 5"}}, want: 3},
+		// It writes, though what was there.
+		{program: program{"what changes nothing, and a store", divisibles, []string{"nothing", "store 7"}}, want: 3},
+		{program: program{"what changes nothing, and a load", divisibles, []string{"nothing", "load"}}, want: 2},
+		{program: program{"xadd", divisibles, times(2, "exchange 1")}, want: 4},
+		{program: program{"a cmpxchg that fails, and a store", divisibles, []string{"cas 1", "store 7"}}, want: 3},
+		{program: program{"cmpxchg", divisibles, times(2, "cas 0")}, want: 4},
+		// The two accesses are of different bytes: who is first at either is all.
+		{program: program{"movs and a store to where it reads", divisibles, []string{"copy", "store 7"}}, want: 2},
+		{program: program{"movs against movs", divisibles, []string{"copy", "back"}}, want: 3},
+		{program: program{"the same in two", divisibles, []string{"copyl", "backl"}}, want: 3},
+		{program: program{"push and a store", divisibles, []string{"pushed", "store 7"}}, want: 2},
+		{program: program{"pop and a load", divisibles, []string{"popped 5", "load"}}, want: 2},
+		{program: program{"rep movs and a store to where it reads", divisibles, []string{"copies 2", "put 1 3"}}, want: 2},
+		{program: program{"rep movs and a load of where it writes", divisibles, []string{"copies 2", "pair 8"}}, want: 3},
+	} {
+		if !inShort(i, 4) {
+			continue
+		}
+		t.Run(r.name, func(t *testing.T) {
+			r.check(t, sys)
+			g := r.start(t, sys)
+			if search, oracle := explored(t, g), sleepSets(t, g); search.traces != oracle.traces || !sameWays(search.ends, oracle.ends) {
+				t.Errorf("%d traces in %d ways, the oracle finds %d in %d", search.traces, len(search.ends), oracle.traces, len(oracle.ends))
+			}
+		})
+	}
+}
+
+// Whatever an instruction of two steps can do, the two steps as instructions of their own
+// can, and the other way round.
+func TestHalvesAsTwoInstructions(t *testing.T) {
+	sys := system(t, loader.AMD64)
+	for _, p := range [][2][]string{
+		{times(2, "add;add"), times(2, "addl;addl")},
+		{times(3, "add"), times(3, "addl")},
+		{{"add;copy", "back;add"}, {"addl;copyl", "backl;addl"}},
+		{{"copy;add", "back", "store 7"}, {"copyl;addl", "backl", "store 7"}},
+		{{"add;copy;load", "add;back;load"}, {"addl;copyl;load", "addl;backl;load"}},
+	} {
+		ones := explored(t, program{"ones", divisibles, p[0]}.start(t, sys))
+		twos := explored(t, program{"twos", divisibles, p[1]}.start(t, sys))
+		if ones.traces != twos.traces || !sameWays(ones.ends, twos.ends) {
+			t.Errorf("%v: %d traces in %d ways; %v: %d in %d", p[0], ones.traces, len(ones.ends), p[1], twos.traces, len(twos.ends))
+		}
+	}
+}
