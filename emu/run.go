@@ -475,5 +475,11 @@ func (m *Machine) crash(t int, stop Stop, s shim.Stop, end *End) (Stop, error) {
 	return stop, nil
 }
 
-// PC is the address of the thread's next instruction.
-func (p *Process) PC(t int) (uint64, error) { return p.eng.ReadReg(t, p.arch.pc) }
+// PC is the address of the thread's next instruction; of one that has ended in its middle, as
+// long as its stores are held.
+func (p *Process) PC(t int) (uint64, error) {
+	if pc, _ := p.Held(t); pc != 0 {
+		return pc, nil
+	}
+	return p.eng.ReadReg(t, p.arch.pc)
+}
