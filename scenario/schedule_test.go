@@ -15,7 +15,7 @@ var racers = []string{"main", "worker", "a_third-1"}
 
 func TestScheduleAdd(t *testing.T) {
 	s := Schedule(nil).Add(0, 3).Add(0, 4).Add(1, 5).Add(0, 1).Add(0, 1)
-	if want := (Schedule{{0, 7}, {1, 5}, {0, 2}}); !slices.Equal(s, want) {
+	if want := (Schedule{{Thread: 0, N: 7}, {Thread: 1, N: 5}, {Thread: 0, N: 2}}); !slices.Equal(s, want) {
 		t.Errorf("%v, want %v", s, want)
 	}
 }
@@ -25,7 +25,7 @@ func TestScheduleAdd(t *testing.T) {
 func TestScheduleAddProperty(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		slicesIn := rapid.SliceOf(rapid.Custom(func(t *rapid.T) Slice {
-			return Slice{rapid.IntRange(0, 2).Draw(t, "thread"), rapid.Uint64Range(1, 5).Draw(t, "n")}
+			return Slice{Thread: rapid.IntRange(0, 2).Draw(t, "thread"), N: rapid.Uint64Range(1, 5).Draw(t, "n")}
 		})).Draw(t, "slices")
 		var s Schedule
 		for _, sl := range slicesIn {
@@ -55,7 +55,7 @@ func threadsOf(s []Slice) []int {
 }
 
 func TestScheduleTexts(t *testing.T) {
-	s := Schedule{{0, 412}, {1, 0}, {0, maxSlice}, {2, 1}}
+	s := Schedule{{Thread: 0, N: 412}, {Thread: 1, N: 0}, {Thread: 0, N: maxSlice}, {Thread: 2, N: 1}}
 	got := s.Texts(racers)
 	want := []string{"main 412", "worker", "main 281474976710655", "a_third-1 1"}
 	if !slices.Equal(got, want) {
@@ -66,7 +66,7 @@ func TestScheduleTexts(t *testing.T) {
 func TestScheduleRoundTrip(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		s := rapid.SliceOf(rapid.Custom(func(t *rapid.T) Slice {
-			return Slice{rapid.IntRange(0, len(racers)-1).Draw(t, "thread"), rapid.Uint64Range(0, maxSlice).Draw(t, "n")}
+			return Slice{Thread: rapid.IntRange(0, len(racers)-1).Draw(t, "thread"), N: rapid.Uint64Range(0, maxSlice).Draw(t, "n")}
 		})).Draw(t, "schedule")
 		got, err := ParseSchedule(Schedule(s).Texts(racers), racers)
 		if err != nil || !slices.Equal(got, s) {
