@@ -116,7 +116,7 @@ func ParseSchedule(lines, names []string) (Schedule, error) {
 			count, sl.Half = strings.CutSuffix(count, half)
 			n, err := strconv.ParseUint(count, 10, 48)
 			if err != nil || n == 0 || count != strconv.FormatUint(n, 10) {
-				return nil, fmt.Errorf("slice %d: %q: not a number of instructions, nor one and the word half", i+1, line)
+				return nil, fmt.Errorf("slice %d: %q: not a number of instructions", i+1, line)
 			}
 			sl.N = n
 		}

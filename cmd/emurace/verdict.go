@@ -24,7 +24,7 @@ func (o *outcome) assumes() []string {
 		covers = "this program and libc, with these arguments, environment, files and input"
 	}
 	step := "each access of an instruction is one step, whatever its size"
-	if o.recipe.Arch == loader.AMD64 {
+	if o.recipe.Arch == loader.AMD64 && o.result.Preemptions >= 0 {
 		step += ", and one that reads and changes memory does both in one step, also without LOCK"
 	}
 	return []string{

@@ -9,6 +9,10 @@ import (
 	"emurace/scenario"
 )
 
+// ErrHalf is that of a schedule which stops a thread between the read and the write of an
+// instruction.
+var ErrHalf = errors.New("describe: the schedule stops a thread between the read and the write of one instruction, which no words say")
+
 // Describe finds runs that make happen what a schedule does, in words that are
 // likely to mean the same on another build of the libraries. Sessions are made by
 // start; they must be equal. The race goes on behind the schedule, if it is not over,
@@ -30,6 +34,9 @@ import (
 // The notes say in sentences what a reader should know of the runs: what was left
 // out, and which words mean something on this build only.
 func Describe(start func() (*scenario.Session, error), schedule scenario.Schedule) (runs []Run, notes []string, err error) {
+	if slices.ContainsFunc(schedule, func(sl scenario.Slice) bool { return sl.Half }) {
+		return nil, nil, ErrHalf
+	}
 	s, err := start()
 	if err != nil {
 		return nil, nil, err
