@@ -136,3 +136,33 @@ func TestRandomHalves(t *testing.T) {
 		t.Errorf("only %d of %d programs have instructions that are two steps", divided, count)
 	}
 }
+
+// A thread can be preempted in the middle of an instruction: of two threads with p and q
+// places for that there are 2 schedules without a preemption, p+q with one, and 2pq with two.
+func TestHalvesBounded(t *testing.T) {
+	sys := system(t, loader.AMD64)
+	add := routine{amd64: []byte{0x48, 0x83, 0x07, 0x01}}          // addq $1, (%rdi)
+	locked := routine{amd64: []byte{0xf0, 0x48, 0x83, 0x07, 0x01}} // lock addq $1, (%rdi)
+	for _, c := range []struct {
+		threads [2]routine
+		p, q    uint64
+	}{
+		{[2]routine{nop.then(add, nop, ret), nop.then(add, nop, ret)}, 4, 4},
+		{[2]routine{add.then(add, ret), nop.then(nop, ret)}, 4, 2},
+		{[2]routine{locked.then(nop, ret), add.then(ret)}, 2, 2},
+		{[2]routine{locked.then(nop, ret), locked.then(ret)}, 2, 1},
+	} {
+		for jobs := 1; jobs <= 2; jobs++ {
+			start := codeStarter(sys, c.threads[:]...)
+			last := uint64(0)
+			for most, want := range []uint64{2, c.p + c.q, 2 * c.p * c.q} {
+				r, err := Bounded(t.Context(), start, Options{Preemptions: most, Jobs: jobs, KeepGoing: true})
+				must(t, err)
+				if got := r.Schedules - last; got != want || r.Failing > 0 {
+					t.Errorf("%v, %d jobs, %d preemptions: %d schedules, want %d; %d fail", c, jobs, most, got, want, r.Failing)
+				}
+				last = r.Schedules
+			}
+		}
+	}
+}

@@ -53,7 +53,6 @@ func (r *Result) tryProof(ctx context.Context, session func() (*scenario.Session
 	if !r.Unbounded {
 		c.bound = r.Preemptions
 	}
-	c.between = r.Preemptions >= 0
 	err = c.run(o.Seed, o.KeepGoing)
 	r.SelfCheck = &c.done
 	for _, d := range c.result.Doubts {
@@ -86,7 +85,6 @@ type checker struct {
 	bound   int    // of preemptions, -1 for none
 	left    uint64 // instructions that may be spent
 	longest uint64 // run so far
-	between bool   // the search has switched between instructions only
 	halves  bool   // slices end in the middle of an instruction where they can
 	log     *logging.Log
 
@@ -112,8 +110,7 @@ func (c *checker) run(seed uint64, keepGoing bool) error {
 			return nil
 		}
 		random := generator(seed, math.MaxUint64-uint64(i)) // no schedule of a sample has that number
-		// What was searched by numbers of preemptions was switched between instructions.
-		c.halves = i%2 == 1 && !c.between
+		c.halves = i%2 == 1
 		if err := c.try(&c.done.Drawn, func() error { return c.draw(random, i%3) }); err != nil {
 			return err
 		}

@@ -240,7 +240,7 @@ func (t *Touch) tell() Text {
 	if t.Thread == scenario.ClockName {
 		return say("%s: %s", name(t.Thread), t.Instruction)
 	}
-	return say("%s at %s (%s%s)%s", name(t.Thread), name(t.Location.String()), t.Instruction, t.Part, faint(accesses(t.Accesses)))
+	return say("%s at %s%s (%s)%s", name(t.Thread), name(t.Location.String()), t.Part, t.Instruction, faint(accesses(t.Accesses)))
 }
 
 // Switching writes the schedule in a line: "main 412 instructions, worker
