@@ -1,11 +1,17 @@
 package explore
 
 import (
+	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
+	"time"
 
+	"emurace/internal/guestcode"
+	bugs "emurace/internal/programs"
 	"emurace/internal/testseed"
 	"emurace/loader"
+	"emurace/scenario"
 )
 
 // Instructions of amd64 that read and write memory, with a lock prefix and without.
@@ -162,6 +168,105 @@ func TestHalvesBounded(t *testing.T) {
 					t.Errorf("%v, %d jobs, %d preemptions: %d schedules, want %d; %d fail", c, jobs, most, got, want, r.Failing)
 				}
 				last = r.Schedules
+			}
+		}
+	}
+}
+
+// Where the page of a write is taken away between it and the read, the instruction begins
+// again, as on a processor, which is done with an instruction or has not begun it when the
+// page goes. So it fails there, or not at all.
+func TestHalvesOfLostPages(t *testing.T) {
+	const source = `
+u8 page[3 * 4096];
+#define AT (u8 *)(((u64)page + 4095) & ~4095ull)
+static u64 call(u64 nr, u64 a, u64 b, u64 c) {
+	register u64 d asm("r10") = 0x32; // private, anonymous, at this address
+	register u64 e asm("r8") = -1ull, f asm("r9") = 0;
+	asm volatile("syscall" : "+a"(nr) : "D"(a), "S"(b), "d"(c), "r"(d), "r"(e), "r"(f) : "rcx", "r11", "memory");
+	return nr;
+}
+u64 add(void) { u64 x = 3; asm volatile("xaddq %1, %0" : "+m"(*(u64 *)AT), "+r"(x) : : "cc"); return x; }
+u64 forbid(void) { return call(10, (u64)AT, 4096, 1); }
+u64 anew(void) { return call(9, (u64)AT, 4096, 3); }
+u64 put(void) { *(volatile u64 *)AT = 7; return 0; }
+u64 load(void) { return *(volatile u64 *)AT; }
+`
+	sys := system(t, loader.AMD64)
+	for _, c := range []struct {
+		threads []string
+		ok      uint64 // traces in which it does not fail
+	}{
+		{[]string{"add", "forbid"}, 1},
+		{[]string{"add;load", "anew"}, 4},
+		{[]string{"add;load", "put;anew"}, 0},
+		{[]string{"add;load", "anew;put"}, 0},
+	} {
+		g := program{"pages", source, c.threads}.start(t, sys)
+		search, every := explored(t, g), everyOrder(t, g, 100_000)
+		if every == nil || !sameWays(search.visible, every.visible) || search.traces > every.traces {
+			t.Errorf("%v: %+v, in every order %+v", c.threads, search, every)
+		}
+		if n := search.kinds[scenario.OK]; c.ok != 0 && n != c.ok {
+			t.Errorf("%v: %d traces without failure, want %d", c.threads, n, c.ok)
+		}
+	}
+}
+
+// The lost updates of programs that a compiler has made one instruction of, by every strategy.
+func TestHalvesOfPrograms(t *testing.T) {
+	list, err := bugs.List(filepath.Join("..", "testdata", "programs"))
+	must(t, err)
+	for _, p := range list {
+		if p.Name != "lost_update" && p.Name != "wrong_lock" {
+			continue
+		}
+		for _, fixed := range []bool{false, true} {
+			flags := []string{"-O2"}
+			if fixed {
+				flags = append(flags, p.FixedFlag())
+			}
+			file, err := guestcode.Compile(loader.AMD64, p.File, p.Source, flags...)
+			must(t, err)
+			plan := &scenario.Plan{
+				Files: map[string][]byte{"/program": file}, Threads: []scenario.Thread{{Name: scenario.Main, Body: scenario.Calls(nil)}},
+				Endings: []scenario.Ending{{Kind: scenario.Exit}}, Timeouts: scenario.WhenIdle,
+				Program: &scenario.Program{Path: "/program", Argv: []string{p.Name}},
+			}
+			start := func() (*scenario.Session, error) { return scenario.Start(system(t, loader.AMD64), plan, 1) }
+			for _, strategy := range append(Strategies(), "bounded", "dpor") {
+				o := Options{Seed: 1, Schedules: 1000, Preemptions: 1, Jobs: 1}
+				var r *Result
+				switch strategy {
+				case "bounded":
+					o.Schedules = 20_000
+					r, err = Bounded(t.Context(), start, o)
+				case "dpor":
+					r, err = DPOR(t.Context(), start, o)
+				default:
+					r, err = Sample(t.Context(), start, strategy, o)
+				}
+				must(t, err)
+				if (r.Verdict == Failing) == fixed || len(r.Doubts) > 0 {
+					t.Errorf("%s, fixed %v, %s: %s after %d schedules, %v", p.Name, fixed, strategy, r.Verdict, r.Schedules, r.Findings)
+				}
+				if r.Verdict != Failing {
+					continue
+				}
+				half := func(s scenario.Schedule) bool {
+					return slices.ContainsFunc(s, func(sl scenario.Slice) bool { return sl.Half })
+				}
+				known := func() (*scenario.Session, error) {
+					s, err := start()
+					if err == nil {
+						err = s.SetMade(r.Made)
+					}
+					return s, err
+				}
+				min, err := Minimize(t.Context(), known, r.Findings[0], time.Minute)
+				if err != nil || !half(r.Findings[0].Schedule) || !half(min.Schedule) || len(min.Essential) == 0 {
+					t.Errorf("%s, %s: %v, %+v, %v", p.Name, strategy, r.Findings[0].Schedule, min, err)
+				}
 			}
 		}
 	}
