@@ -234,7 +234,11 @@ func TestHalvesOfPrograms(t *testing.T) {
 				Program: &scenario.Program{Path: "/program", Argv: []string{p.Name}},
 			}
 			start := func() (*scenario.Session, error) { return scenario.Start(system(t, loader.AMD64), plan, 1) }
-			for _, strategy := range append(Strategies(), "bounded", "dpor") {
+			strategies := append(Strategies(), "bounded", "dpor")
+			if testing.Short() {
+				strategies = []Strategy{POS, "dpor"}
+			}
+			for _, strategy := range strategies {
 				o := Options{Seed: 1, Schedules: 1000, Preemptions: 1, Jobs: 1}
 				var r *Result
 				switch strategy {
