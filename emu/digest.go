@@ -70,6 +70,12 @@ func (m *Machine) Digest(from int) (string, error) {
 			return "", err
 		}
 		h.Write(regs)
+		if pc, stores := m.Held(t); pc != 0 {
+			word(pc)
+			for _, st := range stores {
+				word(st.Addr, st.Value, uint64(st.Size))
+			}
+		}
 	}
 	for _, w := range s.Waiters {
 		word(uint64(w.Thread), w.Addr, uint64(w.Mask), w.Deadline)

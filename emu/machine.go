@@ -64,6 +64,7 @@ type Process struct {
 	files   *overlay // what the process sees of them, and those it was given
 	arch    *arch
 	eng     *shim.Engine
+	halving bool // see RunHalf
 	kernel  *linux.Kernel
 	libs    []string
 	events  bool            // see WantEvents

@@ -36,7 +36,11 @@ func (p *Process) Registers(t int) ([]Register, error) {
 	}
 	var out []Register
 	for _, r := range shim.Regs(p.arch.id) {
-		out = append(out, Register{Name: r.Name, Value: block[:r.Size:r.Size]})
+		value := block[:r.Size:r.Size]
+		if pc, _ := p.Held(t); pc != 0 && r.Name == p.arch.pc.Name {
+			le.PutUint64(value, pc) // it stands there: see PC
+		}
+		out = append(out, Register{Name: r.Name, Value: value})
 		block = block[r.Size:]
 	}
 	return out, nil
@@ -46,6 +50,10 @@ func (p *Process) Registers(t int) ([]Register, error) {
 func (p *Process) Register(t int, name string) (uint64, bool) {
 	for _, r := range shim.Regs(p.arch.id) {
 		if r.Name == name && r.Size <= 8 && p.hasRegisters(t) {
+			if r == p.arch.pc {
+				v, err := p.PC(t)
+				return v, err == nil
+			}
 			v, err := p.eng.ReadReg(t, r)
 			return v, err == nil
 		}

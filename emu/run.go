@@ -40,6 +40,10 @@ type Stop struct {
 	// StopAfter is set for.
 	Watched bool
 
+	// Half tells that the last instruction has ended in its middle, and Divisible that it
+	// could have and is an event; see RunHalf and SplitEvents.
+	Half, Divisible bool
+
 	// Undone tells, for Ended, that Ran does not count the instruction that has ended
 	// the process: it has not happened.
 	Undone bool
@@ -153,11 +157,14 @@ func (m *Machine) Run(t int, n uint64) (Stop, error) {
 	all := Stop{}
 	m.awaited = false
 	for {
-		r, err := m.deliver(t, n-all.Ran)
-		if err != nil {
-			return all, err
+		r, most := linux.Result{}, min(n-all.Ran, 1)
+		if !m.eng.Holds(t) { // otherwise that comes first
+			var err error
+			if r, err = m.deliver(t, n-all.Ran); err != nil {
+				return all, err
+			}
+			most = n - all.Ran
 		}
-		most := n - all.Ran
 		if len(r.Objects) > 0 && r.Effect == linux.Returns {
 			most = 1
 		}
@@ -233,7 +240,7 @@ func (m *Machine) run(t int, n uint64) (Stop, error) {
 		if len(stop.Counted) > 0 {
 			budget = 1 // the event
 		}
-		s, err := m.eng.Run(t, budget)
+		s, err := m.engine(t, budget)
 		if err != nil {
 			return stop, err
 		}
@@ -246,6 +253,7 @@ func (m *Machine) run(t int, n uint64) (Stop, error) {
 			stop.Counted = append(stop.Counted, Counted{b.Addr, b.Size, false})
 		}
 		stop.Watched = m.eng.Watched()
+		stop.Half, stop.Divisible = m.eng.Holds(t), m.eng.Divisible()
 		switch s.Reason {
 		case shim.StopBudget, shim.StopEvent:
 			if m.events && m.eng.ReadCounter() {
@@ -451,5 +459,11 @@ func (m *Machine) crash(t int, stop Stop, s shim.Stop, end *End) (Stop, error) {
 	return stop, nil
 }
 
-// PC is the address of the thread's next instruction.
-func (p *Process) PC(t int) (uint64, error) { return p.eng.ReadReg(t, p.arch.pc) }
+// PC is the address of the thread's next instruction; of one that has ended in its middle, as
+// long as its stores are held.
+func (p *Process) PC(t int) (uint64, error) {
+	if pc, _ := p.Held(t); pc != 0 {
+		return pc, nil
+	}
+	return p.eng.ReadReg(t, p.arch.pc)
+}

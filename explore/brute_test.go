@@ -2,6 +2,7 @@ package explore
 
 import (
 	"fmt"
+	"slices"
 	"testing"
 
 	"emurace/emu"
@@ -17,19 +18,26 @@ type brute struct {
 	failing   map[site]uint64
 }
 
+// choice is a thread that runs an instruction, with half up to its middle, to be preempted
+// there.
+type choice struct {
+	thread int
+	half   bool
+}
+
 // enumerate runs every schedule of at most max preemptions. A schedule is known
 // by the choices at which it differs from going on with the same thread, or
 // with the first one that can.
 func enumerate(t *testing.T, s *scenario.Session, max int) brute {
 	t.Helper()
 	b := brute{schedules: make([]uint64, max+1), failing: map[site]uint64{}}
-	pending := [][]int{nil}
+	pending := [][]choice{nil}
 	for len(pending) > 0 {
 		prefix := pending[len(pending)-1]
 		pending = pending[:len(pending)-1]
 		must(t, s.Restart())
-		preemptions, last := 0, -1
-		var choices []int
+		preemptions, last := 0, choice{thread: -1}
+		var choices []choice
 		for {
 			o, over := s.Outcome()
 			if over {
@@ -39,30 +47,45 @@ func enumerate(t *testing.T, s *scenario.Session, max int) brute {
 				}
 				break
 			}
-			could := last >= 0 && s.Runnable(last)
-			next := -1
+			could := last.thread >= 0 && s.Runnable(last.thread)
+			next := choice{thread: -1}
 			for i := range s.Threads() {
-				if s.Runnable(i) && (next < 0 || i == last) {
-					next = i
+				if s.Runnable(i) && !(last.half && i == last.thread) && (next.thread < 0 || i == last.thread) {
+					next.thread = i
 				}
+			}
+			if next.thread < 0 {
+				break // nobody preempts it
 			}
 			if k := len(choices); k < len(prefix) {
 				next = prefix[k]
 			} else {
 				for i := range s.Threads() {
-					if i == next || !s.Runnable(i) || could && preemptions == max {
+					spent := preemptions
+					if could && i != last.thread {
+						spent++
+					}
+					if !s.Runnable(i) || last.half && i == last.thread || spent > max {
 						continue
 					}
-					pending = append(pending, append(append([]int(nil), choices...), i))
+					if i != next.thread {
+						pending = append(pending, append(slices.Clone(choices), choice{thread: i}))
+					}
+					if s.Divides() && spent < max {
+						pending = append(pending, append(slices.Clone(choices), choice{i, true}))
+					}
 				}
 			}
-			if could && next != last {
+			if could && next.thread != last.thread {
 				preemptions++
 			}
 			choices = append(choices, next)
 			last = next
-			_, err := s.Run(next, 1)
+			_, err := s.RunSlice(scenario.Slice{Thread: next.thread, N: 1, Half: next.half})
 			must(t, err)
+			if next.half && !s.Holds(next.thread) {
+				break // that has no middle
+			}
 		}
 	}
 	return b

@@ -406,7 +406,7 @@ func (d *subtree) reverseStopped() error {
 // schedule is that of the present run.
 func (d *subtree) schedule() (s scenario.Schedule) {
 	for _, e := range d.order.events {
-		s = s.Add(e.Thread, e.Ran)
+		s = s.AddEvent(e.Event)
 	}
 	return s
 }

@@ -17,8 +17,8 @@ var programs = flag.Uint64("programs", 0, "how many random programs, each of the
 
 // randomProgram writes the functions f<seed>_<thread> and returns how many
 // threads there are.
-func randomProgram(sys *emu.System, seed uint64, text *strings.Builder) (threads int) {
-	g := &coder{Rand: rand.New(rand.NewPCG(seed, uint64(sys.Arch))), arch: sys.Arch, text: text}
+func randomProgram(sys *emu.System, seed uint64, text *strings.Builder, apart bool) (threads int) {
+	g := &coder{Rand: rand.New(rand.NewPCG(seed, uint64(sys.Arch))), arch: sys.Arch, text: text, apart: apart}
 	threads = 2 + g.IntN(2)
 	g.locks = threads == 2
 	for i := range threads {
@@ -32,12 +32,18 @@ func randomProgram(sys *emu.System, seed uint64, text *strings.Builder) (threads
 // three threads with a function that sets them at the start of a program.
 func randomPrograms(t *testing.T, sys *emu.System, first, n uint64) (begin func(seed uint64) *guest, source func(seed uint64) string) {
 	t.Helper()
+	return programsOf(t, sys, first, n, false)
+}
+
+// programsOf is randomPrograms; apart says how what reads and writes is written down.
+func programsOf(t *testing.T, sys *emu.System, first, n uint64, apart bool) (begin func(seed uint64) *guest, source func(seed uint64) string) {
+	t.Helper()
 	var all strings.Builder
 	all.WriteString(prelude + randomPrelude)
 	texts, threads := map[uint64]string{}, map[uint64]int{}
 	for s := first; s < first+n; s++ {
 		var text strings.Builder
-		threads[s] = randomProgram(sys, s, &text)
+		threads[s] = randomProgram(sys, s, &text, apart)
 		texts[s] = text.String()
 		all.WriteString(texts[s])
 	}

@@ -31,6 +31,7 @@ type coder struct {
 	events int  // roughly, what the function may still do
 	locks  bool // a function may have a section under the lock
 	loaded int  // offset of the last load exclusive
+	apart  bool // in place of amd64's instructions that read and write there are two
 }
 
 // function writes a function of a few operations.
@@ -101,6 +102,10 @@ func (g *coder) operation() {
 		g.exclusive(size, at)
 		return
 	}
+	if g.arch == loader.AMD64 && g.IntN(3) == 0 {
+		g.divisible()
+		return
+	}
 	o := ops[g.IntN(len(ops))]
 	if !o.aligned {
 		size, at = g.place(false)
@@ -151,4 +156,31 @@ func (g *coder) exclusive(size, at int) {
 	g.events--
 	fmt.Fprintf(g.text, "\t{ u64 n = 0, f = 0; asm volatile(%q : [v] \"+&r\"(v), [n] \"+&r\"(n), [f] \"+&r\"(f) : [p] \"r\"(m.b + %d) : \"memory\"); r = 5 * r + 3 * v + f; }\n",
 		strings.Join(code, "\n"), at)
+}
+
+// divisible writes an instruction of amd64 that reads and writes memory without a lock, or a
+// load and a store that do the same.
+func (g *coder) divisible() {
+	ops := []struct{ one, two string }{ // arguments: type, offset, value, value, suffix, another offset
+		{"{ %[1]s x = %[3]d; asm volatile(\"add%[5]s %%1, %%0\" : \"+m\"(AT(%[1]s, %[2]d)) : \"r\"(x) : \"cc\"); v = x; }",
+			"{ %[1]s x = AT(%[1]s, %[2]d); asm volatile(\"\" : \"+r\"(x)); AT(%[1]s, %[2]d) = x + %[3]d; v = %[3]d; }"},
+		{"{ %[1]s x = %[3]d; asm volatile(\"xadd%[5]s %%1, %%0\" : \"+m\"(AT(%[1]s, %[2]d)), \"+r\"(x) : : \"cc\"); v = x; }",
+			"{ %[1]s x = AT(%[1]s, %[2]d); asm volatile(\"\" : \"+r\"(x)); AT(%[1]s, %[2]d) = x + %[3]d; v = x; }"},
+		{"{ %[1]s e = %[4]d, x = %[3]d; asm volatile(\"cmpxchg%[5]s %%2, %%0\" : \"+m\"(AT(%[1]s, %[2]d)), \"+a\"(e) : \"r\"(x) : \"cc\"); v = e; }",
+			"{ %[1]s x = AT(%[1]s, %[2]d); asm volatile(\"\" : \"+r\"(x)); AT(%[1]s, %[2]d) = x == %[4]d ? %[3]d : x; v = x; }"},
+		{"asm volatile(\"or%[5]s $0, %%0\" : \"+m\"(AT(%[1]s, %[2]d)) : : \"cc\");",
+			"{ %[1]s x = AT(%[1]s, %[2]d); asm volatile(\"\" : \"+r\"(x)); AT(%[1]s, %[2]d) = x; }"},
+		{"{ void *to = m.b + %[2]d, *from = m.b + %[6]d; asm volatile(\"movs%[5]s\" : \"+D\"(to), \"+S\"(from) : : \"memory\"); }",
+			"{ %[1]s x = AT(%[1]s, %[6]d); asm volatile(\"\" : \"+r\"(x)); AT(%[1]s, %[2]d) = x; }"},
+	}
+	size, at := g.place(false)
+	_, from := g.place(false)
+	o := ops[g.IntN(len(ops))]
+	text := o.one
+	if g.apart {
+		text = o.two
+	}
+	g.events -= 2
+	fmt.Fprintf(g.text, "\t"+strings.ReplaceAll(text, "%%[5]", "%[5]")+" r = 5 * r + v;\n", fmt.Sprintf("u%d", 8*size), at, g.IntN(3), g.IntN(3),
+		map[int]string{1: "b", 2: "w", 4: "l", 8: "q"}[size], from)
 }

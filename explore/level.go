@@ -183,7 +183,7 @@ func (l *level) walk(w *walker, u *unit) error {
 		if err != nil {
 			return err
 		}
-		if n := w.enter(alone); n != alone {
+		if n, _ := w.enter(alone); n != alone {
 			return damaged("a walk begins after %d instructions, not %d", n, alone)
 		}
 		if err := w.move(u.first, alone); err != nil {
@@ -199,21 +199,34 @@ func (l *level) walk(w *walker, u *unit) error {
 		}
 		return w.follow(-1, func(next int) error { return w.walk(next, w.level) })
 	}
-	step := w.enter(u.from)
-	if step < u.from || step >= u.to {
-		return damaged("a walk begins after %d instructions, not %d to %d", step, u.from, u.to)
+	// The middle of the first instruction goes with what is behind it.
+	from := u.from
+	if from == 1 && w.s.Divides() {
+		from = 0
+	}
+	step, half := w.enter(from)
+	if step < from || step >= u.to || half && !w.s.Divides() {
+		return damaged("a walk begins after %d instructions, not %d to %d", step, from, u.to)
 	}
 	for n := step; n < u.to; n++ {
-		if err := w.move(u.first, step); err != nil {
-			return err
+		if step > 0 {
+			if err := w.move(u.first, step); err != nil {
+				return err
+			}
 		}
 		step = 1
 		if !w.s.Runnable(u.first) {
 			return fmt.Errorf("thread %d stopped after %d instructions, before its %d", u.first, n, alone)
 		}
-		if err := w.preempt(u.first, w.level); err != nil {
+		if n > 0 && !half {
+			if err := w.preempt(u.first, w.level); err != nil {
+				return err
+			}
+		}
+		if err := w.preemptHalf(u.first, w.level); err != nil {
 			return err
 		}
+		half = false
 		if err := w.ctx.Err(); err != nil {
 			return err
 		}

@@ -121,12 +121,12 @@ func (m *minimizer) attempt(schedule scenario.Schedule) (*Minimal, error) {
 func (m *minimizer) extend(schedule scenario.Schedule) (scenario.Schedule, error) {
 	for i := range max(len(schedule)-1, 0) {
 		longer := slices.Clone(schedule)
-		longer[i].N = 0
+		longer[i].N, longer[i].Half = 0, false
 		if err := m.s.Restart(); err != nil {
 			return nil, err
 		}
 		for k, sl := range longer {
-			ran, err := m.s.Run(sl.Thread, sl.N)
+			ran, err := m.s.RunSlice(sl)
 			if err != nil {
 				return nil, err
 			}
@@ -148,7 +148,7 @@ type minimizer struct {
 	s     *scenario.Session
 	want  scenario.Outcome
 	order order
-	ran   []uint64 // instructions of each event of order
+	ran   []scenario.Event // the events of order, as they ran
 	most  uint64   // of a run that may fail as this one did
 }
 
@@ -158,7 +158,7 @@ func (m *minimizer) measure(schedule scenario.Schedule) error {
 		return err
 	}
 	for _, sl := range schedule {
-		if _, err := m.s.Run(sl.Thread, sl.N); err != nil {
+		if _, err := m.s.RunSlice(sl); err != nil {
 			return err
 		}
 	}
@@ -174,12 +174,15 @@ func (m *minimizer) learn(schedule scenario.Schedule) ([]int, error) {
 	}
 	var threads []int
 	for _, sl := range schedule {
-		events, err := m.s.RunEvents(sl.Thread, sl.N)
+		events, err := m.s.RunEvents(sl)
 		if err != nil {
 			return nil, err
 		}
-		for range events {
+		for _, e := range events {
 			threads = append(threads, sl.Thread)
+			if e.Divisible {
+				threads = append(threads, sl.Thread) // event by event it is two
+			}
 		}
 	}
 	if !m.same() {
@@ -234,7 +237,7 @@ func (m *minimizer) step(t int) (over bool, err error) {
 	// not: so its causes are those of an ordinary event.
 	ev.Ends = false
 	m.order.add(newEvent(ev))
-	m.ran = append(m.ran, ev.Ran)
+	m.ran = append(m.ran, ev)
 	_, over = m.s.Outcome()
 	return over, nil
 }
@@ -353,8 +356,8 @@ func (m *minimizer) result(threads []int) (*Minimal, error) {
 	}
 	o, _ := m.s.Outcome()
 	min := &Minimal{Outcome: o}
-	for i, e := range m.order.events {
-		min.Schedule = min.Schedule.Add(e.Thread, m.ran[i])
+	for _, e := range m.ran {
+		min.Schedule = min.Schedule.AddEvent(e)
 	}
 	min.Schedule = min.Schedule.ToEnd()
 	min.Switches = min.Schedule.Switches()
@@ -369,7 +372,7 @@ func (m *minimizer) preemptions(schedule scenario.Schedule) (int, error) {
 	}
 	n := 0
 	for i, sl := range schedule {
-		if _, err := m.s.Run(sl.Thread, sl.N); err != nil {
+		if _, err := m.s.RunSlice(sl); err != nil {
 			return 0, err
 		}
 		if i < len(schedule)-1 && m.s.Runnable(sl.Thread) {
@@ -385,9 +388,12 @@ func (m *minimizer) flip(min *Minimal) error {
 	ran := m.ran
 	steps := make([]uint64, len(ran))
 	at := uint64(0)
-	for i, n := range ran {
-		if !m.s.IsClock(whole.events[i].Thread) {
-			at += n
+	for i, e := range ran {
+		if !m.s.IsClock(e.Thread) {
+			at += e.Ran
+			if i > 0 && ran[i-1].Half && ran[i-1].Thread == e.Thread {
+				at-- // the schedule has both as one instruction
+			}
 		}
 		steps[i] = at
 	}

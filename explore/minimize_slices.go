@@ -59,9 +59,9 @@ func (m *minimizer) bySlices(schedule scenario.Schedule) (*Minimal, error) {
 func joined(list scenario.Schedule) (s scenario.Schedule) {
 	for _, sl := range list {
 		if n := len(s); n > 0 && s[n-1].Thread == sl.Thread && (s[n-1].N == 0 || sl.N == 0) {
-			s[n-1].N = 0
+			s[n-1].N, s[n-1].Half = 0, false
 		} else {
-			s = s.Add(sl.Thread, sl.N)
+			s = s.AddEvent(scenario.Event{Thread: sl.Thread, Ran: sl.N, Half: sl.Half})
 		}
 	}
 	return s
@@ -87,12 +87,12 @@ func (m *minimizer) plays(schedule scenario.Schedule) (played scenario.Schedule,
 		if !m.s.Runnable(sl.Thread) {
 			continue
 		}
-		ran, err := m.s.Run(sl.Thread, sl.N)
+		ran, err := m.s.RunSlice(sl)
 		if err != nil {
 			return nil, false, err
 		}
 		if ran > 0 {
-			played = played.Add(sl.Thread, ran)
+			played = played.AddEvent(scenario.Event{Thread: sl.Thread, Ran: ran, Half: m.s.Holds(sl.Thread)})
 		}
 	}
 	return played, m.same(), nil

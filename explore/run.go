@@ -70,7 +70,7 @@ func (r *run) ask() error {
 func (r *run) keep(e scenario.Event) {
 	r.events++
 	r.instructions += e.Ran
-	r.schedule = r.schedule.Add(e.Thread, e.Ran)
+	r.schedule = r.schedule.AddEvent(e)
 	if r.reads != nil {
 		r.reads.add(&e)
 	}

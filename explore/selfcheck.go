@@ -85,6 +85,7 @@ type checker struct {
 	bound   int    // of preemptions, -1 for none
 	left    uint64 // instructions that may be spent
 	longest uint64 // run so far
+	halves  bool   // slices end in the middle of an instruction where they can
 	log     *logging.Log
 
 	schedule    scenario.Schedule
@@ -109,6 +110,7 @@ func (c *checker) run(seed uint64, keepGoing bool) error {
 			return nil
 		}
 		random := generator(seed, math.MaxUint64-uint64(i)) // no schedule of a sample has that number
+		c.halves = i%2 == 1
 		if err := c.try(&c.done.Drawn, func() error { return c.draw(random, i%3) }); err != nil {
 			return err
 		}
@@ -150,9 +152,9 @@ func (c *checker) try(count *int, play func() error) error {
 
 // play runs a thread for n instructions, or with n 0 for as long as it can.
 func (c *checker) play(t int, n uint64) error {
-	ran, err := c.s.Run(t, n)
+	ran, err := c.s.RunSlice(scenario.Slice{Thread: t, N: n, Half: c.halves && n > 0})
 	if ran > 0 || !c.s.Runnable(t) {
-		c.schedule = c.schedule.Add(t, ran)
+		c.schedule = c.schedule.AddEvent(scenario.Event{Thread: t, Ran: ran, Half: c.s.Holds(t)})
 	}
 	return err
 }

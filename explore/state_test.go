@@ -104,16 +104,22 @@ func TestDamagedStates(t *testing.T) {
 			"units out of order": func(s *State) { u := s.Bounded.Next; setDone(s, u+1, u) },
 			"units beyond":       func(s *State) { setDone(s, s.Bounded.Next, s.Bounded.Units+1) },
 			"no result of units": func(s *State) { s.Bounded.Done = []unitsState{{From: s.Bounded.Next, To: s.Bounded.Next + 1}} },
-			"many walked":        func(s *State) { setDone(s, s.Bounded.Next, s.Bounded.Next+2, turn{1, 1}) },
-			"walked to nowhere":  func(s *State) { setDone(s, s.Bounded.Next, s.Bounded.Next+1, turn{0, 1}) },
-			"walked to 3":        func(s *State) { setDone(s, s.Bounded.Next, s.Bounded.Next+1, turn{1, 3}) },
-			"walked below 0":     func(s *State) { setDone(s, s.Bounded.Next, s.Bounded.Next+1, turn{1, -1}, turn{1, 1}) },
-			"walked too far":     func(s *State) { setDone(s, s.Bounded.Next, s.Bounded.Next+1, turn{1 << 30, 1}) },
+			"many walked":        func(s *State) { setDone(s, s.Bounded.Next, s.Bounded.Next+2, turn{N: 1, Next: 1}) },
+			"walked to nowhere":  func(s *State) { setDone(s, s.Bounded.Next, s.Bounded.Next+1, turn{N: 0, Next: 1}) },
+			"walked to 3":        func(s *State) { setDone(s, s.Bounded.Next, s.Bounded.Next+1, turn{N: 1, Next: 3}) },
+			"walked below 0": func(s *State) {
+				setDone(s, s.Bounded.Next, s.Bounded.Next+1, turn{N: 1, Next: -1}, turn{N: 1, Next: 1})
+			},
+			"walked too far": func(s *State) { setDone(s, s.Bounded.Next, s.Bounded.Next+1, turn{N: 1 << 30, Next: 1}) },
+			"in no middle":   func(s *State) { setDone(s, s.Bounded.Next, s.Bounded.Next+1, turn{N: 1, Half: true}) },
+			"behind nothing": func(s *State) {
+				setDone(s, s.Bounded.Next, s.Bounded.Next+1, turn{N: uint64(s.Bounded.Next) + 1, Next: 0}, turn{N: 0, Next: 1})
+			},
 			"too many turns": func(s *State) {
-				setDone(s, s.Bounded.Next, s.Bounded.Next+1, turn{uint64(s.Bounded.Next) + 1, 0}, turn{1, 0}, turn{1, 0}, turn{1, 0}, turn{1, 1})
+				setDone(s, s.Bounded.Next, s.Bounded.Next+1, turn{N: uint64(s.Bounded.Next) + 1, Next: 0}, turn{N: 1, Next: 0}, turn{N: 1, Next: 0}, turn{N: 1, Next: 0}, turn{N: 1, Next: 1})
 			},
 			"turns that are not": func(s *State) {
-				setDone(s, s.Bounded.Next, s.Bounded.Next+1, turn{uint64(s.Bounded.Next) + 1, 0}, turn{1 << 30, 1})
+				setDone(s, s.Bounded.Next, s.Bounded.Next+1, turn{N: uint64(s.Bounded.Next) + 1, Next: 0}, turn{N: 1 << 30, Next: 1})
 			},
 		},
 		"pos": {

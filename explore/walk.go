@@ -44,6 +44,8 @@ type walker struct {
 type turn struct {
 	N    uint64 `json:"n"` // instructions
 	Next int    `json:"next"`
+	// Half tells that the thread is in the middle of the instruction behind these.
+	Half bool `json:"half,omitempty"`
 }
 
 // resume makes the walk begin where another one was at a mark, with what that
@@ -54,15 +56,16 @@ func (w *walker) resume(at []turn, so *Result) {
 }
 
 // enter begins a turn. It returns how many instructions to run before anybody
-// else is to follow: n, or more when that was walked already.
-func (w *walker) enter(n uint64) uint64 {
+// else is to follow: n, or more when that was walked already; with half, up to the middle
+// of the next one.
+func (w *walker) enter(n uint64) (run uint64, half bool) {
 	t := turn{}
 	if len(w.skip) > 0 {
-		t.Next, n = w.skip[0].Next, w.skip[0].N
+		t.Next, n, half = w.skip[0].Next, w.skip[0].N, w.skip[0].Half
 		w.skip = w.skip[1:]
 	}
 	w.at = append(w.at, t)
-	return n
+	return n, half
 }
 
 // leave ends the last turn.
@@ -209,12 +212,18 @@ func (w *walker) walk(thread, left int) error {
 	if err != nil {
 		return err
 	}
-	for n := w.enter(1); ; n = 1 {
+	n, half := w.enter(0)
+	if w.skipping && (n == 0 && !half || half && !w.s.Divides()) {
+		return damaged("a walk begins nowhere")
+	}
+	for ; ; n = 1 {
 		if err := w.ctx.Err(); err != nil {
 			return err
 		}
-		if err := w.move(thread, n); err != nil {
-			return err
+		if n > 0 {
+			if err := w.move(thread, n); err != nil {
+				return err
+			}
 		}
 		if rounds != nil && w.at[len(w.at)-1].N >= far {
 			if err := w.s.Wait(thread, rounds); err != nil {
@@ -230,12 +239,48 @@ func (w *walker) walk(thread, left int) error {
 			}
 			break
 		}
-		if err := w.preempt(thread, left); err != nil {
+		if n > 0 && !half {
+			if err := w.preempt(thread, left); err != nil {
+				return err
+			}
+		}
+		if err := w.preemptHalf(thread, left); err != nil {
 			return err
 		}
+		half = false
 	}
 	w.leave()
 	return nil
+}
+
+// preemptHalf runs what follows when the thread is preempted in the middle of its next
+// instruction, if that has one.
+func (w *walker) preemptHalf(thread, left int) error {
+	if !w.s.Divides() {
+		return nil
+	}
+	top := len(w.at) - 1
+	w.at[top].Half = true
+	ran := w.result.Instructions
+	err := w.within(func() error {
+		n, err := w.s.RunSlice(scenario.Slice{Thread: thread, N: 1, Half: true})
+		if err != nil {
+			return err
+		}
+		if !w.s.Holds(thread) {
+			if w.at[top].Next > 0 || len(w.skip) > 0 {
+				return damaged("thread %d is not in the middle of an instruction", thread)
+			}
+			return nil
+		}
+		w.schedule = w.schedule.AddEvent(scenario.Event{Thread: thread, Ran: n, Half: true})
+		if !w.skipping {
+			w.result.Instructions = ran + n
+		}
+		return w.preempt(thread, left)
+	})
+	w.at[top].Half = false
+	return err
 }
 
 // preempt runs what follows when the thread is preempted here.

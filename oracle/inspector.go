@@ -129,7 +129,7 @@ func (p *inspector) run(schedule scenario.Schedule) (*run, error) {
 			return nil, fmt.Errorf("inspect: slice %d: no thread %d", i+1, sl.Thread)
 		}
 		step := s.Process().Steps()
-		events, err := s.RunEvents(sl.Thread, sl.N)
+		events, err := s.RunEvents(sl)
 		if err != nil {
 			return nil, fmt.Errorf("inspect: %w", err)
 		}

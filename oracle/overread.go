@@ -31,7 +31,7 @@ func (t *tape) advance(n uint64) error {
 		if sl.N != 0 {
 			left = min(left, sl.N-t.done)
 		}
-		ran, err := t.s.Run(sl.Thread, left)
+		ran, err := t.s.RunSlice(sl.Part(t.done, left))
 		if err != nil {
 			return err
 		}

@@ -20,7 +20,8 @@ type Event struct {
 	Step   uint64 // the instruction's number, as in the access log
 	Thread int    // index of the racing thread
 	PC     uint64
-	Call   int // how many calls of the thread had returned before
+	Call   int    // how many calls of the thread had returned before
+	Part   string // as Touch.Part
 }
 
 // History is a run instruction by instruction, with the log of its accesses.
@@ -102,7 +103,11 @@ func (h *History) step(skip uint64) error {
 			}
 			h.visit(pc)
 			step, call := h.s.Process().Steps()+1, len(h.s.Results(sl.Thread))
-			ran, err := h.s.Run(sl.Thread, 1)
+			part := ""
+			if h.s.Holds(sl.Thread) {
+				part = partWrite
+			}
+			ran, err := h.s.RunSlice(sl.Part(done, 1))
 			if err != nil {
 				return err
 			}
@@ -110,7 +115,10 @@ func (h *History) step(skip uint64) error {
 				break // the instruction failed, or there was none left
 			}
 			h.byThread[sl.Thread] = append(h.byThread[sl.Thread], len(h.events))
-			h.events = append(h.events, Event{Step: step, Thread: sl.Thread, PC: pc, Call: call})
+			if h.s.Holds(sl.Thread) {
+				part = partRead
+			}
+			h.events = append(h.events, Event{Step: step, Thread: sl.Thread, PC: pc, Call: call, Part: part})
 			done++
 		}
 		done = 0

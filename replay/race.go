@@ -1,6 +1,8 @@
 package replay
 
 import (
+	"sort"
+
 	"emurace/emu"
 	"emurace/symbolize"
 )
@@ -9,6 +11,22 @@ import (
 type Touch struct {
 	symbolize.Act
 	Accesses []emu.LogEntry
+	Part     string // ", its read" or ", its write" where that is one of two steps; else ""
+}
+
+// The steps of an instruction that has ended in its middle.
+const (
+	partRead  = ", its read"
+	partWrite = ", its write"
+)
+
+// part is which part of an instruction a step is.
+func (h *History) part(step uint64) string {
+	i := sort.Search(len(h.events), func(i int) bool { return h.events[i].Step >= step })
+	if i == len(h.events) || h.events[i].Step != step {
+		return ""
+	}
+	return h.events[i].Part
 }
 
 // Race is two instructions of different threads whose order decides how the run
@@ -45,7 +63,7 @@ func (h *History) Races(pairs [][2]Point) ([]Race, error) {
 				return nil, err
 			}
 			step := p[i].Step + h.s.Base()
-			*to = Touch{Act: *h.act(p[i].Thread, pc, step), Accesses: h.Accesses(step)}
+			*to = Touch{Act: *h.act(p[i].Thread, pc, step), Accesses: h.Accesses(step), Part: h.part(step)}
 		}
 		list = append(list, r)
 	}

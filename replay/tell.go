@@ -240,7 +240,7 @@ func (t *Touch) tell() Text {
 	if t.Thread == scenario.ClockName {
 		return say("%s: %s", name(t.Thread), t.Instruction)
 	}
-	return say("%s at %s (%s)%s", name(t.Thread), name(t.Location.String()), t.Instruction, faint(accesses(t.Accesses)))
+	return say("%s at %s%s (%s)%s", name(t.Thread), name(t.Location.String()), t.Part, t.Instruction, faint(accesses(t.Accesses)))
 }
 
 // Switching writes the schedule in a line: "main 412 instructions, worker
@@ -256,14 +256,18 @@ func (x *Explanation) Switching() string {
 			parts = append(parts, fmt.Sprintf("and %d more slices", len(x.Schedule)-most))
 			break
 		}
+		part := x.Names[sl.Thread]
 		switch {
 		case sl.N == 0:
-			parts = append(parts, x.Names[sl.Thread])
 		case i == 0:
-			parts = append(parts, x.Names[sl.Thread]+" "+words.Count(sl.N, "instruction"))
+			part += " " + words.Count(sl.N, "instruction")
 		default:
-			parts = append(parts, x.Names[sl.Thread]+" "+words.Grouped(sl.N))
+			part += " " + words.Grouped(sl.N)
 		}
+		if sl.Half {
+			part += " but for the last one's write"
+		}
+		parts = append(parts, part)
 	}
 	return strings.Join(parts, ", ")
 }

@@ -118,11 +118,11 @@ func TestDoubts(t *testing.T) {
 			rests    bool
 			kind     Kind
 		}{
-			{Schedule{{0, 0}, {2, 0}, {1, 0}}, []Doubt{missing, created}, true, Abort},
-			{Schedule{{0, 0}, {1, 0}}, []Doubt{missing, created}, true, Abort},
-			{Schedule{{1, 0}}, []Doubt{missing}, true, Abort},
-			{Schedule{{2, 0}}, nil, false, ""},
-			{Schedule{{2, 0}, {0, 0}}, []Doubt{created}, false, ""},
+			{Schedule{{Thread: 0, N: 0}, {Thread: 2, N: 0}, {Thread: 1, N: 0}}, []Doubt{missing, created}, true, Abort},
+			{Schedule{{Thread: 0, N: 0}, {Thread: 1, N: 0}}, []Doubt{missing, created}, true, Abort},
+			{Schedule{{Thread: 1, N: 0}}, []Doubt{missing}, true, Abort},
+			{Schedule{{Thread: 2, N: 0}}, nil, false, ""},
+			{Schedule{{Thread: 2, N: 0}, {Thread: 0, N: 0}}, []Doubt{created}, false, ""},
 		} {
 			must(t, s.Restart())
 			must(t, s.Play(c.schedule))
@@ -142,7 +142,7 @@ func TestDoubts(t *testing.T) {
 			}
 		}
 		must(t, s.Restart())
-		must(t, s.Play(Schedule{{0, 0}}))
+		must(t, s.Play(Schedule{{Thread: 0, N: 0}}))
 		for _, kind := range []Kind{Deadlock, Livelock} {
 			if _, rests := s.Doubts(Outcome{Kind: kind, Thread: -1}); !rests {
 				t.Errorf("a %s is one though a thread could run", kind)

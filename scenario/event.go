@@ -27,6 +27,10 @@ type Event struct {
 	// Ends tells that the process ended, by a crash or otherwise. Whatever
 	// another thread would have done next depends on it.
 	Ends bool
+	// Half tells that the last instruction has ended in its middle: it has read bytes that
+	// threads share, and its stores to such bytes are the thread's next event. Divisible
+	// tells that it could have, where events are only told of; see RunEvents.
+	Half, Divisible bool
 	// Lead is how many of the instructions are in front of the one with which it ends
 	// the process, by which time they have concerned nobody. Only a run in which another
 	// thread goes on in between shows whether they do; see RunUpTo.
@@ -104,7 +108,8 @@ func bounds(list []Access, writes bool) Access {
 }
 
 // RunEvent runs a thread up to and over its next event, or to its end. The
-// machine must want events.
+// machine must want events. An instruction that reads and writes bytes which threads share,
+// and may be divided, is two of them.
 func (s *Session) RunEvent(i int) (Event, error) {
 	if s.IsClock(i) {
 		e, err := s.clockEvent()
@@ -115,6 +120,10 @@ func (s *Session) RunEvent(i int) (Event, error) {
 			err = s.judge()
 		}
 		return e, err
+	}
+	if !s.playing {
+		s.m.SplitEvents(true)
+		defer s.m.SplitEvents(false)
 	}
 	if s.locks.abstract {
 		return s.runAbstract(i)
@@ -178,6 +187,7 @@ func (s *Session) runOnce(e *Event, run func(t int) (emu.Stop, error)) (emu.Stop
 	}
 	s.meet()
 	e.Ran += stop.Ran
+	e.Half, e.Divisible = stop.Half, stop.Divisible
 	s.pass(e.Thread, stop.Ran)
 	if stop.Event {
 		e.PC, e.Accesses = s.lastAccesses()
@@ -267,7 +277,7 @@ func (s *Session) lastAccesses() (pc uint64, list []Access) {
 				continue // pages that the kernel takes away or zeroes are counted as a whole
 			}
 			write := a.Kind != emu.LogRead
-			if a.Kind == emu.LogWrite && a.Old == a.Value && readBefore(part[:k], a) {
+			if a.Kind == emu.LogWrite && a.Old == a.Value && readBefore(part[:k], a) && s.m.Indivisible(a.PC) {
 				write = false
 			}
 			list = append(list, Access{Addr: a.Addr, Size: uint64(a.Size), Write: write})
@@ -285,10 +295,40 @@ func readBefore(list []emu.LogEntry, w emu.LogEntry) bool {
 	return false
 }
 
-// RunEvents runs a thread for n instructions, or with n 0 to its end, and
-// returns the events in them. Instructions behind the last event are in none,
-// but for those that lead to the end of the thread or the process.
-func (s *Session) RunEvents(i int, n uint64) ([]Event, error) {
+// RunEvents runs a slice, and returns the events in it. Instructions behind the last event
+// are in none, but for those that lead to the end of the thread or the process. An
+// instruction ends in its middle where the slice says so, and nowhere else.
+func (s *Session) RunEvents(sl Slice) ([]Event, error) {
+	s.playing = true
+	defer func() { s.playing = false }()
+	if !sl.Half || sl.N == 0 || s.IsClock(sl.Thread) {
+		return s.runEvents(sl.Thread, sl.N)
+	}
+	var list []Event
+	if sl.N > 1 {
+		var err error
+		if list, err = s.runEvents(sl.Thread, sl.N-1); err != nil {
+			return list, err
+		}
+	}
+	if !s.Runnable(sl.Thread) || s.Steps() >= s.Limit {
+		return list, nil
+	}
+	waiting := s.waiting()
+	s.stirs(sl.Thread)
+	e := Event{Thread: sl.Thread}
+	stop, err := s.runOnce(&e, s.m.RunHalf)
+	if err != nil {
+		return list, err
+	}
+	s.noteWoken(&e, waiting)
+	if s.saw(stop) || !s.Runnable(sl.Thread) {
+		list = append(list, e)
+	}
+	return list, s.goneRound(sl.Thread)
+}
+
+func (s *Session) runEvents(i int, n uint64) ([]Event, error) {
 	var list []Event
 	limit := s.Limit
 	if s.IsClock(i) {

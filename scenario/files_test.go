@@ -30,7 +30,7 @@ func TestFiles(t *testing.T) {
 			},
 		}
 		s := begin(t, sys, plan)
-		if o := play(t, s, Schedule{{0, 50}, {1, 0}, {0, 0}}); o.Kind != OK {
+		if o := play(t, s, Schedule{{Thread: 0, N: 50}, {Thread: 1, N: 0}, {Thread: 0, N: 0}}); o.Kind != OK {
 			t.Fatalf("it ends with %+v", o)
 		}
 		main, worker := s.Results(0), s.Results(1)
@@ -42,7 +42,7 @@ func TestFiles(t *testing.T) {
 		}
 		before := digest(t, s)
 		must(t, s.Restart())
-		play(t, s, Schedule{{0, 50}, {1, 0}, {0, 0}})
+		play(t, s, Schedule{{Thread: 0, N: 50}, {Thread: 1, N: 0}, {Thread: 0, N: 0}})
 		if digest(t, s) != before {
 			t.Error("run again, it is another run")
 		}

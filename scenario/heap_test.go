@@ -43,7 +43,7 @@ func eventsOf(t testing.TB, s *Session, threads ...int) []Event {
 	must(t, s.Restart())
 	var list []Event
 	for _, i := range threads {
-		events, err := s.RunEvents(i, 0)
+		events, err := s.RunEvents(Slice{Thread: i, N: 0})
 		must(t, err)
 		list = append(list, events...)
 	}
@@ -131,7 +131,7 @@ func TestHeapEventsRewind(t *testing.T) {
 				}
 				for other := range s.threads { // also what follows is taken back
 					if s.Runnable(other) {
-						_, err = s.RunEvents(other, 0)
+						_, err = s.RunEvents(Slice{Thread: other, N: 0})
 						must(t, err)
 					}
 				}

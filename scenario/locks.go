@@ -114,7 +114,7 @@ func (s *Session) learnLock(machine int) {
 	var write emu.LogEntry // a try if what comes before it is its read
 	wrote := false
 	for a := range s.m.Log().Backward() {
-		tried := wrote && readBefore([]emu.LogEntry{a}, write)
+		tried := wrote && readBefore([]emu.LogEntry{a}, write) && s.m.Indivisible(write.PC)
 		if tried {
 			a = write
 		}

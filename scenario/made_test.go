@@ -35,7 +35,7 @@ func TestMade(t *testing.T) {
 		s, err := Start(sys, creating(), 1)
 		must(t, err)
 		defer s.Close()
-		for _, order := range []Schedule{{{0, 0}, {1, 0}}, {{1, 0}, {0, 0}}} {
+		for _, order := range []Schedule{{{Thread: 0, N: 0}, {Thread: 1, N: 0}}, {{Thread: 1, N: 0}, {Thread: 0, N: 0}}} {
 			must(t, s.SetMade(nil))
 			must(t, s.Restart())
 			grown := s.Grown()
@@ -115,10 +115,10 @@ func TestMadeNames(t *testing.T) {
 		t.Errorf("%v", names)
 	}
 	from, to := []string{"main", "main.1", "clock"}, []string{"main", "main.1", "main.1.1", "clock"}
-	if list, ok := (Schedule{{2, 1}, {1, 5}, {0, 0}}).Renamed(from, to); !ok || !slices.Equal(list, Schedule{{3, 1}, {1, 5}, {0, 0}}) {
+	if list, ok := (Schedule{{Thread: 2, N: 1}, {Thread: 1, N: 5}, {Thread: 0, N: 0}}).Renamed(from, to); !ok || !slices.Equal(list, Schedule{{Thread: 3, N: 1}, {Thread: 1, N: 5}, {Thread: 0, N: 0}}) {
 		t.Errorf("%v, %v", list, ok)
 	}
-	if _, ok := (Schedule{{2, 1}}).Renamed(to, from); ok {
+	if _, ok := (Schedule{{Thread: 2, N: 1}}).Renamed(to, from); ok {
 		t.Error("a thread is in a list that has none of its name")
 	}
 }

@@ -35,9 +35,9 @@ func TestOutcomes(t *testing.T) {
 				plan := &Plan{Threads: []Thread{{Main, Calls{call("getpid")}}, {"worker", Calls{call("getpid")}}}}
 				plan.Threads[on].Body = Calls{c.call}
 				s := begin(t, sys, plan)
-				schedule := Schedule{{1 - on, 1}, {on, 0}}
+				schedule := Schedule{{Thread: 1 - on, N: 1}, {Thread: on, N: 0}}
 				if c.kind == OK {
-					schedule = append(schedule, Slice{1 - on, 0})
+					schedule = append(schedule, Slice{Thread: 1 - on, N: 0})
 				}
 				o := play(t, s, schedule)
 				if o.Kind != c.kind || o.Failed() != (c.kind != OK) {
@@ -77,7 +77,7 @@ func TestOutcomes(t *testing.T) {
 func TestIllegalInstruction(t *testing.T) {
 	eachArch(t, func(t *testing.T, sys *emu.System) {
 		s := begin(t, sys, runs(undefined, sys.Arch))
-		o := play(t, s, Schedule{{0, 0}})
+		o := play(t, s, Schedule{{Thread: 0, N: 0}})
 		if o.Kind != Illegal || o.End.Kind != emu.EndIllegal || o.Thread != 0 || s.Steps() != 0 {
 			t.Errorf("%v after %d steps", o, s.Steps())
 		}
@@ -95,7 +95,7 @@ func TestLivelock(t *testing.T) {
 			t.Fatalf("before the limit: %v", o)
 		}
 		// No slice can go over the limit, however long.
-		o := play(t, s, Schedule{{0, 0}})
+		o := play(t, s, Schedule{{Thread: 0, N: 0}})
 		if o != (Outcome{Kind: Livelock, Thread: -1}) || s.Steps() != s.Limit || o.String() != "livelock" {
 			t.Errorf("%v after %d steps", o, s.Steps())
 		}
@@ -110,7 +110,7 @@ func TestLimitIsNotLivelock(t *testing.T) {
 	eachArch(t, func(t *testing.T, sys *emu.System) {
 		s := begin(t, sys, runs(seven, sys.Arch))
 		s.Limit = 2
-		if o := play(t, s, Schedule{{0, 0}}); o.Failed() || !slices.Equal(s.Results(0), []uint64{7}) {
+		if o := play(t, s, Schedule{{Thread: 0, N: 0}}); o.Failed() || !slices.Equal(s.Results(0), []uint64{7}) {
 			t.Errorf("%v, results %d", o, s.Results(0))
 		}
 	})
@@ -145,7 +145,7 @@ func TestDeadlock(t *testing.T) {
 	eachArch(t, func(t *testing.T, sys *emu.System) {
 		s := begin(t, sys, locks())
 		zeros := make([]uint64, 4)
-		for _, schedule := range []Schedule{{{0, 0}, {1, 0}}, {{1, 0}, {0, 0}}} {
+		for _, schedule := range []Schedule{{{Thread: 0, N: 0}, {Thread: 1, N: 0}}, {{Thread: 1, N: 0}, {Thread: 0, N: 0}}} {
 			if o := play(t, s, schedule); o.Failed() || !slices.Equal(s.Results(0), zeros) || !slices.Equal(s.Results(1), zeros) {
 				t.Errorf("%v: %v, %d, %d", schedule, o, s.Results(0), s.Results(1))
 			}
@@ -164,7 +164,7 @@ func TestDeadlock(t *testing.T) {
 			t.Fatalf("each with one lock: %v", o)
 		}
 		must(t, s.Restart())
-		schedule = append(schedule, Slice{0, 0}, Slice{1, 0})
+		schedule = append(schedule, Slice{Thread: 0, N: 0}, Slice{Thread: 1, N: 0})
 		o := play(t, s, schedule)
 		if o != (Outcome{Kind: Deadlock, Thread: -1}) || o.String() != "deadlock" {
 			t.Errorf("%v: %v", schedule.Texts(s.Names()), o)

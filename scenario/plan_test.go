@@ -115,7 +115,7 @@ func TestSetup(t *testing.T) {
 		if n := s.RacingThread(3); n != -1 {
 			t.Errorf("thread 3 of the machine is racing thread %d", n)
 		}
-		if o := play(t, s, Schedule{{0, 0}, {1, 0}}); o.Failed() {
+		if o := play(t, s, Schedule{{Thread: 0, N: 0}, {Thread: 1, N: 0}}); o.Failed() {
 			t.Fatal(o)
 		}
 		if home, _ := s.m.CString(s.Results(0)[0], 64); home != "/nowhere" {
@@ -131,7 +131,7 @@ func TestNoMain(t *testing.T) {
 		if s.MachineThread(0) != 1 || s.RacingThread(0) != -1 || s.RacingThread(2) != 1 {
 			t.Errorf("threads are the machine's %d and %d", s.MachineThread(0), s.MachineThread(1))
 		}
-		if o := play(t, s, Schedule{{1, 0}, {0, 0}}); o.Failed() || s.Results(0)[0]+1 != s.Results(1)[0] {
+		if o := play(t, s, Schedule{{Thread: 1, N: 0}, {Thread: 0, N: 0}}); o.Failed() || s.Results(0)[0]+1 != s.Results(1)[0] {
 			t.Errorf("%v, %d, %d", o, s.Results(0), s.Results(1))
 		}
 	})

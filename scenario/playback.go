@@ -19,7 +19,7 @@ func NewPlayback(s *Session, schedule Schedule) (*Playback, error) {
 		return nil, err
 	}
 	for i, sl := range p.counted {
-		ran, err := s.Run(sl.Thread, sl.N)
+		ran, err := s.RunSlice(sl)
 		if err != nil {
 			return nil, err
 		}
@@ -59,7 +59,7 @@ func (p *Playback) Seek(n uint64) (slice int, done uint64, err error) {
 			left = sl.N // no instruction
 		}
 		slice = i
-		if done, err = p.s.Run(sl.Thread, left); err != nil {
+		if done, err = p.s.RunSlice(sl.Part(0, left)); err != nil {
 			return 0, 0, err
 		}
 	}
@@ -80,9 +80,17 @@ type MismatchError struct {
 	Slice int    // its number, counted from 1
 	Text  string // of the slice
 	Ran   uint64 // instructions
+	Whole bool   // so many as it says, but the last one has no middle to end in
+}
+
+func (s *Session) mismatch(i int, sl Slice, ran uint64) *MismatchError {
+	return &MismatchError{Slice: i + 1, Text: sl.Text(s.ScheduleNames()), Ran: ran, Whole: ran == sl.N}
 }
 
 func (e *MismatchError) Error() string {
+	if e.Whole {
+		return fmt.Sprintf("slice %d (%s): the last instruction is not one that reads memory and then writes to it", e.Slice, e.Text)
+	}
 	return fmt.Sprintf("slice %d (%s): ran %d instructions", e.Slice, e.Text, e.Ran)
 }
 
@@ -90,7 +98,7 @@ func (e *MismatchError) Error() string {
 // is over. For a schedule of another race it returns a *MismatchError.
 func (s *Session) Play(schedule Schedule) error {
 	for i, sl := range schedule {
-		ran, err := s.Run(sl.Thread, sl.N)
+		ran, err := s.RunSlice(sl)
 		if err != nil {
 			return err
 		}
@@ -98,7 +106,10 @@ func (s *Session) Play(schedule Schedule) error {
 			if _, over := s.Outcome(); over && i == len(schedule)-1 {
 				return nil
 			}
-			return &MismatchError{Slice: i + 1, Text: sl.Text(s.ScheduleNames()), Ran: ran}
+			return s.mismatch(i, sl, ran)
+		}
+		if sl.Half && !s.Holds(sl.Thread) {
+			return s.mismatch(i, sl, ran)
 		}
 	}
 	return nil

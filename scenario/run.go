@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"emurace/emu"
+	"emurace/loader"
 )
 
 // Run runs a thread for exactly n instructions, or fewer when it waits, comes
@@ -29,6 +30,33 @@ func (s *Session) Run(i int, n uint64) (uint64, error) {
 	}
 	return e.Ran, nil
 }
+
+// RunSlice is Run for a slice, at the end of which an instruction may end in its middle. It
+// is up to the caller whether it has: see Holds.
+func (s *Session) RunSlice(sl Slice) (ran uint64, err error) {
+	if !sl.Half || sl.N == 0 || s.IsClock(sl.Thread) {
+		return s.Run(sl.Thread, sl.N)
+	}
+	if sl.N > 1 {
+		if ran, err = s.Run(sl.Thread, sl.N-1); err != nil || ran < sl.N-1 {
+			return ran, err
+		}
+	}
+	if !s.Runnable(sl.Thread) || s.Steps() >= s.Limit {
+		return ran, nil
+	}
+	s.stirs(sl.Thread)
+	e := Event{Thread: sl.Thread}
+	_, err = s.runOnce(&e, s.m.RunHalf)
+	return ran + e.Ran, err
+}
+
+// Holds tells whether the thread's last instruction has ended in its middle, so that its
+// stores are still to come.
+func (s *Session) Holds(i int) bool { return !s.IsClock(i) && s.m.Holds(s.threads[i].machine) }
+
+// Divides tells whether there are instructions that can end in their middle.
+func (s *Session) Divides() bool { return s.m.Arch() == loader.AMD64 }
 
 // runOut runs a thread for as long as it can.
 func (s *Session) runOut(i int) (uint64, error) {

@@ -9,22 +9,47 @@ import (
 
 // Slice is one thread running for N instructions, or with N 0 until it ends,
 // waits, or the process ends.
+//
+// With Half the last of them ends in its middle: it has read memory, and what it writes is
+// the first step of the thread's next slice, which counts as one of that slice's; see
+// [emu.Machine.RunHalf].
 type Slice struct {
 	Thread int // index into the plan's threads
 	N      uint64
+	Half   bool `json:",omitempty"`
 }
 
 // Schedule is the slices of a run in order.
 type Schedule []Slice
 
 // Add appends n instructions of a thread, joining them to a last slice of the
-// same thread.
-func (s Schedule) Add(thread int, n uint64) Schedule {
-	if k := len(s); k > 0 && s[k-1].Thread == thread {
-		s[k-1].N += n
-		return s
+// same thread. Where that has ended in the middle of one, its two steps become one.
+func (s Schedule) Add(thread int, n uint64) Schedule { return s.add(Slice{Thread: thread, N: n}) }
+
+// AddEvent appends what an event has run.
+func (s Schedule) AddEvent(e Event) Schedule {
+	return s.add(Slice{Thread: e.Thread, N: e.Ran, Half: e.Half})
+}
+
+func (s Schedule) add(next Slice) Schedule {
+	k := len(s)
+	if k == 0 || s[k-1].Thread != next.Thread {
+		return append(s, next)
 	}
-	return append(s, Slice{thread, n})
+	last := &s[k-1]
+	if next.N > 0 {
+		last.N += next.N
+		if last.Half {
+			last.N--
+		}
+		last.Half = next.Half
+	}
+	return s
+}
+
+// Part is n instructions of a slice of which so many have run.
+func (s Slice) Part(done, n uint64) Slice {
+	return Slice{Thread: s.Thread, N: n, Half: s.Half && done+n == s.N}
 }
 
 // ToEnd is the schedule with its last slice running into the end of the race,
@@ -32,7 +57,7 @@ func (s Schedule) Add(thread int, n uint64) Schedule {
 func (s Schedule) ToEnd() Schedule {
 	s = slices.Clone(s)
 	if n := len(s); n > 0 {
-		s[n-1].N = 0
+		s[n-1].N, s[n-1].Half = 0, false
 	}
 	return s
 }
@@ -48,10 +73,17 @@ func (s Schedule) Switches() int {
 	return n
 }
 
-// Text writes one slice as "main 412", or "main" when N is 0.
+// half is how a slice is marked that ends in the middle of its last instruction.
+const half = " half"
+
+// Text writes one slice as "main 412", or "main" when N is 0. One that ends in the middle of
+// its last instruction is "main 412 half".
 func (s Slice) Text(names []string) string {
-	if s.N == 0 {
+	switch {
+	case s.N == 0:
 		return names[s.Thread]
+	case s.Half:
+		return fmt.Sprintf("%s %d%s", names[s.Thread], s.N, half)
 	}
 	return fmt.Sprintf("%s %d", names[s.Thread], s.N)
 }
@@ -81,6 +113,7 @@ func ParseSchedule(lines, names []string) (Schedule, error) {
 		}
 		sl := Slice{Thread: thread}
 		if counted {
+			count, sl.Half = strings.CutSuffix(count, half)
 			n, err := strconv.ParseUint(count, 10, 48)
 			if err != nil || n == 0 || count != strconv.FormatUint(n, 10) {
 				return nil, fmt.Errorf("slice %d: %q: not a number of instructions", i+1, line)

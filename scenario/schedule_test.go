@@ -15,8 +15,35 @@ var racers = []string{"main", "worker", "a_third-1"}
 
 func TestScheduleAdd(t *testing.T) {
 	s := Schedule(nil).Add(0, 3).Add(0, 4).Add(1, 5).Add(0, 1).Add(0, 1)
-	if want := (Schedule{{0, 7}, {1, 5}, {0, 2}}); !slices.Equal(s, want) {
+	if want := (Schedule{{Thread: 0, N: 7}, {Thread: 1, N: 5}, {Thread: 0, N: 2}}); !slices.Equal(s, want) {
 		t.Errorf("%v, want %v", s, want)
+	}
+}
+
+// The two steps of an instruction are one where nothing comes between them.
+func TestScheduleAddEvent(t *testing.T) {
+	half := func(thread int, n uint64) Event { return Event{Thread: thread, Ran: n, Half: true} }
+	whole := func(thread int, n uint64) Event { return Event{Thread: thread, Ran: n} }
+	for _, c := range []struct {
+		events []Event
+		want   Schedule
+	}{
+		{[]Event{half(0, 3), whole(0, 1)}, Schedule{{Thread: 0, N: 3}}},
+		{[]Event{half(0, 3), whole(0, 1), whole(0, 4)}, Schedule{{Thread: 0, N: 7}}},
+		{[]Event{half(0, 3), whole(1, 2), whole(0, 1), half(0, 2)}, Schedule{{Thread: 0, N: 3, Half: true}, {Thread: 1, N: 2}, {Thread: 0, N: 3, Half: true}}},
+		{[]Event{half(0, 1), whole(0, 1), half(0, 1), whole(0, 1)}, Schedule{{Thread: 0, N: 2}}},
+		{[]Event{half(0, 3), whole(0, 0)}, Schedule{{Thread: 0, N: 3, Half: true}}},
+	} {
+		var s Schedule
+		for _, e := range c.events {
+			s = s.AddEvent(e)
+		}
+		if !slices.Equal(s, c.want) {
+			t.Errorf("%+v: %v, want %v", c.events, s, c.want)
+		}
+	}
+	if s := (Schedule{{Thread: 0, N: 3, Half: true}}).ToEnd(); !slices.Equal(s, Schedule{{}}) {
+		t.Errorf("to the end: %v", s)
 	}
 }
 
@@ -25,7 +52,7 @@ func TestScheduleAdd(t *testing.T) {
 func TestScheduleAddProperty(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		slicesIn := rapid.SliceOf(rapid.Custom(func(t *rapid.T) Slice {
-			return Slice{rapid.IntRange(0, 2).Draw(t, "thread"), rapid.Uint64Range(1, 5).Draw(t, "n")}
+			return Slice{Thread: rapid.IntRange(0, 2).Draw(t, "thread"), N: rapid.Uint64Range(1, 5).Draw(t, "n")}
 		})).Draw(t, "slices")
 		var s Schedule
 		for _, sl := range slicesIn {
@@ -55,9 +82,9 @@ func threadsOf(s []Slice) []int {
 }
 
 func TestScheduleTexts(t *testing.T) {
-	s := Schedule{{0, 412}, {1, 0}, {0, maxSlice}, {2, 1}}
+	s := Schedule{{Thread: 0, N: 412}, {Thread: 1, N: 0}, {Thread: 0, N: maxSlice}, {Thread: 2, N: 1}, {Thread: 1, N: 7, Half: true}}
 	got := s.Texts(racers)
-	want := []string{"main 412", "worker", "main 281474976710655", "a_third-1 1"}
+	want := []string{"main 412", "worker", "main 281474976710655", "a_third-1 1", "worker 7 half"}
 	if !slices.Equal(got, want) {
 		t.Errorf("%q, want %q", got, want)
 	}
@@ -66,7 +93,9 @@ func TestScheduleTexts(t *testing.T) {
 func TestScheduleRoundTrip(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		s := rapid.SliceOf(rapid.Custom(func(t *rapid.T) Slice {
-			return Slice{rapid.IntRange(0, len(racers)-1).Draw(t, "thread"), rapid.Uint64Range(0, maxSlice).Draw(t, "n")}
+			sl := Slice{Thread: rapid.IntRange(0, len(racers)-1).Draw(t, "thread"), N: rapid.Uint64Range(0, maxSlice).Draw(t, "n")}
+			sl.Half = sl.N > 0 && rapid.Bool().Draw(t, "half")
+			return sl
 		})).Draw(t, "schedule")
 		got, err := ParseSchedule(Schedule(s).Texts(racers), racers)
 		if err != nil || !slices.Equal(got, s) {
@@ -91,6 +120,11 @@ func TestParseScheduleErrors(t *testing.T) {
 		"main ":                     `slice 2: "main ": not a number of instructions`,
 		"main 07":                   `slice 2: "main 07": not a number of instructions`,
 		"main  7":                   `slice 2: "main  7": not a number`,
+		"main half":                 `slice 2: "main half": not a number`,
+		"main 0 half":               `slice 2: "main 0 half": not a number`,
+		"main 7 Half":               `slice 2: "main 7 Half": not a number`,
+		"main 7 half half":          `slice 2: "main 7 half half": not a number`,
+		"main 7half":                `slice 2: "main 7half": not a number`,
 	} {
 		s, err := ParseSchedule([]string{"main 3", line}, racers)
 		if err == nil || !strings.HasPrefix(err.Error(), want) || s != nil {
@@ -105,6 +139,7 @@ func FuzzParseSchedule(f *testing.F) {
 	f.Add("main 412\nworker 1203\nmain")
 	f.Add("worker\na_third-1 1\nmain 281474976710655")
 	f.Add("main 00")
+	f.Add("main 7 half\nworker 1 half")
 	f.Add("main \n 5")
 	f.Fuzz(func(t *testing.T, text string) {
 		lines := strings.Split(text, "\n")

@@ -24,8 +24,10 @@ type Session struct {
 	start *Mark
 	free  *Mark  // one that was dropped, to be used again
 	whole uint64 // Limit, while RunEvents has set a lower one
-	locks lockTable
-	made  made
+	// playing tells that a schedule says where instructions end in their middle.
+	playing bool
+	locks   lockTable
+	made    made
 	// heapEvents makes what calls of the allocator do to blocks part of events.
 	heapEvents bool
 	seen       []Access     // shared bytes that checks have read since the last event

@@ -175,7 +175,7 @@ func TestScheduleIsExact(t *testing.T) {
 func drawSchedule(t *rapid.T, total [2]uint64) Schedule {
 	slice := rapid.Custom(func(t *rapid.T) Slice {
 		i := rapid.IntRange(0, 1).Draw(t, "thread")
-		return Slice{i, rapid.Uint64Range(1, total[i]).Draw(t, "n")}
+		return Slice{Thread: i, N: rapid.Uint64Range(1, total[i]).Draw(t, "n")}
 	})
 	return rapid.SliceOfN(slice, 0, 6).Draw(t, "schedule")
 }
@@ -203,13 +203,13 @@ func TestRewind(t *testing.T) {
 			first := run(between)
 			inner, err := s.Mark()
 			must(t, err)
-			end := run(Schedule{{0, 0}, {1, 0}})
+			end := run(Schedule{{Thread: 0, N: 0}, {Thread: 1, N: 0}})
 			for range 2 {
 				must(t, inner.Rewind())
 				if got := momentOf(t, s); got != first {
 					rt.Errorf("rewound to\n%+v, marked\n%+v", got, first)
 				}
-				if got := run(Schedule{{0, 0}, {1, 0}}); got != end {
+				if got := run(Schedule{{Thread: 0, N: 0}, {Thread: 1, N: 0}}); got != end {
 					rt.Errorf("then ended as\n%+v, before\n%+v", got, end)
 				}
 			}
@@ -230,7 +230,7 @@ func TestRewind(t *testing.T) {
 func TestResults(t *testing.T) {
 	eachArch(t, func(t *testing.T, sys *emu.System) {
 		s := begin(t, sys, work())
-		if o := play(t, s, Schedule{{0, 0}, {1, 0}}); o.Failed() {
+		if o := play(t, s, Schedule{{Thread: 0, N: 0}, {Thread: 1, N: 0}}); o.Failed() {
 			t.Fatal(o)
 		}
 		first := s.Results(0)
@@ -242,7 +242,7 @@ func TestResults(t *testing.T) {
 		}
 		first = slices.Clone(first)
 		must(t, s.Restart())
-		if o := play(t, s, Schedule{{1, 0}, {0, 0}}); o.Failed() {
+		if o := play(t, s, Schedule{{Thread: 1, N: 0}, {Thread: 0, N: 0}}); o.Failed() {
 			t.Fatal(o)
 		}
 		second := s.Results(0)
@@ -265,10 +265,10 @@ func TestResultsAreKept(t *testing.T) {
 		mark, err := s.Mark()
 		must(t, err)
 		defer mark.Drop()
-		must(t, s.Play(Schedule{{0, 0}}))
+		must(t, s.Play(Schedule{{Thread: 0, N: 0}}))
 		first := s.Results(0)
 		must(t, mark.Rewind())
-		must(t, s.Play(Schedule{{1, 0}, {0, 0}}))
+		must(t, s.Play(Schedule{{Thread: 1, N: 0}, {Thread: 0, N: 0}}))
 		if second := s.Results(0); len(first) != 4 || first[3] != 0 || len(second) != 4 || second[3] == 0 {
 			t.Errorf("main's calls returned %#x without worker, %#x after it", first, second)
 		}
@@ -294,11 +294,11 @@ func TestDigest(t *testing.T) {
 			return d
 		}
 		start := add("start", work(), 1, nil)
-		forth := Schedule{{0, 0}, {1, 0}}
+		forth := Schedule{{Thread: 0, N: 0}, {Thread: 1, N: 0}}
 		end := add("main first", work(), 1, forth)
-		add("worker first", work(), 1, Schedule{{1, 0}, {0, 0}})
-		add("one instruction", work(), 1, Schedule{{0, 1}})
-		add("another one", work(), 1, Schedule{{1, 1}})
+		add("worker first", work(), 1, Schedule{{Thread: 1, N: 0}, {Thread: 0, N: 0}})
+		add("one instruction", work(), 1, Schedule{{Thread: 0, N: 1}})
+		add("another one", work(), 1, Schedule{{Thread: 1, N: 1}})
 		add("another seed", work(), 2, nil)
 		other := work()
 		other.Env[1] = "B=3"
@@ -325,12 +325,12 @@ func TestPlayErrors(t *testing.T) {
 			schedule Schedule
 			err      string
 		}{
-			{Schedule{{0, 1}, {0, 1}}, ""},
-			{Schedule{{0, 2}}, ""},
-			{Schedule{{0, 0}}, ""},
-			{Schedule{{0, 3}}, ""}, // over in its last slice
-			{Schedule{{0, 3}, {0, 1}}, "slice 1 (main 3): ran 2 instructions"},
-			{Schedule{{0, 2}, {0, 1}, {0, 0}}, "slice 2 (main 1): ran 0 instructions"},
+			{Schedule{{Thread: 0, N: 1}, {Thread: 0, N: 1}}, ""},
+			{Schedule{{Thread: 0, N: 2}}, ""},
+			{Schedule{{Thread: 0, N: 0}}, ""},
+			{Schedule{{Thread: 0, N: 3}}, ""}, // over in its last slice
+			{Schedule{{Thread: 0, N: 3}, {Thread: 0, N: 1}}, "slice 1 (main 3): ran 2 instructions"},
+			{Schedule{{Thread: 0, N: 2}, {Thread: 0, N: 1}, {Thread: 0, N: 0}}, "slice 2 (main 1): ran 0 instructions"},
 		} {
 			must(t, s.Restart())
 			err := s.Play(c.schedule)
@@ -346,7 +346,7 @@ func TestPlayErrors(t *testing.T) {
 		}
 		lock := blocked.Steps()
 		must(t, blocked.Restart())
-		err := blocked.Play(Schedule{{0, lock}, {1, 100_000}, {0, 0}, {1, 0}})
+		err := blocked.Play(Schedule{{Thread: 0, N: lock}, {Thread: 1, N: 100_000}, {Thread: 0, N: 0}, {Thread: 1, N: 0}})
 		if err == nil || !strings.HasPrefix(err.Error(), "slice 2 (worker 100000): ran ") {
 			t.Errorf("a slice of a thread that waits: %v", err)
 		}

@@ -35,7 +35,7 @@ func TestStartWith(t *testing.T) {
 		})
 		must(t, err)
 		defer s.Close()
-		schedule := Schedule{{1, 0}, {0, 0}}
+		schedule := Schedule{{Thread: 1, N: 0}, {Thread: 0, N: 0}}
 		play(t, s, schedule)
 		if len(sizes) != 3 || sizes[0] != 50 || sizes[1] != 200 || sizes[2] != 100 {
 			t.Errorf("the calls seen are of sizes %d", sizes)

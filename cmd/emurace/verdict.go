@@ -8,7 +8,6 @@ import (
 	"emurace/emu"
 	"emurace/explore"
 	"emurace/heap"
-	"emurace/loader"
 	"emurace/replay"
 	"emurace/scenario"
 )
@@ -24,9 +23,6 @@ func (o *outcome) assumes() []string {
 		covers = "this program and libc, with these arguments, environment, files and input"
 	}
 	step := "each access of an instruction is one step, whatever its size"
-	if o.recipe.Arch == loader.AMD64 {
-		step += ", and one that reads and changes memory does both in one step, also without LOCK"
-	}
 	return []string{
 		"memory is sequentially consistent: a write is seen by all threads at once, and none out of order",
 		o.timeouts(),

@@ -43,6 +43,9 @@ func (m *Model) effect(n timeline.Moment, now *snapshot, done bool) *effect {
 	for _, a := range line.Accesses(n) {
 		d.memory = append(d.memory, touch{a.Addr, replay.AccessText(a, m.place(a.Addr, now))})
 	}
+	if line.Half(n) {
+		d.memory = append(d.memory, touch{text: "its write is still to come"})
+	}
 	if !done {
 		if len(d.memory) == 0 {
 			d.memory = m.operands(d.in, t, now)

@@ -95,7 +95,13 @@ func (t *Timeline) withTicks(threads scenario.Schedule) scenario.Schedule {
 			if len(ticks) > 0 {
 				n = min(n, ticks[0].At-at)
 			}
-			out = out.Add(sl.Thread, n)
+			part := sl.Part(0, n)
+			if k := len(out); k > 0 && !out[k-1].Half {
+				out = out.Add(part.Thread, n)
+				out[len(out)-1].Half = part.Half
+			} else {
+				out = append(out, part) // its first step is the rest of the last one's instruction
+			}
 			at += n
 			sl.N -= n
 		}

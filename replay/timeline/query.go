@@ -44,6 +44,10 @@ func (t *Timeline) Thread(n Moment) int {
 	return -1
 }
 
+// Half tells whether instruction n ends in its middle: it reads, and what it writes is a step
+// of its own, the next one of its thread.
+func (t *Timeline) Half(n Moment) bool { return t.halfAt(n + 1) }
+
 // PC is the address of instruction n. At the end it is that of the instruction
 // that failed; false when none did.
 func (t *Timeline) PC(n Moment) (uint64, bool) {

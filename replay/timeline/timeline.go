@@ -44,10 +44,12 @@ type Timeline struct {
 	syscalls map[uint64]bool   // by pc: whether the instruction there is a system call
 }
 
-// slice is a thread running without a break.
+// slice is a thread running without a break; with half its last instruction ends in its
+// middle.
 type slice struct {
 	thread int
 	from   Moment
+	half   bool
 }
 
 // checkpoint is a moment that can be rewound to.
@@ -76,12 +78,12 @@ func (t *Timeline) Reset() error {
 		if sl.Thread < 0 || sl.Thread >= t.s.Schedulable() {
 			return fmt.Errorf("timeline: slice %d: no thread %d", i+1, sl.Thread)
 		}
-		ran, err := t.record(sl.Thread, sl.N)
+		ran, err := t.record(sl)
 		if err != nil {
 			return err
 		}
-		if sl.N != 0 && ran != sl.N && !(i == len(t.recorded)-1 && t.over) {
-			return fmt.Errorf("timeline: %w", &scenario.MismatchError{Slice: i + 1, Text: sl.Text(t.s.ScheduleNames()), Ran: ran})
+		if sl.N != 0 && ran != sl.N && !(i == len(t.recorded)-1 && t.over) || ran == sl.N && sl.Half && !t.s.Holds(sl.Thread) {
+			return fmt.Errorf("timeline: %w", &scenario.MismatchError{Slice: i + 1, Text: sl.Text(t.s.ScheduleNames()), Ran: ran, Whole: ran == sl.N})
 		}
 	}
 	return nil
@@ -90,9 +92,9 @@ func (t *Timeline) Reset() error {
 // Close lets go of the checkpoints. The session stays where it is.
 func (t *Timeline) Close() { t.dropMarks(0) }
 
-// record runs a thread for n instructions from the end of what is recorded, with
-// n 0 for as long as it can, one by one.
-func (t *Timeline) record(thread int, n uint64) (ran uint64, err error) {
+// record runs a slice from the end of what is recorded, one instruction after the other.
+func (t *Timeline) record(sl scenario.Slice) (ran uint64, err error) {
+	thread, n := sl.Thread, sl.N
 	if t.s.IsClock(thread) {
 		return t.recordClock(n)
 	}
@@ -126,14 +128,15 @@ func (t *Timeline) record(thread int, n uint64) (ran uint64, err error) {
 		if err != nil {
 			return ran, err
 		}
-		one, err := t.s.Run(thread, 1)
+		one, err := t.s.RunSlice(sl.Part(ran, 1))
 		if err != nil {
 			return ran, err
 		}
 		if one > 0 {
-			if k := len(t.slices); k == 0 || t.slices[k-1].thread != thread {
-				t.slices = append(t.slices, slice{thread, t.at})
+			if k := len(t.slices); k == 0 || t.slices[k-1].thread != thread || t.slices[k-1].half {
+				t.slices = append(t.slices, slice{thread: thread, from: t.at})
 			}
+			t.slices[len(t.slices)-1].half = t.s.Holds(thread)
 			t.pcs, t.sps = append(t.pcs, pc), append(t.sps, sp)
 			t.at++
 			ran++
@@ -159,6 +162,9 @@ func (t *Timeline) place(thread int) (pc, sp uint64, err error) {
 // forget drops what is recorded from a moment on.
 func (t *Timeline) forget(n Moment) {
 	k := sort.Search(len(t.slices), func(i int) bool { return t.slices[i].from >= n })
+	if k > 0 && t.sliceEnd(t.slices[k-1].from) > n {
+		t.slices[k-1].half = false
+	}
 	t.slices = t.slices[:k]
 	t.pcs, t.sps = t.pcs[:n], t.sps[:n]
 	t.log = t.log[:t.logAt(n)]
@@ -207,12 +213,13 @@ func (t *Timeline) Seek(n Moment) error {
 		}
 		thread := t.Thread(t.at)
 		step := min(t.sliceEnd(t.at), n, t.nextCheckpoint(), t.nextTick()) - t.at
-		ran, err := t.s.Run(thread, step)
+		half := t.halfAt(t.at + step)
+		ran, err := t.s.RunSlice(scenario.Slice{Thread: thread, N: step, Half: half})
 		t.at += ran
 		if err != nil {
 			return err
 		}
-		if ran != step {
+		if ran != step || half && !t.s.Holds(thread) {
 			return fmt.Errorf("timeline: the run is another one than before: %s stopped after instruction %d", t.s.Names()[thread], t.at)
 		}
 		if err := t.checkpoint(); err != nil {
@@ -249,6 +256,12 @@ func (t *Timeline) fall() error {
 		err = errors.New("timeline: the run does not come to its end again")
 	}
 	return err
+}
+
+// halfAt tells whether the instruction before a moment has ended in its middle there.
+func (t *Timeline) halfAt(n Moment) bool {
+	k := sort.Search(len(t.slices), func(i int) bool { return t.slices[i].from >= n })
+	return k > 0 && t.slices[k-1].half && t.sliceEnd(t.slices[k-1].from) == n
 }
 
 func (t *Timeline) isOver() bool {
@@ -306,7 +319,7 @@ func (t *Timeline) StepThread(thread int, n uint64) (ran uint64, err error) {
 	if t.at < t.Len() {
 		t.forget(t.at)
 	}
-	ran, err = t.record(thread, n-same)
+	ran, err = t.record(scenario.Slice{Thread: thread, N: n - same})
 	return same + ran, err
 }
 
@@ -322,7 +335,7 @@ func (t *Timeline) RunOut(thread int) error {
 	}
 	t.forget(t.at)
 	for next := thread; !t.over; next = (next + 1) % t.s.Schedulable() {
-		if _, err := t.record(next, 0); err != nil {
+		if _, err := t.record(scenario.Slice{Thread: next}); err != nil {
 			return err
 		}
 	}
@@ -338,7 +351,7 @@ func (t *Timeline) Schedule() scenario.Schedule {
 		if i+1 < len(t.slices) {
 			to = t.slices[i+1].from
 		}
-		out = append(out, scenario.Slice{Thread: sl.thread, N: to - sl.from})
+		out = append(out, scenario.Slice{Thread: sl.thread, N: to - sl.from, Half: sl.half})
 	}
 	out = t.withTicks(out)
 	if !t.over {
@@ -347,7 +360,7 @@ func (t *Timeline) Schedule() scenario.Schedule {
 	if k := len(out); t.end.Thread >= 0 && (k == 0 || out[k-1].Thread != t.end.Thread) {
 		out = append(out, scenario.Slice{Thread: t.end.Thread}) // its first instruction fails
 	} else if k > 0 {
-		out[k-1].N = 0
+		out[k-1].N, out[k-1].Half = 0, false
 	}
 	if len(t.rounds) > 0 { // that they get no further is found out anew
 		for i := range t.s.Threads() {

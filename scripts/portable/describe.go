@@ -9,6 +9,10 @@ import (
 	"emurace/scenario"
 )
 
+// ErrHalf is that of a schedule which stops a thread between the read and the write of an
+// instruction.
+var ErrHalf = errors.New("describe: the schedule stops a thread between the read and the write of one instruction, which no words say")
+
 // Describe finds runs that make happen what a schedule does, in words that are
 // likely to mean the same on another build of the libraries. Sessions are made by
 // start; they must be equal. The race goes on behind the schedule, if it is not over,
@@ -30,6 +34,9 @@ import (
 // The notes say in sentences what a reader should know of the runs: what was left
 // out, and which words mean something on this build only.
 func Describe(start func() (*scenario.Session, error), schedule scenario.Schedule) (runs []Run, notes []string, err error) {
+	if slices.ContainsFunc(schedule, func(sl scenario.Slice) bool { return sl.Half }) {
+		return nil, nil, ErrHalf
+	}
 	s, err := start()
 	if err != nil {
 		return nil, nil, err
@@ -150,7 +157,7 @@ func (d *describer) bound(schedule scenario.Schedule) error {
 	begun := uint64(0)
 	for k, sl := range schedule {
 		begun = d.s.Steps()
-		ran, err := d.s.Run(sl.Thread, sl.N)
+		ran, err := d.s.RunSlice(sl)
 		if err != nil {
 			return err
 		}
@@ -186,7 +193,7 @@ func (d *describer) learn(schedule scenario.Schedule) ([]segment, error) {
 		t := &tally{counts: make([]int, len(d.s.ScheduleNames()))}
 		var segments []segment
 		for _, sl := range schedule {
-			events, err := d.s.RunEvents(sl.Thread, sl.N)
+			events, err := d.s.RunEvents(sl)
 			if err != nil {
 				return nil, err
 			}

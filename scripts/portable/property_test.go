@@ -26,7 +26,7 @@ func order(t testing.TB, s *scenario.Session, schedule scenario.Schedule) ([]sce
 		testrace.Must(t, s.Restart())
 		var list []scenario.Event
 		for _, sl := range schedule {
-			events, err := s.RunEvents(sl.Thread, sl.N)
+			events, err := s.RunEvents(sl)
 			testrace.Must(t, err)
 			for _, e := range events {
 				if len(e.Accesses)+len(e.Objects) > 0 {

@@ -26,6 +26,7 @@ enum em_note_kind {
     NOTE_WRITE, // and changed one
     NOTE_WAKE,  // slot has made other go on, or has made it
     NOTE_ALL,   // slot has waited for all
+    NOTE_LAND,  // slot's last step was the rest of an instruction
 };
 
 struct em_note {
@@ -125,6 +126,10 @@ void em_clock_wake(em_engine *e, int slot, int other) {
 
 void em_clock_all(em_engine *e, int slot) {
     note(e, (struct em_note){.kind = NOTE_ALL, .slot = (uint16_t)slot});
+}
+
+void em_clock_land(em_engine *e, int slot) {
+    note(e, (struct em_note){.kind = NOTE_LAND, .slot = (uint16_t)slot});
 }
 
 static void change(em_clock *c, struct em_change h) {
@@ -278,6 +283,10 @@ static void follow_note(em_engine *e) {
     case NOTE_ALL:
         for (int i = 0; i <= EM_CLOCK_SLOT; i++)
             raise(c, n->slot, n->step, clock_of(c, i, n->step));
+        break;
+    case NOTE_LAND: // the two steps of an instruction are one of the clock's
+        change(c, (struct em_change){.kind = CHANGE_BEHIND, .place = n->slot, .old = c->behind[n->slot]});
+        c->behind[n->slot]--;
         break;
     }
     c->note_at++;

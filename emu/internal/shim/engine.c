@@ -349,9 +349,18 @@ static int settle_silence(em_engine *e, int pc_reg) {
     return EM_STOP_ILLEGAL;
 }
 
-// Runs the thread for at most budget instructions; returns enum em_stop. After
-// EM_STOP_BREAK, stepping_on must be set for the thread to get any further.
-int em_run(em_engine *e, int slot, uint64_t budget) {
+// Tells whether the instruction that began last has not happened.
+static bool cancelled(em_engine *e, int pc_reg) {
+    if (e->stop == EM_STOP_FAULT)
+        return e->fault.access != EM_X; // of a branch, only its target is refused
+    if (e->stop != EM_STOP_ILLEGAL && e->stop != EM_STOP_EXCEPTION)
+        return false;
+    uint64_t pc;
+    uc_reg_read(e->uc, pc_reg, &pc);
+    return pc == e->m->last;
+}
+
+static int run(em_engine *e, int slot, uint64_t budget) {
     int pc_reg = e->arch == UC_ARCH_ARM64 ? UC_ARM64_REG_PC : UC_X86_REG_RIP;
     e->uc_error = em_load(e, slot);
     if (e->uc_error)
@@ -373,14 +382,20 @@ int em_run(em_engine *e, int slot, uint64_t budget) {
     e->nfetches = 0;
     e->watched = false;
     e->clock_read = false;
-    e->dirty = true;
+    e->loaded = 0;
+    e->divisible = false;
     e->ran = slot;
     em_clock_turn(e, slot);
+    if (e->slots[slot].held != NULL)
+        return em_land(e, slot);
+    e->dirty = true;
     e->lost = e->slots[slot].lost;
     memcpy(e->fetched, e->slots[slot].fetched, sizeof e->slots[slot].fetched);
     if (e->sharing && !e->stepping_on) // what a trace has counted is of the instruction to come
         em_share_step(e, slot);
     int err = start(e, slot, pc_reg);
+    if (e->hold == EM_HOLD_NOW)
+        em_hold_settle(e, slot, !cancelled(e, pc_reg));
     if (e->stop == EM_STOP_FAULT) {
         settle_fault(e, slot, pc_reg);
     } else if (e->stop < 0 && err == UC_ERR_INSN_INVALID) {
@@ -420,6 +435,19 @@ int em_run(em_engine *e, int slot, uint64_t budget) {
         }
     }
     return e->stop;
+}
+
+// Runs the thread for at most budget instructions; returns enum em_stop. After
+// EM_STOP_BREAK, stepping_on must be set for the thread to get any further. What is left of
+// an instruction that has ended in its middle runs by itself.
+int em_run(em_engine *e, int slot, uint64_t budget) {
+    bool hooked = e->hooked;
+    e->hooked = hooked || e->halves; // what is held is what the hooks see
+    e->hold = e->halves ? EM_HOLD_NEXT : EM_HOLD_NONE;
+    int stop = run(e, slot, budget);
+    e->hold = EM_HOLD_NONE;
+    e->hooked = hooked;
+    return stop;
 }
 
 void em_count_one(em_engine *e, int slot, uint64_t pc) {
@@ -472,6 +500,8 @@ void em_close(em_engine *e) {
     if (e->room != NULL)
         munmap(e->room, 2 * e->room_size);
     e->room = NULL;
+    free(e->holding);
+    e->holding = NULL;
     free(e->marks.places);
     e->marks = (em_marks){0};
 }

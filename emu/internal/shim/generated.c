@@ -24,7 +24,7 @@ static bool puts_back(em_engine *e, uint64_t addr, uint64_t value, unsigned size
     uint64_t step = emurace_now(e->m);
     for (const em_access *a = (em_access *)(uintptr_t)e->m->log; a-- > e->log && a->step == step;)
         if (a->kind == EM_READ && a->addr == addr && a->size == size)
-            return true;
+            return em_indivisible(e, e->m->pc);
     return false;
 }
 
@@ -41,12 +41,18 @@ static bool look(void *user, uint64_t addr, uint64_t value, uint32_t what, uint8
     unsigned size = what & 0xff;
     bool write = (what & EMURACE_WRITES) && !puts_back(e, addr, value, size, host);
     e->log_len = ((uintptr_t)e->m->log - (uintptr_t)e->log) / sizeof *e->log;
+    if ((what & EMURACE_WRITES) && em_splits_at(e, addr, size)) {
+        em_hold_again(e);
+        return true;
+    }
     if (!em_share_access(e, addr, size, write, e->cur, e->log_len)) {
         em_marks_set(e, addr, size, host, write);
         return false;
     }
     if (e->m->alone) {
         em_event(e);
+        if (!(what & EMURACE_WRITES))
+            em_loaded(e, e->m->pc, e->log_len + 1);
         return false;
     }
     em_generated_again(e, EMURACE_ALONE);

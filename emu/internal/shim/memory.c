@@ -39,19 +39,20 @@ bool em_log_reserve(em_engine *e, size_t n) {
 }
 
 // Tells whether an access is one that is waited for: it overlaps the watch.
-static bool watches(const em_engine *e, uint64_t addr, uint64_t size, bool write) {
+bool em_watches(const em_engine *e, uint64_t addr, uint64_t size, bool write) {
     const em_watch *w = &e->watch;
     return addr - w->addr + size - 1 < w->size + size - 1 && (write ? w->writes : w->reads);
 }
 
 // Tells whether a write leaves its bytes as they were, and its instruction has read
-// them: to other threads it is a read, as a failed compare-and-swap is.
-bool em_changes_nothing(const em_engine *e, const em_access *w) {
+// them: to other threads it is a read, as a failed compare-and-swap is. Where others may come
+// between the two it is not.
+bool em_changes_nothing(em_engine *e, const em_access *w) {
     if (w->old != w->value)
         return false;
     for (const em_access *a = w; a-- > e->log && a->step == w->step;)
         if (a->kind == EM_READ && a->addr == w->addr && a->size == w->size)
-            return true;
+            return em_indivisible(e, w->pc);
     return false;
 }
 
@@ -81,9 +82,13 @@ void em_on_mem(uc_engine *uc, uc_mem_type type, uint64_t addr, int size, int64_t
     (void)uc;
     if (__builtin_expect(e->wx, 0) && type == UC_MEM_WRITE && e->arch == UC_ARCH_X86 && !e->probing)
         write_code(e, addr, (uint64_t)size);
+    bool generated = em_in_generated(e), write = type == UC_MEM_WRITE;
+    if (__builtin_expect(e->hold == EM_HOLD_NOW, 0) && write) {
+        em_hold(e, addr, (unsigned)size);
+        return;
+    }
     if (!e->logging)
         return;
-    bool generated = em_in_generated(e), write = type == UC_MEM_WRITE;
     if (generated)
         e->log_len = ((uintptr_t)m->log - (uintptr_t)e->log) / sizeof *e->log;
     uint64_t step = emurace_now(m);
@@ -124,19 +129,26 @@ void em_on_mem(uc_engine *uc, uc_mem_type type, uint64_t addr, int size, int64_t
     a->thread = (uint16_t)e->cur;
     bool last = false;
     if (e->sharing) {
+        if (write && em_splits_at(e, addr, (unsigned)size)) {
+            em_hold_again(e);
+            return;
+        }
         write = write && !em_changes_nothing(e, a);
         last = em_share_access(e, addr, (unsigned)size, write, e->cur, (size_t)(a - e->log));
         if (!last && (m->mode & EMURACE_SHARED))
             em_marks_set(e, addr, (unsigned)size, (uint8_t *)(uintptr_t)host, write);
     }
-    bool seen = e->watch.size != 0 && watches(e, addr, (uint64_t)size, kind == EM_WRITE);
+    bool seen = e->watch.size != 0 && em_watches(e, addr, (uint64_t)size, kind == EM_WRITE);
     if (generated && (last || seen) && !m->alone) {
         em_generated_again(e, EMURACE_ALONE);
         return;
     }
     em_generated_logged(e);
-    if (last)
+    if (last) {
         em_event(e);
+        if (kind == EM_READ)
+            em_loaded(e, a->pc, e->log_len);
+    }
     if (seen) {
         e->watched = true;
         em_last(e);
@@ -232,7 +244,7 @@ static int log_zeroes(em_engine *e, uint64_t addr, const uint8_t *host) {
     em_access piece;
     for (size_t k = from; e->watch.size != 0 && k < e->log_len; k++)
         for (uint32_t at = 0; em_piece(e, &e->log[k], &at, &piece);)
-            if (watches(e, piece.addr, piece.size, true))
+            if (em_watches(e, piece.addr, piece.size, true))
                 e->watched = true;
     return err;
 }
@@ -286,7 +298,7 @@ static int log_kernel(em_engine *e, int slot, uint64_t addr, const uint8_t *old,
     if (e->sharing)
         for (size_t i = from, end = e->log_len; i < end; i++)
             share_entry(e, i);
-    if (e->watch.size != 0 && watches(e, addr, size, write))
+    if (e->watch.size != 0 && em_watches(e, addr, size, write))
         e->watched = true;
     return UC_ERR_OK;
 }
@@ -343,6 +355,19 @@ static void put_back(uint8_t *host, uint64_t addr, uint64_t old, uint8_t size) {
     } else {
         memcpy(host, &old, size);
     }
+}
+
+// put_back of bytes that memory may hold already, as it does where a page has refused them:
+// then the host's page may be read-only. Translated code goes with what it was made of.
+void em_put_back(em_engine *e, uint64_t addr, uint64_t old, uint8_t size) {
+    uint8_t *host = em_host(e, addr, size);
+    uint64_t held;
+    memcpy(&held, host, sizeof held); // a zone has a page behind it
+    if ((held ^ old) << (64 - 8 * size) == 0)
+        return;
+    put_back(host, addr, old, size);
+    if ((em_page(e, addr) | em_page(e, addr + size - 1)) & EM_X)
+        em_remove_code(e, addr & ~(uint64_t)(EM_PAGE - 1), ((addr + size - 1) | (EM_PAGE - 1)) + 1);
 }
 
 static void undo_accesses(em_engine *e, size_t to) {

@@ -68,7 +68,7 @@ bool em_log_changes(em_engine *e, size_t i) {
     while (i-- > 0 && e->log[i].step == w->step) {
         em_access *a = &e->log[i];
         if (a->kind == EM_READ && a->addr == w->addr && a->size == w->size)
-            return false;
+            return !em_indivisible(e, w->pc);
     }
     return true;
 }

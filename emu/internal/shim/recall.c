@@ -73,7 +73,7 @@ static bool note(em_share *s, uint64_t number, unsigned bytes, bool write, uint3
     return noted;
 }
 
-static bool is_write(const em_engine *e, const em_access *a) {
+static bool is_write(em_engine *e, const em_access *a) {
     return a->kind == EM_KERNEL || (a->kind == EM_WRITE && !em_changes_nothing(e, a));
 }
 

@@ -67,6 +67,7 @@ func (e *Engine) SetSharing(on bool) {
 		C.em_fetch_forget(e.c)
 	}
 	e.c.sharing = C.bool(on)
+	e.split()
 	C.em_turn_sync(e.c)
 }
 

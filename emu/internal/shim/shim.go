@@ -87,6 +87,7 @@ type Engine struct {
 	uc       unicorn.Unicorn
 	arch     loader.Arch
 	recorded recorded // see crash.go
+	splits   bool     // see SetSplits
 }
 
 // Open makes an engine with nothing mapped. The zones bound where mappings can

@@ -115,8 +115,34 @@ typedef struct em_ctx {
     uc_context *uc;
 } em_ctx;
 
+// A store that an instruction was about to make, or has still to make; see halves.c.
+typedef struct em_hold_store {
+    uint64_t addr, value; // while the instruction runs, what was there before
+    uint64_t after;       // what was there behind it
+    uint8_t size;         // 1..8 bytes
+} em_hold_store;
+
+// What is left of an instruction that has ended in its middle. Marks share it by count.
+typedef struct em_held {
+    int refs;
+    em_ctx *before; // registers that it began with
+    uint64_t pc;
+    size_t maps;      // changes of the page table that were before
+    uint64_t log_gen; // generation of the log at that time
+    size_t n;
+    em_hold_store stores[];
+} em_held;
+
+// Whether the stores of an instruction are held: those of the next one, or of the one that
+// runs.
+enum em_hold_kind { EM_HOLD_NONE, EM_HOLD_NEXT, EM_HOLD_NOW };
+
+// Whether instructions are found that could end in their middle, and whether they do.
+enum em_splits { EM_SPLITS_NONE, EM_SPLITS_TELL, EM_SPLITS };
+
 typedef struct em_slot {
     em_ctx *ctx;      // NULL: no such thread
+    em_held *held;    // NULL: its last instruction is over
     size_t left_at;   // length of the log when the thread last stopped
     uint64_t log_gen; // generation of the log at that time
     uint16_t lost;    // bytes its monitor has lost, a bit each; see monitor.c
@@ -320,6 +346,14 @@ typedef struct em_engine {
     bool sharing; // stop after every instruction that touches shared bytes
     bool event;   // the last instruction did
     bool event_of_fetch; // only by being fetched
+    int splits; // enum em_splits: of instructions that read and write bytes that make events
+    bool divisible; // the last instruction was one of them, and one step
+    bool halves; // the next instruction ends in its middle, if it can
+    uint64_t loaded; // step of the last that can be divided and has read such a byte, 0 for none
+    int hold;        // enum em_hold_kind
+    em_ctx *before;  // registers with which the instruction began whose stores are held
+    em_hold_store *holding; // its stores so far
+    size_t holding_len, holding_cap;
     bool wx;     // there was a page that can be written and run
     bool stale;  // the last instruction has written to such a page
     bool undone; // the last instruction that began has not happened
@@ -469,7 +503,9 @@ int em_touch(em_engine *e, int slot, uint64_t addr, uint64_t size);
 void em_undo(em_engine *e, size_t log_len, size_t maps_len);
 void em_log_drop(em_engine *e);
 bool em_log_reserve(em_engine *e, size_t n);
-bool em_changes_nothing(const em_engine *e, const em_access *w);
+bool em_changes_nothing(em_engine *e, const em_access *w);
+bool em_watches(const em_engine *e, uint64_t addr, uint64_t size, bool write);
+void em_put_back(em_engine *e, uint64_t addr, uint64_t old, uint8_t size);
 
 static inline em_access *em_log_next(em_engine *e) {
     if (e->log_len == e->log_cap && !em_log_reserve(e, 1))
@@ -540,7 +576,20 @@ static inline uint64_t *em_fetch_place(uint64_t *fetched, uint64_t addr) {
     return &fetched[addr >> EM_PAGE_SHIFT & (EM_CODE_PAGES - 1)];
 }
 
+// halves.c
+bool em_indivisible(em_engine *e, uint64_t pc);
+void em_held_keep(em_held *h);
+void em_held_drop(em_engine *e, em_held *h);
+void em_hold_begin(em_engine *e, uint64_t pc);
+void em_hold(em_engine *e, uint64_t addr, unsigned size);
+void em_hold_settle(em_engine *e, int slot, bool happened);
+int em_land(em_engine *e, int slot);
+void em_loaded(em_engine *e, uint64_t pc, size_t entries);
+bool em_splits_at(em_engine *e, uint64_t addr, unsigned size);
+void em_hold_again(em_engine *e);
+
 // clock.c
+void em_clock_land(em_engine *e, int slot);
 void em_clock_start(em_engine *e);
 void em_clock_drop(em_engine *e);
 void em_clock_turn(em_engine *e, int slot);
@@ -578,6 +627,8 @@ em_mark *em_mark_set(em_engine *e, int *err);
 int em_mark_rewind(em_engine *e, em_mark *m);
 void em_mark_drop(em_engine *e, em_mark *m);
 em_ctx *em_ctx_own(em_engine *e, em_slot *s);
+em_ctx *em_ctx_new(em_engine *e);
+void em_ctx_drop(em_engine *e, em_ctx *c);
 
 // monitor.c
 #define EM_MONITOR_OPEN (~0ULL)

@@ -63,6 +63,8 @@ static void begin(em_engine *e, uint64_t addr, uint32_t size) {
     bool plain = (e->breaks.len | e->lost) == 0 && e->back == EM_NOWHERE;
     if (!plain && !careful(e, addr))
         return;
+    if (e->hold == EM_HOLD_NEXT)
+        em_hold_begin(e, addr);
     *e->pc_synced = true;
     e->m->step++;
     e->m->last = addr;

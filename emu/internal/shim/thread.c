@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-static em_ctx *ctx_new(em_engine *e) {
+em_ctx *em_ctx_new(em_engine *e) {
     em_ctx *c = e->free_ctx;
     if (c != NULL) {
         e->free_ctx = c->next_free;
@@ -21,7 +21,7 @@ static em_ctx *ctx_new(em_engine *e) {
     return c;
 }
 
-static void ctx_drop(em_engine *e, em_ctx *c) {
+void em_ctx_drop(em_engine *e, em_ctx *c) {
     if (c == NULL || --c->refs > 0)
         return;
     c->next_free = e->free_ctx;
@@ -32,12 +32,12 @@ static void ctx_drop(em_engine *e, em_ctx *c) {
 em_ctx *em_ctx_own(em_engine *e, em_slot *s) {
     if (s->ctx != NULL && s->ctx->refs == 1)
         return s->ctx;
-    em_ctx *c = ctx_new(e);
+    em_ctx *c = em_ctx_new(e);
     if (c == NULL)
         return NULL;
     if (s->ctx != NULL) {
         memcpy(c->uc, s->ctx->uc, e->ctx_bytes);
-        ctx_drop(e, s->ctx);
+        em_ctx_drop(e, s->ctx);
     }
     s->ctx = c;
     return c;
@@ -49,10 +49,10 @@ int em_park(em_engine *e) {
         return UC_ERR_OK;
     em_slot *s = &e->slots[e->cur];
     if (s->ctx == NULL || s->ctx->refs > 1) {
-        em_ctx *c = ctx_new(e);
+        em_ctx *c = em_ctx_new(e);
         if (c == NULL)
             return UC_ERR_NOMEM;
-        ctx_drop(e, s->ctx);
+        em_ctx_drop(e, s->ctx);
         s->ctx = c;
     }
     em_context_save(e, s->ctx->uc);
@@ -84,7 +84,7 @@ int em_thread_add(em_engine *e, int slot, int parent) {
     int err = em_park(e);
     if (err)
         return err;
-    em_ctx *c = ctx_new(e);
+    em_ctx *c = em_ctx_new(e);
     if (c == NULL)
         return UC_ERR_NOMEM;
     if (parent >= 0)
@@ -92,6 +92,7 @@ int em_thread_add(em_engine *e, int slot, int parent) {
     else
         em_context_save(e, c->uc);
     s->ctx = c;
+    s->held = NULL;
     if (e->nslots <= slot)
         e->nslots = slot + 1;
     s->left_at = e->log_len;
@@ -112,8 +113,10 @@ void em_thread_drop(em_engine *e, int slot) {
         e->cur = -1;
         e->dirty = false;
     }
-    ctx_drop(e, s->ctx);
+    em_ctx_drop(e, s->ctx);
     s->ctx = NULL;
+    em_held_drop(e, s->held);
+    s->held = NULL;
 }
 
 int em_reg_read(em_engine *e, int slot, int reg, void *value) {
@@ -177,9 +180,11 @@ em_mark *em_mark_set(em_engine *e, int *err) {
     m->advanced = e->clock.advanced;
     m->nslots = e->nslots;
     memcpy(m->slots, e->slots, (size_t)e->nslots * sizeof *m->slots);
-    for (int i = 0; i < m->nslots; i++)
+    for (int i = 0; i < m->nslots; i++) {
         if (m->slots[i].ctx != NULL)
             m->slots[i].ctx->refs++;
+        em_held_keep(m->slots[i].held);
+    }
     return m;
 }
 
@@ -205,10 +210,13 @@ int em_mark_rewind(em_engine *e, em_mark *m) {
     }
     for (int i = 0; i < e->nslots; i++) {
         em_ctx *old = e->slots[i].ctx;
+        em_held *held = e->slots[i].held;
         e->slots[i] = i < m->nslots ? m->slots[i] : (em_slot){0};
         if (e->slots[i].ctx != NULL)
             e->slots[i].ctx->refs++;
-        ctx_drop(e, old);
+        em_held_keep(e->slots[i].held);
+        em_ctx_drop(e, old);
+        em_held_drop(e, held);
     }
     e->m->step = m->step;
     e->m->last = m->pc; // a store by the kernel is logged with it
@@ -216,8 +224,10 @@ int em_mark_rewind(em_engine *e, em_mark *m) {
 }
 
 void em_mark_drop(em_engine *e, em_mark *m) {
-    for (int i = 0; i < m->nslots; i++)
-        ctx_drop(e, m->slots[i].ctx);
+    for (int i = 0; i < m->nslots; i++) {
+        em_ctx_drop(e, m->slots[i].ctx);
+        em_held_drop(e, m->slots[i].held);
+    }
     e->nmarks--;
     free(m);
 }

@@ -1,0 +1,39 @@
+package emu
+
+import "emurace/emu/internal/shim"
+
+// Store is bytes that an instruction writes.
+type Store = shim.Store
+
+// RunHalf is Run for one instruction that ends in its middle, if it is one of amd64 that
+// reads memory and then writes to memory, and has no lock prefix: a processor may let
+// others come in between. What it has read is read and its registers are changed; its
+// stores are held, and are the thread's next step. That counts as one like an instruction,
+// with the same pc; see Stop.Half.
+func (m *Machine) RunHalf(t int) (Stop, error) {
+	m.halving = true
+	defer func() { m.halving = false }()
+	return m.Run(t, 1)
+}
+
+// engine runs the thread on the processor.
+func (m *Machine) engine(t int, n uint64) (shim.Stop, error) {
+	if m.halving {
+		return m.eng.RunHalf(t)
+	}
+	return m.eng.Run(t, n)
+}
+
+// SplitEvents has Run, while events are wanted, end instructions in their middle that can
+// and read and write shared bytes: they are two events, and two steps.
+func (m *Machine) SplitEvents(on bool) { m.eng.SetSplits(on) }
+
+// Holds tells whether a thread's last instruction has ended in its middle.
+func (p *Process) Holds(t int) bool { return p.eng.Holds(t) }
+
+// Held are the stores that a thread's last instruction has still to make, and its address.
+func (p *Process) Held(t int) (pc uint64, stores []Store) { return p.eng.Held(t) }
+
+// Indivisible tells whether other threads' accesses cannot come between those of the
+// instruction at pc.
+func (p *Process) Indivisible(pc uint64) bool { return p.eng.Indivisible(pc) }
