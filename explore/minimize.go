@@ -149,7 +149,7 @@ type minimizer struct {
 	want  scenario.Outcome
 	order order
 	ran   []scenario.Event // the events of order, as they ran
-	most  uint64   // of a run that may fail as this one did
+	most  uint64           // of a run that may fail as this one did
 }
 
 // measure finds out how long a run may be, by the schedule as it is.

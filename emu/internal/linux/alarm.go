@@ -86,9 +86,6 @@ func sysAlarm(k *Kernel, c *Call, r *Result) (uint64, error) {
 	return max((before.due-min(now, before.due)+second/2)/second, 1), nil
 }
 
-// Alarmed tells whether it is set.
-func (s *State) Alarmed() bool { return s.alarm.due != 0 }
-
 // ring sends the signal of a timer that is due.
 func (k *Kernel) ring(r *Result, now uint64) error {
 	s := k.signals(r)

@@ -65,6 +65,9 @@ func (s *State) Earliest() (w Waiter, ok bool) {
 	return w, ok
 }
 
+// Alarmed tells whether the timer of setitimer is set.
+func (s *State) Alarmed() bool { return s.alarm.due != 0 }
+
 // Due tells whether the earliest deadline has come for a clock that counts so many
 // instructions.
 func (k *Kernel) Due(instructions uint64) bool {

@@ -91,7 +91,7 @@ func TestLongWalks(t *testing.T) {
 		k.calls(call{"mkdirat", []any{cwd, "d", 0o755}, 0}, call{"chdir", []any{"d"}, 0})
 	}
 	k.calls(call{"getcwd", []any{area + page, page}, 5 + 2*1500}, call{"newfstatat", []any{cwd, strings.Repeat("../", 1300), buf, 0}, 0})
-	if d := time.Since(begin); d > 5*time.Second { // it takes a tenth of that
+	if d := time.Since(begin); d > time.Minute { // it takes half a second
 		t.Errorf("it took %v", d)
 	}
 }
