@@ -88,7 +88,8 @@ func TestThreadCache(t *testing.T) {
 }
 
 // clean searches all schedules of one preemption and expects no failure. There
-// is one schedule for every place of every thread to be preempted at.
+// is one schedule for every place of every thread to be preempted at: between any two
+// instructions, and in the middle of those that read memory and then write it.
 func clean(t *testing.T, sys *emu.System, settings ...string) {
 	t.Helper()
 	r := search(t, sys, explore.Options{Preemptions: 1, KeepGoing: true, Jobs: 2}, settings...)
@@ -101,6 +102,16 @@ func clean(t *testing.T, sys *emu.System, settings ...string) {
 		n, err := s.Run(i, 0)
 		must(t, err)
 		want += n - 1
+		must(t, s.Restart())
+		for s.Divides() && s.Runnable(i) {
+			_, err := s.RunSlice(scenario.Slice{Thread: i, N: 1, Half: true})
+			must(t, err)
+			if s.Holds(i) {
+				want++
+				_, err := s.Run(i, 1) // its other half
+				must(t, err)
+			}
+		}
 		must(t, s.Restart())
 	}
 	if r.Schedules != want {

@@ -104,6 +104,9 @@ func findPackages(c *cli.Context) error {
 // packageHint is what to do where a library or program is missing in a sysroot: the package to
 // pull, where the cache knows it, and else how to learn that.
 func packageHint(name string, cache *sysroot.Cache, spec sysroot.Spec, arch loader.Arch) string {
+	if strings.Contains(name, "/") && !path.IsAbs(name) {
+		return "there is no such file on this machine; one in the sysroot is named by its whole path there, or as a shell would, without a slash"
+	}
 	if spec.Kind != sysroot.Debian {
 		return "give it with --file GUEST=HOST, or use another --sysroot, one that has it"
 	}
