@@ -28,6 +28,10 @@ func (m *Machine) engine(t int, n uint64) (shim.Stop, error) {
 // and read and write shared bytes: they are two events, and two steps.
 func (m *Machine) SplitEvents(on bool) { m.eng.SetSplits(on) }
 
+// Splits tells whether SplitEvents does so: where code is generated for it. Elsewhere instructions
+// end in their middle only where RunHalf has them do so.
+func (p *Process) Splits() bool { return p.eng.CanSplit() }
+
 // Holds tells whether a thread's last instruction has ended in its middle.
 func (p *Process) Holds(t int) bool { return p.eng.Holds(t) }
 

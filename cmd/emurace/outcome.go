@@ -43,6 +43,7 @@ type outcome struct {
 	stateErr error             // why the search's state could not be saved, or it could not go on
 	endings  []scenario.Ending // that the scenario expects
 	freed    bool              // blocks are freed in the race; known of clean results without --detect
+	whole    bool              // instructions that read and write are one step to the search, as nothing divides them
 }
 
 // maxExplained bounds how many kinds of failure are explained. Any further
@@ -58,7 +59,7 @@ func (o *outcome) explain(sys *emu.System, output string) error {
 		return err
 	}
 	defer s.Close()
-	o.libc = s.Libc()
+	o.libc, o.whole = s.Libc(), s.Divides() && !s.Process().Splits()
 	if err := o.repeat(s); err != nil {
 		return err
 	}

@@ -22,7 +22,10 @@ func (o *outcome) assumes() []string {
 	if o.recipe.Program != nil {
 		covers = "this program and libc, with these arguments, environment, files and input"
 	}
-	step := "each access of an instruction is one step, whatever its size"
+	step := "what an instruction reads is one step, and what it writes, also where that is several words"
+	if o.whole && o.strategy != strategyBounded {
+		step += ", and one that reads and changes memory does both in one step, also without LOCK"
+	}
 	return []string{
 		"memory is sequentially consistent: a write is seen by all threads at once, and none out of order",
 		o.timeouts(),

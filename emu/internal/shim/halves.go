@@ -65,9 +65,12 @@ func (e *Engine) SetSplits(on bool) {
 	e.split()
 }
 
+// CanSplit tells whether SetSplits comes to anything.
+func (e *Engine) CanSplit() bool { return bool(e.c.generates) && e.arch == loader.AMD64 }
+
 func (e *Engine) split() {
 	switch {
-	case !bool(e.c.sharing) || !bool(e.c.generates) || e.arch != loader.AMD64:
+	case !bool(e.c.sharing) || !e.CanSplit():
 		e.c.splits = C.EM_SPLITS_NONE
 	case e.splits:
 		e.c.splits = C.EM_SPLITS
