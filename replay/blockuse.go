@@ -16,8 +16,8 @@ type blockUse struct {
 	// none; named, that the place had the block's address as soon as the block was there.
 	found *pointerUse
 	named bool
-	// moved is the write by which another thread changed that place, since it had begun to
-	// give the block back.
+	// moved is the write by which another thread changed that place, since that read or since
+	// it had begun to give the block back.
 	moved  *pointerUse
 	copied *blockCopy
 	// overwritten are the other words of the block that the writer of the fatal value has
@@ -104,13 +104,13 @@ func (h *History) pointerUse(a emu.LogEntry) *pointerUse {
 func (a *Allocation) holds(addr uint64) bool { return addr-a.Addr < max(a.Size, 1) }
 
 // findMove looks whether the place where the dying thread had found the block is changed by
-// another one, in the time from when the block is given up.
+// another one, in the time from when it is read there, or the block is given up.
 func (x *Explanation) findMove(h *History) *pointerUse {
 	p := x.use.found
 	if p == nil {
 		return nil
 	}
-	for _, a := range h.log[h.logFrom(x.Allocation.FreedBy.Step+h.s.Base()):] {
+	for _, a := range h.log[h.logFrom(min(p.step, x.Allocation.FreedBy.Step)+h.s.Base()):] {
 		if a.Kind != emu.LogRead && a.Addr == p.addr && a.Value != p.value && int(a.Thread) != x.loader {
 			return h.pointerUse(a)
 		}

@@ -83,7 +83,11 @@ func (d drawer) picture() *Picture {
 		}
 		return p
 	}
-	p := &Picture{Title: fmt.Sprintf("the block at %#x, %s bytes", b.Addr, words.Both(b.Size))}
+	size := words.Both(b.Size) + " bytes"
+	if b.Size == 0 { // it is older than what is traced
+		size = "in a chunk of " + words.Both(b.ChunkSize) + " bytes"
+	}
+	p := &Picture{Title: fmt.Sprintf("the block at %#x, %s", b.Addr, size)}
 	if f, ok := d.x.Fact(replay.FactFound); ok {
 		p.Rows = append(p.Rows, d.row(Row{Addr: f.Addr, Label: f.Place}))
 	}
