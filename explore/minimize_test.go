@@ -212,7 +212,7 @@ func TestMinimizeDue(t *testing.T) {
 			must(t, s.Restart())
 			for _, sl := range rest {
 				if _, over := s.Outcome(); !over && s.Runnable(sl.Thread) {
-					_, err := s.Run(sl.Thread, sl.N)
+					_, err := s.RunSlice(sl)
 					must(t, err)
 				}
 			}

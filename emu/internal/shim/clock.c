@@ -314,12 +314,13 @@ static uint64_t latest_but(const em_clock *c, int slot, uint64_t step) {
     return latest;
 }
 
-// Whether it is a slot's turn in all that is left to be gone through.
+// Whether it is a slot's turn in all that is left to be gone through, each step of which
+// counts one.
 static bool own_turn(em_clock *c, int slot) {
     if (c->running != slot)
         return false;
     for (c->quiet = c->quiet < c->note_at ? c->note_at : c->quiet; c->quiet < c->len; c->quiet++)
-        if (c->notes[c->quiet].kind == NOTE_TURN)
+        if (c->notes[c->quiet].kind == NOTE_TURN || c->notes[c->quiet].kind == NOTE_LAND)
             return false;
     return true;
 }

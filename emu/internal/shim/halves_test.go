@@ -366,3 +366,26 @@ func TestHalvesOfOwnBytes(t *testing.T) {
 		t.Fatalf("%+v %v, holds %v", s, err, e.Holds(0))
 	}
 }
+
+// The two steps of an instruction are one on the thread's clock, also where nobody else's is
+// ahead and what the thread has done is not gone through yet.
+func TestHalvesOnTheClock(t *testing.T) {
+	for _, asks := range []func(e *Engine) (uint64, error){func(e *Engine) (uint64, error) { return e.Clock(0) }, (*Engine).LatestClock} {
+		e := halvesEngine(t, dividedOnes()[1].code)
+		keep(t, e)
+		e.StartClocks()
+		run(t, e, 0, 3)
+		set(t, e, 0, "pc", codeAt)
+		before, err := asks(e) // from here on it is known to be ahead
+		must(t, err)
+		s, err := e.RunHalf(0)
+		if must(t, err); s.Ran != 1 || !e.Holds(0) {
+			t.Fatalf("%+v, and it holds stores: %v", s, e.Holds(0))
+		}
+		run(t, e, 0, 1) // its stores
+		run(t, e, 0, 7)
+		if now, err := asks(e); err != nil || now != before+8 {
+			t.Errorf("the clock has gone on by %d (%v), want 8: an instruction and seven nops", now-before, err)
+		}
+	}
+}

@@ -294,7 +294,7 @@ typedef struct em_clock {
     // What follows from the first entries of the log and the first notes.
     size_t log_at, note_at; // how many
     bool in_note;           // a note is being gone through
-    size_t quiet;           // from note_at to here no note is of a turn
+    size_t quiet;           // from note_at to here no note is of a turn or a landing
     int running;            // slot whose turn it is there, -1 for none
     uint64_t since;         // the step when that began
     // Of each slot: its instructions in turns before, and what its clock is more.
