@@ -24,6 +24,9 @@ func (o Options) drawFirst(ctx context.Context, start func() (*scenario.Session,
 	first, err = Sample(ctx, start, POS, d)
 	if first != nil {
 		first.Drawn = first.Schedules
+		for i := range first.Findings {
+			first.Findings[i].Drawn = true
+		}
 	}
 	return first, err != nil || first.Failing > 0, err
 }

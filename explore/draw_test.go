@@ -152,8 +152,14 @@ func TestDrawnFirst(t *testing.T) {
 		t.Errorf("with 2 drawn before: %s, %d drawn, %d schedules; want %d", r.Verdict, r.Drawn, r.Schedules, alone.Schedules)
 	}
 	r := search(Options{Draw: 500})
-	if r.Verdict != Failing || r.Drawn != r.Schedules || r.Findings[0].Number > r.Drawn {
+	if r.Verdict != Failing || r.Drawn != r.Schedules || !r.Findings[0].Drawn {
 		t.Errorf("with 500 drawn before: %s, %d drawn, %d schedules", r.Verdict, r.Drawn, r.Schedules)
+	}
+	// One that the search itself finds is not one of those, whatever its number.
+	r, err := Bounded(context.Background(), start, Options{Seed: 1, Jobs: 1, Preemptions: 1, Draw: 2})
+	must(t, err)
+	if r.Verdict != Failing || r.Drawn != 2 || r.Findings[0].Drawn {
+		t.Errorf("with 2 drawn before one preemption: %s, %d drawn, %+v", r.Verdict, r.Drawn, r.Findings)
 	}
 	if r := search(Options{Draw: 500, KeepGoing: true}); r.Drawn != 0 {
 		t.Errorf("one that goes on has %d drawn", r.Drawn)

@@ -76,19 +76,24 @@ func TestSpinningLong(t *testing.T) {
 	})
 }
 
+// deepRuns starts sessions whose runs have a great many events, and do end.
+func deepRuns(t *testing.T, sys *emu.System) func() (*scenario.Session, error) {
+	deep := program{"deep", `
+		volatile u32 x;
+		void many(void) { for (u32 i = 0; i < 300000; i++) x = i; }
+		u32 get(void) { return x; }`, []string{"get", "many"}}
+	return func() (*scenario.Session, error) {
+		return scenario.Start(sys, deep.plan(t, sys.Arch, &guest{}), 1)
+	}
+}
+
 // A run with a great many events that does end is refused, not cut off.
 func TestTooDeep(t *testing.T) {
 	if testing.Short() {
 		t.Skip("runs into a limit that is far away")
 	}
-	deep := program{"deep", `
-		volatile u32 x;
-		void many(void) { for (u32 i = 0; i < 300000; i++) x = i; }
-		u32 get(void) { return x; }`, []string{"get", "many"}}
 	eachArch(t, func(t *testing.T, sys *emu.System) {
-		start := func() (*scenario.Session, error) {
-			return scenario.Start(sys, deep.plan(t, sys.Arch, &guest{}), 1)
-		}
+		start := deepRuns(t, sys)
 		r, err := DPOR(t.Context(), start, Options{Jobs: 2, KeepGoing: true})
 		if !errors.Is(err, ErrDeep) || r.Complete {
 			t.Errorf("%+v, %v", r, err)
@@ -98,14 +103,8 @@ func TestTooDeep(t *testing.T) {
 
 // A search ends when its time is up, also in the middle of a run that takes long.
 func TestLateInOneRun(t *testing.T) {
-	deep := program{"deep", `
-		volatile u32 x;
-		void many(void) { for (u32 i = 0; i < 300000; i++) x = i; }
-		u32 get(void) { return x; }`, []string{"get", "many"}}
 	eachArch(t, func(t *testing.T, sys *emu.System) {
-		start := func() (*scenario.Session, error) {
-			return scenario.Start(sys, deep.plan(t, sys.Arch, &guest{}), 1)
-		}
+		start := deepRuns(t, sys)
 		// Without a limit the run is too deep, see TestTooDeep, which is an error.
 		r, err := DPOR(t.Context(), start, Options{Jobs: 1, KeepGoing: true, Time: 50 * time.Millisecond})
 		if err != nil || r.Complete || r.Verdict != Undecided {

@@ -69,6 +69,8 @@ type Finding struct {
 	// Problem is the site of a problem that an inspection found, of the kind
 	// that Outcome says; "" when the run itself failed.
 	Problem string `json:",omitempty"`
+	// Drawn tells that it was drawn before a systematic search, see Options.Draw.
+	Drawn bool `json:",omitempty"`
 	// Hole tells that a self-check has found it, after the search had missed it.
 	Hole bool `json:",omitempty"`
 }

@@ -369,7 +369,7 @@ func (o *outcome) printFailures(p *replay.Printer, seconds string) {
 	f := o.result.Findings[0]
 	if o.result.Failing == 1 && !o.keepGoing {
 		drawn := ""
-		if o.result.Drawn > 0 && f.Number <= o.result.Drawn {
+		if f.Drawn {
 			drawn = ", of those drawn before the search"
 		}
 		p.Printf("%s at schedule %d%s, %s: %s\n", p.Bad("FAILING"), f.Number, drawn, seconds, o.first.Headline())
