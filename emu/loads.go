@@ -24,6 +24,7 @@ func (m *Machine) noteLoads() {
 		}
 		if _, err := m.files.Image(v.Path); err == nil {
 			m.st.loads = append(m.st.loads, v.Path)
+			m.awaited = m.awaited || m.loading
 			m.describe()
 		}
 	}

@@ -72,8 +72,11 @@ type Process struct {
 	naming  *callTrace      // see NameCalls, one of traces
 	finder  *finder         // see TraceWords
 	stops   map[uint64]bool // see StopAt
-	awaits  bool            // see AwaitThread
-	awaited bool            // a thread was made for which it waits
+	gates   map[uint64]bool // see GateAt
+	gate    func(t int) bool
+	awaits  bool // see AwaitThread
+	loading bool // see AwaitLoad
+	awaited bool // what one of them waits for has happened
 
 	missing map[missingCall]*UnknownCall // see unknownCalls
 

@@ -21,6 +21,7 @@ const (
 	Ended                    // the process ended; see Machine.End
 	Unready                  // the thread was idle, waiting or gone before
 	AtStop                   // the thread is before an instruction of StopAt's
+	AtGate                   // the thread is before an instruction of GateAt's
 )
 
 // Stop is how a run ended.
@@ -68,7 +69,7 @@ func (s Stop) String() string {
 	if s.Kind == Ended {
 		return s.End.String()
 	}
-	words := [...]string{"still running", "returned", "reached the program", "waits", "ended", "", "was not ready", "stopped"}
+	words := [...]string{"still running", "returned", "reached the program", "waits", "ended", "", "was not ready", "stopped", "is at a gate"}
 	return fmt.Sprintf("%s after %d instructions", words[s.Kind], s.Ran)
 }
 
@@ -264,6 +265,10 @@ func (m *Machine) run(t int, n uint64) (Stop, error) {
 			}
 			return stop, nil
 		case shim.StopBreak:
+			if closes, err := m.closesGate(t); closes || err != nil {
+				stop.Kind = AtGate
+				return stop, err
+			}
 			if stands, err := m.standsAtStop(t); stands || err != nil {
 				stop.Kind = AtStop
 				return stop, err
@@ -334,6 +339,10 @@ func (m *Machine) served(t int, r linux.Result, n uint64, stop *Stop) (over bool
 // AwaitThread makes Run come back behind a system call that makes a thread, which changes
 // nothing of what a run does, and stays when the machine is rewound.
 func (m *Machine) AwaitThread(on bool) { m.awaits = on }
+
+// AwaitLoad makes Run come back behind a system call that maps an ELF file from its beginning,
+// as AwaitThread does for a thread.
+func (m *Machine) AwaitLoad(on bool) { m.loading = on }
 
 // WantEvents makes Run stop after every instruction that accesses a shared byte, or uses
 // a kernel object. A byte is shared when two threads have accessed it, at least one of

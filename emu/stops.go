@@ -50,3 +50,30 @@ func (m *Machine) WithoutStops(f func() error) error {
 	defer func() { m.stops = stops }()
 	return f()
 }
+
+// GateAt asks closes whenever a thread is about to run the instruction at any of these
+// addresses; where that says so, Run comes back with AtGate, and asks again when the thread
+// goes on from there. Without addresses it ends. It changes nothing of what a run does, stays
+// when the machine is rewound, and goes before StopAt.
+func (m *Machine) GateAt(closes func(t int) bool, addrs ...uint64) error {
+	m.gates, m.gate = nil, closes
+	gates := make(map[uint64]bool, len(addrs))
+	for _, a := range addrs {
+		if err := m.eng.SetBreak(a); err != nil {
+			return fmt.Errorf("gate at %#x: %w", a, err)
+		}
+		gates[a] = true
+	}
+	if len(gates) > 0 {
+		m.gates = gates
+	}
+	return nil
+}
+
+func (m *Machine) closesGate(t int) (bool, error) {
+	if m.gates == nil {
+		return false, nil
+	}
+	pc, err := m.PC(t)
+	return err == nil && m.gates[pc] && m.gate(t), err
+}

@@ -286,7 +286,7 @@ func (m *threads) Clone(slot, parent int, stack, tls uint64, setTLS bool) error 
 	}
 	maker := (*Machine)(m).changed(parent)
 	maker.made++
-	m.awaited = m.awaits
+	m.awaited = m.awaited || m.awaits
 	m.st.threads = append(slices.Clip(m.st.threads), Thread{Name: fmt.Sprintf("%s.%d", maker.Name, maker.made), MadeIn: cmp.Or(maker.Call, maker.MadeIn), MadeBy: parent})
 	(*Machine)(m).describe()
 	set := []struct {

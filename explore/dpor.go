@@ -129,7 +129,7 @@ func (d *subtree) enter(p *part) (sleep map[int]*event, err error) {
 		if err != nil {
 			return nil, err
 		}
-		d.total.Instructions += ev.Ran
+		d.total.Instructions += d.s.Length(&ev)
 		d.order.add(newEvent(ev))
 	}
 	for t := range d.s.Schedulable() {
@@ -266,7 +266,7 @@ func (d *subtree) run(f *frame, thread int) (over bool, err error) {
 	if err != nil {
 		return false, err
 	}
-	d.total.Instructions += ev.Ran
+	d.total.Instructions += d.s.Length(&ev)
 	if d.prefix+len(d.stack) >= maxDepth {
 		if err := d.spin(thread); err != nil {
 			return false, err

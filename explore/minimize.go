@@ -173,12 +173,17 @@ func (m *minimizer) learn(schedule scenario.Schedule) ([]int, error) {
 		return nil, err
 	}
 	var threads []int
+	closed := false
 	for _, sl := range schedule {
 		events, err := m.s.RunEvents(sl)
 		if err != nil {
 			return nil, err
 		}
 		for _, e := range events {
+			if closed {
+				break // behind the window nothing is chosen
+			}
+			closed = e.Closes
 			threads = append(threads, sl.Thread)
 			if e.Divisible {
 				threads = append(threads, sl.Thread) // event by event it is two
@@ -234,8 +239,9 @@ func (m *minimizer) step(t int) (over bool, err error) {
 		return false, err
 	}
 	// That the process ends here concerns everyone, but what led to it need
-	// not: so its causes are those of an ordinary event.
-	ev.Ends = false
+	// not: so its causes are those of an ordinary event. Where the window ends, all that
+	// follows may be a cause.
+	ev.Ends = ev.Closes
 	m.order.add(newEvent(ev))
 	m.ran = append(m.ran, ev)
 	_, over = m.s.Outcome()

@@ -81,7 +81,7 @@ func (m *minimizer) plays(schedule scenario.Schedule) (played scenario.Schedule,
 		schedule = append(slices.Clone(schedule), scenario.Slice{Thread: t})
 	}
 	for _, sl := range schedule {
-		if _, over := m.s.Outcome(); over {
+		if _, over := m.s.Outcome(); over || m.s.Closed() {
 			break
 		}
 		if !m.s.Runnable(sl.Thread) {
@@ -95,7 +95,16 @@ func (m *minimizer) plays(schedule scenario.Schedule) (played scenario.Schedule,
 			played = played.AddEvent(scenario.Event{Thread: sl.Thread, Ran: ran, Half: m.s.Holds(sl.Thread)})
 		}
 	}
-	return played, m.same(), nil
+	tail, err := m.s.RunTail()
+	return played.AddEvent(scenario.Event{Thread: m.last(played), Tail: tail}), m.same(), err
+}
+
+// last is who ran last, or the first of all.
+func (m *minimizer) last(played scenario.Schedule) int {
+	if n := len(played); n > 0 {
+		return played[n-1].Thread
+	}
+	return 0
 }
 
 // bound keeps a try from going on for much longer than what is cut down: who has not failed

@@ -31,6 +31,9 @@ func (r *Result) note(s *scenario.Session, o scenario.Outcome) (rests bool) {
 		r.addEnded(Ended{e, 1})
 	}
 	r.Endless = r.Endless || s.CutShort()
+	if s.Closed() {
+		r.Closed++
+	}
 	list, rests := s.Doubts(o)
 	rests = rests && o.Failed()
 	for _, d := range list {

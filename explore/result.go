@@ -33,6 +33,8 @@ type Result struct {
 	// due, see scenario.WhenDue. When that is depends on the order of all instructions,
 	// and not of dependent ones alone, so that the search is not complete.
 	Due bool `json:",omitempty"`
+	// Closed is how many schedules came to where a program's window ends; see scenario.Program.
+	Closed uint64 `json:",omitempty"`
 	// Drawn is how many schedules were drawn before a systematic search; see Options.Draw.
 	// Schedules counts them only where one of them fails.
 	Drawn    uint64 `json:",omitempty"`
@@ -144,4 +146,5 @@ func (r *Result) merge(next *Result) {
 	r.Instructions += next.Instructions
 	r.Endless = r.Endless || next.Endless
 	r.Due = r.Due || next.Due
+	r.Closed += next.Closed
 }

@@ -69,7 +69,7 @@ func (r *run) ask() error {
 // keep makes an event part of the schedule.
 func (r *run) keep(e scenario.Event) {
 	r.events++
-	r.instructions += e.Ran
+	r.instructions += r.s.Length(&e)
 	r.schedule = r.schedule.AddEvent(e)
 	if r.reads != nil {
 		r.reads.add(&e)

@@ -144,6 +144,7 @@ type tally struct {
 	Blocked      uint64    `json:"blocked,omitempty"`
 	Endless      bool      `json:"endless,omitempty"`
 	Due          bool      `json:"due,omitempty"`
+	Closed       uint64    `json:"closed,omitempty"`
 	Instructions uint64    `json:"instructions"`
 	Findings     []Finding `json:"findings,omitempty"`
 	Ended        []Ended   `json:"ended,omitempty"`
@@ -152,7 +153,7 @@ type tally struct {
 
 func tallyOf(r *Result) *tally {
 	return &tally{
-		Schedules: r.Schedules, Failing: r.Failing, Blocked: r.Blocked, Endless: r.Endless, Due: r.Due,
+		Schedules: r.Schedules, Failing: r.Failing, Blocked: r.Blocked, Endless: r.Endless, Due: r.Due, Closed: r.Closed,
 		Instructions: r.Instructions, Findings: slices.Clone(r.Findings),
 		Ended: slices.Clone(r.Ended), Doubts: slices.Clone(r.Doubts),
 	}
@@ -160,7 +161,7 @@ func tallyOf(r *Result) *tally {
 
 func (t *tally) result() *Result {
 	return &Result{
-		Schedules: t.Schedules, Failing: t.Failing, Blocked: t.Blocked, Endless: t.Endless, Due: t.Due,
+		Schedules: t.Schedules, Failing: t.Failing, Blocked: t.Blocked, Endless: t.Endless, Due: t.Due, Closed: t.Closed,
 		Instructions: t.Instructions, Findings: slices.Clone(t.Findings),
 		Ended: slices.Clone(t.Ended), Doubts: slices.Clone(t.Doubts),
 	}
@@ -180,6 +181,8 @@ func (t *tally) check(threads int) error {
 		return damaged("a count is too high to be true")
 	case t.Failing > t.Schedules:
 		return damaged("%d of %d schedules fail", t.Failing, t.Schedules)
+	case t.Closed > t.Schedules:
+		return damaged("%d of %d schedules come to the window's end", t.Closed, t.Schedules)
 	case len(t.Findings) > maxFindings:
 		return damaged("%d findings, at most %d", len(t.Findings), maxFindings)
 	case (t.Failing > 0) != (len(t.Findings) > 0):

@@ -230,7 +230,7 @@ func (w *walker) walk(thread, left int) error {
 				return err
 			}
 		}
-		if _, over := w.s.Outcome(); over {
+		if _, over := w.s.Outcome(); over || w.s.Closed() {
 			break // a schedule with fewer preemptions; counted before
 		}
 		if !w.s.Runnable(thread) {

@@ -22,19 +22,36 @@ func (e *StuckError) Error() string {
 	return "every thread waits for ever, a deadlock: " + strings.Join(e.Waiting, ", ")
 }
 
-// Run runs a process to its end, its threads in turn, each for a Quantum of instructions or
-// until it waits. The clock moves on when a deadline is due, or when nobody can run.
+// Run runs a process to its end, its threads in turn.
 func Run(m *emu.Machine) (*emu.End, error) {
+	err := InTurn(m, func(t int) (emu.StopKind, bool, error) {
+		s, err := m.Run(t, Quantum)
+		return s.Kind, true, err
+	})
+	if err != nil {
+		return nil, err
+	}
+	if m.End() == nil {
+		return nil, stuck(m)
+	}
+	return m.End(), nil
+}
+
+// InTurn has the threads of a process run in turn, each for a Quantum of instructions or until
+// it waits: until the process has ended, or no thread can ever run again, or run, which runs a
+// thread for its turn, says not to go on. The clock moves on when a deadline is due, or when
+// nobody can run.
+func InTurn(m *emu.Machine, run func(t int) (kind emu.StopKind, on bool, err error)) error {
 	for m.End() == nil {
 		ran := false
 		for t := 0; t < len(m.Threads()) && m.End() == nil; t++ {
 			for m.Runnable(t) {
 				ran = true
-				s, err := m.Run(t, Quantum)
-				if err != nil {
-					return nil, err
+				kind, on, err := run(t)
+				if err != nil || !on {
+					return err
 				}
-				if s.Kind != emu.Budget || m.Timed() || others(m, t) {
+				if kind != emu.Budget || m.Timed() || others(m, t) {
 					break
 				}
 			}
@@ -44,19 +61,19 @@ func Run(m *emu.Machine) (*emu.End, error) {
 		}
 		due, err := m.Due()
 		if err != nil {
-			return nil, err
+			return err
 		}
 		if ran && !due {
 			continue
 		}
 		if !m.Timed() {
-			return nil, stuck(m)
+			break
 		}
 		if _, err := m.Advance(!ran); err != nil {
-			return nil, err
+			return err
 		}
 	}
-	return m.End(), nil
+	return nil
 }
 
 // others tells whether another thread can run.

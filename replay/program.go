@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 
+	"emurace/internal/printable"
 	"emurace/scenario"
 )
 
@@ -31,6 +32,10 @@ type Program struct {
 	// Opened are the files that the process has opened, in this run or in one beside it.
 	Opened []File   `json:"opened"`
 	Expect []string `json:"expect"` // as the command line has it
+	// From and To are where the window begins and ends, as the command line has it: "" for where
+	// there is a second thread, and for the end of the process.
+	From string `json:"from,omitempty"`
+	To   string `json:"to,omitempty"`
 	// BootSteps are the instructions before that moment, and BootDigest is the digest of it.
 	BootSteps  uint64 `json:"boot_steps"`
 	BootDigest string `json:"boot_digest"`
@@ -47,6 +52,7 @@ type Given struct {
 const (
 	maxGiven  = 4096
 	maxOpened = 1 << 16
+	maxBound  = 1 << 16 // in bytes
 )
 
 // check finds what no run of a program has written.
@@ -86,6 +92,9 @@ func (p *Program) check() error {
 		if g.SHA256 == "" {
 			return bad("%s has no sha256", g.Path)
 		}
+	}
+	if len(p.From)+len(p.To) > maxBound {
+		return bad("from and to are longer than a place is")
 	}
 	if _, _, err := scenario.ParseExpect(p.Expect); err != nil {
 		return bad("%v", err)
@@ -159,9 +168,33 @@ func (p *Program) compareBoot(s *scenario.Session) (string, error) {
 	}
 	switch {
 	case now.BootSteps != p.BootSteps:
-		return fmt.Sprintf("the program makes its second thread after %d instructions, in the trace after %d", now.BootSteps, p.BootSteps), nil
+		return fmt.Sprintf("the program %s after %d instructions, in the trace after %d", p.begins(), now.BootSteps, p.BootSteps), nil
 	case now.BootDigest != p.BootDigest:
-		return "the process is not as in the trace when it makes its second thread", nil
+		return fmt.Sprintf("the process is not as in the trace when it %s", p.begins()), nil
 	}
 	return "", nil
+}
+
+// begins says what the program does where its window begins.
+func (p *Program) begins() string {
+	if p.From == "" {
+		return "makes its second thread"
+	}
+	return "comes to " + printable.Line(p.From)
+}
+
+// Window says in which part of its run the program's threads are searched, as in "from work to
+// the end"; "" where nobody has said that.
+func (p *Program) Window() string {
+	if p.From == "" && p.To == "" {
+		return ""
+	}
+	from, to := p.From, p.To
+	if from == "" {
+		from = "the second thread"
+	}
+	if to == "" {
+		to = "the end of the process"
+	}
+	return "from " + printable.Line(from) + " to " + printable.Line(to)
 }

@@ -98,7 +98,9 @@ func (s *Session) setUp(prepare func(*emu.Process) error) error {
 
 // beginRace begins it, here.
 func (s *Session) beginRace() error {
-	s.meetEarly()
+	if err := s.meetEarly(); err != nil {
+		return err
+	}
 	s.m.StartClocks()
 	s.base = s.m.Steps()
 	if err := s.judge(); err != nil {

@@ -95,6 +95,9 @@ func (s *Session) clockRuns() bool {
 	if !s.hasClock() || s.verdict != nil || s.endless != 0 || s.m.End() != nil || !s.m.Timed() {
 		return false
 	}
+	if s.closed {
+		return s.turn.thread == s.Clock()
+	}
 	if s.Timeouts() == AnyTime {
 		return true
 	}
@@ -105,10 +108,10 @@ func (s *Session) clockRuns() bool {
 	return due && err == nil // what cannot be told is told where the clock is read
 }
 
-// threadRuns tells whether any of the threads can run.
+// threadRuns tells whether any of the threads can run; behind the window, when it is its turn.
 func (s *Session) threadRuns() bool {
 	for i := range s.threads {
-		if s.Runnable(i) {
+		if s.Runnable(i) || s.closed && s.m.Runnable(s.threads[i].machine) {
 			return true
 		}
 	}
@@ -136,6 +139,7 @@ func (s *Session) runClock(n uint64) (ran uint64, err error) {
 		if _, err := s.advanceClock(); err != nil {
 			return ran, err
 		}
+		s.passTurn()
 		ran++
 	}
 	return ran, s.judge()
@@ -159,6 +163,7 @@ func (s *Session) clockEvent() (Event, error) {
 	if err != nil {
 		return e, err
 	}
+	s.passTurn()
 	e.Ran, e.Objects = 1, a.Objects
 	e.Ends = s.m.End() != nil // a timer's signal has ended the process
 	if s.hasMade() {

@@ -27,6 +27,11 @@ type Event struct {
 	// Ends tells that the process ended, by a crash or otherwise. Whatever
 	// another thread would have done next depends on it.
 	Ends bool
+	// Closes tells that the thread has come to where the window ends, which is like an end of the
+	// process: whatever another thread would have done next depends on it. Tail is what ran behind
+	// it then, to the end of the race: it is in no event, and empty where a schedule is played.
+	Closes bool
+	Tail   Schedule
 	// Half tells that the last instruction has ended in its middle: it has read bytes that
 	// threads share, and its stores to such bytes are the thread's next event. Divisible
 	// tells that it could have, where events are only told of; see RunEvents.
@@ -110,7 +115,21 @@ func bounds(list []Access, writes bool) Access {
 // RunEvent runs a thread up to and over its next event, or to its end. The
 // machine must want events. An instruction that reads and writes bytes which threads share,
 // and may be divided, is two of them.
+//
+// With the event at which the window is over the race runs to its end; see Event.Tail.
 func (s *Session) RunEvent(i int) (Event, error) {
+	if s.closed && !s.playing {
+		e := Event{Thread: i, Ends: true, Closes: true}
+		return e, s.runTail(&e)
+	}
+	e, err := s.runEvent(i)
+	if err == nil && e.Closes && !s.playing {
+		err = s.runTail(&e)
+	}
+	return e, err
+}
+
+func (s *Session) runEvent(i int) (Event, error) {
 	if s.IsClock(i) {
 		e, err := s.clockEvent()
 		if err == nil && s.abstracting() {
@@ -145,12 +164,18 @@ func (s *Session) nextEvent(i int) (Event, error) {
 	waiting := s.waiting()
 	s.stirs(i)
 	for wait := uint64(patienceEvents); s.Runnable(i) && s.Steps() < s.Limit; wait *= 2 {
-		stop, err := s.runOnce(&e, func(t int) (emu.Stop, error) { return s.m.Run(t, min(wait, s.Limit-s.Steps())) })
-		if err == nil && stop.Kind == emu.Budget && !s.saw(stop) && s.Steps() < s.Limit && !s.m.HasStops() {
+		stop, err := s.runOnce(&e, func(t int) (emu.Stop, error) { return s.m.Run(t, min(wait, s.Limit-s.Steps(), s.turnLeft())) })
+		if err == nil && stop.Kind == emu.Budget && !s.saw(stop) && s.Steps() < s.Limit && !s.m.HasStops() && !s.closed {
 			stop, err = s.goesRound(&e)
 		}
 		if err != nil {
 			return e, err
+		}
+		if s.closed {
+			if e.Closes || s.saw(stop) {
+				break
+			}
+			continue
 		}
 		if s.saw(stop) || stop.Kind == emu.AtStop {
 			s.locks.step = s.m.Steps()
@@ -181,9 +206,13 @@ func (s *Session) saw(stop emu.Stop) bool {
 // up to wherever that stops, and adds what it did to the event.
 func (s *Session) runOnce(e *Event, run func(t int) (emu.Stop, error)) (emu.Stop, error) {
 	t := s.threads[e.Thread].machine
+	closed := s.closed
 	stop, err := run(t)
 	if err != nil {
 		return stop, err
+	}
+	if closed {
+		s.turn.ran += stop.Ran
 	}
 	s.meet()
 	e.Ran += stop.Ran
@@ -206,13 +235,15 @@ func (s *Session) runOnce(e *Event, run func(t int) (emu.Stop, error)) (emu.Stop
 	e.Expired = e.Expired || s.expired
 	e.Accesses = append(e.Accesses, s.seen...)
 	e.Objects = append(slices.Clip(e.Objects), s.used...)
-	e.Ends = stop.Kind == emu.Ended || s.verdict != nil && s.verdict.Thread >= 0
-	if e.Lead = 0; e.Ends {
+	e.Closes = stop.Kind == emu.AtGate
+	e.Ends = stop.Kind == emu.Ended || e.Closes || s.verdict != nil && s.verdict.Thread >= 0
+	if e.Lead = 0; e.Ends && !(e.Closes && stop.Event) {
 		e.Lead = e.Ran
-		if !stop.Undone {
+		if !stop.Undone && !e.Closes {
 			e.Lead -= min(e.Lead, 1)
 		}
 	}
+	s.passTurn()
 	return stop, nil
 }
 
@@ -240,7 +271,11 @@ func (s *Session) RunPart(i int, n uint64) (Event, emu.Stop, error) {
 	waiting := s.waiting()
 	s.stirs(i)
 	n = min(n, s.Limit-min(s.Limit, s.Steps()))
-	stop, err := s.runOnce(&e, func(t int) (emu.Stop, error) { return s.m.Run(t, n) })
+	run := func(t int) (emu.Stop, error) { return s.m.Run(t, min(n, s.turnLeft())) }
+	stop, err := s.runOnce(&e, run)
+	if err == nil && stop.Kind == emu.AtGate && stop.Ran == 0 {
+		stop, err = s.runOnce(&e, run) // it stands where it stood
+	}
 	if err != nil {
 		return e, stop, err
 	}
@@ -301,7 +336,7 @@ func readBefore(list []emu.LogEntry, w emu.LogEntry) bool {
 func (s *Session) RunEvents(sl Slice) ([]Event, error) {
 	s.playing = true
 	defer func() { s.playing = false }()
-	if !sl.Half || sl.N == 0 || s.IsClock(sl.Thread) {
+	if !sl.Half || sl.N == 0 || s.IsClock(sl.Thread) || s.closed {
 		return s.runEvents(sl.Thread, sl.N)
 	}
 	var list []Event
@@ -313,6 +348,10 @@ func (s *Session) RunEvents(sl Slice) ([]Event, error) {
 	}
 	if !s.Runnable(sl.Thread) || s.Steps() >= s.Limit {
 		return list, nil
+	}
+	if s.closed {
+		last, err := s.runEvents(sl.Thread, 1)
+		return append(list, last...), err
 	}
 	waiting := s.waiting()
 	s.stirs(sl.Thread)
@@ -350,7 +389,7 @@ func (s *Session) runEvents(i int, n uint64) ([]Event, error) {
 		if err != nil {
 			return list, err
 		}
-		if len(e.Accesses) > 0 || len(e.Objects) > 0 || !s.Runnable(i) {
+		if len(e.Accesses) > 0 || len(e.Objects) > 0 || e.Closes || !s.Runnable(i) {
 			list = append(list, e)
 		}
 	}

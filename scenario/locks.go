@@ -281,7 +281,7 @@ func (s *Session) findLockedOut(ran int, e *Event) error {
 		if r.next != nil && (i == ran || len(e.Objects) > 0 || r.next.Dependent(e)) {
 			r.next, r.lock = nil, 0
 		}
-		if !taken || r.next != nil || !s.Runnable(i) {
+		if !taken || r.next != nil || s.closed || !s.Runnable(i) {
 			continue
 		}
 		if err := s.lookAhead(i); err != nil {

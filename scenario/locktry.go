@@ -91,6 +91,8 @@ func (s *Session) trial(i int, w uint64, does act) *trial {
 // step: take it, let it go, or look at it while it has it. The session is then as it was.
 func (s *Session) tryOut(i int, w uint64, does act, step uint64) error {
 	x := s.trial(i, w, does)
+	s.trying = true
+	defer func() { s.trying = false }()
 	return s.m.WithoutStops(func() error {
 		return x.back(func() error {
 			if err := x.approach(i, step); err != nil {

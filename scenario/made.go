@@ -103,7 +103,7 @@ func (s *Session) madeRacers() []racer {
 
 // meetEarly takes in the threads that were made before the race, by the setup or by
 // libraries: they begin to run with it.
-func (s *Session) meetEarly() {
+func (s *Session) meetEarly() error {
 	s.made.early = map[string]int{}
 	for m, t := range s.m.Threads() {
 		if m > 0 && s.RacingThread(m) < 0 && s.m.Alive(m) {
@@ -111,9 +111,13 @@ func (s *Session) meetEarly() {
 			s.made.names = append(s.made.names, t.Name)
 		}
 	}
+	if n := len(s.made.names); n > s.mostMade() {
+		return fmt.Errorf("%d threads that the process has made are there when the race begins, at most %d can race", n, s.mostMade())
+	}
 	slices.SortFunc(s.made.names, s.comparePaths)
 	s.threads = append(s.threads, s.madeRacers()...)
 	s.met = s.m.Made()
+	return nil
 }
 
 // meet takes in the threads that the process has made since it was last asked.

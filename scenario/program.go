@@ -11,7 +11,8 @@ import (
 )
 
 // Program is a whole program that a plan's process runs in place of calls: it does what it
-// says, and its threads race from the moment when there is a second one.
+// says, and its threads race from the moment when there is a second one, or in the window that
+// From and To say.
 //
 // The plan's only thread is then main, the process's first; all others are made by the
 // process. Its Env, Files, Memory and Timeouts are as ever. Libs, BindNow, Setup, Check and
@@ -24,6 +25,9 @@ type Program struct {
 	Input   []byte   // what standard input holds
 	Folders map[string]*emu.Folder
 	Prints  []Print
+	// From is where the race begins, nil for where there is a second thread, and To where it
+	// ends, nil for the end of the process; see window.go.
+	From, To *Bound
 }
 
 // Print is what a program has to have printed when it has ended.
@@ -40,10 +44,10 @@ func (p Print) stream() string {
 	return "standard output"
 }
 
-// BootLimit is how many instructions a program may run before it makes its second thread.
+// BootLimit is how many instructions a program may run before its window begins.
 const BootLimit = 50_000_000_000
 
-// ProgramLimit is DefaultLimit of a program, from its second thread on.
+// ProgramLimit is DefaultLimit of a program, from the beginning of its window on.
 const ProgramLimit = 1_000_000_000
 
 // checkProgram finds what does not go with a program.
@@ -80,6 +84,9 @@ func boot(sys *emu.System, plan *Plan, seed uint64) (*emu.Machine, error) {
 // is no second one before that. Nobody looks at what happens until then, so nothing of it is
 // logged.
 func (s *Session) runToWindow() error {
+	if from := s.plan.Program.From; from != nil {
+		return s.runToBound(from)
+	}
 	s.m.AwaitThread(true)
 	defer s.m.AwaitThread(false)
 	for left := uint64(BootLimit); s.m.Made() == 1 && s.m.End() == nil; {
@@ -101,6 +108,12 @@ func (s *Session) runToWindow() error {
 			return &emu.LimitError{Limit: emu.BootLimit}
 		}
 	}
+	return s.endedEarly()
+}
+
+// endedEarly is why a process that has ended before its window began has not even begun to be
+// the program that was meant; nil where it has, and where it goes on.
+func (s *Session) endedEarly() error {
 	end := s.m.End()
 	if end == nil {
 		return nil
@@ -108,7 +121,6 @@ func (s *Session) runToWindow() error {
 	if end.Kind == emu.EndLimit {
 		return &emu.LimitError{Limit: end.Limit}
 	}
-	// It has not begun to be the program that was meant.
 	if missing := s.m.MissingLibrary(s.output(2)); missing != nil {
 		return missing
 	}
@@ -126,8 +138,11 @@ func (s *Session) setUpProgram(prepare func(*emu.Process) error) error {
 			return err
 		}
 	}
-	s.threads = []racer{{name: Main, body: Calls(nil)}}
+	s.threads = []racer{{name: Main, body: Calls(nil), done: !s.m.Alive(0)}}
 	s.identifyProgram()
+	if err := s.setGate(); err != nil {
+		return err
+	}
 	return s.beginRace()
 }
 

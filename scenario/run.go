@@ -17,14 +17,17 @@ func (s *Session) Run(i int, n uint64) (uint64, error) {
 	if s.IsClock(i) {
 		return s.runClock(n)
 	}
-	if n == 0 {
+	if n == 0 && !s.closed {
 		return s.runOut(i)
 	}
-	n = min(n, s.Limit-min(s.Limit, s.Steps()))
+	most := s.Limit - min(s.Limit, s.Steps())
+	if n != 0 {
+		most = min(most, n)
+	}
 	s.stirs(i)
 	e := Event{Thread: i}
-	for e.Ran < n && s.Runnable(i) {
-		if _, err := s.runOnce(&e, func(t int) (emu.Stop, error) { return s.m.Run(t, n-e.Ran) }); err != nil {
+	for e.Ran < most && s.Runnable(i) {
+		if _, err := s.runOnce(&e, func(t int) (emu.Stop, error) { return s.m.Run(t, min(most-e.Ran, s.turnLeft())) }); err != nil {
 			return e.Ran, err
 		}
 	}
@@ -32,9 +35,9 @@ func (s *Session) Run(i int, n uint64) (uint64, error) {
 }
 
 // RunSlice is Run for a slice, at the end of which an instruction may end in its middle. It
-// is up to the caller whether it has: see Holds.
+// is up to the caller whether it has: see Holds. Behind the window none does.
 func (s *Session) RunSlice(sl Slice) (ran uint64, err error) {
-	if !sl.Half || sl.N == 0 || s.IsClock(sl.Thread) {
+	if !sl.Half || sl.N == 0 || s.IsClock(sl.Thread) || s.closed {
 		return s.Run(sl.Thread, sl.N)
 	}
 	if sl.N > 1 {
@@ -44,6 +47,10 @@ func (s *Session) RunSlice(sl Slice) (ran uint64, err error) {
 	}
 	if !s.Runnable(sl.Thread) || s.Steps() >= s.Limit {
 		return ran, nil
+	}
+	if s.closed {
+		last, err := s.Run(sl.Thread, 1)
+		return ran + last, err
 	}
 	s.stirs(sl.Thread)
 	e := Event{Thread: sl.Thread}
@@ -69,6 +76,10 @@ func (s *Session) runOut(i int) (uint64, error) {
 		}
 		if err != nil {
 			return e.Ran, err
+		}
+		if s.closed {
+			ran, err := s.Run(i, 0)
+			return e.Ran + ran, err
 		}
 	}
 	return e.Ran, s.goneRound(i)
@@ -100,6 +111,8 @@ func (s *Session) settle(i int, kind emu.StopKind) error {
 		s.leave(i) // it ended itself: there is nobody to make more calls
 	case emu.Trapped:
 		return fmt.Errorf("thread %s reached the program's code", s.threads[i].name)
+	case emu.AtGate:
+		s.closed, s.turn = true, turn{thread: i}
 	case emu.Budget, emu.Waits, emu.Ended, emu.Unready, emu.AtStop: // the call is not over
 	}
 	if err := s.judge(); err != nil {

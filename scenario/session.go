@@ -30,6 +30,7 @@ type Session struct {
 	made    made
 	// heapEvents makes what calls of the allocator do to blocks part of events.
 	heapEvents bool
+	trying     bool         // what runs is taken back, whatever it comes to
 	seen       []Access     // shared bytes that checks have read since the last event
 	used       []emu.Object // objects that these checks have used, and that what they see is
 	expired    bool         // the clock has moved by itself since the event began
@@ -48,6 +49,7 @@ type state struct {
 	// has not: one that is over, or in which a thread or the plan found a fault.
 	verdict *Outcome
 	endless int // who makes more calls than it may, and one; 0 for nobody
+	window
 }
 
 // racer is one thread of the race.
@@ -117,7 +119,13 @@ func (s *Session) Runnable(i int) bool {
 	if s.IsClock(i) {
 		return s.clockRuns()
 	}
-	return s.verdict == nil && s.endless == 0 && s.m.Runnable(s.threads[i].machine) && !s.lockedOut(i) && !s.spinning(i)
+	if s.verdict != nil || s.endless != 0 || !s.m.Runnable(s.threads[i].machine) {
+		return false
+	}
+	if s.closed {
+		return s.turn.thread == i
+	}
+	return !s.lockedOut(i) && !s.spinning(i)
 }
 
 // Results are what the thread's calls have returned so far.

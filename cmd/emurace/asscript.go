@@ -148,5 +148,10 @@ func programWord(p *replay.Program) (string, error) {
 	if !slices.Equal(p.Expect, []string{scenario.Expecting}) {
 		add("expect", "["+list(p.Expect)+"]")
 	}
+	for _, b := range [][2]string{{"from_", p.From}, {"to", p.To}} {
+		if b[1] != "" {
+			add(b[0], quote(b[1]))
+		}
+	}
 	return "program(" + strings.Join(lines, ",\n        ") + ")\n", problem
 }

@@ -418,6 +418,10 @@ func startPlan(r replay.Recipe, begin func(*scenario.Plan) (*scenario.Session, e
 	if errors.As(err, &missing) {
 		return nil, environmentError(err, fmt.Sprintf("emurace sysroot pull debian:SUITE PACKAGE --arch %v adds the Debian package that has it, as zlib1g has libz.so.1", r.Arch))
 	}
+	var bound *scenario.BoundError
+	if errors.As(err, &bound) {
+		return nil, usage(err, bound.Hint())
+	}
 	if err != nil && r.Program != nil {
 		return nil, environmentError(err, startHint(err, r.Arch))
 	}

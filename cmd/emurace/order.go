@@ -62,12 +62,14 @@ type wish struct {
 	files  []string // GUEST=HOST
 	input  []byte
 	expect []string
+	from   string // where the window begins, "" for where there is a second thread
+	to     string // and where it ends, "" for the end of the process
 }
 
 // wishOf is what the flags say about a program with these arguments. Of standard input it reads
 // so many bytes at most.
 func wishOf(c *cli.Context, argv []string, most int) (w wish, err error) {
-	w = wish{argv: argv, cwd: c.String("cwd"), files: c.StringSlice("file"), expect: c.StringSlice("expect")}
+	w = wish{argv: argv, cwd: c.String("cwd"), files: c.StringSlice("file"), expect: c.StringSlice("expect"), from: c.String("from"), to: c.String("to")}
 	if len(argv) == 0 {
 		return w, usage(fmt.Errorf("%s: no program named", c.Command.Name), fmt.Sprintf("for example: emurace %s -- ./a.out", c.Command.Name))
 	}

@@ -258,7 +258,7 @@ func (o *outcome) object(c *cli.Context) resultObject {
 		UnknownSyscalls: o.unknown(), UndecidedBecause: o.because(), Endings: o.endingObjects(), Findings: o.objects,
 	}
 	if x := o.recipe.Program; x != nil {
-		r.Program = &programObject{x.Path, x.Argv, x.Expect}
+		r.Program = &programObject{x.Path, x.Argv, x.Expect, x.From, x.To}
 	}
 	if r.Verdict == explore.Clean {
 		r.Assumes = o.assumes()
@@ -314,6 +314,7 @@ func (o *outcome) print(p *replay.Printer) error {
 	default:
 		o.printUndecided(p, seconds)
 	}
+	o.printWindow(p)
 	if len(r.Doubts) > 0 && r.Verdict == explore.Failing {
 		p.Printf("note: %s\n", doubtsText(r.Doubts))
 	}

@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"maps"
 	"path"
@@ -17,6 +18,7 @@ import (
 	"emurace/program"
 	"emurace/replay"
 	"emurace/scenario"
+	"emurace/scripts/portable"
 )
 
 // programKey is in the metadata of a command line that has something behind --.
@@ -33,6 +35,8 @@ func noteProgram(app *cli.App, args []string) {
 func programFlags() []cli.Flag {
 	return append(processFlags(),
 		&cli.StringSliceFlag{Name: "expect", Usage: "what is right of a program, `WHAT`: exit=STATUS, abort, signal=NUMBER, stdout=REGEX, stderr=REGEX; may be given several times", DefaultText: scenario.Expecting},
+		&cli.StringFlag{Name: "from", Usage: "where the search of a program begins: when a thread comes to a `PLACE`, which is a function, a function and an offset, or FILE:LINE; with THREAD: in front when that thread does", DefaultText: "where there is a second thread"},
+		&cli.StringFlag{Name: "to", Usage: "where it ends, likewise a `PLACE`; what comes behind it runs in one fixed order", DefaultText: "the end of the process"},
 	)
 }
 
@@ -64,6 +68,24 @@ func exploreProgram(c *cli.Context, p *replay.Printer) error {
 	return exploreWish(c, p, w)
 }
 
+// parseBound reads --from or --to, nil for none.
+func parseBound(text string) (*scenario.Bound, error) {
+	if text == "" {
+		return nil, nil
+	}
+	return portable.ParseBound(text)
+}
+
+// checkWindow checks --from and --to, as far as no process is needed for that.
+func checkWindow(w wish) error {
+	for _, b := range [][2]string{{"--from", w.from}, {"--to", w.to}} {
+		if _, err := parseBound(b[1]); err != nil {
+			return usage(fmt.Errorf("%s: %w", b[0], err), "for example "+b[0]+" work, "+b[0]+" main.c:12 or "+b[0]+" main.1:work")
+		}
+	}
+	return nil
+}
+
 func checkExpect(list []string) error {
 	if _, _, err := scenario.ParseExpect(list); err != nil {
 		return usage(fmt.Errorf("--expect %w", err), "for example --expect exit=0 --expect stdout='^done$'")
@@ -76,7 +98,7 @@ func exploreWish(c *cli.Context, p *replay.Printer, w wish) error {
 	if c.IsSet("set") {
 		return usage(fmt.Errorf("%s: --set is of scenarios, and %s is a program", c.Command.Name, w.argv[0]), "")
 	}
-	if err := checkHow(c); err != nil {
+	if err := errors.Join(checkHow(c), checkWindow(w)); err != nil {
 		return err
 	}
 	jobs, err := programJobs(c, w)
@@ -117,7 +139,7 @@ func programJobs(c *cli.Context, w wish) (jobs []job, err error) {
 			if err != nil {
 				return jobs, err
 			}
-			j, err := o.job(c, w.expect)
+			j, err := o.job(c, w)
 			if err != nil {
 				return jobs, err
 			}
@@ -129,7 +151,7 @@ func programJobs(c *cli.Context, w wish) (jobs []job, err error) {
 }
 
 // job is the search of an order's program.
-func (o *order) job(c *cli.Context, expect []string) (job, error) {
+func (o *order) job(c *cli.Context, w wish) (job, error) {
 	sys, command, err := o.open()
 	if err != nil {
 		return job{}, err
@@ -149,7 +171,8 @@ func (o *order) job(c *cli.Context, expect []string) (job, error) {
 		closeFolders(folders)
 		return job{}, err
 	}
-	kept := o.trace(command, expect)
+	kept := o.trace(command, w.expect)
+	kept.From, kept.To = w.from, w.to
 	timeouts := scenario.WhenDue
 	if c.IsSet("timeouts") {
 		timeouts = scenario.Timeouts(c.String("timeouts"))
@@ -184,11 +207,13 @@ func programScenario(p *replay.Program, given map[string][]byte, folders map[str
 		Name: path.Base(p.Path),
 		Build: func(scenario.Values) (*scenario.Plan, error) {
 			endings, prints, err := scenario.ParseExpect(p.Expect)
+			from, errFrom := parseBound(p.From)
+			to, errTo := parseBound(p.To)
 			return &scenario.Plan{
 				Env: p.Env, Files: given, Endings: endings,
 				Threads: []scenario.Thread{{Name: scenario.Main, Body: scenario.Calls(nil)}},
-				Program: &scenario.Program{Path: p.Path, Argv: p.Argv, Folder: p.Folder, Input: p.Stdin, Folders: folders, Prints: prints},
-			}, err
+				Program: &scenario.Program{Path: p.Path, Argv: p.Argv, Folder: p.Folder, Input: p.Stdin, Folders: folders, Prints: prints, From: from, To: to},
+			}, errors.Join(err, errFrom, errTo)
 		},
 	}
 }
@@ -230,4 +255,6 @@ type programObject struct {
 	Path   string   `json:"path"` // in the guest
 	Argv   []string `json:"argv"`
 	Expect []string `json:"expect"` // as --expect has it
+	From   string   `json:"from,omitempty"`
+	To     string   `json:"to,omitempty"`
 }

@@ -8,6 +8,7 @@ import (
 	"emurace/emu"
 	"emurace/explore"
 	"emurace/heap"
+	"emurace/internal/printable"
 	"emurace/replay"
 	"emurace/scenario"
 )
@@ -21,6 +22,9 @@ func (o *outcome) assumes() []string {
 	covers := "this libc, these calls and parameters"
 	if o.recipe.Program != nil {
 		covers = "this program and libc, with these arguments, environment, files and input"
+		if w := o.windowed(); w != "" {
+			covers += ", " + w + "; other orders outside of that were not tried"
+		}
 	}
 	step := "what an instruction reads is one step, and what it writes, also where that is several words"
 	if o.whole && o.strategy != strategyBounded {
@@ -45,7 +49,11 @@ func (o *outcome) timeouts() string {
 func (o *outcome) printClean(p *replay.Printer, seconds string) {
 	r := o.result
 	if r.Preemptions < 0 {
-		p.Printf("%s: no schedule fails: %s every schedule, %s\n", p.Good("CLEAN"), plural(r.Schedules, "interleaving covers", "interleavings cover"), seconds)
+		which := ""
+		if o.windowed() != "" {
+			which = " of the window"
+		}
+		p.Printf("%s: no schedule fails: %s every schedule%s, %s\n", p.Good("CLEAN"), plural(r.Schedules, "interleaving covers", "interleavings cover"), which, seconds)
 	} else {
 		bound := "with at most " + plural(uint64(r.Preemptions), "preemption", "preemptions")
 		if r.Unbounded {
@@ -72,6 +80,26 @@ func (o *outcome) expecter() string {
 		return "expected"
 	}
 	return "the scenario expects"
+}
+
+// windowed says which window of a program was searched; "" where nobody has asked for one.
+func (o *outcome) windowed() string {
+	if o.recipe.Program == nil {
+		return ""
+	}
+	return o.recipe.Program.Window()
+}
+
+// printWindow says which window of a program was searched, and what of the rest.
+func (o *outcome) printWindow(p *replay.Printer) {
+	w := o.windowed()
+	if w == "" || !o.raced.Load() {
+		return
+	}
+	p.Printf("%s    %s; outside of it the threads run in one fixed order, and others were not tried\n", p.Head("window"), w)
+	if to := o.recipe.Program.To; to != "" && o.result.Closed == 0 && o.result.Schedules > 0 {
+		p.Printf("note: no schedule came to %s, so the window has ended with the process\n", printable.Line(to))
+	}
 }
 
 // printEnded says how many schedules ended as the scenario expects, and which endings

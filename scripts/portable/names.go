@@ -57,6 +57,7 @@ type names struct {
 	objects   map[Symbol]uint64
 	lines     map[Place][]uint64
 	chosen    map[uint64]string // see chosenName
+	plain     bool              // errors need not tell of similar names, which takes a while
 }
 
 // function is all that a name stands for.
@@ -355,6 +356,9 @@ func bare(name string) string {
 
 // unknown is the error about a name, with the nearest ones that there are.
 func (n *names) unknown(sym Symbol) error {
+	if n.plain {
+		return &UnknownError{Symbol: sym}
+	}
 	mods := n.modules(sym)
 	if len(mods) == 0 && sym.Module != "" {
 		e := &UnknownError{Symbol: sym}

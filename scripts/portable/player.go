@@ -20,6 +20,7 @@ const (
 	Ended   Why = "thread ended"  // the thread has made all its calls
 	Died    Why = "process ended" // by a crash or otherwise
 	Limit   Why = "limit"         // the session's limit of instructions was reached
+	Behind  Why = "window over"   // behind the window of a program, where another thread has its turn
 )
 
 // Stopped is how a run stopped.
@@ -188,7 +189,7 @@ func (s Stopped) Text(thread string) string {
 	}
 	what := map[Why]string{
 		Reached: "stops at " + s.Where, Waits: "waits at " + s.Where, Ended: "has made all its calls",
-		Died: "ends the process", Limit: "is held at the limit of instructions",
+		Died: "ends the process", Behind: "is behind the window, where another thread is next", Limit: "is held at the limit of instructions",
 	}[s.Why]
 	return fmt.Sprintf("%s %s, after %d instructions", thread, what, s.Ran)
 }
@@ -418,6 +419,8 @@ func (p *Player) whyNot(i int) Why {
 		return Waits
 	case p.s.Runnable(i):
 		return Limit
+	case p.s.Closed() && p.s.Process().Alive(p.s.MachineThread(i)):
+		return Behind
 	}
 	return Ended
 }
@@ -438,6 +441,12 @@ func (p *Player) because(i int, why Why) string {
 		return fmt.Sprintf("is over with the process: %v", p.s.Process().End())
 	case Ended:
 		return "has made all its calls"
+	case Behind:
+		next := "nobody"
+		if t := p.s.Turn(); t >= 0 {
+			next = p.s.ScheduleNames()[t]
+		}
+		return fmt.Sprintf("is behind the window, where the order of the threads is fixed: %s is next", next)
 	case Limit:
 		return fmt.Sprintf("is held at the limit of %d instructions", p.s.Limit)
 	case Waits: // for what, is below

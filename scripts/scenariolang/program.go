@@ -22,6 +22,9 @@ type Program struct {
 	Input  []byte   // what standard input holds where it is no file
 	Files  []Given
 	Expect []string // as scenario.ParseExpect reads it
+	// From and To are where its window begins and ends, as portable.ParseBound reads it; "" as
+	// ever.
+	From, To string
 
 	pos string
 }
@@ -60,7 +63,7 @@ func program(r *reading, t *starlark.Thread, b *starlark.Builtin, args starlark.
 	var given *starlark.Dict
 	var input starlark.Value
 	if err := starlark.UnpackArgs(b.Name(), nil, kwargs, "name?", &name, "env?", &env, "cwd?", &p.Folder, "stdin?", &p.Stdin,
-		"input?", &input, "files?", &given, "expect?", &expect); err != nil {
+		"input?", &input, "files?", &given, "expect?", &expect, "from_?", &p.From, "to?", &p.To); err != nil {
 		return nil, err
 	}
 	p.Argv[0] = name
@@ -87,13 +90,13 @@ func program(r *reading, t *starlark.Thread, b *starlark.Builtin, args starlark.
 	if _, _, err := scenario.ParseExpect(p.Expect); err != nil {
 		return nil, fmt.Errorf("program: expect: %w", err)
 	}
-	size := len(p.Path) + len(p.Folder) + len(p.Stdin)
+	size := len(p.Path) + len(p.Folder) + len(p.Stdin) + len(p.From) + len(p.To)
 	for _, list := range [][]string{p.Argv, p.Env, p.Expect} {
 		for _, text := range list {
 			size += len(text) + 1
 		}
 	}
-	if size > maxArguments || strings.Contains(name+p.Folder+p.Stdin, "\x00") {
+	if size > maxArguments || strings.Contains(name+p.Folder+p.Stdin+p.From+p.To, "\x00") {
 		return nil, fmt.Errorf("program: its arguments and variables take more than %d bytes, or a name holds a NUL", maxArguments)
 	}
 	r.program = p
