@@ -34,7 +34,8 @@ func exploreCommand() *cli.Command {
 		ArgsUsage: "[SCENARIO | -- PROGRAM [ARG...]]",
 		Description: `Behind -- stands a program: an unmodified one for Linux on arm64 or x86-64, dynamic or
 static, which is run as emurace run does it. Its threads race from the moment when it
-makes a second one. What is right is said by --expect; crashes, aborts, deadlocks and
+makes a second one; with --from PLACE from when a thread comes there, and with --to PLACE
+until one comes there. What is right is said by --expect; crashes, aborts, deadlocks and
 livelocks never are. The sysroot is host for a file of this machine and its
 architecture, else debian:bookworm. Without -- it is a scenario: one that ships, or a
 file.
@@ -77,6 +78,7 @@ Examples:
   emurace explore -- ./a.out
   emurace explore --expect stdout='^total 100$' --time 5m -- ./a.out 4
   emurace explore --strategy dpor -- ./a.out
+  emurace explore --strategy dpor --from work --to main.1:cache.c:73 -- ./a.out
   emurace explore --arch arm64 --sysroot debian:bookworm --env LANG=C.UTF-8 -- python3.11 app.py`,
 		Flags:  append(searchFlags(), programFlags()...),
 		Action: exploreAction,

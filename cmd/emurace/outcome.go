@@ -224,6 +224,7 @@ type resultObject struct {
 	Schedules            uint64          `json:"schedules"`
 	Failing              uint64          `json:"failing"`
 	DrawnFirst           uint64          `json:"drawn_first,omitempty"` // before a systematic search of a program
+	Closed               uint64          `json:"closed,omitempty"`      // schedules that came to where the window of a program ends
 	Blocked              uint64          `json:"blocked"`
 	Pairs                *int            `json:"pairs,omitempty"`  // of fuzz
 	Corpus               *int            `json:"corpus,omitempty"` // likewise
@@ -253,7 +254,7 @@ func (o *outcome) object(c *cli.Context) resultObject {
 		Arch: o.recipe.Arch.String(), Strategy: o.strategy, Seed: o.recipe.Seed, Locks: o.locks, Timeouts: string(o.recipe.Timeouts), MemoryModel: "sc",
 		Libc:    replay.Libc{Name: o.libc.Name, Version: o.libc.Version, BuildID: o.libc.BuildID, SHA256: o.libc.SHA256, Source: o.recipe.Source},
 		Verdict: o.result.Verdict, Complete: o.result.Complete, Interrupted: o.interrupted, Endless: o.result.Endless, RawLocks: o.result.RawLocks,
-		DrawnFirst: o.result.Drawn, Schedules: o.result.Schedules, Failing: o.result.Failing, Blocked: o.result.Blocked, Instructions: o.result.Instructions,
+		DrawnFirst: o.result.Drawn, Closed: o.result.Closed, Schedules: o.result.Schedules, Failing: o.result.Failing, Blocked: o.result.Blocked, Instructions: o.result.Instructions,
 		Elapsed: o.elapsed.Seconds(), Rate: float64(o.result.Schedules) / o.elapsed.Seconds(),
 		UnknownSyscalls: o.unknown(), UndecidedBecause: o.because(), Endings: o.endingObjects(), Findings: o.objects,
 	}
