@@ -125,6 +125,24 @@ func (m *Machine) Due() (bool, error) {
 	return err == nil && m.kernel.Due(latest), err
 }
 
+// UntilDue is how many instructions a thread has to run, if it comes to nothing that others have
+// done later, for its clock to come to the earliest deadline; false where there is none, or it is
+// due.
+func (m *Machine) UntilDue(t int) (n uint64, ok bool, err error) {
+	if !m.Timed() {
+		return 0, false, nil
+	}
+	if due, err := m.Due(); due || err != nil {
+		return 0, false, err
+	}
+	now, err := m.eng.Clock(t)
+	if err != nil {
+		return 0, false, err
+	}
+	n, ok = m.kernel.Until(now)
+	return n, ok, nil
+}
+
 // Advanced is what came of moving the clock on.
 type Advanced struct {
 	Objects []Object // that were used

@@ -86,7 +86,10 @@ func (p *sessions) takeReady(ready func(*scenario.Session) error) (*scenario.Ses
 }
 
 // withEvents has a new session stop at events.
-func withEvents(s *scenario.Session) { s.WantEvents(true) }
+func withEvents(s *scenario.Session) {
+	s.WantEvents(true)
+	s.StopWhenDue(true)
+}
 
 // list is what a search works through: units, parts or schedules. The result of each
 // stays in it.

@@ -149,6 +149,25 @@ func (s *Session) advanceClock() (emu.Advanced, error) {
 	return s.m.Advance(s.Timeouts() != AnyTime)
 }
 
+// StopWhenDue has events end, with WhenDue, also where a thread's clock comes to the earliest
+// deadline: from there on the clock can be moved on, and otherwise nobody would try that before
+// the thread's next access of what threads share, however far that is. Such an event does
+// nothing that concerns others. With WantEvents it is for searches; who plays a schedule does not need it.
+func (s *Session) StopWhenDue(on bool) { s.dueStops = on }
+
+// untilDue is after how many instructions of a thread that is, as far as it can be told.
+func (s *Session) untilDue(i int) (uint64, error) {
+	const never = ^uint64(0)
+	if !s.dueStops || s.playing || s.closed || s.Timeouts() != WhenDue {
+		return never, nil
+	}
+	n, ok, err := s.m.UntilDue(s.threads[i].machine)
+	if !ok {
+		return never, err
+	}
+	return n, nil
+}
+
 // clockEvent moves the clock on, if it can be. As an event that is one instruction,
 // though none of the machine's.
 func (s *Session) clockEvent() (Event, error) {

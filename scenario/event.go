@@ -112,7 +112,7 @@ func bounds(list []Access, writes bool) Access {
 	return Access{Addr: min(first, end), Size: end - min(first, end)}
 }
 
-// RunEvent runs a thread up to and over its next event, or to its end. The
+// RunEvent runs a thread up to and over its next event, or to its end; see StopWhenDue too. The
 // machine must want events. An instruction that reads and writes bytes which threads share,
 // and may be divided, is two of them.
 //
@@ -164,7 +164,14 @@ func (s *Session) nextEvent(i int) (Event, error) {
 	waiting := s.waiting()
 	s.stirs(i)
 	for wait := uint64(patienceEvents); s.Runnable(i) && s.Steps() < s.Limit; wait *= 2 {
-		stop, err := s.runOnce(&e, func(t int) (emu.Stop, error) { return s.m.Run(t, min(wait, s.Limit-s.Steps(), s.turnLeft())) })
+		due, err := s.untilDue(i)
+		if err != nil {
+			return e, err
+		}
+		stop, err := s.runOnce(&e, func(t int) (emu.Stop, error) { return s.m.Run(t, min(wait, s.Limit-s.Steps(), s.turnLeft(), due)) })
+		if err == nil && stop.Kind == emu.Budget && !s.saw(stop) && stop.Ran == due {
+			break // the clock can be moved on before the thread goes on
+		}
 		if err == nil && stop.Kind == emu.Budget && !s.saw(stop) && s.Steps() < s.Limit && !s.m.HasStops() && !s.closed {
 			stop, err = s.goesRound(&e)
 		}

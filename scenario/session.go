@@ -30,6 +30,7 @@ type Session struct {
 	made    made
 	// heapEvents makes what calls of the allocator do to blocks part of events.
 	heapEvents bool
+	dueStops   bool         // see StopWhenDue
 	trying     bool         // what runs is taken back, whatever it comes to
 	seen       []Access     // shared bytes that checks have read since the last event
 	used       []emu.Object // objects that these checks have used, and that what they see is

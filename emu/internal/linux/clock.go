@@ -75,6 +75,16 @@ func (k *Kernel) Due(instructions uint64) bool {
 	return ok && w.Deadline <= instructions+k.s.Advanced+second
 }
 
+// Until is how many instructions lie between such a clock and the earliest deadline; false where
+// there is none, or it has come.
+func (k *Kernel) Until(instructions uint64) (n uint64, ok bool) {
+	w, ok := k.s.Earliest()
+	if now := instructions + k.s.Advanced + second; ok && w.Deadline > now {
+		return w.Deadline - now, true
+	}
+	return 0, false
+}
+
 // Advance moves the clock on until the earliest deadline has come for ClockThread, and
 // lets go on all whose deadline has: a wait for a futex word ends with ETIMEDOUT, a sleep
 // with 0, and another call is made again. The timer of setitimer sends its signal. The result
