@@ -103,6 +103,67 @@ func TestStopAfter(t *testing.T) {
 	})
 }
 
+// A gate is asked each time that a thread is about to run its instruction, and stops the run
+// where it says so; it goes before a stop at the same place, and a run that it lets pass is the
+// same as without it.
+func TestGateAt(t *testing.T) {
+	eachSystem(t, func(t *testing.T, p *process) {
+		malloc, err := p.Lookup("malloc")
+		must(t, err)
+		strdup, err := p.Lookup("strdup")
+		must(t, err)
+		text := p.str("some text")
+		must(t, p.Begin(0, strdup, "strdup", text))
+		mark, err := p.Mark()
+		must(t, err)
+		whole, err := p.Run(0, 1<<20)
+		must(t, err)
+		digest, err := p.Digest(0)
+		must(t, err)
+		asked, closes := 0, true
+		must(t, p.GateAt(func(thread int) bool {
+			if pc, err := p.PC(thread); thread != 0 || err != nil || pc != malloc {
+				t.Errorf("asked of thread %d at %#x", thread, pc)
+			}
+			asked++
+			return closes
+		}, malloc))
+		must(t, p.StopAt(malloc))
+		for range 2 {
+			must(t, mark.Rewind())
+			asked, closes = 0, true
+			first, err := p.Run(0, 1<<20)
+			must(t, err)
+			again, err := p.Run(0, 1<<20)
+			must(t, err)
+			if first.Kind != AtGate || first.Ran == 0 || again.Kind != AtGate || again.Ran != 0 || asked != 2 {
+				t.Errorf("closed: %v, %v, asked %d times", first, again, asked)
+			}
+			closes = false
+			if s, err := p.Run(0, 1<<20); err != nil || s.Kind != AtStop || s.Ran != 0 {
+				t.Errorf("open: %v, %v", s, err)
+			}
+			rest := Stop{}
+			must(t, p.WithoutStops(func() error {
+				rest, err = p.Run(0, 1<<20)
+				return err
+			}))
+			if now, err := p.Digest(0); err != nil || now != digest || first.Ran+rest.Ran != whole.Ran || rest.Kind != whole.Kind {
+				t.Errorf("from there on: %v, digest %s, not %s", rest, now, digest)
+			}
+		}
+		must(t, p.StopAt())
+		must(t, p.GateAt(nil))
+		must(t, mark.Rewind())
+		if s, err := p.Run(0, 1<<20); err != nil || s.Kind != whole.Kind || s.Ran != whole.Ran {
+			t.Errorf("without it: %v, %v", s, err)
+		}
+		if err := p.GateAt(nil, ^uint64(0)); err == nil {
+			t.Error("a gate where no instruction can be")
+		}
+	})
+}
+
 // An IFUNC is resolved also while every thread is in a call, and nothing is left
 // of it.
 func TestResolveBusy(t *testing.T) {

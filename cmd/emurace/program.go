@@ -229,6 +229,11 @@ func programHash(p *replay.Program) string {
 // traceProgram is the scenario of a trace's program, with the files that it was given, which
 // have to be as they were. The folders are to be closed.
 func traceProgram(p *replay.Program, arch loader.Arch) (*scenario.Scenario, map[string]*emu.Folder, error) {
+	for _, text := range []string{p.From, p.To} {
+		if _, err := parseBound(text); err != nil {
+			return nil, nil, environmentError(fmt.Errorf("the trace: its window: %w", err), "the trace was changed")
+		}
+	}
 	o := &order{given: map[string][]byte{}, dirs: map[string]string{}, arch: arch}
 	for _, g := range p.Files {
 		content, err := files.Read(g.Host, loader.MaxFile)
