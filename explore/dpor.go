@@ -251,7 +251,11 @@ func (d *subtree) rewind() error {
 		return err
 	}
 	for _, e := range d.order.events[d.prefix+from : d.prefix+top] {
-		if _, err := d.s.RunUpTo(e.Thread, e.Ran); err != nil {
+		again := func(t int) (scenario.Event, error) { return d.s.RunUpTo(t, e.Ran) }
+		if e.Closes {
+			again = d.s.RunEvent // up to there it has closed nothing yet
+		}
+		if _, err := again(e.Thread); err != nil {
 			return err
 		}
 	}

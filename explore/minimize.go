@@ -242,6 +242,11 @@ func (m *minimizer) step(t int) (over bool, err error) {
 	// not: so its causes are those of an ordinary event. Where the window ends, all that
 	// follows may be a cause.
 	ev.Ends = ev.Closes
+	if ev.Closes {
+		if ev.Tail, err = m.s.RunTail(); err != nil {
+			return false, err
+		}
+	}
 	m.order.add(newEvent(ev))
 	m.ran = append(m.ran, ev)
 	_, over = m.s.Outcome()

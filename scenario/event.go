@@ -28,8 +28,8 @@ type Event struct {
 	// another thread would have done next depends on it.
 	Ends bool
 	// Closes tells that the thread has come to where the window ends, which is like an end of the
-	// process: whatever another thread would have done next depends on it. Tail is what ran behind
-	// it then, to the end of the race: it is in no event, and empty where a schedule is played.
+	// process: whatever another thread would have done next depends on it. Tail is all that runs
+	// behind the window, to the end of the race: the one event that there is of it.
 	Closes bool
 	Tail   Schedule
 	// Half tells that the last instruction has ended in its middle: it has read bytes that
@@ -116,20 +116,12 @@ func bounds(list []Access, writes bool) Access {
 // machine must want events. An instruction that reads and writes bytes which threads share,
 // and may be divided, is two of them.
 //
-// With the event at which the window is over the race runs to its end; see Event.Tail.
+// Behind a program's window the event is all that is left of the race; see Event.Tail.
 func (s *Session) RunEvent(i int) (Event, error) {
 	if s.closed && !s.playing {
-		e := Event{Thread: i, Ends: true, Closes: true}
-		return e, s.runTail(&e)
+		tail, err := s.RunTail()
+		return Event{Thread: i, Ends: true, Tail: tail}, err
 	}
-	e, err := s.runEvent(i)
-	if err == nil && e.Closes && !s.playing {
-		err = s.runTail(&e)
-	}
-	return e, err
-}
-
-func (s *Session) runEvent(i int) (Event, error) {
 	if s.IsClock(i) {
 		e, err := s.clockEvent()
 		if err == nil && s.abstracting() {

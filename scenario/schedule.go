@@ -26,7 +26,7 @@ type Schedule []Slice
 // same thread. Where that has ended in the middle of one, its two steps become one.
 func (s Schedule) Add(thread int, n uint64) Schedule { return s.add(Slice{Thread: thread, N: n}) }
 
-// AddEvent appends what an event has run, and what ran behind the window that it has closed.
+// AddEvent appends what an event has run.
 func (s Schedule) AddEvent(e Event) Schedule {
 	s = s.add(Slice{Thread: e.Thread, N: e.Ran, Half: e.Half})
 	for _, sl := range e.Tail {

@@ -283,12 +283,6 @@ func (s *Session) clockNext() bool {
 	return due && err == nil
 }
 
-// runTail notes in an event what RunTail runs.
-func (s *Session) runTail(e *Event) (err error) {
-	e.Tail, err = s.RunTail()
-	return err
-}
-
 // RunTail runs what is left behind the window, to the end of the race.
 func (s *Session) RunTail() (tail Schedule, err error) {
 	for {
