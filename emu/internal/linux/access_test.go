@@ -34,6 +34,7 @@ var unnoted = map[string]string{
 	"Kernel.mut":         "hands out what was asked for with a note",
 	"Kernel.SetBrk":      "for exec",
 	"Kernel.Due":         "for who decides whether the clock is moved on",
+	"Kernel.Until":       "likewise",
 	"Kernel.Advance":     "looks whether there is anything to do; no call does it",
 	"Kernel.Rouse":       "for what would be, which is gone back from",
 	"Kernel.Robust":      "for who tells what an end would change",
@@ -165,7 +166,7 @@ func (s *source) name(f *ast.FuncDecl) string {
 func raw(member string) bool {
 	switch member {
 	case "Kernel.s", "Kernel.shared", "Kernel.Memory", "Kernel.mut", "Kernel.State", "Kernel.Snapshot", "Kernel.Restore",
-		"Kernel.Map", "Kernel.SetBrk", "Kernel.Due", "Kernel.Advance", "Kernel.Rouse", "Kernel.monotonic",
+		"Kernel.Map", "Kernel.SetBrk", "Kernel.Due", "Kernel.Until", "Kernel.Advance", "Kernel.Rouse", "Kernel.monotonic",
 		"access.reads", "access.writes", "access.own", "access.changeOwn", "access.k", "access.r",
 		"Result.Objects", "Result.uses", "Result.thread":
 		return true
