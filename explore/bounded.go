@@ -68,6 +68,9 @@ type Progress struct {
 	Restarts    int    // how often the search began anew with more shared bytes
 	// Pairs and Corpus are what fuzz has learned, as in Result.
 	Pairs, Corpus int
+	// Both and One are how many pairs of conflicting accesses schedules drawn at random have
+	// shown in both orders, and in one only; see package coverage.
+	Both, One int
 	// Share guesses how much of the search is done, from 0 to 1, as if its
 	// parts were of equal size, which they are not.
 	Share float64

@@ -4,6 +4,7 @@ import (
 	"context"
 	"math/rand/v2"
 
+	"emurace/explore/coverage"
 	"emurace/scenario"
 )
 
@@ -16,6 +17,7 @@ type run struct {
 	number  uint64 // of the schedule, counted from 1; 0 for one that only shows what there is
 	turn    int    // place in its batch, counted from 0
 	reads   *reads // watches the run, nil when nobody wants to know
+	seen    *coverage.Run
 
 	events       uint64
 	schedule     scenario.Schedule
@@ -71,8 +73,16 @@ func (r *run) keep(e scenario.Event) {
 	r.events++
 	r.instructions += e.Ran
 	r.schedule = r.schedule.AddEvent(e)
+	r.notice(&e)
+}
+
+// notice shows an event to those who watch the run.
+func (r *run) notice(e *scenario.Event) {
 	if r.reads != nil {
-		r.reads.add(&e)
+		r.reads.add(e)
+	}
+	if r.seen != nil {
+		r.seen.Add(e)
 	}
 }
 

@@ -24,7 +24,7 @@ import (
 )
 
 // stateVersion is the version of the state files that are written and read.
-const stateVersion = 4
+const stateVersion = 5
 
 // stateFile is a search that was broken off, and what it was a search of.
 type stateFile struct {
