@@ -42,6 +42,7 @@ type outcome struct {
 	traceErr error             // why there is none
 	stateErr error             // why the search's state could not be saved, or it could not go on
 	endings  []scenario.Ending // that the scenario expects
+	coverage *coverageObject   // of a drawn search
 	freed    bool              // blocks are freed in the race; known of clean results without --detect
 	whole    bool              // instructions that read and write are one step to the search, as nothing divides them
 }
@@ -100,6 +101,9 @@ func (o *outcome) explain(sys *emu.System, output string) error {
 	}
 	o.objects = o.findingObjects(s.ScheduleNames())
 	o.endings = s.Plan().Endings
+	if err := o.nameCoverage(s); err != nil {
+		return err
+	}
 	if o.result.Verdict == explore.Clean && len(o.detect) == 0 {
 		if o.freed, err = freesBlocks(sys, o.recipe, o.result.Made); err != nil {
 			return err
@@ -225,8 +229,9 @@ type resultObject struct {
 	Failing              uint64          `json:"failing"`
 	DrawnFirst           uint64          `json:"drawn_first,omitempty"` // before a systematic search of a program
 	Blocked              uint64          `json:"blocked"`
-	Pairs                *int            `json:"pairs,omitempty"`  // of fuzz
-	Corpus               *int            `json:"corpus,omitempty"` // likewise
+	Pairs                *int            `json:"pairs,omitempty"`    // of fuzz
+	Corpus               *int            `json:"corpus,omitempty"`   // likewise
+	Coverage             *coverageObject `json:"coverage,omitempty"` // of a drawn search
 	Instructions         uint64          `json:"instructions"`
 	Elapsed              float64         `json:"elapsed_s"`
 	Rate                 float64         `json:"schedules_per_s"`
@@ -255,7 +260,7 @@ func (o *outcome) object(c *cli.Context) resultObject {
 		Verdict: o.result.Verdict, Complete: o.result.Complete, Interrupted: o.interrupted, Endless: o.result.Endless, RawLocks: o.result.RawLocks,
 		DrawnFirst: o.result.Drawn, Schedules: o.result.Schedules, Failing: o.result.Failing, Blocked: o.result.Blocked, Instructions: o.result.Instructions,
 		Elapsed: o.elapsed.Seconds(), Rate: float64(o.result.Schedules) / o.elapsed.Seconds(),
-		UnknownSyscalls: o.unknown(), UndecidedBecause: o.because(), Endings: o.endingObjects(), Findings: o.objects,
+		UnknownSyscalls: o.unknown(), UndecidedBecause: o.because(), Coverage: o.coverage, Endings: o.endingObjects(), Findings: o.objects,
 	}
 	if x := o.recipe.Program; x != nil {
 		r.Program = &programObject{x.Path, x.Argv, x.Expect}
