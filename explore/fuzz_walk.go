@@ -104,12 +104,15 @@ func (w *steering) move(t int, can set) (ran *spanned, err error) {
 }
 
 // renew gives new priorities to the event that comes after e, and to those that
-// race with e or were passed over for long.
+// race with e or were passed over for long; with an aim, to those of it.
 func (w *steering) renew(e *spanned, can set) {
+	aimed := w.aim.has(&e.Event)
 	for u := range w.pending {
 		if u == e.Thread || can.has(u) && w.pending[u].dependent(e) {
+			if aimed || u != e.Thread && w.aim.has(&w.pending[u].Event) {
+				w.priorities.draw(u)
+			}
 			w.pending[u] = nil
-			w.priorities.draw(u)
 		}
 	}
 	w.priorities.pass(can.less(only(e.Thread)))

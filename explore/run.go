@@ -18,6 +18,7 @@ type run struct {
 	turn    int    // place in its batch, counted from 0
 	reads   *reads // watches the run, nil when nobody wants to know
 	seen    *coverage.Run
+	aim     *aim // what the schedule is to try most, nil for nothing in particular
 
 	events       uint64
 	schedule     scenario.Schedule

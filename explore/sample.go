@@ -27,7 +27,7 @@ import (
 // threads is seen in both orders. Running them shows which bytes are shared, how
 // many events there are and where; see profile.
 //
-// The result depends on the scenario, the strategy, the seed and the depth, and
+// The result depends on the scenario, the strategy, the seed, the depth and the aim, and
 // not on Jobs. Chance for schedule number i comes from a generator made of the
 // seed and i. What else a schedule depends on is which bytes are known to be
 // shared, since that decides what an event is, and threads that come to new code
@@ -67,6 +67,9 @@ func Sample(ctx context.Context, start func() (*scenario.Session, error), strate
 	if err := p.prepare(); err != nil {
 		return p.result().unbegun(ctx, err, Options{Preemptions: -1})
 	}
+	if err := p.resolveAim(); err != nil {
+		return p.result().unbegun(ctx, err, Options{Preemptions: -1})
+	}
 	err = p.search()
 	total := p.result()
 	total.conclude(Options{Preemptions: -1})
@@ -89,6 +92,7 @@ type sampler struct {
 	sessions *sessions
 	shared   map[uint64]uint8 // known to all sessions
 	profile  *profile
+	aimAt    *Aim // nil for nothing in particular
 
 	schedules list[*drawn] // that are run on all sessions with the same knowledge
 
@@ -263,7 +267,7 @@ func (p *sampler) learn(seen func(r *run, reverse bool) error) error {
 		known := s.Grown()
 		p.profile = newProfile(s.Schedulable())
 		for i, reverse := range []bool{false, true} {
-			r := &run{ctx: p.ctx, s: s}
+			r := &run{ctx: p.ctx, s: s, aim: p.aimAt.of(s)}
 			p.follow(r)
 			if err := r.begin(); err != nil {
 				return err
@@ -403,6 +407,7 @@ func (p *sampler) draw(ctx context.Context, s *scenario.Session, d *drawn) {
 	s.ForgetShared()
 	known := s.Grown()
 	r := &run{ctx: ctx, s: s, rand: generator(p.Seed, d.number), profile: p.profile, number: d.number, turn: int(d.turn)}
+	r.takeAim(p.aimAt)
 	p.follow(r)
 	defer p.watches.Put(r.seen)
 	if d.err = r.begin(); d.err != nil {
@@ -468,6 +473,9 @@ func (p *sampler) result() *Result {
 	total := tallyOf(p.total).result()
 	total.Preemptions, total.Made = -1, p.sessions.threads()
 	total.Pairs, total.Corpus = p.fuzz.sizes()
+	if p.profile != nil {
+		total.Aimed = p.profile.aimed
+	}
 	if x := p.seen.Summary(); x.Runs > 0 {
 		total.Coverage = x
 	}
