@@ -44,6 +44,7 @@ func (o *outcome) nameCoverage(s *scenario.Session) error {
 	if x == nil {
 		return nil
 	}
+	s.Process().System().LoadDebug()
 	if err := s.Restart(); err != nil {
 		return err
 	}

@@ -31,6 +31,7 @@ type outcome struct {
 	strategy    string
 	locks       string      // raw or abstract
 	raced       atomic.Bool // a race was come to
+	aimed       bool        // with --only or --focus
 
 	libc     scenario.LibcID
 	first    *replay.Explanation // of the first finding
@@ -214,6 +215,8 @@ type resultObject struct {
 	Libc                 replay.Libc     `json:"libc"`
 	Strategy             string          `json:"strategy"`
 	Depth                int             `json:"depth,omitempty"` // of pct
+	Only                 []string        `json:"only,omitempty"`
+	Focus                []string        `json:"focus,omitempty"`
 	Seed                 uint64          `json:"seed"`
 	Preemptions          *int            `json:"preemptions"` // the bound asked for; null is none
 	PreemptionsCompleted *int            `json:"preemptions_completed,omitempty"`
@@ -255,7 +258,7 @@ type runObject struct {
 func (o *outcome) object(c *cli.Context) resultObject {
 	r := resultObject{
 		Event: "result", Schema: 1, Scenario: o.recipe.Scenario.Name, Settings: o.recipe.Scenario.Settings(o.recipe.Values),
-		Arch: o.recipe.Arch.String(), Strategy: o.strategy, Seed: o.recipe.Seed, Locks: o.locks, Timeouts: string(o.recipe.Timeouts), MemoryModel: "sc",
+		Arch: o.recipe.Arch.String(), Strategy: o.strategy, Only: o.only, Focus: o.focus, Seed: o.recipe.Seed, Locks: o.locks, Timeouts: string(o.recipe.Timeouts), MemoryModel: "sc",
 		Libc:    replay.Libc{Name: o.libc.Name, Version: o.libc.Version, BuildID: o.libc.BuildID, SHA256: o.libc.SHA256, Source: o.recipe.Source},
 		Verdict: o.result.Verdict, Complete: o.result.Complete, Interrupted: o.interrupted, Endless: o.result.Endless, RawLocks: o.result.RawLocks,
 		DrawnFirst: o.result.Drawn, Schedules: o.result.Schedules, Failing: o.result.Failing, Blocked: o.result.Blocked, Instructions: o.result.Instructions,
@@ -321,6 +324,9 @@ func (o *outcome) print(p *replay.Printer) error {
 	}
 	if len(r.Doubts) > 0 && r.Verdict == explore.Failing {
 		p.Printf("note: %s\n", doubtsText(r.Doubts))
+	}
+	if note := o.aimNote(); note != "" {
+		p.Printf("note: %s\n", note)
 	}
 	if r.Endless {
 		p.Printf("note: runs were cut off at the instruction limit, as livelocks; what would come after it was not searched\n")
