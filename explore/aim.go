@@ -13,6 +13,7 @@ import (
 // clean, does not depend on it.
 type Aim struct {
 	Code    []Range  // instructions
+	Calls   []uint64 // functions, by their addresses, with all that is done in calls of them
 	Data    []Range  // bytes that are accessed
 	Threads []string // whatever these do
 }
@@ -34,12 +35,13 @@ const maxAimed = 1 << 12
 type aim struct {
 	code, data []Range // in order, apart from each other
 	threads    set
+	calls      *scenario.Session // where calls are followed, nil when none are
 }
 
 // of is the aim for a session, whose threads have indices; nil without one.
-func (a *Aim) of(s *scenario.Session) *aim {
+func (a *Aim) of(s *scenario.Session) (*aim, error) {
 	if a == nil {
-		return nil
+		return nil, nil
 	}
 	x := &aim{code: disjoint(a.Code), data: disjoint(a.Data)}
 	for i, name := range s.ScheduleNames() {
@@ -47,7 +49,11 @@ func (a *Aim) of(s *scenario.Session) *aim {
 			x.threads = x.threads.with(i)
 		}
 	}
-	return x
+	if len(a.Calls) > 0 {
+		x.calls = s
+		return x, s.Process().FollowCalls(a.Calls)
+	}
+	return x, nil
 }
 
 // disjoint puts ranges in order and makes one of those that meet.
@@ -78,9 +84,12 @@ func meets(list []Range, lo, hi uint64) bool {
 	return i < len(list) && list[i].Lo < hi
 }
 
-// has tells whether an event is of the aim. Without an aim, each is.
+// has tells whether an event that has just run is of the aim. Without an aim, each is.
 func (a *aim) has(e *scenario.Event) bool {
 	if a == nil || a.threads.has(e.Thread) || e.PC != 0 && meets(a.code, e.PC, e.PC+1) {
+		return true
+	}
+	if a.calls != nil && !a.calls.IsClock(e.Thread) && a.calls.Process().Follows(a.calls.MachineThread(e.Thread)) {
 		return true
 	}
 	return len(a.data) > 0 && slices.ContainsFunc(e.Accesses, func(x scenario.Access) bool { return meets(a.data, x.Addr, x.Addr+x.Size) })
@@ -88,10 +97,11 @@ func (a *aim) has(e *scenario.Event) bool {
 
 // takeAim makes a run one that has an aim, unless its schedule is one of those without, or
 // nothing that is aimed at has been seen.
-func (r *run) takeAim(a *Aim) {
+func (r *run) takeAim(a *Aim) (err error) {
 	if a != nil && r.profile.aimed > 0 && r.rand.IntN(unaimed) != 0 {
-		r.aim = a.of(r.s)
+		r.aim, err = a.of(r.s)
 	}
+	return err
 }
 
 // resolveAim finds out what the search is to try most.

@@ -220,6 +220,57 @@ func TestAimRepeats(t *testing.T) {
 	}
 }
 
+// What is done in a call counts by the function that was called, also where it is done by
+// others, and by nobody else.
+func TestAimFollowsCalls(t *testing.T) {
+	p := program{"calls", `
+volatile u32 x;
+__attribute__((noinline)) void inner(void) { x = 1; x = 2; __asm__ volatile(""); }
+__attribute__((noinline)) void outer(void) { inner(); __asm__ volatile(""); }
+void first(void) { inner(); outer(); inner(); }
+void second(void) { inner(); if (x == 1) *(volatile u32 *)8 = 1; }
+`, []string{"first", "second"}}
+	eachArch(t, func(t *testing.T, sys *emu.System) {
+		for name, c := range map[string]struct {
+			aim  func(at func(string) Range) *Aim
+			want uint64
+		}{
+			"code of outer":       {func(at func(string) Range) *Aim { return &Aim{Code: []Range{at("outer")}} }, 0},
+			"calls of outer":      {func(at func(string) Range) *Aim { return &Aim{Calls: []uint64{at("outer").Lo}} }, 2},
+			"calls of inner":      {func(at func(string) Range) *Aim { return &Aim{Calls: []uint64{at("inner").Lo}} }, 8},
+			"calls of both":       {func(at func(string) Range) *Aim { return &Aim{Calls: []uint64{at("outer").Lo, at("inner").Lo}} }, 8},
+			"calls of the second": {func(at func(string) Range) *Aim { return &Aim{Calls: []uint64{at("second").Lo}} }, 3},
+		} {
+			start, o := p.aimedAt(t, sys, Options{KeepGoing: true, Jobs: 1, Seed: 1, Schedules: 50}, c.aim)
+			r := sampled(t, start, POS, o)
+			if r.Aimed != c.want || r.Failing == 0 {
+				t.Errorf("%s: %d events, want %d; %d fail", name, r.Aimed, c.want, r.Failing)
+			}
+			o.Jobs = 3
+			if diff := cmp.Diff(r, sampled(t, start, POS, o)); diff != "" {
+				t.Errorf("%s:\n%s", name, diff)
+			}
+			// A breakpoint changes nothing in the run.
+			s, err := start()
+			must(t, err)
+			replayedAll(t, s, r)
+			s.Close()
+		}
+	})
+}
+
+// replayedAll plays schedules without an aim: they are runs that there are, and end alike.
+func replayedAll(t *testing.T, s *scenario.Session, r *Result) {
+	t.Helper()
+	for _, f := range r.Findings {
+		must(t, s.Restart())
+		must(t, s.Play(f.Schedule))
+		if o, over := s.Outcome(); !over || siteOf(o) != siteOf(f.Outcome) {
+			t.Errorf("%v ends with %v", f.Schedule, o)
+		}
+	}
+}
+
 // Where nobody knows what to aim at, no schedule is run.
 func TestAimUnknown(t *testing.T) {
 	start := growing(0).starter(t, system(t, loader.ARM64))

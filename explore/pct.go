@@ -40,11 +40,10 @@ func pct(r *run, depth int) error {
 			priority[highest(priority, r.enabled())] = fall
 		}
 		delete(changes, events)
-		e, err := r.step(highest(priority, r.enabled()))
-		if err != nil {
+		if _, err := r.step(highest(priority, r.enabled())); err != nil {
 			return err
 		}
-		if r.aim.has(&e) {
+		if r.aimed {
 			events++
 		}
 	}

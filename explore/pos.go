@@ -33,6 +33,7 @@ func pos(r *run) error {
 				return err
 			}
 			next := withBounds(e)
+			next.aimed = r.aimed
 			pending[u] = &next
 		}
 		ran, err := r.step(t)
@@ -40,14 +41,14 @@ func pos(r *run) error {
 			return err
 		}
 		pending[t] = nil
-		aimed := r.aim.has(&ran)
+		aimed := r.aimed
 		if aimed {
 			p.draw(t)
 		}
 		e := withBounds(ran)
 		for u := range pending {
 			if others.has(u) && pending[u].dependent(&e) {
-				if aimed || r.aim.has(&pending[u].Event) {
+				if aimed || pending[u].aimed {
 					p.draw(u)
 				}
 				pending[u] = nil

@@ -64,7 +64,7 @@ func (p *profile) record(r *run, reverse bool) error {
 			return err
 		}
 		events[t]++
-		is := r.aim != nil && r.aim.has(&e)
+		is := r.aim != nil && r.aimed
 		if is {
 			aimed++
 		}

@@ -15,11 +15,10 @@ func randomWalk(r *run) error {
 			stays = can
 		}
 		t := r.pick(stays.and(can))
-		e, err := r.step(t)
-		if err != nil {
+		if _, err := r.step(t); err != nil {
 			return err
 		}
-		if stays = everyone; !r.aim.has(&e) && !r.strays() {
+		if stays = everyone; !r.aimed && !r.strays() {
 			stays = only(t)
 		}
 	}

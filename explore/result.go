@@ -49,8 +49,8 @@ type Result struct {
 	// to know, and Corpus how many abstract schedules it makes others of.
 	Pairs  int `json:",omitempty"`
 	Corpus int `json:",omitempty"`
-	// Aimed is how many events of a Sample's first schedules are of its aim, in the one that has
-	// more; 0 without an aim. With none the aim has changed nothing.
+	// Aimed is how many events are of a Sample's aim in a schedule that runs the threads in order;
+	// 0 without an aim. With none the aim has changed nothing.
 	Aimed uint64 `json:",omitempty"`
 	// Coverage is what the schedules of a Sample have shown, up to the first that is missing
 	// when it was broken off; nil of a systematic search.

@@ -19,6 +19,8 @@ type run struct {
 	reads   *reads // watches the run, nil when nobody wants to know
 	seen    *coverage.Run
 	aim     *aim // what the schedule is to try most, nil for nothing in particular
+	// aimed tells whether the event that step or try has run last is of the aim, or there is none.
+	aimed bool
 
 	events       uint64
 	schedule     scenario.Schedule
@@ -55,6 +57,7 @@ func (r *run) step(t int) (scenario.Event, error) {
 	}
 	e, err := next(r.s, t)
 	if err == nil {
+		r.aimed = r.aim.has(&e)
 		r.keep(e)
 	}
 	return e, err
@@ -102,6 +105,7 @@ func (r *run) try(t int, wanted func(*scenario.Event) bool) (scenario.Event, err
 	if err != nil {
 		return e, err
 	}
+	r.aimed = r.aim.has(&e)
 	if wanted(&e) {
 		r.keep(e)
 		return e, nil

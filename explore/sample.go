@@ -92,7 +92,8 @@ type sampler struct {
 	sessions *sessions
 	shared   map[uint64]uint8 // known to all sessions
 	profile  *profile
-	aimAt    *Aim // nil for nothing in particular
+	aimAt    *Aim   // nil for nothing in particular
+	aimed    uint64 // the most events of the aim that a profile has had
 
 	schedules list[*drawn] // that are run on all sessions with the same knowledge
 
@@ -267,7 +268,10 @@ func (p *sampler) learn(seen func(r *run, reverse bool) error) error {
 		known := s.Grown()
 		p.profile = newProfile(s.Schedulable())
 		for i, reverse := range []bool{false, true} {
-			r := &run{ctx: p.ctx, s: s, aim: p.aimAt.of(s)}
+			r := &run{ctx: p.ctx, s: s}
+			if r.aim, err = p.aimAt.of(s); err != nil {
+				return err
+			}
 			p.follow(r)
 			if err := r.begin(); err != nil {
 				return err
@@ -298,6 +302,7 @@ func (p *sampler) learn(seen func(r *run, reverse bool) error) error {
 	}
 	p.shared = s.SharedBytes()
 	p.profile.finish()
+	p.aimed = max(p.aimed, p.profile.aimed)
 	return nil
 }
 
@@ -407,7 +412,9 @@ func (p *sampler) draw(ctx context.Context, s *scenario.Session, d *drawn) {
 	s.ForgetShared()
 	known := s.Grown()
 	r := &run{ctx: ctx, s: s, rand: generator(p.Seed, d.number), profile: p.profile, number: d.number, turn: int(d.turn)}
-	r.takeAim(p.aimAt)
+	if d.err = r.takeAim(p.aimAt); d.err != nil {
+		return
+	}
 	p.follow(r)
 	defer p.watches.Put(r.seen)
 	if d.err = r.begin(); d.err != nil {
@@ -473,9 +480,7 @@ func (p *sampler) result() *Result {
 	total := tallyOf(p.total).result()
 	total.Preemptions, total.Made = -1, p.sessions.threads()
 	total.Pairs, total.Corpus = p.fuzz.sizes()
-	if p.profile != nil {
-		total.Aimed = p.profile.aimed
-	}
+	total.Aimed = p.aimed
 	if x := p.seen.Summary(); x.Runs > 0 {
 		total.Coverage = x
 	}

@@ -18,6 +18,7 @@ type sampleState struct {
 	Learned []sharedWord `json:"learned,omitempty"` // by the batch so far
 	Made    []string     `json:"made,omitempty"`    // threads that the process makes, in the order of their indices
 	Fuzz    *fuzzState   `json:"fuzz,omitempty"`    // with fuzz only
+	Aimed   uint64       `json:"aimed,omitempty"`   // as in Result
 	// Seen is what the schedules have shown.
 	Seen *coverage.State `json:"seen"`
 }
@@ -27,7 +28,7 @@ type sampleState struct {
 func (p *sampler) state() *State {
 	s := &sampleState{
 		Result: tallyOf(p.total), Batch: p.size, Begun: p.begun,
-		Shared: sharedList(p.shared), Learned: sharedList(p.learned), Made: p.sessions.threads(), Fuzz: p.fuzz.state(), Seen: p.seen.State(),
+		Shared: sharedList(p.shared), Learned: sharedList(p.learned), Made: p.sessions.threads(), Fuzz: p.fuzz.state(), Aimed: p.aimed, Seen: p.seen.State(),
 	}
 	if p.total.Schedules < inOrders {
 		s = &sampleState{Result: &tally{}, Batch: firstBatch, Shared: []sharedWord{}, Seen: coverage.NewSeen().State()}
@@ -50,7 +51,7 @@ func (p *sampler) prepare() error {
 	s := p.Resume.Sample
 	p.total = s.Result.result()
 	p.size, p.begun = s.Batch, s.Begun
-	p.seen = s.Seen.Resume()
+	p.seen, p.aimed = s.Seen.Resume(), s.Aimed
 	p.shared, p.learned = sharedMap(s.Shared), sharedMap(s.Learned)
 	if p.total.Schedules > 0 {
 		p.sessions.learn(s.Made)
@@ -84,6 +85,9 @@ func (s *sampleState) check(want Strategy, threads int) error {
 		}
 	case n < inOrders+s.Begun:
 		return damaged("%d schedules, of which %d are of the batch", n, s.Begun)
+	}
+	if s.Aimed > maxCount {
+		return damaged("%d events are aimed at", s.Aimed)
 	}
 	if s.Seen == nil {
 		return damaged("what the schedules have shown is missing")

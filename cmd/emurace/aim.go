@@ -21,8 +21,8 @@ import (
 // aimFlags say what schedules that are drawn are to try most.
 func aimFlags() []cli.Flag {
 	return []cli.Flag{
-		&cli.StringSliceFlag{Name: "only", Usage: "draw most switches at instructions of a library or function, `LIB|SYMBOL`, as libc or setenv; a weight for what is drawn at random, and no filter; may be given several times"},
-		&cli.StringSliceFlag{Name: "focus", Usage: "the same where an object such as environ is accessed, or in a function, a library or a thread of this `NAME`; may be given several times"},
+		&cli.StringSliceFlag{Name: "only", Usage: "draw most switches at instructions of a library, or in calls of a function, `LIB|SYMBOL`, as libc or setenv; a weight for what is drawn at random, and no filter; may be given several times"},
+		&cli.StringSliceFlag{Name: "focus", Usage: "the same where an object such as environ is accessed, or in calls of a function, in a library or a thread of this `NAME`; may be given several times"},
 	}
 }
 
@@ -99,20 +99,26 @@ func (n *names) code(name string) bool {
 	for mod, sym := range n.symbols(name) {
 		switch sym.Type {
 		case elf.STT_FUNC:
-			n.aim.Code = append(n.aim.Code, extent(mod, sym))
+			n.function(extent(mod, sym))
 		case elf.STT_GNU_IFUNC:
 			// The symbol is of what chooses the function.
 			at, err := n.p.Lookup(name)
 			if err != nil {
 				continue
 			}
-			n.aim.Code = append(n.aim.Code, n.around(at))
+			n.function(n.around(at))
 		default:
 			continue
 		}
 		found = true
 	}
 	return found
+}
+
+// function adds a function, with what is done in calls of it.
+func (n *names) function(r explore.Range) {
+	n.aim.Code = append(n.aim.Code, r)
+	n.aim.Calls = append(n.aim.Calls, r.Lo)
 }
 
 // data adds the objects of a name; false when there are none.
