@@ -67,16 +67,18 @@ type Process struct {
 	halving bool // see RunHalf
 	kernel  *linux.Kernel
 	libs    []string
-	events  bool            // see WantEvents
-	traces  []*callTrace    // see TraceCalls
-	naming  *callTrace      // see NameCalls, one of traces
-	finder  *finder         // see TraceWords
-	stops   map[uint64]bool // see StopAt
-	gates   map[uint64]bool // see GateAt
-	gate    func(t int) bool
-	awaits  bool // see AwaitThread
-	loading bool // see AwaitLoad
-	awaited bool // what one of them waits for has happened
+	events  bool         // see WantEvents
+	traces  []*callTrace // see TraceCalls
+	naming  *callTrace   // see NameCalls, one of traces
+	// following is that of FollowCalls, one of traces.
+	following *callTrace
+	finder    *finder         // see TraceWords
+	stops     map[uint64]bool // see StopAt
+	gates     map[uint64]bool // see GateAt
+	gate      func(t int) bool
+	awaits    bool // see AwaitThread
+	loading   bool // see AwaitLoad
+	awaited   bool // what one of them waits for has happened
 
 	missing map[missingCall]*UnknownCall // see unknownCalls
 
