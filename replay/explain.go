@@ -53,8 +53,10 @@ type Explanation struct {
 	Cycle int
 
 	// Races are pairs of instructions without whose order the run would have
-	// passed, where somebody has found them out.
-	Races []Race
+	// passed, where somebody has found them out; with Together, a run in which all of them are
+	// the other way round passes, and none was found in which one of them is.
+	Races    []Race
+	Together bool
 
 	Threads  []ThreadState
 	Schedule scenario.Schedule

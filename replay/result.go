@@ -40,14 +40,16 @@ type Finding struct {
 	Ticks []Tick `json:"ticks,omitempty"`
 	// Races are pairs of accesses, the first one first; with the second one
 	// first the run passes.
-	Races       [][2]AccessReport `json:"races,omitempty"`
-	Minimal     bool              `json:"minimal,omitempty"` // nothing more could be left out of the schedule
-	Switches    int               `json:"switches"`
-	Schedule    []string          `json:"schedule,omitempty"`
-	Preemptions *int              `json:"preemptions,omitempty"`
-	Count       uint64            `json:"count,omitempty"` // schedules that fail in this way
-	Hole        bool              `json:"hole,omitempty"`  // a search had missed it, and the check after it has not
-	Trace       string            `json:"trace,omitempty"` // path of the trace file
+	Races [][2]AccessReport `json:"races,omitempty"`
+	// Together tells of Races that no single one was found to decide, but all of them do.
+	Together    bool     `json:"together,omitempty"`
+	Minimal     bool     `json:"minimal,omitempty"` // nothing more could be left out of the schedule
+	Switches    int      `json:"switches"`
+	Schedule    []string `json:"schedule,omitempty"`
+	Preemptions *int     `json:"preemptions,omitempty"`
+	Count       uint64   `json:"count,omitempty"` // schedules that fail in this way
+	Hole        bool     `json:"hole,omitempty"`  // a search had missed it, and the check after it has not
+	Trace       string   `json:"trace,omitempty"` // path of the trace file
 }
 
 // Cause is where the fatal value came from.
@@ -86,6 +88,7 @@ func (x *Explanation) Finding() Finding {
 	for _, r := range x.Races {
 		f.Races = append(f.Races, [2]AccessReport{r.First.report(), r.Second.report()})
 	}
+	f.Together = x.Together && len(x.Races) > 1
 	for _, w := range x.Waits {
 		f.Waits = append(f.Waits, w.report())
 	}

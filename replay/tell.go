@@ -233,6 +233,13 @@ func (x *Explanation) races() []Fact {
 		}
 		f.Short = append(f.Short, r.First.tell(), say("  before %s", second))
 	}
+	if x.Together && len(x.Races) > 1 {
+		all := fmt.Sprintf("not one of them alone: with all %d", len(x.Races))
+		if len(x.Races) == 2 {
+			all = "neither of them alone: with both"
+		}
+		f.Short = append(f.Short, say("%s the other way round the run passes", all))
+	}
 	return []Fact{f}
 }
 
