@@ -47,6 +47,11 @@ type Explanation struct {
 	Meaning    heap.Meaning
 	Correct    *Correct
 
+	// Looks are the values that a failing check looked at, in that order, Unlooked how many more
+	// of them came before.
+	Looks    []Look
+	Unlooked int
+
 	// Waits is, for a deadlock, what each remaining thread waits for; the
 	// first Cycle of them wait for each other, each for the next.
 	Waits []Wait
@@ -88,6 +93,9 @@ func Explain(h *History) (*Explanation, error) {
 	x.Threads = threadStates(s)
 	if o.Kind == scenario.Check {
 		x.Message = o.Message
+		if err := h.looks(x); err != nil {
+			return nil, err
+		}
 	}
 	if o.Kind == scenario.Abort || o.Kind == scenario.Exit {
 		for _, out := range slices.Backward(s.Process().Output()) {

@@ -36,6 +36,9 @@ type Finding struct {
 	Cycle   []WaitReport   `json:"cycle,omitempty"`
 	Waits   []WaitReport   `json:"waits,omitempty"`
 	Threads []ThreadReport `json:"threads,omitempty"`
+	// Looks are the values that a failing check looked at, or that a thread had read whose
+	// results it looked at.
+	Looks []LookReport `json:"looks,omitempty"`
 	// Ticks are where the schedule moved the clock on.
 	Ticks []Tick `json:"ticks,omitempty"`
 	// Races are pairs of accesses, the first one first; with the second one
@@ -89,6 +92,9 @@ func (x *Explanation) Finding() Finding {
 		f.Races = append(f.Races, [2]AccessReport{r.First.report(), r.Second.report()})
 	}
 	f.Together = x.Together && len(x.Races) > 1
+	for i := range x.Looks {
+		f.Looks = append(f.Looks, x.Looks[i].report())
+	}
 	for _, w := range x.Waits {
 		f.Waits = append(f.Waits, w.report())
 	}
