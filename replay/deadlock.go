@@ -69,7 +69,7 @@ func (w *Wait) tell() Text {
 	if w.For != "" {
 		return say("%s waits: %s.", name(w.Thread), w.For)
 	}
-	t := say("%s waits for %s", name(w.Thread), number(words.Hex(w.Address)))
+	t := say("%s waits for %s", name(w.Thread), number(addressOf(w.Address, w.Place)))
 	switch {
 	case w.What == "thread":
 		return say("%s, which %s clears when it ends.", t, name(w.HeldBy))

@@ -31,7 +31,9 @@ type Explanation struct {
 	// loadSize the bytes.
 	Load     *symbolize.Act
 	LoadAddr uint64
-	loadSize int
+	// LoadPlace is the static data that LoadAddr is in, as in environ; "" for none.
+	LoadPlace string
+	loadSize  int
 	// Writer is the last instruction in the race that wrote to those bytes,
 	// Written what it stored there; nil when they are older than the race.
 	Writer  *symbolize.Act
@@ -190,6 +192,7 @@ func (h *History) takeLoad(x *Explanation, thread int) {
 		return
 	}
 	x.LoadAddr, x.loadSize = last.Addr, last.Size
+	x.LoadPlace = Symbol(h.s.Process(), last.Addr)
 	x.Load = h.act(thread, last.PC, last.Step)
 }
 

@@ -17,8 +17,9 @@ import (
 // Look is a value that a failing check looked at, or that a thread had read whose results it
 // looked at.
 type Look struct {
-	Addr uint64
-	Data []byte // what was there
+	Addr  uint64
+	Place string // the static data that Addr is in, as in environ; "" for none
+	Data  []byte // what was there
 	// Load is the instruction that read it, for a thread; nil for a check's own look at the end.
 	Load *symbolize.Act
 	// Writers are the instructions of the race that wrote those bytes last, the latest first; none
@@ -62,6 +63,7 @@ func (h *History) looks(x *Explanation) error {
 		x.Unlooked, list = n, list[n:]
 	}
 	for i := range list {
+		list[i].Place = Symbol(h.s.Process(), list[i].Addr)
 		if err := h.wrote(&list[i]); err != nil {
 			return err
 		}
@@ -139,6 +141,14 @@ func (x *Explanation) addBlocks(h *History, blocks *heap.History) {
 	}
 }
 
+// addressOf writes an address, with the static data that it is in.
+func addressOf(addr uint64, place string) string {
+	if place == "" {
+		return words.Hex(addr)
+	}
+	return fmt.Sprintf("%s (%s)", words.Hex(addr), place)
+}
+
 // value writes what was there: a number, or a text in quotes.
 func (l *Look) value() string {
 	if n := len(l.Data); n == 1 || n == 2 || n == 4 || n == 8 {
@@ -171,12 +181,13 @@ func (x *Explanation) seen() []Fact {
 
 func (x *Explanation) look(l *Look) Fact {
 	f := Fact{Kind: factSeen, Thread: -1, Addr: l.Addr}
-	text := say("The check found %s at %s", number(l.value()), words.Hex(l.Addr))
+	at := addressOf(l.Addr, l.Place)
+	text := say("The check found %s at %s", number(l.value()), at)
 	if l.Load != nil {
 		f = x.fact(FactSeen, l.Load)
 		f.Addr = l.Addr
 		f.Title = fmt.Sprintf("%s reads %s", l.Load.Thread, l.value())
-		text = say("%s read %s from %s, in its call of %s", name(l.Load.Thread), number(l.value()), words.Hex(l.Addr), l.Load.Call)
+		text = say("%s read %s from %s, in its call of %s", name(l.Load.Thread), number(l.value()), at, l.Load.Call)
 		f.Long = []string{words.Capital(text.String()) + "."}
 	}
 	if l.Block != nil {
@@ -220,6 +231,7 @@ func (x *Explanation) lookWrites() (list []Fact) {
 // LookReport is a value that a check looked at, in the result object.
 type LookReport struct {
 	Address   string            `json:"address"`
+	Place     string            `json:"place,omitempty"` // static data that Address is in
 	Value     string            `json:"value"`
 	ReadBy    *symbolize.Report `json:"read_by,omitempty"` // absent for a check's own look at the end
 	WrittenBy []WroteReport     `json:"written_by"`        // the latest first; none when older than the race
@@ -234,7 +246,7 @@ type WroteReport struct {
 }
 
 func (l *Look) report() LookReport {
-	r := LookReport{Address: words.Hex(l.Addr), Value: l.value(), ReadBy: l.Load.Report(), WrittenBy: []WroteReport{}, Block: l.Block.report()}
+	r := LookReport{Address: words.Hex(l.Addr), Place: l.Place, Value: l.value(), ReadBy: l.Load.Report(), WrittenBy: []WroteReport{}, Block: l.Block.report()}
 	for i := range l.Writers {
 		w := &l.Writers[i]
 		r.WrittenBy = append(r.WrittenBy, WroteReport{w.Act.Report(), words.Hex(w.Value), w.Size})

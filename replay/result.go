@@ -57,8 +57,9 @@ type Finding struct {
 
 // Cause is where the fatal value came from.
 type Cause struct {
-	Kind       heap.MeaningKind  `json:"kind,omitempty"` // what the value is; absent when the heap was not looked at
-	Address    string            `json:"address"`        // that the value was loaded from
+	Kind       heap.MeaningKind  `json:"kind,omitempty"`  // what the value is; absent when the heap was not looked at
+	Address    string            `json:"address"`         // that the value was loaded from
+	Place      string            `json:"place,omitempty"` // static data that Address is in
 	LoadedBy   *symbolize.Report `json:"loaded_by"`
 	WrittenBy  *symbolize.Report `json:"written_by,omitempty"` // absent when older than the race
 	Written    string            `json:"written,omitempty"`    // what that instruction stored
@@ -120,7 +121,7 @@ func (x *Explanation) Finding() Finding {
 	}
 	f.Register, f.Value = x.Register, words.Hex(x.Value)
 	if x.Load != nil {
-		f.Cause = &Cause{Address: words.Hex(x.LoadAddr), LoadedBy: x.Load.Report(), WrittenBy: x.Writer.Report()}
+		f.Cause = &Cause{Address: words.Hex(x.LoadAddr), Place: x.LoadPlace, LoadedBy: x.Load.Report(), WrittenBy: x.Writer.Report()}
 		if x.Writer != nil {
 			f.Cause.Written = words.Hex(x.Written)
 		}

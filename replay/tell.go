@@ -151,7 +151,7 @@ func (x *Explanation) load() []Fact {
 	}
 	load.Title = fmt.Sprintf("%s loads %s", x.Load.Thread, words.Hex(x.Value))
 	load.Short = []Text{say("%s loaded %s%s at %s (%s) from %s, in its call of %s.",
-		name(x.Load.Thread), x.Register, way, name(x.Load.Location.String()), x.Load.Instruction, number(words.Hex(x.LoadAddr)), x.Load.Call)}
+		name(x.Load.Thread), x.Register, way, name(x.Load.Location.String()), x.Load.Instruction, number(addressOf(x.LoadAddr, x.LoadPlace)), x.Load.Call)}
 	load.Long = []string{fmt.Sprintf("%s runs %s and gets %s from %s into %s.",
 		words.Capital(x.Load.Thread), place(x.Load), words.Hex(x.Value), words.Hex(x.LoadAddr), x.Register)}
 	load.Long = append(load.Long, x.word().Long...)

@@ -12,6 +12,7 @@ import (
 type Wait struct {
 	Thread  string
 	Address uint64 // of the futex word, 0 when it waits for something else
+	Place   string // the static data that Address is in, as in _IO_stdfile_1_lock; "" for none
 	For     string // which is this, as in "read of a pipe (fd 3) that nobody writes"; else ""
 	Value   uint32 // that it holds
 	// What is "mutex", "lock", "thread" when its end is waited for, "condition variable",
@@ -39,7 +40,7 @@ func (h *History) addWaits(x *Explanation) error {
 		if !ok {
 			continue
 		}
-		w := Wait{Thread: name, Address: addr, Value: h.word32(addr)}
+		w := Wait{Thread: name, Address: addr, Place: Symbol(h.s.Process(), addr), Value: h.word32(addr)}
 		machine, what, step := h.holder(h.s.MachineThread(i), addr, w.Value)
 		o, ok := objectOf(symbolize.Backtrace(h.s.Process(), h.s.MachineThread(i)))
 		switch {
