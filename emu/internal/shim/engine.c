@@ -382,7 +382,7 @@ static int run(em_engine *e, int slot, uint64_t budget) {
     e->nfetches = 0;
     e->watched = false;
     e->clock_read = false;
-    e->loaded = 0;
+    e->half_done = 0;
     e->divisible = false;
     e->ran = slot;
     em_clock_turn(e, slot);

@@ -5,8 +5,6 @@ import "C"
 
 import (
 	"unsafe"
-
-	"emurace/loader"
 )
 
 // RunHalf runs the thread for one instruction, which ends in its middle if it is one of
@@ -66,7 +64,7 @@ func (e *Engine) SetSplits(on bool) {
 }
 
 // CanSplit tells whether SetSplits comes to anything.
-func (e *Engine) CanSplit() bool { return bool(e.c.generates) && e.arch == loader.AMD64 }
+func (e *Engine) CanSplit() bool { return bool(e.c.generates) }
 
 func (e *Engine) split() {
 	switch {
