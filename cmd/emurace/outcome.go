@@ -59,7 +59,7 @@ func (o *outcome) explain(sys *emu.System, output string) error {
 		return err
 	}
 	defer s.Close()
-	o.libc, o.whole = s.Libc(), s.Divides() && !s.Process().Splits()
+	o.libc, o.whole = s.Libc(), !s.Process().Splits()
 	if err := o.repeat(s); err != nil {
 		return err
 	}
