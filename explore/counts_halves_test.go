@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"emurace/emu"
 	"emurace/internal/guestcode"
 	bugs "emurace/internal/programs"
 	"emurace/internal/testseed"
@@ -143,21 +144,28 @@ func TestRandomHalves(t *testing.T) {
 	}
 }
 
+// boundedHalves are two threads with p and q places to be preempted at.
+type boundedHalves struct {
+	threads [2]routine
+	p, q    uint64
+}
+
 // A thread can be preempted in the middle of an instruction: of two threads with p and q
 // places for that there are 2 schedules without a preemption, p+q with one, and 2pq with two.
 func TestHalvesBounded(t *testing.T) {
-	sys := system(t, loader.AMD64)
 	add := routine{amd64: []byte{0x48, 0x83, 0x07, 0x01}}          // addq $1, (%rdi)
 	locked := routine{amd64: []byte{0xf0, 0x48, 0x83, 0x07, 0x01}} // lock addq $1, (%rdi)
-	for _, c := range []struct {
-		threads [2]routine
-		p, q    uint64
-	}{
+	checkBounded(t, system(t, loader.AMD64), []boundedHalves{
 		{[2]routine{nop.then(add, nop, ret), nop.then(add, nop, ret)}, 4, 4},
 		{[2]routine{add.then(add, ret), nop.then(nop, ret)}, 4, 2},
 		{[2]routine{locked.then(nop, ret), add.then(ret)}, 2, 2},
 		{[2]routine{locked.then(nop, ret), locked.then(ret)}, 2, 1},
-	} {
+	})
+}
+
+func checkBounded(t *testing.T, sys *emu.System, cases []boundedHalves) {
+	t.Helper()
+	for _, c := range cases {
 		for jobs := 1; jobs <= 2; jobs++ {
 			start := codeStarter(sys, c.threads[:]...)
 			last := uint64(0)
