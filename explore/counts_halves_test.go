@@ -110,38 +110,40 @@ func TestHalvesAsTwoInstructions(t *testing.T) {
 	}
 }
 
-// Random programs come out as they do when every instruction that reads and writes without
-// a lock is written as two.
+// Random programs come out as they do when every instruction of two steps is written as two:
+// one that reads and writes without a lock, or a pair of registers.
 func TestRandomHalves(t *testing.T) {
 	const batch = 20
-	sys, count := system(t, loader.AMD64), uint64(100)
+	count := uint64(100)
 	if testing.Short() {
 		count = batch
 	}
 	if *programs > 0 {
 		count = *programs
 	}
-	seed := testseed.Of(t, 1)
-	divided, traces := 0, uint64(0)
-	for first := seed; first < seed+count; first += batch {
-		n := min(batch, seed+count-first)
-		ones, source := programsOf(t, sys, first, n, false)
-		twos, apart := programsOf(t, sys, first, n, true)
-		for s := first; s < first+n; s++ {
-			if source(s) != apart(s) {
-				divided++
-			}
-			one, two := explored(t, ones(s)), explored(t, twos(s))
-			traces += one.traces
-			crashes := strings.Contains(source(s), "crash()") // at an address that is another one
-			if one.traces != two.traces || len(one.visible) != len(two.visible) || !crashes && !sameWays(one.visible, two.visible) {
-				t.Errorf("seed %d: %d traces in %d ways, in two instructions each %d in %d\n%s", s, one.traces, len(one.visible), two.traces, len(two.visible), source(s))
+	eachArch(t, func(t *testing.T, sys *emu.System) {
+		seed := testseed.Of(t, 1)
+		divided, traces := 0, uint64(0)
+		for first := seed; first < seed+count; first += batch {
+			n := min(batch, seed+count-first)
+			ones, source := programsOf(t, sys, first, n, false)
+			twos, apart := programsOf(t, sys, first, n, true)
+			for s := first; s < first+n; s++ {
+				if source(s) != apart(s) {
+					divided++
+				}
+				one, two := explored(t, ones(s)), explored(t, twos(s))
+				traces += one.traces
+				crashes := strings.Contains(source(s), "crash()") // at an address that is another one
+				if one.traces != two.traces || len(one.visible) != len(two.visible) || !crashes && !sameWays(one.visible, two.visible) {
+					t.Errorf("seed %d: %d traces in %d ways, in two instructions each %d in %d\n%s", s, one.traces, len(one.visible), two.traces, len(two.visible), source(s))
+				}
 			}
 		}
-	}
-	if t.Logf("%d of %d programs have such instructions; %d traces", divided, count, traces); *programs == 0 && divided < int(count)/2 {
-		t.Errorf("only %d of %d programs have instructions that are two steps", divided, count)
-	}
+		if t.Logf("%d of %d programs have such instructions; %d traces", divided, count, traces); *programs == 0 && divided < int(count)/2 {
+			t.Errorf("only %d of %d programs have instructions that are two steps", divided, count)
+		}
+	})
 }
 
 // boundedHalves are two threads with p and q places to be preempted at.
