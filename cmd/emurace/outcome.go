@@ -43,7 +43,7 @@ type outcome struct {
 	stateErr error             // why the search's state could not be saved, or it could not go on
 	endings  []scenario.Ending // that the scenario expects
 	freed    bool              // blocks are freed in the race; known of clean results without --detect
-	whole    bool              // instructions that read and write are one step to the search, as nothing divides them
+	whole    bool              // instructions that could be two steps are one to the search, as nothing divides them
 }
 
 // maxExplained bounds how many kinds of failure are explained. Any further

@@ -8,6 +8,7 @@ import (
 	"emurace/emu"
 	"emurace/explore"
 	"emurace/heap"
+	"emurace/loader"
 	"emurace/replay"
 	"emurace/scenario"
 )
@@ -23,7 +24,10 @@ func (o *outcome) assumes() []string {
 		covers = "this program and libc, with these arguments, environment, files and input"
 	}
 	step := "what an instruction reads is one step, and what it writes, also where that is several words"
-	if o.whole && o.strategy != strategyBounded {
+	switch whole := o.whole && o.strategy != strategyBounded; {
+	case o.recipe.Arch == loader.ARM64 && !whole:
+		step += ", but of a pair of registers each is one, the first one first"
+	case o.recipe.Arch == loader.AMD64 && whole:
 		step += ", and one that reads and changes memory does both in one step, also without LOCK"
 	}
 	return []string{

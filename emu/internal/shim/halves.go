@@ -37,6 +37,7 @@ type Store struct {
 	Addr, Value uint64 // little-endian; of a load, 0
 	Size        uint8  // 1 to 8
 	Load        bool   // the bytes are to be read into the second register of a pair
+	Register    string // which that is; "" where the value goes nowhere
 }
 
 // Held are the stores that the thread holds, or the loads, in their order, and the address of
@@ -46,14 +47,19 @@ func (e *Engine) Held(thread int) (pc uint64, stores []Store) {
 	if h == nil {
 		return 0, nil
 	}
-	load := bool(h.pair.load)
+	load, register := bool(h.pair.load), ""
+	for _, r := range Regs(e.arch) {
+		if load && r.id == C.em_pair_register(&h.pair) {
+			register = r.Name
+		}
+	}
 	first := (*C.em_hold_store)(unsafe.Add(unsafe.Pointer(h), C.sizeof_em_held))
 	for _, s := range unsafe.Slice(first, int(h.n)) {
 		value := uint64(s.value)
 		if load {
 			value = 0
 		}
-		stores = append(stores, Store{uint64(s.addr), value, uint8(s.size), load})
+		stores = append(stores, Store{uint64(s.addr), value, uint8(s.size), load, register})
 	}
 	return uint64(h.pc), stores
 }

@@ -27,14 +27,14 @@ type divided struct {
 const stackAt = dataAt + 0x1000
 
 func dividedOnes() []divided {
-	w8 := func(addr, value uint64) []Store { return []Store{{addr, value, 8, false}} }
+	w8 := func(addr, value uint64) []Store { return []Store{{addr, value, 8, false, ""}} }
 	return []divided{
 		{"add [rdi], rdx", []byte{0x48, 0x01, 0x17}, w8(cell, 12), nil},
-		{"add dword [rdi], 1", []byte{0x83, 0x07, 0x01}, []Store{{cell, 6, 4, false}}, nil},
-		{"inc byte [rdi]", []byte{0xfe, 0x07}, []Store{{cell, 6, 1, false}}, nil},
+		{"add dword [rdi], 1", []byte{0x83, 0x07, 0x01}, []Store{{cell, 6, 4, false, ""}}, nil},
+		{"inc byte [rdi]", []byte{0xfe, 0x07}, []Store{{cell, 6, 1, false, ""}}, nil},
 		{"neg qword [rdi]", []byte{0x48, 0xf7, 0x1f}, w8(cell, 1<<64-5), nil},
-		{"not word [rdi]", []byte{0x66, 0xf7, 0x17}, []Store{{cell, 0xfffa, 2, false}}, nil},
-		{"bts [rdi], ecx", []byte{0x0f, 0xab, 0x0f}, []Store{{cell, 7, 4, false}}, nil},
+		{"not word [rdi]", []byte{0x66, 0xf7, 0x17}, []Store{{cell, 0xfffa, 2, false, ""}}, nil},
+		{"bts [rdi], ecx", []byte{0x0f, 0xab, 0x0f}, []Store{{cell, 7, 4, false, ""}}, nil},
 		{"xadd [rdi], rdx", []byte{0x48, 0x0f, 0xc1, 0x17}, w8(cell, 12), map[string]uint64{"rdx": 5}},
 		{"cmpxchg [rdi], rdx", []byte{0x48, 0x0f, 0xb1, 0x17}, w8(cell, 7), nil},
 		{"shl qword [rdi], cl", []byte{0x48, 0xd3, 0x27}, w8(cell, 10), nil},

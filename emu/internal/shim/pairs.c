@@ -48,7 +48,7 @@ bool em_pair_second(em_engine *e, uint64_t pc, uint64_t addr) {
 }
 
 // Unicorn's number of the second register, 0 for the one that is always zero.
-static int register_of(const em_pair *pair) {
+int em_pair_register(const em_pair *pair) {
     if (pair->vector)
         return UC_ARM64_REG_V0 + pair->second;
     switch (pair->second) {
@@ -65,7 +65,7 @@ static int register_of(const em_pair *pair) {
 // Gives the second register of a load, which has run, the value that it had before.
 void em_pair_unload(em_engine *e, const em_pair *pair, const em_ctx *before) {
     uint8_t value[EM_WIDEST] = {0};
-    int reg = register_of(pair);
+    int reg = em_pair_register(pair);
     if (reg == 0)
         return;
     uc_context_reg_read(before->uc, reg, value);
@@ -76,7 +76,7 @@ void em_pair_unload(em_engine *e, const em_pair *pair, const em_ctx *before) {
 // Gives the second register of a load what its bytes in memory are.
 void em_pair_load(em_engine *e, const em_pair *pair, const uint8_t *bytes) {
     uint8_t value[EM_WIDEST] = {0};
-    int reg = register_of(pair);
+    int reg = em_pair_register(pair);
     if (reg == 0)
         return;
     memcpy(value, bytes, pair->size);

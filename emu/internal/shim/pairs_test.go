@@ -267,7 +267,11 @@ func checkTwoSteps(t *testing.T, p pairCode, s pairState) {
 		if d := pairStateOf(t, e, 0).diff(half); d != "" {
 			t.Errorf("round %d, in the middle: %s", round, d)
 		}
-		if pc, list := e.Held(0); pc != codeAt || len(list) == 0 || list[0].Load != (p.load == 1) {
+		register := ""
+		if name := map[bool]string{true: "v", false: "x"}[p.vector == 1] + fmt.Sprint(p.rt2); p.load == 1 && name != "x31" {
+			register = name
+		}
+		if pc, list := e.Held(0); pc != codeAt || len(list) == 0 || list[0].Load != (p.load == 1) || list[0].Register != register {
 			t.Errorf("it holds %+v of %#x", list, pc)
 		}
 		between, err := e.Mark()

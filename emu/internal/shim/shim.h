@@ -608,6 +608,7 @@ void em_hold_again(em_engine *e);
 // pairs.c
 bool em_pair_at(em_engine *e, uint64_t pc, em_pair *pair);
 bool em_pair_second(em_engine *e, uint64_t pc, uint64_t addr);
+int em_pair_register(const em_pair *pair);
 void em_pair_unload(em_engine *e, const em_pair *pair, const em_ctx *before);
 void em_pair_load(em_engine *e, const em_pair *pair, const uint8_t *bytes);
 
