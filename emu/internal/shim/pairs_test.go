@@ -344,6 +344,7 @@ func TestPairsAreEvents(t *testing.T) {
 			for shared := range 4 {
 				t.Run(fmt.Sprintf("hooked=%v %08x shared=%b", hooked, word, shared), func(t *testing.T) {
 					e := pairsEngine(t, nop, word)
+					needSplits(t, e)
 					e.SetHooked(hooked)
 					keep(t, e)
 					e.SetSharing(true)
@@ -392,6 +393,7 @@ func TestPairsAreEvents(t *testing.T) {
 func TestPairsLearn(t *testing.T) {
 	// Thread 0 stores a pair, thread 1 reads the second word and then the first.
 	e := pairsEngine(t, stp, 0xf9400003, 0xf9400404) // ldr x3, [x0]; ldr x4, [x0, #8]
+	needSplits(t, e)
 	keep(t, e)
 	e.SetSharing(true)
 	e.SetSplits(true)
