@@ -11,7 +11,13 @@ import (
 // comes otherwise: with the same memory, but for what it has read of the processor's counter,
 // which before a race counts steps.
 func TestHalvesBoot(t *testing.T) {
-	whole, halves := loaded(t, "bookworm", loader.AMD64, true), loaded(t, "bookworm", loader.AMD64, true)
+	t.Run("amd64", func(t *testing.T) { bootHalved(t, loader.AMD64, 50) })
+	t.Run("arm64", func(t *testing.T) { bootHalved(t, loader.ARM64, 2000) })
+}
+
+// bootHalved expects at least so many instructions that are two steps.
+func bootHalved(t *testing.T, arch loader.Arch, least int) {
+	whole, halves := loaded(t, "bookworm", arch, true), loaded(t, "bookworm", arch, true)
 	if s := whole.run(0, pastTheEnd); s.Kind != Trapped {
 		t.Fatalf("boot: %v", s)
 	}
@@ -34,7 +40,7 @@ func TestHalvesBoot(t *testing.T) {
 			if now, _ := halves.PC(0); at != pc || now != pc || len(stores) == 0 || halves.Indivisible(pc) {
 				t.Fatalf("at %#x it holds %+v of %#x", now, stores, at)
 			}
-			if divided%300 == 1 { // a mark has what is held, and so has the digest
+			if divided%(6*least) == 1 { // a mark has what is held, and so has the digest
 				held := halves.digest()
 				mark := halves.mark()
 				if s, err = halves.Run(0, 1); err != nil || s.Ran != 1 || halves.digest() == held {
@@ -53,7 +59,7 @@ func TestHalvesBoot(t *testing.T) {
 			break
 		}
 	}
-	if n := halves.Steps() - whole.Steps(); divided < 50 || n != uint64(divided) {
+	if n := halves.Steps() - whole.Steps(); divided < least || n != uint64(divided) {
 		t.Errorf("%d instructions were two steps, and there are %d steps more", divided, n)
 	}
 	differ := 0

@@ -469,7 +469,7 @@ func (m *Machine) crash(t int, stop Stop, s shim.Stop, end *End) (Stop, error) {
 }
 
 // PC is the address of the thread's next instruction; of one that has ended in its middle, as
-// long as its stores are held.
+// long as the rest of it is held.
 func (p *Process) PC(t int) (uint64, error) {
 	if pc, _ := p.Held(t); pc != 0 {
 		return pc, nil

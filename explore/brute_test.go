@@ -71,7 +71,7 @@ func enumerate(t *testing.T, s *scenario.Session, max int) brute {
 					if i != next.thread {
 						pending = append(pending, append(slices.Clone(choices), choice{thread: i}))
 					}
-					if s.Divides() && spent < max {
+					if spent < max {
 						pending = append(pending, append(slices.Clone(choices), choice{i, true}))
 					}
 				}

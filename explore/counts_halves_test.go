@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"emurace/emu"
 	"emurace/internal/guestcode"
 	bugs "emurace/internal/programs"
 	"emurace/internal/testseed"
@@ -109,55 +110,64 @@ func TestHalvesAsTwoInstructions(t *testing.T) {
 	}
 }
 
-// Random programs come out as they do when every instruction that reads and writes without
-// a lock is written as two.
+// Random programs come out as they do when every instruction of two steps is written as two:
+// one that reads and writes without a lock, or a pair of registers.
 func TestRandomHalves(t *testing.T) {
 	const batch = 20
-	sys, count := system(t, loader.AMD64), uint64(100)
+	count := uint64(100)
 	if testing.Short() {
 		count = batch
 	}
 	if *programs > 0 {
 		count = *programs
 	}
-	seed := testseed.Of(t, 1)
-	divided, traces := 0, uint64(0)
-	for first := seed; first < seed+count; first += batch {
-		n := min(batch, seed+count-first)
-		ones, source := programsOf(t, sys, first, n, false)
-		twos, apart := programsOf(t, sys, first, n, true)
-		for s := first; s < first+n; s++ {
-			if source(s) != apart(s) {
-				divided++
-			}
-			one, two := explored(t, ones(s)), explored(t, twos(s))
-			traces += one.traces
-			crashes := strings.Contains(source(s), "crash()") // at an address that is another one
-			if one.traces != two.traces || len(one.visible) != len(two.visible) || !crashes && !sameWays(one.visible, two.visible) {
-				t.Errorf("seed %d: %d traces in %d ways, in two instructions each %d in %d\n%s", s, one.traces, len(one.visible), two.traces, len(two.visible), source(s))
+	eachArch(t, func(t *testing.T, sys *emu.System) {
+		seed := testseed.Of(t, 1)
+		divided, traces := 0, uint64(0)
+		for first := seed; first < seed+count; first += batch {
+			n := min(batch, seed+count-first)
+			ones, source := programsOf(t, sys, first, n, false)
+			twos, apart := programsOf(t, sys, first, n, true)
+			for s := first; s < first+n; s++ {
+				if source(s) != apart(s) {
+					divided++
+				}
+				one, two := explored(t, ones(s)), explored(t, twos(s))
+				traces += one.traces
+				crashes := strings.Contains(source(s), "crash()") // at an address that is another one
+				if one.traces != two.traces || len(one.visible) != len(two.visible) || !crashes && !sameWays(one.visible, two.visible) {
+					t.Errorf("seed %d: %d traces in %d ways, in two instructions each %d in %d\n%s", s, one.traces, len(one.visible), two.traces, len(two.visible), source(s))
+				}
 			}
 		}
-	}
-	if t.Logf("%d of %d programs have such instructions; %d traces", divided, count, traces); *programs == 0 && divided < int(count)/2 {
-		t.Errorf("only %d of %d programs have instructions that are two steps", divided, count)
-	}
+		if t.Logf("%d of %d programs have such instructions; %d traces", divided, count, traces); *programs == 0 && divided < int(count)/2 {
+			t.Errorf("only %d of %d programs have instructions that are two steps", divided, count)
+		}
+	})
+}
+
+// boundedHalves are two threads with p and q places to be preempted at.
+type boundedHalves struct {
+	threads [2]routine
+	p, q    uint64
 }
 
 // A thread can be preempted in the middle of an instruction: of two threads with p and q
 // places for that there are 2 schedules without a preemption, p+q with one, and 2pq with two.
 func TestHalvesBounded(t *testing.T) {
-	sys := system(t, loader.AMD64)
 	add := routine{amd64: []byte{0x48, 0x83, 0x07, 0x01}}          // addq $1, (%rdi)
 	locked := routine{amd64: []byte{0xf0, 0x48, 0x83, 0x07, 0x01}} // lock addq $1, (%rdi)
-	for _, c := range []struct {
-		threads [2]routine
-		p, q    uint64
-	}{
+	checkBounded(t, system(t, loader.AMD64), []boundedHalves{
 		{[2]routine{nop.then(add, nop, ret), nop.then(add, nop, ret)}, 4, 4},
 		{[2]routine{add.then(add, ret), nop.then(nop, ret)}, 4, 2},
 		{[2]routine{locked.then(nop, ret), add.then(ret)}, 2, 2},
 		{[2]routine{locked.then(nop, ret), locked.then(ret)}, 2, 1},
-	} {
+	})
+}
+
+func checkBounded(t *testing.T, sys *emu.System, cases []boundedHalves) {
+	t.Helper()
+	for _, c := range cases {
 		for jobs := 1; jobs <= 2; jobs++ {
 			start := codeStarter(sys, c.threads[:]...)
 			last := uint64(0)

@@ -165,8 +165,12 @@ func (g *guest) end() string {
 	for i := range g.s.Threads() {
 		fmt.Fprint(&b, " ", g.s.Results(i))
 	}
-	if size := uint64(len(g.code.Bytes)); size > guestcode.PageSize {
-		memory, _ := g.s.Process().Read(g.base+guestcode.PageSize, size-guestcode.PageSize)
+	from := uint64(guestcode.PageSize)
+	if m, ok := g.code.Symbols["m"]; ok { // code that has more than a page is not to be compared
+		from = m &^ (guestcode.PageSize - 1)
+	}
+	if size := uint64(len(g.code.Bytes)); size > from {
+		memory, _ := g.s.Process().Read(g.base+from, size-from)
 		fmt.Fprintf(&b, " %x", memory)
 	}
 	return b.String()

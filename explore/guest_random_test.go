@@ -31,7 +31,7 @@ type coder struct {
 	events int  // roughly, what the function may still do
 	locks  bool // a function may have a section under the lock
 	loaded int  // offset of the last load exclusive
-	apart  bool // in place of amd64's instructions that read and write there are two
+	apart  bool // in place of instructions that are two steps there are two
 }
 
 // function writes a function of a few operations.
@@ -104,6 +104,10 @@ func (g *coder) operation() {
 	}
 	if g.arch == loader.AMD64 && g.IntN(3) == 0 {
 		g.divisible()
+		return
+	}
+	if g.arch == loader.ARM64 && g.IntN(3) == 0 {
+		g.pair()
 		return
 	}
 	o := ops[g.IntN(len(ops))]
@@ -183,4 +187,32 @@ func (g *coder) divisible() {
 	g.events -= 2
 	fmt.Fprintf(g.text, "\t"+strings.ReplaceAll(text, "%%[5]", "%[5]")+" r = 5 * r + v;\n", fmt.Sprintf("u%d", 8*size), at, g.IntN(3), g.IntN(3),
 		map[int]string{1: "b", 2: "w", 4: "l", 8: "q"}[size], from)
+}
+
+// pair writes a load or store of a pair of registers of arm64, or two of one register each that
+// do the same.
+func (g *coder) pair() {
+	ops := []struct{ one, two string }{ // arguments: registers' prefix, bytes of each, v's register, n's, the base
+		{"ldp %[1]s%[3]s, %[1]s%[4]s, [%[5]s]", "ldr %[1]s%[3]s, [%[5]s]\nldr %[1]s%[4]s, [%[5]s, #%[2]d]"},
+		{"stp %[1]s%[3]s, %[1]s%[4]s, [%[5]s]", "str %[1]s%[3]s, [%[5]s]\nstr %[1]s%[4]s, [%[5]s, #%[2]d]"},
+		{"stp %[1]szr, %[1]s%[4]s, [%[5]s], #%[2]d", "str %[1]szr, [%[5]s]\nstr %[1]s%[4]s, [%[5]s, #%[2]d]\nadd %[5]s, %[5]s, #%[2]d"},
+		{"sub %[5]s, %[5]s, #%[2]d\nldp %[1]s%[3]s, %[1]s%[4]s, [%[5]s, #%[2]d]!", "ldr %[1]s%[3]s, [%[5]s]\nldr %[1]s%[4]s, [%[5]s, #%[2]d]"},
+		{"ldp %[1]s%[3]s, %[1]szr, [%[5]s]", "ldr %[1]s%[3]s, [%[5]s]\nldr %[1]szr, [%[5]s, #%[2]d]"},
+		{"ldpsw x%[3]s, x%[4]s, [%[5]s]", "ldrsw x%[3]s, [%[5]s]\nldrsw x%[4]s, [%[5]s, #4]"},
+		{"fmov d0, x%[3]s\nfmov d1, x%[4]s\nstp d0, d1, [%[5]s]", "str x%[3]s, [%[5]s]\nstr x%[4]s, [%[5]s, #8]"},
+		{"ldnp s0, s1, [%[5]s]\nfmov w%[3]s, s0\nfmov w%[4]s, s1", "ldr w%[3]s, [%[5]s]\nldr w%[4]s, [%[5]s, #4]"},
+	}
+	_, at := g.place(false)
+	o := ops[g.IntN(len(ops))]
+	text := o.one
+	if g.apart {
+		text = o.two
+	}
+	prefix, size := "x", 8
+	if g.IntN(2) == 0 {
+		prefix, size = "w", 4
+	}
+	g.events -= 2
+	fmt.Fprintf(g.text, "\t{ u64 n = %d; u8 *p = m.b + %d; asm volatile(%q : [v] \"+&r\"(v), [n] \"+&r\"(n), [p] \"+&r\"(p) : : \"memory\", \"v0\", \"v1\"); r = 5 * r + 3 * v + n; }\n",
+		g.IntN(3), at, strings.NewReplacer("x$v", "%x[v]", "w$v", "%w[v]", "x$n", "%x[n]", "w$n", "%w[n]").Replace(fmt.Sprintf(text, prefix, size, "$v", "$n", "%[p]")))
 }

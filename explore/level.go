@@ -201,11 +201,11 @@ func (l *level) walk(w *walker, u *unit) error {
 	}
 	// The middle of the first instruction goes with what is behind it.
 	from := u.from
-	if from == 1 && w.s.Divides() {
+	if from == 1 {
 		from = 0
 	}
 	step, half := w.enter(from)
-	if step < from || step >= u.to || half && !w.s.Divides() {
+	if step < from || step >= u.to {
 		return damaged("a walk begins after %d instructions, not %d to %d", step, from, u.to)
 	}
 	for n := step; n < u.to; n++ {

@@ -69,6 +69,8 @@ func allOps() []proofOp {
 		}},
 		{"threads", 1, "", numbered("AT(u8, 0) = %d", 3)},
 		{"threads", 1, "", text("AT(u32, 0)")},
+		{"threads", 2, "", text("loads_pair(m.d)")},
+		{"threads", 2, "", numbered("stores_pair(m.d, %d)", 3)},
 
 		{"heap", 3, "", func(w *proofWriter) string {
 			return fmt.Sprintf("__atomic_exchange_n(slots + %d, %s, __ATOMIC_SEQ_CST) != 0", w.IntN(2), w.libc("malloc", w.one("24", "24", "100")))

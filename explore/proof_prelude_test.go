@@ -39,6 +39,12 @@ static __attribute__((unused)) u64 tls(void) { u64 v; asm("mrs %0, tpidr_el0" : 
 #define RETURNS(n) (0x52800000u | (u32)(n) << 5)
 static __attribute__((unused)) void writes_code(u8 *p, u32 n) { *(volatile u32 *)p = RETURNS(n); }
 static __attribute__((unused)) void all_code(u8 *p) { writes_code(p, 1); *(volatile u32 *)(p + 4) = 0xd65f03c0; }
+static __attribute__((unused)) u64 loads_pair(u64 *p) {
+	u64 a, b;
+	asm volatile("ldp %0, %1, [%2]" : "=&r"(a), "=&r"(b) : "r"(p) : "memory");
+	return a + 3 * b;
+}
+static __attribute__((unused)) u64 stores_pair(u64 *p, u64 v) { asm volatile("stp %0, %0, [%1]" : : "r"(v), "r"(p) : "memory"); return v; }
 #else
 static __attribute__((unused)) u64 sys(u64 n, u64 a, u64 b, u64 c, u64 d, u64 e, u64 f) {
 	register u64 r10 asm("r10") = d, r8 asm("r8") = e, r9 asm("r9") = f;
@@ -49,6 +55,8 @@ asm("returns: mov $15, %eax\n\tsyscall");
 static __attribute__((unused)) u64 tls(void) { u64 v; asm("mov %%fs:0, %0" : "=r"(v)); return v; }
 static __attribute__((unused)) void writes_code(u8 *p, u32 n) { *(volatile u8 *)(p + 1) = n; }
 static __attribute__((unused)) void all_code(u8 *p) { *(volatile u64 *)p = 0xc300000001b8; }
+static __attribute__((unused)) u64 loads_pair(u64 *p) { u64 a = *(volatile u64 *)p; return a + 3 * *(volatile u64 *)(p + 1); }
+static __attribute__((unused)) u64 stores_pair(u64 *p, u64 v) { *(volatile u64 *)p = v; return *(volatile u64 *)(p + 1) = v; }
 #endif
 static __attribute__((unused)) u64 puts_time(u64 *t, u64 n) { *(volatile u64 *)(t + 1) = n; return 0; }
 // A handler changes what nobody else does: where between two accesses of its own thread's to

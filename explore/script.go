@@ -54,7 +54,7 @@ func (w *Walk) Ran(thread int, n uint64, events []scenario.Event) error {
 		w.r.seen.Ran(thread, rest)
 	}
 	w.r.instructions += n
-	w.r.schedule = w.r.schedule.Add(thread, n)
+	w.r.schedule = w.r.schedule.AddEvent(scenario.Event{Thread: thread, Ran: n, Half: w.r.s.Holds(thread)})
 	return w.r.ctx.Err()
 }
 

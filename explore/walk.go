@@ -218,7 +218,7 @@ func (w *walker) walk(thread, left int) error {
 		return err
 	}
 	n, half := w.enter(0)
-	if w.skipping && (n == 0 && !half || half && !w.s.Divides()) {
+	if w.skipping && n == 0 && !half {
 		return damaged("a walk begins nowhere")
 	}
 	for ; ; n = 1 {
@@ -261,10 +261,10 @@ func (w *walker) walk(thread, left int) error {
 // preemptHalf runs what follows when the thread is preempted in the middle of its next
 // instruction, if that has one.
 func (w *walker) preemptHalf(thread, left int) error {
-	if !w.s.Divides() {
-		return nil
-	}
 	top := len(w.at) - 1
+	if !w.s.MayHalve(thread) {
+		return w.noHalf(thread)
+	}
 	w.at[top].Half = true
 	ran := w.result.Instructions
 	err := w.within(func() error {
@@ -273,10 +273,7 @@ func (w *walker) preemptHalf(thread, left int) error {
 			return err
 		}
 		if !w.s.Holds(thread) {
-			if w.at[top].Next > 0 || len(w.skip) > 0 {
-				return damaged("thread %d is not in the middle of an instruction", thread)
-			}
-			return nil
+			return w.noHalf(thread)
 		}
 		w.schedule = w.schedule.AddEvent(scenario.Event{Thread: thread, Ran: n, Half: true})
 		if !w.skipping {
@@ -286,6 +283,15 @@ func (w *walker) preemptHalf(thread, left int) error {
 	})
 	w.at[top].Half = false
 	return err
+}
+
+// noHalf is for a thread whose next instruction does not end in its middle: nobody can have
+// been walking from there.
+func (w *walker) noHalf(thread int) error {
+	if w.at[len(w.at)-1].Next > 0 || len(w.skip) > 0 {
+		return damaged("thread %d is not in the middle of an instruction", thread)
+	}
+	return nil
 }
 
 // preempt runs what follows when the thread is preempted here.

@@ -8,6 +8,7 @@ import (
 	"emurace/disasm"
 	"emurace/emu"
 	"emurace/heap"
+	"emurace/loader"
 	"emurace/scenario"
 	"emurace/symbolize"
 )
@@ -15,6 +16,7 @@ import (
 // Explanation is why a run failed, as far as the run itself tells.
 type Explanation struct {
 	Outcome scenario.Outcome
+	arch    loader.Arch
 	Names   []string       // of the racing threads, and of the clock where schedules name it
 	Ticks   []Tick         // where the clock was moved on
 	At      *symbolize.Act // the failing instruction; nil for deadlock and livelock
@@ -91,7 +93,7 @@ func Explain(h *History) (*Explanation, error) {
 	if !over {
 		return nil, fmt.Errorf("explain: the run is not over")
 	}
-	x := &Explanation{Outcome: o, Names: s.ScheduleNames(), Schedule: h.schedule, Steps: s.Steps(), Ticks: h.ticks}
+	x := &Explanation{Outcome: o, Names: s.ScheduleNames(), Schedule: h.schedule, Steps: s.Steps(), Ticks: h.ticks, arch: s.Process().Arch()}
 	x.Threads = threadStates(s)
 	if o.Kind == scenario.Check {
 		x.Message = o.Message

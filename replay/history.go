@@ -107,7 +107,7 @@ func (h *History) step(skip uint64) error {
 			step, call := h.s.Process().Steps()+1, len(h.s.Results(sl.Thread))
 			part := ""
 			if h.s.Holds(sl.Thread) {
-				part = partWrite
+				part = h.half(true)
 			}
 			ran, err := h.s.RunSlice(sl.Part(done, 1))
 			if err != nil {
@@ -118,7 +118,7 @@ func (h *History) step(skip uint64) error {
 			}
 			h.byThread[sl.Thread] = append(h.byThread[sl.Thread], len(h.events))
 			if h.s.Holds(sl.Thread) {
-				part = partRead
+				part = h.half(false)
 			}
 			h.events = append(h.events, Event{Step: step, Thread: sl.Thread, PC: pc, Call: call, Part: part})
 			done++

@@ -4,6 +4,7 @@ import (
 	"sort"
 
 	"emurace/emu"
+	"emurace/loader"
 	"emurace/symbolize"
 )
 
@@ -14,11 +15,23 @@ type Touch struct {
 	Part     string // ", its read" or ", its write" where that is one of two steps; else ""
 }
 
-// The steps of an instruction that has ended in its middle.
-const (
-	partRead  = ", its read"
-	partWrite = ", its write"
-)
+// halves are how the steps of an instruction that ends in its middle are called: of one that
+// reads memory and then writes to it, and of a load or store of a pair of registers.
+func halves(arch loader.Arch) (first, second string) {
+	if arch == loader.ARM64 {
+		return "first register", "second register"
+	}
+	return "read", "write"
+}
+
+// half is that of one step, as Touch.Part has it.
+func (h *History) half(rest bool) string {
+	first, second := halves(h.s.Process().Arch())
+	if rest {
+		first = second
+	}
+	return ", its " + first
+}
 
 // part is which part of an instruction a step is.
 func (h *History) part(step uint64) string {

@@ -272,7 +272,8 @@ func (x *Explanation) Switching() string {
 			part += " " + words.Grouped(sl.N)
 		}
 		if sl.Half {
-			part += " but for the last one's write"
+			_, rest := halves(x.arch)
+			part += " but for the last one's " + rest
 		}
 		parts = append(parts, part)
 	}

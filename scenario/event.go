@@ -33,7 +33,8 @@ type Event struct {
 	Closes bool
 	Tail   Schedule
 	// Half tells that the last instruction has ended in its middle: it has read bytes that
-	// threads share, and its stores to such bytes are the thread's next event. Divisible
+	// threads share, and its stores to such bytes are the thread's next event; of a pair of
+	// registers, the second one's access is. Divisible
 	// tells that it could have, where events are only told of; see RunEvents.
 	Half, Divisible bool
 	// Lead is how many of the instructions are in front of the one with which it ends

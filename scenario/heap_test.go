@@ -120,11 +120,16 @@ func TestHeapEventsRewind(t *testing.T) {
 		first := eventsOf(t, s, 1, 0)
 		must(t, s.Restart())
 		var schedule Schedule
+		next := func(thread int) (Event, error) {
+			s.playing = true // as eventsOf has it: an instruction is one event
+			defer func() { s.playing = false }()
+			return s.RunEvent(thread)
+		}
 		for n, want := range first {
 			mark, err := s.Mark()
 			must(t, err)
 			for range 2 {
-				e, err := s.RunEvent(want.Thread)
+				e, err := next(want.Thread)
 				must(t, err)
 				if diff := cmp.Diff(want, e, cmp.AllowUnexported(Event{})); diff != "" {
 					t.Fatalf("event %d (-first +again):\n%s", n, diff)
@@ -138,7 +143,7 @@ func TestHeapEventsRewind(t *testing.T) {
 				must(t, mark.Rewind())
 			}
 			mark.Drop()
-			_, err = s.RunEvent(want.Thread)
+			_, err = next(want.Thread)
 			must(t, err)
 			schedule = schedule.Add(want.Thread, want.Ran)
 		}

@@ -3,6 +3,8 @@ package scenario
 import (
 	"fmt"
 	"slices"
+
+	"emurace/loader"
 )
 
 // Playback goes to any moment of a schedule's run.
@@ -81,13 +83,17 @@ type MismatchError struct {
 	Text  string // of the slice
 	Ran   uint64 // instructions
 	Whole bool   // so many as it says, but the last one has no middle to end in
+	Pairs bool   // on arm64, where those that have one are loads and stores of pairs
 }
 
 func (s *Session) mismatch(i int, sl Slice, ran uint64) *MismatchError {
-	return &MismatchError{Slice: i + 1, Text: sl.Text(s.ScheduleNames()), Ran: ran, Whole: ran == sl.N}
+	return &MismatchError{Slice: i + 1, Text: sl.Text(s.ScheduleNames()), Ran: ran, Whole: ran == sl.N, Pairs: s.m.Arch() == loader.ARM64}
 }
 
 func (e *MismatchError) Error() string {
+	if e.Whole && e.Pairs {
+		return fmt.Sprintf("slice %d (%s): the last instruction is not a load or store of a pair of registers, which is two steps", e.Slice, e.Text)
+	}
 	if e.Whole {
 		return fmt.Sprintf("slice %d (%s): the last instruction is not one that reads memory and then writes to it", e.Slice, e.Text)
 	}

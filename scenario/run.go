@@ -5,7 +5,6 @@ import (
 	"slices"
 
 	"emurace/emu"
-	"emurace/loader"
 )
 
 // Run runs a thread for exactly n instructions, or fewer when it waits, comes
@@ -59,11 +58,12 @@ func (s *Session) RunSlice(sl Slice) (ran uint64, err error) {
 }
 
 // Holds tells whether the thread's last instruction has ended in its middle, so that its
-// stores are still to come.
+// stores, or the access of a pair's second register, are still to come.
 func (s *Session) Holds(i int) bool { return !s.IsClock(i) && s.m.Holds(s.threads[i].machine) }
 
-// Divides tells whether there are instructions that can end in their middle.
-func (s *Session) Divides() bool { return s.m.Arch() == loader.AMD64 }
+// MayHalve tells whether the next instruction of a thread that can run may be one that can end
+// in its middle.
+func (s *Session) MayHalve(i int) bool { return !s.IsClock(i) && s.m.MayHalve(s.threads[i].machine) }
 
 // runOut runs a thread for as long as it can.
 func (s *Session) runOut(i int) (uint64, error) {

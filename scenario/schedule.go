@@ -10,7 +10,8 @@ import (
 // Slice is one thread running for N instructions, or with N 0 until it ends,
 // waits, or the process ends.
 //
-// With Half the last of them ends in its middle: it has read memory, and what it writes is
+// With Half the last of them ends in its middle: it has read memory, and what it writes (of a
+// load or store of a pair of registers, the second one's access) is
 // the first step of the thread's next slice, which counts as one of that slice's; see
 // [emu.Machine.RunHalf].
 type Slice struct {

@@ -103,7 +103,7 @@ func clean(t *testing.T, sys *emu.System, settings ...string) {
 		must(t, err)
 		want += n - 1
 		must(t, s.Restart())
-		for s.Divides() && s.Runnable(i) {
+		for s.Runnable(i) {
 			_, err := s.RunSlice(scenario.Slice{Thread: i, N: 1, Half: true})
 			must(t, err)
 			if s.Holds(i) {

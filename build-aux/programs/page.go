@@ -233,8 +233,8 @@ func (r *results) missed(b *strings.Builder, list []programs.Program) {
 	b.WriteString(strings.Join(lines, "\n") + "\n\n")
 	if steps {
 		b.WriteString(`What is found on one architecture and never on the other, in the same build, is mostly not between the
-other's instructions. A compiler puts two accesses into one where it can: ` + "`ldp x0, x1, [x2]`" + ` on arm64 reads two
-words. To emurace that is one step, and on a machine with several processors it need not be: see
+other's instructions. A compiler puts two accesses into one where it can: ` + "`ldr q0, [x0]`" + ` on arm64 and ` + "`movups (%rdi), %xmm0`" + `
+on amd64 read two words. To emurace that is one step, and on a machine with several processors it need not be: see
 [Limits](../README.md#limits).
 ` + "`-O0`" + ` has no such instructions, or few.
 

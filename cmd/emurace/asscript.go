@@ -30,6 +30,9 @@ func (r *run) asScript(c *cli.Context, p *replay.Printer) error {
 		return r.programAsScript(p)
 	}
 	runs, notes, err := portable.Describe(r.again, r.verification.Schedule)
+	if errors.Is(err, portable.ErrHalf) {
+		runs, notes, err = portable.Exact(r.again, r.verification.Schedule)
+	}
 	if err != nil {
 		return environmentError(fmt.Errorf("the schedule cannot be put into words: %w", err), "the trace itself holds the schedule, for this build of libc")
 	}

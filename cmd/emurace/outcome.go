@@ -45,7 +45,7 @@ type outcome struct {
 	endings  []scenario.Ending // that the scenario expects
 	coverage *coverageObject   // of a drawn search
 	freed    bool              // blocks are freed in the race; known of clean results without --detect
-	whole    bool              // instructions that read and write are one step to the search, as nothing divides them
+	whole    bool              // instructions that could be two steps are one to the search, as nothing divides them
 }
 
 // maxExplained bounds how many kinds of failure are explained. Any further
@@ -61,7 +61,7 @@ func (o *outcome) explain(sys *emu.System, output string) error {
 		return err
 	}
 	defer s.Close()
-	o.libc, o.whole = s.Libc(), s.Divides() && !s.Process().Splits()
+	o.libc, o.whole = s.Libc(), !s.Process().Splits()
 	if err := o.repeat(s); err != nil {
 		return err
 	}

@@ -9,6 +9,7 @@ import (
 	"emurace/explore"
 	"emurace/heap"
 	"emurace/internal/printable"
+	"emurace/loader"
 	"emurace/replay"
 	"emurace/scenario"
 )
@@ -27,7 +28,10 @@ func (o *outcome) assumes() []string {
 		}
 	}
 	step := "what an instruction reads is one step, and what it writes, also where that is several words"
-	if o.whole && o.strategy != strategyBounded {
+	switch whole := o.whole && o.strategy != strategyBounded; {
+	case o.recipe.Arch == loader.ARM64 && !whole:
+		step += ", but of a pair of registers each is one, the first one first"
+	case o.recipe.Arch == loader.AMD64 && whole:
 		step += ", and one that reads and changes memory does both in one step, also without LOCK"
 	}
 	return []string{

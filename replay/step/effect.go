@@ -7,6 +7,7 @@ import (
 	"emurace/disasm"
 	"emurace/emu"
 	"emurace/heap"
+	"emurace/loader"
 	"emurace/replay"
 	"emurace/replay/timeline"
 	"emurace/symbolize"
@@ -43,8 +44,16 @@ func (m *Model) effect(n timeline.Moment, now *snapshot, done bool) *effect {
 	for _, a := range line.Accesses(n) {
 		d.memory = append(d.memory, touch{a.Addr, replay.AccessText(a, m.place(a.Addr, now))})
 	}
+	pending := "" // register that is still to be loaded
 	if line.Half(n) {
-		d.memory = append(d.memory, touch{text: "its write is still to come"})
+		text := "its write is still to come"
+		if m.s.Process().Arch() == loader.ARM64 {
+			text = "its second register is still to come"
+		}
+		d.memory = append(d.memory, touch{text: text})
+		if _, rest := m.s.Process().Held(m.s.MachineThread(thread)); done && len(rest) > 0 {
+			pending = rest[0].Register
+		}
 	}
 	if !done {
 		if len(d.memory) == 0 {
@@ -54,7 +63,7 @@ func (m *Model) effect(n timeline.Moment, now *snapshot, done bool) *effect {
 	}
 	for _, r := range d.in.Dst {
 		// A register that names no number of its own, like the flags, is left out.
-		if v, ok := t.reg(r); ok && r != m.s.Process().PCName() && !strings.HasSuffix(r, "flags") && r != "nzcv" {
+		if v, ok := t.reg(r); ok && r != pending && r != m.s.Process().PCName() && !strings.HasSuffix(r, "flags") && r != "nzcv" {
 			d.regs = append(d.regs, fmt.Sprintf("%s = %#x", r, v))
 		}
 	}

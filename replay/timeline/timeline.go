@@ -7,6 +7,7 @@ import (
 	"sort"
 
 	"emurace/emu"
+	"emurace/loader"
 	"emurace/scenario"
 	"emurace/symbolize"
 )
@@ -83,7 +84,7 @@ func (t *Timeline) Reset() error {
 			return err
 		}
 		if sl.N != 0 && ran != sl.N && !(i == len(t.recorded)-1 && t.over) || ran == sl.N && sl.Half && !t.s.Holds(sl.Thread) {
-			return fmt.Errorf("timeline: %w", &scenario.MismatchError{Slice: i + 1, Text: sl.Text(t.s.ScheduleNames()), Ran: ran, Whole: ran == sl.N})
+			return fmt.Errorf("timeline: %w", &scenario.MismatchError{Slice: i + 1, Text: sl.Text(t.s.ScheduleNames()), Ran: ran, Whole: ran == sl.N, Pairs: t.s.Process().Arch() == loader.ARM64})
 		}
 	}
 	return nil

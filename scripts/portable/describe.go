@@ -9,9 +9,9 @@ import (
 	"emurace/scenario"
 )
 
-// ErrHalf is that of a schedule which stops a thread between the read and the write of an
-// instruction.
-var ErrHalf = errors.New("describe: the schedule stops a thread between the read and the write of one instruction, which no words say")
+// ErrHalf is that of a schedule which stops a thread in the middle of an instruction: between its
+// read and its write, or between the two registers of a pair.
+var ErrHalf = errors.New("describe: the schedule stops a thread in the middle of an instruction, which on another build may be another one")
 
 // Describe finds runs that make happen what a schedule does, in words that are
 // likely to mean the same on another build of the libraries. Sessions are made by

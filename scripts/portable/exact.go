@@ -63,8 +63,40 @@ type exact struct {
 	counts int // of them that count instructions
 }
 
+// half is slice for one that ends in the middle of an instruction.
+func (x *exact) half(number int, sl scenario.Slice) error {
+	mark, err := x.s.Mark()
+	if err != nil {
+		return err
+	}
+	defer mark.Drop()
+	if err := x.s.Play(scenario.Schedule{sl}); err != nil {
+		return fmt.Errorf("exact: slice %d: %w", number+1, err)
+	}
+	list := x.candidates(sl.Thread) // the thread still stands at the instruction
+	if err := mark.Rewind(); err != nil {
+		return err
+	}
+	r := Run{Thread: x.s.ScheduleNames()[sl.Thread], N: sl.N - 1}
+	if r.N > 0 {
+		if r, err = x.choose(r, list, mark); err != nil {
+			return err
+		}
+	}
+	if r.Until == nil {
+		r.N = sl.N
+		x.counts++
+	}
+	r.Half = true
+	x.runs = append(x.runs, r)
+	return x.s.Play(scenario.Schedule{sl})
+}
+
 // slice finds the run for a slice of the schedule and plays it.
 func (x *exact) slice(number int, sl scenario.Slice, last bool) error {
+	if sl.Half && sl.N > 0 && x.s.Runnable(sl.Thread) && !x.s.IsClock(sl.Thread) {
+		return x.half(number, sl)
+	}
 	r := Run{Thread: x.s.ScheduleNames()[sl.Thread], N: sl.N}
 	if !x.s.Runnable(sl.Thread) {
 		return fmt.Errorf("exact: %w", &scenario.MismatchError{Slice: number + 1, Text: sl.Text(x.s.ScheduleNames())})

@@ -79,10 +79,10 @@ func randomRun(t *testing.T, s *scenario.Session, r *rand.Rand) (schedule scenar
 		if r.IntN(4) > 0 && !s.IsClock(i) {
 			n = 1 + uint64(r.IntN(400))
 		}
-		ran, err := s.Run(i, n)
+		ran, err := s.RunSlice(scenario.Slice{Thread: i, N: n, Half: r.IntN(2) == 0})
 		testrace.Must(t, err)
 		if ran > 0 {
-			schedule = schedule.Add(i, ran)
+			schedule = schedule.AddEvent(scenario.Event{Thread: i, Ran: ran, Half: s.Holds(i)})
 		}
 	}
 }
@@ -96,9 +96,11 @@ func TestExact(t *testing.T) {
 		s, err := start()
 		testrace.Must(t, err)
 		defer s.Close()
-		random, inWords, counted := rand.New(rand.NewPCG(seed, 1)), 0, 0
+		random, inWords, counted, halves := rand.New(rand.NewPCG(seed, 1)), 0, 0, 0
 		for range 12 {
 			schedule := randomRun(t, s, random)
+			testrace.Must(t, s.Restart()) // two steps with nothing in between are one in the schedule
+			testrace.Must(t, s.Play(schedule))
 			outcome, _ := s.Outcome()
 			digest, err := s.Digest()
 			testrace.Must(t, err)
@@ -107,6 +109,9 @@ func TestExact(t *testing.T) {
 				t.Fatalf("%v: %v", schedule.Texts(s.ScheduleNames()), err)
 			}
 			for _, r := range runs {
+				if r.Half {
+					halves++
+				}
 				switch {
 				case r.Until != nil:
 					inWords++
@@ -125,6 +130,9 @@ func TestExact(t *testing.T) {
 				t.Errorf("%v ends as %v; its words as %v, %v:\n%s", schedule.Texts(s.ScheduleNames()), outcome, r.Outcome, err, portable.Text(runs))
 			}
 			fresh.Close()
+		}
+		if halves == 0 {
+			t.Error("no run ends in the middle of an instruction")
 		}
 		if inWords <= counted {
 			t.Errorf("%d runs in words, and %d that count instructions", inWords, counted)

@@ -139,7 +139,8 @@ func (p *Player) Play(runs []Run) (Result, error) {
 		}
 		st.Where = p.where(p.thread(r.Thread), st.Why)
 		res.Stops = append(res.Stops, st)
-		res.Schedule = res.Schedule.Add(p.thread(r.Thread), st.Ran)
+		i := p.thread(r.Thread)
+		res.Schedule = res.Schedule.AddEvent(scenario.Event{Thread: i, Ran: st.Ran, Half: p.s.Holds(i)})
 	}
 	if err := p.rest(&res); err != nil {
 		return res, err
@@ -287,6 +288,9 @@ func (p *Player) Step(r Run) (Stopped, error) {
 		st.Why = p.whyNot(i)
 		return st, &UnmetError{Run: r, Stopped: st, What: fmt.Sprintf("%s cannot run: it %s", r.Thread, p.because(i, st.Why))}
 	}
+	if r.Half {
+		return p.stepHalf(i, r)
+	}
 	if p.s.IsClock(i) {
 		return p.stepClock(i, r)
 	}
@@ -318,6 +322,30 @@ func (p *Player) Step(r Run) (Stopped, error) {
 		}
 	}
 	return st, &UnmetError{Run: r, Stopped: st, What: what}
+}
+
+// stepHalf is Step for a run whose last instruction ends in its middle.
+func (p *Player) stepHalf(i int, r Run) (st Stopped, err error) {
+	if p.s.IsClock(i) {
+		return st, &RunError{Run: r, Err: errors.New("the clock runs no instructions")}
+	}
+	before := r
+	before.Half, before.N = false, max(r.N, 1)-1
+	if before.Until != nil || before.N > 0 {
+		if st, err = p.Step(before); err != nil {
+			return st, err
+		}
+	}
+	steps := p.s.Steps()
+	events, err := p.s.RunEvents(scenario.Slice{Thread: i, N: 1, Half: true})
+	st.Ran += p.s.Steps() - steps
+	st.Events = append(st.Events, events...)
+	if err != nil || p.s.Holds(i) {
+		st.Why = Reached
+		return st, err
+	}
+	st.Why = p.whyNot(i)
+	return st, &UnmetError{Run: r, Stopped: st, What: fmt.Sprintf("after %d instructions of this run %s has come to one that does not end in its middle", st.Ran, r.Thread)}
 }
 
 // stepClock moves the clock on, as often as the run says or for as long as anybody waits

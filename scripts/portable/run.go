@@ -7,12 +7,15 @@ import (
 )
 
 // Run lets one thread run, until a condition has come true, for N instructions, or
-// as long as it can: until its calls end, it waits, or the process ends.
+// as long as it can: until its calls end, it waits, or the process ends. With Half an
+// instruction ends in its middle, see [scenario.Slice]: the last of N, or the next one
+// behind where the condition has come true.
 type Run struct {
 	Thread string
 	Until  Until  // nil for none
 	Hit    int    // stop when the condition comes true for this time, counted from 1; 0 is 1
 	N      uint64 // instructions; without Until
+	Half   bool
 }
 
 // String writes the run as a script does.
@@ -27,6 +30,9 @@ func (r Run) String() string {
 		}
 	case r.N > 0:
 		fmt.Fprintf(&b, ", n = %d", r.N)
+	}
+	if r.Half {
+		b.WriteString(", half = True")
 	}
 	return b.String() + ")"
 }
@@ -49,6 +55,8 @@ func (r Run) Check() error {
 		return fmt.Errorf("hit = %d: there is no condition to come true", r.Hit)
 	case r.Until != nil && r.N > 0:
 		return fmt.Errorf("both a condition and a number of instructions to stop at")
+	case r.Half && r.Until == nil && r.N == 0:
+		return fmt.Errorf("half = True: neither a condition nor a number says which instruction is to end in its middle")
 	}
 	if a, ok := r.Until.(Access); ok {
 		return a.check()

@@ -18,7 +18,7 @@ func TestReadErrors(t *testing.T) {
 	for text, want := range map[string]string{
 		"\nrun(1)":                               "s.star:2:4: run: thread is int, not a name",
 		"run()":                                  "s.star:1:4: run: missing argument for thread",
-		`run("a", "b", 1, 2, 3)`:                 "s.star:1:4: run: got 5 arguments, want at most 4",
+		`run("a", "b", 1, 2, True, 3)`:           "s.star:1:4: run: got 6 arguments, want at most 5",
 		`run("a", when = 1)`:                     `s.star:1:4: run: unexpected keyword argument "when"`,
 		`run("a", hit = -1, until = "f")`:        "s.star:1:4: run: hit = -1: not a number from 1 to 1073741824",
 		`run("a", hit = 1 << 31)`:                "run: hit = 2147483648: not a number from 1 to",

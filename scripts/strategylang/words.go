@@ -72,10 +72,11 @@ func Names() starlark.StringDict {
 func run(t *starlark.Thread, b *starlark.Builtin, args starlark.Tuple, kwargs []starlark.Tuple) (starlark.Value, error) {
 	var thread, until starlark.Value
 	var hit, n starlark.Value = starlark.MakeInt(0), starlark.MakeInt(0)
-	if err := starlark.UnpackArgs(b.Name(), args, kwargs, "thread", &thread, "until??", &until, "hit?", &hit, "n?", &n); err != nil {
+	half := false
+	if err := starlark.UnpackArgs(b.Name(), args, kwargs, "thread", &thread, "until??", &until, "hit?", &hit, "n?", &n, "half?", &half); err != nil {
 		return nil, err
 	}
-	r := portable.Run{}
+	r := portable.Run{Half: half}
 	switch v := thread.(type) {
 	case starlark.String:
 		r.Thread = string(v)

@@ -27,6 +27,8 @@ func TestRuns(t *testing.T) {
 		`run(thread = "a\"b")`:                            {Thread: `a"b`},
 		`run("main", None)`:                               {Thread: "main"},
 		`run("main", n = 412)`:                            {Thread: "main", N: 412},
+		`run("main", n = 4, half = True)`:                 {Thread: "main", N: 4, Half: true},
+		`run("main", "getenv", half = True)`:              {Thread: "main", Until: portable.At{Place: portable.Place{Symbol: symbol("getenv")}}, Half: true},
 		`run("main", until = "getenv+0x8c", hit = 66)`:    {Thread: "main", Until: portable.At{Place: portable.Place{Symbol: symbol("getenv"), Off: 0x8c}}, Hit: 66},
 		`run("main", "getenv")`:                           {Thread: "main", Until: portable.At{Place: portable.Place{Symbol: symbol("getenv")}}},
 		`run("main", "libc.so.6!getenv")`:                 {Thread: "main", Until: portable.At{Place: portable.Place{Symbol: portable.Symbol{Module: "libc.so.6", Name: "getenv"}}}},
@@ -66,9 +68,10 @@ func randomRun(r *rand.Rand) portable.Run {
 	case 0:
 		return run
 	case 1:
-		run.N = 1 + r.Uint64N(1<<40)
+		run.N, run.Half = 1+r.Uint64N(1<<40), r.IntN(2) == 0
 		return run
 	}
+	run.Half = r.IntN(4) == 0
 	run.Until = randomUntil(r)
 	if r.IntN(2) == 0 {
 		run.Hit = 2 + r.IntN(100)

@@ -27,9 +27,12 @@ static bool on_tlb(uc_engine *uc, uint64_t vaddr, uc_mem_type type,
         result->perms = bits & (EM_R | EM_W | EM_X);
         return true;
     }
-    e->fault.addr = vaddr;
-    e->fault.access = need;
-    e->fault.mapped = (bits & EM_MAPPED) != 0;
+    // In a probe the instruction goes on behind a refused store: the first refusal counts.
+    if (!e->probing || e->stop != EM_STOP_FAULT) {
+        e->fault.addr = vaddr;
+        e->fault.access = need;
+        e->fault.mapped = (bits & EM_MAPPED) != 0;
+    }
     if (e->probing) {
         result->paddr = poison | (vaddr & 0xffffffffffffULL);
         result->perms = UC_PROT_ALL;
@@ -382,7 +385,7 @@ static int run(em_engine *e, int slot, uint64_t budget) {
     e->nfetches = 0;
     e->watched = false;
     e->clock_read = false;
-    e->loaded = 0;
+    e->half_done = 0;
     e->divisible = false;
     e->ran = slot;
     em_clock_turn(e, slot);

@@ -41,7 +41,7 @@ static bool look(void *user, uint64_t addr, uint64_t value, uint32_t what, uint8
     unsigned size = what & 0xff;
     bool write = (what & EMURACE_WRITES) && !puts_back(e, addr, value, size, host);
     e->log_len = ((uintptr_t)e->m->log - (uintptr_t)e->log) / sizeof *e->log;
-    if ((what & EMURACE_WRITES) && em_splits_at(e, addr, size)) {
+    if (em_splits_at(e, e->m->pc, addr, size, what & EMURACE_WRITES)) {
         em_hold_again(e);
         return true;
     }
@@ -51,8 +51,7 @@ static bool look(void *user, uint64_t addr, uint64_t value, uint32_t what, uint8
     }
     if (e->m->alone) {
         em_event(e);
-        if (!(what & EMURACE_WRITES))
-            em_loaded(e, e->m->pc, e->log_len + 1);
+        em_half_done(e, e->m->pc, what & EMURACE_WRITES, e->log_len + 1);
         return false;
     }
     em_generated_again(e, EMURACE_ALONE);

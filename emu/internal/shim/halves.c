@@ -2,8 +2,9 @@
 
 #include <stdlib.h>
 
-// Instructions of amd64 that are two steps: one without a lock prefix that reads memory and
-// then writes to memory. A processor may let another one's accesses come between the two
+// Instructions that are two steps: of amd64 one without a lock prefix that reads memory and
+// then writes to memory; of arm64 a load or store of a pair of registers, see pairs.c, of which
+// what follows says the same with its second access for the write. A processor may let another one's accesses come between the two
 // (SDM volume 3, 9.1.2, "Bus Locking"). Such an instruction can end in its middle: it has
 // read, and its registers are changed, but what it has written is taken back and held for
 // its thread. The next step of that thread is that these stores are made, before anything
@@ -17,11 +18,12 @@
 // events and writes some. When it comes to that write, it begins again with the hooks,
 // which hold what it writes.
 
-// Tells whether nothing comes between the accesses of the instruction at pc. On arm64 that
-// is so: what reads and writes there is atomic, or a store exclusive, which fails.
+// Tells whether nothing comes between the accesses of the instruction at pc. What reads and
+// writes on arm64 is atomic, or a store exclusive, which fails.
 bool em_indivisible(em_engine *e, uint64_t pc) {
+    em_pair pair;
     if (e->arch != UC_ARCH_X86)
-        return true;
+        return !em_pair_at(e, pc, &pair);
     for (int i = 0; i < EM_LONGEST; i++) {
         const uint8_t *host = em_host(e, pc + (uint64_t)i, 1);
         if (host == NULL)
@@ -57,8 +59,13 @@ void em_held_drop(em_engine *e, em_held *h) {
 // Begins to hold what the instruction at pc, which has not begun, will write.
 void em_hold_begin(em_engine *e, uint64_t pc) {
     e->hold = EM_HOLD_NONE;
-    if (em_indivisible(e, pc))
-        return;
+    e->pair = (em_pair){0};
+    e->pair_first = EM_NOWHERE;
+    if (!em_pair_at(e, pc, &e->pair)) {
+        e->pair.size = 0;
+        if (e->arch != UC_ARCH_X86 || em_indivisible(e, pc))
+            return;
+    }
     e->before = em_ctx_new(e);
     if (e->before == NULL) {
         e->share.full = true; // the run ends
@@ -69,7 +76,16 @@ void em_hold_begin(em_engine *e, uint64_t pc) {
     e->holding_len = 0;
 }
 
-// Takes a store in that is about to be made.
+// Tells whether an access of the instruction whose second half is held is of that.
+bool em_holds(em_engine *e, uint64_t addr, bool write) {
+    if (e->pair.size == 0)
+        return write;
+    if (e->pair_first == EM_NOWHERE)
+        e->pair_first = addr;
+    return addr - e->pair_first >= e->pair.size;
+}
+
+// Takes a store in that is about to be made, or a load.
 void em_hold(em_engine *e, uint64_t addr, unsigned size) {
     const uint8_t *host = em_host(e, addr, size);
     if (host == NULL || size > 8)
@@ -88,9 +104,11 @@ void em_hold(em_engine *e, uint64_t addr, unsigned size) {
     memcpy(&s->value, host, size);
 }
 
-// Makes the stores, each of which is an access of the log. Tells whether it is an event.
-static bool make(em_engine *e, int slot, uint64_t pc, const em_hold_store *list, size_t n) {
-    bool event = false;
+// Makes the stores, or the loads of a pair's second register, each of which is an access of
+// the log. Tells whether it is an event.
+static bool make(em_engine *e, int slot, uint64_t pc, const em_pair *pair, uint64_t second, const em_hold_store *list, size_t n) {
+    uint8_t bytes[EM_WIDEST] = {0};
+    bool event = false, write = !pair->load;
     for (size_t i = 0; i < n; i++) {
         const em_hold_store *s = &list[i];
         uint8_t *host = em_host(e, s->addr, s->size);
@@ -105,24 +123,38 @@ static bool make(em_engine *e, int slot, uint64_t pc, const em_hold_store *list,
         a->pc = pc;
         a->addr = s->addr;
         a->old = old;
-        a->value = s->value;
+        a->value = write ? s->value : old;
         a->size = s->size;
-        a->kind = EM_WRITE;
+        a->kind = write ? EM_WRITE : EM_READ;
         a->thread = (uint16_t)slot;
-        if (e->sharing && em_share_access(e, s->addr, s->size, true, slot, e->log_len - 1))
+        if (e->sharing && em_share_access(e, s->addr, s->size, write, slot, e->log_len - 1))
             event = true;
-        if (e->watch.size != 0 && em_watches(e, s->addr, s->size, true))
+        if (e->watch.size != 0 && em_watches(e, s->addr, s->size, write))
             e->watched = true;
-        em_put_back(e, s->addr, s->value, s->size);
+        if (write)
+            em_put_back(e, s->addr, s->value, s->size);
+        else if (s->addr - second + s->size <= sizeof bytes)
+            memcpy(bytes + (s->addr - second), &old, s->size);
     }
+    if (pair->load)
+        em_pair_load(e, pair, bytes);
     return event;
 }
 
-// Settles an instruction whose stores were taken in. Unless it has not happened they are held
-// from now on; where it has read nothing it is one step.
+// Tells whether the first half of the instruction that has run is in the log.
+static bool began(const em_engine *e, int slot) {
+    for (size_t i = e->log_len; i > 0 && e->log[i - 1].step == e->m->step; i--)
+        if (e->log[i - 1].thread == slot && (e->pair.size != 0 || e->log[i - 1].kind == EM_READ))
+            return true;
+    return false;
+}
+
+// Settles an instruction whose stores were taken in, or loads. Unless it has not happened they
+// are held from now on; where nothing of it came before, it is one step.
 void em_hold_settle(em_engine *e, int slot, bool happened) {
     em_ctx *before = e->before;
     size_t n = e->holding_len;
+    uint64_t second = e->pair_first + e->pair.size;
     e->hold = EM_HOLD_NONE;
     e->before = NULL;
     e->holding_len = 0;
@@ -131,19 +163,16 @@ void em_hold_settle(em_engine *e, int slot, bool happened) {
         memcpy(&now, em_host(e, e->holding[i].addr, e->holding[i].size), e->holding[i].size);
         e->holding[i].after = now;
     }
-    for (size_t i = n; i-- > 0;)
+    for (size_t i = n; !e->pair.load && i-- > 0;)
         em_put_back(e, e->holding[i].addr, e->holding[i].value, e->holding[i].size);
     for (size_t i = 0; i < n; i++)
         e->holding[i].value = e->holding[i].after;
-    bool read = false;
-    for (size_t i = e->log_len; i > 0 && e->log[i - 1].step == e->m->step && !read; i--)
-        read = e->log[i - 1].kind == EM_READ && e->log[i - 1].thread == slot;
     em_held *h = NULL;
-    if (happened && n > 0 && read) {
+    if (happened && n > 0 && began(e, slot)) {
         h = malloc(sizeof *h + n * sizeof *h->stores);
         if (h == NULL)
             e->share.full = true;
-    } else if (happened && n > 0 && make(e, slot, e->m->last, e->holding, n)) {
+    } else if (happened && n > 0 && make(e, slot, e->m->last, &e->pair, second, e->holding, n)) {
         e->event = true;
         e->event_of_fetch = false;
     }
@@ -152,7 +181,11 @@ void em_hold_settle(em_engine *e, int slot, bool happened) {
         return;
     }
     *h = (em_held){.refs = 1, .before = before, .pc = e->m->last, .maps = e->maps_len, .log_gen = e->log_gen, .n = n};
+    h->pair = e->pair;
+    h->second = second;
     memcpy(h->stores, e->holding, n * sizeof *h->stores);
+    if (h->pair.load)
+        em_pair_unload(e, &h->pair, before);
     e->slots[slot].held = h;
 }
 
@@ -166,9 +199,10 @@ static bool remapped(const em_engine *e, size_t since, uint64_t addr) {
 
 static bool must_begin_again(em_engine *e, const em_held *h) {
     size_t since = h->log_gen == e->log_gen && h->maps <= e->maps_len ? h->maps : 0;
+    uint8_t need = h->pair.load ? EM_R : EM_W;
     for (size_t i = 0; i < h->n; i++) {
         uint64_t first = h->stores[i].addr, last = first + h->stores[i].size - 1;
-        if (!(em_page(e, first) & EM_W) || !(em_page(e, last) & EM_W) || remapped(e, since, first) || remapped(e, since, last))
+        if (!(em_page(e, first) & need) || !(em_page(e, last) & need) || remapped(e, since, first) || remapped(e, since, last))
             return true;
     }
     return false;
@@ -200,7 +234,7 @@ int em_land(em_engine *e, int slot) {
         s->ctx->refs++;
         em_fetch_anew(s->fetched);
     } else {
-        event = make(e, slot, h->pc, h->stores, h->n);
+        event = make(e, slot, h->pc, &h->pair, h->second, h->stores, h->n);
     }
     s->held = NULL;
     em_held_drop(e, h);
@@ -212,13 +246,14 @@ int em_land(em_engine *e, int slot) {
     return e->limit != EM_LIMIT_NONE ? EM_STOP_LIMIT : event ? EM_STOP_EVENT : EM_STOP_BUDGET;
 }
 
-// Notes that the instruction at pc has read a byte that makes events, and tells, where it
-// can be divided, so. What it does from here on comes later than that: what another thread
-// does behind the read is not behind a write of this instruction.
-void em_loaded(em_engine *e, uint64_t pc, size_t entries) {
-    if (!e->splits || em_indivisible(e, pc))
+// Notes that the instruction at pc has touched a byte that makes events, and tells, where it
+// can be divided behind that, so. What it does from here on comes later than that: what
+// another thread does behind the one access is not behind the others of this instruction.
+void em_half_done(em_engine *e, uint64_t pc, bool write, size_t entries) {
+    em_pair pair;
+    if (!e->splits || (e->arch == UC_ARCH_X86 ? write || em_indivisible(e, pc) : !em_pair_at(e, pc, &pair)))
         return;
-    e->loaded = emurace_now(e->m);
+    e->half_done = emurace_now(e->m);
     size_t len = e->log_len;
     e->log_len = entries;
     em_share_step(e, e->cur);
@@ -227,10 +262,12 @@ void em_loaded(em_engine *e, uint64_t pc, size_t entries) {
         em_marks_begin(e, e->cur);
 }
 
-// Tells whether a store of the instruction that runs is one to be held: then it is to begin
+// Tells whether an access of the instruction that runs is one to be held: then it is to begin
 // again, with the hooks.
-bool em_splits_at(em_engine *e, uint64_t addr, unsigned size) {
-    if (!e->splits || e->hold != EM_HOLD_NONE || e->loaded != emurace_now(e->m))
+bool em_splits_at(em_engine *e, uint64_t pc, uint64_t addr, unsigned size, bool write) {
+    if (!e->splits || e->hold != EM_HOLD_NONE || e->half_done != emurace_now(e->m))
+        return false;
+    if (e->arch == UC_ARCH_X86 ? !write : !em_pair_second(e, pc, addr))
         return false;
     unsigned bytes = (size >= 8 ? 0xff : (1u << size) - 1) << (addr & 7);
     if ((em_share_mask(e, addr) & bytes) == 0 && (bytes <= 0xff || (em_share_mask(e, addr + 8) & bytes >> 8) == 0))

@@ -83,7 +83,7 @@ void em_on_mem(uc_engine *uc, uc_mem_type type, uint64_t addr, int size, int64_t
     if (__builtin_expect(e->wx, 0) && type == UC_MEM_WRITE && e->arch == UC_ARCH_X86 && !e->probing)
         write_code(e, addr, (uint64_t)size);
     bool generated = em_in_generated(e), write = type == UC_MEM_WRITE;
-    if (__builtin_expect(e->hold == EM_HOLD_NOW, 0) && write) {
+    if (__builtin_expect(e->hold == EM_HOLD_NOW, 0) && em_holds(e, addr, write)) {
         em_hold(e, addr, (unsigned)size);
         return;
     }
@@ -129,7 +129,7 @@ void em_on_mem(uc_engine *uc, uc_mem_type type, uint64_t addr, int size, int64_t
     a->thread = (uint16_t)e->cur;
     bool last = false;
     if (e->sharing) {
-        if (write && em_splits_at(e, addr, (unsigned)size)) {
+        if (em_splits_at(e, a->pc, addr, (unsigned)size, write)) {
             em_hold_again(e);
             return;
         }
@@ -146,8 +146,7 @@ void em_on_mem(uc_engine *uc, uc_mem_type type, uint64_t addr, int size, int64_t
     em_generated_logged(e);
     if (last) {
         em_event(e);
-        if (kind == EM_READ)
-            em_loaded(e, a->pc, e->log_len);
+        em_half_done(e, a->pc, kind == EM_WRITE, e->log_len);
     }
     if (seen) {
         e->watched = true;

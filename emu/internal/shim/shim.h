@@ -122,11 +122,25 @@ typedef struct em_hold_store {
     uint8_t size;         // 1..8 bytes
 } em_hold_store;
 
-// What is left of an instruction that has ended in its middle. Marks share it by count.
+// No access of a register has more bytes.
+enum { EM_WIDEST = 16 };
+
+// A load or store of a pair of registers; see pairs.c.
+typedef struct em_pair {
+    bool load, vector;
+    bool sign;      // the value is extended by its sign
+    uint8_t second; // number of the second register; of the others, 31 is always zero
+    uint8_t size;   // bytes of each register in memory
+} em_pair;
+
+// What is left of an instruction that has ended in its middle: stores, or the loads of a pair's
+// second register. Marks share it by count.
 typedef struct em_held {
     int refs;
     em_ctx *before; // registers that it began with
     uint64_t pc;
+    em_pair pair; // size 0: it is none
+    uint64_t second; // of a pair, address of the second register's bytes
     size_t maps;      // changes of the page table that were before
     uint64_t log_gen; // generation of the log at that time
     size_t n;
@@ -346,14 +360,16 @@ typedef struct em_engine {
     bool sharing; // stop after every instruction that touches shared bytes
     bool event;   // the last instruction did
     bool event_of_fetch; // only by being fetched
-    int splits; // enum em_splits: of instructions that read and write bytes that make events
+    int splits; // enum em_splits: of instructions both of whose halves touch bytes that make events
     bool divisible; // the last instruction was one of them, and one step
     bool halves; // the next instruction ends in its middle, if it can
-    uint64_t loaded; // step of the last that can be divided and has read such a byte, 0 for none
+    uint64_t half_done; // step of the last that can be divided and whose first half has touched such a byte, 0 for none
     int hold;        // enum em_hold_kind
     em_ctx *before;  // registers with which the instruction began whose stores are held
-    em_hold_store *holding; // its stores so far
+    em_hold_store *holding; // its stores so far, or loads
     size_t holding_len, holding_cap;
+    em_pair pair;         // that the instruction is; size 0 for none
+    uint64_t pair_first;  // where its first access is, EM_NOWHERE before that
     bool wx;     // there was a page that can be written and run
     bool stale;  // the last instruction has written to such a page
     bool undone; // the last instruction that began has not happened
@@ -581,12 +597,20 @@ bool em_indivisible(em_engine *e, uint64_t pc);
 void em_held_keep(em_held *h);
 void em_held_drop(em_engine *e, em_held *h);
 void em_hold_begin(em_engine *e, uint64_t pc);
+bool em_holds(em_engine *e, uint64_t addr, bool write);
 void em_hold(em_engine *e, uint64_t addr, unsigned size);
 void em_hold_settle(em_engine *e, int slot, bool happened);
 int em_land(em_engine *e, int slot);
-void em_loaded(em_engine *e, uint64_t pc, size_t entries);
-bool em_splits_at(em_engine *e, uint64_t addr, unsigned size);
+void em_half_done(em_engine *e, uint64_t pc, bool write, size_t entries);
+bool em_splits_at(em_engine *e, uint64_t pc, uint64_t addr, unsigned size, bool write);
 void em_hold_again(em_engine *e);
+
+// pairs.c
+bool em_pair_at(em_engine *e, uint64_t pc, em_pair *pair);
+bool em_pair_second(em_engine *e, uint64_t pc, uint64_t addr);
+int em_pair_register(const em_pair *pair);
+void em_pair_unload(em_engine *e, const em_pair *pair, const em_ctx *before);
+void em_pair_load(em_engine *e, const em_pair *pair, const uint8_t *bytes);
 
 // clock.c
 void em_clock_land(em_engine *e, int slot);
