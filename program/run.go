@@ -27,7 +27,7 @@ func (e *StuckError) Error() string {
 func Run(m *emu.Machine) (*emu.End, error) {
 	for m.End() == nil {
 		ran := false
-		for t := 0; t < len(m.Threads()) && m.End() == nil; t++ {
+		for t := 0; t < m.Made() && m.End() == nil; t++ {
 			for m.Runnable(t) {
 				ran = true
 				s, err := m.Run(t, Quantum)
@@ -61,7 +61,7 @@ func Run(m *emu.Machine) (*emu.End, error) {
 
 // others tells whether another thread can run.
 func others(m *emu.Machine, t int) bool {
-	for o := range m.Threads() {
+	for o := range m.Made() {
 		if o != t && m.Runnable(o) {
 			return true
 		}

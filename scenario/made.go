@@ -6,8 +6,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-
-	"emurace/emu"
 )
 
 // A thread that the process makes itself races like those of the plan. It is known by
@@ -20,8 +18,13 @@ import (
 // not in it is learned. A thread that is not known is there and never runs; a run that
 // makes one shows nothing, and the search begins anew with it in the list.
 
-// MaxSchedulable is how many threads a session can know, the clock with them.
-const MaxSchedulable = 128
+// MaxSchedulable is how many threads a session can know, the clock with them: those that there
+// are at a time, and those that have ended. MaxPlanned is how many of them can be a plan's, with
+// the process's first.
+const (
+	MaxSchedulable = 1024
+	MaxPlanned     = 256
+)
 
 // made is what a session knows of the threads that its process makes.
 type made struct {
@@ -148,7 +151,7 @@ func (s *Session) path(name string) (root int, turns []int, ok bool) {
 			return 0, nil, false
 		}
 		n, err := strconv.Atoi(name[i+1:])
-		if err != nil || n < 1 || n >= emu.MaxThreads || strconv.Itoa(n) != name[i+1:] || len(turns) == emu.MaxThreads {
+		if err != nil || n < 1 || n >= MaxSchedulable || strconv.Itoa(n) != name[i+1:] || len(turns) == MaxSchedulable {
 			return 0, nil, false
 		}
 		name, turns = name[:i], slices.Insert(turns, 0, n)
