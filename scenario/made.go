@@ -32,6 +32,8 @@ type made struct {
 	early   map[string]int // those of before the race, by their numbers on the machine
 	unknown []string       // what runs have shown in addition, in the order in which they did
 	grown   uint64
+	scouted bool  // see scout.go
+	failed  error // of a scout; SetMade tells it
 }
 
 // planned is how many threads are the plan's. They come first.
@@ -49,8 +51,12 @@ func (s *Session) Makes(name string) bool {
 func (s *Session) Made() []string { return slices.Clone(s.made.names) }
 
 // Found is Made with those that were not known, and that runs have made since the list was
-// set. Beyond MaxSchedulable no more are found.
+// set. Beyond MaxSchedulable no more are found. After a run that was Strange the session may be
+// at the start of the race then.
 func (s *Session) Found() []string {
+	if s.strange {
+		s.made.failed = s.scout()
+	}
 	list := slices.Concat(s.made.names, s.made.unknown)
 	slices.SortFunc(list, s.comparePaths)
 	return list
@@ -64,6 +70,9 @@ func (s *Session) Strange() bool { return s.strange }
 // process makes. Threads have other indices then: the session goes to the start of the
 // race, and earlier marks are not to be used.
 func (s *Session) SetMade(names []string) error {
+	if err := s.made.failed; err != nil {
+		return err
+	}
 	s.made.unknown = nil
 	names = slices.Clone(names)
 	slices.SortFunc(names, s.comparePaths)
