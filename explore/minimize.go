@@ -120,6 +120,9 @@ func (m *minimizer) attempt(schedule scenario.Schedule) (*Minimal, error) {
 // stays the same: as many switches, but a preemption less.
 func (m *minimizer) extend(schedule scenario.Schedule) (scenario.Schedule, error) {
 	for i := range max(len(schedule)-1, 0) {
+		if err := m.ctx.Err(); err != nil {
+			return nil, err
+		}
 		longer := slices.Clone(schedule)
 		longer[i].N, longer[i].Half = 0, false
 		if err := m.s.Restart(); err != nil {
