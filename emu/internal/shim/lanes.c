@@ -15,7 +15,7 @@
 // the first. Otherwise, as of threads that are detached and that nobody waits for, the second
 // gets another lane: an access of the first's would look ordered where it races.
 //
-// The part has 21 bits. A thread that has come to the end of them goes on in another lane,
+// The part has 19 bits. A thread that has come to the end of them goes on in another lane,
 // with its clock, of which the old part stays what it is.
 
 // What the own part of a clock can be.

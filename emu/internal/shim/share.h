@@ -6,7 +6,7 @@
 
 // An epoch is a thread's lane and its own clock at a moment; 0 is none. It leaves
 // the highest bit free.
-enum { EM_CLOCK_BITS = 21, EM_CLOCK_MAX = (1 << EM_CLOCK_BITS) - 1, EM_MAX_LANES = 1 << (31 - EM_CLOCK_BITS) };
+enum { EM_CLOCK_BITS = 19, EM_CLOCK_MAX = (1 << EM_CLOCK_BITS) - 1, EM_MAX_LANES = 1 << (31 - EM_CLOCK_BITS) };
 #define EM_EPOCH(lane, clock) ((uint32_t)(lane) << EM_CLOCK_BITS | (clock))
 #define EM_LANE_OF(epoch) ((epoch) >> EM_CLOCK_BITS)
 #define EM_CLOCK_OF(epoch) ((epoch) & EM_CLOCK_MAX)
@@ -29,7 +29,7 @@ enum { EM_USERS = 7, EM_WRITTEN = 0x80, EM_NOTED = EM_WRITTEN };
 // Granules of a page.
 enum { EM_GRANULES = EM_PAGE / 8 };
 
-_Static_assert((int)EM_MAX_THREADS <= (int)EM_MAX_LANES, "a thread that there is has a lane");
+_Static_assert(2 * (int)EM_MAX_THREADS <= (int)EM_MAX_LANES, "a thread that there is has a lane, and one that a search knows");
 
 // What a run has done to eight bytes of memory, if it is noted. Masks have a bit a byte.
 // Where only one thread was here, what it has done in the epoch of its last access is here,
