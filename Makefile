@@ -33,8 +33,8 @@ explore: sysroot-explore ## find the getenv/setenv crash on a real arm64 glibc
 
 # The crash itself: CPython with what Debian's package of it needs, in a cache of its own.
 ARTICLE := python3.11-minimal libpython3.11-minimal libpython3.11-stdlib python3.11 zlib1g libexpat1 libffi8 libssl3 media-types libc-bin
-article: build ## find the article's crash in CPython on arm64, in a few minutes
-	@EMURACE_CACHE=build/article bin/emurace sysroot pull debian:bookworm --arch arm64 $(ARTICLE)
+article: build ## find the article's crash in CPython, in a few minutes; ARCH=amd64 for that architecture
+	@EMURACE_CACHE=build/article bin/emurace sysroot pull debian:bookworm --arch $${ARCH:-arm64} $(ARTICLE)
 	@code=0; EMURACE_CACHE=build/article examples/article/explore || code=$$?; \
 	case $$code in 1) ;; *) echo "make: no crash was found" >&2; exit 1 ;; esac
 

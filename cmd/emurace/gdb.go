@@ -35,7 +35,7 @@ the run's end; its command "monitor help" lists what emurace adds.
 Examples:
   emurace gdb --launch
   emurace gdb --listen 127.0.0.1:4444 crash.trace
-  gdb-multiarch -ex 'target remote | emurace gdb --stdio crash.trace'`,
+  gdb-multiarch -ex 'set remotetimeout 60' -ex 'target remote | emurace gdb --stdio crash.trace'`,
 		Flags: []cli.Flag{
 			&cli.BoolFlag{Name: "launch", Usage: "start gdb, already connected"},
 			&cli.StringFlag{Name: "listen", Value: "127.0.0.1:0", Usage: "serve at `ADDRESS:PORT` of this machine; port 0 takes a free one", EnvVars: []string{"EMURACE_LISTEN"}},

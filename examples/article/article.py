@@ -1,10 +1,9 @@
-"""The process of the crash that emurace was written for, in little.
-
-A worker sets two variables of the environment by the C library's setenv, as openssl-probe does in
-a Rust extension. Meanwhile main looks at a file that is not there: the exception's text comes
-from strerror, which asks for LANGUAGE with getenv. Nothing in Python guards the two from each other:
-the worker is in C, without the interpreter's lock.
-"""
+# The process of the crash that emurace was written for, in little.
+#
+# A worker sets two variables of the environment by the C library's setenv, as openssl-probe does in
+# a Rust extension. Meanwhile main looks at a file that is not there: the exception's text comes
+# from strerror, which asks for LANGUAGE with getenv. Nothing in Python guards the two from each other:
+# the worker is in C, without the interpreter's lock.
 import ctypes
 import locale
 import os
