@@ -58,7 +58,7 @@ func (s *Session) Found() []string {
 		s.made.failed = s.scout()
 	}
 	list := slices.Concat(s.made.names, s.made.unknown)
-	slices.SortFunc(list, s.comparePaths)
+	s.sortPaths(list)
 	return list
 }
 
@@ -75,12 +75,12 @@ func (s *Session) SetMade(names []string) error {
 	}
 	s.made.unknown = nil
 	names = slices.Clone(names)
-	slices.SortFunc(names, s.comparePaths)
-	if slices.Equal(names, s.made.names) {
-		return nil
-	}
 	if len(names) > s.mostMade() {
 		return fmt.Errorf("%d threads that the process makes, at most %d", len(names), s.mostMade())
+	}
+	s.sortPaths(names)
+	if slices.Equal(names, s.made.names) {
+		return nil
 	}
 	for i, name := range names {
 		if _, _, ok := s.path(name); !ok {
@@ -123,7 +123,7 @@ func (s *Session) meetEarly() {
 			s.made.names = append(s.made.names, t.Name)
 		}
 	}
-	slices.SortFunc(s.made.names, s.comparePaths)
+	s.sortPaths(s.made.names)
 	s.threads = append(s.threads, s.madeRacers()...)
 	s.met = s.m.Made()
 }
@@ -163,22 +163,37 @@ func (s *Session) path(name string) (root int, turns []int, ok bool) {
 		if err != nil || n < 1 || n >= MaxSchedulable || strconv.Itoa(n) != name[i+1:] || len(turns) == MaxSchedulable {
 			return 0, nil, false
 		}
-		name, turns = name[:i], slices.Insert(turns, 0, n)
+		name, turns = name[:i], append(turns, n)
 		if root = slices.IndexFunc(s.plan.Threads, func(t Thread) bool { return t.Name == name }); root >= 0 {
+			slices.Reverse(turns)
 			return root, turns, true
 		}
 		if name == Main {
+			slices.Reverse(turns)
 			return s.planned(), turns, true
 		}
 	}
 }
 
-// comparePaths orders the names of made threads: by the plan's thread that they come from,
-// and who made a thread before that.
-func (s *Session) comparePaths(a, b string) int {
-	rootA, turnsA, _ := s.path(a)
-	rootB, turnsB, _ := s.path(b)
-	return cmp.Or(cmp.Compare(rootA, rootB), slices.Compare(turnsA, turnsB), strings.Compare(a, b))
+// sortPaths orders the names of made threads: by the plan's thread that they come from,
+// and who made a thread before that. Names may be anybody's, and long.
+func (s *Session) sortPaths(names []string) {
+	type path struct {
+		name  string
+		root  int
+		turns []int
+	}
+	list := make([]path, len(names))
+	for i, name := range names {
+		root, turns, _ := s.path(name)
+		list[i] = path{name, root, turns}
+	}
+	slices.SortFunc(list, func(a, b path) int {
+		return cmp.Or(cmp.Compare(a.root, b.root), slices.Compare(a.turns, b.turns), strings.Compare(a.name, b.name))
+	})
+	for i, p := range list {
+		names[i] = p.name
+	}
 }
 
 // MadeName is the first of the names of a plan's threads that one would have which another
