@@ -76,7 +76,7 @@ func (p *Process) TraceCalls(names []string, f func(CallEvent)) error {
 
 // stopTracing ends all traces. What is in progress never returns to them.
 func (p *Process) stopTracing() {
-	p.traces, p.naming, p.finder = nil, nil, nil
+	p.traces, p.naming, p.following, p.finder = nil, nil, nil, nil
 	p.eng.ClearBreaks()
 	for t := range p.st.threads {
 		p.changed(t).open = nil

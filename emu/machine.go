@@ -68,13 +68,15 @@ type Process struct {
 	halving bool // see RunHalf
 	kernel  *linux.Kernel
 	libs    []string
-	events  bool            // see WantEvents
-	traces  []*callTrace    // see TraceCalls
-	naming  *callTrace      // see NameCalls, one of traces
-	finder  *finder         // see TraceWords
-	stops   map[uint64]bool // see StopAt
-	awaits  bool            // see AwaitThread
-	awaited bool            // a thread was made for which it waits
+	events  bool         // see WantEvents
+	traces  []*callTrace // see TraceCalls
+	naming  *callTrace   // see NameCalls, one of traces
+	// following is that of FollowCalls, one of traces.
+	following *callTrace
+	finder    *finder         // see TraceWords
+	stops     map[uint64]bool // see StopAt
+	awaits    bool            // see AwaitThread
+	awaited   bool            // a thread was made for which it waits
 
 	missing map[missingCall]*UnknownCall // see unknownCalls
 

@@ -47,6 +47,10 @@ type Options struct {
 	// called from several goroutines at once, and what it does must follow from what
 	// the Walk tells. ErrStop ends the search, without a schedule.
 	Walk func(*Walk) error
+	// Aim, if set, says what schedules that are drawn are to try most, also those that are
+	// drawn before a systematic search. It is asked once, with a session at the start of the
+	// race; an error of its ends the search before any schedule has run.
+	Aim func(*scenario.Session) (*Aim, error)
 	// Watch, if set, is given the search's context before any session is made: what
 	// sessions do for long, as booting, can ask it whether to go on.
 	Watch func(context.Context)
@@ -68,6 +72,9 @@ type Progress struct {
 	Restarts    int    // how often the search began anew with more shared bytes
 	// Pairs and Corpus are what fuzz has learned, as in Result.
 	Pairs, Corpus int
+	// Both and One are how many pairs of conflicting accesses schedules drawn at random have
+	// shown in both orders, and in one only; see package coverage.
+	Both, One int
 	// Share guesses how much of the search is done, from 0 to 1, as if its
 	// parts were of equal size, which they are not.
 	Share float64

@@ -187,15 +187,16 @@ func (e *entry) happened() abstract {
 // draw is a constraint on a pair that an entry has none on, if one of a few that are
 // drawn is such. Half of the time the pair is of a place of the profile, which is
 // drawn as for surw: where many threads meet there is more to be brought about than
-// the share of its few pairs among all pairs would say. A quarter of the time it is
+// the share of its few pairs among all pairs would say. With an aim, it always is, and the
+// place is one of the aim's. A quarter of the time it is
 // one that the entry's run has shown, which so is made to last, or to change.
 func (f *fuzzer) draw(r *run, a abstract) (constraint, bool) {
 	if len(f.pool) == 0 {
 		return constraint{}, false
 	}
 	var near []int
-	if r.rand.IntN(2) == 0 {
-		near = f.pairsAt(r.profile.choose(r.rand))
+	if r.aim != nil || r.rand.IntN(2) == 0 {
+		near = f.pairsAt(r.choose())
 	}
 	for range 4 {
 		c := constraint{pair: r.rand.IntN(len(f.pool)), not: r.rand.IntN(2) == 0}

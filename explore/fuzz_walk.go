@@ -76,6 +76,7 @@ func (w *steering) look(threads set) error {
 			return err
 		}
 		next := withBounds(e)
+		next.aimed = w.aimed
 		w.pending[u] = &next
 	}
 	return nil
@@ -90,10 +91,12 @@ func (w *steering) move(t int, can set) (ran *spanned, err error) {
 		// What is known holds nobody, or there is nobody to be held for.
 		e, err := w.step(t)
 		ran := withBounds(e)
+		ran.aimed = w.aimed
 		return &ran, err
 	}
 	_, err = w.try(t, func(e *scenario.Event) bool {
 		next := withBounds(*e)
+		next.aimed = w.aimed
 		w.pending[t] = &next
 		if w.holders(&next, can) == 0 {
 			ran = &next
@@ -104,12 +107,14 @@ func (w *steering) move(t int, can set) (ran *spanned, err error) {
 }
 
 // renew gives new priorities to the event that comes after e, and to those that
-// race with e or were passed over for long.
+// race with e or were passed over for long; with an aim, to those of it.
 func (w *steering) renew(e *spanned, can set) {
 	for u := range w.pending {
 		if u == e.Thread || can.has(u) && w.pending[u].dependent(e) {
+			if e.aimed || u != e.Thread && w.pending[u].aimed {
+				w.priorities.draw(u)
+			}
 			w.pending[u] = nil
-			w.priorities.draw(u)
 		}
 	}
 	w.priorities.pass(can.less(only(e.Thread)))

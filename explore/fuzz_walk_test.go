@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"emurace/emu"
+	"emurace/explore/coverage"
 	"emurace/internal/testseed"
 	"emurace/scenario"
 )
@@ -21,7 +22,7 @@ func hunted(t *testing.T, sys *emu.System, p program) hunt {
 	m, err := Options{}.methodOf(Fuzz)
 	must(t, err)
 	s := &sampler{
-		Options: Options{KeepGoing: true}, ctx: t.Context(), method: m, total: &Result{},
+		Options: Options{KeepGoing: true}, ctx: t.Context(), method: m, total: &Result{}, seen: coverage.NewSeen(),
 		sessions: sessionsOf(g.s), report: newReporter(nil),
 	}
 	t.Cleanup(s.report.close)

@@ -12,6 +12,7 @@ import (
 type spanned struct {
 	scenario.Event
 	lo, hi uint64
+	aimed  bool // as its run told when it had run
 }
 
 // event is an event of a run, with its place in the run's order.

@@ -12,6 +12,8 @@ package explore
 // instructions. Here it counts events: a change between two of them changes
 // nothing, so that counting them all would only make the chance smaller.
 //
+// With an aim, the places are drawn among the events that are of it, and k counts those.
+//
 // Whoever is highest runs for as long as it can. A thread that spins until
 // another has done something may therefore spin up to the session's limit, which
 // is a livelock under this schedule and need not be one under a fair one.
@@ -21,21 +23,28 @@ func pct(r *run, depth int) error {
 	for i := range priority {
 		priority[i] += depth // below are the places of those that fall
 	}
+	longest := r.profile.longest
+	if r.aim != nil {
+		longest = r.profile.aimed
+	}
 	changes := make(map[uint64][]int, depth-1) // by number of event, what to fall to
 	for i := 1; i < depth; i++ {
-		at := r.rand.Uint64N(max(r.profile.longest, 1))
+		at := r.rand.Uint64N(max(longest, 1))
 		changes[at] = append(changes[at], i)
 	}
 	if r.s.Schedulable() > n {
 		priority = insert(priority, r.rand.IntN(n+1)+depth)
 	}
-	for !r.over() {
-		for _, fall := range changes[r.events] {
+	for events := uint64(0); !r.over(); {
+		for _, fall := range changes[events] {
 			priority[highest(priority, r.enabled())] = fall
 		}
-		delete(changes, r.events)
+		delete(changes, events)
 		if _, err := r.step(highest(priority, r.enabled())); err != nil {
 			return err
+		}
+		if r.aimed {
+			events++
 		}
 	}
 	return nil

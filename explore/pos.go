@@ -11,6 +11,9 @@ import "emurace/scenario"
 // Source: Yuan, Yang and Gu, Partial Order Aware Concurrency Sampling, CAV 2018
 // (the algorithm POS there).
 //
+// With an aim, a priority holds up to and over the next event that is of the aim: what is not
+// of it runs along.
+//
 // What a thread's next event is, is found by running it and taking it back. That
 // is remembered until an event runs that it depends on: the instructions before
 // it touch nothing that others change, so it stays what it was.
@@ -30,6 +33,7 @@ func pos(r *run) error {
 				return err
 			}
 			next := withBounds(e)
+			next.aimed = r.aimed
 			pending[u] = &next
 		}
 		ran, err := r.step(t)
@@ -37,12 +41,17 @@ func pos(r *run) error {
 			return err
 		}
 		pending[t] = nil
-		p.draw(t)
+		aimed := r.aimed
+		if aimed {
+			p.draw(t)
+		}
 		e := withBounds(ran)
 		for u := range pending {
 			if others.has(u) && pending[u].dependent(&e) {
+				if aimed || pending[u].aimed {
+					p.draw(u)
+				}
 				pending[u] = nil
-				p.draw(u)
 			}
 		}
 		p.pass(others)

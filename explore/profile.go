@@ -14,12 +14,15 @@ import (
 type profile struct {
 	longest  uint64   // events of the longer run
 	shortest uint64   // and of the shorter one
+	aimed    uint64   // events of the search's aim, in the run that has more; 0 without an aim
 	events   []uint64 // of each thread, of the run in which it has more
 	// ranges has, for each range of bytes or object that was accessed and each
 	// thread, the number of events in the run where that is higher.
 	ranges    map[span][]uint64
-	locations []location // those that several threads access
-	pairs     uint64     // of all of them
+	inAim     map[span]bool // of these, what an event of the aim has accessed
+	locations []location    // those that several threads access
+	pairs     uint64        // of all of them
+	aimedAt   uint64        // and of those of the aim
 }
 
 // span is bytes from lo up to hi, or a kernel object of which lo is the number.
@@ -34,10 +37,11 @@ type location struct {
 	span
 	events []uint64 // of each thread
 	pairs  uint64   // of threads that access it
+	aimed  bool     // events of the aim access it
 }
 
 func newProfile(threads int) *profile {
-	return &profile{events: make([]uint64, threads), ranges: map[span][]uint64{}}
+	return &profile{events: make([]uint64, threads), ranges: map[span][]uint64{}, inAim: map[span]bool{}}
 }
 
 // record runs the threads to their ends, one after the other, and notes what they
@@ -45,6 +49,7 @@ func newProfile(threads int) *profile {
 func (p *profile) record(r *run, reverse bool) error {
 	seen := map[span][]uint64{}
 	events := make([]uint64, len(p.events))
+	aimed := uint64(0)
 	for !r.over() {
 		can := r.enabled()
 		t := can.first()
@@ -59,7 +64,14 @@ func (p *profile) record(r *run, reverse bool) error {
 			return err
 		}
 		events[t]++
+		is := r.aim != nil && r.aimed
+		if is {
+			aimed++
+		}
 		for _, s := range spans(&e) {
+			if is {
+				p.inAim[s] = true
+			}
 			if seen[s] == nil {
 				seen[s] = make([]uint64, len(events))
 			}
@@ -70,6 +82,7 @@ func (p *profile) record(r *run, reverse bool) error {
 		p.shortest = r.events
 	}
 	p.longest, p.shortest = max(p.longest, r.events), min(p.shortest, r.events)
+	p.aimed = max(p.aimed, aimed)
 	raise(p.events, events)
 	for s, counts := range seen {
 		if p.ranges[s] == nil {
@@ -111,15 +124,16 @@ func compareSpans(a, b span) int {
 func (p *profile) finish() {
 	var all []location
 	for s, counts := range p.ranges {
-		all = append(all, location{span: s, events: counts})
+		all = append(all, location{span: s, events: counts, aimed: p.inAim[s]})
 	}
 	slices.SortFunc(all, func(a, b location) int { return compareSpans(a.span, b.span) })
-	p.ranges = nil
+	p.ranges, p.inAim = nil, nil
 	for len(all) > 0 {
 		l, n := all[0], 1
 		l.events = slices.Clone(l.events)
 		for ; n < len(all) && all[n].class == l.class && all[n].lo < l.hi; n++ {
 			l.hi = max(l.hi, all[n].hi)
+			l.aimed = l.aimed || all[n].aimed
 			for t, count := range all[n].events {
 				l.events[t] += count
 			}
@@ -135,19 +149,32 @@ func (p *profile) finish() {
 		if l.pairs > 0 {
 			p.locations = append(p.locations, l)
 			p.pairs += l.pairs
+			if l.aimed {
+				p.aimedAt += l.pairs
+			}
 		}
 	}
 }
 
+// choose draws a location for the run, one of its aim if there is any.
+func (r *run) choose() *location { return r.profile.choose(r.rand, r.aim != nil) }
+
 // choose draws a location, with a chance that follows how many pairs of threads
-// meet there; nil when there is none.
-func (p *profile) choose(random *rand.Rand) *location {
-	if p.pairs == 0 {
+// meet there; nil when there is none. With aimed it is one of the aim, if there is any.
+func (p *profile) choose(random *rand.Rand, aimed bool) *location {
+	all := p.pairs
+	if aimed = aimed && p.aimedAt > 0; aimed {
+		all = p.aimedAt
+	}
+	if all == 0 {
 		return nil
 	}
-	n := random.Uint64N(p.pairs)
+	n := random.Uint64N(all)
 	for i := range p.locations {
 		l := &p.locations[i]
+		if aimed && !l.aimed {
+			continue
+		}
 		if n < l.pairs {
 			return l
 		}

@@ -4,6 +4,7 @@ import (
 	"slices"
 
 	"emurace/emu"
+	"emurace/explore/coverage"
 	"emurace/scenario"
 )
 
@@ -46,8 +47,14 @@ type Result struct {
 	Made []string `json:",omitempty"`
 	// Pairs is how many pairs of a write and a read that sees it fuzz has come
 	// to know, and Corpus how many abstract schedules it makes others of.
-	Pairs    int `json:",omitempty"`
-	Corpus   int `json:",omitempty"`
+	Pairs  int `json:",omitempty"`
+	Corpus int `json:",omitempty"`
+	// Aimed is how many events are of a Sample's aim in a schedule that runs the threads in order;
+	// 0 without an aim. With none the aim has changed nothing.
+	Aimed uint64 `json:",omitempty"`
+	// Coverage is what the schedules of a Sample have shown, up to the first that is missing
+	// when it was broken off; nil of a systematic search.
+	Coverage *coverage.Summary `json:",omitempty"`
 	Findings []Finding
 	// Ended are the ways in which processes ended that the scenario says are right.
 	Ended []Ended `json:",omitempty"`

@@ -84,8 +84,10 @@ func TestResume(t *testing.T) {
 		{"bounded to the first failure", code(changing...), Bounded, Options{Preemptions: -1}},
 		{"bounded with long units", code(straight(12), straight(12), straight(3)), Bounded, Options{Preemptions: 3, KeepGoing: true}},
 	}
+	second := func(*scenario.Session) (*Aim, error) { return &Aim{Threads: []string{"thread1"}}, nil }
 	for _, s := range Strategies() {
 		tests = append(tests,
+			test{string(s) + " with an aim", compiled(growing(3)), sampling(s), Options{Seed: 3, KeepGoing: true, Schedules: 300, Aim: second}},
 			test{string(s), compiled(growing(3)), sampling(s), Options{Seed: 3, KeepGoing: true, Schedules: 700}},
 			test{string(s) + " with threads that are made", compiled(making(3)), sampling(s), Options{Seed: 3, KeepGoing: true, Schedules: 300}},
 			test{string(s) + " to the first failure", compiled(growing(0)), sampling(s), Options{Seed: 3, Schedules: 3000}},

@@ -4,6 +4,7 @@ import (
 	"context"
 	"math/rand/v2"
 
+	"emurace/explore/coverage"
 	"emurace/scenario"
 )
 
@@ -16,6 +17,10 @@ type run struct {
 	number  uint64 // of the schedule, counted from 1; 0 for one that only shows what there is
 	turn    int    // place in its batch, counted from 0
 	reads   *reads // watches the run, nil when nobody wants to know
+	seen    *coverage.Run
+	aim     *aim // what the schedule is to try most, nil for nothing in particular
+	// aimed tells whether the event that step or try has run last is of the aim, or there is none.
+	aimed bool
 
 	events       uint64
 	schedule     scenario.Schedule
@@ -52,6 +57,7 @@ func (r *run) step(t int) (scenario.Event, error) {
 	}
 	e, err := next(r.s, t)
 	if err == nil {
+		r.aimed = r.aim.has(&e)
 		r.keep(e)
 	}
 	return e, err
@@ -71,8 +77,16 @@ func (r *run) keep(e scenario.Event) {
 	r.events++
 	r.instructions += e.Ran
 	r.schedule = r.schedule.AddEvent(e)
+	r.notice(&e)
+}
+
+// notice shows an event to those who watch the run.
+func (r *run) notice(e *scenario.Event) {
 	if r.reads != nil {
-		r.reads.add(&e)
+		r.reads.add(e)
+	}
+	if r.seen != nil {
+		r.seen.Add(e)
 	}
 }
 
@@ -91,6 +105,7 @@ func (r *run) try(t int, wanted func(*scenario.Event) bool) (scenario.Event, err
 	if err != nil {
 		return e, err
 	}
+	r.aimed = r.aim.has(&e)
 	if wanted(&e) {
 		r.keep(e)
 		return e, nil

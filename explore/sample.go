@@ -6,7 +6,9 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"sync"
 
+	"emurace/explore/coverage"
 	"emurace/scenario"
 )
 
@@ -25,7 +27,7 @@ import (
 // threads is seen in both orders. Running them shows which bytes are shared, how
 // many events there are and where; see profile.
 //
-// The result depends on the scenario, the strategy, the seed and the depth, and
+// The result depends on the scenario, the strategy, the seed, the depth and the aim, and
 // not on Jobs. Chance for schedule number i comes from a generator made of the
 // seed and i. What else a schedule depends on is which bytes are known to be
 // shared, since that decides what an event is, and threads that come to new code
@@ -54,7 +56,7 @@ func Sample(ctx context.Context, start func() (*scenario.Session, error), strate
 	o.begins(ctx)
 	p := &sampler{
 		Options: o, ctx: ctx, start: start, sessions: newSessions(start, withEvents), strategy: strategy, method: m, report: newReporter(o.Progress), saver: newSaver(o),
-		total: &Result{}, shared: map[uint64]uint8{}, size: firstBatch, learned: map[uint64]uint8{},
+		total: &Result{}, seen: coverage.NewSeen(), shared: map[uint64]uint8{}, size: firstBatch, learned: map[uint64]uint8{},
 	}
 	p.schedules = list[*drawn]{
 		Jobs: o.Jobs, Take: p.session, Put: p.sessions.Put, Work: p.work, InOrder: p.take,
@@ -63,6 +65,9 @@ func Sample(ctx context.Context, start func() (*scenario.Session, error), strate
 	defer p.report.close()
 	defer p.sessions.Close()
 	if err := p.prepare(); err != nil {
+		return p.result().unbegun(ctx, err, Options{Preemptions: -1})
+	}
+	if err := p.resolveAim(); err != nil {
 		return p.result().unbegun(ctx, err, Options{Preemptions: -1})
 	}
 	err = p.search()
@@ -87,14 +92,21 @@ type sampler struct {
 	sessions *sessions
 	shared   map[uint64]uint8 // known to all sessions
 	profile  *profile
+	aimAt    *Aim   // nil for nothing in particular
+	aimed    uint64 // the most events of the aim that a profile has had
 
 	schedules list[*drawn] // that are run on all sessions with the same knowledge
 
-	ran     uint64  // schedules, for Progress
-	failing uint64  // of them
-	total   *Result // of the schedules that have run without one missing in between
-	size    uint64  // of the present batch
-	begun   uint64  // schedules of the batch that are in total
+	ran     uint64         // schedules, for Progress
+	failing uint64         // of them
+	total   *Result        // of the schedules that have run without one missing in between
+	seen    *coverage.Seen // by the same schedules
+	watches sync.Pool      // of *coverage.Run
+	// firsts is what the schedules that are not drawn have shown, run with all that was
+	// learned by them.
+	firsts [InOrder]*coverage.Shown
+	size   uint64 // of the present batch
+	begun  uint64 // schedules of the batch that are in total
 	// found is the threads that are known with those that a schedule of the batch has made,
 	// nil when it has made no others.
 	found []string
@@ -212,7 +224,8 @@ func (p *sampler) inOrder() error {
 	if err != nil {
 		return err
 	}
-	for _, d := range firsts {
+	for i, d := range firsts {
+		d.shown = p.firsts[i]
 		if p.Schedules > 0 && p.total.Schedules >= p.Schedules {
 			break
 		}
@@ -254,9 +267,12 @@ func (p *sampler) learn(seen func(r *run, reverse bool) error) error {
 	for {
 		known := s.Grown()
 		p.profile = newProfile(s.Schedulable())
-		for _, reverse := range []bool{false, true} {
+		for i, reverse := range []bool{false, true} {
 			r := &run{ctx: p.ctx, s: s}
-			p.watch(r)
+			if r.aim, err = p.aimAt.of(s); err != nil {
+				return err
+			}
+			p.follow(r)
 			if err := r.begin(); err != nil {
 				return err
 			}
@@ -266,6 +282,7 @@ func (p *sampler) learn(seen func(r *run, reverse bool) error) error {
 			if s.Strange() {
 				break
 			}
+			p.firsts[i] = r.seen.Shown()
 			if seen != nil {
 				if err := seen(r, reverse); err != nil {
 					return err
@@ -285,6 +302,7 @@ func (p *sampler) learn(seen func(r *run, reverse bool) error) error {
 	}
 	p.shared = s.SharedBytes()
 	p.profile.finish()
+	p.aimed = max(p.aimed, p.profile.aimed)
 	return nil
 }
 
@@ -302,6 +320,7 @@ type drawn struct {
 	found    []string         // threads, when it has made one that was not known; then nothing else counts
 	abstract abstract         // as in its run
 	reads    *reads
+	shown    *coverage.Shown
 	err      error // it could not be run
 	counted  bool  // it is in the search's total
 }
@@ -370,6 +389,7 @@ func (p *sampler) tell(d *drawn) {
 	if p.Progress != nil && p.ran%16 == 1 {
 		now := Progress{Preemptions: -1, Schedules: p.ran, Failing: p.failing, Done: min(p.ran, p.Schedules), Units: p.Schedules}
 		now.Pairs, now.Corpus = p.fuzz.sizes()
+		now.Both, now.One = p.seen.Sizes()
 		p.report.set(now)
 	}
 }
@@ -377,6 +397,8 @@ func (p *sampler) tell(d *drawn) {
 // count makes a schedule part of the result, and of what the strategy knows.
 func (p *sampler) count(d *drawn) {
 	p.total.merge(d.result)
+	p.seen.Add(d.shown)
+	d.shown = nil
 	if p.fuzz != nil {
 		p.fuzz.learn(d.abstract, d.reads)
 	}
@@ -390,7 +412,11 @@ func (p *sampler) draw(ctx context.Context, s *scenario.Session, d *drawn) {
 	s.ForgetShared()
 	known := s.Grown()
 	r := &run{ctx: ctx, s: s, rand: generator(p.Seed, d.number), profile: p.profile, number: d.number, turn: int(d.turn)}
-	p.watch(r)
+	if d.err = r.takeAim(p.aimAt); d.err != nil {
+		return
+	}
+	p.follow(r)
+	defer p.watches.Put(r.seen)
 	if d.err = r.begin(); d.err != nil {
 		return
 	}
@@ -406,10 +432,21 @@ func (p *sampler) draw(ctx context.Context, s *scenario.Session, d *drawn) {
 		d.err = err
 		return
 	}
-	d.result, d.abstract, d.reads = result, r.abstract, r.reads
+	d.result, d.abstract, d.reads, d.shown = result, r.abstract, r.reads, r.seen.Shown()
 	if s.Grown() != known {
 		d.learned = s.SharedBytes()
 	}
+}
+
+// follow has a run watched.
+func (p *sampler) follow(r *run) {
+	p.watch(r)
+	if seen, ok := p.watches.Get().(*coverage.Run); ok {
+		seen.Reset()
+		r.seen = seen
+		return
+	}
+	r.seen = coverage.NewRun()
 }
 
 // generator is the source of chance for one schedule. ChaCha8 keeps those of
@@ -443,6 +480,10 @@ func (p *sampler) result() *Result {
 	total := tallyOf(p.total).result()
 	total.Preemptions, total.Made = -1, p.sessions.threads()
 	total.Pairs, total.Corpus = p.fuzz.sizes()
+	total.Aimed = p.aimed
+	if x := p.seen.Summary(); x.Runs > 0 {
+		total.Coverage = x
+	}
 	for _, b := range p.beyond {
 		for i := range b.result.Findings {
 			// merge adds what is there.

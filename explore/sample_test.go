@@ -13,6 +13,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"emurace/emu"
+	"emurace/explore/coverage"
 	"emurace/loader"
 	"emurace/scenario"
 )
@@ -141,7 +142,7 @@ func drawnEnds(t *testing.T, g *guest, st Strategy, most int, look func(end stri
 	o := Options{Seed: 1, KeepGoing: true, Depth: 12}
 	m, err := o.methodOf(st)
 	must(t, err)
-	p := &sampler{Options: o, ctx: t.Context(), method: m, total: &Result{}, sessions: sessionsOf(g.s), report: newReporter(nil)}
+	p := &sampler{Options: o, ctx: t.Context(), method: m, total: &Result{}, seen: coverage.NewSeen(), sessions: sessionsOf(g.s), report: newReporter(nil)}
 	defer p.report.close()
 	must(t, p.inOrder())
 	for i := range most {

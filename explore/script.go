@@ -44,9 +44,14 @@ func (w *Walk) Peek(thread int) (scenario.Event, error) {
 // Ran tells that the caller has run a thread on the session for n instructions,
 // with these events among them.
 func (w *Walk) Ran(thread int, n uint64, events []scenario.Event) error {
+	rest := n
 	for i := range events {
 		w.r.events++
-		w.r.reads.add(&events[i])
+		w.r.notice(&events[i])
+		rest -= min(rest, events[i].Ran)
+	}
+	if w.r.seen != nil {
+		w.r.seen.Ran(thread, rest)
 	}
 	w.r.instructions += n
 	w.r.schedule = w.r.schedule.Add(thread, n)

@@ -12,6 +12,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"emurace/emu"
+	"emurace/explore/coverage"
 	"emurace/loader"
 	"emurace/scenario"
 )
@@ -80,8 +81,10 @@ func TestDamagedFuzzStates(t *testing.T) {
 		return s
 	}
 	for name, damage := range map[string]func(*sampleState, *fuzzState){
-		"nothing learned":        func(s *sampleState, f *fuzzState) { s.Fuzz = nil },
-		"learned of nothing":     func(s *sampleState, f *fuzzState) { *s = sampleState{Result: &tally{}, Batch: 8, Fuzz: f} },
+		"nothing learned": func(s *sampleState, f *fuzzState) { s.Fuzz = nil },
+		"learned of nothing": func(s *sampleState, f *fuzzState) {
+			*s = sampleState{Result: &tally{}, Batch: 8, Fuzz: f, Seen: coverage.NewSeen().State()}
+		},
 		"a batch of 16":          func(s *sampleState, f *fuzzState) { s.Batch = 16 },
 		"no corpus":              func(s *sampleState, f *fuzzState) { f.Corpus = nil },
 		"too large a corpus":     func(s *sampleState, f *fuzzState) { f.Corpus = make([]entryState, maxCorpus+1) },

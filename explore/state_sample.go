@@ -1,5 +1,7 @@
 package explore
 
+import "emurace/explore/coverage"
+
 // sampleState is a search at random. The profile is not in it: it follows from
 // the bytes that are known to be shared.
 type sampleState struct {
@@ -16,6 +18,9 @@ type sampleState struct {
 	Learned []sharedWord `json:"learned,omitempty"` // by the batch so far
 	Made    []string     `json:"made,omitempty"`    // threads that the process makes, in the order of their indices
 	Fuzz    *fuzzState   `json:"fuzz,omitempty"`    // with fuzz only
+	Aimed   uint64       `json:"aimed,omitempty"`   // as in Result
+	// Seen is what the schedules have shown.
+	Seen *coverage.State `json:"seen"`
 }
 
 // state is what is to be kept of the search; the caller holds the lock or is
@@ -23,10 +28,10 @@ type sampleState struct {
 func (p *sampler) state() *State {
 	s := &sampleState{
 		Result: tallyOf(p.total), Batch: p.size, Begun: p.begun,
-		Shared: sharedList(p.shared), Learned: sharedList(p.learned), Made: p.sessions.threads(), Fuzz: p.fuzz.state(),
+		Shared: sharedList(p.shared), Learned: sharedList(p.learned), Made: p.sessions.threads(), Fuzz: p.fuzz.state(), Aimed: p.aimed, Seen: p.seen.State(),
 	}
 	if p.total.Schedules < inOrders {
-		s = &sampleState{Result: &tally{}, Batch: firstBatch, Shared: []sharedWord{}}
+		s = &sampleState{Result: &tally{}, Batch: firstBatch, Shared: []sharedWord{}, Seen: coverage.NewSeen().State()}
 	}
 	return &State{Strategy: p.strategy, Sample: s}
 }
@@ -46,6 +51,7 @@ func (p *sampler) prepare() error {
 	s := p.Resume.Sample
 	p.total = s.Result.result()
 	p.size, p.begun = s.Batch, s.Begun
+	p.seen, p.aimed = s.Seen.Resume(), s.Aimed
 	p.shared, p.learned = sharedMap(s.Shared), sharedMap(s.Learned)
 	if p.total.Schedules > 0 {
 		p.sessions.learn(s.Made)
@@ -79,6 +85,15 @@ func (s *sampleState) check(want Strategy, threads int) error {
 		}
 	case n < inOrders+s.Begun:
 		return damaged("%d schedules, of which %d are of the batch", n, s.Begun)
+	}
+	if s.Aimed > maxCount {
+		return damaged("%d events are aimed at", s.Aimed)
+	}
+	if s.Seen == nil {
+		return damaged("what the schedules have shown is missing")
+	}
+	if err := s.Seen.Check(s.Result.Schedules); err != nil {
+		return damaged("%w", err)
 	}
 	if err := checkShared(s.Shared); err != nil {
 		return err

@@ -149,6 +149,9 @@ func TestDamagedStates(t *testing.T) {
 			"a passing schedule":     func(s *State) { finding(s).Schedule = scenario.Schedule{{Thread: 1}, {Thread: 0}} },
 			"no schedule":            func(s *State) { finding(s).Schedule = nil },
 			"a schedule that is not": func(s *State) { finding(s).Schedule = scenario.Schedule{{Thread: 0, N: 1 << 40}, {Thread: 1}} },
+			"nothing seen":           func(s *State) { s.Sample.Seen = nil },
+			"seen by more":           func(s *State) { s.Sample.Seen.Runs++ },
+			"a pair seen by more":    func(s *State) { s.Sample.Seen.Pairs[0].Runs[1] = s.Sample.Seen.Runs + 1 },
 			"a problem unheard of":   func(s *State) { finding(s).Problem = "somewhere" },
 		},
 	} {
@@ -220,7 +223,7 @@ func FuzzState(f *testing.F) {
 	for _, text := range []string{
 		`{"strategy":"dpor","dpor":{"shared":[{"addr":65536,"mask":255}],"restarts":0,"parts":[{"threads":[0,0,0,0,1,1],"asleep":[1],"share":1}]}}`,
 		`{"strategy":"bounded","bounded":{"level":2,"began":2,"units":17,"next":3,"result":{"schedules":2,"failing":0,"instructions":0},"done":[{"from":3,"to":4,"at":[{"n":4,"next":0},{"n":2,"next":1}],"result":{"schedules":1,"failing":0,"instructions":0}}]}}`,
-		`{"strategy":"pos","sample":{"result":{"schedules":9,"failing":0,"instructions":72057594037927936},"batch":8,"begun":7,"shared":[]}}`,
+		`{"strategy":"pos","sample":{"result":{"schedules":9,"failing":0,"instructions":72057594037927936},"batch":8,"begun":7,"shared":[],"seen":{"runs":9,"pairs":[{"a":{"pc":4096},"b":{"pc":4096,"write":true},"runs":[3,0]}],"classes":[{"class":4,"runs":1}]}}}`,
 	} {
 		f.Add([]byte(text))
 	}

@@ -1,6 +1,10 @@
 package explore
 
-import "emurace/scenario"
+import (
+	"slices"
+
+	"emurace/scenario"
+)
 
 // surw makes every order of the interesting events about equally likely. These
 // are the accesses to one place of the profile, drawn anew for each schedule with
@@ -9,6 +13,9 @@ import "emurace/scenario"
 // intended beforehand, with a chance that follows how many it has left; each of
 // the others may do what is not interesting, and is held when it comes to what
 // is. Who of those that are not held goes next is drawn with equal chances.
+//
+// With an aim, the place is one of those that events of the aim access, if there are any, or, as
+// likely, all of them: then the orders of all that is aimed at are about equally likely.
 //
 // If threads did not wait for each other and their counts were exact, the orders
 // of the interesting events would be uniform: a thread with n of the N events
@@ -21,8 +28,8 @@ import "emurace/scenario"
 // Testing, ASPLOS 2025 (SURW); the choice of the place follows the tool that the
 // authors published with it.
 func surw(r *run) error {
-	w := &uniform{run: r, place: r.profile.choose(r.rand), intended: -1, pending: make([]*spanned, r.s.Schedulable())}
-	w.left = r.profile.count(w.place)
+	w := &uniform{run: r, intended: -1, pending: make([]*spanned, r.s.Schedulable())}
+	w.places, w.left = r.interest()
 	held := set{}
 	for !r.over() {
 		can := r.enabled()
@@ -49,10 +56,37 @@ func surw(r *run) error {
 // uniform is the state of one schedule of surw.
 type uniform struct {
 	*run
-	place    *location  // nil for any
-	left     []uint64   // interesting events of each thread, as far as is known
-	intended int        // the thread to do the next one, -1 when that is not drawn yet
-	pending  []*spanned // what held threads do next, as long as nothing that matters to it has run
+	places   []*location // none for any
+	left     []uint64    // interesting events of each thread, as far as is known
+	intended int         // the thread to do the next one, -1 when that is not drawn yet
+	pending  []*spanned  // what held threads do next, as long as nothing that matters to it has run
+}
+
+// interest draws what is interesting in a run, and returns how many such events each thread has.
+func (r *run) interest() (places []*location, left []uint64) {
+	if r.aim != nil && r.profile.aimedAt > 0 && r.rand.IntN(2) == 0 {
+		left = make([]uint64, len(r.profile.events))
+		for i := range r.profile.locations {
+			l := &r.profile.locations[i]
+			if !l.aimed {
+				continue
+			}
+			places = append(places, l)
+			for t, n := range l.events {
+				left[t] += n // an event that accesses two of them counts twice, which does little harm
+			}
+		}
+		return places, left
+	}
+	if l := r.choose(); l != nil {
+		return []*location{l}, r.profile.count(l)
+	}
+	return nil, r.profile.count(nil)
+}
+
+// touched tells whether an event accesses one of the places; none stands for any.
+func touched(places []*location, e *scenario.Event) bool {
+	return len(places) == 0 || slices.ContainsFunc(places, func(l *location) bool { return l.touchedBy(e) })
 }
 
 // move runs a thread's next event, unless that is interesting and another thread
@@ -68,14 +102,14 @@ func (w *uniform) move(t int, can set) (moved, interesting bool, err error) {
 		moved = true
 	} else {
 		e, err = w.try(t, func(e *scenario.Event) bool {
-			moved = !w.place.touchedBy(e) || w.wants(t)
+			moved = !touched(w.places, e) || w.wants(t)
 			return moved
 		})
 	}
 	if err != nil {
 		return false, false, err
 	}
-	interesting = w.place.touchedBy(&e)
+	interesting = touched(w.places, &e)
 	if !moved {
 		next := withBounds(e)
 		w.pending[t] = &next

@@ -152,6 +152,12 @@ func TestProgress(t *testing.T) {
 	if got := b.String(); !strings.HasPrefix(got, "emurace: 5 of 30 schedules, ") {
 		t.Errorf("%q", got)
 	}
+	b.Reset()
+	drawn = &progress{w: &b, level: -1, drawn: true}
+	drawn.update(explore.Progress{Preemptions: -1, Schedules: 5, Both: 40, One: 7, Pairs: 9, Corpus: 3})
+	if got := b.String(); !strings.HasSuffix(got, " of them failing, pairs: 40 in both orders, 7 in one, 9 reads of writes, corpus of 3\n") {
+		t.Errorf("%q", got)
+	}
 	none := &progress{w: closed{}, level: -1, terminal: true}
 	none.update(explore.Progress{Preemptions: -1, Schedules: 7, Units: 0})
 	none.finish()

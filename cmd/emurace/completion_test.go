@@ -13,7 +13,7 @@ import (
 
 // free are the flags whose values are anything: numbers, times, names and so on.
 var free = []string{"preemptions", "depth", "schedules", "time", "jobs", "seed", "guest-memory", "last", "from", "to", "thread",
-	"memory", "follow", "listen", "at", "mirror", "env", "cwd", "file", "expect"}
+	"memory", "only", "focus", "follow", "listen", "at", "mirror", "env", "cwd", "file", "expect"}
 
 // Every flag with a value completes it, or is known to have none that could be listed; and
 // what is listed is what the flag's own check takes.

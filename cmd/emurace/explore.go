@@ -57,6 +57,9 @@ Strategies:
   random   draws the next thread, again and again.
   script   does as a script says: the one of --script, or SCENARIO's own. It is one
            schedule in words, or a strategy; docs/writing-scenarios.md shows how.
+With --only and --focus what is drawn at random switches mostly where these say, and a
+quarter of the schedules as without them. They are weights and leave out nothing: of dpor
+and bounded they concern the 200 schedules of a program that are drawn before the search.
 What a strategy at random finds depends on --seed, and not on --jobs; without a
 limit it goes on until something fails.
 The search stops at the first failing schedule, or with --keep-going counts them
@@ -74,6 +77,7 @@ Examples:
   emurace explore my-scenario.star --locks abstract
   emurace explore --script crash.star --sysroot debian:bullseye
   emurace explore --list
+  emurace explore --focus environ --only setenv --schedules 2000
   emurace explore -- ./a.out
   emurace explore --expect stdout='^total 100$' --time 5m -- ./a.out 4
   emurace explore --strategy dpor -- ./a.out
@@ -85,7 +89,7 @@ Examples:
 
 // searchFlags are the flags that say what to search, and how.
 func searchFlags() []cli.Flag {
-	return []cli.Flag{
+	return append([]cli.Flag{
 		&cli.StringSliceFlag{Name: "arch", Usage: "arm64 or amd64; may be given several times (default: arm64)", EnvVars: []string{"EMURACE_ARCH"}},
 		&cli.StringSliceFlag{Name: "sysroot", Usage: "the libc: debian:`SUITE`, host or a folder; may be given several times (default: debian:bookworm, or what the machine has for host)", EnvVars: []string{"EMURACE_SYSROOT"}},
 		&cli.StringFlag{Name: "strategy", Usage: "how to search: " + oneOf(strategies()), DefaultText: "see above", EnvVars: []string{"EMURACE_STRATEGY"}},
@@ -109,7 +113,7 @@ func searchFlags() []cli.Flag {
 		&cli.BoolFlag{Name: "list", Usage: "list the scenarios that ship"},
 		&cli.StringFlag{Name: "describe", Usage: "say what a scenario shows, and its parameters; `NAME` is one that ships or a file"},
 		memoryFlag(usualMemory), cacheFlag(), colorFlag(), logFlag(),
-	}
+	}, aimFlags()...)
 }
 
 // job is one search: a scenario on one libc for one architecture.
@@ -128,7 +132,9 @@ type job struct {
 	schedule *strategylang.Schedule
 	corpus   string           // the file of what its search saves, "" for none
 	played   *portable.Result // of a schedule in words, once it was run
-	number   int              // among the searches of the command line
+	only     []string         // what drawn schedules are to try most, as --only and --focus say
+	focus    []string
+	number   int // among the searches of the command line
 }
 
 func exploreAction(c *cli.Context) error {
@@ -447,6 +453,7 @@ const drawnFirst = 200
 
 func (j job) run(c *cli.Context) (*outcome, error) {
 	began := time.Now()
+	j.only, j.focus = c.StringSlice("only"), c.StringSlice("focus")
 	sys, err := system(j.cache, j.spec, j.recipe.Arch, j.log)
 	if err != nil {
 		return nil, err
@@ -456,7 +463,7 @@ func (j job) run(c *cli.Context) (*outcome, error) {
 	options := explore.Options{
 		Preemptions: c.Int("preemptions"), KeepGoing: c.Bool("keep-going"), Jobs: c.Int("jobs"),
 		Schedules: c.Uint64("schedules"), Time: c.Duration("time"), Progress: show.update,
-		AbstractLocks: c.String("locks") == "abstract", Seed: j.recipe.Seed, Depth: c.Int("depth"), Log: j.log,
+		AbstractLocks: c.String("locks") == "abstract", Seed: j.recipe.Seed, Depth: c.Int("depth"), Log: j.log, Aim: aimOf(c),
 	}
 	if j.recipe.Program != nil {
 		options.Draw = drawnFirst
@@ -467,7 +474,7 @@ func (j job) run(c *cli.Context) (*outcome, error) {
 	if pool := j.inspections(sys, &options); pool != nil {
 		defer pool.Close()
 	}
-	o := &outcome{job: j, ctx: c.Context, minimizing: c.Bool("minimize"), keepGoing: c.Bool("keep-going"), strategy: strategy(c), locks: c.String("locks")}
+	o := &outcome{job: j, ctx: c.Context, minimizing: c.Bool("minimize"), keepGoing: c.Bool("keep-going"), strategy: strategy(c), locks: c.String("locks"), aimed: aims(c)}
 	early, cancel := withTime(c.Context, options.Time)
 	defer cancel()
 	sys.Interrupt(early.Err)

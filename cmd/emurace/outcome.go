@@ -31,6 +31,7 @@ type outcome struct {
 	strategy    string
 	locks       string      // raw or abstract
 	raced       atomic.Bool // a race was come to
+	aimed       bool        // with --only or --focus
 
 	libc     scenario.LibcID
 	first    *replay.Explanation // of the first finding
@@ -42,6 +43,7 @@ type outcome struct {
 	traceErr error             // why there is none
 	stateErr error             // why the search's state could not be saved, or it could not go on
 	endings  []scenario.Ending // that the scenario expects
+	coverage *coverageObject   // of a drawn search
 	freed    bool              // blocks are freed in the race; known of clean results without --detect
 	whole    bool              // instructions that read and write are one step to the search, as nothing divides them
 }
@@ -100,6 +102,9 @@ func (o *outcome) explain(sys *emu.System, output string) error {
 	}
 	o.objects = o.findingObjects(s.ScheduleNames())
 	o.endings = s.Plan().Endings
+	if err := o.nameCoverage(s); err != nil {
+		return err
+	}
 	if o.result.Verdict == explore.Clean && len(o.detect) == 0 {
 		if o.freed, err = freesBlocks(sys, o.recipe, o.result.Made); err != nil {
 			return err
@@ -210,6 +215,8 @@ type resultObject struct {
 	Libc                 replay.Libc     `json:"libc"`
 	Strategy             string          `json:"strategy"`
 	Depth                int             `json:"depth,omitempty"` // of pct
+	Only                 []string        `json:"only,omitempty"`
+	Focus                []string        `json:"focus,omitempty"`
 	Seed                 uint64          `json:"seed"`
 	Preemptions          *int            `json:"preemptions"` // the bound asked for; null is none
 	PreemptionsCompleted *int            `json:"preemptions_completed,omitempty"`
@@ -225,8 +232,9 @@ type resultObject struct {
 	Failing              uint64          `json:"failing"`
 	DrawnFirst           uint64          `json:"drawn_first,omitempty"` // before a systematic search of a program
 	Blocked              uint64          `json:"blocked"`
-	Pairs                *int            `json:"pairs,omitempty"`  // of fuzz
-	Corpus               *int            `json:"corpus,omitempty"` // likewise
+	Pairs                *int            `json:"pairs,omitempty"`    // of fuzz
+	Corpus               *int            `json:"corpus,omitempty"`   // likewise
+	Coverage             *coverageObject `json:"coverage,omitempty"` // of a drawn search
 	Instructions         uint64          `json:"instructions"`
 	Elapsed              float64         `json:"elapsed_s"`
 	Rate                 float64         `json:"schedules_per_s"`
@@ -250,12 +258,12 @@ type runObject struct {
 func (o *outcome) object(c *cli.Context) resultObject {
 	r := resultObject{
 		Event: "result", Schema: 1, Scenario: o.recipe.Scenario.Name, Settings: o.recipe.Scenario.Settings(o.recipe.Values),
-		Arch: o.recipe.Arch.String(), Strategy: o.strategy, Seed: o.recipe.Seed, Locks: o.locks, Timeouts: string(o.recipe.Timeouts), MemoryModel: "sc",
+		Arch: o.recipe.Arch.String(), Strategy: o.strategy, Only: o.only, Focus: o.focus, Seed: o.recipe.Seed, Locks: o.locks, Timeouts: string(o.recipe.Timeouts), MemoryModel: "sc",
 		Libc:    replay.Libc{Name: o.libc.Name, Version: o.libc.Version, BuildID: o.libc.BuildID, SHA256: o.libc.SHA256, Source: o.recipe.Source},
 		Verdict: o.result.Verdict, Complete: o.result.Complete, Interrupted: o.interrupted, Endless: o.result.Endless, RawLocks: o.result.RawLocks,
 		DrawnFirst: o.result.Drawn, Schedules: o.result.Schedules, Failing: o.result.Failing, Blocked: o.result.Blocked, Instructions: o.result.Instructions,
 		Elapsed: o.elapsed.Seconds(), Rate: float64(o.result.Schedules) / o.elapsed.Seconds(),
-		UnknownSyscalls: o.unknown(), UndecidedBecause: o.because(), Endings: o.endingObjects(), Findings: o.objects,
+		UnknownSyscalls: o.unknown(), UndecidedBecause: o.because(), Coverage: o.coverage, Endings: o.endingObjects(), Findings: o.objects,
 	}
 	if x := o.recipe.Program; x != nil {
 		r.Program = &programObject{x.Path, x.Argv, x.Expect}
@@ -316,6 +324,9 @@ func (o *outcome) print(p *replay.Printer) error {
 	}
 	if len(r.Doubts) > 0 && r.Verdict == explore.Failing {
 		p.Printf("note: %s\n", doubtsText(r.Doubts))
+	}
+	if note := o.aimNote(); note != "" {
+		p.Printf("note: %s\n", note)
 	}
 	if r.Endless {
 		p.Printf("note: runs were cut off at the instruction limit, as livelocks; what would come after it was not searched\n")

@@ -40,8 +40,11 @@ func (p *progress) describe(u explore.Progress) string {
 			of = fmt.Sprintf(" of %d", u.Units)
 		}
 		learned := ""
+		if u.Both+u.One > 0 {
+			learned = fmt.Sprintf(", pairs: %d in both orders, %d in one", u.Both, u.One)
+		}
 		if u.Corpus > 0 {
-			learned = fmt.Sprintf(", %d pairs seen, corpus of %d", u.Pairs, u.Corpus)
+			learned += fmt.Sprintf(", %d reads of writes, corpus of %d", u.Pairs, u.Corpus)
 		}
 		return fmt.Sprintf("%d%s schedules, %s/s, %d of them failing%s", u.Schedules, of, rate, u.Failing, learned)
 	}

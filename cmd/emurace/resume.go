@@ -24,7 +24,7 @@ import (
 )
 
 // stateVersion is the version of the state files that are written and read.
-const stateVersion = 4
+const stateVersion = 5
 
 // stateFile is a search that was broken off, and what it was a search of.
 type stateFile struct {
@@ -39,6 +39,8 @@ type stateFile struct {
 	Preemptions *int            `json:"preemptions,omitempty"` // the bound of bounded, when there is one
 	Depth       int             `json:"depth,omitempty"`       // of pct
 	Seed        uint64          `json:"seed"`
+	Only        []string        `json:"only,omitempty"`
+	Focus       []string        `json:"focus,omitempty"`
 	KeepGoing   bool            `json:"keep_going"`
 	Locks       string          `json:"locks"`
 	Timeouts    string          `json:"timeouts"`
@@ -97,6 +99,7 @@ func (j job) describeSearch(libc scenario.LibcID, strategy string, o *explore.Op
 	if r.Program != nil {
 		f.Source = programHash(r.Program)
 	}
+	f.Only, f.Focus = j.only, j.focus
 	if j.script != nil {
 		f.Script = sourceHash(j.script.Source())
 	}
@@ -208,6 +211,10 @@ func (s *stateFile) differs(want stateFile) string {
 		return fmt.Sprintf("--depth is %d, not %d", s.Depth, want.Depth)
 	case s.Seed != want.Seed:
 		return fmt.Sprintf("seed is %d, not %d", s.Seed, want.Seed)
+	case !slices.Equal(s.Only, want.Only):
+		return fmt.Sprintf("--only is %q, not %q", s.Only, want.Only)
+	case !slices.Equal(s.Focus, want.Focus):
+		return fmt.Sprintf("--focus is %q, not %q", s.Focus, want.Focus)
 	case s.Locks != want.Locks:
 		return fmt.Sprintf("--locks is %q, not %s", s.Locks, want.Locks)
 	case s.Timeouts != want.Timeouts:

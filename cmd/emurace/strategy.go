@@ -48,7 +48,7 @@ func strategy(c *cli.Context) string {
 		return strategyDPOR
 	case isProgram(c):
 		return string(explore.POS)
-	case c.IsSet("schedules") || c.IsSet("time"):
+	case c.IsSet("schedules") || c.IsSet("time") || aims(c):
 		return string(explore.SURW)
 	}
 	return strategyDPOR
@@ -86,6 +86,9 @@ func checkStrategy(c *cli.Context) error {
 	}
 	if n := c.Int("depth"); n < 1 || n > maxDepth {
 		return usage(fmt.Errorf("--depth %d: not a number from 1 to %d", n, maxDepth), "pct finds most failures with 3; every further one makes its schedules rarer")
+	}
+	if err := checkAim(c, s); err != nil {
+		return err
 	}
 	switch l := c.String("locks"); {
 	case l != "raw" && l != "abstract":

@@ -123,6 +123,7 @@ func (o *outcome) printUndecided(p *replay.Printer, seconds string) {
 	}
 	if o.raced.Load() {
 		o.printEnded(p)
+		o.printCoverage(p)
 		o.printDrawnFirst(p)
 		o.printPlayed(p)
 		o.printLazy(p)

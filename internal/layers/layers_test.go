@@ -25,6 +25,7 @@ var layers = [][]string{
 	{"internal/testsystem", "symbolize"},
 	{"heap"},
 	{"scenario"},
+	{"explore/coverage"},
 	{"explore", "oracle", "program", "replay", "replay/timeline", "scripts/scenariolang", "scripts/portable"},
 	{"replay/core", "replay/gdb", "replay/lesson", "scripts/strategylang"},
 	{"replay/report", "replay/step", "scripts"},
