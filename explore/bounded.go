@@ -54,6 +54,8 @@ type Options struct {
 	// Watch, if set, is given the search's context before any session is made: what
 	// sessions do for long, as booting, can ask it whether to go on.
 	Watch func(context.Context)
+	// wanted, if set, tells which failures count; others are only noted, see Result.others.
+	wanted func(scenario.Outcome) bool
 	// trusted makes it no matter of a self-check that nothing fails.
 	trusted bool
 	// Progress, if set, is told now and then from another goroutine.
@@ -282,7 +284,7 @@ func (b *bounded) levelZero() ([]uint64, error) {
 }
 
 func (b *bounded) walker(ctx context.Context, s *scenario.Session, level int) *walker {
-	return &walker{ctx: ctx, s: s, keepGoing: b.KeepGoing, inspect: b.Inspect, count: &b.count, limit: b.Schedules, level: level, log: b.Log}
+	return &walker{ctx: ctx, s: s, keepGoing: b.KeepGoing, inspect: b.Inspect, count: &b.count, limit: b.Schedules, level: level, wanted: b.wanted, log: b.Log}
 }
 
 // report calls Progress until the returned function is called.

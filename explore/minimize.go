@@ -1,16 +1,22 @@
 package explore
 
 import (
+	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"time"
 
+	"emurace/emu"
 	"emurace/scenario"
 )
 
 // ErrLivelock is the error of a schedule that cannot be cut down.
 var ErrLivelock = errors.New("minimize: a livelock is not cut down")
+
+// errUnlike is the error of a schedule that ends in another way than it should.
+var errUnlike = errors.New("minimize: the schedule does not fail as it did")
 
 // Minimal is a failing schedule cut to what it needs.
 type Minimal struct {
@@ -23,8 +29,10 @@ type Minimal struct {
 	// way, by having run them all.
 	Certified bool
 	// Essential are the races whose order the failure depends on: with the two
-	// accesses the other way round, the run passes.
+	// accesses the other way round, the run passes. With Together no single one of them does
+	// that, but all of them, in the run that was found to pass with the fewest.
 	Essential []Edge
+	Together  bool
 }
 
 // Edge is two events of the minimal run of which the first had to come first.
@@ -41,9 +49,9 @@ type Place struct {
 // Minimize takes a failing schedule to one that fails in the same way with
 // fewer switches. It drops what the failure does not depend on, puts the rest
 // into an equivalent order with few switches, tries to leave out each of the
-// remaining stretches (so the result is 1-minimal in them), and looks whether
-// fewer preemptions would do, for at most the given time. Then it turns round
-// each race of the result and sees whether the run still fails. When the context
+// remaining stretches (so the result is 1-minimal in them) and to move it beside another one, turns
+// round each race of the result and sees whether the run still fails. Then it looks whether
+// fewer preemptions would do, for at most the given time; a schedule that shows so is taken instead. When the context
 // ends, so does that, with its error. A livelock is refused: each try would run up to
 // the limit of instructions, and which events lie before that depends on all of them.
 func Minimize(ctx context.Context, start func() (*scenario.Session, error), f Finding, certify time.Duration) (*Minimal, error) {
@@ -61,7 +69,7 @@ func Minimize(ctx context.Context, start func() (*scenario.Session, error), f Fi
 	if err != nil {
 		return nil, err
 	}
-	return min, m.certify(ctx, start, min, certify)
+	return m.certify(start, min, certify)
 }
 
 // minimize does it until no run shows another byte to be shared: with every
@@ -93,27 +101,53 @@ func (m *minimizer) attempt(schedule scenario.Schedule) (*Minimal, error) {
 			return nil, err
 		}
 		if ok {
-			best = causal
+			best = m.threads()
 		}
 	}
-	if best, err = m.leaveOut(best); err != nil {
-		return nil, err
-	}
-	min, err := m.result(best)
+	min, err := m.shrink(best)
 	if err != nil {
-		return nil, err
-	}
-	longer, err := m.extend(min.Schedule)
-	if err != nil {
-		return nil, err
-	}
-	if best, err = m.learn(longer); err != nil {
-		return nil, err
-	}
-	if min, err = m.result(best); err != nil {
 		return nil, err
 	}
 	return min, m.flip(min)
+}
+
+// shrink leaves out stretches, moves them and lets threads run on, until none of these makes the
+// schedule a better one any more: with fewer preemptions, or else fewer switches, or else fewer
+// events. So the result is 1-minimal after threads have been let run on, too.
+func (m *minimizer) shrink(threads []int) (*Minimal, error) {
+	var best *Minimal
+	var events []int // of best
+	for {
+		for _, way := range []func([]int) ([]int, error){m.leaveOut, m.move} {
+			var err error
+			if threads, err = way(threads); err != nil {
+				return nil, err
+			}
+		}
+		next, err := m.result(threads)
+		if err != nil {
+			return nil, err
+		}
+		longer, err := m.extend(next.Schedule)
+		if err != nil {
+			return nil, err
+		}
+		if threads, err = m.learn(longer); err != nil {
+			return nil, err
+		}
+		if next, err = m.result(threads); err != nil {
+			return nil, err
+		}
+		if best != nil && !better(next, threads, best, events) {
+			return m.result(events) // the run that the order is of is the result's
+		}
+		best, events = next, threads
+	}
+}
+
+// better compares two results with their events.
+func better(a *Minimal, events []int, b *Minimal, others []int) bool {
+	return cmp.Or(cmp.Compare(a.Preemptions, b.Preemptions), cmp.Compare(a.Switches, b.Switches), cmp.Compare(len(events), len(others))) < 0
 }
 
 // extend lets a thread that is preempted run on to its end where the failure
@@ -153,6 +187,7 @@ type minimizer struct {
 	order order
 	ran   []scenario.Event // the events of order, as they ran
 	most  uint64           // of a run that may fail as this one did
+	moved uint64           // instructions that moves have run
 }
 
 // measure finds out how long a run may be, by the schedule as it is.
@@ -189,18 +224,18 @@ func (m *minimizer) learn(schedule scenario.Schedule) ([]int, error) {
 		}
 	}
 	if !m.same() {
-		return nil, errors.New("minimize: the schedule does not fail as it did")
+		return nil, errUnlike
 	}
 	ok, err := m.fails(threads)
 	if err == nil && !ok {
-		err = errors.New("minimize: the schedule's events do not fail as it did")
+		err = fmt.Errorf("%w, event by event", errUnlike)
 	}
 	return threads, err
 }
 
 // fails runs the threads' events in this order, and then the thread that is to
-// fail, and tells whether the run ends in the same way. The events are in
-// m.order afterwards.
+// fail, or all that are left where none is, and tells whether the run ends in the same way. The
+// events are in m.order afterwards.
 func (m *minimizer) fails(threads []int) (bool, error) {
 	m.order = newOrder(m.s.Schedulable())
 	m.ran = nil
@@ -216,15 +251,46 @@ func (m *minimizer) fails(threads []int) (bool, error) {
 			return m.same(), err
 		}
 	}
-	for m.want.Thread >= 0 && m.s.Runnable(m.want.Thread) {
-		if over, err := m.step(m.want.Thread); err != nil || over {
+	last := m.want.Thread
+	if last < 0 && len(threads) > 0 {
+		last = threads[len(threads)-1]
+	}
+	for t := m.next(last); t >= 0; t = m.next(last) {
+		if over, err := m.step(t); err != nil || over {
 			return m.same(), err
 		}
 		if m.s.CutShort() {
 			return false, nil
 		}
+		last = t
 	}
 	return m.same(), nil
+}
+
+// next is the thread that goes on where a sequence has come to its end, -1 for none: the one that
+// is to fail, or else the one that ran last while it can, so that nothing is preempted, and then
+// the others. The clock is the last of them.
+func (m *minimizer) next(last int) int {
+	if last >= 0 && m.s.Runnable(last) {
+		return last
+	}
+	if m.want.Thread < 0 {
+		for t := range m.s.Schedulable() {
+			if m.s.Runnable(t) {
+				return t
+			}
+		}
+	}
+	return -1
+}
+
+// threads are those of the events that have just been run.
+func (m *minimizer) threads() []int {
+	list := make([]int, len(m.ran))
+	for i, e := range m.ran {
+		list[i] = e.Thread
+	}
+	return list
 }
 
 // step runs a thread's next event, if it can run.
@@ -239,18 +305,27 @@ func (m *minimizer) step(t int) (over bool, err error) {
 	// That the process ends here concerns everyone, but what led to it need
 	// not: so its causes are those of an ordinary event.
 	ev.Ends = false
+	o, over := m.s.Outcome()
+	if over && o.End != nil && o.End.Kind == emu.EndFault {
+		// It has found no memory there, or none that allows it.
+		ev.Objects = append(slices.Clone(ev.Objects), emu.Object{Class: emu.ObjectMappings})
+	}
 	m.order.add(newEvent(ev))
 	m.ran = append(m.ran, ev)
-	_, over = m.s.Outcome()
 	return over, nil
 }
 
+// same tells whether the run has ended as the one that is cut down.
 func (m *minimizer) same() bool {
 	o, over := m.s.Outcome()
-	if !over || m.s.Strange() || o.Kind != m.want.Kind || o.Thread != m.want.Thread {
-		return false
-	}
-	return o.End == nil || o.End.PC == m.want.End.PC
+	return over && !m.s.Strange() && sameFailure(o, m.want)
+}
+
+// sameFailure tells whether a run failed in the same way: at the same instruction, and where a check
+// found a fault, with the same words.
+func sameFailure(o, want scenario.Outcome) bool {
+	return o.Kind == want.Kind && o.Thread == want.Thread && o.Message == want.Message &&
+		(o.End == nil || want.End != nil && o.End.PC == want.End.PC)
 }
 
 // causal is the run's events that happen before its last one, in an order with
@@ -383,93 +458,4 @@ func (m *minimizer) preemptions(schedule scenario.Schedule) (int, error) {
 		}
 	}
 	return n, nil
-}
-
-// flip turns round each race of the minimal run and notes those that matter.
-func (m *minimizer) flip(min *Minimal) error {
-	whole := m.order
-	ran := m.ran
-	steps := make([]uint64, len(ran))
-	at := uint64(0)
-	for i, e := range ran {
-		if !m.s.IsClock(e.Thread) {
-			at += e.Ran
-			if i > 0 && ran[i-1].Half && ran[i-1].Thread == e.Thread {
-				at-- // the schedule has both as one instruction
-			}
-		}
-		steps[i] = at
-	}
-	part := newOrder(whole.threads)
-	for k := range whole.events {
-		for _, j := range part.add(newEvent(whole.events[k].Event)) {
-			v, _ := part.reversal(j)
-			passes, err := m.passes(whole.events, j, v)
-			if err != nil {
-				return err
-			}
-			if passes {
-				place := func(i int) Place { return Place{whole.events[i].Thread, steps[i], whole.events[i].Event} }
-				min.Essential = append(min.Essential, Edge{place(j), place(k)})
-			}
-		}
-	}
-	m.order, m.ran = whole, ran
-	return nil
-}
-
-// passes runs the events before j, then those numbered v, then the rest in the
-// order in which they were, and at last every thread to its end, and tells
-// whether nothing fails.
-func (m *minimizer) passes(events []*event, j int, v []int) (bool, error) {
-	if err := m.s.Restart(); err != nil {
-		return false, err
-	}
-	var first, rest []int
-	for i, e := range events {
-		switch {
-		case i < j:
-			first = append(first, e.Thread)
-		case !slices.Contains(v, i):
-			rest = append(rest, e.Thread)
-		}
-	}
-	for _, i := range v {
-		first = append(first, events[i].Thread)
-	}
-	for _, t := range append(first, rest...) {
-		if !m.s.Runnable(t) {
-			continue
-		}
-		if _, err := m.s.RunEvent(t); err != nil {
-			return false, err
-		}
-	}
-	for {
-		if o, over := m.s.Outcome(); over {
-			return !o.Failed(), nil
-		}
-		for t := range m.s.Schedulable() {
-			if m.s.Runnable(t) {
-				if _, err := m.s.Run(t, 0); err != nil {
-					return false, err
-				}
-			}
-		}
-	}
-}
-
-// certify runs every schedule with fewer preemptions than the minimal one has.
-// When one of them fails after all, it is no certificate.
-func (m *minimizer) certify(ctx context.Context, start func() (*scenario.Session, error), min *Minimal, limit time.Duration) error {
-	if min.Preemptions == 0 {
-		min.Certified = true
-		return nil
-	}
-	r, err := Bounded(ctx, start, Options{Preemptions: min.Preemptions - 1, Jobs: 1, Time: limit, trusted: true})
-	if err != nil {
-		return err
-	}
-	min.Certified = r.Complete && r.Failing == 0
-	return nil
 }

@@ -19,7 +19,7 @@ func (m *minimizer) bySlices(schedule scenario.Schedule) (*Minimal, error) {
 	defer m.s.WantEvents(true)
 	best, ok, err := m.plays(schedule)
 	if err == nil && !ok {
-		err = errors.New("minimize: the schedule does not fail as it did")
+		err = errUnlike
 	}
 	if err != nil {
 		return nil, err

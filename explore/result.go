@@ -64,6 +64,17 @@ type Result struct {
 	// SelfCheck is what was run beside a search that came to say that nothing fails; nil
 	// when it did not come to that.
 	SelfCheck *SelfCheck `json:",omitempty"`
+	// others is one more than the fewest preemptions with which a failure was met that
+	// was not wanted; 0 for none.
+	others int
+}
+
+// lowest is the lower of two numbers that are 0 for none.
+func lowest(a, b int) int {
+	if a == 0 || b == 0 {
+		return a + b
+	}
+	return min(a, b)
 }
 
 // Finding is a way to fail, with the first schedule that does so.
@@ -151,4 +162,5 @@ func (r *Result) merge(next *Result) {
 	r.Instructions += next.Instructions
 	r.Endless = r.Endless || next.Endless
 	r.Due = r.Due || next.Due
+	r.others = lowest(r.others, next.others)
 }

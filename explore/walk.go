@@ -20,6 +20,7 @@ type walker struct {
 	ctx       context.Context
 	s         *scenario.Session
 	keepGoing bool
+	wanted    func(scenario.Outcome) bool // see Options
 	inspect   inspection
 	count     *atomic.Uint64 // schedules run by all walkers
 	limit     uint64         // of count; 0 for none
@@ -152,6 +153,10 @@ func (w *walker) leaf(o scenario.Outcome) error {
 	rests := w.result.note(w.s, o)
 	w.count.Add(1)
 	if !o.Failed() && w.inspect == nil {
+		return nil
+	}
+	if w.wanted != nil && !w.wanted(o) {
+		w.result.others = lowest(w.result.others, w.level+1)
 		return nil
 	}
 	failed, err := w.result.judge(o, ending(w.s, w.schedule, false), w.s.Made(), w.level, w.inspect, rests)

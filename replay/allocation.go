@@ -45,6 +45,7 @@ type Correct struct {
 // freed that, what the value is, and what was there before. The heap must be of
 // the history's schedule. The session is left at the end of the run.
 func (x *Explanation) AddHeap(h *History, blocks *heap.History) error {
+	x.addBlocks(h, blocks)
 	if x.Load == nil {
 		return nil
 	}
@@ -132,7 +133,12 @@ func (x *Explanation) addAllocation(h *History, blocks *heap.History, load uint6
 }
 
 func (x *Explanation) allocation(h *History, blocks *heap.History, b *heap.Block, load uint64) *Allocation {
-	a := &Allocation{Block: *b, Offset: int64(x.LoadAddr - b.Addr)}
+	return allocation(h, blocks, b, x.LoadAddr, load)
+}
+
+// allocation describes a block with respect to an address, at an instruction.
+func allocation(h *History, blocks *heap.History, b *heap.Block, addr, load uint64) *Allocation {
+	a := &Allocation{Block: *b, Offset: int64(addr - b.Addr)}
 	act := func(c *heap.Call) *HeapAct {
 		if c == nil {
 			return nil

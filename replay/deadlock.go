@@ -50,6 +50,9 @@ func (x *Explanation) waits() []Fact {
 			f.Long = []string{fmt.Sprintf("%s takes the %s at %s, in %s: %s.", words.Capital(w.HeldBy), w.What, words.Hex(w.Address), t.Call, place(t))}
 		}
 		f.Addr, f.Short = w.Address, []Text{w.tell()}
+		for i := range w.Signals {
+			f.Short = append(f.Short, w.Signals[i].tell(w.Thread, w.What))
+		}
 		list = append(list, f)
 	}
 	if x.Cycle == 0 {
@@ -66,12 +69,16 @@ func (w *Wait) tell() Text {
 	if w.For != "" {
 		return say("%s waits: %s.", name(w.Thread), w.For)
 	}
-	t := say("%s waits for %s", name(w.Thread), number(words.Hex(w.Address)))
+	t := say("%s waits for %s", name(w.Thread), number(addressOf(w.Address, w.Place)))
 	switch {
 	case w.What == "thread":
 		return say("%s, which %s clears when it ends.", t, name(w.HeldBy))
-	case w.HeldBy == "":
+	case w.HeldBy == "" && w.What == "":
 		return say("%s, and nobody is left to change it.", t)
+	case w.HeldBy == "":
+		return say("%s, of a %s: nobody is left to %s.", t, w.What, w.left)
+	case w.What == "once":
+		return say("%s, of a once whose routine %s runs.", t, name(w.HeldBy))
 	}
 	self := ""
 	if w.HeldBy == w.Thread {

@@ -31,7 +31,9 @@ type Explanation struct {
 	// loadSize the bytes.
 	Load     *symbolize.Act
 	LoadAddr uint64
-	loadSize int
+	// LoadPlace is the static data that LoadAddr is in, as in environ; "" for none.
+	LoadPlace string
+	loadSize  int
 	// Writer is the last instruction in the race that wrote to those bytes,
 	// Written what it stored there; nil when they are older than the race.
 	Writer  *symbolize.Act
@@ -47,14 +49,21 @@ type Explanation struct {
 	Meaning    heap.Meaning
 	Correct    *Correct
 
+	// Looks are the values that a failing check looked at, in that order, Unlooked how many more
+	// of them came before.
+	Looks    []Look
+	Unlooked int
+
 	// Waits is, for a deadlock, what each remaining thread waits for; the
 	// first Cycle of them wait for each other, each for the next.
 	Waits []Wait
 	Cycle int
 
 	// Races are pairs of instructions without whose order the run would have
-	// passed, where somebody has found them out.
-	Races []Race
+	// passed, where somebody has found them out; with Together, a run in which all of them are
+	// the other way round passes, and none was found in which one of them is.
+	Races    []Race
+	Together bool
 
 	Threads  []ThreadState
 	Schedule scenario.Schedule
@@ -86,6 +95,9 @@ func Explain(h *History) (*Explanation, error) {
 	x.Threads = threadStates(s)
 	if o.Kind == scenario.Check {
 		x.Message = o.Message
+		if err := h.looks(x); err != nil {
+			return nil, err
+		}
 	}
 	if o.Kind == scenario.Abort || o.Kind == scenario.Exit {
 		for _, out := range slices.Backward(s.Process().Output()) {
@@ -180,6 +192,7 @@ func (h *History) takeLoad(x *Explanation, thread int) {
 		return
 	}
 	x.LoadAddr, x.loadSize = last.Addr, last.Size
+	x.LoadPlace = Symbol(h.s.Process(), last.Addr)
 	x.Load = h.act(thread, last.PC, last.Step)
 }
 

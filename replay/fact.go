@@ -48,6 +48,7 @@ const (
 	FactMoved                         // the place where the block was found names another one
 	FactUnmapped                      // the page of the address is taken away
 	FactLoaded                        // the fatal value is loaded
+	FactSeen                          // a thread reads a value that a check finds fault with
 	FactTaken                         // a thread takes what another one waits for at the end
 	FactEnd                           // the end
 	factSaid                          // what the process printed last
@@ -58,6 +59,7 @@ const (
 	factWord                          // what the word was to the block
 	factReused                        // whose the block's bytes were by then
 	factCycle                         // which threads wait for each other
+	factSeen                          // what a check found
 	factTime                          // when time passed
 	factRaces                         // what had to come first
 )
@@ -79,7 +81,7 @@ func (x *Explanation) Facts() []Fact {
 		}
 	}
 	why := len(list)
-	for _, facts := range [][]Fact{x.waits(), x.origin(), x.load(), x.block(), x.unmapped()} {
+	for _, facts := range [][]Fact{x.waits(), x.lookWrites(), x.seen(), x.origin(), x.load(), x.block(), x.unmapped()} {
 		list = append(list, facts...)
 	}
 	for i := range list[why:] {

@@ -46,6 +46,7 @@ type CorrectReport struct {
 type WaitReport struct {
 	Thread   string            `json:"thread"`
 	WaitsFor string            `json:"waits_for,omitempty"` // address of the futex word
+	Place    string            `json:"place,omitempty"`     // static data that it is in
 	For      string            `json:"for,omitempty"`       // what else it waits for, in words
 	What     string            `json:"what,omitempty"`
 	HeldBy   string            `json:"held_by,omitempty"`
@@ -56,7 +57,7 @@ func (w *Wait) report() WaitReport {
 	if w.For != "" {
 		return WaitReport{Thread: w.Thread, For: w.For}
 	}
-	return WaitReport{Thread: w.Thread, WaitsFor: words.Hex(w.Address), What: w.What, HeldBy: w.HeldBy, TakenBy: w.Taken.Report()}
+	return WaitReport{Thread: w.Thread, WaitsFor: words.Hex(w.Address), Place: w.Place, What: w.What, HeldBy: w.HeldBy, TakenBy: w.Taken.Report()}
 }
 
 // reportHeap puts what AddHeap has found into the cause.

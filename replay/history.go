@@ -39,6 +39,7 @@ type History struct {
 	results  [][]uint64                    // of each thread's calls, at the end
 	calls    []int                         // how many there are
 	ticks    []Tick
+	sights   []scenario.Sight // see scenario.Session.Sights
 }
 
 // NewHistory plays a schedule from the start of the race, noting every
@@ -53,6 +54,7 @@ func NewHistory(s *scenario.Session, schedule scenario.Schedule) (*History, erro
 	if _, _, err := run(s, schedule); err != nil {
 		return nil, err
 	}
+	h.sights = s.Sights()
 	var err error
 	if h.Playback, err = scenario.NewPlayback(s, schedule); err != nil {
 		return nil, err

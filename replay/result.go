@@ -36,24 +36,30 @@ type Finding struct {
 	Cycle   []WaitReport   `json:"cycle,omitempty"`
 	Waits   []WaitReport   `json:"waits,omitempty"`
 	Threads []ThreadReport `json:"threads,omitempty"`
+	// Looks are the values that a failing check looked at, or that a thread had read whose
+	// results it looked at.
+	Looks []LookReport `json:"looks,omitempty"`
 	// Ticks are where the schedule moved the clock on.
 	Ticks []Tick `json:"ticks,omitempty"`
 	// Races are pairs of accesses, the first one first; with the second one
 	// first the run passes.
-	Races       [][2]AccessReport `json:"races,omitempty"`
-	Minimal     bool              `json:"minimal,omitempty"` // nothing more could be left out of the schedule
-	Switches    int               `json:"switches"`
-	Schedule    []string          `json:"schedule,omitempty"`
-	Preemptions *int              `json:"preemptions,omitempty"`
-	Count       uint64            `json:"count,omitempty"` // schedules that fail in this way
-	Hole        bool              `json:"hole,omitempty"`  // a search had missed it, and the check after it has not
-	Trace       string            `json:"trace,omitempty"` // path of the trace file
+	Races [][2]AccessReport `json:"races,omitempty"`
+	// Together tells of Races that no single one was found to decide, but all of them do.
+	Together    bool     `json:"together,omitempty"`
+	Minimal     bool     `json:"minimal,omitempty"` // nothing more could be left out of the schedule
+	Switches    int      `json:"switches"`
+	Schedule    []string `json:"schedule,omitempty"`
+	Preemptions *int     `json:"preemptions,omitempty"`
+	Count       uint64   `json:"count,omitempty"` // schedules that fail in this way
+	Hole        bool     `json:"hole,omitempty"`  // a search had missed it, and the check after it has not
+	Trace       string   `json:"trace,omitempty"` // path of the trace file
 }
 
 // Cause is where the fatal value came from.
 type Cause struct {
-	Kind       heap.MeaningKind  `json:"kind,omitempty"` // what the value is; absent when the heap was not looked at
-	Address    string            `json:"address"`        // that the value was loaded from
+	Kind       heap.MeaningKind  `json:"kind,omitempty"`  // what the value is; absent when the heap was not looked at
+	Address    string            `json:"address"`         // that the value was loaded from
+	Place      string            `json:"place,omitempty"` // static data that Address is in
 	LoadedBy   *symbolize.Report `json:"loaded_by"`
 	WrittenBy  *symbolize.Report `json:"written_by,omitempty"` // absent when older than the race
 	Written    string            `json:"written,omitempty"`    // what that instruction stored
@@ -86,6 +92,10 @@ func (x *Explanation) Finding() Finding {
 	for _, r := range x.Races {
 		f.Races = append(f.Races, [2]AccessReport{r.First.report(), r.Second.report()})
 	}
+	f.Together = x.Together && len(x.Races) > 1
+	for i := range x.Looks {
+		f.Looks = append(f.Looks, x.Looks[i].report())
+	}
 	for _, w := range x.Waits {
 		f.Waits = append(f.Waits, w.report())
 	}
@@ -111,7 +121,7 @@ func (x *Explanation) Finding() Finding {
 	}
 	f.Register, f.Value = x.Register, words.Hex(x.Value)
 	if x.Load != nil {
-		f.Cause = &Cause{Address: words.Hex(x.LoadAddr), LoadedBy: x.Load.Report(), WrittenBy: x.Writer.Report()}
+		f.Cause = &Cause{Address: words.Hex(x.LoadAddr), Place: x.LoadPlace, LoadedBy: x.Load.Report(), WrittenBy: x.Writer.Report()}
 		if x.Writer != nil {
 			f.Cause.Written = words.Hex(x.Written)
 		}

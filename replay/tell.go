@@ -151,7 +151,7 @@ func (x *Explanation) load() []Fact {
 	}
 	load.Title = fmt.Sprintf("%s loads %s", x.Load.Thread, words.Hex(x.Value))
 	load.Short = []Text{say("%s loaded %s%s at %s (%s) from %s, in its call of %s.",
-		name(x.Load.Thread), x.Register, way, name(x.Load.Location.String()), x.Load.Instruction, number(words.Hex(x.LoadAddr)), x.Load.Call)}
+		name(x.Load.Thread), x.Register, way, name(x.Load.Location.String()), x.Load.Instruction, number(addressOf(x.LoadAddr, x.LoadPlace)), x.Load.Call)}
 	load.Long = []string{fmt.Sprintf("%s runs %s and gets %s from %s into %s.",
 		words.Capital(x.Load.Thread), place(x.Load), words.Hex(x.Value), words.Hex(x.LoadAddr), x.Register)}
 	load.Long = append(load.Long, x.word().Long...)
@@ -232,6 +232,13 @@ func (x *Explanation) races() []Fact {
 			second = say("the failure of %s", name(r.Second.Thread))
 		}
 		f.Short = append(f.Short, r.First.tell(), say("  before %s", second))
+	}
+	if x.Together && len(x.Races) > 1 {
+		all := fmt.Sprintf("not one of them alone: with all %d", len(x.Races))
+		if len(x.Races) == 2 {
+			all = "neither of them alone: with both"
+		}
+		f.Short = append(f.Short, say("%s the other way round the run passes", all))
 	}
 	return []Fact{f}
 }

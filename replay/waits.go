@@ -12,13 +12,19 @@ import (
 type Wait struct {
 	Thread  string
 	Address uint64 // of the futex word, 0 when it waits for something else
+	Place   string // the static data that Address is in, as in _IO_stdfile_1_lock; "" for none
 	For     string // which is this, as in "read of a pipe (fd 3) that nobody writes"; else ""
 	Value   uint32 // that it holds
-	What    string // "mutex", "lock", "thread" when its end is waited for, or ""
-	HeldBy  string // the thread that has to let go, "" when nobody is known
+	// What is "mutex", "lock", "thread" when its end is waited for, "condition variable",
+	// "semaphore", "barrier", "read-write lock", "once", or "".
+	What   string
+	HeldBy string // the thread that has to let go, "" when nobody is known
 	// Taken is the instruction that took the lock, nil when it was taken before
 	// the race or that is not known.
 	Taken *symbolize.Act
+	// Signals are calls that were to wake the thread, where nobody holds what it waits for.
+	Signals []Signalled
+	left    string // what nobody is left to do with it, as "post it"
 }
 
 // addWaits finds out what each thread waits for, and puts the ones that wait for
@@ -34,9 +40,25 @@ func (h *History) addWaits(x *Explanation) error {
 		if !ok {
 			continue
 		}
-		w := Wait{Thread: name, Address: addr, Value: h.word32(addr)}
+		w := Wait{Thread: name, Address: addr, Place: Symbol(h.s.Process(), addr), Value: h.word32(addr)}
 		machine, what, step := h.holder(h.s.MachineThread(i), addr, w.Value)
+		o, ok := objectOf(symbolize.Backtrace(h.s.Process(), h.s.MachineThread(i)))
+		switch {
+		case ok && what == "lock" && (o.what == readWriteLock || o.what == once):
+			what = o.what
+		case ok && machine < 0:
+			what, w.left = o.what, o.left
+			switch what {
+			case readWriteLock:
+				machine = h.writerOf(addr)
+			case once:
+				machine = h.runsOnce(addr)
+			}
+		}
 		w.What = what
+		if machine < 0 {
+			w.Signals = h.signalled(i, what)
+		}
 		if machine >= 0 {
 			w.HeldBy = h.s.Process().Threads()[machine].Name
 			holder[i] = h.s.RacingThread(machine)

@@ -69,8 +69,45 @@ var standstills = []standstill{
 		name:    "nobody",
 		threads: map[string]string{"main": "sem_wait 0", "a": "getpid"},
 		turns:   "main a",
-		waits:   []string{"main  "},
-		tell:    []string{"main waits, and nobody is left to wake it: a deadlock", ", and nobody is left to change it."},
+		waits:   []string{"main semaphore "},
+		tell:    []string{"main waits, and nobody is left to wake it: a deadlock", ", of a semaphore: nobody is left to post it."},
+	},
+	{
+		name:    "a signal that comes too early",
+		threads: map[string]string{"main": "getpid, lock 0, cond_wait 1 0", "a": "pthread_cond_signal 1"},
+		turns:   "main*1 a main",
+		waits:   []string{"main condition variable "},
+		tell: []string{"main waits, and nobody is left to wake it: a deadlock", ", of a condition variable: nobody is left to signal it.",
+			"a had signalled it in pthread_cond_signal(", ", which was over before main began its call: a signal is for those who wait already."},
+	},
+	{
+		name:    "a routine that does not end",
+		threads: map[string]string{"main": "once 0", "a": "once 0"},
+		turns:   "main a",
+		waits:   []string{"main  ", "a once main"},
+		tell:    []string{", of a once whose routine main runs."},
+	},
+	{
+		name:    "a barrier for three",
+		setup:   "barrier 0 3",
+		threads: map[string]string{"main": "pthread_barrier_wait 0", "a": "pthread_barrier_wait 0"},
+		turns:   "main a",
+		waits:   []string{"main barrier ", "a barrier "},
+		tell:    []string{"main and a wait, and nobody is left to wake them: a deadlock", ", of a barrier: nobody is left to come to it."},
+	},
+	{
+		name:    "a lock for writing, held by who has ended its calls",
+		threads: map[string]string{"main": "getpid, pthread_rwlock_rdlock 0", "a": "pthread_rwlock_wrlock 0"},
+		turns:   "main*1 a main",
+		waits:   []string{"main read-write lock a"},
+		tell:    []string{"a read-write lock that a holds"},
+	},
+	{
+		name:    "a lock for reading, that a writer waits for",
+		threads: map[string]string{"main": "getpid, pthread_rwlock_wrlock 0", "a": "pthread_rwlock_rdlock 0"},
+		turns:   "main*1 a main",
+		waits:   []string{"main read-write lock "},
+		tell:    []string{", of a read-write lock: nobody is left to unlock it."},
 	},
 }
 
@@ -79,7 +116,7 @@ const mutexSize = 64
 
 func (st standstill) play(t *testing.T, suite string, arch loader.Arch) *Explanation {
 	t.Helper()
-	mutexes := uint64(0)
+	mutexes, pause := uint64(0), uint64(0)
 	handles := map[string]uint64{}
 	names := slices.Sorted(maps.Keys(st.threads))
 	slices.SortFunc(names, func(a, b string) int { return len(b) - len(a) }) // main first
@@ -89,13 +126,25 @@ func (st standstill) play(t *testing.T, suite string, arch loader.Arch) *Explana
 			fn, arg, _ := strings.Cut(part, " ")
 			var n uint64
 			if arg != "" && fn != "join" {
-				_, err := fmt.Sscan(arg, &n)
-				must(t, err)
+				if _, err := fmt.Sscan(arg, &n); err != nil {
+					t.Fatal(err)
+				}
 				n = mutexes + n*mutexSize
 			}
 			switch fn {
+			case "cond_wait", "barrier":
+				var of, with uint64
+				_, err := fmt.Sscan(arg, &of, &with)
+				must(t, err)
+				if of = mutexes + of*mutexSize; fn == "barrier" {
+					list = append(list, callOf("pthread_barrier_init", of, 0, with))
+				} else {
+					list = append(list, callOf("pthread_cond_wait", of, mutexes+with*mutexSize))
+				}
 			case "lock":
 				list = append(list, callOf("pthread_mutex_lock", n))
+			case "once":
+				list = append(list, callOf("pthread_once", n, pause))
 			case "join":
 				list = append(list, callOf("pthread_join", handles[arg], 0))
 			default:
@@ -106,6 +155,9 @@ func (st standstill) play(t *testing.T, suite string, arch loader.Arch) *Explana
 	}
 	plan := &scenario.Plan{Setup: func(u *scenario.Setup) (err error) {
 		if mutexes, err = u.Call(scenario.Main, "calloc", scenario.Int(8), scenario.Int(mutexSize)); err != nil {
+			return err
+		}
+		if pause, err = u.Lookup("pause"); err != nil {
 			return err
 		}
 		for _, name := range names {
@@ -170,7 +222,7 @@ func TestStandstill(t *testing.T) {
 							t.Errorf("held by %s, taken by %s", w.HeldBy, w.Taken.Thread)
 						}
 					}
-					if st.taken != nil && (st.taken[i] == "") != (function == "") || !strings.Contains(function, "lock") && !strings.Contains(function, "cas4") && function != "" {
+					if st.taken != nil && (st.taken[i] == "") != (function == "") || !strings.Contains(function, "lock") && !strings.Contains(function, "cas4") && !strings.Contains(function, "once") && function != "" {
 						t.Errorf("%s: taken in %q", w.Thread, function)
 					}
 				}
@@ -182,7 +234,7 @@ func TestStandstill(t *testing.T) {
 					t.Errorf("cycle %+v of %+v", f.Cycle, f.Waits)
 				}
 				for i, r := range f.Waits {
-					if w := x.Waits[i]; r.Thread != w.Thread || r.WaitsFor != words.Hex(w.Address) || r.HeldBy != w.HeldBy || (r.TakenBy == nil) != (w.Taken == nil) {
+					if w := x.Waits[i]; r.Thread != w.Thread || w.For == "" && r.WaitsFor != words.Hex(w.Address) || r.HeldBy != w.HeldBy || (r.TakenBy == nil) != (w.Taken == nil) {
 						t.Errorf("%+v of %+v", r, w)
 					}
 				}

@@ -17,6 +17,7 @@ func (s *Session) advance(i int) error {
 			s.endless = i + 1
 			return nil
 		case err != nil:
+			s.failer = i + 1
 			return s.fault(i, err)
 		case !more:
 			s.leave(i)

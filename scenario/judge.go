@@ -29,6 +29,7 @@ func (v *View) Results(i int) []uint64 {
 	if v.reader >= 0 && v.reader != i {
 		v.s.uses(emu.Object{Class: emu.ObjectResults, ID: uint64(i)})
 	}
+	v.s.sees(Sight{Thread: i})
 	return slices.Clone(v.s.threads[i].results)
 }
 
@@ -39,6 +40,7 @@ func (v *View) Read(addr, size uint64) ([]byte, bool) {
 	b, ok := v.s.m.Read(addr, size)
 	if ok {
 		v.s.sawShared(v.reader, addr, size)
+		v.s.sees(Sight{Addr: addr, Data: b, Thread: -1})
 	} else {
 		v.sawMappings()
 	}
@@ -50,6 +52,7 @@ func (v *View) CString(addr uint64) (string, bool) {
 	text, ok := v.s.m.CString(addr, maxString)
 	if ok {
 		v.s.sawShared(v.reader, addr, uint64(len(text))+1)
+		v.s.sees(Sight{Addr: addr, Data: append([]byte(text), 0), Thread: -1})
 	} else {
 		v.s.sawShared(v.reader, addr, uint64(len(text)))
 		v.sawMappings()
@@ -114,7 +117,7 @@ func (s *Session) judge() error {
 	if s.plan.Check == nil {
 		return nil
 	}
-	return s.fault(-1, s.plan.Check(s.view(-1)))
+	return s.fault(-1, s.checks(func() error { return s.plan.Check(s.view(-1)) }))
 }
 
 // fault ends the race when a check or the body of thread i has found a fault; i is

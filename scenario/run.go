@@ -131,7 +131,8 @@ func (s *Session) finishCall(i int) error {
 	r.results = append(slices.Clip(r.results), v)
 	if s.plan.AfterCall != nil {
 		s.uses(emu.Object{Class: emu.ObjectResults, ID: uint64(i), Write: true})
-		if err := s.plan.AfterCall(s.view(i), Returned{i, call, v}); err != nil {
+		if err := s.checks(func() error { return s.plan.AfterCall(s.view(i), Returned{i, call, v}) }); err != nil {
+			s.sees(Sight{Thread: i}) // it was given what the call has returned
 			return s.fault(i, err)
 		}
 	}

@@ -47,6 +47,10 @@ type state struct {
 	// verdict is the outcome of a race that the plan has judged, nil as long as it
 	// has not: one that is over, or in which a thread or the plan found a fault.
 	verdict *Outcome
+	// sights is what the check that ran last has looked at, failer one more than the thread whose own
+	// function has found a fault, 0 for a check.
+	sights  []Sight
+	failer  int
 	endless int // who makes more calls than it may, and one; 0 for nobody
 }
 

@@ -1,0 +1,40 @@
+package explore
+
+import (
+	"errors"
+	"time"
+
+	"emurace/scenario"
+)
+
+// certify runs every schedule with fewer preemptions than the minimal one has. The first one that
+// fails in the same way is a better one, and is cut down in its place. That fewer do not fail is
+// said only where none of them fails in any way.
+func (m *minimizer) certify(start func() (*scenario.Session, error), min *Minimal, limit time.Duration) (*Minimal, error) {
+	if min.Preemptions == 0 {
+		min.Certified = true
+		return min, nil
+	}
+	r, err := Bounded(m.ctx, start, Options{
+		Preemptions: min.Preemptions - 1, Jobs: 1, Time: limit, trusted: true,
+		wanted: func(o scenario.Outcome) bool { return sameFailure(o, m.want) },
+	})
+	if err != nil {
+		return nil, err
+	}
+	complete := r.Complete
+	if len(r.Findings) > 0 {
+		f := r.Findings[0]
+		next, err := m.minimize(f.Schedule)
+		switch {
+		case errors.Is(err, errUnlike):
+		case err != nil:
+			return nil, err
+		case next.Preemptions < min.Preemptions:
+			// It was the first one, so that all with fewer than it has were run.
+			min, complete = next, next.Preemptions == f.Preemptions || next.Preemptions == 0
+		}
+	}
+	min.Certified = complete && (r.others == 0 || r.others-1 >= min.Preemptions)
+	return min, nil
+}

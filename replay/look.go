@@ -1,0 +1,255 @@
+package replay
+
+import (
+	"cmp"
+	"encoding/binary"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+
+	"emurace/emu"
+	"emurace/heap"
+	"emurace/internal/words"
+	"emurace/symbolize"
+)
+
+// Look is a value that a failing check looked at, or that a thread had read whose results it
+// looked at.
+type Look struct {
+	Addr  uint64
+	Place string // the static data that Addr is in, as in environ; "" for none
+	Data  []byte // what was there
+	// Load is the instruction that read it, for a thread; nil for a check's own look at the end.
+	Load *symbolize.Act
+	// Writers are the instructions of the race that wrote those bytes last, the latest first; none
+	// when they are older than the race.
+	Writers []Wrote
+	// Block is the block of malloc's that the bytes belong to; nil for none that is known.
+	Block *Allocation
+
+	parts []lookPart
+}
+
+// lookPart is bytes of a look, and the instruction before which they were as they were seen.
+type lookPart struct{ addr, size, step uint64 }
+
+// Wrote is an instruction with what it stored.
+type Wrote struct {
+	symbolize.Act
+	Value uint64
+	Size  int // bytes
+}
+
+// Bounds of what is told of a check.
+const (
+	mostLooks   = 6
+	mostWriters = 3
+)
+
+// looks finds out about what the check that failed had looked at.
+func (h *History) looks(x *Explanation) error {
+	var list []Look
+	end := h.s.Process().Steps() + 1
+	for _, sight := range h.sights {
+		if sight.Thread < 0 {
+			list = append(list, Look{Addr: sight.Addr, Data: sight.Data, parts: []lookPart{{sight.Addr, uint64(len(sight.Data)), end}}})
+			continue
+		}
+		list = append(list, h.loadsOf(sight.Thread)...)
+	}
+	if n := len(list) - mostLooks; n > 0 {
+		// A thread's latest ones are the nearest to what it has returned.
+		x.Unlooked, list = n, list[n:]
+	}
+	for i := range list {
+		list[i].Place = Symbol(h.s.Process(), list[i].Addr)
+		if err := h.wrote(&list[i]); err != nil {
+			return err
+		}
+	}
+	x.Looks = list
+	return h.SeekEnd()
+}
+
+// loadsOf are what a thread's function read itself, one after the other. Reads of bytes that follow
+// each other, as of a text, are one.
+func (h *History) loadsOf(thread int) (list []Look) {
+	for _, i := range h.byThread[thread] {
+		e := h.events[i]
+		if name, _, ok := h.s.Process().Symbol(e.PC); !ok || !strings.HasPrefix(name, emu.RoutinePrefix) || h.Inst(e.PC).Ret {
+			continue
+		}
+		for _, a := range h.Accesses(e.Step) {
+			if a.Kind != emu.LogRead {
+				continue
+			}
+			data := binary.LittleEndian.AppendUint64(nil, a.Value)[:min(a.Size, 8)]
+			part := lookPart{a.Addr, uint64(len(data)), e.Step}
+			if n := len(list) - 1; n >= 0 && list[n].Addr+uint64(len(list[n].Data)) == a.Addr {
+				list[n].Data, list[n].parts = append(list[n].Data, data...), append(list[n].parts, part)
+				continue
+			}
+			list = append(list, Look{
+				Addr: a.Addr, Data: data, parts: []lookPart{part},
+				Load: &symbolize.Act{Thread: h.s.Names()[thread], Step: e.Step, Location: symbolize.Location{PC: e.PC}},
+			})
+		}
+	}
+	return list
+}
+
+// wrote finds who wrote the bytes of a look last, and describes who read them.
+func (h *History) wrote(l *Look) error {
+	if l.Load != nil {
+		if err := h.SeekTo(l.Load.Step - 1 - h.s.Base()); err != nil {
+			return err
+		}
+		l.Load = h.act(slices.Index(h.s.Names(), l.Load.Thread), l.Load.Location.PC, l.Load.Step)
+	}
+	var found []emu.LogEntry
+	for _, p := range l.parts {
+		for at := p.addr; at < p.addr+p.size; at++ {
+			w, ok := h.lastWrite(at, 1, p.step)
+			if ok && !slices.ContainsFunc(found, func(o emu.LogEntry) bool { return o.Step == w.Step && o.Addr == w.Addr }) {
+				found = append(found, w)
+			}
+		}
+	}
+	slices.SortFunc(found, func(a, b emu.LogEntry) int { return cmp.Compare(b.Step, a.Step) })
+	for _, w := range found[:min(len(found), mostWriters)] {
+		thread := h.s.RacingThread(int(w.Thread))
+		if thread < 0 {
+			continue
+		}
+		if err := h.SeekTo(w.Step - 1 - h.s.Base()); err != nil {
+			return err
+		}
+		l.Writers = append(l.Writers, Wrote{Act: *h.act(thread, w.PC, w.Step), Value: w.Value, Size: int(w.Size)})
+	}
+	return nil
+}
+
+// addBlocks finds the blocks of malloc's that the bytes belong to.
+func (x *Explanation) addBlocks(h *History, blocks *heap.History) {
+	for i := range x.Looks {
+		l := &x.Looks[i]
+		step := l.parts[0].step
+		if b := blocks.Owner(l.Addr, step); b != nil {
+			l.Block = allocation(h, blocks, b, l.Addr, step)
+		}
+	}
+}
+
+// addressOf writes an address, with the static data that it is in.
+func addressOf(addr uint64, place string) string {
+	if place == "" {
+		return words.Hex(addr)
+	}
+	return fmt.Sprintf("%s (%s)", words.Hex(addr), place)
+}
+
+// value writes what was there: a number, or a text in quotes.
+func (l *Look) value() string {
+	if n := len(l.Data); n == 1 || n == 2 || n == 4 || n == 8 {
+		return words.Hex(number64(l.Data))
+	}
+	text := l.Data
+	if n := len(text); n > 0 && text[n-1] == 0 {
+		text = text[:n-1]
+	}
+	return strconv.Quote(string(text))
+}
+
+func number64(b []byte) uint64 {
+	var all [8]byte
+	copy(all[:], b)
+	return binary.LittleEndian.Uint64(all[:])
+}
+
+// seen says what a check saw, and who had written it.
+func (x *Explanation) seen() []Fact {
+	var list []Fact
+	for i := range x.Looks {
+		list = append(list, x.look(&x.Looks[i]))
+	}
+	if x.Unlooked > 0 {
+		list = append(list, Fact{Kind: factSeen, Thread: -1, Short: []Text{say("Before that it looked at %s more.", words.Count(uint64(x.Unlooked), "value"))}})
+	}
+	return list
+}
+
+func (x *Explanation) look(l *Look) Fact {
+	f := Fact{Kind: factSeen, Thread: -1, Addr: l.Addr}
+	at := addressOf(l.Addr, l.Place)
+	text := say("The check found %s at %s", number(l.value()), at)
+	if l.Load != nil {
+		f = x.fact(FactSeen, l.Load)
+		f.Addr = l.Addr
+		f.Title = fmt.Sprintf("%s reads %s", l.Load.Thread, l.value())
+		text = say("%s read %s from %s, in its call of %s", name(l.Load.Thread), number(l.value()), at, l.Load.Call)
+		f.Long = []string{words.Capital(text.String()) + "."}
+	}
+	if l.Block != nil {
+		text = say("%s, in a block: %s", text, l.Block.tell())
+	}
+	f.Short = []Text{say("%s.", text)}
+	if len(l.Writers) == 0 {
+		f.Short = append(f.Short, say("  Nothing has written there since the race began: the value is older."))
+	}
+	for i := range l.Writers {
+		w := &l.Writers[i]
+		what := ""
+		if len(l.Writers) > 1 {
+			what = " a part of it,"
+		}
+		f.Short = append(f.Short, say("  %s had written%s %s there last, in its call of %s:", name(w.Thread), what, number(words.Hex(w.Value)), w.Call))
+		for i, line := range lines(&w.Act) {
+			if i == 0 || len(w.Backtrace) > 1 {
+				f.Short = append(f.Short, say("  %s", line))
+			}
+		}
+	}
+	return f
+}
+
+// lookWrites are the writes that a check found the values of, each at its moment.
+func (x *Explanation) lookWrites() (list []Fact) {
+	for i := range x.Looks {
+		for k := range x.Looks[i].Writers {
+			w := &x.Looks[i].Writers[k]
+			f := x.fact(FactWritten, &w.Act)
+			f.Addr = x.Looks[i].Addr
+			f.Title = fmt.Sprintf("%s writes %s", w.Thread, words.Hex(w.Value))
+			f.Long = []string{fmt.Sprintf("%s runs %s and stores %s at %s, where the value is that the check finds fault with.", words.Capital(w.Thread), place(&w.Act), words.Hex(w.Value), words.Hex(x.Looks[i].Addr))}
+			list = append(list, f)
+		}
+	}
+	return list
+}
+
+// LookReport is a value that a check looked at, in the result object.
+type LookReport struct {
+	Address   string            `json:"address"`
+	Place     string            `json:"place,omitempty"` // static data that Address is in
+	Value     string            `json:"value"`
+	ReadBy    *symbolize.Report `json:"read_by,omitempty"` // absent for a check's own look at the end
+	WrittenBy []WroteReport     `json:"written_by"`        // the latest first; none when older than the race
+	Block     *AllocationReport `json:"block,omitempty"`   // that the bytes belong to
+}
+
+// WroteReport is an instruction with what it stored.
+type WroteReport struct {
+	*symbolize.Report
+	Value string `json:"value"`
+	Size  int    `json:"size"`
+}
+
+func (l *Look) report() LookReport {
+	r := LookReport{Address: words.Hex(l.Addr), Place: l.Place, Value: l.value(), ReadBy: l.Load.Report(), WrittenBy: []WroteReport{}, Block: l.Block.report()}
+	for i := range l.Writers {
+		w := &l.Writers[i]
+		r.WrittenBy = append(r.WrittenBy, WroteReport{w.Act.Report(), words.Hex(w.Value), w.Size})
+	}
+	return r
+}
