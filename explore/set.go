@@ -18,7 +18,7 @@ type set struct {
 
 const (
 	lowWords  = 2
-	lowest    = 64 * lowWords // thread of high
+	firstHigh    = 64 * lowWords // thread of high
 	setWords  = maxThreads / 64
 	wordBytes = 8
 )
@@ -76,10 +76,10 @@ func join(s, o set, f func(a, b uint64) uint64) set {
 func only(t int) set { return set{}.with(t) }
 
 func (s set) has(t int) bool {
-	if t < lowest {
+	if t < firstHigh {
 		return s.low[t/64]&(1<<(t%64)) != 0
 	}
-	i := (t - lowest) / 8
+	i := (t - firstHigh) / 8
 	return i < len(s.high) && s.high[i]&(1<<(t%8)) != 0
 }
 
@@ -95,7 +95,7 @@ func (s set) len() int {
 
 // with is the set and a thread.
 func (s set) with(t int) set {
-	if t < lowest {
+	if t < firstHigh {
 		s.low[t/64] |= 1 << (t % 64)
 		return s
 	}
@@ -146,7 +146,7 @@ func (s set) nth(n int) int {
 			n -= c
 			continue
 		}
-		return lowest + 8*i + nthBit(v, n)
+		return firstHigh + 8*i + nthBit(v, n)
 	}
 	return maxThreads
 }
@@ -162,7 +162,7 @@ func nthBit(v uint64, n int) int {
 // last is the highest thread, -1 when there is none.
 func (s set) last() int {
 	if n := len(s.high); n > 0 {
-		return lowest + 8*n - 1 - bits.LeadingZeros64(highWord(s.high, n-wordBytes))
+		return firstHigh + 8*n - 1 - bits.LeadingZeros64(highWord(s.high, n-wordBytes))
 	}
 	if s.low[1] != 0 {
 		return 127 - bits.LeadingZeros64(s.low[1])
