@@ -18,7 +18,7 @@ type set struct {
 
 const (
 	lowWords  = 2
-	firstHigh    = 64 * lowWords // thread of high
+	firstHigh = 64 * lowWords // thread of high
 	setWords  = maxThreads / 64
 	wordBytes = 8
 )
