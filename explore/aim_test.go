@@ -195,13 +195,13 @@ func TestAimRepeats(t *testing.T) {
 		o := Options{KeepGoing: true, Jobs: 1, Seed: 3, Schedules: 200}
 		none := sampled(t, p.starter(t, sys), st, o)
 		for name, aim := range map[string]*Aim{"nil": nil, "nothing": {}, "nowhere": {Code: []Range{{1, 2}}, Threads: []string{"nobody"}}} {
-			if diff := cmp.Diff(none, sampled(t, p.starter(t, sys), st, at(aim, o)), cmp.AllowUnexported(Result{})); diff != "" {
+			if diff := cmp.Diff(none, sampled(t, p.starter(t, sys), st, at(aim, o)), visible); diff != "" {
 				t.Errorf("%s, %s:\n%s", st, name, diff)
 			}
 		}
 		one := sampled(t, p.starter(t, sys), st, at(second, o))
 		o.Jobs = 3
-		if diff := cmp.Diff(one, sampled(t, p.starter(t, sys), st, at(second, o)), cmp.AllowUnexported(Result{})); diff != "" || one.Aimed == 0 || cmp.Equal(one.Coverage, none.Coverage) {
+		if diff := cmp.Diff(one, sampled(t, p.starter(t, sys), st, at(second, o)), visible); diff != "" || one.Aimed == 0 || cmp.Equal(one.Coverage, none.Coverage) {
 			t.Errorf("%s: aimed at: %d:\n%s", st, one.Aimed, diff)
 		}
 	}
@@ -214,7 +214,7 @@ func TestAimRepeats(t *testing.T) {
 		must(t, err)
 		some, err := search(t.Context(), p.starter(t, sys), at(second, o))
 		must(t, err)
-		if diff := cmp.Diff(none, some, cmp.AllowUnexported(Result{})); diff != "" {
+		if diff := cmp.Diff(none, some, visible); diff != "" {
 			t.Errorf("%s:\n%s", name, diff)
 		}
 	}
@@ -247,7 +247,7 @@ void second(void) { inner(); if (x == 1) *(volatile u32 *)8 = 1; }
 				t.Errorf("%s: %d events, want %d; %d fail", name, r.Aimed, c.want, r.Failing)
 			}
 			o.Jobs = 3
-			if diff := cmp.Diff(r, sampled(t, start, POS, o), cmp.AllowUnexported(Result{})); diff != "" {
+			if diff := cmp.Diff(r, sampled(t, start, POS, o), visible); diff != "" {
 				t.Errorf("%s:\n%s", name, diff)
 			}
 			replayed(t, start, r) // where nothing is followed: a breakpoint changes nothing in the run

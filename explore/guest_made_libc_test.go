@@ -105,7 +105,7 @@ func TestMadeByLibc(t *testing.T) {
 					}
 					results = append(results, r)
 				}
-				if diff := cmp.Diff(results[0], results[1]); diff != "" {
+				if diff := cmp.Diff(results[0], results[1], visible); diff != "" {
 					t.Errorf("%s (-one session, +two):\n%s", c.name, diff)
 				}
 				known := map[string]bool{}

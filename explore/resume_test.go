@@ -111,7 +111,7 @@ func TestResume(t *testing.T) {
 				for round := range rounds {
 					d := disturbance{t: t, search: c.search, start: start, o: c.o, whole: whole}
 					d.rand = rand.New(rand.NewPCG(uint64(i), uint64(round)))
-					if diff := cmp.Diff(whole, d.run()); diff != "" {
+					if diff := cmp.Diff(whole, d.run(), visible); diff != "" {
 						t.Errorf("round %d (-undisturbed, +%v):\n%s", round, d.told, diff)
 					}
 				}
@@ -261,7 +261,7 @@ func TestResumeEnded(t *testing.T) {
 		o.Inspect = func([]string, scenario.Schedule) ([]Problem, error) { runs.Add(1); return nil, nil }
 		again, err := c.search(t.Context(), start, o)
 		must(t, err)
-		if diff := cmp.Diff(first, again); diff != "" || runs.Load() > 0 {
+		if diff := cmp.Diff(first, again, visible); diff != "" || runs.Load() > 0 {
 			t.Errorf("%s: %d more runs (-first, +again):\n%s", name, runs.Load(), diff)
 		}
 	}

@@ -74,7 +74,7 @@ func TestScriptResume(t *testing.T) {
 	}
 	for round := range rounds {
 		d := disturbance{t: t, search: search, start: start, o: o, whole: whole, rand: rand.New(rand.NewPCG(1, round))}
-		if diff := cmp.Diff(whole, d.run()); diff != "" {
+		if diff := cmp.Diff(whole, d.run(), visible); diff != "" {
 			t.Errorf("round %d (-undisturbed, +%v):\n%s", round, d.told, diff)
 		}
 	}

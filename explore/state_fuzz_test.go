@@ -42,7 +42,7 @@ func TestFuzzResume(t *testing.T) {
 		}
 		same := func(what string, r *Result, s *State) {
 			t.Helper()
-			if diff := cmp.Diff(whole, r); diff != "" {
+			if diff := cmp.Diff(whole, r, visible); diff != "" {
 				t.Errorf("%s: the result (-undisturbed +):\n%s", what, diff)
 			}
 			if diff := cmp.Diff(end, s, cmp.Exporter(func(reflect.Type) bool { return true })); diff != "" {
