@@ -34,6 +34,10 @@ func (m *Machine) noteLoads() {
 // does nothing in a program that has none.
 func RecordDeath() error { return shim.RecordDeath() }
 
+// described is of how many threads the record of a death has names: to write them all down costs
+// their number each time.
+const described = 256
+
 // describe lets the engine know what it runs, for the case that the whole program dies of
 // it: names of threads and places can be told then.
 func (m *Machine) describe() {
@@ -41,7 +45,7 @@ func (m *Machine) describe() {
 		return
 	}
 	p := crash.Process{Arch: m.arch.id.String(), Root: m.sys.Root.Dir()}
-	for _, t := range m.st.threads {
+	for _, t := range m.st.threads[:min(len(m.st.threads), described)] {
 		p.Threads = append(p.Threads, t.Name)
 	}
 	for _, mod := range m.Modules() {

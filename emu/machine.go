@@ -9,9 +9,10 @@ import (
 	"emurace/loader"
 )
 
-// Limits of one machine.
+// Limits of one machine: how many threads it has at a time, and how many one after the other.
 const (
 	MaxThreads = shim.MaxThreads
+	MostMade   = shim.MostMade
 	// StaticData is the program's own data, in bytes: what Alloc gives.
 	StaticData = 1 << 20
 	maxOutput  = 1 << 20 // that is kept; see OutputLimit
@@ -208,7 +209,7 @@ func (m *Machine) open(r resources) error {
 	}
 	m.kernel = linux.New(linux.Kernel{
 		Arch: m.arch.id, Memory: memory{eng, m, &m.remapped}, Threads: (*threads)(m), Files: m.files, Seed: r.seed, Print: r.print,
-		Limits: linux.Limits{Threads: MaxThreads, Output: maxOutput, Files: maxFDs}, Exe: r.exe, Input: r.input, Plain: r.plain,
+		Limits: linux.Limits{Threads: MaxThreads, Made: MostMade, Output: maxOutput, Files: maxFDs}, Exe: r.exe, Input: r.input, Plain: r.plain,
 	}, linux.Layout{MmapTop: mmapTop, MmapEnd: mmapEnd, Top: stackTop})
 	m.st.threads = []Thread{{Name: "main"}}
 	return nil

@@ -1,7 +1,6 @@
 package emu
 
 import (
-	"emurace/emu/internal/linux"
 	"emurace/emu/internal/shim"
 )
 
@@ -20,7 +19,7 @@ func (r Register) Uint64() uint64 {
 }
 
 func (p *Process) hasRegisters(t int) bool {
-	return t >= 0 && t < len(p.st.threads) && p.kernel.State().Tasks[t].Status != linux.Ended
+	return p.Alive(t)
 }
 
 // Registers reads every register of a thread: general, pc, flags, thread

@@ -29,8 +29,12 @@ type Thread struct {
 	made   int       // how many threads it has made, Spawn's apart
 }
 
-// Threads lists the threads, main first. A thread's index stays its number.
+// Threads lists the threads that there are and were, main first. A thread's index stays its
+// number, which no other one gets.
 func (p *Process) Threads() []Thread { return slices.Clone(p.st.threads) }
+
+// Thread is one of Threads.
+func (p *Process) Thread(t int) Thread { return p.st.threads[t] }
 
 // Doing is the call in progress, or the last one; of a thread that makes no calls, since the
 // process has made it itself, what it is.
@@ -55,21 +59,17 @@ func (p *Process) changed(t int) *Thread {
 // Runnable tells whether Run would run the thread: it exists, has a call to
 // make and does not wait in the kernel.
 func (p *Process) Runnable(t int) bool {
-	return p.st.end == nil && t >= 0 && t < len(p.st.threads) && !p.st.threads[t].Idle &&
-		p.kernel.State().Tasks[t].Status == linux.Runnable
+	return p.st.end == nil && p.kernel.State().Status(t) == linux.Runnable && !p.st.threads[t].Idle
 }
 
 // Waiting tells whether the thread is in a call and waits in the kernel.
 func (p *Process) Waiting(t int) bool {
-	return t >= 0 && t < len(p.st.threads) && p.kernel.State().Tasks[t].Status == linux.Blocked
+	return p.kernel.State().Status(t) == linux.Blocked
 }
 
 // Alive tells whether the thread is there and has not ended.
 func (p *Process) Alive(t int) bool {
-	if t < 0 || t >= len(p.st.threads) {
-		return false
-	}
-	status := p.kernel.State().Tasks[t].Status
+	status := p.kernel.State().Status(t)
 	return status == linux.Runnable || status == linux.Blocked
 }
 
@@ -287,8 +287,10 @@ func (m *threads) Clone(slot, parent int, stack, tls uint64, setTLS bool) error 
 	maker := (*Machine)(m).changed(parent)
 	maker.made++
 	m.awaited = m.awaited || m.awaits
-	m.st.threads = append(slices.Clip(m.st.threads), Thread{Name: fmt.Sprintf("%s.%d", maker.Name, maker.made), MadeIn: cmp.Or(maker.Call, maker.MadeIn), MadeBy: parent})
-	(*Machine)(m).describe()
+	m.st.threads = append(m.st.threads, Thread{Name: fmt.Sprintf("%s.%d", maker.Name, maker.made), MadeIn: cmp.Or(maker.Call, maker.MadeIn), MadeBy: parent})
+	if slot < described {
+		(*Machine)(m).describe()
+	}
 	set := []struct {
 		reg   shim.Reg
 		value uint64

@@ -111,7 +111,7 @@ func TestOverAtOnce(t *testing.T) {
 // and those that can end soon find what is wrong between the first and the last.
 func TestManyThreads(t *testing.T) {
 	eachArch(t, func(t *testing.T, sys *emu.System) {
-		for i, n := range []int{emu.MaxThreads, 2, emu.MaxThreads - 1} {
+		for i, n := range []int{scenario.MaxPlanned, 2, scenario.MaxPlanned - 1} {
 			if !inShort(i, 3) {
 				continue
 			}
@@ -226,7 +226,7 @@ func TestResumeFinished(t *testing.T) {
 
 // A set is what its operations say, for every thread that it can hold.
 func TestSet(t *testing.T) {
-	for _, threads := range [][]int{{}, {0}, {63}, {64}, {127}, {0, 127}, {5, 63, 64, 100}} {
+	for _, threads := range [][]int{{}, {0}, {63}, {64}, {127}, {0, 127}, {5, 63, 64, 100}, {128}, {1023}, {191, 192}, {0, 200, 1000}, {3, 127, 128, 255, 256, 1022, 1023}} {
 		s := set{}
 		for i, u := range threads {
 			if s.has(u) || s.len() != i || s.with(u) != s.or(only(u)) {
@@ -248,7 +248,7 @@ func TestSet(t *testing.T) {
 			t.Errorf("%v: %s is %v, %v", threads, data, back, err)
 		}
 	}
-	for _, text := range []string{`5`, `[1,0]`, `[1,1]`, `[-1]`, `[128]`, `["a"]`, `[0.5]`} {
+	for _, text := range []string{`5`, `[1,0]`, `[1,1]`, `[-1]`, `[1024]`, `["a"]`, `[0.5]`} {
 		var s set
 		if err := json.Unmarshal([]byte(text), &s); err == nil {
 			t.Errorf("%s is %v", text, s)

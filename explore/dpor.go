@@ -192,13 +192,13 @@ func (d *subtree) push(sleep map[int]*event) error {
 }
 
 func enabled(s *scenario.Session) set {
-	var e set
+	var can words
 	for i := range s.Schedulable() {
 		if s.Runnable(i) {
-			e = e.with(i)
+			can.add(i)
 		}
 	}
-	return e
+	return can.set()
 }
 
 // prefer goes on with the thread that ran last, which keeps switches few.

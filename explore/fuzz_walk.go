@@ -139,7 +139,7 @@ func (w *steering) settle(e *spanned, holding uint64) {
 
 // giveUp drops one of the goals that hold somebody.
 func (w *steering) giveUp(holding uint64) {
-	i := w.pick(set{holding})
+	i := w.pick(set{low: [lowWords]uint64{holding}})
 	w.goals = slices.Delete(w.goals, i, i+1)
 }
 

@@ -154,6 +154,9 @@ func better(a *Minimal, events []int, b *Minimal, others []int) bool {
 // stays the same: as many switches, but a preemption less.
 func (m *minimizer) extend(schedule scenario.Schedule) (scenario.Schedule, error) {
 	for i := range max(len(schedule)-1, 0) {
+		if err := m.ctx.Err(); err != nil {
+			return nil, err
+		}
 		longer := slices.Clone(schedule)
 		longer[i].N, longer[i].Half = 0, false
 		if err := m.s.Restart(); err != nil {

@@ -115,8 +115,5 @@ func (r *run) try(t int, wanted func(*scenario.Event) bool) (scenario.Event, err
 
 // pick is a thread of a set that is not empty, each with equal chance.
 func (r *run) pick(threads set) int {
-	for n := r.rand.IntN(threads.len()); n > 0; n-- {
-		threads = threads.less(only(threads.first()))
-	}
-	return threads.first()
+	return threads.nth(r.rand.IntN(threads.len()))
 }

@@ -252,10 +252,7 @@ func onScale(random *rand.Rand, most uint64) uint64 {
 
 // pickOf is a thread of a set that is not empty, each with equal chance.
 func pickOf(random *rand.Rand, threads set) int {
-	for n := random.IntN(threads.len()); n > 0; n-- {
-		threads = threads.less(only(threads.first()))
-	}
-	return threads.first()
+	return threads.nth(random.IntN(threads.len()))
 }
 
 // scheduled is how many threads a session can run, the clock apart.

@@ -148,9 +148,6 @@ func (w *uniform) done(t int) {
 	w.intended = -1
 }
 
-// everyone is all threads: one that waits now may be let go in time.
-var everyone = set{^uint64(0), ^uint64(0)}
-
 // draw is a thread of the set, with a chance that follows what it has left. One
 // of them has something left.
 func (w *uniform) draw(threads set) int {

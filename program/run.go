@@ -44,7 +44,7 @@ func Run(m *emu.Machine) (*emu.End, error) {
 func InTurn(m *emu.Machine, run func(t int) (kind emu.StopKind, on bool, err error)) error {
 	for m.End() == nil {
 		ran := false
-		for t := 0; t < len(m.Threads()) && m.End() == nil; t++ {
+		for t := 0; t < m.Made() && m.End() == nil; t++ {
 			for m.Runnable(t) {
 				ran = true
 				kind, on, err := run(t)
@@ -78,7 +78,7 @@ func InTurn(m *emu.Machine, run func(t int) (kind emu.StopKind, on bool, err err
 
 // others tells whether another thread can run.
 func others(m *emu.Machine, t int) bool {
-	for o := range m.Threads() {
+	for o := range m.Made() {
 		if o != t && m.Runnable(o) {
 			return true
 		}

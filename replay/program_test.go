@@ -3,6 +3,8 @@ package replay
 import (
 	"bytes"
 	"errors"
+	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -133,6 +135,122 @@ int main(int argc, char **argv) {
 		}
 		if call := x.Threads[1].Call; call != "" {
 			t.Errorf("%s, which has ended, is in %q", x.Threads[1].Name, call)
+		}
+	})
+}
+
+// crowd has many threads there at once, and before that others one after the other; of the late
+// ones two add to a counter without a lock.
+const crowd = `
+#include <pthread.h>
+#include <stdlib.h>
+static volatile long n, total, sum;
+static void *before(void *arg) { sum = sum + 1; return arg; }
+static void *work(void *arg) {
+	long i = (long)arg;
+	if (i >= n - 2)
+		total = total + 1;
+	return arg;
+}
+int main(int argc, char **argv) {
+	n = atol(argv[1]);
+	pthread_t *t = calloc(n, sizeof *t);
+	for (long i = 0; i < n; i++)
+		if (pthread_create(&t[0], NULL, before, NULL) || pthread_join(t[0], NULL))
+			return 9;
+	for (long i = 0; i < n; i++)
+		if (pthread_create(&t[i], NULL, work, (void *)i))
+			return 9;
+	for (long i = 0; i < n; i++)
+		pthread_join(t[i], NULL);
+	return sum != n || total != 2;
+}`
+
+// TestCrowdVerify: a run in which hundreds of threads have ended before hundreds of others are
+// there matches on another machine, and its threads are who they were.
+func TestCrowdVerify(t *testing.T) {
+	testsystem.Each(t, func(t *testing.T, sys *emu.System) {
+		n := 300
+		if testing.Short() {
+			n = 70
+		}
+		plan := &scenario.Plan{
+			Files: map[string][]byte{"/program": guestcode.Program(t, sys.Arch, crowd, "-O1")}, Threads: []scenario.Thread{{Name: scenario.Main, Body: scenario.Calls(nil)}},
+			Endings: []scenario.Ending{{Kind: scenario.Exit}}, Timeouts: scenario.WhenDue,
+			Program: &scenario.Program{Path: "/program", Argv: []string{"program", strconv.Itoa(n)}},
+		}
+		start := func() *scenario.Session {
+			s, err := scenario.Start(sys, plan, 1)
+			must(t, err)
+			t.Cleanup(s.Close)
+			return s
+		}
+		s := start()
+		var names []string
+		for i := 1; i <= 2*n; i++ {
+			names = append(names, "main."+strconv.Itoa(i))
+		}
+		must(t, s.SetMade(names))
+		// One after the other those that end at once, all the others made; the last but one
+		// stands within its addition while the last one makes it.
+		var schedule scenario.Schedule
+		for i := 1; i <= n; i++ {
+			schedule = append(schedule, scenario.Slice{Thread: 0}, scenario.Slice{Thread: i})
+		}
+		schedule = append(schedule, scenario.Slice{Thread: 0})
+		play := func(list scenario.Schedule) {
+			must(t, s.Restart())
+			for _, sl := range list {
+				_, err := s.RunSlice(sl)
+				must(t, err)
+			}
+		}
+		play(schedule)
+		if got := s.Process().Made(); got != 2*n+1 {
+			t.Fatalf("%d threads are made, want %d", got, 2*n+1)
+		}
+		first, last := 2*n-1, 2*n
+		mark, err := s.Mark()
+		must(t, err)
+		var failing scenario.Schedule
+		for k := uint64(1); failing == nil && k < 1000; k++ {
+			must(t, mark.Rewind())
+			list := append(slices.Clip(schedule), scenario.Slice{Thread: first, N: k}, scenario.Slice{Thread: last}, scenario.Slice{Thread: first})
+			for i := n + 1; i < first; i++ {
+				list = append(list, scenario.Slice{Thread: i}, scenario.Slice{Thread: 0})
+			}
+			for _, sl := range list[len(schedule):] {
+				_, err := s.RunSlice(sl)
+				must(t, err)
+			}
+			if o, over := s.Outcome(); over && o.Failed() && o.End.Code == 1 {
+				failing = list
+			} else if !over {
+				t.Fatalf("with %d instructions the run is not over", k)
+			}
+		}
+		if failing == nil {
+			t.Fatal("no schedule fails")
+		}
+		recipe := Recipe{
+			Scenario: &scenario.Scenario{Name: "program"}, Arch: sys.Arch, Seed: 1,
+			Program: &Program{Path: "/program", Argv: plan.Program.Argv, Folder: "/", Expect: []string{scenario.Expecting}},
+		}
+		trace, err := Record(s, recipe, failing)
+		must(t, err)
+		trace, err = Decode(bytes.NewReader(encode(t, trace)))
+		must(t, err)
+		other := start()
+		v, err := Verify(other, trace)
+		must(t, err)
+		if !v.Match || len(other.Made()) != 2*n {
+			t.Fatalf("%q, %d threads", v.Difference, len(other.Made()))
+		}
+		for i := 1; i <= 2*n; i++ {
+			m := other.MachineThread(i)
+			if name := other.Process().Thread(m).Name; name != names[i-1] || m != i {
+				t.Errorf("thread %d is %s, number %d", i, name, m)
+			}
 		}
 	})
 }

@@ -80,7 +80,7 @@ func (s *Session) Doubts(o Outcome) (list []Doubt, rests bool) {
 		rests = true
 		kind, name := UnknownSyscall, c.Name
 		if c.MoreThreads() {
-			kind, name = ThreadLimit, fmt.Sprintf("the limit of %d threads", emu.MaxThreads)
+			kind, name = ThreadLimit, fmt.Sprintf("the limit of %d threads at a time and %d in all", emu.MaxThreads, emu.MostMade)
 		}
 		list = append(list, s.doubt(kind, name, c.Func, c.Thread))
 	}

@@ -6,8 +6,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-
-	"emurace/emu"
 )
 
 // A thread that the process makes itself races like those of the plan. It is known by
@@ -20,8 +18,13 @@ import (
 // not in it is learned. A thread that is not known is there and never runs; a run that
 // makes one shows nothing, and the search begins anew with it in the list.
 
-// MaxSchedulable is how many threads a session can know, the clock with them.
-const MaxSchedulable = 128
+// MaxSchedulable is how many threads a session can know, the clock with them: those that there
+// are at a time, and those that have ended. MaxPlanned is how many of them can be a plan's, with
+// the process's first.
+const (
+	MaxSchedulable = 1024
+	MaxPlanned     = 256
+)
 
 // made is what a session knows of the threads that its process makes.
 type made struct {
@@ -29,6 +32,8 @@ type made struct {
 	early   map[string]int // those of before the race, by their numbers on the machine
 	unknown []string       // what runs have shown in addition, in the order in which they did
 	grown   uint64
+	scouted bool  // see scout.go
+	failed  error // of a scout; SetMade tells it
 }
 
 // planned is how many threads are the plan's. They come first.
@@ -46,10 +51,14 @@ func (s *Session) Makes(name string) bool {
 func (s *Session) Made() []string { return slices.Clone(s.made.names) }
 
 // Found is Made with those that were not known, and that runs have made since the list was
-// set. Beyond MaxSchedulable no more are found.
+// set. Beyond MaxSchedulable no more are found. After a run that was Strange the session may be
+// at the start of the race then.
 func (s *Session) Found() []string {
+	if s.strange {
+		s.made.failed = s.scout()
+	}
 	list := slices.Concat(s.made.names, s.made.unknown)
-	slices.SortFunc(list, s.comparePaths)
+	s.sortPaths(list)
 	return list
 }
 
@@ -61,14 +70,17 @@ func (s *Session) Strange() bool { return s.strange }
 // process makes. Threads have other indices then: the session goes to the start of the
 // race, and earlier marks are not to be used.
 func (s *Session) SetMade(names []string) error {
+	if err := s.made.failed; err != nil {
+		return err
+	}
 	s.made.unknown = nil
 	names = slices.Clone(names)
-	slices.SortFunc(names, s.comparePaths)
-	if slices.Equal(names, s.made.names) {
-		return nil
-	}
 	if len(names) > s.mostMade() {
 		return fmt.Errorf("%d threads that the process makes, at most %d", len(names), s.mostMade())
+	}
+	s.sortPaths(names)
+	if slices.Equal(names, s.made.names) {
+		return nil
 	}
 	for i, name := range names {
 		if _, _, ok := s.path(name); !ok {
@@ -114,7 +126,7 @@ func (s *Session) meetEarly() error {
 	if n := len(s.made.names); n > s.mostMade() {
 		return fmt.Errorf("%d threads that the process has made are there when the race begins, at most %d can race", n, s.mostMade())
 	}
-	slices.SortFunc(s.made.names, s.comparePaths)
+	s.sortPaths(s.made.names)
 	s.threads = append(s.threads, s.madeRacers()...)
 	s.met = s.m.Made()
 	return nil
@@ -152,25 +164,40 @@ func (s *Session) path(name string) (root int, turns []int, ok bool) {
 			return 0, nil, false
 		}
 		n, err := strconv.Atoi(name[i+1:])
-		if err != nil || n < 1 || n >= emu.MaxThreads || strconv.Itoa(n) != name[i+1:] || len(turns) == emu.MaxThreads {
+		if err != nil || n < 1 || n >= MaxSchedulable || strconv.Itoa(n) != name[i+1:] || len(turns) == MaxSchedulable {
 			return 0, nil, false
 		}
-		name, turns = name[:i], slices.Insert(turns, 0, n)
+		name, turns = name[:i], append(turns, n)
 		if root = slices.IndexFunc(s.plan.Threads, func(t Thread) bool { return t.Name == name }); root >= 0 {
+			slices.Reverse(turns)
 			return root, turns, true
 		}
 		if name == Main {
+			slices.Reverse(turns)
 			return s.planned(), turns, true
 		}
 	}
 }
 
-// comparePaths orders the names of made threads: by the plan's thread that they come from,
-// and who made a thread before that.
-func (s *Session) comparePaths(a, b string) int {
-	rootA, turnsA, _ := s.path(a)
-	rootB, turnsB, _ := s.path(b)
-	return cmp.Or(cmp.Compare(rootA, rootB), slices.Compare(turnsA, turnsB), strings.Compare(a, b))
+// sortPaths orders the names of made threads: by the plan's thread that they come from,
+// and who made a thread before that. Names may be anybody's, and long.
+func (s *Session) sortPaths(names []string) {
+	type path struct {
+		name  string
+		root  int
+		turns []int
+	}
+	list := make([]path, len(names))
+	for i, name := range names {
+		root, turns, _ := s.path(name)
+		list[i] = path{name, root, turns}
+	}
+	slices.SortFunc(list, func(a, b path) int {
+		return cmp.Or(cmp.Compare(a.root, b.root), slices.Compare(a.turns, b.turns), strings.Compare(a.name, b.name))
+	})
+	for i, p := range list {
+		names[i] = p.name
+	}
 }
 
 // MadeName is the first of the names of a plan's threads that one would have which another

@@ -2,8 +2,10 @@ package scenario
 
 import (
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"emurace/emu"
 )
@@ -87,10 +89,10 @@ func TestMade(t *testing.T) {
 			want  string
 		}{
 			{[]string{"main"}, "is not the name"}, {[]string{"other.1"}, "is not the name"}, {[]string{"main.0"}, "is not the name"},
-			{[]string{"main.01"}, "is not the name"}, {[]string{"main.64"}, "is not the name"}, {[]string{"main.1."}, "is not the name"},
+			{[]string{"main.01"}, "is not the name"}, {[]string{"main.1024"}, "is not the name"}, {[]string{"main.1."}, "is not the name"},
 			{[]string{"main.1", "main.1"}, "made twice"},
-			{slices.Repeat([]string{"main.1"}, 127), "at most"},
-			{[]string{"main" + strings.Repeat(".1", 100)}, "is not the name"},
+			{slices.Repeat([]string{"main.1"}, MaxSchedulable), "at most"},
+			{[]string{"main" + strings.Repeat(".1", MaxSchedulable+1)}, "is not the name"},
 		} {
 			if err := s.SetMade(c.names); err == nil || !strings.Contains(err.Error(), c.want) {
 				t.Errorf("%v: %v", c.names, err)
@@ -110,7 +112,7 @@ func TestMadeNames(t *testing.T) {
 	must(t, plan.check())
 	s := &Session{plan: plan}
 	names := []string{"v2.1.2", "main.10", "main.2.1", "main.2", "main.1.3"}
-	slices.SortFunc(names, s.comparePaths)
+	s.sortPaths(names)
 	if want := []string{"main.1.3", "main.2", "main.2.1", "main.10", "v2.1.2"}; !slices.Equal(names, want) {
 		t.Errorf("%v", names)
 	}
@@ -120,5 +122,25 @@ func TestMadeNames(t *testing.T) {
 	}
 	if _, ok := (Schedule{{Thread: 2, N: 1}}).Renamed(to, from); ok {
 		t.Error("a thread is in a list that has none of its name")
+	}
+}
+
+// A hostile list of the longest names there can be is put in order at once.
+func TestManyLongNames(t *testing.T) {
+	s := &Session{plan: &Plan{Threads: []Thread{{Name: Main}}}}
+	deep := Main + strings.Repeat(".1", MaxSchedulable-2)
+	var names []string
+	for i := MaxSchedulable - 1; i > 0; i-- {
+		names = append(names, deep+"."+strconv.Itoa(i))
+	}
+	began := time.Now()
+	s.sortPaths(names)
+	for i, name := range names {
+		if want := deep + "." + strconv.Itoa(i+1); name != want {
+			t.Fatalf("name %d ends in %q", i, name[len(deep):])
+		}
+	}
+	if took := time.Since(began); took > 20*time.Second {
+		t.Errorf("that took %v", took)
 	}
 }

@@ -164,8 +164,8 @@ func (p *Plan) check() error {
 	if !slices.ContainsFunc(p.Threads, func(t Thread) bool { return t.Name == Main }) {
 		made++ // the process's first thread is there all the same
 	}
-	if made > emu.MaxThreads {
-		return fmt.Errorf("scenario: %d threads, with the process's first; at most %d", made, emu.MaxThreads)
+	if made > MaxPlanned {
+		return fmt.Errorf("scenario: %d threads, with the process's first; at most %d", made, MaxPlanned)
 	}
 	for i, t := range p.Threads {
 		if slices.ContainsFunc(p.Threads[:i], func(o Thread) bool { return o.Name == t.Name }) {

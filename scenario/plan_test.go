@@ -28,7 +28,7 @@ func TestPlanErrors(t *testing.T) {
 		return p
 	}
 	var many []string
-	for i := range emu.MaxThreads + 1 {
+	for i := range MaxPlanned + 1 {
 		many = append(many, fmt.Sprint("w", i))
 	}
 	for name, c := range map[string]struct {
@@ -41,8 +41,8 @@ func TestPlanErrors(t *testing.T) {
 		"two mains":      {idle(Main, Main), `scenario: thread 1: the name "main" is taken`},
 		"name of two":    {idle(Main, "a 5"), `scenario: thread 1: the name "a 5" is not one printable word`},
 		"name of lines":  {idle("a\nb"), `scenario: thread 0: the name "a\nb" is not one printable word`},
-		"many threads":   {idle(many...), "scenario: 66 threads, with the process's first; at most 64"},
-		"one too many":   {idle(many[:emu.MaxThreads]...), "scenario: 65 threads"},
+		"many threads":   {idle(many...), "scenario: 258 threads, with the process's first; at most 256"},
+		"one too many":   {idle(many[:MaxPlanned]...), "scenario: 257 threads"},
 		"no such call":   {first(call("no_such_function")), `no library of the process exports "no_such_function"`},
 		"long string":    {first(call("puts", Str(strings.Repeat("x", textArea)))), "main calls puts: the texts and data of the thread's calls take more than 32768 bytes"},
 		"many arguments": {first(call("getpid", make([]Arg, emu.MaxArgs+1)...)), "65 arguments"},

@@ -150,6 +150,10 @@ func (o *order) run(ctx context.Context, c *cli.Context, sys *emu.System, comman
 		_, _ = fmt.Fprintf(c.App.ErrWriter, "hint: %s\n", oneLine(packageHint(missing.Library, o.cache, o.spec, o.arch)))
 	}
 	for _, u := range m.Missed() {
+		if u.MoreThreads() {
+			warn(c, "%s: it makes more than the %d threads that there can be at a time, or the %d in all: a call failed that need not fail on Linux", command.Path, emu.MaxThreads, emu.MostMade)
+			continue
+		}
 		warn(c, "%s: %s is not there: what the program did then may not be what it does on Linux", command.Path, u.Name)
 	}
 	return end, nil

@@ -10,7 +10,6 @@ import (
 	"go.starlark.net/starlark"
 	"go.starlark.net/starlarkstruct"
 
-	"emurace/emu"
 	"emurace/scenario"
 	"emurace/scripts/sandbox"
 )
@@ -221,8 +220,8 @@ func thread(r *reading, t *starlark.Thread, b *starlark.Builtin, args starlark.T
 	if !slices.ContainsFunc(r.threads, func(t racing) bool { return t.name == scenario.Main }) {
 		made++
 	}
-	if made > emu.MaxThreads && len(r.threads) >= emu.MaxThreads {
-		return nil, fmt.Errorf("thread: more than %d threads, with the process's first, main", emu.MaxThreads)
+	if made > scenario.MaxPlanned && len(r.threads) >= scenario.MaxPlanned {
+		return nil, fmt.Errorf("thread: more than %d threads, with the process's first, main", scenario.MaxPlanned)
 	}
 	return starlark.None, nil
 }

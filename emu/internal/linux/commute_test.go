@@ -88,7 +88,7 @@ func (o *outcome) made(c drawnCall) (Result, footprint) {
 	if c.name == clockMoves {
 		return o.moveClock()
 	}
-	if o.State().Tasks[c.thread].Status != Runnable || !o.has(c.name) {
+	if o.State().Status(c.thread) != Runnable || !o.has(c.name) {
 		return Result{}, footprint{}
 	}
 	from, was := len(o.mem.uses), o.State().clone()
@@ -177,7 +177,10 @@ func changes(was, is *State, thread int) (list []Object) {
 		add(a != b, ObjectFiles, descriptor(n))
 	}
 	for n := range is.Tasks {
-		a, b := was.Tasks[n], is.Tasks[n]
+		a, b := Task{}, is.Tasks[n]
+		if n < len(was.Tasks) {
+			a = was.Tasks[n]
+		}
 		add(a.TID != b.TID || a.alive() != b.alive(), ObjectTasks, uint64(b.TID))
 		a.Status, b.Status = 0, 0
 		a.Again, b.Again = again{}, again{} // nobody sees but the thread

@@ -291,7 +291,7 @@ func TestReadSeesSnapshots(t *testing.T) {
 			k.do("write", 2, text+uint64(round), 1)
 			k.do("close", fd)
 			k.spawn(1)
-			if len(s.Output()) != 1 || s.FDs[fd].Offset != 3 || s.Tasks[1].Status != None {
+			if len(s.Output()) != 1 || s.FDs[fd].Offset != 3 || s.Status(1) != None {
 				t.Fatalf("round %d: the snapshot changed: %+v", round, s)
 			}
 			if len(k.State().Output()) != 2 || k.State().Output()[1].Data[0] != "tex"[round] {

@@ -306,10 +306,10 @@ func TestThreadsComeAndGo(t *testing.T) {
 		if r.Effect != ThreadEnds || k.word32(childTID) != 0 || k.threads.alive[2] {
 			t.Errorf("exit: %+v, the word is %d", r, k.word32(childTID))
 		}
-		if !slices.Equal(k.statuses(), []Status{Runnable, Runnable, Ended, None}) {
+		if !slices.Equal(k.statuses(), []Status{Runnable, Runnable, Ended}) {
 			t.Errorf("statuses %v", k.statuses())
 		}
-		// A slot is not used again.
+		// A number is not used again.
 		if tid := k.do("clone", threadFlags, 0); tid != FirstTID+3 || !k.threads.alive[3] {
 			t.Errorf("clone: %d", tid)
 		}
@@ -327,6 +327,47 @@ func TestThreadsComeAndGo(t *testing.T) {
 			t.Errorf("the last thread's exit: %+v", r)
 		}
 	})
+}
+
+// TestThreadLimits: so many threads at a time, and so many in all; who ends makes room for
+// another one, which is a thread of its own.
+func TestThreadLimits(t *testing.T) {
+	for _, arch := range []loader.Arch{loader.ARM64, loader.AMD64} {
+		t.Run(arch.String(), func(t *testing.T) {
+			k := newLimited(t, arch, Limits{Threads: 3, Made: 8, Output: 100, Files: 6})
+			made := 1
+			clone := func(want int64) {
+				t.Helper()
+				if got := k.do("clone", threadFlags, 0); got != want {
+					t.Fatalf("clone after %d threads: %d, want %d", made, got, want)
+				}
+				if want > 0 {
+					made++
+				}
+			}
+			clone(FirstTID + 1)
+			clone(FirstTID + 2)
+			for last := 2; made < 8; last++ {
+				clone(errno(EAGAIN))
+				before := k.Snapshot()
+				if r := k.at(last, "exit", 0); r.Effect != ThreadEnds {
+					t.Fatalf("exit of thread %d: %+v", last, r)
+				}
+				clone(FirstTID + int64(made))
+				after := k.Snapshot()
+				k.Restore(before)
+				clone(errno(EAGAIN)) // the thread is there again
+				k.Restore(after)
+				if k.State().Status(last) != Ended || k.State().Status(last+1) != Runnable || k.State().slotOf(FirstTID+last) >= 0 {
+					t.Errorf("statuses %v", k.statuses())
+				}
+			}
+			if r := k.at(7, "exit", 0); r.Effect != ThreadEnds {
+				t.Fatalf("exit: %+v", r)
+			}
+			clone(errno(EAGAIN)) // there were eight
+		})
+	}
 }
 
 // TestWaitersInSnapshots: waking, waiting and expiring leave a snapshot alone.

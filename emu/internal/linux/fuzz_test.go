@@ -76,7 +76,7 @@ func FuzzSyscall(f *testing.F) {
 			}
 			var c Call
 			c, data = k.decode(data, values)
-			if k.State().Tasks[c.Thread].Status != Runnable {
+			if k.State().Status(c.Thread) != Runnable {
 				continue // only a running thread makes calls
 			}
 			k.mem.steps++

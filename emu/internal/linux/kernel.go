@@ -1,6 +1,7 @@
 package linux
 
 import (
+	"cmp"
 	"encoding/binary"
 	"fmt"
 
@@ -79,6 +80,7 @@ type FileInfo struct {
 // Limits keeps a process from growing without bound.
 type Limits struct {
 	Threads int // at most this many threads at a time
+	Made    int // and this many one after the other; 0 is as many as Threads
 	Output  int // bytes of standard output and error kept, together
 	Files   int // open files
 }
@@ -122,8 +124,8 @@ type Layout struct {
 func New(k Kernel, layout Layout) *Kernel {
 	k.table = tableFor(k.Arch)
 	k.s = &State{Layout: layout, Brk: layout.Brk, NextTID: FirstTID + 1}
-	k.s.Tasks = make([]Task, k.Limits.Threads)
-	k.s.Tasks[0] = Task{TID: FirstTID, Status: Runnable}
+	k.s.Tasks, k.s.living = []Task{{TID: FirstTID, Status: Runnable}}, 1
+	k.Limits.Made = cmp.Or(k.Limits.Made, k.Limits.Threads)
 	k.s.FDs = []FD{{Kind: fdInput}, {Kind: fdOutput}, {Kind: fdError}}
 	return &k
 }

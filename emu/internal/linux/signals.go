@@ -188,9 +188,6 @@ func (s signals) take(all bool, sig uint64) info {
 // tells the first, which is the process's first one if it is among them.
 func (s signals) blocked(tid int, sig uint64, all bool) (thread int, blocked bool) {
 	for n, o := range s.k.s.Tasks {
-		if o.Status == None {
-			break
-		}
 		if o.TID != tid && !all || all && !s.k.tasks(s.r).there(o.TID) {
 			continue
 		}
@@ -227,11 +224,10 @@ func (s signals) setPending(tid int, v info, all bool) (ok bool) {
 	}
 	st := s.writes(ObjectBlocked, uint64(tid))
 	ok = true
-	for i := range st.Tasks {
-		if o := &st.Tasks[i]; o.TID == tid && o.alive() {
-			o.Infos, ok = queued(o.Infos, v)
-			o.Pending |= bit(v.sig)
-		}
+	if slot := st.slotOf(tid); slot >= 0 {
+		o := &st.Tasks[slot]
+		o.Infos, ok = queued(o.Infos, v)
+		o.Pending |= bit(v.sig)
 	}
 	return ok
 }

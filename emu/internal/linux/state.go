@@ -8,8 +8,9 @@ import "slices"
 type State struct {
 	Layout
 	Brk      uint64
-	VMAs     []VMA // ascending, not overlapping
-	Tasks    []Task
+	VMAs     []VMA  // ascending, not overlapping
+	Tasks    []Task // of all threads that there are and were
+	living   int    // how many of them there are
 	FDs      []FD
 	Shared   int // how many open files have had more than one descriptor
 	NextTID  int

@@ -11,14 +11,14 @@ type Status uint8
 
 // The statuses.
 const (
-	None     Status = iota // no thread in this slot
+	None     Status = iota // there is and was no such thread
 	Runnable               // can run
 	Blocked                // waits in the kernel
-	Ended                  // has exited; its slot is not used again
+	Ended                  // has exited; its number is not used again
 )
 
 // Task is the kernel's side of a thread. Its index in State.Tasks is the slot
-// of the processor.
+// of the processor, and by how much its TID is above the first one's.
 type Task struct {
 	TID      int
 	Status   Status
@@ -36,6 +36,23 @@ type Task struct {
 
 func (t Task) alive() bool { return t.Status == Runnable || t.Status == Blocked }
 
+// Status is what a thread is doing.
+func (s *State) Status(thread int) Status {
+	if thread < 0 || thread >= len(s.Tasks) {
+		return None
+	}
+	return s.Tasks[thread].Status
+}
+
+// slotOf is the slot of the thread that is there with a number, -1 when there is none.
+func (s *State) slotOf(tid int) int {
+	slot := tid - FirstTID
+	if slot < 0 || slot >= len(s.Tasks) || !s.Tasks[slot].alive() {
+		return -1
+	}
+	return slot
+}
+
 // tasks is the threads as a system call sees them.
 type tasks struct{ access }
 
@@ -49,32 +66,24 @@ func (t tasks) self() int { return t.own().TID }
 
 // there tells whether a thread of that number is there.
 func (t tasks) there(tid int) bool {
-	for _, o := range t.reads(ObjectTasks, uint64(tid)).Tasks {
-		if o.TID == tid && o.alive() {
-			return true
-		}
-	}
-	return false
+	return t.reads(ObjectTasks, uint64(tid)).slotOf(tid) >= 0
 }
 
 // next is the slot and the number of the next new thread, false when there can be no
-// more.
+// more. That others have ended, by which there can be, is not noted: a search knows of no more
+// threads in all than there can be at a time, and to have come to the limit is a doubt.
 func (t tasks) next() (slot, tid int, ok bool) {
 	s := t.reads(ObjectTasks, nextNumber)
-	for i, o := range s.Tasks {
-		if o.Status == None {
-			return i, s.NextTID, true
-		}
-	}
-	return 0, 0, false
+	return len(s.Tasks), s.NextTID, s.living < t.k.Limits.Threads && len(s.Tasks) < t.k.Limits.Made
 }
 
-// add makes a thread in the slot and with the number that next has told. It has the
+// add makes a thread in the slot that next has told, with this number. It has the
 // signal mask of the one that makes it.
-func (t tasks) add(slot, tid int, clearTID uint64) {
+func (t tasks) add(tid int, clearTID uint64) {
 	t.writes(ObjectTasks, uint64(tid))
 	s := t.writes(ObjectTasks, nextNumber)
-	s.Tasks[slot] = Task{TID: tid, Status: Runnable, ClearTID: clearTID, SigMask: t.own().SigMask, Name: t.own().Name}
+	s.Tasks = append(s.Tasks, Task{TID: tid, Status: Runnable, ClearTID: clearTID, SigMask: t.own().SigMask, Name: t.own().Name})
+	s.living++
 	s.NextTID++
 }
 
@@ -82,10 +91,8 @@ func (t tasks) add(slot, tid int, clearTID uint64) {
 func (t tasks) endSelf() (last bool) {
 	s := t.writes(ObjectTasks, uint64(t.self()))
 	s.Tasks[t.r.thread].Status = Ended
+	s.living--
 	for _, o := range s.Tasks {
-		if o.Status == None {
-			break
-		}
 		if t.there(o.TID) {
 			return false
 		}
@@ -111,10 +118,9 @@ func (t tasks) setAltStack(s [24]byte)  { t.changeOwn().AltStack = s }
 
 // nameOf is what a thread is called, zeros for the program's name.
 func (t tasks) nameOf(tid int) [16]byte {
-	for _, o := range t.reads(ObjectThreadName, uint64(tid)).Tasks {
-		if o.TID == tid && o.alive() {
-			return o.Name
-		}
+	s := t.reads(ObjectThreadName, uint64(tid))
+	if slot := s.slotOf(tid); slot >= 0 {
+		return s.Tasks[slot].Name
 	}
 	return [16]byte{}
 }
@@ -125,20 +131,13 @@ func (t tasks) setNameOf(tid int, name [16]byte) bool {
 		return false
 	}
 	s := t.writes(ObjectThreadName, uint64(tid))
-	for i := range s.Tasks {
-		if o := &s.Tasks[i]; o.TID == tid && o.alive() {
-			o.Name = name
-		}
-	}
+	s.Tasks[s.slotOf(tid)].Name = name
 	return true
 }
 
 // numbers are those of the threads that are there.
 func (t tasks) numbers() (list []int) {
 	for _, o := range t.reads(ObjectTasks, nextNumber).Tasks {
-		if o.Status == None {
-			break
-		}
 		if t.there(o.TID) {
 			list = append(list, o.TID)
 		}

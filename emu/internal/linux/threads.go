@@ -79,7 +79,7 @@ func (k *Kernel) clone(c *Call, r *Result, a cloneArgs) (uint64, error) {
 	if a.flags&cloneChildCleartid != 0 {
 		clearTID = a.childTID
 	}
-	t.add(slot, tid, clearTID)
+	t.add(tid, clearTID)
 	return uint64(tid), k.Threads.Clone(slot, c.Thread, a.stack, a.tls, a.flags&cloneSettls != 0)
 }
 

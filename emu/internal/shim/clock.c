@@ -94,13 +94,13 @@ void em_clock_start(em_engine *e) {
     c->on = true;
     c->turn = c->running = -1;
     c->log_at = e->log_len;
-    for (int i = 0; i <= EM_CLOCK_SLOT; i++)
-        c->behind[i] = e->m->step;
+    c->began = e->m->step;
 }
 
 void em_clock_drop(em_engine *e) {
     em_clock *c = &e->clock;
     free(c->notes);
+    free(c->ticks);
     free(c->places);
     free(c->index);
     free(c->changes);
@@ -181,9 +181,26 @@ static int64_t place(em_clock *c, uint8_t class, uint64_t id) {
     return (int64_t)c->places_len - 1;
 }
 
+// The ticks of a slot, good until those of another one are asked for. What nothing is known of
+// is where all clocks began.
+static em_ticks *ticks_of(em_clock *c, int slot) {
+    static _Thread_local em_ticks lost;
+    size_t i = slot == EM_CLOCK_SLOT ? 0 : (size_t)slot + 1;
+    for (; c->ticks_len <= i; c->ticks[c->ticks_len++] = (em_ticks){.behind = c->began})
+        if (!room((void **)&c->ticks, c->ticks_len, &c->ticks_cap, sizeof *c->ticks)) {
+            c->failed = true;
+            return &lost;
+        }
+    return &c->ticks[i];
+}
+
+// The slot whose ticks are at a place of the list.
+static int slot_at(size_t i) { return i == 0 ? EM_CLOCK_SLOT : (int)i - 1; }
+
 // A slot's clock at a step of the turn that is being gone through.
-static uint64_t clock_of(const em_clock *c, int slot, uint64_t step) {
-    return c->behind[slot] + c->ran[slot] + (slot == c->running ? step - c->since : 0);
+static uint64_t clock_of(em_clock *c, int slot, uint64_t step) {
+    const em_ticks *t = ticks_of(c, slot);
+    return t->behind + t->ran + (slot == c->running ? step - c->since : 0);
 }
 
 // Makes a slot's clock no less than another one.
@@ -191,8 +208,18 @@ static void raise(em_clock *c, int slot, uint64_t step, uint64_t to) {
     uint64_t now = clock_of(c, slot, step);
     if (to <= now)
         return;
-    change(c, (struct em_change){.kind = CHANGE_BEHIND, .place = (uint32_t)slot, .old = c->behind[slot]});
-    c->behind[slot] += to - now;
+    em_ticks *t = ticks_of(c, slot);
+    change(c, (struct em_change){.kind = CHANGE_BEHIND, .place = (uint32_t)slot, .old = t->behind});
+    t->behind += to - now;
+}
+
+// The latest clock of all slots but one, as far as was gone through.
+static uint64_t latest_but(em_clock *c, int slot, uint64_t step) {
+    uint64_t latest = c->began; // of those of which nothing is known
+    for (size_t i = 0; i < c->ticks_len; i++)
+        if (slot_at(i) != slot && clock_of(c, slot_at(i), step) > latest)
+            latest = clock_of(c, slot_at(i), step);
+    return latest;
 }
 
 // Puts a clock into lanes of a place, where it is not behind what is there.
@@ -269,8 +296,9 @@ static void follow_note(em_engine *e) {
     case NOTE_TURN:
         change(c, (struct em_change){.kind = CHANGE_TURN, .place = (uint32_t)c->running, .old = c->since});
         if (c->running >= 0)
-            c->ran[c->running] += n->step - c->since;
+            ticks_of(c, c->running)->ran += n->step - c->since;
         c->running = n->slot;
+        ticks_of(c, c->running); // it counts from here on
         c->since = n->step;
         break;
     case NOTE_READ:
@@ -281,13 +309,14 @@ static void follow_note(em_engine *e) {
         raise(c, n->other, n->step, clock_of(c, n->slot, n->step));
         break;
     case NOTE_ALL:
-        for (int i = 0; i <= EM_CLOCK_SLOT; i++)
-            raise(c, n->slot, n->step, clock_of(c, i, n->step));
+        raise(c, n->slot, n->step, latest_but(c, n->slot, n->step));
         break;
-    case NOTE_LAND: // the two steps of an instruction are one of the clock's
-        change(c, (struct em_change){.kind = CHANGE_BEHIND, .place = n->slot, .old = c->behind[n->slot]});
-        c->behind[n->slot]--;
+    case NOTE_LAND: { // the two steps of an instruction are one of the clock's
+        em_ticks *t = ticks_of(c, n->slot);
+        change(c, (struct em_change){.kind = CHANGE_BEHIND, .place = n->slot, .old = t->behind});
+        t->behind--;
         break;
+    }
     }
     c->note_at++;
 }
@@ -303,15 +332,6 @@ static void follow(em_engine *e) {
             return;
         follow_note(e);
     }
-}
-
-// The latest clock of all slots but one, as far as was gone through.
-static uint64_t latest_but(const em_clock *c, int slot, uint64_t step) {
-    uint64_t latest = 0;
-    for (int i = 0; i <= EM_CLOCK_SLOT; i++)
-        if (i != slot && clock_of(c, i, step) > latest)
-            latest = clock_of(c, i, step);
-    return latest;
 }
 
 // Whether it is a slot's turn in all that is left to be gone through, each step of which
@@ -356,11 +376,11 @@ void em_clock_rewind(em_engine *e, size_t log_len, size_t notes_len, int turn) {
             break;
         switch (h->kind) {
         case CHANGE_BEHIND:
-            c->behind[h->place] = h->old;
+            ticks_of(c, (int)h->place)->behind = h->old;
             break;
         case CHANGE_TURN:
             if ((int)h->place >= 0)
-                c->ran[h->place] -= c->since - h->old;
+                ticks_of(c, (int)h->place)->ran -= c->since - h->old;
             c->running = (int)h->place;
             c->since = h->old;
             break;
@@ -414,10 +434,7 @@ bool em_clock_latest(em_engine *e, uint64_t *latest) {
         follow_for(e, c->turn);
     else
         follow(e);
-    *latest = 0;
-    for (int i = 0; i < EM_CLOCK_SLOT; i++)
-        if (clock_of(c, i, e->m->step) > *latest)
-            *latest = clock_of(c, i, e->m->step);
+    *latest = latest_but(c, EM_CLOCK_SLOT, e->m->step);
     return !c->failed;
 }
 

@@ -180,6 +180,7 @@ int em_init(em_engine *e, uc_engine *uc, int arch, bool hooks) {
     e->back = EM_NOWHERE;
     e->go = go;
     e->share.stamp = 1; // nothing is saved yet
+    e->share.longest = em_share_longest;
     e->mapping = (em_mapping *)((char *)uc + EMURACE_UC_MEMORY_MAPPING);
     e->pc_synced = (bool *)((char *)uc + EMURACE_UC_SKIP_SYNC_PC);
     *em_no_exit_request(uc) = hooks; // without hooks nobody leaves
@@ -468,8 +469,8 @@ int em_remove_code(em_engine *e, uint64_t from, uint64_t to) {
 
 // Contexts go before Unicorn, the zones' memory after it.
 void em_close_contexts(em_engine *e) {
-    for (int i = 0; i < EM_MAX_THREADS; i++)
-        em_thread_drop(e, i);
+    while (e->nlive > 0)
+        em_thread_drop(e, e->live[0]);
     while (e->free_ctx != NULL) {
         em_ctx *c = e->free_ctx;
         e->free_ctx = c->next_free;
@@ -485,6 +486,9 @@ void em_close(em_engine *e) {
     em_log_drop(e);
     em_break_drop(e);
     em_limit_drop(e);
+    free(e->slots);
+    e->slots = NULL;
+    e->slots_cap = e->nslots = 0;
     free(e->log);
     free(e->bulk);
     free(e->maps);

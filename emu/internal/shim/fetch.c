@@ -62,6 +62,6 @@ void em_fetch(em_engine *e, uint64_t addr, uint32_t size) {
 // Makes every thread read its page anew: its mapping has changed.
 void em_fetch_forget(em_engine *e) {
     em_fetch_anew(e->fetched);
-    for (int i = 0; i < e->nslots; i++)
-        em_fetch_anew(e->slots[i].fetched);
+    for (int i = 0; i < e->nlive; i++)
+        em_fetch_anew(e->slots[e->live[i]].fetched);
 }

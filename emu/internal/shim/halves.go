@@ -26,10 +26,7 @@ func (e *Engine) RunHalf(thread int) (Stop, error) {
 func (e *Engine) Holds(thread int) bool { return e.held(thread) != nil }
 
 func (e *Engine) held(thread int) *C.em_held {
-	if thread < 0 || thread >= MaxThreads {
-		return nil
-	}
-	return e.c.slots[thread].held
+	return C.em_held_of(e.c, C.int(thread))
 }
 
 // Store is bytes that an instruction writes, or that it loads.

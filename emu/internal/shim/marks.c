@@ -31,8 +31,8 @@ void em_marks_wipe(em_engine *e) {
 void em_marks_begin(em_engine *e, int slot) {
     em_marks *k = &e->marks;
     uint8_t bit = em_user_bit(slot);
-    bool ready = em_share_ready(&e->share, slot);
-    if (k->len > 0 && (!ready || k->slot != slot || k->epoch != e->share.epoch[slot]))
+    bool ready = em_share_ready(e, slot);
+    if (k->len > 0 && (!ready || k->slot != slot || k->epoch != em_share_epoch(&e->share, slot)))
         em_marks_wipe(e);
     if (!ready || bit == 0) { // EM_NOTED, which is no mark
         e->m->mask = ~0ULL;
@@ -40,7 +40,7 @@ void em_marks_begin(em_engine *e, int slot) {
         return;
     }
     k->slot = slot;
-    k->epoch = e->share.epoch[slot];
+    k->epoch = em_share_epoch(&e->share, slot);
     e->m->mask = e->m->read_mark = word(bit);
     e->m->write_mark = word(bit | EM_WRITTEN);
 }

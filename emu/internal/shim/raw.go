@@ -30,10 +30,14 @@ func (e *Engine) StepRaw() { C.em_raw_steps(e.c) }
 // contextWords are the words of a thread's registers as they are kept while it does not
 // run, for tests.
 func (e *Engine) contextWords(thread int) []uint64 {
-	if C.em_park(e.c) != 0 || e.c.slots[thread].ctx == nil {
+	if C.em_park(e.c) != 0 || thread < 0 || thread >= int(e.c.nslots) {
 		return nil
 	}
-	at := (*byte)(unsafe.Add(unsafe.Pointer(e.c.slots[thread].ctx.uc), C.EMURACE_UC_CONTEXT_DATA))
+	ctx := unsafe.Slice(e.c.slots, int(e.c.nslots))[thread].ctx
+	if ctx == nil {
+		return nil
+	}
+	at := (*byte)(unsafe.Add(unsafe.Pointer(ctx.uc), C.EMURACE_UC_CONTEXT_DATA))
 	n := (e.c.ctx_bytes - C.EMURACE_UC_CONTEXT_DATA) / 8
 	words := make([]uint64, n)
 	for i := range words {

@@ -1,5 +1,6 @@
 #include "share.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 // Accesses that need not be noted when they happen, and how they are found when they must
@@ -77,19 +78,46 @@ static bool is_write(em_engine *e, const em_access *a) {
     return a->kind == EM_KERNEL || (a->kind == EM_WRITE && !em_changes_nothing(e, a));
 }
 
+// Makes room for the epochs of all slots that were ever used.
+static bool slots_ready(em_engine *e) {
+    em_share *s = &e->share;
+    size_t n = (size_t)e->nslots;
+    if (n <= s->recall_slots)
+        return true;
+    n += n / 2;
+    uint32_t **lists[] = {&s->recall_epochs, &s->recall_scratch};
+    for (int i = 0; i < 2; i++) {
+        uint32_t *list = realloc(*lists[i], n * sizeof *list);
+        if (list == NULL)
+            return false;
+        memset(list + s->recall_slots, 0, (n - s->recall_slots) * sizeof *list);
+        *lists[i] = list;
+    }
+    s->recall_slots = n;
+    return true;
+}
+
+// The epoch of an access by a thread that has had no turn yet, when the turns from this one on
+// are still to come: what it was accessed with is what it got with its first one. An access of
+// the kernel's is in the log before the thread gets it.
+static uint32_t first_epoch(const em_share *s, size_t turn, uint32_t slot) {
+    while (turn < s->turns_len && s->turns[turn].slot != slot)
+        turn++;
+    return turn < s->turns_len ? s->turns[turn].epoch : 0;
+}
+
 // Looks through entries of the log for accesses to the granules that are listed; whole tells
 // that these are all.
 static bool look_for(em_engine *e, size_t from, size_t end, bool whole) {
     em_share *s = &e->share;
-    uint32_t epochs[EM_MAX_THREADS];
-    bool on = false, found = true;
+    bool on = false, found = slots_ready(e);
+    uint32_t *epochs = s->recall_scratch;
     size_t turn = from == s->recall_from ? s->recall_turn : 0;
-    if (turn > 0) {
-        memcpy(epochs, s->recall_epochs, sizeof epochs);
+    if (found && turn > 0) {
+        memcpy(epochs, s->recall_epochs, s->recall_slots * sizeof *epochs);
         on = s->recall_on;
-    } else {
-        for (int i = 0; i < EM_MAX_THREADS; i++)
-            epochs[i] = EM_EPOCH(i, 1);
+    } else if (found) {
+        memset(epochs, 0, s->recall_slots * sizeof *epochs);
     }
     for (size_t i = from; i < end && found; i++) {
         for (; turn < s->turns_len && s->turns[turn].at <= i; turn++) {
@@ -100,7 +128,9 @@ static bool look_for(em_engine *e, size_t from, size_t end, bool whole) {
                 epochs[t->slot] = t->epoch;
         }
         const em_access *a = &e->log[i];
-        if (!on || a->kind == EM_ZERO || a->thread >= EM_MAX_THREADS)
+        if (!on || a->kind == EM_ZERO || a->thread >= s->recall_slots)
+            continue;
+        if (epochs[a->thread] == 0 && (epochs[a->thread] = first_epoch(s, turn, a->thread)) == 0)
             continue;
         bool write = is_write(e, a);
         uint32_t size = a->size | a->length; // one is 0
@@ -115,12 +145,12 @@ static bool look_for(em_engine *e, size_t from, size_t end, bool whole) {
     for (size_t i = 0; i < s->recalled_len; i++)
         s->recalled[i]->recalled = false;
     s->recalled_len = 0;
-    if (whole) {
+    if (whole && found) {
         s->recall_from = end;
         s->recall_cost = 0;
         s->recall_turn = turn;
         s->recall_on = on;
-        memcpy(s->recall_epochs, epochs, sizeof epochs);
+        memcpy(s->recall_epochs, epochs, s->recall_slots * sizeof *epochs);
     }
     return found;
 }

@@ -9,15 +9,15 @@
 // Puts an epoch into a clock. Where it is the present one of its thread, what that does
 // from its next instruction on is not meant.
 static bool put_epoch(em_share *s, uint32_t *clock, uint32_t epoch) {
-    uint32_t slot = EM_SLOT_OF(epoch);
+    uint32_t lane = EM_LANE_OF(epoch);
     if (epoch == 0)
         return true;
-    clock[slot] = EM_CLOCK_OF(epoch);
-    if (s->epoch[slot] != epoch)
+    clock[lane] = EM_CLOCK_OF(epoch);
+    if (s->lanes[lane].epoch != epoch)
         return true;
-    if (!em_clock_save(s, (int)slot))
+    if (!em_clock_save(s, (int)lane))
         return false;
-    s->published[slot] = true;
+    s->lanes[lane].published = true;
     return true;
 }
 
@@ -81,10 +81,10 @@ bool em_record_begin(em_share *s, em_detail *d, int i, uint8_t bytes) {
 }
 
 // Makes a thread's use of a record come after what conflicts with it.
-bool em_record_follow(em_share *s, uint32_t index, bool write, int slot) {
-    if (!em_clock_save(s, slot))
+bool em_record_follow(em_share *s, uint32_t index, bool write, int lane) {
+    if (!em_clock_save(s, lane))
         return false;
-    uint32_t *wrote = em_record(s, index), *mine = s->clocks[slot];
+    uint32_t *wrote = em_record(s, index), *mine = em_clock_of(s, lane);
     em_clock_join(s, mine, wrote);
     if (write)
         em_clock_join(s, mine, wrote + s->width);
@@ -92,11 +92,11 @@ bool em_record_follow(em_share *s, uint32_t index, bool write, int slot) {
 }
 
 // Makes what comes later and conflicts come after a thread's use of a record.
-bool em_record_lead(em_share *s, uint32_t index, bool write, int slot) {
-    if (!em_record_save(s, index) || !em_clock_save(s, slot))
+bool em_record_lead(em_share *s, uint32_t index, bool write, int lane) {
+    if (!em_record_save(s, index) || !em_clock_save(s, lane))
         return false;
     uint32_t *wrote = em_record(s, index);
-    em_clock_join(s, write ? wrote : wrote + s->width, s->clocks[slot]);
-    s->published[slot] = true;
+    em_clock_join(s, write ? wrote : wrote + s->width, em_clock_of(s, lane));
+    s->lanes[lane].published = true;
     return true;
 }

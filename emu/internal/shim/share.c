@@ -18,20 +18,20 @@
 // What a run has shown goes back with it (undo.c); which bytes make events does not.
 
 // Tells whether an access with an epoch is ordered before what the thread does now.
-static inline bool ordered(const em_share *s, uint32_t epoch, int slot) {
-    return EM_CLOCK_OF(epoch) <= s->clocks[slot][EM_SLOT_OF(epoch)];
+static inline bool ordered(const em_share *s, uint32_t epoch, int lane) {
+    return EM_CLOCK_OF(epoch) <= em_clock_of(s, lane)[EM_LANE_OF(epoch)];
 }
 
 // Tells whether an access conflicts with one that is not ordered before it, and if not
 // takes note of it. Bytes of one access that one other thread has read before it have one
 // record: made is what the last record was made of, and its number.
 static bool races(em_share *s, em_detail *d, int i, bool write, uint32_t epoch, uint32_t made[2]) {
-    int slot = (int)EM_SLOT_OF(epoch);
-    if (d->wrote[i] != 0 && !ordered(s, d->wrote[i], slot))
+    int lane = (int)EM_LANE_OF(epoch);
+    if (d->wrote[i] != 0 && !ordered(s, d->wrote[i], lane))
         return true;
     uint32_t r = d->read[i];
     if (!write) {
-        if (r == 0 || (!(r & EM_MANY) && (int)EM_SLOT_OF(r) == slot)) {
+        if (r == 0 || (!(r & EM_MANY) && (int)EM_LANE_OF(r) == lane)) {
             d->read[i] = epoch;
             return false;
         }
@@ -46,8 +46,8 @@ static bool races(em_share *s, em_detail *d, int i, bool write, uint32_t epoch, 
             return true;
         uint32_t *reads = em_record(s, index) + s->width;
         if (!(r & EM_MANY))
-            reads[EM_SLOT_OF(r)] = EM_CLOCK_OF(r);
-        reads[slot] = EM_CLOCK_OF(epoch);
+            reads[EM_LANE_OF(r)] = EM_CLOCK_OF(r);
+        reads[lane] = EM_CLOCK_OF(epoch);
         d->read[i] = EM_MANY | index;
         made[0] = r;
         made[1] = d->read[i];
@@ -56,9 +56,9 @@ static bool races(em_share *s, em_detail *d, int i, bool write, uint32_t epoch, 
     if (r & EM_MANY) {
         const uint32_t *reads = em_record(s, r & ~EM_MANY) + s->width;
         for (int u = 0; u < s->width; u++)
-            if (reads[u] > s->clocks[slot][u])
+            if (reads[u] > em_clock_of(s, lane)[u])
                 return true;
-    } else if (r != 0 && !ordered(s, r, slot)) {
+    } else if (r != 0 && !ordered(s, r, lane)) {
         return true;
     }
     // Whatever conflicts with a read of before conflicts with this write, which
@@ -101,7 +101,7 @@ static inline bool replaces(const em_granule *g, uint8_t bytes, bool write) {
 
 // em_share_note of bytes that others have accessed too, or that make events.
 static uint8_t note_closely(em_share *s, em_granule *g, uint8_t bytes, bool write, uint32_t epoch) {
-    int slot = (int)EM_SLOT_OF(epoch);
+    int lane = (int)EM_LANE_OF(epoch);
     if ((g->pending && !spill(s, g)) || !em_detail_change(s, g))
         return bytes;
     if (g->last != epoch) {
@@ -109,7 +109,7 @@ static uint8_t note_closely(em_share *s, em_granule *g, uint8_t bytes, bool writ
         g->did_read = g->did_write = 0;
     }
     *(write ? &g->did_write : &g->did_read) |= bytes;
-    g->owner = g->owner == 0 || g->owner == slot + 1 ? (uint8_t)(slot + 1) : EM_SEVERAL;
+    g->owner = g->owner == 0 || g->owner == lane + 1 ? (uint16_t)(lane + 1) : EM_SEVERAL;
     uint8_t found = 0;
     em_detail *d = em_detail_of(s, g);
     uint32_t made[2] = {0, 0};
@@ -127,13 +127,13 @@ static uint8_t note_closely(em_share *s, em_granule *g, uint8_t bytes, bool writ
 // before make events from now on. Tells which of the bytes make events. An access is noted
 // as a whole before any of it orders anything: see settle.
 uint8_t em_share_note(em_share *s, em_granule *g, uint8_t bytes, bool write, uint32_t now) {
-    int slot = (int)EM_SLOT_OF(now);
+    int lane = (int)EM_LANE_OF(now);
     if (g->shared == 0 && g->last == now &&
         !(bytes & ~(write ? g->did_write : g->did_read | g->did_write)))
         return 0; // again, with nothing in between
     if (!em_granule_save(s, g))
         return bytes; // out of memory: an event is the safe answer
-    if (g->shared != 0 || (g->owner != 0 && g->owner != slot + 1))
+    if (g->shared != 0 || (g->owner != 0 && g->owner != lane + 1))
         return note_closely(s, g, bytes, write, now);
     // Nobody else was here.
     if (g->last != now) {
@@ -143,7 +143,7 @@ uint8_t em_share_note(em_share *s, em_granule *g, uint8_t bytes, bool write, uin
         g->did_read = g->did_write = 0;
     }
     *(write ? &g->did_write : &g->did_read) |= bytes;
-    g->owner = (uint8_t)(slot + 1);
+    g->owner = (uint16_t)(lane + 1);
     g->pending = true;
     return 0;
 }
@@ -151,7 +151,7 @@ uint8_t em_share_note(em_share *s, em_granule *g, uint8_t bytes, bool write, uin
 // Orders an access to bytes of a granule that make events: first, for all of them, behind
 // what came before it, and then what comes later behind it. Without memory it orders less
 // than it could, which makes more events.
-static void settle(em_share *s, em_granule *g, uint8_t bytes, bool write, int slot, bool later) {
+static void settle(em_share *s, em_granule *g, uint8_t bytes, bool write, int lane, bool later) {
     if (bytes == 0 || g->detail == 0)
         return;
     em_detail *d = em_detail_of(s, g);
@@ -165,9 +165,9 @@ static void settle(em_share *s, em_granule *g, uint8_t bytes, bool write, int sl
             continue; // with a byte before
         done = d->read[i];
         if (later)
-            em_record_lead(s, done & ~EM_MANY, write, slot);
+            em_record_lead(s, done & ~EM_MANY, write, lane);
         else
-            em_record_follow(s, done & ~EM_MANY, write, slot);
+            em_record_follow(s, done & ~EM_MANY, write, lane);
     }
 }
 
@@ -237,12 +237,11 @@ static inline bool ready(em_engine *e, em_granule *g, uint64_t number, size_t at
 }
 
 // Gets ready for an access of a thread's; false when there is no memory.
-bool em_share_ready(em_share *s, int slot) {
-    if (slot >= s->width && !em_share_widen(s, slot))
-        return false;
-    if (s->epoch[slot] == 0)
-        em_clock_begin(s, slot);
-    return true;
+bool em_share_ready(em_engine *e, int slot) {
+    if (em_lane_of(&e->share, slot) >= 0 || em_lane_take(e, slot, -1))
+        return true;
+    e->share.full = true; // the run ends
+    return false;
 }
 
 // Takes an access in and tells whether it touches a byte that makes events. At is how many
@@ -251,8 +250,9 @@ bool em_share_access(em_engine *e, uint64_t addr, unsigned size, bool write, int
     unsigned bytes = (size >= 8 ? 0xff : (1u << size) - 1) << (addr & 7);
     em_share *s = &e->share;
     uint64_t number = addr / 8;
-    if (!em_share_ready(s, slot))
+    if (!em_share_ready(e, slot))
         return true;
+    int lane = em_lane_of(s, slot);
     if (e->marks.len > 0 && e->marks.slot != slot)
         em_marks_wipe(e);
     em_granule *g = em_granule_at(s, number), *next = NULL;
@@ -262,7 +262,7 @@ bool em_share_access(em_engine *e, uint64_t addr, unsigned size, bool write, int
     if (!goes_unnoted(s, g, number, write, slot, at)) {
         if (!ready(e, g, number, at))
             return true;
-        hit = em_share_note(s, g, (uint8_t)bytes, write, s->epoch[slot]);
+        hit = em_share_note(s, g, (uint8_t)bytes, write, s->lanes[lane].epoch);
     }
     if (__builtin_expect(bytes > 0xff, 0)) {
         next = em_granule_at(s, number + 1);
@@ -271,7 +271,7 @@ bool em_share_access(em_engine *e, uint64_t addr, unsigned size, bool write, int
         if (!goes_unnoted(s, next, number + 1, write, slot, at)) {
             if (!ready(e, next, number + 1, at))
                 return true;
-            more = em_share_note(s, next, (uint8_t)(bytes >> 8), write, s->epoch[slot]);
+            more = em_share_note(s, next, (uint8_t)(bytes >> 8), write, s->lanes[lane].epoch);
         }
     }
     if ((hit | more) == 0)
@@ -280,8 +280,8 @@ bool em_share_access(em_engine *e, uint64_t addr, unsigned size, bool write, int
     if (next != NULL)
         em_marks_clear(e, number + 1);
     for (int later = 0; later < 2; later++) {
-        settle(s, g, hit, write, slot, later);
-        settle(s, next, more, write, slot, later);
+        settle(s, g, hit, write, lane, later);
+        settle(s, next, more, write, lane, later);
     }
     return true;
 }
@@ -291,8 +291,9 @@ bool em_share_access(em_engine *e, uint64_t addr, unsigned size, bool write, int
 uint32_t em_share_reads(em_engine *e, const uint64_t *pieces, int n, int slot) {
     em_share *s = &e->share;
     uint32_t hits = 0;
-    if (!em_share_ready(s, slot))
+    if (!em_share_ready(e, slot))
         return ~0u;
+    int lane = em_lane_of(s, slot);
     if (e->marks.len > 0 && e->marks.slot != slot)
         em_marks_wipe(e);
     for (int pass = 0; pass < (hits ? 3 : 1); pass++)
@@ -304,8 +305,8 @@ uint32_t em_share_reads(em_engine *e, const uint64_t *pieces, int n, int slot) {
                 if (g == NULL || !ready(e, g, number, EM_UNLOGGED))
                     return ~0u;
                 if (pass > 0)
-                    settle(s, g, bytes & g->shared, false, slot, pass == 2);
-                else if (em_share_note(s, g, bytes, false, s->epoch[slot]))
+                    settle(s, g, bytes & g->shared, false, lane, pass == 2);
+                else if (em_share_note(s, g, bytes, false, s->lanes[lane].epoch))
                     hits |= 1u << i;
             }
         }
@@ -317,7 +318,7 @@ typedef struct block_write {
     em_engine *e;
     em_share *s;
     uint64_t lo, hi;
-    int slot;
+    int lane;
     uint64_t *pairs;
     size_t room, n;
 } block_write;
@@ -344,12 +345,12 @@ static bool write_page(block_write *w, uint64_t page, em_granule *list, int pass
         if (pass == NOTE) {
             if (!see(w->s, g, number))
                 return false;
-            em_share_note(w->s, g, bytes, true, w->s->epoch[w->slot]);
+            em_share_note(w->s, g, bytes, true, w->s->lanes[w->lane].epoch);
             continue;
         }
         if (hit == 0)
             continue;
-        settle(w->s, g, hit, true, w->slot, pass == LEAD);
+        settle(w->s, g, hit, true, w->lane, pass == LEAD);
         if (pass == FOLLOW)
             continue;
         if (w->n < w->room) {
@@ -374,11 +375,12 @@ int64_t em_share_block(em_engine *e, uint64_t lo, uint64_t hi, int slot, uint64_
     em_share *s = &e->share;
     em_marks_wipe(e);
     em_granule *first_of = em_granule_at(s, lo / 8);
-    if (first_of == NULL || !em_share_ready(s, slot) || !ready(e, first_of, lo / 8, EM_UNLOGGED))
+    if (first_of == NULL || !em_share_ready(e, slot) || !ready(e, first_of, lo / 8, EM_UNLOGGED))
         return -1;
-    if (!em_block_add(s, lo, hi, s->epoch[slot]))
+    int lane = em_lane_of(s, slot);
+    if (!em_block_add(s, lo, hi, s->lanes[lane].epoch))
         return -1;
-    block_write w = {e, s, lo, hi, slot, pairs, room, 0};
+    block_write w = {e, s, lo, hi, lane, pairs, room, 0};
     uint64_t first = lo / EM_PAGE + 1, last = (hi - 1) / EM_PAGE + 1;
     bool few = last - first < s->cap;
     size_t places = few ? last - first + 1 : s->cap;
@@ -398,7 +400,7 @@ int64_t em_share_block(em_engine *e, uint64_t lo, uint64_t hi, int slot, uint64_
 // Notes the use of a kernel object. False when there is no memory.
 bool em_share_object(em_engine *e, int slot, uint64_t class, uint64_t id, bool write) {
     em_share *s = &e->share;
-    if (!em_share_ready(s, slot))
+    if (!em_share_ready(e, slot))
         return false;
     size_t k = 0;
     while (k < s->objects_len && (s->objects[k].class != class || s->objects[k].id != id))
@@ -406,30 +408,41 @@ bool em_share_object(em_engine *e, int slot, uint64_t class, uint64_t id, bool w
     if (k == s->objects_len && !em_object_add(s, class, id))
         return false;
     uint32_t record = s->objects[k].record;
-    return em_record_follow(s, record, write, slot) && em_record_lead(s, record, write, slot);
+    int lane = em_lane_of(s, slot);
+    return em_record_follow(s, record, write, lane) && em_record_lead(s, record, write, lane);
 }
 
 // Notes that what thread `to` does from now on comes after what `from` has done.
 bool em_share_join(em_engine *e, int from, int to) {
     em_share *s = &e->share;
-    if (!em_share_ready(s, from) || !em_share_ready(s, to) || !em_clock_save(s, to) || !em_clock_save(s, from))
+    if (!em_share_ready(e, from) || (em_lane_of(s, to) < 0 && !em_lane_take(e, to, from)))
         return false;
-    em_clock_join(s, s->clocks[to], s->clocks[from]);
-    s->published[from] = true;
+    int earlier = em_lane_of(s, from), later = em_lane_of(s, to);
+    if (!em_clock_save(s, later) || !em_clock_save(s, earlier))
+        return false;
+    em_clock_join(s, em_clock_of(s, later), em_clock_of(s, earlier));
+    s->lanes[earlier].published = true;
     return true;
 }
 
 // Begins what a thread does after an instruction that has ordered something.
 void em_share_step(em_engine *e, int slot) {
     em_share *s = &e->share;
-    if (slot >= s->width || !s->published[slot] || !em_clock_save(s, slot))
+    int lane = em_lane_of(s, slot);
+    if (lane < 0 || !s->lanes[lane].published || !em_clock_save(s, lane))
         return;
-    uint32_t clock = s->clocks[slot][slot], next = EM_EPOCH(slot, clock < EM_CLOCK_MAX ? clock + 1 : clock);
-    if (!em_turn_note(e, slot, next))
-        return; // without a new epoch it orders less than it could
-    s->published[slot] = false;
-    s->clocks[slot][slot] = EM_CLOCK_OF(next);
-    s->epoch[slot] = next;
+    uint32_t *own = &em_clock_of(s, lane)[lane], next = EM_EPOCH(lane, *own + 1);
+    if (*own >= s->longest) {
+        s->full = !em_lane_leave(e, slot) || s->full;
+        return;
+    }
+    if (!em_turn_note(e, slot, next)) {
+        s->full = true;
+        return;
+    }
+    s->lanes[lane].published = false;
+    s->lanes[lane].epoch = next;
+    *own = EM_CLOCK_OF(next);
 }
 
 // The bytes of the eight at addr/8*8 that make events, as a mask.

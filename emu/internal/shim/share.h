@@ -4,18 +4,18 @@
 
 #include "shim.h"
 
-// An epoch is a thread's slot and its own clock at a moment; 0 is none. It leaves
+// An epoch is a thread's lane and its own clock at a moment; 0 is none. It leaves
 // the highest bit free.
-enum { EM_CLOCK_BITS = 25, EM_CLOCK_MAX = (1 << EM_CLOCK_BITS) - 1 };
-#define EM_EPOCH(slot, clock) ((uint32_t)(slot) << EM_CLOCK_BITS | (clock))
-#define EM_SLOT_OF(epoch) ((epoch) >> EM_CLOCK_BITS)
+enum { EM_CLOCK_BITS = 19, EM_CLOCK_MAX = (1 << EM_CLOCK_BITS) - 1, EM_MAX_LANES = 1 << (31 - EM_CLOCK_BITS) };
+#define EM_EPOCH(lane, clock) ((uint32_t)(lane) << EM_CLOCK_BITS | (clock))
+#define EM_LANE_OF(epoch) ((epoch) >> EM_CLOCK_BITS)
 #define EM_CLOCK_OF(epoch) ((epoch) & EM_CLOCK_MAX)
 
 // What a byte's `read` is when it is no epoch: the number of a record follows.
 #define EM_MANY 0x80000000u
 
 // em_granule.owner of what several threads have accessed.
-enum { EM_SEVERAL = 255 };
+enum { EM_SEVERAL = UINT16_MAX };
 
 // em_granule.use: a bit for each of the first threads whose accesses need not be noted:
 // its reads, and with EM_WRITTEN, which stands beside one bit only, its writes. None is of
@@ -24,12 +24,12 @@ enum { EM_SEVERAL = 255 };
 enum { EM_USERS = 7, EM_WRITTEN = 0x80, EM_NOTED = EM_WRITTEN };
 
 // em_turn.slot where the turn is no thread's: sharing was turned on or off.
-enum { EM_SWITCH = 255 };
+#define EM_SWITCH UINT32_MAX
 
 // Granules of a page.
 enum { EM_GRANULES = EM_PAGE / 8 };
 
-_Static_assert(EM_MAX_THREADS <= 64, "an epoch has six bits for the slot");
+_Static_assert(2 * (int)EM_MAX_THREADS <= (int)EM_MAX_LANES, "a thread that there is has a lane, and one that a search knows");
 
 // What a run has done to eight bytes of memory, if it is noted. Masks have a bit a byte.
 // Where only one thread was here, what it has done in the epoch of its last access is here,
@@ -38,10 +38,10 @@ typedef struct em_granule {
     uint64_t stamp;  // em_share.stamp when it was last saved; before born it is of another run
     uint32_t last;   // epoch of the last access
     uint32_t detail; // its number, 0 for none
+    uint16_t owner;  // the only lane that was here and one; EM_SEVERAL, 0 for none
     uint8_t did_read, did_write; // what was accessed in the last epoch
     uint8_t shared;  // bytes that make events
     uint8_t told;    // of these, what em_share_add said
-    uint8_t owner;   // slot + 1 of the only thread that was here; EM_SEVERAL, 0 for none
     uint8_t use;     // whose accesses need not be noted; it stays when a run goes back
     bool seen : 1;    // an access of this run has been here
     bool pending : 1; // the detail does not have the last epoch yet
@@ -72,11 +72,25 @@ bool em_granule_save(em_share *s, em_granule *g);
 bool em_detail_change(em_share *s, em_granule *g);
 bool em_record_new(em_share *s, uint32_t *index);
 bool em_record_save(em_share *s, uint32_t index);
-bool em_clock_save(em_share *s, int slot);
-void em_clock_begin(em_share *s, int slot);
+bool em_clock_save(em_share *s, int lane);
 bool em_block_add(em_share *s, uint64_t lo, uint64_t hi, uint32_t epoch);
 bool em_object_add(em_share *s, uint64_t class, uint64_t id);
-bool em_share_widen(em_share *s, int slot);
+bool em_share_widen(em_share *s);
+
+// lanes.c
+bool em_lane_take(em_engine *e, int slot, int maker);
+bool em_lane_leave(em_engine *e, int slot);
+void em_lanes_undo(em_share *s, size_t taken);
+
+// The lane of a thread that has one; -1 otherwise.
+static inline int em_lane_of(const em_share *s, int slot) {
+    return (size_t)slot < s->lane_of_len ? s->lane_of[slot] - 1 : -1;
+}
+
+// The clock of a lane's thread.
+static inline uint32_t *em_clock_of(const em_share *s, int lane) {
+    return s->clocks + (size_t)lane * (size_t)s->width;
+}
 
 // The clocks of a record: of the last write, and of the reads behind it. They are
 // valid until the next record is made.
@@ -119,8 +133,8 @@ static inline bool em_passes(const em_granule *g, bool write, int slot) {
 // records.c
 bool em_record_separate(em_share *s, em_detail *d, uint8_t bytes);
 bool em_record_begin(em_share *s, em_detail *d, int i, uint8_t bytes);
-bool em_record_follow(em_share *s, uint32_t index, bool write, int slot);
-bool em_record_lead(em_share *s, uint32_t index, bool write, int slot);
+bool em_record_follow(em_share *s, uint32_t index, bool write, int lane);
+bool em_record_lead(em_share *s, uint32_t index, bool write, int lane);
 
 // shadow.c
 em_granule *em_shadow_of(em_share *s, uint64_t page, bool make);

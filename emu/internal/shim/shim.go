@@ -26,8 +26,12 @@ import (
 // PageSize is the guest's page size in bytes, on both architectures.
 const PageSize = 1 << C.EM_PAGE_SHIFT
 
-// MaxThreads is how many threads one engine holds at a time.
-const MaxThreads = C.EM_MAX_THREADS
+// MaxThreads is how many threads one engine holds at a time, and MostMade how many it holds one
+// after the other: a thread's slot is its number, and no other one's after it.
+const (
+	MaxThreads = C.EM_MAX_THREADS
+	MostMade   = C.EM_MOST_MADE
+)
 
 // Prot is what a page allows, and whether there is one.
 type Prot uint8

@@ -44,7 +44,11 @@ enum { EM_CODE_PAGES = EMURACE_CODE_PAGES };
 
 #define EM_NOWHERE (~0ULL)
 
-enum { EM_MAX_ZONES = 8, EM_MAX_THREADS = 64 };
+enum { EM_MAX_ZONES = 8 };
+
+// How many threads there may be at a time, and how many may be made in all. The number of a
+// thread is its slot, which no other one gets after it: the log has sixteen bits for it.
+enum { EM_MAX_THREADS = 1024, EM_MOST_MADE = 65000 };
 
 // Instructions of a run at most.
 #define EM_LONGEST_RUN (1ULL << 61)
@@ -160,6 +164,7 @@ typedef struct em_slot {
     size_t left_at;   // length of the log when the thread last stopped
     uint64_t log_gen; // generation of the log at that time
     uint16_t lost;    // bytes its monitor has lost, a bit each; see monitor.c
+    uint32_t at;      // its place in em_engine.live; in a mark the slot's number
     uint64_t fetched[EM_CODE_PAGES]; // pages of code that it is known to read; see fetch.c
 } em_slot;
 
@@ -201,7 +206,24 @@ typedef struct em_turn {
     uint32_t slot, epoch;
 } em_turn;
 
-enum { EM_FEW_THREADS = 8, EM_NEAR_PAGES = 16 };
+// A part of all vector clocks, and the thread whose it is at present; see lanes.c.
+typedef struct em_lane {
+    uint32_t thread; // slot
+    uint32_t epoch;  // of what it does now
+    bool published;  // its own part is in another clock
+    uint64_t stamp;  // em_share.stamp when its clock was last saved
+} em_lane;
+
+// A thread has got a lane, from the one that had it before.
+typedef struct em_taken {
+    uint32_t thread, before; // slots; before is EM_NOBODY of a lane that nobody has had
+    uint16_t lane, left;     // left is the lane that the thread had before and one, 0 for none
+    bool emptied;            // the other one has no lane since
+} em_taken;
+
+#define EM_NOBODY UINT32_MAX
+
+enum { EM_NEAR_PAGES = 16 };
 
 // Where what is known of a page's bytes is; see share.h. No page is 0.
 typedef struct em_shadow {
@@ -221,11 +243,17 @@ typedef struct em_share {
     uint64_t grown; // how often a byte was found to make events
     uint32_t age;   // how often what was learned was forgotten
 
-    int width; // parts of a vector clock: EM_FEW_THREADS or EM_MAX_THREADS
-    uint32_t clocks[EM_MAX_THREADS][EM_MAX_THREADS]; // of the threads
-    uint32_t epoch[EM_MAX_THREADS];                  // slot and own part; 0 before the first access
-    bool published[EM_MAX_THREADS];                  // the own part is in another clock
-    uint32_t *records;                               // of bytes and objects, two clocks each
+    int width;         // parts of a vector clock, and lanes that there is room for
+    uint32_t *clocks;  // of the lanes' threads, width of them
+    em_lane *lanes;
+    int lanes_len;
+    uint16_t *lane_of; // by slot, the lane of the thread and one; 0 before its first access
+    size_t lane_of_len;
+    em_taken *taken;   // in the order of the run
+    size_t taken_len, taken_cap;
+    uint32_t longest;  // what the own part of a clock can be
+    bool lonely;       // for tests: no lane is given to another thread
+    uint32_t *records; // of bytes and objects, two clocks each
     size_t records_len, records_cap;
     uint64_t *stamps; // of the records
     size_t stamps_cap;
@@ -237,7 +265,6 @@ typedef struct em_share {
 
     uint64_t stamp; // grows with each mark: what has another one is not saved since
     uint64_t born;  // the stamp when what was learned was last forgotten
-    uint64_t clock_stamps[EM_MAX_THREADS];
     struct em_detail *details; // of granules, counted from 1
     size_t details_len, details_cap;
     struct em_old_granule *old_granules;
@@ -254,14 +281,15 @@ typedef struct em_share {
     size_t recall_from; // entries of which all is noted
     size_t recall_cost; // entries that were gone through since that grew
     size_t recall_turn; // turns before recall_from, of which the next two are what came; or 0
-    uint32_t recall_epochs[EM_MAX_THREADS];
+    uint32_t *recall_epochs, *recall_scratch; // by slot
+    size_t recall_slots; // of each
     bool recall_on;
 } em_share;
 
 // A moment of em_share.
 typedef struct em_share_mark {
     uint32_t age;
-    size_t granules, details, old_details, old_records, clocks, records, blocks, objects, turns;
+    size_t granules, details, old_details, old_records, clocks, records, blocks, objects, turns, taken;
 } em_share_mark;
 
 // What the thread that runs has done in its present epoch to bytes whose accesses are
@@ -294,7 +322,12 @@ typedef struct em_breaks {
 
 // Slot of who advances the clock, which is no thread, and the class of the clock among
 // the kernel's objects; see clock.c.
-enum { EM_CLOCK_SLOT = EM_MAX_THREADS, EM_CLOCK_OBJECT = 255 };
+enum { EM_CLOCK_SLOT = EM_MOST_MADE, EM_CLOCK_OBJECT = 255 };
+
+// Of a slot: its instructions in turns before, and what its clock is more.
+typedef struct em_ticks {
+    uint64_t ran, behind;
+} em_ticks;
 
 // Threads' clocks; see clock.c.
 typedef struct em_clock {
@@ -311,8 +344,9 @@ typedef struct em_clock {
     size_t quiet;           // from note_at to here no note is of a turn or a landing
     int running;            // slot whose turn it is there, -1 for none
     uint64_t since;         // the step when that began
-    // Of each slot: its instructions in turns before, and what its clock is more.
-    uint64_t ran[EM_CLOCK_SLOT + 1], behind[EM_CLOCK_SLOT + 1];
+    uint64_t began;         // the step when threads began to run side by side
+    em_ticks *ticks;        // of EM_CLOCK_SLOT, and then of the slots in order
+    size_t ticks_len, ticks_cap;
     struct em_place *places;
     size_t places_len, places_cap;
     uint32_t *index; // by hash, the number of a place, counted from 1
@@ -411,8 +445,11 @@ typedef struct em_engine {
     em_memory memory;
     int limit; // enum em_limit: what the run, or a call of the kernel's, has come to
 
-    em_slot slots[EM_MAX_THREADS];
+    em_slot *slots;
+    int slots_cap;
     int nslots; // slots from here on have never been used
+    int live[EM_MAX_THREADS]; // slots of the threads that there are, in no order
+    int nlive;
     em_ctx *free_ctx;
     size_t ctx_bytes;
     em_vectors vectors;
@@ -431,8 +468,8 @@ typedef struct em_mark {
     uint64_t advanced;
     int turn;
     bool clocks; // threads ran side by side
-    int nslots;
-    em_slot slots[]; // nslots of them
+    int nslots, nlive;
+    em_slot slots[]; // nlive of them
 } em_mark;
 
 // arm64's top byte is ignored in data addresses, as Linux sets it up for
@@ -441,6 +478,11 @@ static inline uint64_t em_untagged(const em_engine *e, uint64_t addr) {
     if (e->arch == UC_ARCH_ARM64 && !(addr & (1ULL << 55)))
         return addr & 0x00ffffffffffffffULL;
     return addr;
+}
+
+// Tells whether there is a thread in a slot.
+static inline bool em_there(const em_engine *e, int slot) {
+    return slot >= 0 && slot < e->nslots && e->slots[slot].ctx != NULL;
 }
 
 // The zone of an address, NULL when it is in none.
@@ -555,7 +597,7 @@ void em_untouch(em_engine *e, size_t len);
 // share.c
 #define EM_UNLOGGED SIZE_MAX
 bool em_share_access(em_engine *e, uint64_t addr, unsigned size, bool write, int slot, size_t at);
-bool em_share_ready(em_share *s, int slot);
+bool em_share_ready(em_engine *e, int slot);
 uint32_t em_share_reads(em_engine *e, const uint64_t *pieces, int n, int slot);
 int64_t em_share_block(em_engine *e, uint64_t lo, uint64_t hi, int slot, uint64_t *pairs,
                        size_t room);
@@ -566,6 +608,10 @@ uint8_t em_share_mask(em_engine *e, uint64_t addr);
 size_t em_share_list(em_engine *e, uint64_t *pairs, size_t room);
 bool em_share_add(em_engine *e, uint64_t addr, uint8_t mask);
 void em_share_forget(em_engine *e);
+
+// lanes.c
+extern const uint32_t em_share_longest;
+uint32_t em_share_epoch(const em_share *s, int slot);
 
 // undo.c
 void em_share_mark_set(em_engine *e, em_share_mark *m);
@@ -641,6 +687,7 @@ void em_context_restore(const em_engine *e, const uc_context *from);
 
 // thread.c
 int em_thread_add(em_engine *e, int slot, int parent);
+em_held *em_held_of(const em_engine *e, int slot);
 void em_thread_drop(em_engine *e, int slot);
 int em_load(em_engine *e, int slot);
 int em_park(em_engine *e);

@@ -62,7 +62,7 @@ int em_park(em_engine *e) {
 
 // Puts the thread's registers into the engine.
 int em_load(em_engine *e, int slot) {
-    if (slot < 0 || slot >= EM_MAX_THREADS || e->slots[slot].ctx == NULL)
+    if (!em_there(e, slot))
         return UC_ERR_ARG;
     if (e->cur == slot)
         return UC_ERR_OK;
@@ -76,10 +76,28 @@ int em_load(em_engine *e, int slot) {
     return UC_ERR_OK;
 }
 
+// Makes room for a slot. Those that were never used hold nothing.
+static bool slot_room(em_engine *e, int slot) {
+    if (slot < e->slots_cap)
+        return true;
+    int n = e->slots_cap ? e->slots_cap : 8;
+    while (n <= slot)
+        n *= 2;
+    em_slot *list = realloc(e->slots, (size_t)n * sizeof *list);
+    if (list == NULL)
+        return false;
+    memset(list + e->slots_cap, 0, (size_t)(n - e->slots_cap) * sizeof *list);
+    e->slots = list;
+    e->slots_cap = n;
+    return true;
+}
+
 // A new thread with a copy of parent's registers; parent -1: the engine's.
 int em_thread_add(em_engine *e, int slot, int parent) {
-    if (slot < 0 || slot >= EM_MAX_THREADS || e->slots[slot].ctx != NULL)
+    if (slot < 0 || slot >= EM_MOST_MADE || em_there(e, slot) || e->nlive == EM_MAX_THREADS || (parent >= 0 && !em_there(e, parent)))
         return UC_ERR_ARG;
+    if (!slot_room(e, slot))
+        return UC_ERR_NOMEM;
     em_slot *s = &e->slots[slot];
     int err = em_park(e);
     if (err)
@@ -91,8 +109,8 @@ int em_thread_add(em_engine *e, int slot, int parent) {
         memcpy(c->uc, e->slots[parent].ctx->uc, e->ctx_bytes);
     else
         em_context_save(e, c->uc);
-    s->ctx = c;
-    s->held = NULL;
+    *s = (em_slot){.ctx = c, .at = (uint32_t)e->nlive};
+    e->live[e->nlive++] = slot;
     if (e->nslots <= slot)
         e->nslots = slot + 1;
     s->left_at = e->log_len;
@@ -106,9 +124,11 @@ int em_thread_add(em_engine *e, int slot, int parent) {
 }
 
 void em_thread_drop(em_engine *e, int slot) {
-    em_slot *s = &e->slots[slot];
-    if (s->ctx == NULL)
+    if (!em_there(e, slot))
         return;
+    em_slot *s = &e->slots[slot];
+    e->live[s->at] = e->live[--e->nlive];
+    e->slots[e->live[s->at]].at = s->at;
     if (e->cur == slot) {
         e->cur = -1;
         e->dirty = false;
@@ -119,8 +139,11 @@ void em_thread_drop(em_engine *e, int slot) {
     s->held = NULL;
 }
 
+// What is left of the instruction with which a thread's last step has ended, NULL for nothing.
+em_held *em_held_of(const em_engine *e, int slot) { return em_there(e, slot) ? e->slots[slot].held : NULL; }
+
 int em_reg_read(em_engine *e, int slot, int reg, void *value) {
-    if (slot < 0 || slot >= EM_MAX_THREADS || e->slots[slot].ctx == NULL)
+    if (!em_there(e, slot))
         return UC_ERR_ARG;
     if (e->cur == slot)
         return uc_reg_read(e->uc, reg, value);
@@ -158,7 +181,7 @@ em_mark *em_mark_set(em_engine *e, int *err) {
     *err = em_park(e);
     if (*err)
         return NULL;
-    em_mark *m = malloc(sizeof *m + (size_t)e->nslots * sizeof *m->slots);
+    em_mark *m = malloc(sizeof *m + (size_t)e->nlive * sizeof *m->slots);
     if (m == NULL) {
         *err = UC_ERR_NOMEM;
         return NULL;
@@ -179,13 +202,46 @@ em_mark *em_mark_set(em_engine *e, int *err) {
     m->clocks = e->clock.on;
     m->advanced = e->clock.advanced;
     m->nslots = e->nslots;
-    memcpy(m->slots, e->slots, (size_t)e->nslots * sizeof *m->slots);
-    for (int i = 0; i < m->nslots; i++) {
-        if (m->slots[i].ctx != NULL)
-            m->slots[i].ctx->refs++;
+    m->nlive = e->nlive;
+    for (int i = 0; i < m->nlive; i++) {
+        m->slots[i] = e->slots[e->live[i]];
+        m->slots[i].at = (uint32_t)e->live[i];
+        m->slots[i].ctx->refs++;
         em_held_keep(m->slots[i].held);
     }
     return m;
+}
+
+// The registers of a thread at a mark, NULL where it was not there.
+static const em_ctx *then_of(const em_mark *m, int slot) {
+    for (int i = 0; i < m->nlive; i++)
+        if (m->slots[i].at == (uint32_t)slot)
+            return m->slots[i].ctx;
+    return NULL;
+}
+
+// Puts the threads of a mark into their slots, and empties all others. What both have is
+// never let go in between.
+static void restore_slots(em_engine *e, const em_mark *m) {
+    for (int i = 0; i < m->nlive; i++) {
+        m->slots[i].ctx->refs++;
+        em_held_keep(m->slots[i].held);
+    }
+    for (int i = 0; i < e->nlive; i++) {
+        em_slot *s = &e->slots[e->live[i]];
+        em_ctx_drop(e, s->ctx);
+        em_held_drop(e, s->held);
+        s->ctx = NULL;
+        s->held = NULL;
+    }
+    for (int i = 0; i < m->nlive; i++) {
+        int slot = (int)m->slots[i].at;
+        e->slots[slot] = m->slots[i];
+        e->slots[slot].at = (uint32_t)i;
+        e->live[i] = slot;
+    }
+    e->nlive = m->nlive;
+    e->nslots = m->nslots;
 }
 
 int em_mark_rewind(em_engine *e, em_mark *m) {
@@ -202,29 +258,19 @@ int em_mark_rewind(em_engine *e, em_mark *m) {
     else
         em_clock_drop(e);
     e->clock.advanced = m->advanced;
-    em_ctx *now = e->cur >= 0 ? e->slots[e->cur].ctx : NULL;
-    em_ctx *then = e->cur >= 0 && e->cur < m->nslots ? m->slots[e->cur].ctx : NULL;
-    if (e->dirty || now != then) {
+    const em_ctx *now = e->cur >= 0 ? e->slots[e->cur].ctx : NULL;
+    if (e->dirty || now != then_of(m, e->cur)) {
         e->cur = -1;
         e->dirty = false;
     }
-    for (int i = 0; i < e->nslots; i++) {
-        em_ctx *old = e->slots[i].ctx;
-        em_held *held = e->slots[i].held;
-        e->slots[i] = i < m->nslots ? m->slots[i] : (em_slot){0};
-        if (e->slots[i].ctx != NULL)
-            e->slots[i].ctx->refs++;
-        em_held_keep(e->slots[i].held);
-        em_ctx_drop(e, old);
-        em_held_drop(e, held);
-    }
+    restore_slots(e, m);
     e->m->step = m->step;
     e->m->last = m->pc; // a store by the kernel is logged with it
     return UC_ERR_OK;
 }
 
 void em_mark_drop(em_engine *e, em_mark *m) {
-    for (int i = 0; i < m->nslots; i++) {
+    for (int i = 0; i < m->nlive; i++) {
         em_ctx_drop(e, m->slots[i].ctx);
         em_held_drop(e, m->slots[i].held);
     }

@@ -89,25 +89,16 @@ bool em_record_save(em_share *s, uint32_t index) {
     return true;
 }
 
-// Beside its clock, a thread's last word tells whether it has ordered something since
-// its own part of the clock last grew.
-bool em_clock_save(em_share *s, int slot) {
-    if (s->clock_stamps[slot] == s->stamp)
+// Beside the clock, the lowest bit of the number tells whether the thread has ordered something
+// since its own part of the clock last grew.
+bool em_clock_save(em_share *s, int lane) {
+    em_lane *l = &s->lanes[lane];
+    if (l->stamp == s->stamp)
         return true;
-    uint32_t words[EM_MAX_THREADS + 1];
-    memcpy(words, s->clocks[slot], sizeof s->clocks[slot]);
-    words[EM_MAX_THREADS] = s->published[slot];
-    if (!save_words(&s->old_clocks, (uint32_t)slot, words, EM_MAX_THREADS + 1))
+    if (!save_words(&s->old_clocks, (uint32_t)lane << 1 | l->published, em_clock_of(s, lane), (size_t)s->width))
         return false;
-    s->clock_stamps[slot] = s->stamp;
+    l->stamp = s->stamp;
     return true;
-}
-
-// A thread's clock begins at 1, since 0 is for no access. Nothing is to be undone: it
-// would begin in the same way again.
-void em_clock_begin(em_share *s, int slot) {
-    s->clocks[slot][slot] = 1;
-    s->epoch[slot] = EM_EPOCH(slot, 1);
 }
 
 bool em_block_add(em_share *s, uint64_t lo, uint64_t hi, uint32_t epoch) {
@@ -129,29 +120,50 @@ bool em_object_add(em_share *s, uint64_t class, uint64_t id) {
     return true;
 }
 
-// Copies lists of records of one width into wider ones.
-static bool widen(uint32_t **list, size_t *cap, size_t n, int from, int to) {
-    uint32_t *wide = calloc(n ? n * 2 * (size_t)to : 1, sizeof *wide);
-    if (wide == NULL)
-        return false;
-    for (size_t i = 0; i < 2 * n; i++)
-        memcpy(wide + i * (size_t)to, *list + i * (size_t)from, (size_t)from * sizeof *wide);
-    free(*list);
-    *list = wide;
-    *cap = n ? n * 2 * (size_t)to : 1;
-    return true;
+// Copies n clocks of one width into wider ones, NULL without memory.
+static uint32_t *wider(const uint32_t *list, size_t n, size_t from, size_t to) {
+    uint32_t *wide = calloc(n ? n * to : 1, sizeof *wide);
+    for (size_t i = 0; wide != NULL && from > 0 && i < n; i++)
+        memcpy(wide + i * to, list + i * from, from * sizeof *wide);
+    return wide;
 }
 
-// Lets clocks have a part for a slot: few threads are the rule, and clocks cost by
-// their width.
-bool em_share_widen(em_share *s, int slot) {
-    int to = slot < EM_FEW_THREADS ? EM_FEW_THREADS : EM_MAX_THREADS;
-    if (slot >= EM_MAX_THREADS)
+static void exchange(uint32_t **list, uint32_t *wide) {
+    free(*list);
+    *list = wide;
+}
+
+// Lets clocks have twice as many parts, and there be as many lanes: few threads are the rule,
+// and clocks cost by their width.
+bool em_share_widen(em_share *s) {
+    size_t from = (size_t)s->width, to = from ? 2 * from : 8;
+    if (to > EM_MAX_LANES)
         return false;
-    if (s->width != 0 && (!widen(&s->records, &s->records_cap, s->records_len, s->width, to) ||
-                          !widen(&s->old_records.words, &s->old_records.words_cap, s->old_records.len, s->width, to)))
+    em_lane *lanes = realloc(s->lanes, to * sizeof *lanes);
+    if (lanes == NULL)
         return false;
-    s->width = to;
+    s->lanes = lanes;
+    uint32_t *records = wider(s->records, 2 * s->records_len, from, to);
+    uint32_t *old_records = wider(s->old_records.words, 2 * s->old_records.len, from, to);
+    uint32_t *old_clocks = wider(s->old_clocks.words, s->old_clocks.len, from, to);
+    uint32_t *clocks = calloc(to * to, sizeof *clocks);
+    if (records == NULL || old_records == NULL || old_clocks == NULL || clocks == NULL) {
+        free(records);
+        free(old_records);
+        free(old_clocks);
+        free(clocks);
+        return false;
+    }
+    for (size_t i = 0; i < from; i++)
+        memcpy(clocks + i * to, s->clocks + i * from, from * sizeof *clocks);
+    exchange(&s->records, records);
+    exchange(&s->old_records.words, old_records);
+    exchange(&s->old_clocks.words, old_clocks);
+    exchange(&s->clocks, clocks);
+    s->records_cap = s->records_len ? 2 * s->records_len * to : 1;
+    s->old_records.words_cap = s->old_records.len ? 2 * s->old_records.len * to : 1;
+    s->old_clocks.words_cap = s->old_clocks.len ? s->old_clocks.len * to : 1;
+    s->width = (int)to;
     return true;
 }
 
@@ -169,6 +181,7 @@ void em_share_mark_set(em_engine *e, em_share_mark *m) {
         .blocks = s->blocks_len,
         .objects = s->objects_len,
         .turns = s->turns_len,
+        .taken = s->taken_len,
     };
     s->stamp++;
 }
@@ -204,12 +217,14 @@ bool em_share_undo(em_engine *e, em_share_mark *m) {
         memcpy(em_record(s, s->old_records.numbers[k]), s->old_records.words + k * words, words * sizeof(uint32_t));
     }
     while (s->old_clocks.len > m->clocks) {
-        const uint32_t *was = s->old_clocks.words + --s->old_clocks.len * (EM_MAX_THREADS + 1);
-        uint32_t slot = s->old_clocks.numbers[s->old_clocks.len];
-        memcpy(s->clocks[slot], was, sizeof s->clocks[slot]);
-        s->published[slot] = was[EM_MAX_THREADS] != 0;
-        s->epoch[slot] = EM_EPOCH(slot, s->clocks[slot][slot]);
+        const uint32_t *was = s->old_clocks.words + --s->old_clocks.len * (size_t)s->width;
+        uint32_t number = s->old_clocks.numbers[s->old_clocks.len], lane = number >> 1;
+        uint32_t *clock = em_clock_of(s, (int)lane);
+        memcpy(clock, was, (size_t)s->width * sizeof *clock);
+        s->lanes[lane].published = number & 1;
+        s->lanes[lane].epoch = EM_EPOCH(lane, clock[lane]);
     }
+    em_lanes_undo(s, m->taken);
     s->records_len = m->records;
     s->blocks_len = m->blocks;
     s->objects_len = m->objects;
@@ -227,6 +242,7 @@ void em_share_drop(em_engine *e) {
     for (size_t i = 0; i < s->cap; i++)
         free(s->pages[i].granules);
     void *lists[] = {s->pages, s->records, s->stamps, s->blocks, s->objects, s->old_granules, s->details, s->old_details, s->turns, s->recalled,
+                     s->clocks, s->lanes, s->lane_of, s->taken, s->recall_epochs, s->recall_scratch,
                      s->old_records.numbers, s->old_records.words, s->old_clocks.numbers, s->old_clocks.words};
     for (size_t i = 0; i < sizeof lists / sizeof *lists; i++)
         free(lists[i]);
