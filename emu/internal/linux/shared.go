@@ -51,8 +51,9 @@ func (m mappings) stored(id string, at, size int64) (list []piece) {
 		from, addr, n := v.within(at, size)
 		for off := uint64(0); off < n; {
 			part := min(loader.PageSize-(addr+off)%loader.PageSize, n-off)
+			// That nothing was stored there is something that is seen, too.
+			m.k.touch(m.r, addr+off, part)
 			if m.k.Memory.Touched(addr + off) {
-				m.k.touch(m.r, addr+off, part)
 				list = append(list, piece{uint64(from-at) + off, bytes.Clone(m.k.Memory.View(addr+off, part))})
 			}
 			off += part
@@ -84,6 +85,8 @@ func (m mappings) blank(id string, at, to int64) error {
 		_, addr, n := v.within(at, to-at)
 		for end := addr + n; n > 0 && addr < end; {
 			part := min(loader.PageSize-addr%loader.PageSize, end-addr)
+			// Where nothing was stored there is nothing to change, which depends on who comes first.
+			m.k.touch(m.r, addr, part)
 			if m.k.Memory.Touched(addr) {
 				if err := m.k.Memory.Store(m.r.thread, addr, make([]byte, part)); err != nil {
 					return err
