@@ -168,7 +168,7 @@ func fewest(t *testing.T, start func() (*scenario.Session, error), want scenario
 // said to decide turned round, some run passes: that is looked at by what such a pair is, two accesses
 // of one place of which one writes. -programs says how many programs.
 func TestMinimizeToTheFewest(t *testing.T) {
-	count := uint64(100)
+	count := uint64(30)
 	if testing.Short() {
 		count = 6
 	}
