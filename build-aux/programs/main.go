@@ -49,6 +49,7 @@ func run(ctx context.Context, args []string) error {
 	jobs := set.Int("jobs", 1, "so many searches at a time")
 	only := set.String("only", "", "`NAMES` of programs to measure, with commas, or none; all without it")
 	arch := set.String("arch", "", "the architecture to measure; both without it")
+	of := set.String("build", "", "the build to measure, as in -O2; all without it")
 	bugs := set.Bool("bugs", true, "search the programs")
 	twins := set.Bool("twins", true, "search the repaired twins")
 	proof := set.Duration("proof", time.Minute, "how long a proof may take; 0 tries none")
@@ -61,7 +62,7 @@ func run(ctx context.Context, args []string) error {
 		return err
 	}
 	left := func(a at) bool {
-		return *only != "" && !slices.Contains(strings.Split(*only, ","), a.program.Name) || *arch != "" && *arch != a.arch.String()
+		return *only != "" && !slices.Contains(strings.Split(*only, ","), a.program.Name) || *arch != "" && *arch != a.arch.String() || *of != "" && *of != a.build.name
 	}
 	r, err := readResults(*file, list)
 	if err != nil {

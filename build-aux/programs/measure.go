@@ -39,13 +39,11 @@ type build struct {
 	flags []string
 	// cxx and rust are further flags for these languages.
 	cxx, rust []string
-	// proof tells that dpor is to prove the twin right; that takes the longest by far.
-	proof bool
 }
 
 // The C++ library is linked in everywhere, since the sysroots have C's alone.
 var builds = []build{
-	{name: "-O0", flags: []string{"-O0"}, cxx: []string{"-static-libstdc++", "-static-libgcc"}, rust: []string{"-C", "opt-level=0"}, proof: true},
+	{name: "-O0", flags: []string{"-O0"}, cxx: []string{"-static-libstdc++", "-static-libgcc"}, rust: []string{"-C", "opt-level=0"}},
 	{name: "-O2", flags: []string{"-O2"}, cxx: []string{"-static-libstdc++", "-static-libgcc"}, rust: []string{"-C", "opt-level=2"}},
 }
 
@@ -174,8 +172,7 @@ func (m *meter) twin(ctx context.Context, a at, c *cell) error {
 		return err
 	}
 	var tried []search
-	quiet := uint64(most)
-	if a.build.proof && m.proof > 0 {
+	if m.proof > 0 {
 		s, err := m.search(ctx, a, file, dpor, explore.Options{Preemptions: -1, Jobs: 1, Seed: 1, Time: m.proof, AbstractLocks: true})
 		if err != nil {
 			return err
@@ -183,11 +180,8 @@ func (m *meter) twin(ctx context.Context, a at, c *cell) error {
 		s.Limit = m.proof.Seconds()
 		tried = append(tried, s)
 	}
-	if a.build.proof {
-		quiet = m.quiet
-	}
 	if len(tried) == 0 || tried[0].Verdict != explore.Clean {
-		s, err := m.search(ctx, a, file, explore.POS, explore.Options{Seed: 1, Schedules: quiet, Jobs: 1})
+		s, err := m.search(ctx, a, file, explore.POS, explore.Options{Seed: 1, Schedules: m.quiet, Jobs: 1})
 		if err != nil {
 			return err
 		}
