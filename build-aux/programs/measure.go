@@ -45,6 +45,7 @@ type build struct {
 var builds = []build{
 	{name: "-O0", flags: []string{"-O0"}, cxx: []string{"-static-libstdc++", "-static-libgcc"}, rust: []string{"-C", "opt-level=0"}},
 	{name: "-O2", flags: []string{"-O2"}, cxx: []string{"-static-libstdc++", "-static-libgcc"}, rust: []string{"-C", "opt-level=2"}},
+	{name: "-O2 -static", flags: []string{"-O2", "-static"}, rust: []string{"-C", "opt-level=2", "-C", "target-feature=+crt-static"}},
 }
 
 // flagsFor are the compiler's flags for a program.
