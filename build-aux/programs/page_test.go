@@ -106,7 +106,7 @@ func TestMissed(t *testing.T) {
 			c.Bug = map[explore.Strategy][]search{explore.POS: drawn(0, 0)}
 		}
 	})
-	for _, want := range []string{"- `one.c` on amd64 with `-O2`: from no seed and by no strategy; it is found on arm64 `-O0`, arm64 `-O2`, amd64 `-O0`.", steps, "| amd64 | `-O2` | 1 of 2 |"} {
+	for _, want := range []string{"- `one.c` on amd64 with `-O2`: from no seed and by no strategy; it is found on arm64 `-O0`, arm64 `-O2`, arm64 `-O2 -static`, amd64 `-O0`, amd64 `-O2 -static`.", steps, "| amd64 | `-O2` | 1 of 2 |"} {
 		if !strings.Contains(text, want) {
 			t.Errorf("no %q in\n%s", want, text)
 		}
@@ -120,7 +120,7 @@ func TestMissed(t *testing.T) {
 			c.Bug, c.Twin, c.Cannot = nil, nil, "no Rust"
 		}
 	})
-	for _, want := range []string{"- `one.c` on arm64 with `-O2`: found from 1 of 10 seeds at most; it is found on arm64 `-O0`, amd64 `-O0`.", "- `two.rs` was not built: no Rust.", "| arm64 | `-O0` | 1 of 1 |"} {
+	for _, want := range []string{"- `one.c` on arm64 with `-O2`: found from 1 of 10 seeds at most; it is found on arm64 `-O0`, arm64 `-O2 -static`, amd64 `-O0`, amd64 `-O2 -static`.", "- `two.rs` was not built: no Rust.", "| arm64 | `-O0` | 1 of 1 |"} {
 		if !strings.Contains(text, want) {
 			t.Errorf("no %q in\n%s", want, text)
 		}
