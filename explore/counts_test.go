@@ -152,6 +152,16 @@ func published() []row {
 	return rows
 }
 
+// checkWithOracle is check, and looks whether the ends are the oracle's too.
+func (r row) checkWithOracle(t *testing.T, sys *emu.System) {
+	t.Helper()
+	r.check(t, sys)
+	g := r.start(t, sys)
+	if search, oracle := explored(t, g), sleepSets(t, g); search.traces != oracle.traces || !sameWays(search.ends, oracle.ends) {
+		t.Errorf("%d traces in %d ways, the oracle finds %d in %d", search.traces, len(search.ends), oracle.traces, len(oracle.ends))
+	}
+}
+
 // check counts a program's traces in three ways: the search as it is offered,
 // with one and with two jobs; the search with a look at every end; and the
 // oracle.

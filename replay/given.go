@@ -36,8 +36,8 @@ func (h *History) boundary(thread, i int, reg string) (given bool, from string, 
 	if k < 0 || call > len(h.results[thread]) {
 		return false, "", -1
 	}
-	made, ok, err := h.s.Body(thread).Next(h.results[thread][:call])
-	if !ok || err != nil {
+	made, ok := h.callAt(thread, call)
+	if !ok {
 		return false, "", -1
 	}
 	for _, arg := range made.Args {
@@ -63,8 +63,8 @@ func (h *History) returned(thread, call int, arg scenario.Arg) int {
 		if h.results[thread][c] != arg.Value {
 			continue
 		}
-		made, ok, err := h.s.Body(thread).Next(h.results[thread][:c])
-		if !ok || err != nil || made.Place != nil {
+		made, ok := h.callAt(thread, c)
+		if !ok || made.Place != nil {
 			return -1 // data that the scenario has placed
 		}
 		if (made.Result != scenario.Word) != (arg.Class != scenario.Word) {

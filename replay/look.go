@@ -199,11 +199,11 @@ func (x *Explanation) look(l *Look) Fact {
 	}
 	for i := range l.Writers {
 		w := &l.Writers[i]
-		what := ""
+		did := say("had written %s there last", number(words.Hex(w.Value)))
 		if len(l.Writers) > 1 {
-			what = " a part of it,"
+			did = say("had written a part of it there last, %s", number(words.Hex(w.Value)))
 		}
-		f.Short = append(f.Short, say("  %s had written%s %s there last, in its call of %s:", name(w.Thread), what, number(words.Hex(w.Value)), w.Call))
+		f.Short = append(f.Short, say("  %s %s, in its call of %s:", name(w.Thread), did, w.Call))
 		for i, line := range lines(&w.Act) {
 			if i == 0 || len(w.Backtrace) > 1 {
 				f.Short = append(f.Short, say("  %s", line))

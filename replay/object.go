@@ -20,6 +20,8 @@ const (
 	once          = "once"
 )
 
+var onceFunctions = []string{"pthread_once", "pthread_once_slow", "pthread_once_full", "call_once"}
+
 var objects = []object{
 	{"condition variable", "signal it", []string{"pthread_cond_wait", "pthread_cond_timedwait", "pthread_cond_clockwait", "cnd_wait", "cnd_timedwait"}},
 	{"semaphore", "post it", []string{"sem_wait", "sem_timedwait", "sem_clockwait", "sem_wait_slow", "sem_wait_slow64"}},
@@ -28,7 +30,7 @@ var objects = []object{
 		"pthread_rwlock_rdlock", "pthread_rwlock_wrlock", "pthread_rwlock_timedrdlock", "pthread_rwlock_timedwrlock",
 		"pthread_rwlock_clockrdlock", "pthread_rwlock_clockwrlock",
 	}},
-	{once, "end its routine", []string{"pthread_once", "pthread_once_slow", "pthread_once_full", "call_once"}},
+	{once, "end its routine", onceFunctions},
 	{"thread", "end it", []string{"pthread_join", "pthread_timedjoin_np", "pthread_clockjoin_np", "pthread_clockjoin_ex", "pthread_timedjoin_ex", "thrd_join"}},
 	{"mutex", "unlock it", []string{"pthread_mutex_lock", "pthread_mutex_timedlock", "pthread_mutex_clocklock", "pthread_mutex_lock_full", "mtx_lock", "mtx_timedlock"}},
 }
@@ -89,9 +91,7 @@ func (h *History) runsOnce(word uint64) int {
 		if at, waits := h.s.Process().WaitsFor(t); !h.s.Process().Alive(t) || waits && at == word {
 			continue
 		}
-		inside := func(l symbolize.Location) bool {
-			return slices.Contains([]string{"pthread_once", "pthread_once_slow", "pthread_once_full", "call_once"}, plainName(l.Function))
-		}
+		inside := func(l symbolize.Location) bool { return slices.Contains(onceFunctions, plainName(l.Function)) }
 		if slices.ContainsFunc(symbolize.Backtrace(h.s.Process(), t), inside) {
 			if found >= 0 {
 				return -1

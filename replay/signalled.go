@@ -1,6 +1,7 @@
 package replay
 
 import (
+	"cmp"
 	"slices"
 
 	"emurace/scenario"
@@ -61,7 +62,7 @@ func (h *History) signalled(waiter int, what string) (list []Signalled) {
 			list = append(list, s)
 		}
 	}
-	slices.SortFunc(list, func(a, b Signalled) int { return int(b.Step) - int(a.Step) })
+	slices.SortFunc(list, func(a, b Signalled) int { return cmp.Compare(b.Step, a.Step) })
 	return list[:min(len(list), mostSignalled)]
 }
 
