@@ -106,7 +106,7 @@ func (m *Machine) vsyscall(t int, pc uint64, v linux.Vsyscall) (r linux.Result, 
 		return r, nil, err
 	}
 	back := le.Uint64(m.eng.View(sp, 8))
-	m.remapped, m.mapped = m.remapped[:0], m.mapped[:0]
+	m.forgetPages()
 	if r, err = m.serve(c); err != nil {
 		return r, nil, err
 	}

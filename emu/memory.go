@@ -50,6 +50,7 @@ func (m memory) Allows(addr, size uint64, p loader.Prot) bool {
 
 func (m memory) Map(addr, size uint64, p loader.Prot) error {
 	m.m.mapped = append(m.m.mapped, addr)
+	m.m.fresh = append(m.m.fresh, Fresh{addr, size, false})
 	return m.Protect(addr, size, p)
 }
 
@@ -60,6 +61,7 @@ func (m memory) Protect(addr, size uint64, p loader.Prot) error {
 
 func (m memory) Unmap(addr, size uint64) error {
 	m.note(addr, size)
+	m.m.fresh = append(m.m.fresh, Fresh{addr, size, true})
 	if err := m.SetPages(addr, size, 0); err != nil {
 		return err
 	}

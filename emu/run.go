@@ -156,7 +156,7 @@ func (p *Process) End() *End { return p.st.end }
 // is to run, its beginning is part of its first instruction.
 func (m *Machine) Run(t int, n uint64) (Stop, error) {
 	all := Stop{}
-	m.awaited = false
+	m.awaited, m.handler = false, 0
 	for {
 		r, most := linux.Result{}, min(n-all.Ran, 1)
 		if !m.eng.Holds(t) { // otherwise that comes first
@@ -197,8 +197,12 @@ func (m *Machine) Run(t int, n uint64) (Stop, error) {
 // that has used.
 func (m *Machine) deliver(t int, n uint64) (all linux.Result, err error) {
 	for n > 0 && m.Runnable(t) && m.kernel.Interrupted(t) {
-		m.remapped, m.mapped = m.remapped[:0], m.mapped[:0]
+		m.forgetPages()
 		blocked := m.blocked()
+		before, err := m.PC(t)
+		if err != nil {
+			return all, err
+		}
 		r, err := m.kernel.Deliver(t)
 		if err == nil {
 			_, err = m.order(t, r.Objects, blocked)
@@ -216,6 +220,9 @@ func (m *Machine) deliver(t int, n uint64) (all linux.Result, err error) {
 		}
 		if r.Missing != "" {
 			m.missed(r.Missing, t, pc)
+		}
+		if pc != before {
+			m.handler = pc
 		}
 		if r.Effect == linux.Dies {
 			m.st.end = &End{Kind: EndSignal, Thread: t, PC: pc, Signal: r.Signal}
@@ -395,7 +402,7 @@ func (m *Machine) syscall(t int) (linux.Result, error) {
 	if err != nil {
 		return linux.Result{}, err
 	}
-	m.remapped, m.mapped = m.remapped[:0], m.mapped[:0]
+	m.forgetPages()
 	r, err := m.serve(c)
 	if err != nil {
 		return r, err

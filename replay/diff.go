@@ -29,6 +29,7 @@ type Side struct {
 	// is who had written those bytes last, nil for nobody since the race began.
 	Read   *emu.LogEntry
 	Writer *symbolize.Act
+	How    How // in which way it had
 }
 
 // Diff compares two runs thread by thread and returns where each thread first
@@ -85,13 +86,15 @@ func (h *History) side(thread, n int, other *History) (Side, error) {
 			continue
 		}
 		s.Read = &a
-		w, ok := h.lastWrite(a.Addr, uint64(a.Size), a.Step)
+		w, ok := h.lastWriter(a.Addr, uint64(a.Size), a.Step)
 		if !ok {
 			break
 		}
-		var err error
-		s.Writer, err = h.actOf(w.Step)
-		return s, err
+		if err := h.describe(&w); err != nil {
+			return s, err
+		}
+		s.Writer, s.How = &w.Act, w.How
+		return s, h.SeekEnd()
 	}
 	return s, nil
 }
@@ -150,8 +153,8 @@ func (h *History) tellSide(p *Printer, run string, s Side) {
 	case s.Writer == nil:
 		p.Printf("    in %s it reads %s at %s, which nobody has written since the race began\n", run, p.Number(words.Hex(s.Read.Value)), words.Hex(s.Read.Addr))
 	default:
-		p.Printf("    in %s it reads %s at %s, written by %s at %s (%s), in %s\n", run, p.Number(words.Hex(s.Read.Value)), words.Hex(s.Read.Addr),
-			p.Name(s.Writer.Thread), p.Name(s.Writer.Location.String()), s.Writer.Instruction, s.Writer.Call)
+		p.Printf("    in %s it reads %s at %s, %s %s at %s (%s), in %s\n", run, p.Number(words.Hex(s.Read.Value)), words.Hex(s.Read.Addr),
+			s.How.by(), p.Name(s.Writer.Thread), p.Name(s.Writer.Location.String()), s.Writer.Instruction, s.Writer.Call)
 	}
 }
 
@@ -170,6 +173,7 @@ type SideReport struct {
 	Address     string             `json:"address,omitempty"` // of a read that got another value
 	Value       string             `json:"value,omitempty"`
 	WrittenBy   *symbolize.Report  `json:"written_by,omitempty"`
+	How         How                `json:"how,omitempty"` // in which way that was written
 }
 
 func (h *History) reportSide(s Side) SideReport {
@@ -177,7 +181,7 @@ func (h *History) reportSide(s Side) SideReport {
 		return SideReport{}
 	}
 	in := h.Report(*s.Event)
-	r := SideReport{Instruction: &in, WrittenBy: s.Writer.Report()}
+	r := SideReport{Instruction: &in, WrittenBy: s.Writer.Report(), How: s.How}
 	if s.Read != nil {
 		r.Address, r.Value = words.Hex(s.Read.Addr), words.Hex(s.Read.Value)
 	}

@@ -8,6 +8,7 @@ import (
 	"emurace/disasm"
 	"emurace/emu"
 	"emurace/heap"
+	"emurace/internal/words"
 	"emurace/loader"
 	"emurace/scenario"
 	"emurace/symbolize"
@@ -36,8 +37,10 @@ type Explanation struct {
 	// LoadPlace is the static data that LoadAddr is in, as in environ; "" for none.
 	LoadPlace string
 	loadSize  int
-	// Writer is the last instruction in the race that wrote to those bytes,
-	// Written what it stored there; nil when they are older than the race.
+	loaded    []byte
+	// Sources is where those bytes came from. Writer is the last instruction in the race that
+	// wrote to them, Written what it stored of them; nil when none has, or it is not known.
+	Sources Sources
 	Writer  *symbolize.Act
 	Written uint64
 
@@ -71,6 +74,7 @@ type Explanation struct {
 	Schedule scenario.Schedule
 	Steps    uint64 // instructions of the race
 
+	since          string // from when on a thread has what it was not seen to get
 	use            blockUse
 	loader, writer int // the threads of Load and Writer, by the machine's numbers
 }
@@ -179,8 +183,19 @@ func (h *History) cause(x *Explanation) {
 	if x.Register == "" {
 		return
 	}
-	x.hops = h.origin(thread, x.Register, now)
+	x.hops, x.since = h.origin(thread, x.Register, now), h.since(thread)
 	h.takeLoad(x, thread)
+}
+
+// since is from when on a thread has what nothing in the history has given it.
+func (h *History) since(thread int) string {
+	switch {
+	case h.cut():
+		return fmt.Sprintf("since before the last %s instructions, which are looked at,", words.Grouped(maxHistory))
+	case h.s.Makes(h.s.Names()[thread]):
+		return "since it began"
+	}
+	return "since before the race or as an argument of its call"
 }
 
 // takeLoad notes the load at the end of the value's way. Its backtrace is the
@@ -189,11 +204,16 @@ func (h *History) takeLoad(x *Explanation, thread int) {
 	if len(x.hops) == 0 {
 		return
 	}
-	last := x.hops[len(x.hops)-1]
+	last := &x.hops[len(x.hops)-1]
 	if last.Kind != hopLoad {
 		return
 	}
-	x.LoadAddr, x.loadSize = last.Addr, last.Size
+	data, ok := h.loadedBytes(*last)
+	if !ok || !handsOn(x.Value, data) {
+		last.Kind = hopUnknown // something has changed it that was not followed
+		return
+	}
+	x.LoadAddr, x.loadSize, x.loaded = last.Addr, last.Size, data
 	x.LoadPlace = Symbol(h.s.Process(), last.Addr)
 	x.Load = h.act(thread, last.PC, last.Step)
 }
@@ -219,7 +239,7 @@ func (h *History) causeOfJump(x *Explanation, thread int) {
 	for _, r := range in.Src {
 		if v, ok := h.s.Process().Register(h.s.MachineThread(thread), r); ok && v == x.Value {
 			x.Register = r
-			x.hops = h.origin(thread, r, e.Step)
+			x.hops, x.since = h.origin(thread, r, e.Step), h.since(thread)
 			h.takeLoad(x, thread)
 			return
 		}
@@ -267,7 +287,7 @@ func covers(ea uint64, op disasm.MemOperand, addr uint64) bool {
 func distance(a, b uint64) uint64 { return min(a-b, b-a) }
 
 // writer finds who last wrote the bytes that the fatal value was loaded from,
-// and goes back to that moment for the backtraces of both.
+// and goes back to those moments for the backtraces.
 func (h *History) writer(x *Explanation) error {
 	load := x.hops[len(x.hops)-1]
 	if err := h.SeekTo(load.Step - 1 - h.s.Base()); err != nil {
@@ -275,19 +295,14 @@ func (h *History) writer(x *Explanation) error {
 	}
 	x.Load = h.act(load.Thread, load.PC, load.Step)
 	x.loader = h.s.MachineThread(load.Thread)
-	w, ok := h.lastWrite(load.Addr, uint64(load.Size), load.Step)
-	if !ok {
-		return nil
-	}
-	thread := h.s.RacingThread(int(w.Thread))
-	if thread < 0 {
-		return nil
-	}
-	if err := h.SeekTo(w.Step - 1 - h.s.Base()); err != nil {
+	var err error
+	if x.Sources, err = h.sources(load.Addr, x.loaded, load.Step); err != nil {
 		return err
 	}
-	x.Writer = h.act(thread, w.PC, w.Step)
-	x.writer = int(w.Thread)
-	x.Written = w.Value
+	if len(x.Sources.Writers) == 0 {
+		return nil
+	}
+	w := &x.Sources.Writers[0]
+	x.Writer, x.writer, x.Written = &w.Act, w.machine, number64(w.Data)
 	return nil
 }

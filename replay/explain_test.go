@@ -47,7 +47,7 @@ func TestExplainGuest(t *testing.T) {
 		{guestCase{"part of it written", "load", "store a byte", 0, []uint64{0, 0, 0x50}, "worker, main"},
 			cause{"x2/rax", 0x650, load, 1, 0, 16, "worker", 1, 6},
 			func(c *cause) { c.store = 0 },
-			[]string{"worker had written there last, in its call of"}},
+			[]string{"worker had written a part of it there last, 0x6 at 0x", "The other 7 bytes are older than the race."}},
 		{guestCase{"one half of a pair", "load", "store a pair", 0, harmless, "worker, main"},
 			cause{"x2/rax", bad, load, 1, 0, 16, "worker", 1, bad},
 			func(c *cause) { c.store = 3 }, nil},

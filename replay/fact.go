@@ -133,7 +133,11 @@ func (x *Explanation) Summary() []string {
 	}
 	list = append(list, fmt.Sprintf("%s takes %s for an address, but nothing can be read there.", words.Capital(x.At.Thread), words.Hex(x.Value)))
 	if x.Writer != nil {
-		list = append(list, fmt.Sprintf("%s had put that value where %s read it, at %s.", words.Capital(x.Writer.Thread), x.At.Thread, words.Hex(x.LoadAddr)))
+		part := ""
+		if !x.Sources.whole() || x.Value != number64(x.loaded) {
+			part = "a part of "
+		}
+		list = append(list, fmt.Sprintf("%s had put %sthat value where %s read it, at %s.", words.Capital(x.Sources.Writers[0].who()), part, x.At.Thread, words.Hex(x.LoadAddr)))
 	}
 	if m := x.Meaning; m.Kind == heap.MallocSize && m.Foot {
 		list = append(list, fmt.Sprintf("%s was never meant as an address. It is a length: malloc notes in the last word of a piece of memory that is given back how many bytes it has, here %d.",

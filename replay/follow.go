@@ -1,6 +1,7 @@
 package replay
 
 import (
+	"errors"
 	"fmt"
 
 	"emurace/disasm"
@@ -23,6 +24,7 @@ const (
 	LinkKernel   LinkKind = "kernel"   // a system call wrote it
 	LinkOlder    LinkKind = "older"    // it was there when the race began
 	LinkMany     LinkKind = "many"     // the way is longer than is followed
+	LinkUnknown  LinkKind = "unknown"  // it is not known how it came there
 )
 
 // Link is one step of the way that a value took, the latest first.
@@ -36,6 +38,7 @@ type Link struct {
 	Addr     uint64
 	Size     int
 	Value    uint64 // that was loaded or stored
+	How      How    // of LinkKernel: in which way
 }
 
 // maxLinks bounds a way.
@@ -100,6 +103,10 @@ func (f *follower) register(thread int, register string, before uint64) {
 			l.Kind = LinkConst
 		case hopComputed:
 			l.Kind = LinkComputed
+		case hopKernel:
+			l.Kind = LinkKernel
+		case hopUnknown:
+			l.Kind = LinkUnknown
 		case hopLoad:
 			l.Kind = LinkLoad
 			l.Value = f.h.loaded(hop)
@@ -119,40 +126,55 @@ func (f *follower) register(thread int, register string, before uint64) {
 			// The register that it was copied from has had it since before the
 			// race.
 			f.add(Link{Kind: LinkOlder}, 0)
-		case hopConst: // here it comes from
+		case hopConst, hopKernel, hopUnknown: // here it comes from
 		}
 	}
 }
 
 // loaded is what a load got, put together from its accesses.
-func (h *History) loaded(hop hop) (value uint64) {
-	for _, a := range h.Accesses(hop.Step) {
+func (h *History) loaded(hop hop) uint64 {
+	data, _ := h.loadedBytes(hop)
+	return number64(data)
+}
+
+// loadedBytes is what a load got, false where the log does not have all of it.
+func (h *History) loadedBytes(hop hop) (data []byte, ok bool) {
+	data = make([]byte, hop.Size)
+	left := hop.Size
+	for _, a := range h.whole(hop.Step) {
 		if a.Kind != emu.LogRead {
 			continue
 		}
 		for i := range uint64(a.Size) {
-			if at := a.Addr + i; at >= hop.Addr && at < hop.Addr+uint64(hop.Size) && at-hop.Addr < 8 {
-				value = value&^(0xff<<(8*(at-hop.Addr))) | (a.Value>>(8*i)&0xff)<<(8*(at-hop.Addr))
+			if at := a.Addr + i - hop.Addr; at < uint64(len(data)) {
+				data[at] = byte(a.Value >> (8 * i))
+				left--
 			}
 		}
 	}
-	return value
+	return data, left == 0 && hop.Size > 0
 }
 
 func (f *follower) memory(addr, size, before uint64) {
-	w, ok := f.h.lastWrite(addr, size, before)
+	by, ok := f.h.lastWriter(addr, size, before)
 	if !ok {
 		f.add(Link{Kind: LinkOlder, Addr: addr, Size: int(size)}, 0)
 		return
 	}
-	l := Link{Kind: LinkStore, Addr: w.Addr, Size: int(w.Size), Value: w.Value}
-	thread := f.h.s.RacingThread(int(w.Thread))
-	if w.Kind != emu.LogWrite || thread < 0 {
-		l.Kind = LinkKernel
-		f.add(l, w.Step)
+	if by.How != HowStored {
+		if f.add(Link{Kind: LinkKernel, How: by.How, Addr: by.Addr, Size: len(by.Data), Value: number64(by.Data)}, 0) {
+			f.err = errors.Join(f.h.describe(&by), f.h.SeekEnd())
+			f.links[len(f.links)-1].Act = &by.Act
+		}
 		return
 	}
+	w, _ := f.h.lastWrite(addr, size, before)
+	l := Link{Kind: LinkStore, Addr: w.Addr, Size: int(w.Size), Value: w.Value}
 	if !f.add(l, w.Step) {
+		return
+	}
+	thread := f.h.s.RacingThread(int(w.Thread))
+	if thread < 0 {
 		return
 	}
 	mv, ok := f.h.stored(w, addr)
@@ -170,7 +192,7 @@ func (f *follower) memory(addr, size, before uint64) {
 // was computed in the instruction itself.
 func (h *History) stored(w emu.LogEntry, addr uint64) (disasm.Move, bool) {
 	start := uint64(0)
-	for _, a := range h.Accesses(w.Step) {
+	for _, a := range h.whole(w.Step) {
 		if a.Kind == emu.LogWrite {
 			start = a.Addr
 			break
@@ -216,7 +238,10 @@ func (l *Link) what(p *Printer) string {
 	case LinkStore:
 		return fmt.Sprintf("stores %s at %s, in %s", value, addr, l.Act.Call)
 	case LinkKernel:
-		return fmt.Sprintf("a system call stores %s at %s", value, addr)
+		if l.Register != "" {
+			return fmt.Sprintf("the kernel sets %s", l.Register)
+		}
+		return l.How.stores(value, addr)
 	case LinkCopy:
 		return fmt.Sprintf("copies it into %s", l.Register)
 	case LinkConst:
@@ -224,6 +249,8 @@ func (l *Link) what(p *Printer) string {
 			return fmt.Sprintf("stores the constant %s at %s, in %s", value, addr, l.Act.Call)
 		}
 		return fmt.Sprintf("sets %s to a constant", l.Register)
+	case LinkUnknown:
+		return fmt.Sprintf("how it came into %s is not known", l.Register)
 	case LinkComputed:
 	case LinkOlder, LinkMany: // no instruction's; see end
 	}
@@ -240,12 +267,13 @@ type LinkReport struct {
 	Address     string            `json:"address,omitempty"`
 	Size        int               `json:"size,omitempty"`
 	Value       string            `json:"value,omitempty"`
+	How         How               `json:"how,omitempty"` // of kernel: in which way
 	Instruction *symbolize.Report `json:"instruction,omitempty"`
 }
 
 // Report is the link as an object.
 func (l *Link) Report() LinkReport {
-	r := LinkReport{Kind: l.Kind, Register: l.Register, Size: l.Size, Instruction: l.Act.Report()}
+	r := LinkReport{Kind: l.Kind, Register: l.Register, Size: l.Size, How: l.How, Instruction: l.Act.Report()}
 	if l.Addr != 0 {
 		r.Address = words.Hex(l.Addr)
 	}

@@ -22,6 +22,9 @@ type Event struct {
 	PC     uint64
 	Call   int    // how many calls of the thread had returned before
 	Part   string // as Touch.Part
+	// Handler tells that it is the first instruction of a signal's handler: the kernel has set
+	// registers before it.
+	Handler bool
 }
 
 // History is a run instruction by instruction, with the log of its accesses.
@@ -32,6 +35,9 @@ type History struct {
 	events   []Event
 	byThread [][]int // indices into events
 	log      []emu.LogEntry
+	fresh    []freshPages
+	kernel   map[uint64]bool   // by pc: whether the instruction there calls the kernel
+	numbers  map[uint64]uint64 // by step: which system call its instruction makes
 	insts    map[uint64]disasm.Inst
 	gone     []string                      // libraries that the race unmaps
 	places   map[uint64]symbolize.Location // of their instructions
@@ -45,7 +51,7 @@ type History struct {
 // NewHistory plays a schedule from the start of the race, noting every
 // instruction. The session is left at the end of the run.
 func NewHistory(s *scenario.Session, schedule scenario.Schedule) (*History, error) {
-	h := &History{s: s, schedule: schedule, insts: map[uint64]disasm.Inst{}}
+	h := &History{s: s, schedule: schedule, insts: map[uint64]disasm.Inst{}, kernel: map[uint64]bool{}, numbers: map[uint64]uint64{}}
 	h.byThread = make([][]int, s.Threads())
 	if err := errors.Join(s.Restart(), symbolize.NameCalls(s.Process())); err != nil {
 		return nil, err
@@ -103,12 +109,13 @@ func (h *History) step(skip uint64) error {
 			if err != nil {
 				return err
 			}
-			h.visit(pc)
 			step, call := h.s.Process().Steps()+1, len(h.s.Results(sl.Thread))
 			part := ""
 			if h.s.Holds(sl.Thread) {
 				part = h.half(true)
 			}
+			h.visit(pc)
+			number, calls := h.callsKernel(m, pc)
 			ran, err := h.s.RunSlice(sl.Part(done, 1))
 			if err != nil {
 				return err
@@ -116,11 +123,20 @@ func (h *History) step(skip uint64) error {
 			if ran == 0 {
 				break // the instruction failed, or there was none left
 			}
+			at, handler := h.s.Process().Handler()
+			if handler {
+				pc = at
+				h.visit(pc)
+				number, calls = h.callsKernel(m, pc)
+			}
+			if calls {
+				h.noteCall(number, step, m)
+			}
 			h.byThread[sl.Thread] = append(h.byThread[sl.Thread], len(h.events))
 			if h.s.Holds(sl.Thread) {
 				part = h.half(false)
 			}
-			h.events = append(h.events, Event{Step: step, Thread: sl.Thread, PC: pc, Call: call, Part: part})
+			h.events = append(h.events, Event{Step: step, Thread: sl.Thread, PC: pc, Call: call, Part: part, Handler: handler})
 			done++
 		}
 		done = 0
@@ -159,19 +175,24 @@ func gone(s *scenario.Session, before []File) (paths []string) {
 	return paths
 }
 
-// visit takes down what is at pc, where that cannot be asked at the end any more.
+// visit takes down what is at pc, where that cannot be asked at the end any more: in a library
+// that the race unmaps, and outside of all, where code may come and go.
 func (h *History) visit(pc uint64) {
-	if _, known := h.places[pc]; known || h.gone == nil {
+	if _, known := h.kernel[pc]; known {
 		return
 	}
-	if mod, ok := h.s.Process().Module(pc); ok && slices.Contains(h.gone, mod.Path) {
+	h.kernel[pc] = symbolize.IsSystemCall(h.s.Process(), pc)
+	switch mod, ok := h.s.Process().Module(pc); {
+	case !ok:
+		h.insts[pc] = symbolize.Disassemble(h.s.Process(), pc)
+	case slices.Contains(h.gone, mod.Path):
 		h.places[pc] = symbolize.Locate(h.s.Process(), pc, false)
 		h.insts[pc] = symbolize.Disassemble(h.s.Process(), pc)
 	}
 }
 
-// Inst decodes the instruction at pc, as the code is at the end of the run; in a
-// library that the race has unmapped, as it was when the run first came there.
+// Inst decodes the instruction at pc, as the code is at the end of the run; outside of all
+// libraries, and in one that the race has unmapped, as it was when the run first came there.
 func (h *History) Inst(pc uint64) disasm.Inst {
 	if in, ok := h.insts[pc]; ok {
 		return in

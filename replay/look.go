@@ -1,7 +1,6 @@
 package replay
 
 import (
-	"cmp"
 	"encoding/binary"
 	"fmt"
 	"slices"
@@ -22,9 +21,7 @@ type Look struct {
 	Data  []byte // what was there
 	// Load is the instruction that read it, for a thread; nil for a check's own look at the end.
 	Load *symbolize.Act
-	// Writers are the instructions of the race that wrote those bytes last, the latest first; none
-	// when they are older than the race.
-	Writers []Wrote
+	Sources
 	// Block is the block of malloc's that the bytes belong to; nil for none that is known.
 	Block *Allocation
 
@@ -34,18 +31,8 @@ type Look struct {
 // lookPart is bytes of a look, and the instruction before which they were as they were seen.
 type lookPart struct{ addr, size, step uint64 }
 
-// Wrote is an instruction with what it stored.
-type Wrote struct {
-	symbolize.Act
-	Value uint64
-	Size  int // bytes
-}
-
-// Bounds of what is told of a check.
-const (
-	mostLooks   = 6
-	mostWriters = 3
-)
+// mostLooks bounds what is told of a check.
+const mostLooks = 6
 
 // looks finds out about what the check that failed had looked at.
 func (h *History) looks(x *Explanation) error {
@@ -107,25 +94,14 @@ func (h *History) wrote(l *Look) error {
 		}
 		l.Load = h.act(slices.Index(h.s.Names(), l.Load.Thread), l.Load.Location.PC, l.Load.Step)
 	}
-	var found []emu.LogEntry
+	l.size = len(l.Data)
 	for _, p := range l.parts {
-		for at := p.addr; at < p.addr+p.size; at++ {
-			w, ok := h.lastWrite(at, 1, p.step)
-			if ok && !slices.ContainsFunc(found, func(o emu.LogEntry) bool { return o.Step == w.Step && o.Addr == w.Addr }) {
-				found = append(found, w)
-			}
-		}
-	}
-	slices.SortFunc(found, func(a, b emu.LogEntry) int { return cmp.Compare(b.Step, a.Step) })
-	for _, w := range found[:min(len(found), mostWriters)] {
-		thread := h.s.RacingThread(int(w.Thread))
-		if thread < 0 {
-			continue
-		}
-		if err := h.SeekTo(w.Step - 1 - h.s.Base()); err != nil {
+		data := l.Data[p.addr-l.Addr:][:p.size]
+		some, err := h.sources(p.addr, data, p.step)
+		if err != nil {
 			return err
 		}
-		l.Writers = append(l.Writers, Wrote{Act: *h.act(thread, w.PC, w.Step), Value: w.Value, Size: int(w.Size)})
+		l.join(some)
 	}
 	return nil
 }
@@ -149,22 +125,18 @@ func addressOf(addr uint64, place string) string {
 	return fmt.Sprintf("%s (%s)", words.Hex(addr), place)
 }
 
-// value writes what was there: a number, or a text in quotes.
-func (l *Look) value() string {
-	if n := len(l.Data); n == 1 || n == 2 || n == 4 || n == 8 {
-		return words.Hex(number64(l.Data))
+func (l *Look) value() string { return valueText(l.Data) }
+
+// valueText writes bytes of memory: a number, or a text in quotes.
+func valueText(data []byte) string {
+	if n := len(data); n == 1 || n == 2 || n == 4 || n == 8 {
+		return words.Hex(number64(data))
 	}
-	text := l.Data
+	text := data
 	if n := len(text); n > 0 && text[n-1] == 0 {
 		text = text[:n-1]
 	}
 	return strconv.Quote(string(text))
-}
-
-func number64(b []byte) uint64 {
-	var all [8]byte
-	copy(all[:], b)
-	return binary.LittleEndian.Uint64(all[:])
 }
 
 // seen says what a check saw, and who had written it.
@@ -194,21 +166,8 @@ func (x *Explanation) look(l *Look) Fact {
 		text = say("%s, in a block: %s", text, l.Block.tell())
 	}
 	f.Short = []Text{say("%s.", text)}
-	if len(l.Writers) == 0 {
-		f.Short = append(f.Short, say("  Nothing has written there since the race began: the value is older."))
-	}
-	for i := range l.Writers {
-		w := &l.Writers[i]
-		did := say("had written %s there last", number(words.Hex(w.Value)))
-		if len(l.Writers) > 1 {
-			did = say("had written a part of it there last, %s", number(words.Hex(w.Value)))
-		}
-		f.Short = append(f.Short, say("  %s %s, in its call of %s:", name(w.Thread), did, w.Call))
-		for i, line := range lines(&w.Act) {
-			if i == 0 || len(w.Backtrace) > 1 {
-				f.Short = append(f.Short, say("  %s", line))
-			}
-		}
+	for _, line := range l.tell() {
+		f.Short = append(f.Short, say("  %s", line))
 	}
 	return f
 }
@@ -219,9 +178,9 @@ func (x *Explanation) lookWrites() (list []Fact) {
 		for k := range x.Looks[i].Writers {
 			w := &x.Looks[i].Writers[k]
 			f := x.fact(FactWritten, &w.Act)
-			f.Addr = x.Looks[i].Addr
-			f.Title = fmt.Sprintf("%s writes %s", w.Thread, words.Hex(w.Value))
-			f.Long = []string{fmt.Sprintf("%s runs %s and stores %s at %s, where the value is that the check finds fault with.", words.Capital(w.Thread), place(&w.Act), words.Hex(w.Value), words.Hex(x.Looks[i].Addr))}
+			f.Addr = w.Addr
+			f.Title = w.title()
+			f.Long = []string{w.long() + ", where the value is that the check finds fault with."}
 			list = append(list, f)
 		}
 	}
@@ -235,21 +194,14 @@ type LookReport struct {
 	Value     string            `json:"value"`
 	ReadBy    *symbolize.Report `json:"read_by,omitempty"` // absent for a check's own look at the end
 	WrittenBy []WroteReport     `json:"written_by"`        // the latest first; none when older than the race
+	Older     int               `json:"older,omitempty"`   // bytes that are older than the race
+	Unknown   int               `json:"unknown,omitempty"` // bytes of which it is not known who has written them
 	Block     *AllocationReport `json:"block,omitempty"`   // that the bytes belong to
 }
 
-// WroteReport is an instruction with what it stored.
-type WroteReport struct {
-	*symbolize.Report
-	Value string `json:"value"`
-	Size  int    `json:"size"`
-}
-
 func (l *Look) report() LookReport {
-	r := LookReport{Address: words.Hex(l.Addr), Place: l.Place, Value: l.value(), ReadBy: l.Load.Report(), WrittenBy: []WroteReport{}, Block: l.Block.report()}
-	for i := range l.Writers {
-		w := &l.Writers[i]
-		r.WrittenBy = append(r.WrittenBy, WroteReport{w.Act.Report(), words.Hex(w.Value), w.Size})
+	return LookReport{
+		Address: words.Hex(l.Addr), Place: l.Place, Value: l.value(), ReadBy: l.Load.Report(), Block: l.Block.report(),
+		WrittenBy: l.Sources.report(), Older: l.Older, Unknown: l.Unknown,
 	}
-	return r
 }

@@ -1,7 +1,6 @@
 package replay
 
 import (
-	"bytes"
 	"fmt"
 	"math/rand/v2"
 	"strings"
@@ -114,56 +113,16 @@ func TestLooksAreTrue(t *testing.T) {
 
 // lookIsTrue goes through the run.
 func lookIsTrue(h *History, l *Look) error {
-	base := h.s.Base()
-	from := l.Addr
-	for _, p := range l.parts {
-		data := l.Data[p.addr-from:][:p.size]
-		for moment := p.step - 1 - base; ; moment-- {
-			if err := h.SeekTo(moment); err != nil {
-				return err
-			}
-			b, ok := h.s.Process().Read(p.addr, p.size)
-			if !ok {
-				return fmt.Errorf("nothing is mapped at %#x after %d instructions", p.addr, moment)
-			}
-			if bytes.Equal(b, data) {
-				if moment == 0 {
-					break
-				}
-				continue
-			}
-			if moment == p.step-1-base {
-				return fmt.Errorf("%x is at %#x, and %x is said to have been read", b, p.addr, data)
-			}
-			// The next instruction has made the bytes what they were.
-			if len(l.Writers) == 0 {
-				return fmt.Errorf("nobody is said to have written %x at %#x, and instruction %d has", data, p.addr, moment+1)
-			}
-			break
-		}
+	w := newWalk(h.s, h.schedule)
+	if err := w.reads(l.Addr, l.parts); err != nil {
+		return err
 	}
-	for i := range l.Writers {
-		w := &l.Writers[i]
-		if err := h.SeekTo(w.Step); err != nil {
+	if l.Load != nil {
+		if err := w.act(l.Load); err != nil {
 			return err
 		}
-		wrote := false
-		for _, a := range h.Accesses(w.Step + base) {
-			for at := a.Addr; at < a.Addr+uint64(a.Size); at++ {
-				if a.Kind != emu.LogRead && a.Value == w.Value && at >= l.Addr && at < l.Addr+uint64(len(l.Data)) {
-					b, _ := h.s.Process().Read(at, 1)
-					wrote = wrote || b[0] == l.Data[at-l.Addr]
-				}
-			}
-		}
-		if !wrote {
-			return fmt.Errorf("instruction %d of %s has put nothing of %x there", w.Step, w.Thread, l.Data)
-		}
-		if !strings.Contains(w.Instruction, "mov") && !strings.Contains(w.Instruction, "str") {
-			return fmt.Errorf("%q stores nothing", w.Instruction)
-		}
 	}
-	return nil
+	return w.sources(l.Addr, l.Data, l.parts, &l.Sources)
 }
 
 // A thread's own function that fails tells what it has read, in a word that another thread wrote.

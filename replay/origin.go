@@ -27,6 +27,8 @@ const (
 	hopLoad                        // from memory
 	hopConst                       // a constant of the program
 	hopComputed                    // computed from other values
+	hopKernel                      // set by the kernel: the result of a system call, or an argument of a handler
+	hopUnknown                     // not known: it is not what the way that was followed leads to
 )
 
 // maxHops bounds the way that is followed.
@@ -41,7 +43,7 @@ const maxHops = 256
 func (h *History) origin(thread int, reg string, before uint64) []hop {
 	var hops []hop
 	list := h.byThread[thread]
-	i := h.indexOf(thread, before)
+	i, restored := h.indexOf(thread, before), -1
 	for len(hops) < maxHops {
 		for ; ; i-- {
 			if given, from, place := h.boundary(thread, i, reg); given {
@@ -52,6 +54,21 @@ func (h *History) origin(thread int, reg string, before uint64) []hop {
 			}
 			if i == 0 {
 				return hops
+			}
+			if i < len(list) && i != restored && h.events[list[i]].Handler && h.setsForHandler(reg) {
+				return append(hops, hop{Event: h.events[list[i]], Inst: h.Inst(h.events[list[i]].PC), Kind: hopKernel, Reg: reg})
+			}
+			if _, calls := h.numbers[h.events[list[i-1]].Step]; calls {
+				if h.returnsFromHandler(h.events[list[i-1]].Step) {
+					if restored = h.handlerOf(list, i-1); restored < 0 {
+						return append(hops, hop{Event: h.events[list[0]], Inst: h.Inst(h.events[list[0]].PC), Kind: hopUnknown, Reg: reg})
+					}
+					i = restored + 1 // to where the handler had begun
+					continue
+				}
+				if _, _, result := h.s.Process().CallRegisters(); reg == result {
+					return append(hops, hop{Event: h.events[list[i-1]], Inst: h.Inst(h.events[list[i-1]].PC), Kind: hopKernel, Reg: reg})
+				}
 			}
 			if slices.Contains(h.Inst(h.events[list[i-1]].PC).Dst, reg) {
 				break
@@ -78,6 +95,15 @@ func (h *History) origin(thread int, reg string, before uint64) []hop {
 				return append(hops, hop)
 			}
 			hop.Kind, hop.Addr, hop.Size = hopLoad, addr, mv.Size
+			if _, ok := h.loadedBytes(hop); !ok {
+				hop.Kind = hopComputed
+				return append(hops, hop)
+			}
+			for _, a := range h.whole(e.Step) {
+				if a.Kind == emu.LogRead && addr-a.Addr < uint64(a.Size) {
+					hop.Step = a.Step // of two, where the instruction has ended in its middle
+				}
+			}
 			src, at, ok := h.spilled(thread, hop)
 			if !ok {
 				return append(hops, hop)
@@ -101,7 +127,7 @@ func (h *History) operandAddress(e Event, in disasm.Inst, mv disasm.Move) (uint6
 	}
 	var starts []uint64
 	next := uint64(0)
-	for _, a := range h.Accesses(e.Step) {
+	for _, a := range h.whole(e.Step) {
 		if a.Kind != emu.LogRead {
 			continue
 		}
@@ -119,6 +145,11 @@ func (h *History) operandAddress(e Event, in disasm.Inst, mv disasm.Move) (uint6
 // spilled tells whether a loaded value had been put on the thread's own stack
 // by the thread itself, and from which register, at which of its events.
 func (h *History) spilled(thread int, hop hop) (reg string, at int, ok bool) {
+	if src := h.last(hop.Addr, hop.Size, hop.Step); slices.ContainsFunc(src, func(b byteSource) bool {
+		return !b.found || b.how != HowStored || b.step != src[0].step
+	}) {
+		return "", 0, false
+	}
 	w, found := h.lastWrite(hop.Addr, uint64(hop.Size), hop.Step)
 	m := h.s.MachineThread(thread)
 	if !found || int(w.Thread) != m || w.Kind != emu.LogWrite || !h.onStack(m, hop.Addr) {
@@ -131,7 +162,7 @@ func (h *History) spilled(thread int, hop hop) (reg string, at int, ok bool) {
 	}
 	in := h.Inst(w.PC)
 	writes := uint64(0)
-	for _, a := range h.Accesses(w.Step) {
+	for _, a := range h.whole(w.Step) {
 		if a.Kind == emu.LogWrite {
 			writes = a.Addr
 			break
@@ -153,4 +184,26 @@ func (h *History) onStack(machine int, addr uint64) bool {
 	}
 	lo, hi, ok := h.s.Process().MappingOf(sp)
 	return ok && addr >= lo && addr < hi
+}
+
+// setsForHandler tells whether the kernel sets a register where a signal's handler begins.
+func (h *History) setsForHandler(reg string) bool {
+	args, _, result := h.s.Process().CallRegisters()
+	return slices.Contains(args[:3], reg) || reg == result || reg == h.s.Process().StackPointerName() || reg == "x30" || reg == h.s.Process().PCName()
+}
+
+// handlerOf is the place in a thread's list where the handler begins that returns at place i; -1
+// where that is before the race, or is not in the history.
+func (h *History) handlerOf(list []int, i int) int {
+	for depth := 0; i >= 0; i-- {
+		if h.returnsFromHandler(h.events[list[i]].Step) {
+			depth++
+		}
+		if h.events[list[i]].Handler {
+			if depth--; depth == 0 {
+				return i
+			}
+		}
+	}
+	return -1
 }

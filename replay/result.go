@@ -63,6 +63,9 @@ type Cause struct {
 	LoadedBy   *symbolize.Report `json:"loaded_by"`
 	WrittenBy  *symbolize.Report `json:"written_by,omitempty"` // absent when older than the race
 	Written    string            `json:"written,omitempty"`    // what that instruction stored
+	Writers    []WroteReport     `json:"writers,omitempty"`    // all that wrote the bytes last, the latest first
+	Older      int               `json:"older,omitempty"`      // bytes that are older than the race
+	Unknown    int               `json:"unknown,omitempty"`    // bytes of which it is not known who has written them
 	Meaning    *MeaningReport    `json:"meaning,omitempty"`    // more about the kind
 	Allocation *AllocationReport `json:"allocation,omitempty"` // absent when the bytes were in no known block
 	Correct    *CorrectReport    `json:"correct,omitempty"`    // what the bytes held before the block was freed
@@ -121,7 +124,8 @@ func (x *Explanation) Finding() Finding {
 	}
 	f.Register, f.Value = x.Register, words.Hex(x.Value)
 	if x.Load != nil {
-		f.Cause = &Cause{Address: words.Hex(x.LoadAddr), Place: x.LoadPlace, LoadedBy: x.Load.Report(), WrittenBy: x.Writer.Report()}
+		f.Cause = &Cause{Address: words.Hex(x.LoadAddr), Place: x.LoadPlace, LoadedBy: x.Load.Report(), WrittenBy: x.Writer.Report(),
+			Writers: x.Sources.report(), Older: x.Sources.Older, Unknown: x.Sources.Unknown}
 		if x.Writer != nil {
 			f.Cause.Written = words.Hex(x.Written)
 		}

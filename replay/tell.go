@@ -68,7 +68,7 @@ func (x *Explanation) end() Fact {
 		f.Title = "The fault"
 		text := fmt.Sprintf("%s runs %s: it wants to %s at %s, and %s. The kernel ends the process with a segmentation fault.",
 			words.Capital(x.At.Thread), place(x.At), end.Access, words.Hex(end.Addr), refusal(end))
-		if x.Load != nil && x.Register != "" && end.Addr == x.Value {
+		if x.Load != nil && x.Register != "" && end.Addr == x.Value && len(x.hops) == 1 {
 			text += fmt.Sprintf(" The address is what it has just loaded into %s.", x.Register)
 		}
 		f.Long = append(f.Long, text)
@@ -124,13 +124,17 @@ func (x *Explanation) origin() []Fact {
 	}
 	thread, text := name(x.At.Thread), Text(nil)
 	if len(x.hops) == 0 {
-		text = say("%s has had that value in %s since before the race or as an argument of its call.", thread, x.Register)
+		text = say("%s has had that value in %s %s.", thread, x.Register, strings.TrimSuffix(x.since, ","))
 	} else {
 		switch last := x.hops[len(x.hops)-1]; last.Kind {
 		case hopCopy:
-			text = say("%s copied it at %#x (%s), and had it before the race or as an argument of its call.", thread, last.PC, last.Inst.Text)
+			text = say("%s copied it at %#x (%s), and has had it %s.", thread, last.PC, last.Inst.Text, strings.TrimSuffix(x.since, ","))
 		case hopConst:
 			text = say("%s set it at %#x (%s).", thread, last.PC, last.Inst.Text)
+		case hopKernel:
+			text = say("%s got it from the kernel, in %s at %#x (%s).", thread, last.Reg, last.PC, last.Inst.Text)
+		case hopUnknown:
+			text = say("How %s came by that value is not known.", thread)
 		default:
 			text = say("%s computed it at %#x (%s).", thread, last.PC, last.Inst.Text)
 		}
@@ -149,11 +153,15 @@ func (x *Explanation) load() []Fact {
 	if n := len(x.hops) - 1; n > 0 {
 		way = fmt.Sprintf(", through %s,", words.Count(uint64(n), "copy"))
 	}
-	load.Title = fmt.Sprintf("%s loads %s", x.Load.Thread, words.Hex(x.Value))
+	value := words.Hex(number64(x.loaded))
+	load.Title = fmt.Sprintf("%s loads %s", x.Load.Thread, value)
 	load.Short = []Text{say("%s loaded %s%s at %s (%s) from %s, in its call of %s.",
 		name(x.Load.Thread), x.Register, way, name(x.Load.Location.String()), x.Load.Instruction, number(addressOf(x.LoadAddr, x.LoadPlace)), x.Load.Call)}
 	load.Long = []string{fmt.Sprintf("%s runs %s and gets %s from %s into %s.",
-		words.Capital(x.Load.Thread), place(x.Load), words.Hex(x.Value), words.Hex(x.LoadAddr), x.Register)}
+		words.Capital(x.Load.Thread), place(x.Load), value, words.Hex(x.LoadAddr), x.hops[len(x.hops)-1].Reg)}
+	if way != "" {
+		load.Long[0] += fmt.Sprintf(" From there it comes into %s.", x.Register)
+	}
 	load.Long = append(load.Long, x.word().Long...)
 	if strings.HasSuffix(x.Load.Instruction, "]!") {
 		load.Notes = append(load.Notes, scenario.Note{
@@ -162,24 +170,24 @@ func (x *Explanation) load() []Fact {
 				"the ! says that the register keeps the sum. It is the whole step to the next word of an array in one instruction, called pre-indexed addressing.", x.Load.Instruction)},
 		})
 	}
-	return []Fact{load, x.written()}
+	return append([]Fact{load}, x.written()...)
 }
 
 // written says who wrote the value, and what it is.
-func (x *Explanation) written() Fact {
-	w := x.Writer
-	if w == nil {
-		return Fact{Kind: FactWritten, Thread: -1, Short: []Text{say("Nothing has written there since the race began: the value is older.")}}
+func (x *Explanation) written() []Fact {
+	short := x.Sources.tell()
+	if len(x.Sources.Writers) == 0 {
+		return []Fact{{Kind: FactWritten, Thread: -1, Short: short}}
 	}
-	f := x.fact(FactWritten, w)
-	f.Addr = x.LoadAddr
-	value := Text(nil)
-	if x.Written == x.Value {
-		value = say(" %s", number(words.Hex(x.Value)))
+	var list []Fact
+	for i := range x.Sources.Writers {
+		w := &x.Sources.Writers[i]
+		f := x.fact(FactWritten, &w.Act)
+		f.Addr, f.Title, f.Long = w.Addr, w.title(), []string{w.long() + "."}
+		list = append(list, f)
 	}
-	f.Title = fmt.Sprintf("%s writes %s", w.Thread, words.Hex(x.Written))
-	f.Short = append([]Text{say("%s had written%s there last, in its call of %s:", name(w.Thread), value, w.Call)}, lines(w)...)
-	f.Long = []string{fmt.Sprintf("%s runs %s and stores %s at %s.", words.Capital(w.Thread), place(w), words.Hex(x.Written), words.Hex(x.LoadAddr))}
+	f := &list[0]
+	f.Short = short
 	f.Long = append(f.Long, x.meaning().Long...)
 	if text := x.use.overwrittenText(); text != "" {
 		f.Long = append(f.Long, text)
@@ -188,7 +196,7 @@ func (x *Explanation) written() Fact {
 		f.Long = append(f.Long, fmt.Sprintf("Until the block was given up, this word held %s.", x.Correct))
 	}
 	f.Notes = x.lastWord()
-	return f
+	return list
 }
 
 // lines are an instruction and how the thread had come there, below the sentence that they

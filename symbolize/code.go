@@ -1,10 +1,12 @@
 package symbolize
 
 import (
+	"encoding/binary"
 	"fmt"
 
 	"emurace/disasm"
 	"emurace/emu"
+	"emurace/loader"
 )
 
 // maxInst is the longest instruction of both architectures, in bytes.
@@ -31,4 +33,14 @@ func Disassemble(m *emu.Process, pc uint64) disasm.Inst {
 		return disasm.Inst{Addr: pc, Len: 1, Text: fmt.Sprintf("(%v)", err), Undecoded: true}
 	}
 	return in
+}
+
+// IsSystemCall tells whether the instruction at pc calls the kernel.
+func IsSystemCall(m *emu.Process, pc uint64) bool {
+	if m.Arch() == loader.AMD64 {
+		b, ok := m.Peek(pc, 2)
+		return ok && b[0] == 0x0f && b[1] == 0x05 // SYSCALL
+	}
+	b, ok := m.Peek(pc, 4)
+	return ok && binary.LittleEndian.Uint32(b)&0xffe0001f == 0xd4000001 // SVC
 }

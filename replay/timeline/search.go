@@ -1,10 +1,8 @@
 package timeline
 
 import (
-	"encoding/binary"
-
 	"emurace/emu"
-	"emurace/loader"
+	"emurace/symbolize"
 )
 
 // Direction is forwards or backwards in time.
@@ -121,13 +119,7 @@ func (s Syscall) at(t *Timeline, n Moment, _ Direction) bool {
 func (t *Timeline) isSyscall(pc uint64) bool {
 	is, known := t.syscalls[pc]
 	if !known {
-		if t.s.Process().Arch() == loader.AMD64 {
-			b, ok := t.s.Process().Read(pc, 2)
-			is = ok && b[0] == 0x0f && b[1] == 0x05 // SYSCALL
-		} else {
-			b, ok := t.s.Process().Read(pc, 4)
-			is = ok && binary.LittleEndian.Uint32(b)&0xffe0001f == 0xd4000001 // SVC
-		}
+		is = symbolize.IsSystemCall(t.s.Process(), pc)
 		t.syscalls[pc] = is
 	}
 	return is
