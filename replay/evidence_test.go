@@ -57,11 +57,16 @@ u64 random_(void *p, u64 n) { return call(GETRANDOM, (long)p, n & 31, 0); }
 u64 clock(void *p) { return call(CLOCK, 0, (long)p, 0); }
 u64 put(void *p, u64 n, u64 fd) { return call(WRITE, fd, (long)p, 1 + (n & 15)); }
 u64 get(void *p, u64 n, u64 fd) { return call(READ, fd, (long)p, 1 + (n & 15)); }
-u64 signal_(void) { return call(TGKILL, call(GETPID, 0, 0, 0), call(GETTID, 0, 0, 0), 10); }
+u64 signal_(u64 n) { return call(TGKILL, call(GETPID, 0, 0, 0), call(GETTID, 0, 0, 0), n); }
 u64 handler(void) { *cell = *cell + 1; SAVED = 5; asm volatile("" : "+r"(v)); return v; }
+#ifdef __aarch64__
+asm(".global spoil\nspoil: mov x20, #5\n\tmov x3, #6\n\tret");
+#else
+asm(".global spoil\nspoil: mov $5, %ebx\n\tmov $6, %r8d\n\tret");
+#endif
 u64 plain(volatile u64 *p) { return *(volatile u64 *)*p; }
 u64 spill(volatile u64 *p) { volatile u64 v = *p; asm volatile("" : : : "memory"); return *(volatile u64 *)v; }
-u64 saved(volatile u64 *p) { SAVED = *p; asm volatile("" : "+r"(v)); signal_(); asm volatile("" : "+r"(v)); return *(volatile u64 *)v; }
+u64 saved(volatile u64 *p, u64 n) { SAVED = *p; asm volatile("" : "+r"(v)); signal_(n & 1 ? 10 : 12); asm volatile("" : "+r"(v)); return *(volatile u64 *)v; }
 u64 half(volatile u32 *p) { return *(volatile u64 *)(p[0] | (u64)p[1] << 32); }
 u64 low(volatile u64 *p) { return *(volatile u64 *)(u64)(u32)*p; }
 u64 word(volatile u32 *p) { return *(volatile u64 *)(u64)*p; }
@@ -92,6 +97,7 @@ func faultRace(t *testing.T, arch loader.Arch, r *rand.Rand) *scenario.Plan {
 			{Func: "mmap", Args: []scenario.Arg{scenario.Int(faultPage), scenario.Int(faultPages * loader.PageSize), scenario.Int(3), scenario.Int(0x32), scenario.Int(^uint64(0)), scenario.Int(0)}},
 			{Func: "pipe", Args: []scenario.Arg{scenario.Int(faultPage)}},
 			{Func: "signal", Args: []scenario.Arg{scenario.Int(10), scenario.Int(base + code.Symbols["handler"])}},
+			{Func: "signal", Args: []scenario.Arg{scenario.Int(12), scenario.Int(base + code.Symbols["spoil"])}},
 		}
 		for i, c := range calls {
 			if _, err := u.Call(scenario.Main, c.Func, c.Args...); err != nil {
@@ -187,7 +193,7 @@ func faultCall(r *rand.Rand, at func(string) uint64, in, out *uint64) func() sce
 	case 16:
 		return guest("get", odd, uint64(r.IntN(16)))
 	case 17:
-		return guest("signal_")
+		return guest("signal_", 10+2*uint64(r.IntN(2)))
 	case 18:
 		return libc("madvise", page, loader.PageSize, 4)
 	case 19:
@@ -220,7 +226,7 @@ func randomRun(t *testing.T, s *scenario.Session, r *rand.Rand) (schedule scenar
 		if !s.Runnable(i) {
 			continue
 		}
-		sl := scenario.Slice{Thread: i, N: uint64(1 + r.IntN(12)), Half: r.IntN(4) == 0}
+		sl := scenario.Slice{Thread: i, N: uint64(1 + r.IntN([]int{2, 12}[r.IntN(2)])), Half: r.IntN(2) == 0}
 		ran, err := s.RunSlice(sl)
 		must(t, err)
 		if ran > 0 {
@@ -343,6 +349,11 @@ func (w *walk) hopsAreTrue(x *Explanation) error {
 		if err != nil {
 			return err
 		}
+		if v > 0 && hop.Kind == hopComputed && slices.ContainsFunc(w.log, func(a emu.LogEntry) bool {
+			return a.PC == hop.PC && a.Kind == emu.LogRead && a.Step+1 >= hop.Step && a.Step <= hop.Step && a.Size == 8 && a.Value == v
+		}) {
+			return fmt.Errorf("%s is loaded by instruction %d (%s), and said to be computed", hop.Reg, at, hop.Inst.Text)
+		}
 		want := x.Value
 		if i == len(x.hops)-1 && hop.Kind == hopLoad && x.Load != nil {
 			want = number64(x.loaded)
@@ -445,4 +456,49 @@ func sentencesAreTrue(x *Explanation) error {
 		return fmt.Errorf("the lesson tells of %d writers", written)
 	}
 	return nil
+}
+
+// A load of a pair whose second register is loaded by a step of its own gets what another thread
+// has stored in between, and that is said.
+func TestHalvedLoad(t *testing.T) {
+	code := guestcode.Build(t, loader.ARM64, faultCode)
+	var base uint64
+	call := func(name string, args ...scenario.Arg) late {
+		return func() scenario.Calls {
+			return scenario.Calls{{Func: name, Addr: base + code.Symbols[name], Args: append([]scenario.Arg{scenario.Int(base + code.Symbols["cell"])}, args...)}}
+		}
+	}
+	s, err := starter(system(t, "bookworm", loader.ARM64), &scenario.Plan{
+		Setup: func(u *scenario.Setup) (err error) {
+			base, err = u.Code(code.Bytes, uint64(len(code.Bytes))+loader.PageSize)
+			return err
+		},
+		Threads: []scenario.Thread{
+			{Name: scenario.Main, Body: call("pairs")},
+			{Name: "second", Body: late(func() scenario.Calls {
+				return scenario.Calls{{Func: "store64", Addr: base + code.Symbols["store64"], Args: []scenario.Arg{scenario.Int(base + code.Symbols["cell"] + 8), scenario.Int(bad)}}}
+			})},
+		},
+	})(func(*emu.Process) error { return nil })
+	must(t, err)
+	defer s.Close()
+	n := uint64(1)
+	for ; ; n++ {
+		must(t, s.Restart())
+		if _, err := s.RunSlice(scenario.Slice{Thread: 0, N: n, Half: true}); err != nil || n > 100 {
+			t.Fatalf("no load of a pair has a middle: %v", err)
+		}
+		if list := s.Process().Log().From(s.StartLog()).Since(s.Process().Steps()).List(); s.Holds(0) && len(list) == 1 && list[0].Addr == base+code.Symbols["cell"] {
+			break
+		}
+	}
+	h, err := NewHistory(s, scenario.Schedule{{Thread: 0, N: n, Half: true}, {Thread: 1}, {Thread: 0}})
+	must(t, err)
+	x := explain(t, h)
+	if x.Load == nil || x.LoadAddr != base+code.Symbols["cell"]+8 || x.Writer == nil || x.Writer.Thread != "second" || x.Load.Step <= x.Writer.Step {
+		t.Fatalf("load %+v, writer %+v\n%s", x.Load, x.Writer, x)
+	}
+	if err := faultIsTrue(h, x); err != nil {
+		t.Errorf("%v\n%s", err, x)
+	}
 }
