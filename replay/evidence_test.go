@@ -125,7 +125,7 @@ func faultRace(t *testing.T, arch loader.Arch, r *rand.Rand) *scenario.Plan {
 	}}
 	for i := range 2 + r.IntN(2) {
 		var calls []func() scenario.Call
-		for range 2 + r.IntN(6) {
+		for n := 2 + r.IntN(6); len(calls) < n; {
 			calls = append(calls, faultCall(r, func(name string) uint64 { return base + code.Symbols[name] }, &in, &out))
 		}
 		plan.Threads = append(plan.Threads, scenario.Thread{Name: []string{scenario.Main, "second", "third"}[i], Body: late(func() (list scenario.Calls) {
@@ -211,6 +211,27 @@ func faultCall(r *rand.Rand, at func(string) uint64, in, out *uint64) func() sce
 	default:
 		return guest([]string{"plain", "spill", "saved", "half", "low", "word", "sign", "writes", "jump", "kernel", "result", "local", "pairs", "lanes"}[(n-24)*14/10%14], cell, value)
 	}
+}
+
+// spared is what the threads of a race do that is not to die: no such call takes a cell for an address
+// or the first page away.
+func spared(calls scenario.Calls) (list scenario.Calls) {
+	deadly := []string{"plain", "spill", "saved", "half", "low", "word", "sign", "writes", "jump", "kernel", "result", "local", "pairs", "lanes"}
+	for _, c := range calls {
+		switch {
+		case slices.Contains(deadly, c.Func):
+			c = scenario.Call{Func: emu.RoutinePrefix + "load64", Args: c.Args[:min(1, len(c.Args))]}
+			if len(c.Args) == 0 {
+				continue
+			}
+		case c.Func == "munmap" || c.Func == "mprotect":
+			c = scenario.Call{Func: "madvise", Args: []scenario.Arg{c.Args[0], c.Args[1], scenario.Int(4)}}
+		case c.Func == "get" || c.Func == "put":
+			continue // which may wait for ever
+		}
+		list = append(list, c)
+	}
+	return list
 }
 
 // randomRun runs threads for a few instructions each until the race is over, some instructions in
@@ -313,6 +334,15 @@ func faultIsTrue(h *History, x *Explanation) error {
 	if err := sentencesAreTrue(x); err != nil {
 		return err
 	}
+	if x.Register != "" {
+		links, err := h.FollowRegister(x.Outcome.Thread, x.Register, last+1)
+		if err == nil {
+			err = w.linksAreTrue(links, last)
+		}
+		if err != nil {
+			return fmt.Errorf("followed: %w", err)
+		}
+	}
 	if x.Load == nil {
 		return w.originIsTrue(x)
 	}
@@ -324,6 +354,55 @@ func faultIsTrue(h *History, x *Explanation) error {
 		return err
 	}
 	return w.hopsAreTrue(x)
+}
+
+// linksAreTrue looks at the way of a value through memory: each load and store got what it is said
+// to have got, nothing was stored between the two, and where the way is said to begin before the
+// race nothing was stored at all.
+func (w *walk) linksAreTrue(links []Link, end uint64) error {
+	before := end // the moment of what the link is before
+	for _, l := range links {
+		switch {
+		case l.Kind == LinkOlder && l.Addr != 0:
+			mem, err := w.memory(l.Addr, l.Size)
+			if err != nil {
+				return err
+			}
+			for i := range uint64(l.Size) {
+				if err := w.untouched(mem, i, l.Addr+i, 0, before); err != nil {
+					return fmt.Errorf("%#x is said to be older than the race: %w", l.Addr+i, err)
+				}
+			}
+		case l.Kind == LinkLoad || l.Kind == LinkStore || l.Kind == LinkKernel && l.Addr != 0:
+			at, how := l.Act.Step, l.How
+			if l.Kind != LinkKernel {
+				how = HowStored
+			}
+			if err := w.act(l.Act); err != nil {
+				return err
+			}
+			size := l.Size
+			if l.Kind == LinkLoad {
+				at-- // the moment before it
+			}
+			mem, err := w.memory(l.Addr, size)
+			if err != nil {
+				return err
+			}
+			for i := range uint64(min(size, 8)) {
+				if mem[at] == nil || mem[at][i] != byte(l.Value>>(8*i)) {
+					return fmt.Errorf("%s of %#x at %#x by instruction %d: %x is there", l.Kind, l.Value, l.Addr, l.Act.Step, mem[at])
+				}
+			}
+			if l.Kind != LinkLoad && how == "" {
+				return fmt.Errorf("%+v is done in no way", l)
+			}
+			before = at
+		case l.Act != nil:
+			before = l.Act.Step
+		}
+	}
+	return nil
 }
 
 // originIsTrue looks at what is said of a value that was not loaded.
@@ -500,5 +579,65 @@ func TestHalvedLoad(t *testing.T) {
 	}
 	if err := faultIsTrue(h, x); err != nil {
 		t.Errorf("%v\n%s", err, x)
+	}
+}
+
+// All that is said of the values that a failing check has looked at is so in the run, whatever has
+// put them there.
+func TestSightsAreTrue(t *testing.T) {
+	count := uint64(150)
+	if testing.Short() {
+		count = 30
+	}
+	for _, arch := range arches() {
+		t.Run(arch.String(), func(t *testing.T) {
+			first := testseed.Of(t, 1)
+			seen := map[How]int{}
+			looked, older := 0, 0
+			for seed := first; seed < first+count; seed++ {
+				r := rand.New(rand.NewPCG(seed, 29))
+				plan := faultRace(t, arch, r)
+				for i := range plan.Threads {
+					calls := plan.Threads[i].Body
+					plan.Threads[i].Body = late(func() scenario.Calls { return spared(calls.(late)()) })
+				}
+				at, size, results := faultPage+uint64(r.IntN(32)), uint64(1+r.IntN(24)), r.IntN(2) == 0
+				plan.Check = func(v *scenario.View) error {
+					v.Read(at, size)
+					if results {
+						v.Results(1)
+					}
+					return &scenario.Failure{Message: "always"}
+				}
+				s, err := starter(system(t, "bookworm", arch), plan)(func(*emu.Process) error { return nil })
+				must(t, err)
+				schedule := randomRun(t, s, r)
+				if o, _ := s.Outcome(); o.Kind != scenario.Check {
+					s.Close()
+					continue
+				}
+				h, err := NewHistory(s, schedule)
+				must(t, err)
+				x := explain(t, h)
+				for i := range x.Looks {
+					l := &x.Looks[i]
+					looked++
+					if l.Older > 0 {
+						older++
+					}
+					for _, w := range l.Writers {
+						seen[w.How]++
+					}
+					if err := lookIsTrue(h, l); err != nil {
+						t.Errorf("seed %d: %v\n%s\nrepeat with: go test emurace/replay -run '^TestSightsAreTrue$/^%v$' -seed %d", seed, err, x, arch, seed)
+					}
+				}
+				s.Close()
+			}
+			t.Logf("%v: %d values from seed %d on: by %v, %d older", arch, looked, first, seen, older)
+			if looked < int(count)/2 || older == 0 || seen[HowStored] == 0 || seen[HowKernel] == 0 || seen[HowZeroed] == 0 {
+				t.Error("there is too little of it")
+			}
+		})
 	}
 }

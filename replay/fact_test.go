@@ -28,7 +28,7 @@ func madeUp() *Explanation {
 		Outcome: scenario.Outcome{Kind: scenario.Segv, Thread: 0, End: &emu.End{Kind: emu.EndFault, Addr: fatal, Access: emu.AccessRead}},
 		Names:   []string{"main", "worker"}, Ticks: []Tick{{Step: 1, Text: "the deadline of main's usleep passes"}},
 		At: act("main", 101, "getenv", `getenv("A")`), Message: "free(): invalid pointer\n",
-		Register: "x19", Value: fatal, hops: []hop{{Kind: hopLoad}}, Load: act("main", 90, "getenv", `getenv("A")`), LoadAddr: 0x10010 + fatal - 16, loadSize: 8,
+		Register: "x19", Value: fatal, hops: []hop{{Kind: hopLoad, Reg: "x19"}}, loaded: []byte{0x20, 2, 0, 0, 0, 0, 0, 0}, Load: act("main", 90, "getenv", `getenv("A")`), LoadAddr: 0x10010 + fatal - 16, loadSize: 8,
 		Writer: act("worker", 50, "_int_free", "grow(1)"), Written: fatal, Unmapped: act("worker", 70, "munmap", "shrink()"),
 		Allocation: &Allocation{
 			Block: chunk, Offset: fatal - 16, BeingFreed: true, Reused: &Allocation{},
@@ -40,6 +40,7 @@ func madeUp() *Explanation {
 		Races:   []Race{{Touch{Act: *act("worker", 50, "_int_free", "grow(1)")}, Touch{Act: *act("main", 90, "getenv", `getenv("A")`)}}},
 		Threads: []ThreadState{{Name: "main", Status: "running"}, {Name: "worker", Called: "pool-1", Status: "waiting", Call: "grow(1)"}}, Steps: 100,
 	}
+	x.Sources = Sources{Writers: []Wrote{{Act: *x.Writer, How: HowStored, Addr: x.LoadAddr, Data: x.loaded}}, size: 8}
 	x.use = blockUse{
 		found: &pointerUse{"main", 5, 0x30, 0x10010, "environ"}, named: true, moved: &pointerUse{"worker", 60, 0x30, 0x40010, "environ"},
 		copied: &blockCopy{25, 40, 66, 0x40010}, overwritten: []uint64{1, 0},
