@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"sync/atomic"
 	"time"
 
 	"emurace/emu"
@@ -52,11 +53,20 @@ type Place struct {
 // remaining stretches (so the result is 1-minimal in them) and to move it beside another one, turns
 // round each race of the result and sees whether the run still fails. Then it looks whether
 // fewer preemptions would do, for at most the given time; a schedule that shows so is taken instead. When the context
-// ends, so does that, with its error. A livelock is refused: each try would run up to
+// ends, so does that, with its error; and when checks go wrong themselves for long, with a
+// *scenario.UnjudgedError. A livelock is refused: each try would run up to
 // the limit of instructions, and which events lie before that depends on all of them.
 func Minimize(ctx context.Context, start func() (*scenario.Session, error), f Finding, certify time.Duration) (*Minimal, error) {
 	if f.Outcome.Kind == scenario.Livelock {
 		return nil, ErrLivelock
+	}
+	begin, wrong := start, wrongRuns{}
+	start = func() (*scenario.Session, error) {
+		s, err := begin()
+		if err == nil {
+			s.OnUnjudged(wrong.passOver)
+		}
+		return s, err
 	}
 	s, err := start()
 	if err != nil {
@@ -70,6 +80,19 @@ func Minimize(ctx context.Context, start func() (*scenario.Session, error), f Fi
 		return nil, err
 	}
 	return m.certify(start, min, certify)
+}
+
+// wrongRuns is for how long checks went wrong.
+type wrongRuns struct{ took atomic.Int64 }
+
+// passOver has runs in which a check goes wrong itself be some that do not fail as the schedule did,
+// for some seconds in all.
+func (w *wrongRuns) passOver(err error, took time.Duration) error {
+	const most = 3 * time.Second
+	if time.Duration(w.took.Add(int64(took))) > most {
+		return err
+	}
+	return nil
 }
 
 // minimize does it until no run shows another byte to be shared: with every

@@ -2,6 +2,7 @@ package explore
 
 import (
 	"errors"
+	"slices"
 	"time"
 
 	"emurace/scenario"
@@ -22,7 +23,8 @@ func (m *minimizer) certify(start func() (*scenario.Session, error), min *Minima
 	if err != nil {
 		return nil, err
 	}
-	complete := r.Complete
+	// Of a run that no check could judge nothing is known.
+	complete := r.Complete && !slices.ContainsFunc(r.Doubts, func(d Doubt) bool { return d.Kind == scenario.GoneWrong })
 	if len(r.Findings) > 0 {
 		f := r.Findings[0]
 		next, err := m.minimize(f.Schedule)

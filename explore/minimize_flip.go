@@ -4,6 +4,7 @@ import (
 	"slices"
 
 	"emurace/emu"
+	"emurace/scenario"
 )
 
 // flip turns round each race of the minimal run and notes those that matter. Where none does
@@ -188,7 +189,7 @@ func (m *minimizer) runs(events []*event, way []int, on bool) (passes bool, err 
 	}
 	for {
 		if o, over := m.s.Outcome(); over {
-			return !o.Failed(), nil
+			return !o.Failed() && o.Kind != scenario.Unjudged, nil
 		}
 		for t := range m.s.Schedulable() {
 			if m.s.Runnable(t) {

@@ -68,6 +68,7 @@ type part struct {
 	Result  *Result
 
 	partial bool     // Result is of a search that was broken off
+	failed  error    // why, where it cannot go on
 	learned *learned // the part has shown this to be shared beside what was known
 }
 
@@ -139,8 +140,13 @@ func (w *partition) searchAll() error {
 		w.runs.Store(0)
 		w.parts.Items = []*part{{Share: 1}}
 	}
-	if last := w.last(); last != nil && !w.KeepGoing && last.failing() {
+	last := w.last()
+	switch {
+	case last == nil:
+	case !w.KeepGoing && last.failing():
 		return errFound
+	case last.failed != nil:
+		return last.failed
 	}
 	return nil
 }
@@ -210,6 +216,10 @@ func (w *partition) work(ctx context.Context, s *scenario.Session, p *part) func
 			return outcome[*part]{Into: children}
 		case err == nil:
 			p.Result = &d.total
+		default:
+			// Whether it counts is for the parts in front of it to say.
+			p.Result, p.partial, p.failed = &d.total, true, err
+			return outcome[*part]{Last: true}
 		}
 		return outcome[*part]{Err: err}
 	}

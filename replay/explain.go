@@ -108,7 +108,7 @@ func Explain(h *History) (*Explanation, error) {
 	if o.Kind == scenario.Abort || o.Kind == scenario.Exit {
 		for _, out := range slices.Backward(s.Process().Output()) {
 			if text := string(out.Data); strings.TrimSpace(text) != "" {
-				x.Message = text
+				x.Message = scenario.Bounded(text)
 				break
 			}
 		}

@@ -168,12 +168,39 @@ func (x *Explanation) thread(name string) int {
 	return -1
 }
 
-// said is what the process printed last.
+// Bounds of what is told of a message.
+const (
+	mostSaidLines = 20
+	mostSaidBytes = 2000
+)
+
+// said is what the process printed last, or a check said.
 func (x *Explanation) said() []Fact {
-	if x.Message == "" {
+	message := strings.TrimSpace(x.Message)
+	if message == "" {
 		return nil
 	}
-	return []Fact{{Kind: factSaid, Thread: -1, Short: []Text{say("it said: %s", strings.TrimSpace(x.Message))}}}
+	f := Fact{Kind: factSaid, Thread: -1}
+	told := message
+	if len(told) > mostSaidBytes {
+		told = strings.ToValidUTF8(told[:mostSaidBytes], "")
+	}
+	all := strings.Split(told, "\n")
+	if len(all) > mostSaidLines {
+		all = all[:mostSaidLines]
+		told = strings.Join(all, "\n")
+	}
+	for i, line := range all {
+		if i == 0 {
+			f.Short = append(f.Short, say("it said: %s", line))
+		} else {
+			f.Short = append(f.Short, say("         %s", line))
+		}
+	}
+	if more := len(message) - len(told); more > 0 {
+		f.Short = append(f.Short, say("         ... and %s more", words.Count(uint64(more), "byte")))
+	}
+	return []Fact{f}
 }
 
 // called is what the program calls its threads.

@@ -11,6 +11,7 @@ import (
 func (s *Session) advance(i int) error {
 	r := &s.threads[i]
 	for {
+		s.asks()
 		call, more, err := r.body.Next(r.results)
 		switch {
 		case errors.Is(err, ErrEndless):

@@ -37,6 +37,8 @@ const (
 	AtFileLimit    DoubtKind = DoubtKind(emu.FileLimit)
 	AtLogLimit     DoubtKind = DoubtKind(emu.LogLimit)
 	AtBootLimit    DoubtKind = DoubtKind(emu.BootLimit)
+	// GoneWrong: a check, or the body of a thread, has gone wrong itself.
+	GoneWrong DoubtKind = "gone-wrong"
 	// Unrepeated: a run has failed, and not when it was run again. No session says that.
 	Unrepeated DoubtKind = "unrepeated"
 )
@@ -45,7 +47,7 @@ const (
 func DoubtKinds() []DoubtKind {
 	return []DoubtKind{
 		UnknownSyscall, UnscheduledThread, UnendedThread, ThreadLimit, InstructionLimit, CallLimit,
-		AtMemoryLimit, AtOutputLimit, AtMappingLimit, AtFileLimit, AtLogLimit, AtBootLimit, Unrepeated,
+		AtMemoryLimit, AtOutputLimit, AtMappingLimit, AtFileLimit, AtLogLimit, AtBootLimit, GoneWrong, Unrepeated,
 	}
 }
 
@@ -96,6 +98,9 @@ func (s *Session) Doubts(o Outcome) (list []Doubt, rests bool) {
 	if unended := s.unended(o); len(unended) > 0 {
 		rests = true
 		list = append(list, unended...)
+	}
+	if o.Kind == Unjudged {
+		list = append(list, Doubt{Kind: GoneWrong, Name: o.Message})
 	}
 	if o.Limited() {
 		list = append(list, s.atLimit(o.End))

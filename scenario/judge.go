@@ -1,8 +1,13 @@
 package scenario
 
 import (
+	"context"
+	"crypto/sha256"
 	"errors"
+	"fmt"
 	"slices"
+	"strings"
+	"time"
 
 	"emurace/emu"
 	"emurace/loader"
@@ -125,8 +130,62 @@ func (s *Session) judge() error {
 func (s *Session) fault(i int, err error) error {
 	var f *Failure
 	if errors.As(err, &f) {
-		s.verdict = &Outcome{Kind: Check, Thread: i, Message: f.Message}
+		s.verdict = &Outcome{Kind: Check, Thread: i, Message: Bounded(f.Message)}
 		return nil
 	}
-	return err
+	if err == nil || errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
+		return err
+	}
+	if s.onUnjudged == nil {
+		return &UnjudgedError{err}
+	}
+	if err := s.onUnjudged(err, time.Since(s.asked)); err != nil {
+		return &UnjudgedError{err}
+	}
+	s.verdict = &Outcome{Kind: Unjudged, Thread: i, Message: inLine(err.Error())}
+	return nil
+}
+
+// OnUnjudged has a run end as Unjudged where a check, or the body of a thread, goes wrong itself,
+// when f, which is told how long that took, returns nil. Without that, or where f has an error, the
+// run has one.
+func (s *Session) OnUnjudged(f func(err error, took time.Duration) error) { s.onUnjudged = f }
+
+// inLine is the beginning of a text as one line.
+func inLine(text string) string {
+	const most = 400
+	if len(text) > most {
+		text = text[:most] + "..."
+	}
+	return strings.Map(func(r rune) rune {
+		if unprintable(r) {
+			return ' '
+		}
+		return r
+	}, strings.ToValidUTF8(text, "?"))
+}
+
+// UnjudgedError is that a check, or the body of a thread, has gone wrong itself: what it was to
+// judge, or to do, is then not known of this run. Of others it may be.
+type UnjudgedError struct{ Err error }
+
+// Error is what went wrong.
+func (e *UnjudgedError) Error() string { return e.Err.Error() }
+
+// Unwrap is what went wrong.
+func (e *UnjudgedError) Unwrap() error { return e.Err }
+
+// maxMessage bounds what is kept of a message, in bytes: a check may print as much as it likes, and
+// the message is compared, kept in traces and shown.
+const maxMessage = 1 << 14
+
+// Bounded is a message, or the beginning of one that is too long, with what tells it from others
+// that begin so.
+func Bounded(message string) string {
+	if len(message) <= maxMessage {
+		return message
+	}
+	sum := sha256.Sum256([]byte(message))
+	head := strings.ToValidUTF8(message[:maxMessage], "")
+	return fmt.Sprintf("%s... (%d bytes in all, SHA-256 %x..)", head, len(message), sum[:8])
 }

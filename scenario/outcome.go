@@ -25,6 +25,9 @@ const (
 	// over for long. Nothing is known of how the race comes out.
 	Unfinished Kind = "unfinished"
 	Check      Kind = "check" // a check of the plan's found a fault, or a thread did itself
+	// Unjudged: a check of the plan's, or a thread's body, has gone wrong itself. Nothing is known
+	// of how the race comes out. Only with [Session.OnUnjudged] does a run end so.
+	Unjudged Kind = "unjudged"
 	// A limit was reached, of what a guest may take here. Nothing is known of how the race
 	// comes out on a machine that has more. The texts are those of emu.Limit.
 	MemoryLimit  Kind = Kind(emu.MemoryLimit)
@@ -48,7 +51,7 @@ type Outcome struct {
 
 // Failed tells whether the outcome is one to report.
 func (o Outcome) Failed() bool {
-	return o.Kind != OK && o.Kind != Unfinished && !o.Expected && !o.Limited()
+	return o.Kind != OK && o.Kind != Unfinished && o.Kind != Unjudged && !o.Expected && !o.Limited()
 }
 
 // Limited tells whether the race has ended at a limit of what a guest may take.

@@ -2,6 +2,7 @@ package scenario
 
 import (
 	"slices"
+	"time"
 
 	"emurace/emu"
 	"emurace/heap"
@@ -30,11 +31,13 @@ type Session struct {
 	made    made
 	// heapEvents makes what calls of the allocator do to blocks part of events.
 	heapEvents bool
-	dueStops   bool         // see StopWhenDue
-	trying     bool         // what runs is taken back, whatever it comes to
-	seen       []Access     // shared bytes that checks have read since the last event
-	used       []emu.Object // objects that these checks have used, and that what they see is
-	expired    bool         // the clock has moved by itself since the event began
+	dueStops   bool                             // see StopWhenDue
+	trying     bool                             // what runs is taken back, whatever it comes to
+	seen       []Access                         // shared bytes that checks have read since the last event
+	used       []emu.Object                     // objects that these checks have used, and that what they see is
+	expired    bool                             // the clock has moved by itself since the event began
+	onUnjudged func(error, time.Duration) error // see OnUnjudged
+	asked      time.Time                        // when a check, or the body of a thread, was asked last; only with onUnjudged
 	state
 }
 

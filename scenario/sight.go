@@ -1,6 +1,9 @@
 package scenario
 
-import "slices"
+import (
+	"slices"
+	"time"
+)
 
 // Sight is something that a check looked at: bytes of memory, or what a thread's calls had
 // returned.
@@ -44,5 +47,13 @@ func (s *Session) sees(n Sight) {
 // checks runs a check, and keeps what it looks at.
 func (s *Session) checks(check func() error) error {
 	s.sights, s.failer = nil, 0
+	s.asks()
 	return check()
+}
+
+// asks notes that a check, or the body of a thread, is asked now.
+func (s *Session) asks() {
+	if s.onUnjudged != nil {
+		s.asked = time.Now()
+	}
 }

@@ -489,13 +489,19 @@ func (j job) run(c *cli.Context) (*outcome, error) {
 		err = j.resume(sys, name, strategy(c), &options)
 	}
 	begin := j.keep(c, j.starter(sys, strategy(c)), &options)
+	wrong := &wrongs{}
 	start := func() (*scenario.Session, error) {
 		s, err := begin()
-		o.raced.CompareAndSwap(false, err == nil)
+		if o.raced.CompareAndSwap(false, err == nil); err == nil {
+			s.OnUnjudged(wrong.add)
+		}
 		return s, err
 	}
 	if err == nil {
 		o.result, err = j.search(searchContext(c), strategy(c), start, options)
+	}
+	if err == nil {
+		err = wrong.first()
 	}
 	err = withPackage(err, j.cache, j.spec, j.recipe.Arch)
 	show.finish()

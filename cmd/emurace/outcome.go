@@ -142,7 +142,8 @@ func (o *outcome) minimize(sys *emu.System, s *scenario.Session) error {
 	}
 	f := &o.result.Findings[0]
 	m, err := explore.Minimize(o.ctx, func() (*scenario.Session, error) { return startKnowing(sys, o.recipe, o.result.Made) }, *f, certifyFor)
-	if errors.Is(err, context.Canceled) || errors.Is(err, explore.ErrLivelock) {
+	var wrong *scenario.UnjudgedError
+	if errors.Is(err, context.Canceled) || errors.Is(err, explore.ErrLivelock) || errors.As(err, &wrong) {
 		return nil // the schedule that was found is as good, only longer
 	}
 	if err != nil {

@@ -219,6 +219,7 @@ func doubtsText(list []explore.Doubt) string {
 		scenario.AtFileLimit:       "the process writes more to files than it may, or makes too many",
 		scenario.AtLogLimit:        "runs make more accesses to memory than are logged",
 		scenario.AtBootLimit:       "the process had not come to the race when the instructions for that were used up",
+		scenario.GoneWrong:         "a check, or a thread's function, has gone wrong itself in some of the runs",
 		scenario.Unrepeated:        "schedules failed, and did not when they were run again, which is a fault of emurace: please report it, with the scenario",
 		scenario.CallLimit:         "runs were cut off where a thread had made as many calls as it may, as in an endless loop",
 	}
