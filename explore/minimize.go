@@ -27,8 +27,8 @@ type Minimal struct {
 	// Preemptions is how often a thread that could go on is made to stop.
 	Preemptions int
 	// Certified tells that no schedule with fewer preemptions fails in any
-	// way, by having run them all.
-	Certified bool
+	// way, by having run them all, and Fewest that none of them fails in the same way.
+	Certified, Fewest bool
 	// Essential are the races whose order the failure depends on: with the two
 	// accesses the other way round, the run passes. With Together no single one of them does
 	// that, but all of them, in the run that was found to pass with the fewest.

@@ -10,10 +10,11 @@ import (
 
 // certify runs every schedule with fewer preemptions than the minimal one has. The first one that
 // fails in the same way is a better one, and is cut down in its place. That fewer do not fail is
-// said only where none of them fails in any way.
+// said only where none of them fails in any way, and that they do not fail so where the others were
+// all run.
 func (m *minimizer) certify(start func() (*scenario.Session, error), min *Minimal, limit time.Duration) (*Minimal, error) {
 	if min.Preemptions == 0 {
-		min.Certified = true
+		min.Certified, min.Fewest = true, true
 		return min, nil
 	}
 	r, err := Bounded(m.ctx, start, Options{
@@ -37,6 +38,7 @@ func (m *minimizer) certify(start func() (*scenario.Session, error), min *Minima
 			min, complete = next, next.Preemptions == f.Preemptions || next.Preemptions == 0
 		}
 	}
+	min.Fewest = complete
 	min.Certified = complete && (r.others == 0 || r.others-1 >= min.Preemptions)
 	return min, nil
 }

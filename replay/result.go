@@ -50,9 +50,10 @@ type Finding struct {
 	Switches    int      `json:"switches"`
 	Schedule    []string `json:"schedule,omitempty"`
 	Preemptions *int     `json:"preemptions,omitempty"`
-	Count       uint64   `json:"count,omitempty"` // schedules that fail in this way
-	Hole        bool     `json:"hole,omitempty"`  // a search had missed it, and the check after it has not
-	Trace       string   `json:"trace,omitempty"` // path of the trace file
+	Fewest      string   `json:"fewest,omitempty"` // all with fewer preemptions were run: none fails in "any" way, or none in the "same"
+	Count       uint64   `json:"count,omitempty"`  // schedules that fail in this way
+	Hole        bool     `json:"hole,omitempty"`   // a search had missed it, and the check after it has not
+	Trace       string   `json:"trace,omitempty"`  // path of the trace file
 }
 
 // Cause is where the fatal value came from.

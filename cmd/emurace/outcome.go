@@ -121,7 +121,7 @@ func (o *outcome) addFinding(s *scenario.Session, f explore.Finding, x *replay.E
 	}
 	if len(o.findings) == 0 {
 		o.first = x
-		found.Trace, found.Minimal = o.trace, o.minimal != nil
+		found.Trace, found.Minimal, found.Fewest = o.trace, o.minimal != nil, o.fewest()
 	}
 	if f.Preemptions >= 0 {
 		found.Preemptions = &f.Preemptions
@@ -422,10 +422,25 @@ func (o *outcome) preemptionText(n int) string {
 		return "; no preemption, the threads just run one after the other"
 	}
 	text := "; " + plural(uint64(n), "preemption", "preemptions")
-	if o.minimal == nil || o.minimal.Certified {
+	switch o.fewest() {
+	case "any":
 		text += ", and none with fewer fails"
+	case "same":
+		text += ", and none with fewer fails in this way"
 	}
 	return text
+}
+
+// fewest tells what is known of schedules with fewer preemptions than the first finding has, all of
+// which were run: that none fails in "any" way, or none in the "same"; "" for nothing.
+func (o *outcome) fewest() string {
+	switch m := o.minimal; {
+	case m == nil && o.result.Findings[0].Preemptions >= 0, m != nil && m.Certified:
+		return "any"
+	case m != nil && m.Fewest:
+		return "same"
+	}
+	return ""
 }
 
 // alsoText is one further kind of failure in a line.
