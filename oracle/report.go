@@ -23,7 +23,8 @@ type Access struct {
 	symbolize.Report
 	Access  string `json:"access"` // read, write or free
 	Address string `json:"address"`
-	Size    uint8  `json:"size,omitempty"` // in bytes
+	Place   string `json:"place,omitempty"` // static data that Address is in
+	Size    uint8  `json:"size,omitempty"`  // in bytes
 }
 
 // Block is the block of memory that an access went to, or missed.
@@ -51,6 +52,7 @@ func Explain(start Starter, made []string, schedule scenario.Schedule, detect ..
 		return nil, err
 	}
 	defer p.close()
+	p.s.Process().System().LoadDebug()
 	if err := p.s.SetMade(made); err != nil {
 		return nil, err
 	}
@@ -94,7 +96,7 @@ func (p *inspector) describe(play *scenario.Playback, r *Report, a access, freed
 	if err != nil {
 		return fmt.Errorf("explain: %w", err)
 	}
-	out := Access{Report: *act.Report(), Access: "read", Address: words.Hex(a.addr), Size: a.size}
+	out := Access{Report: *act.Report(), Access: "read", Address: words.Hex(a.addr), Place: symbolize.Data(p.s.Process(), a.addr), Size: a.size}
 	switch {
 	case freed != nil:
 		out.Access, out.Size = "free", 0

@@ -89,7 +89,7 @@ func (x *Explanation) addMeaning(h *History, blocks *heap.History, w heap.Word, 
 			continue
 		}
 		if m := blocks.Meaning(h.s.Process(), w); m.Kind != heap.Data {
-			x.Meaning = m
+			x.Meaning, x.TargetPlace = m, h.place(m.Target)
 			return nil
 		}
 	}

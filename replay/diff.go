@@ -137,12 +137,15 @@ func (h *History) column(thread int, n uint64) string {
 		return ""
 	}
 	e := h.events[list[n]]
-	line := fmt.Sprintf("%7d %s  %s%s", e.Step-h.s.Base(), h.Locate(e.PC), h.Inst(e.PC).Text, accesses(h.Accesses(e.Step)))
+	line := fmt.Sprintf("%7d %s  %s%s", e.Step-h.s.Base(), h.Locate(e.PC), h.Inst(e.PC).Text, accesses(h.Accesses(e.Step), noPlace))
 	if runes := []rune(line); len(runes) > columnWidth {
 		return string(runes[:columnWidth-1]) + "~"
 	}
 	return line
 }
+
+// noPlace is where there is no room for names.
+func noPlace(uint64) string { return "" }
 
 func (h *History) tellSide(p *Printer, run string, s Side) {
 	switch {
@@ -151,9 +154,9 @@ func (h *History) tellSide(p *Printer, run string, s Side) {
 	case s.Read == nil:
 		p.Printf("    in %s it runs on at %s\n", run, p.Name(h.Locate(s.Event.PC).String()))
 	case s.Writer == nil:
-		p.Printf("    in %s it reads %s at %s, which nobody has written since the race began\n", run, p.Number(words.Hex(s.Read.Value)), words.Hex(s.Read.Addr))
+		p.Printf("    in %s it reads %s at %s, which nobody has written since the race began\n", run, p.Number(words.Hex(s.Read.Value)), addressOf(s.Read.Addr, h.place(s.Read.Addr)))
 	default:
-		p.Printf("    in %s it reads %s at %s, %s %s at %s (%s), in %s\n", run, p.Number(words.Hex(s.Read.Value)), words.Hex(s.Read.Addr),
+		p.Printf("    in %s it reads %s at %s, %s %s at %s (%s), in %s\n", run, p.Number(words.Hex(s.Read.Value)), addressOf(s.Read.Addr, h.place(s.Read.Addr)),
 			s.How.by(), p.Name(s.Writer.Thread), p.Name(s.Writer.Location.String()), s.Writer.Instruction, s.Writer.Call)
 	}
 }
@@ -171,6 +174,7 @@ type DifferenceReport struct {
 type SideReport struct {
 	Instruction *InstructionReport `json:"instruction,omitempty"`
 	Address     string             `json:"address,omitempty"` // of a read that got another value
+	Place       string             `json:"place,omitempty"`   // static data that Address is in
 	Value       string             `json:"value,omitempty"`
 	WrittenBy   *symbolize.Report  `json:"written_by,omitempty"`
 	How         How                `json:"how,omitempty"` // in which way that was written
@@ -183,7 +187,7 @@ func (h *History) reportSide(s Side) SideReport {
 	in := h.Report(*s.Event)
 	r := SideReport{Instruction: &in, WrittenBy: s.Writer.Report(), How: s.How}
 	if s.Read != nil {
-		r.Address, r.Value = words.Hex(s.Read.Addr), words.Hex(s.Read.Value)
+		r.Address, r.Place, r.Value = words.Hex(s.Read.Addr), h.place(s.Read.Addr), words.Hex(s.Read.Value)
 	}
 	return r
 }

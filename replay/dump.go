@@ -221,8 +221,8 @@ func (d dumper) interleaving(last uint64) {
 	}
 }
 
-// accesses writes what one instruction did to memory.
-func accesses(list []emu.LogEntry) string {
+// accesses writes what one instruction did to memory, with the static data that it is in.
+func accesses(list []emu.LogEntry, place func(addr uint64) string) string {
 	const most = 4
 	var s strings.Builder
 	for i, a := range list {
@@ -230,7 +230,7 @@ func accesses(list []emu.LogEntry) string {
 			fmt.Fprintf(&s, "  and %d more", len(list)-most)
 			break
 		}
-		s.WriteString("  " + AccessText(a, ""))
+		s.WriteString("  " + AccessText(a, place(a.Addr)))
 	}
 	return s.String()
 }

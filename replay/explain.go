@@ -28,6 +28,9 @@ type Explanation struct {
 	// Register is the one whose value made the address that faulted.
 	Register string
 	Value    uint64
+	// ValuePlace and FaultPlace are the static data that Value and the address that faulted are in,
+	// and TargetPlace that where a link of malloc's leads; "" for none.
+	ValuePlace, FaultPlace, TargetPlace string
 	// hops is the way of that value into the register, latest first.
 	hops []hop
 	// Load is where the value came out of memory, LoadAddr the address and
@@ -125,6 +128,7 @@ func Explain(h *History) (*Explanation, error) {
 		return x, nil
 	}
 	h.cause(x)
+	x.ValuePlace, x.FaultPlace = h.place(x.Value), h.place(o.End.Addr)
 	if err := h.unmapped(x); err != nil {
 		return nil, err
 	}

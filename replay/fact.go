@@ -137,7 +137,7 @@ func (x *Explanation) Summary() []string {
 		if !x.Sources.whole() || x.Value != number64(x.loaded) {
 			part = "a part of "
 		}
-		list = append(list, fmt.Sprintf("%s had put %sthat value where %s read it, at %s.", words.Capital(x.Sources.Writers[0].who()), part, x.At.Thread, words.Hex(x.LoadAddr)))
+		list = append(list, fmt.Sprintf("%s had put %sthat value where %s read it, at %s.", words.Capital(x.Sources.Writers[0].who()), part, x.At.Thread, addressOf(x.LoadAddr, x.LoadPlace)))
 	}
 	if m := x.Meaning; m.Kind == heap.MallocSize && m.Foot {
 		list = append(list, fmt.Sprintf("%s was never meant as an address. It is a length: malloc notes in the last word of a piece of memory that is given back how many bytes it has, here %d.",

@@ -36,6 +36,7 @@ type Link struct {
 	// computation; Addr and Size are the bytes of memory of a load or a store.
 	Register string
 	Addr     uint64
+	Place    string // the static data that Addr is in; "" for none
 	Size     int
 	Value    uint64 // that was loaded or stored
 	How      How    // of LinkKernel: in which way
@@ -83,6 +84,9 @@ func (f *follower) add(l Link, step uint64) bool {
 	}
 	if step > 0 {
 		l.Act, f.err = f.h.actOf(step)
+	}
+	if l.Addr != 0 {
+		l.Place = f.h.place(l.Addr)
 	}
 	f.links = append(f.links, l)
 	return f.err == nil
@@ -225,13 +229,13 @@ func (l *Link) end(p *Printer) string {
 	case l.Kind == LinkMany:
 		return fmt.Sprintf("and so on: only %d steps are followed", maxLinks)
 	case l.Addr != 0:
-		return fmt.Sprintf("%s has not been written since the race began: the value is older", p.Number(words.Hex(l.Addr)))
+		return fmt.Sprintf("%s has not been written since the race began: the value is older", p.Number(addressOf(l.Addr, l.Place)))
 	}
 	return "the register has had the value since before the race, or as an argument of the call"
 }
 
 func (l *Link) what(p *Printer) string {
-	value, addr := p.Number(words.Hex(l.Value)), p.Number(words.Hex(l.Addr))
+	value, addr := p.Number(words.Hex(l.Value)), p.Number(addressOf(l.Addr, l.Place))
 	switch l.Kind {
 	case LinkLoad:
 		return fmt.Sprintf("loads %s from %s into %s", value, addr, l.Register)
@@ -265,6 +269,7 @@ type LinkReport struct {
 	Kind        LinkKind          `json:"kind"`
 	Register    string            `json:"register,omitempty"`
 	Address     string            `json:"address,omitempty"`
+	Place       string            `json:"place,omitempty"` // static data that Address is in
 	Size        int               `json:"size,omitempty"`
 	Value       string            `json:"value,omitempty"`
 	How         How               `json:"how,omitempty"` // of kernel: in which way
@@ -275,7 +280,7 @@ type LinkReport struct {
 func (l *Link) Report() LinkReport {
 	r := LinkReport{Kind: l.Kind, Register: l.Register, Size: l.Size, How: l.How, Instruction: l.Act.Report()}
 	if l.Addr != 0 {
-		r.Address = words.Hex(l.Addr)
+		r.Address, r.Place = words.Hex(l.Addr), l.Place
 	}
 	switch l.Kind {
 	case LinkLoad, LinkStore, LinkKernel:

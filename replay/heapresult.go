@@ -33,6 +33,7 @@ type MeaningReport struct {
 	Chunk     string `json:"chunk,omitempty"`      // where the chunk starts
 	ChunkSize string `json:"chunk_size,omitempty"` // and its size
 	Target    string `json:"target,omitempty"`     // where a link or pointer leads, "0x0" at a list's end
+	Place     string `json:"place,omitempty"`      // static data that Target is in
 	Mangled   bool   `json:"mangled,omitempty"`    // the link is mangled with its own address
 }
 
@@ -71,7 +72,7 @@ func (x *Explanation) reportHeap(c *Cause) {
 	r := MeaningReport{Mangled: m.Mangled}
 	switch m.Kind {
 	case heap.MallocLink, heap.StalePointer:
-		r.Target = words.Hex(m.Target)
+		r.Target, r.Place = words.Hex(m.Target), x.TargetPlace
 	case heap.MallocSize, heap.MallocKey:
 	default:
 		return

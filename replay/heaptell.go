@@ -92,7 +92,7 @@ func (x *Explanation) tellTarget() Text {
 	case m.Block != nil:
 		return say("it leads to %s, %s", number(words.Hex(m.Target)), (&Allocation{Block: *m.Block}).sizes())
 	}
-	return say("it leads to %s", number(words.Hex(m.Target)))
+	return say("it leads to %s", number(addressOf(m.Target, x.TargetPlace)))
 }
 
 // sizes names a block by its size.

@@ -210,6 +210,9 @@ func (h *History) Locate(pc uint64) symbolize.Location {
 	return symbolize.Locate(h.s.Process(), pc, false)
 }
 
+// place names the static data that an address is in, as the libraries are at the present moment.
+func (h *History) place(addr uint64) string { return Symbol(h.s.Process(), addr) }
+
 // lastWrite finds the last write to any of the bytes [addr, addr+size) by an
 // instruction before the given step. An atomic instruction that puts back what it
 // has read, such as a failed compare-and-swap, has not written it.

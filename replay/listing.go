@@ -52,7 +52,7 @@ func (h *History) List(p *Printer, list []Event) {
 		}
 		where := h.Locate(e.PC).String()
 		line := fmt.Sprintf("    %8d  %-24s %-36s", e.Step-h.s.Base(), where, h.Inst(e.PC).Text)
-		if done := accesses(h.Accesses(e.Step)); done != "" {
+		if done := accesses(h.Accesses(e.Step), h.place); done != "" {
 			line += p.Faint(done)
 		}
 		p.Printf("%s\n", strings.TrimRight(line, " "))
@@ -78,14 +78,14 @@ func (h *History) Report(e Event) InstructionReport {
 	return InstructionReport{
 		Event: "instruction", Step: e.Step - h.s.Base(), Thread: h.s.Names()[e.Thread], PC: words.Hex(e.PC),
 		Function: l.Function, Offset: l.Offset, Source: l.Source(), Instruction: h.Inst(e.PC).Text,
-		Accesses: memoryReports(h.Accesses(e.Step)),
+		Accesses: memoryReports(h.Accesses(e.Step), h.place),
 	}
 }
 
-func memoryReports(list []emu.LogEntry) []MemoryReport {
+func memoryReports(list []emu.LogEntry, place func(addr uint64) string) []MemoryReport {
 	var out []MemoryReport
 	for _, a := range list {
-		m := MemoryReport{Kind: "read", Address: words.Hex(a.Addr), Size: a.Size, Value: words.Hex(a.Value)}
+		m := MemoryReport{Kind: "read", Address: words.Hex(a.Addr), Place: place(a.Addr), Size: a.Size, Value: words.Hex(a.Value)}
 		if a.Kind != emu.LogRead {
 			m.Kind, m.Before = "write", words.Hex(a.Old)
 		}

@@ -10,15 +10,12 @@ import (
 	"emurace/emu"
 	"emurace/heap"
 	"emurace/internal/words"
+	"emurace/symbolize"
 )
 
 // Symbol names an address in a library: environ, main_arena+0x60; "" for none.
 func Symbol(m *emu.Process, addr uint64) string {
-	name, off, ok := m.Symbol(addr)
-	if ok && off > 0 {
-		name = fmt.Sprintf("%s+%#x", name, off)
-	}
-	return name
+	return symbolize.Data(m, addr)
 }
 
 // Quoted is the string at an address in quotes, with dots behind it where it goes on after

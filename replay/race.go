@@ -12,7 +12,8 @@ import (
 type Touch struct {
 	symbolize.Act
 	Accesses []emu.LogEntry
-	Part     string // ", its read" or ", its write" where that is one of two steps; else ""
+	Places   []string // the static data that each access is in; "" for none
+	Part     string   // ", its read" or ", its write" where that is one of two steps; else ""
 }
 
 // halves are how the steps of an instruction that ends in its middle are called: of one that
@@ -77,6 +78,9 @@ func (h *History) Races(pairs [][2]Point) ([]Race, error) {
 			}
 			step := p[i].Step + h.s.Base()
 			*to = Touch{Act: *h.act(p[i].Thread, pc, step), Accesses: h.Accesses(step), Part: h.part(step)}
+			for _, a := range to.Accesses {
+				to.Places = append(to.Places, h.place(a.Addr))
+			}
 		}
 		list = append(list, r)
 	}
@@ -93,15 +97,26 @@ type AccessReport struct {
 type MemoryReport struct {
 	Kind    string `json:"kind"` // read or write
 	Address string `json:"address"`
+	Place   string `json:"place,omitempty"` // static data that Address is in
 	Size    uint8  `json:"size"`
 	Value   string `json:"value"`
 	Before  string `json:"before,omitempty"` // of a write
 }
 
 func (t *Touch) report() AccessReport {
-	r := AccessReport{Report: *t.Act.Report(), Accesses: memoryReports(t.Accesses)}
+	r := AccessReport{Report: *t.Act.Report(), Accesses: memoryReports(t.Accesses, t.place)}
 	if r.Accesses == nil {
 		r.Accesses = []MemoryReport{}
 	}
 	return r
+}
+
+// place is the static data that an address of one of the accesses is in.
+func (t *Touch) place(addr uint64) string {
+	for i, a := range t.Accesses {
+		if a.Addr == addr && i < len(t.Places) {
+			return t.Places[i]
+		}
+	}
+	return ""
 }

@@ -21,7 +21,9 @@ type Finding struct {
 	PC           string            `json:"pc,omitempty"`
 	Register     string            `json:"register,omitempty"`
 	Value        string            `json:"value,omitempty"`
+	ValuePlace   string            `json:"value_place,omitempty"` // static data that Value is in, taken for an address
 	FaultAddress string            `json:"fault_address,omitempty"`
+	FaultPlace   string            `json:"fault_place,omitempty"` // static data that FaultAddress is in
 	Access       string            `json:"access,omitempty"`
 	Signal       int               `json:"signal,omitempty"`
 	Code         *int              `json:"code,omitempty"`
@@ -112,7 +114,7 @@ func (x *Explanation) Finding() Finding {
 	f.Instruction, f.PC, f.Backtrace = x.At.Instruction, words.Hex(l.PC), symbolize.Frames(x.At.Backtrace)
 	switch end := x.Outcome.End; end.Kind {
 	case emu.EndFault:
-		f.FaultAddress, f.Access = words.Hex(end.Addr), end.Access.String()
+		f.FaultAddress, f.FaultPlace, f.Access = words.Hex(end.Addr), x.FaultPlace, end.Access.String()
 		f.UnmappedBy = x.Unmapped.Report()
 	case emu.EndSignal:
 		f.Signal = end.Signal
@@ -123,7 +125,7 @@ func (x *Explanation) Finding() Finding {
 	if x.Register == "" {
 		return f
 	}
-	f.Register, f.Value = x.Register, words.Hex(x.Value)
+	f.Register, f.Value, f.ValuePlace = x.Register, words.Hex(x.Value), x.ValuePlace
 	if x.Load != nil {
 		f.Cause = &Cause{Address: words.Hex(x.LoadAddr), Place: x.LoadPlace, LoadedBy: x.Load.Report(), WrittenBy: x.Writer.Report(),
 			Writers: x.Sources.report(), Older: x.Sources.Older, Unknown: x.Sources.Unknown}

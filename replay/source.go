@@ -27,8 +27,9 @@ type Wrote struct {
 	How           How // in which way
 	// Addr is where the bytes are, of those that are asked for, that are still as it wrote them,
 	// Data what it wrote there.
-	Addr uint64
-	Data []byte
+	Addr  uint64
+	Place string // the static data that Addr is in; "" for none
+	Data  []byte
 
 	machine int
 	step    uint64 // of the log
@@ -170,7 +171,7 @@ func (h *History) describe(w *Wrote) error {
 	if e, ok := h.eventAt(step); ok && h.s.MachineThread(e.Thread) == w.machine {
 		act.Location, act.Instruction = h.Locate(e.PC), h.Inst(e.PC).Text
 	}
-	w.Act = *act
+	w.Act, w.Place = *act, Symbol(m, w.Addr)
 	return nil
 }
 

@@ -34,7 +34,7 @@ func (s *Sources) tell() []Text {
 func (s *Sources) writer(w *Wrote) []Text {
 	what := say("%s there last", number(w.value()))
 	if len(w.Data) < s.size {
-		what = say("a part of it there last, %s at %s", number(w.value()), number(words.Hex(w.Addr)))
+		what = say("a part of it there last, %s at %s", number(w.value()), number(addressOf(w.Addr, w.Place)))
 	}
 	switch w.How {
 	case HowSignal:
@@ -101,7 +101,7 @@ func (w *Wrote) title() string {
 
 // long says what happens at that moment, without a full stop.
 func (w *Wrote) long() string {
-	at := words.Hex(w.Addr)
+	at := addressOf(w.Addr, w.Place)
 	switch w.How {
 	case HowKernel:
 		return fmt.Sprintf("%s calls the kernel in %s, in its call of %s: it writes %s at %s", words.Capital(w.Thread), place(&w.Act), w.Call, w.value(), at)
@@ -122,7 +122,8 @@ func (w *Wrote) long() string {
 type WroteReport struct {
 	*symbolize.Report
 	How     How    `json:"how"`
-	Address string `json:"address"` // of the bytes that are still as it wrote them
+	Address string `json:"address"`         // of the bytes that are still as it wrote them
+	Place   string `json:"place,omitempty"` // static data that Address is in
 	Value   string `json:"value"`
 	Size    int    `json:"size"`
 }
@@ -131,7 +132,7 @@ func (s *Sources) report() []WroteReport {
 	list := []WroteReport{}
 	for i := range s.Writers {
 		w := &s.Writers[i]
-		list = append(list, WroteReport{w.Act.Report(), w.How, words.Hex(w.Addr), w.value(), len(w.Data)})
+		list = append(list, WroteReport{w.Act.Report(), w.How, words.Hex(w.Addr), w.Place, w.value(), len(w.Data)})
 	}
 	return list
 }

@@ -67,7 +67,7 @@ func (x *Explanation) end() Fact {
 		end := x.Outcome.End
 		f.Title = "The fault"
 		text := fmt.Sprintf("%s runs %s: it wants to %s at %s, and %s. The kernel ends the process with a segmentation fault.",
-			words.Capital(x.At.Thread), place(x.At), end.Access, words.Hex(end.Addr), refusal(end))
+			words.Capital(x.At.Thread), place(x.At), end.Access, addressOf(end.Addr, x.FaultPlace), refusal(end))
 		if x.Load != nil && x.Register != "" && end.Addr == x.Value && len(x.hops) == 1 {
 			text += fmt.Sprintf(" The address is what it has just loaded into %s.", x.Register)
 		}
@@ -110,11 +110,11 @@ func (x *Explanation) fault() Text {
 	case end.Kind != emu.EndFault:
 		return say("%s", end)
 	case x.Register == "":
-		return say("address %s, and %s", number(words.Hex(end.Addr)), refusal(end))
+		return say("address %s, and %s", number(addressOf(end.Addr, x.FaultPlace)), refusal(end))
 	case end.Addr != x.Value:
-		return say("%s = %s gives address %s, and %s", x.Register, number(words.Hex(x.Value)), words.Hex(end.Addr), refusal(end))
+		return say("%s = %s gives address %s, and %s", x.Register, number(addressOf(x.Value, x.ValuePlace)), addressOf(end.Addr, x.FaultPlace), refusal(end))
 	}
-	return say("%s = %s, and %s", x.Register, number(words.Hex(x.Value)), refusal(end))
+	return say("%s = %s, and %s", x.Register, number(addressOf(x.Value, x.ValuePlace)), refusal(end))
 }
 
 // origin says where the value of the register is from, where that is no memory.
@@ -158,7 +158,7 @@ func (x *Explanation) load() []Fact {
 	load.Short = []Text{say("%s loaded %s%s at %s (%s) from %s, in its call of %s.",
 		name(x.Load.Thread), x.Register, way, name(x.Load.Location.String()), x.Load.Instruction, number(addressOf(x.LoadAddr, x.LoadPlace)), x.Load.Call)}
 	load.Long = []string{fmt.Sprintf("%s runs %s and gets %s from %s into %s.",
-		words.Capital(x.Load.Thread), place(x.Load), value, words.Hex(x.LoadAddr), x.hops[len(x.hops)-1].Reg)}
+		words.Capital(x.Load.Thread), place(x.Load), value, addressOf(x.LoadAddr, x.LoadPlace), x.hops[len(x.hops)-1].Reg)}
 	if way != "" {
 		load.Long[0] += fmt.Sprintf(" From there it comes into %s.", x.Register)
 	}
@@ -255,7 +255,7 @@ func (t *Touch) tell() Text {
 	if t.Thread == scenario.ClockName {
 		return say("%s: %s", name(t.Thread), t.Instruction)
 	}
-	return say("%s at %s%s (%s)%s", name(t.Thread), name(t.Location.String()), t.Part, t.Instruction, faint(accesses(t.Accesses)))
+	return say("%s at %s%s (%s)%s", name(t.Thread), name(t.Location.String()), t.Part, t.Instruction, faint(accesses(t.Accesses, t.place)))
 }
 
 // Switching writes the schedule in a line: "main 412 instructions, worker

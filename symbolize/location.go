@@ -58,3 +58,12 @@ func Locate(m *emu.Process, pc uint64, isReturn bool) Location {
 	}
 	return l
 }
+
+// Data names an address in a library's or program's data: environ, main_arena+0x60; "" for none.
+func Data(m *emu.Process, addr uint64) string {
+	name, off, ok := m.Symbol(addr)
+	if ok && off > 0 {
+		name = fmt.Sprintf("%s+%#x", name, off)
+	}
+	return name
+}

@@ -201,9 +201,13 @@ func (o *outcome) printProblems(p *replay.Printer) {
 			continue
 		}
 		for _, a := range x.report.Accesses {
-			what := fmt.Sprintf("%ss %s: %s", a.Access, a.Address, a.Instruction)
+			at := a.Address
+			if a.Place != "" {
+				at += " (" + a.Place + ")"
+			}
+			what := fmt.Sprintf("%ss %s: %s", a.Access, at, a.Instruction)
 			if a.Access == "free" {
-				what = fmt.Sprintf("frees %s with %s", a.Address, a.Function)
+				what = fmt.Sprintf("frees %s with %s", at, a.Function)
 			}
 			p.Printf("    %s %s in %s\n      %s\n", p.Name(a.Thread), what, a.Call, p.Faint(way(a.Backtrace)))
 		}
