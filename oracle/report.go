@@ -34,6 +34,8 @@ type Block struct {
 	Offset    int64  `json:"offset,omitempty"` // from its beginning to where the access goes
 	Allocated *Call  `json:"allocated_by,omitempty"`
 	Freed     *Call  `json:"freed_by,omitempty"`
+	// PointedBy names the static data that points to it at the moment of the access.
+	PointedBy []string `json:"pointed_by,omitempty"`
 }
 
 // Call is a call of a function that allocates or frees.
@@ -70,6 +72,9 @@ func Explain(start Starter, made []string, schedule scenario.Schedule, detect ..
 		r := Report{Problem: Problem{m.kind, p.siteOf(m.access), m.count}, Block: p.block(m.block, m.addr)}
 		if err := p.describe(play, &r, m.access, m.free); err != nil {
 			return nil, err
+		}
+		if r.Block != nil {
+			r.Block.PointedBy = symbolize.Pointers(p.s.Process(), m.block.Addr)
 		}
 		list = append(list, r)
 	}

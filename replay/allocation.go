@@ -18,6 +18,9 @@ type Allocation struct {
 	// BeingFreed tells that the call that frees it was still in progress when
 	// the bytes were loaded.
 	BeingFreed bool
+	// PointedBy names the static data that pointed to the block when the bytes were loaded, as
+	// environ; nil for none.
+	PointedBy []string
 	// Reused is the block that the same bytes belonged to when they were loaded,
 	// if they had been handed out again; its Offset is that in the other block.
 	Reused *Allocation
@@ -45,9 +48,8 @@ type Correct struct {
 // freed that, what the value is, and what was there before. The heap must be of
 // the history's schedule. The session is left at the end of the run.
 func (x *Explanation) AddHeap(h *History, blocks *heap.History) error {
-	x.addBlocks(h, blocks)
-	if x.Load == nil {
-		return nil
+	if err := x.addBlocks(h, blocks); err != nil || x.Load == nil {
+		return err
 	}
 	base := h.s.Base()
 	load := x.Load.Step + base
@@ -65,6 +67,9 @@ func (x *Explanation) AddHeap(h *History, blocks *heap.History) error {
 		return err
 	}
 	freed := x.addAllocation(h, blocks, load)
+	if err := x.Allocation.pointed(h, load); err != nil {
+		return err
+	}
 	if freed != nil && freed.Freed.Step > base {
 		if err := x.addCorrect(h, freed.Freed.Step); err != nil {
 			return err
@@ -187,4 +192,16 @@ func (c *Correct) String() string {
 		return "0 (NULL)"
 	}
 	return words.Hex(c.Value)
+}
+
+// pointed finds what points to a block before the instruction of a step.
+func (a *Allocation) pointed(h *History, step uint64) error {
+	if a == nil {
+		return nil
+	}
+	if err := h.SeekTo(max(step, h.s.Base()+1) - 1 - h.s.Base()); err != nil {
+		return err
+	}
+	a.PointedBy = symbolize.Pointers(h.s.Process(), a.Addr)
+	return nil
 }

@@ -15,6 +15,7 @@ type AllocationReport struct {
 	AllocatedBy *HeapReport `json:"allocated_by,omitempty"`
 	FreedBy     *HeapReport `json:"freed_by,omitempty"` // absent while it is in use
 	BeingFreed  bool        `json:"being_freed,omitempty"`
+	PointedBy   []string    `json:"pointed_by,omitempty"` // static data that pointed to it at that moment
 	// Reused is the block that the bytes had been handed out for again.
 	Reused *AllocationReport `json:"reused,omitempty"`
 }
@@ -89,7 +90,7 @@ func (a *Allocation) report() *AllocationReport {
 	}
 	r := &AllocationReport{
 		Address: words.Hex(a.Addr), Offset: a.Offset, AllocatedBy: a.AllocatedBy.report(), FreedBy: a.FreedBy.report(),
-		BeingFreed: a.BeingFreed, Reused: a.Reused.report(),
+		BeingFreed: a.BeingFreed, PointedBy: a.PointedBy, Reused: a.Reused.report(),
 	}
 	if a.Block.Allocated != nil {
 		r.Size = words.Hex(a.Size)

@@ -116,11 +116,25 @@ func (a *Allocation) tell() Text {
 	}
 	switch {
 	case a.FreedBy == nil:
-		return say("%sstill in use", t)
+		t = say("%sstill in use", t)
 	case a.BeingFreed:
-		return say("%sbeing freed by %s", t, a.FreedBy.tell())
+		t = say("%sbeing freed by %s", t, a.FreedBy.tell())
+	default:
+		t = say("%sfreed by %s", t, a.FreedBy.tell())
 	}
-	return say("%sfreed by %s", t, a.FreedBy.tell())
+	if len(a.PointedBy) > 0 {
+		t = say("%s; %s as it is read", t, a.pointers())
+	}
+	return t
+}
+
+// pointers says what points to the block.
+func (a *Allocation) pointers() string {
+	verb := " points to it"
+	if len(a.PointedBy) > 1 {
+		verb = " point to it"
+	}
+	return strings.Join(a.PointedBy, " and ") + verb
 }
 
 func (c *HeapAct) tell() Text {

@@ -107,14 +107,22 @@ func (h *History) wrote(l *Look) error {
 }
 
 // addBlocks finds the blocks of malloc's that the bytes belong to.
-func (x *Explanation) addBlocks(h *History, blocks *heap.History) {
+func (x *Explanation) addBlocks(h *History, blocks *heap.History) error {
+	found := false
 	for i := range x.Looks {
 		l := &x.Looks[i]
 		step := l.parts[0].step
 		if b := blocks.Owner(l.Addr, step); b != nil {
-			l.Block = allocation(h, blocks, b, l.Addr, step)
+			l.Block, found = allocation(h, blocks, b, l.Addr, step), true
+			if err := l.Block.pointed(h, step); err != nil {
+				return err
+			}
 		}
 	}
+	if found {
+		return h.SeekEnd()
+	}
+	return nil
 }
 
 // addressOf writes an address, with the static data that it is in.

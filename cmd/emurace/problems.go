@@ -220,6 +220,9 @@ func (o *outcome) printProblems(p *replay.Printer) {
 				where = fmt.Sprintf(", %d bytes before that", b.Offset)
 			}
 			p.Printf("    the block: %d bytes at %s%s\n", b.Size, b.Address, where)
+			if len(b.PointedBy) > 0 {
+				p.Printf("      pointed to by %s\n", strings.Join(b.PointedBy, " and "))
+			}
 			for _, c := range []struct {
 				verb string
 				call *oracle.Call

@@ -108,6 +108,9 @@ func (q *query) list() error {
 		}
 		list = q.h.Touching(list, addr, size)
 		what = fmt.Sprintf("instructions that touch [%#x, %#x)", addr, addr+size)
+		if place := replay.Symbol(q.h.Session().Process(), addr); place != "" {
+			what += ", " + place
+		}
 	}
 	if q.json != nil {
 		for _, e := range list {
