@@ -619,6 +619,9 @@ func TestSightsAreTrue(t *testing.T) {
 				h, err := NewHistory(s, schedule)
 				must(t, err)
 				x := explain(t, h)
+				if err := looksAreSaid(x); err != nil {
+					t.Errorf("seed %d: %v\n%s\nrepeat with: go test emurace/replay -run '^TestSightsAreTrue$/^%v$' -seed %d", seed, err, x, arch, seed)
+				}
 				for i := range x.Looks {
 					l := &x.Looks[i]
 					looked++
@@ -640,4 +643,42 @@ func TestSightsAreTrue(t *testing.T) {
 			}
 		})
 	}
+}
+
+// looksAreSaid looks whether the text and the lesson say of a check what was found and nothing else,
+// a read when all of it had been read, and a write at its moment.
+func looksAreSaid(x *Explanation) error {
+	written, older := 0, 0
+	facts := x.Facts()
+	for i := range x.Looks {
+		l := &x.Looks[i]
+		if l.Older == len(l.Data) {
+			older++
+		}
+		for k := range l.Writers {
+			o := &l.Writers[k]
+			written++
+			if !slices.ContainsFunc(facts, func(f Fact) bool {
+				return f.Kind == FactWritten && f.After == o.Step && f.Addr == o.Addr && f.Title == o.title() && len(f.Long) == 1 && strings.HasPrefix(f.Long[0], o.long())
+			}) {
+				return fmt.Errorf("the lesson does not tell of %+v", o)
+			}
+		}
+		if l.Load == nil {
+			continue
+		}
+		if last := l.parts[len(l.parts)-1].step; !slices.ContainsFunc(facts, func(f Fact) bool {
+			return f.Kind == FactSeen && f.After == l.Load.Step && f.Addr == l.Addr && strings.HasSuffix(f.Title, l.value())
+		}) || slices.ContainsFunc(l.parts, func(p lookPart) bool { return p.step > last }) {
+			return fmt.Errorf("the lesson does not tell of the read of %s", l.value())
+		}
+	}
+	text := x.String()
+	if n := len(saysWritten.FindAllString(text, -1)); n != written {
+		return fmt.Errorf("%d are said to have written, of %d", n, written)
+	}
+	if n := strings.Count(text, "Nothing has written there since the race began"); n != older {
+		return fmt.Errorf("of %d values it is said that they are older, of %d", n, older)
+	}
+	return nil
 }

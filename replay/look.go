@@ -19,7 +19,8 @@ type Look struct {
 	Addr  uint64
 	Place string // the static data that Addr is in, as in environ; "" for none
 	Data  []byte // what was there
-	// Load is the instruction that read it, for a thread; nil for a check's own look at the end.
+	// Load is the instruction that read it, for a thread, or the last one that read a part of it; nil
+	// for a check's own look at the end.
 	Load *symbolize.Act
 	Sources
 	// Block is the block of malloc's that the bytes belong to; nil for none that is known.
@@ -74,7 +75,9 @@ func (h *History) loadsOf(thread int) (list []Look) {
 			data := binary.LittleEndian.AppendUint64(nil, a.Value)[:min(a.Size, 8)]
 			part := lookPart{a.Addr, uint64(len(data)), e.Step}
 			if n := len(list) - 1; n >= 0 && list[n].Addr+uint64(len(list[n].Data)) == a.Addr {
-				list[n].Data, list[n].parts = append(list[n].Data, data...), append(list[n].parts, part)
+				l := &list[n]
+				l.Data, l.parts = append(l.Data, data...), append(l.parts, part)
+				l.Load.Step, l.Load.Location.PC = e.Step, e.PC // only then it has all of them
 				continue
 			}
 			list = append(list, Look{
@@ -167,7 +170,11 @@ func (x *Explanation) look(l *Look) Fact {
 		f = x.fact(FactSeen, l.Load)
 		f.Addr = l.Addr
 		f.Title = fmt.Sprintf("%s reads %s", l.Load.Thread, l.value())
-		text = say("%s read %s from %s, in its call of %s", name(l.Load.Thread), number(l.value()), at, l.Load.Call)
+		by := "in its call of "
+		if n := len(l.parts); n > 1 {
+			by = fmt.Sprintf("in %d loads, the last in its call of ", n)
+		}
+		text = say("%s read %s from %s, %s%s", name(l.Load.Thread), number(l.value()), at, by, l.Load.Call)
 		f.Long = []string{words.Capital(text.String()) + "."}
 	}
 	if l.Block != nil {

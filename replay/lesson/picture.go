@@ -79,7 +79,7 @@ func (d drawer) picture() *Picture {
 	if b == nil {
 		p := &Picture{Title: fmt.Sprintf("memory around %#x", focus)}
 		for at := focus - 16; at <= focus+16; at += 8 {
-			p.Rows = append(p.Rows, d.row(Row{Addr: at}))
+			p.Rows = append(p.Rows, d.row(Row{Addr: at, Label: replay.Symbol(d.line.Session().Process(), at)}))
 		}
 		return p
 	}
