@@ -17,6 +17,26 @@ func (m *Machine) forgetPages() {
 	m.remapped, m.mapped, m.fresh = m.remapped[:0], m.mapped[:0], m.fresh[:0]
 }
 
-// Handler is where a signal's handler begins that the thread which ran last has gone to in that
-// run, before the first instruction of it; false when it has gone to none.
-func (p *Process) Handler() (pc uint64, ok bool) { return p.handler, p.handler != 0 }
+// Frame is the beginning of a signal's handler: where its first instruction is, and the bytes, from
+// Lo to Hi, in which the kernel has written its frame.
+type Frame struct{ PC, Lo, Hi uint64 }
+
+// Frame is that of the handler that the thread which ran last has gone to in that run, before the
+// first instruction of it; false when it has gone to none.
+func (p *Process) Frame() (f Frame, ok bool) {
+	if p.frame == nil {
+		return Frame{}, false
+	}
+	return *p.frame, true
+}
+
+// noteFrame notes that a thread has gone to a handler, whose frame the log has from some entry on.
+func (m *Machine) noteFrame(pc uint64, logged int) {
+	f := &Frame{PC: pc, Lo: ^uint64(0)}
+	for a := range m.Log().From(min(logged, m.LogLen())).All() {
+		if a.Kind == LogKernel {
+			f.Lo, f.Hi = min(f.Lo, a.Addr), max(f.Hi, a.Addr+uint64(a.Size))
+		}
+	}
+	m.frame = f
+}

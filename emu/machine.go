@@ -88,7 +88,7 @@ type Process struct {
 	remapped []shim.Bytes // by the last system call
 	mapped   []uint64     // where it has mapped something
 	fresh    []Fresh      // see Fresh
-	handler  uint64       // see Handler
+	frame    *Frame       // see Frame
 	clockErr error        // of reading a clock in the present one
 	effects  uint64       // see Effects
 	faulted  bool         // the last instruction has raised a signal that has a handler, and not happened

@@ -156,7 +156,7 @@ func (p *Process) End() *End { return p.st.end }
 // is to run, its beginning is part of its first instruction.
 func (m *Machine) Run(t int, n uint64) (Stop, error) {
 	all := Stop{}
-	m.awaited, m.handler = false, 0
+	m.awaited, m.frame = false, nil
 	for {
 		r, most := linux.Result{}, min(n-all.Ran, 1)
 		if !m.eng.Holds(t) { // otherwise that comes first
@@ -203,6 +203,7 @@ func (m *Machine) deliver(t int, n uint64) (all linux.Result, err error) {
 		if err != nil {
 			return all, err
 		}
+		logged := m.LogLen()
 		r, err := m.kernel.Deliver(t)
 		if err == nil {
 			_, err = m.order(t, r.Objects, blocked)
@@ -222,7 +223,7 @@ func (m *Machine) deliver(t int, n uint64) (all linux.Result, err error) {
 			m.missed(r.Missing, t, pc)
 		}
 		if pc != before {
-			m.handler = pc
+			m.noteFrame(pc, logged)
 		}
 		if r.Effect == linux.Dies {
 			m.st.end = &End{Kind: EndSignal, Thread: t, PC: pc, Signal: r.Signal}

@@ -107,7 +107,7 @@ func (f *follower) register(thread int, register string, before uint64) {
 			l.Kind = LinkConst
 		case hopComputed:
 			l.Kind = LinkComputed
-		case hopKernel:
+		case hopKernel, hopSignal:
 			l.Kind = LinkKernel
 		case hopUnknown:
 			l.Kind = LinkUnknown
@@ -130,7 +130,7 @@ func (f *follower) register(thread int, register string, before uint64) {
 			// The register that it was copied from has had it since before the
 			// race.
 			f.add(Link{Kind: LinkOlder}, 0)
-		case hopConst, hopKernel, hopUnknown: // here it comes from
+		case hopConst, hopKernel, hopSignal, hopUnknown: // here it comes from
 		}
 	}
 }

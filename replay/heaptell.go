@@ -116,25 +116,23 @@ func (a *Allocation) tell() Text {
 	}
 	switch {
 	case a.FreedBy == nil:
-		t = say("%sstill in use", t)
+		return say("%sstill in use", t)
 	case a.BeingFreed:
-		t = say("%sbeing freed by %s", t, a.FreedBy.tell())
-	default:
-		t = say("%sfreed by %s", t, a.FreedBy.tell())
+		return say("%sbeing freed by %s", t, a.FreedBy.tell())
 	}
-	if len(a.PointedBy) > 0 {
-		t = say("%s; %s as it is read", t, a.pointers())
-	}
-	return t
+	return say("%sfreed by %s", t, a.FreedBy.tell())
 }
 
-// pointers says what points to the block.
-func (a *Allocation) pointers() string {
-	verb := " points to it"
-	if len(a.PointedBy) > 1 {
-		verb = " point to it"
+// pointers says what points to the block, in a line that is nil for nothing.
+func (a *Allocation) pointers() []Text {
+	if len(a.PointedBy) == 0 {
+		return nil
 	}
-	return strings.Join(a.PointedBy, " and ") + verb
+	verb := "points"
+	if len(a.PointedBy) > 1 {
+		verb = "point"
+	}
+	return []Text{say("As it is read, %s %s to the block.", strings.Join(a.PointedBy, " and "), verb)}
 }
 
 func (c *HeapAct) tell() Text {
@@ -161,7 +159,7 @@ func (c *HeapAct) during() string {
 func (x *Explanation) allocated() Fact {
 	a := x.Allocation
 	by := a.AllocatedBy
-	f := Fact{Kind: FactAllocated, Thread: -1, Addr: a.Addr, Short: []Text{say("The block: %s.", a.tell())}}
+	f := Fact{Kind: FactAllocated, Thread: -1, Addr: a.Addr, Short: append([]Text{say("The block: %s.", a.tell())}, a.pointers()...)}
 	if by == nil {
 		return f
 	}

@@ -36,6 +36,7 @@ type History struct {
 	byThread [][]int // indices into events
 	log      []emu.LogEntry
 	fresh    []freshPages
+	frames   []frameOf
 	kernel   map[uint64]bool   // by pc: whether the instruction there calls the kernel
 	numbers  map[uint64]uint64 // by step: which system call its instruction makes
 	insts    map[uint64]disasm.Inst
@@ -120,12 +121,15 @@ func (h *History) step(skip uint64) error {
 			if err != nil {
 				return err
 			}
+			frame, handler := h.s.Process().Frame()
+			if handler {
+				h.frames = append(h.frames, frameOf{frame, step, m})
+			}
 			if ran == 0 {
 				break // the instruction failed, or there was none left
 			}
-			at, handler := h.s.Process().Handler()
 			if handler {
-				pc = at
+				pc = frame.PC
 				h.visit(pc)
 				number, calls = h.callsKernel(m, pc)
 			}

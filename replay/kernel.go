@@ -17,6 +17,38 @@ type freshPages struct {
 	machine int    // whose system call
 }
 
+// frameOf is the beginning of a signal's handler.
+type frameOf struct {
+	emu.Frame
+	step    uint64 // of the handler's first instruction, also where that fails
+	machine int
+}
+
+// inFrame tells whether an entry is of the frame of a handler that its thread goes to next.
+func (h *History) inFrame(a emu.LogEntry) bool {
+	i := slices.IndexFunc(h.frames, func(f frameOf) bool { return f.machine == int(a.Thread) && f.step > a.Step })
+	if i < 0 {
+		return false
+	}
+	f, thread := h.frames[i], h.s.RacingThread(int(a.Thread))
+	if a.Addr < f.Lo || a.Addr >= f.Hi || thread < 0 {
+		return false
+	}
+	next := h.indexOf(thread, a.Step+1)
+	return next == len(h.byThread[thread]) || h.events[h.byThread[thread][next]].Step == f.step
+}
+
+// beginsHandler tells whether event number i of a thread, or the one that fails behind the last, is
+// the first one of a handler.
+func (h *History) beginsHandler(thread, i int) bool {
+	list := h.byThread[thread]
+	if i < len(list) {
+		return h.events[list[i]].Handler
+	}
+	n := len(h.frames)
+	return n > 0 && h.frames[n-1].machine == h.s.MachineThread(thread) && (len(list) == 0 || h.frames[n-1].step > h.events[list[len(list)-1]].Step)
+}
+
 // callsKernel tells whether a thread is about to make a system call, and which.
 func (h *History) callsKernel(machine int, pc uint64) (number uint64, calls bool) {
 	if !h.kernel[pc] {
@@ -79,6 +111,9 @@ func (h *History) how(a emu.LogEntry) How {
 	}
 	if a.Kind == emu.LogZero {
 		return HowZeroed
+	}
+	if h.inFrame(a) {
+		return HowSignal
 	}
 	if h.inKernel(a) {
 		return HowKernel

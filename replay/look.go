@@ -181,6 +181,11 @@ func (x *Explanation) look(l *Look) Fact {
 		text = say("%s, in a block: %s", text, l.Block.tell())
 	}
 	f.Short = []Text{say("%s.", text)}
+	if l.Block != nil {
+		for _, line := range l.Block.pointers() {
+			f.Short = append(f.Short, say("  %s", line))
+		}
+	}
 	for _, line := range l.tell() {
 		f.Short = append(f.Short, say("  %s", line))
 	}

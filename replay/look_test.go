@@ -112,11 +112,9 @@ func TestLooksAreTrue(t *testing.T) {
 }
 
 // lookIsTrue goes through the run.
-func lookIsTrue(h *History, l *Look) error {
+func lookIsTrue(h *History, l *Look, handlers ...uint64) error {
 	w := newWalk(h.s, h.schedule)
-	if err := w.reads(l.Addr, l.parts); err != nil {
-		return err
-	}
+	w.handlers = handlers
 	if l.Load != nil {
 		if err := w.act(l.Load); err != nil {
 			return err

@@ -5,6 +5,7 @@ import (
 
 	"emurace/disasm"
 	"emurace/emu"
+	"emurace/loader"
 )
 
 // hop is one instruction on the way that a value took into a register, the
@@ -27,7 +28,8 @@ const (
 	hopLoad                        // from memory
 	hopConst                       // a constant of the program
 	hopComputed                    // computed from other values
-	hopKernel                      // set by the kernel: the result of a system call, or an argument of a handler
+	hopKernel                      // the result of a system call
+	hopSignal                      // set by the kernel where a signal's handler begins
 	hopUnknown                     // not known: it is not what the way that was followed leads to
 )
 
@@ -55,8 +57,14 @@ func (h *History) origin(thread int, reg string, before uint64) []hop {
 			if i == 0 {
 				return hops
 			}
-			if i < len(list) && i != restored && h.events[list[i]].Handler && h.setsForHandler(reg) {
-				return append(hops, hop{Event: h.events[list[i]], Inst: h.Inst(h.events[list[i]].PC), Kind: hopKernel, Reg: reg})
+			if i != restored && h.beginsHandler(thread, i) {
+				if kind := h.setsForHandler(reg); kind != 0 {
+					e := h.events[list[i-1]]
+					if i < len(list) {
+						e = h.events[list[i]]
+					}
+					return append(hops, hop{Event: e, Inst: h.Inst(e.PC), Kind: kind, Reg: reg})
+				}
 			}
 			if _, calls := h.numbers[h.events[list[i-1]].Step]; calls {
 				if h.returnsFromHandler(h.events[list[i-1]].Step) {
@@ -186,10 +194,21 @@ func (h *History) onStack(machine int, addr uint64) bool {
 	return ok && addr >= lo && addr < hi
 }
 
-// setsForHandler tells whether the kernel sets a register where a signal's handler begins.
-func (h *History) setsForHandler(reg string) bool {
-	args, _, result := h.s.Process().CallRegisters()
-	return slices.Contains(args[:3], reg) || reg == result || reg == h.s.Process().StackPointerName() || reg == "x30" || reg == h.s.Process().PCName()
+// setsForHandler tells whether the kernel sets a register where a signal's handler begins: hopSignal,
+// or hopUnknown for those that on arm64 only a handler with SA_SIGINFO gets; 0 for one that stays.
+func (h *History) setsForHandler(reg string) hopKind {
+	p := h.s.Process()
+	args, _, result := p.CallRegisters()
+	arm64 := p.Arch() == loader.ARM64
+	switch {
+	case reg == args[0] || reg == result || reg == p.StackPointerName() || reg == p.PCName() || reg == "x30" || reg == "x29":
+		return hopSignal
+	case slices.Contains(args[1:3], reg) && arm64:
+		return hopUnknown
+	case slices.Contains(args[1:3], reg):
+		return hopSignal
+	}
+	return 0
 }
 
 // handlerOf is the place in a thread's list where the handler begins that returns at place i; -1

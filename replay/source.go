@@ -158,6 +158,8 @@ func (h *History) describe(w *Wrote) error {
 		// What it was done for is what the thread does next.
 		if i := h.indexOf(thread, step+1); i < len(h.byThread[thread]) {
 			step = h.events[h.byThread[thread][i]].Step
+		} else {
+			step = h.s.Base() + h.end + 1 // the instruction that fails
 		}
 	}
 	if err := h.SeekTo(max(step, h.s.Base()+1) - 1 - h.s.Base()); err != nil {

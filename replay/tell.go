@@ -133,6 +133,8 @@ func (x *Explanation) origin() []Fact {
 			text = say("%s set it at %#x (%s).", thread, last.PC, last.Inst.Text)
 		case hopKernel:
 			text = say("%s got it from the kernel, in %s at %#x (%s).", thread, last.Reg, last.PC, last.Inst.Text)
+		case hopSignal:
+			text = say("The kernel had put it into %s of %s, as a handler of a signal began.", last.Reg, thread)
 		case hopUnknown:
 			text = say("How %s came by that value is not known.", thread)
 		default:

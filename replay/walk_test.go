@@ -21,6 +21,8 @@ type walk struct {
 	moments  []moment // by how many instructions have run
 	log      []emu.LogEntry
 	base     uint64
+	handlers []uint64 // where handlers of signals begin
+	first    uint64   // the step of a load that is the first instruction of one; 0 for none
 }
 
 // moment is what is to run next.
@@ -100,22 +102,15 @@ func (w *walk) register(thread int, name string, at uint64) (value uint64, err e
 	return value, err
 }
 
-// reads looks whether bytes were where they are said to have been looked at.
-func (w *walk) reads(addr uint64, parts []lookPart) error {
-	for _, p := range parts {
-		if p.addr < addr {
-			return fmt.Errorf("%#x is before %#x", p.addr, addr)
-		}
-	}
-	return nil
-}
-
 // act looks whether an instruction was where and whose it is said to have been, in that call.
 func (w *walk) act(a *symbolize.Act) error {
 	if w.moments == nil {
 		if err := w.run(func(uint64) {}); err != nil {
 			return err
 		}
+	}
+	if o, _ := w.s.Outcome(); a.Step == uint64(len(w.moments))+1 && o.End != nil && w.s.Names()[o.Thread] == a.Thread && o.End.PC == a.Location.PC {
+		return nil // the instruction that fails
 	}
 	if a.Step < 1 || a.Step > uint64(len(w.moments)) {
 		return fmt.Errorf("there is no instruction %d", a.Step)
@@ -137,27 +132,22 @@ func (w *walk) act(a *symbolize.Act) error {
 	return nil
 }
 
-// handles tells whether a handler's first instruction runs at a step, whose place is not known
-// before it.
+// handles tells whether a step may be the first instruction of the handler, whose place is not known
+// before it: the kernel has written a frame for the thread.
 func (w *walk) handles(pc uint64, thread int, step uint64) bool {
-	return slices.ContainsFunc(w.log, func(a emu.LogEntry) bool {
+	return slices.Contains(w.handlers, pc) && slices.ContainsFunc(w.log, func(a emu.LogEntry) bool {
 		return a.Kind == emu.LogKernel && int(a.Thread) == w.s.MachineThread(thread) && a.Step < step+w.base && a.Old != a.Value
-	}) && pc == w.handler()
+	})
 }
 
-func (w *walk) handler() uint64 {
-	for _, c := range w.s.Plan().Threads {
-		if c.Name == handlerName {
-			return 0
-		}
+// before is the moment at which memory is as the instruction of a step finds it: behind it where it
+// is a handler's first one, before which the kernel writes the frame in the same step.
+func (w *walk) before(step uint64) uint64 {
+	if w.first == step {
+		return step
 	}
-	return handlerAt
+	return step - 1
 }
-
-// Where the handler of signals is in the runs of TestFaultsAreTrue.
-var handlerAt uint64
-
-const handlerName = "handler"
 
 // pageCalls are the system calls that give pages another content, by number: madvise, munmap,
 // mmap, mremap, brk.
@@ -205,7 +195,7 @@ func (w *walk) sources(addr uint64, data []byte, parts []lookPart, s *Sources) e
 		if err != nil {
 			return err
 		}
-		end := p.step - 1 - w.base // the moment of the read
+		end := w.before(p.step - w.base) // the moment of the read
 		if want := data[p.addr-addr:][:p.size]; !bytes.Equal(mem[end], want) {
 			return fmt.Errorf("%x is at %#x after %d instructions, and %x is said to have been read", mem[end], p.addr, end, want)
 		}
@@ -263,17 +253,20 @@ func (w *walk) wrote(o *Wrote, mem [][]byte, i, at, end uint64) error {
 		return err
 	}
 	step := o.Step
-	m := w.moments[step-1]
+	m := moment{thread: slices.Index(w.s.Names(), o.Thread)}
+	if step <= uint64(len(w.moments)) {
+		m = w.moments[step-1]
+	}
 	if o.How == HowSignal || o.How == HowPlaced {
 		// It came just before that instruction of the thread, behind any of another one.
 		k := slices.IndexFunc(w.log, func(a emu.LogEntry) bool {
 			return a.Kind == emu.LogKernel && int(a.Thread) == w.s.MachineThread(m.thread) && at >= a.Addr && at < a.Addr+uint64(a.Size) &&
-				a.Step < step+w.base && byte(a.Value>>(8*(at-a.Addr))) == value && !w.moments[max(a.Step, w.base+1)-w.base-1].calls
+				a.Step < step+w.base && byte(a.Value>>(8*(at-a.Addr))) == value
 		})
 		if k < 0 {
 			return fmt.Errorf("there is nothing of it before instruction %d", step)
 		}
-		return w.untouched(mem, i, at, step, end)
+		return w.untouched(mem, i, at, min(step, end), end)
 	}
 	if mem[step] == nil || mem[step][i] != value {
 		return fmt.Errorf("it is not there after instruction %d", step)
