@@ -159,7 +159,7 @@ func (c *HeapAct) during() string {
 func (x *Explanation) allocated() Fact {
 	a := x.Allocation
 	by := a.AllocatedBy
-	f := Fact{Kind: FactAllocated, Thread: -1, Addr: a.Addr, Short: append([]Text{say("The block: %s.", a.tell())}, a.pointers()...)}
+	f := Fact{Kind: FactAllocated, Thread: -1, Addr: a.Addr, Short: []Text{say("The block: %s.", a.tell())}}
 	if by == nil {
 		return f
 	}
@@ -202,7 +202,7 @@ func (x *Explanation) word() Fact {
 	if x.Correct != nil {
 		short = say("That word is %s; it held %s until the block was freed.", place, number(x.Correct.String()))
 	}
-	f := Fact{Kind: factWord, Thread: -1, Addr: x.LoadAddr, Short: []Text{short}}
+	f := Fact{Kind: factWord, Thread: -1, Addr: x.LoadAddr, Short: append([]Text{short}, a.pointers()...)}
 	if a.Offset < 0 || a.Offset%8 != 0 {
 		return f
 	}
