@@ -200,7 +200,7 @@ func faultCall(r *rand.Rand, at func(string) uint64, in, out *uint64) func() sce
 		return libc("mremap", faultPage+loader.PageSize, loader.PageSize, 2*loader.PageSize, 1)
 	case 23:
 		return func() scenario.Call {
-			return scenario.Call{Func: "strcpy", Args: []scenario.Arg{scenario.Int(odd), scenario.Str("an address"[:r.IntN(1)+int(value&7)])}}
+			return scenario.Call{Func: "strcpy", Args: []scenario.Arg{scenario.Int(odd), scenario.Str("an address"[:value&7])}}
 		}
 	default:
 		return guest([]string{"plain", "spill", "saved", "half", "low", "word", "sign", "writes", "jump", "kernel", "result", "local", "pairs", "lanes"}[(n-24)*14/10%14], cell, value)

@@ -41,6 +41,7 @@ func (s *Sources) writer(w *Wrote) []Text {
 		return append([]Text{say("the kernel had written %s, as a signal came for %s in its call of %s:", what, name(w.Thread), w.Call)}, w.lines()...)
 	case HowPlaced:
 		return []Text{say("the scenario had put %s, for a call of %s: %s", what, name(w.Thread), w.Call)}
+	case HowStored, HowKernel, HowZeroed, HowMapped: // the thread
 	}
 	return append([]Text{say("%s had written %s, in its call of %s%s:", name(w.Thread), what, w.Call, w.way())}, w.lines()...)
 }

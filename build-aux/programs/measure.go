@@ -257,7 +257,7 @@ func failureOf(kind scenario.Kind) programs.Failure {
 		return programs.ExitCode
 	case scenario.Segv, scenario.Illegal, scenario.Signal:
 		return programs.Crash
-	case scenario.OK, scenario.Unfinished, scenario.Check, scenario.MemoryLimit, scenario.OutputLimit, scenario.MappingLimit, scenario.FileLimit, scenario.LogLimit:
+	case scenario.OK, scenario.Unfinished, scenario.Unjudged, scenario.Check, scenario.MemoryLimit, scenario.OutputLimit, scenario.MappingLimit, scenario.FileLimit, scenario.LogLimit:
 	}
 	return programs.Failure(kind) // which no head comment names
 }
