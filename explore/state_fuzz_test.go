@@ -154,7 +154,7 @@ func FuzzLearned(f *testing.F) {
 	for i := range uint64(40) {
 		r := newReads()
 		r.add(&scenario.Event{PC: i % 8 * 4, Accesses: []scenario.Access{{Addr: 0x1000 + i, Size: 4}}})
-		known.learn(known.mutate(runOf(i, &profile{}), &known.parents[i%8]), r)
+		known.take(known.mutate(runOf(i, &profile{}), &known.parents[i%8]), r)
 		if i%8 == 7 {
 			known.next()
 		}
@@ -187,7 +187,7 @@ func FuzzLearned(f *testing.F) {
 				r.show(l.pool[c.pair])
 				r.add(&scenario.Event{PC: seed, Accesses: []scenario.Access{{Addr: l.pool[c.pair].Read.Addr, Size: 1, Write: i%2 == 0}}})
 			}
-			l.learn(a, r)
+			l.take(a, r)
 			if n%fuzzBatch == fuzzBatch-1 {
 				l.next()
 			}

@@ -235,6 +235,8 @@ type resultObject struct {
 	Blocked              uint64          `json:"blocked"`
 	Pairs                *int            `json:"pairs,omitempty"`    // of fuzz
 	Corpus               *int            `json:"corpus,omitempty"`   // likewise
+	Traits               *int            `json:"traits,omitempty"`   // of deep
+	Moments              *int            `json:"moments,omitempty"`  // likewise
 	Coverage             *coverageObject `json:"coverage,omitempty"` // of a drawn search
 	Instructions         uint64          `json:"instructions"`
 	Elapsed              float64         `json:"elapsed_s"`
@@ -288,6 +290,8 @@ func (o *outcome) object(c *cli.Context) resultObject {
 		r.Depth = c.Int("depth")
 	case string(explore.Fuzz):
 		r.Pairs, r.Corpus = &o.result.Pairs, &o.result.Corpus
+	case string(explore.Deep):
+		r.Traits, r.Moments = &o.result.Traits, &o.result.Moments
 	}
 	if n := o.result.Preemptions; n >= 0 {
 		r.PreemptionsCompleted = &n
