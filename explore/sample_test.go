@@ -267,7 +267,7 @@ func TestPCTGuarantee(t *testing.T) {
 			s, err := start()
 			must(t, err)
 			s.WantEvents(true)
-			p := &sampler{ctx: t.Context(), sessions: sessionsOf(s)}
+			p := &sampler{ctx: t.Context(), sessions: sessionsOf(s), method: method{learner: nothing{}}}
 			must(t, p.learn(nil))
 			p.sessions.Close()
 			chance := 1 / float64(len(c.routines))
