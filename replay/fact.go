@@ -50,6 +50,8 @@ const (
 	FactLoaded                        // the fatal value is loaded
 	FactSeen                          // a thread reads a value that a check finds fault with
 	FactTaken                         // a thread takes what another one waits for at the end
+	FactWaits                         // a thread begins to wait for what nobody is left to do
+	FactSignalled                     // a call is to wake who waits for that
 	FactEnd                           // the end
 	factSaid                          // what the process printed last
 	factCalled                        // what the program calls its threads
