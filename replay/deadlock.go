@@ -77,11 +77,11 @@ func (w *Wait) tell() Text {
 	t := say("%s waits for %s", name(w.Thread), number(addressOf(w.Address, w.Place)))
 	switch {
 	case w.What == "thread":
-		return say("%s, which %s clears when it ends.", t, name(w.HeldBy))
+		return say("%s waits for the end of %s: for %s, which %s clears when it ends.", name(w.Thread), name(w.HeldBy), number(addressOf(w.Address, w.Place)), name(w.HeldBy))
 	case w.HeldBy == "" && w.What == "":
 		return say("%s, and nobody is left to change it.", t)
 	case w.HeldBy == "":
-		t = say("%s, of a %s: nobody is left to %s.", t, w.What, w.left)
+		t = say("%s, of a %s%s: nobody is left to %s.", t, w.What, w.count, w.left)
 		if w.Since > 0 {
 			t = say("%s It waits since instruction %s.", t, words.Grouped(w.Since))
 		}

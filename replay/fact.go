@@ -50,9 +50,11 @@ const (
 	FactLoaded                        // the fatal value is loaded
 	FactSeen                          // a thread reads a value that a check finds fault with
 	FactTaken                         // a thread takes what another one waits for at the end
+	FactPrinted                       // a thread prints what a check finds fault with
 	FactWaits                         // a thread begins to wait for what nobody is left to do
 	FactSignalled                     // a call is to wake who waits for that
 	FactEnd                           // the end
+	factPrinted                       // how much the process had printed before
 	factSaid                          // what the process printed last
 	factCalled                        // what the program calls its threads
 	factWaiting                       // where a thread waits at the end
@@ -82,8 +84,9 @@ func (x *Explanation) Facts() []Fact {
 			list = append(list, Fact{Kind: factWaiting, Thread: i, Short: []Text{say("%s waits in %s: %s", name(t.Name), t.Call, symbolize.Chain(t.Backtrace))}})
 		}
 	}
+	list = append(list, x.goesRound()...)
 	why := len(list)
-	for _, facts := range [][]Fact{x.waits(), x.lookWrites(), x.seen(), x.origin(), x.load(), x.block(), x.unmapped()} {
+	for _, facts := range [][]Fact{x.waits(), x.prints(), x.lookWrites(), x.seen(), x.origin(), x.load(), x.block(), x.unmapped()} {
 		list = append(list, facts...)
 	}
 	for i := range list[why:] {
@@ -127,6 +130,9 @@ func (x *Explanation) String() string {
 // before.
 func (x *Explanation) Summary() []string {
 	list := []string{words.Capital(x.Headline()) + "."}
+	for _, f := range x.said() {
+		list = append(list, words.Capital(f.Short[0].String()))
+	}
 	for _, f := range x.time() {
 		list = append(list, f.Long...)
 	}

@@ -41,6 +41,7 @@ type History struct {
 	ticks    []Tick
 	sights   []scenario.Sight // see scenario.Session.Sights
 	usage    *usage
+	printed  prints
 	fates    map[uint64][]Signalled // of the signals on an object
 }
 
@@ -89,6 +90,8 @@ func (h *History) step(skip uint64) error {
 		return err
 	}
 	h.usage = newUsage(h.s, skip == 0)
+	h.printed.look(h.s, 0, 0, 0)
+	h.printed.list = nil // it was there before
 	for _, sl := range h.Counted()[first:] {
 		if h.s.IsClock(sl.Thread) {
 			if err := h.tick(sl, done); err != nil {
@@ -128,6 +131,9 @@ func (h *History) step(skip uint64) error {
 			if len(h.s.Results(sl.Thread)) > call {
 				h.usage.back(sl.Thread, 0, step)
 				kernel = true // nobody may be left to run, and the clock moved on
+			}
+			if kernel {
+				h.printed.look(h.s, sl.Thread, pc, step)
 			}
 			if kernel || !h.s.Runnable(sl.Thread) {
 				h.usage.look(h.s, sl.Thread, step)

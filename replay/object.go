@@ -18,6 +18,7 @@ type object struct {
 const (
 	conditionVariable = "condition variable"
 	semaphore         = "semaphore"
+	barrier           = "barrier"
 	readWriteLock     = "read-write lock"
 	once              = "once"
 )
@@ -27,7 +28,7 @@ var onceFunctions = []string{"pthread_once", "pthread_once_slow", "pthread_once_
 var objects = []object{
 	{conditionVariable, "signal it", []string{"pthread_cond_wait", "pthread_cond_timedwait", "pthread_cond_clockwait", "cnd_wait", "cnd_timedwait"}},
 	{semaphore, "post it", []string{"sem_wait", "sem_timedwait", "sem_clockwait", "sem_wait_slow", "sem_wait_slow64"}},
-	{"barrier", "come to it", []string{"pthread_barrier_wait"}},
+	{barrier, "come to it", []string{"pthread_barrier_wait"}},
 	{readWriteLock, "unlock it", []string{
 		"pthread_rwlock_rdlock", "pthread_rwlock_wrlock", "pthread_rwlock_timedrdlock", "pthread_rwlock_timedwrlock",
 		"pthread_rwlock_clockrdlock", "pthread_rwlock_clockwrlock",

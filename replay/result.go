@@ -36,6 +36,10 @@ type Finding struct {
 	Cycle   []WaitReport   `json:"cycle,omitempty"`
 	Waits   []WaitReport   `json:"waits,omitempty"`
 	Threads []ThreadReport `json:"threads,omitempty"`
+	// Prints are, for a check of what a program has printed, the latest parts of that.
+	Prints []PrintReport `json:"printed,omitempty"`
+	// Rounds are, for a livelock, what the threads that go on go round.
+	Rounds []RoundReport `json:"rounds,omitempty"`
 	// Looks are the values that a failing check looked at, or that a thread had read whose
 	// results it looked at.
 	Looks []LookReport `json:"looks,omitempty"`
@@ -95,6 +99,12 @@ func (x *Explanation) Finding() Finding {
 	f.Together = x.Together && len(x.Races) > 1
 	for i := range x.Looks {
 		f.Looks = append(f.Looks, x.Looks[i].report())
+	}
+	for i := range x.Prints {
+		f.Prints = append(f.Prints, x.Prints[i].report())
+	}
+	for i := range x.Rounds {
+		f.Rounds = append(f.Rounds, x.Rounds[i].report())
 	}
 	for _, w := range x.Waits {
 		f.Waits = append(f.Waits, w.report())

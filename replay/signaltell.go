@@ -2,6 +2,7 @@ package replay
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"emurace/internal/words"
@@ -108,6 +109,9 @@ func (s *Signalled) tell(w *Wait) []Text {
 		if len(s.Asleep) > 0 && !s.Back {
 			list = append(list, say("%s waited too, and %s not woken.", someOf(s.Asleep), was(s.Asleep)))
 		}
+		if k := s.Taken; k != nil && !slices.ContainsFunc(s.Woke, func(w Woken) bool { return w.Thread == k.Thread }) {
+			list = append(list, say("%s took it at instruction %s, in %s.", name(k.Thread), words.Grouped(k.Step), k.Call))
+		}
 		return list
 	case s.Taken != nil && w.What == semaphore && len(s.Asleep) == 0:
 		return []Text{say("%s nobody waited, and %s took it at instruction %s, in %s.", t, name(s.Taken.Thread), words.Grouped(s.Taken.Step), s.Taken.Call)}
@@ -155,7 +159,7 @@ func (k *Woken) tell(s *Signalled, what string) string {
 	case k.Took > 0:
 		return fmt.Sprintf("%s: it took %s", t, it)
 	case k.Again > 0 && (k.Back == 0 || k.Again < k.Back):
-		return fmt.Sprintf("%s: it found none, and %s", t, again)
+		return fmt.Sprintf("%s: it found it gone, and %s", t, again)
 	case k.Again > 0:
 		return fmt.Sprintf("%s: it came back from its call, and %s", t, again)
 	case k.Back > 0:

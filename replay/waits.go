@@ -30,6 +30,7 @@ type Wait struct {
 	Signals     []Signalled
 	Earlier     int
 	Unsignalled bool
+	count       string // of a barrier, how many have come
 	left        string // what nobody is left to do with it, as "post it"
 }
 
@@ -60,6 +61,8 @@ func (h *History) addWaits(x *Explanation) error {
 			switch what {
 			case readWriteLock:
 				machine = h.writerOf(addr)
+			case barrier:
+				w.count = h.barrier(addr)
 			case once:
 				machine = h.runsOnce(addr)
 			}

@@ -123,7 +123,7 @@ var standstills = []standstill{
 		threads: map[string]string{"main": "pthread_barrier_wait 0", "a": "pthread_barrier_wait 0"},
 		turns:   "main a",
 		waits:   []string{"main barrier ", "a barrier "},
-		tell:    []string{"main and a wait, and nobody is left to wake them: a deadlock", ", of a barrier: nobody is left to come to it."},
+		tell:    []string{"main and a wait, and nobody is left to wake them: a deadlock", ", of a barrier for 3, to which 2 have come: nobody is left to come to it."},
 	},
 	{
 		name:    "a lock for writing, held by who has ended its calls",

@@ -197,6 +197,9 @@ func (o *outcome) printProblems(p *replay.Printer) {
 			o.printHole(p)
 		}
 		p.Printf("%s  %s, in %s\n", p.Head("problem"), p.Bad(x.head()), plural(x.Count, "schedule", "schedules"))
+		if x.report != nil && x.Outcome.Kind == oracle.DataRace {
+			p.Printf("    nothing orders the two, so that either may come first\n")
+		}
 		if x.report == nil {
 			continue
 		}
