@@ -72,6 +72,9 @@ type Explanation struct {
 	// the other way round passes, and none was found in which one of them is.
 	Races    []Race
 	Together bool
+	// Sections are, where no single race decides, pairs of critical sections that do: with the second
+	// one first, as a whole, the run passes.
+	Sections [][2]Section
 
 	Threads  []ThreadState
 	Schedule scenario.Schedule

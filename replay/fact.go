@@ -92,7 +92,7 @@ func (x *Explanation) Facts() []Fact {
 	for i := range list[why:] {
 		list[why+i].section = sectionWhy
 	}
-	return append(append(list, x.time()...), x.races()...)
+	return slices.Concat(list, x.time(), x.sections(), x.races())
 }
 
 // Fact is the fact of a kind, false when there is none.

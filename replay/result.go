@@ -48,6 +48,9 @@ type Finding struct {
 	// Races are pairs of accesses, the first one first; with the second one
 	// first the run passes.
 	Races [][2]AccessReport `json:"races,omitempty"`
+	// Sections are pairs of critical sections, the first one first; with the second one first, as a
+	// whole, the run passes.
+	Sections [][2]SectionReport `json:"sections,omitempty"`
 	// Together tells of Races that no single one was found to decide, but all of them do.
 	Together    bool     `json:"together,omitempty"`
 	Minimal     bool     `json:"minimal,omitempty"` // nothing more could be left out of the schedule
@@ -95,6 +98,9 @@ func (x *Explanation) Finding() Finding {
 	f.Ticks = x.Ticks
 	for _, r := range x.Races {
 		f.Races = append(f.Races, [2]AccessReport{r.First.report(), r.Second.report()})
+	}
+	for i := range x.Sections {
+		f.Sections = append(f.Sections, [2]SectionReport{x.Sections[i][0].report(), x.Sections[i][1].report()})
 	}
 	f.Together = x.Together && len(x.Races) > 1
 	for i := range x.Looks {

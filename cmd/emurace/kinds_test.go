@@ -32,6 +32,8 @@ var kindsOfFailure = []struct {
 	{"abort", false, []string{"main aborts", `__assert_fail("ready", "server.c", 42, "serve") at abort.star:7`, "server.c:42: serve: Assertion `ready' failed.", "main read 0x0 from 0x", "at abort.star:6", "Nothing has written there since the race began"}},
 	{"check-memory", false, []string{"a check fails", "the number is 1 and not 2", "The check found 0x1 at 0x", "main had written 0x1|main writes 0x1", "check-memory.star:6"}},
 	{"check-result", false, []string{"a check fails", "main has read 0 and not 7", "main read 0x0 from 0x", "at check-result.star:6", "Nothing has written there since the race began"}},
+	{"check-sections", false, []string{"a check fails", "the number is 1 and not 2", "main had written 0x1|main writes 0x1", "check-sections.star:10"}},
+	{"check-locked", false, []string{"a check fails", "main has found no flag", "main read 0x0 from 0x", "check-locked.star:7", "Nothing has written there since the race began"}},
 	{"deadlock-mutex", false, []string{"every remaining thread waits for another", "a mutex that worker holds", "a mutex that main holds", "pthread_mutex_lock(0x"}},
 	{"deadlock-condition", false, []string{"main waits, and nobody is left to wake it", "condition variable", "worker signalled it at instruction", "pthread_cond_signal(0x", "nobody waited, and a signal is for those who wait already"}},
 	{"deadlock-semaphore", false, []string{"main waits, and nobody is left to wake it", "semaphore", "worker posted it at instruction", "third took it at instruction", "sem_trywait(0x"}},

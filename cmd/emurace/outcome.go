@@ -165,6 +165,22 @@ func racePoints(m *explore.Minimal) [][2]replay.Point {
 	return pairs
 }
 
+// sectionPoints names the critical sections of a minimal schedule whose order decides.
+func sectionPoints(m *explore.Minimal) [][2]replay.SectionPoints {
+	var pairs [][2]replay.SectionPoints
+	for _, p := range m.Sections {
+		var points [2]replay.SectionPoints
+		for i, s := range p {
+			points[i] = replay.SectionPoints{
+				Word: s.Word, Lock: replay.Point{Thread: s.Thread, Step: s.First.Step},
+				Unlock: replay.Point{Thread: s.Thread, Step: s.Last.Step}, NeverUnlocked: s.Held,
+			}
+		}
+		pairs = append(pairs, points)
+	}
+	return pairs
+}
+
 func (o *outcome) writeTrace(s *scenario.Session, f explore.Finding, output string) error {
 	t, err := replay.Record(s, o.recipe, f.Schedule)
 	if err != nil {

@@ -86,7 +86,10 @@ func (o *outcome) explained(s *scenario.Session, heaps *heaps, f explore.Finding
 	}
 	if first && o.minimal != nil {
 		x.Together = o.minimal.Together
-		x.Races, err = h.Races(racePoints(o.minimal))
+		if x.Races, err = h.Races(racePoints(o.minimal)); err != nil {
+			return nil, err
+		}
+		x.Sections, err = h.Sections(sectionPoints(o.minimal))
 	}
 	return x, err
 }
