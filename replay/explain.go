@@ -76,6 +76,9 @@ type Explanation struct {
 	// one first, as a whole, the run passes.
 	Sections [][2]Section
 
+	// Problems are what was found wrong with the run, whether it failed or not, where somebody has looked.
+	Problems []Problem
+
 	Threads  []ThreadState
 	Schedule scenario.Schedule
 	Steps    uint64 // instructions of the race
@@ -181,7 +184,7 @@ func (h *History) act(thread int, pc, step uint64) *symbolize.Act {
 	return &symbolize.Act{
 		Thread: h.s.Names()[thread], Step: step - h.s.Base(), Location: symbolize.Locate(m, pc, false),
 		Instruction: h.Inst(pc).Text, Call: symbolize.Doing(m, t), Backtrace: symbolize.Backtrace(m, t),
-		Script: scriptLine(h.s.Written(thread)),
+		Script: h.s.Written(thread),
 	}
 }
 

@@ -51,10 +51,13 @@ const (
 	FactSeen                          // a thread reads a value that a check finds fault with
 	FactTaken                         // a thread takes what another one waits for at the end
 	FactPrinted                       // a thread prints what a check finds fault with
+	FactFreed                         // a block is freed that is used later, or freed again
+	FactMisused                       // an access that is a problem, or a part of one
 	FactWaits                         // a thread begins to wait for what nobody is left to do
 	FactSignalled                     // a call is to wake who waits for that
 	FactEnd                           // the end
 	factPrinted                       // how much the process had printed before
+	factProblem                       // what is wrong with a run that need not have failed of it
 	factSaid                          // what the process printed last
 	factCalled                        // what the program calls its threads
 	factWaiting                       // where a thread waits at the end
@@ -70,9 +73,10 @@ const (
 
 // The sections of a short explanation.
 const (
-	sectionWhy   = "why"
-	sectionTime  = "when time passed"
-	sectionRaces = "what had to come first"
+	sectionWhy     = "why"
+	sectionProblem = "problem"
+	sectionTime    = "when time passed"
+	sectionRaces   = "what had to come first"
 )
 
 // Facts is all that the explanation says, as a short one has it: what happened, then why,
@@ -92,7 +96,7 @@ func (x *Explanation) Facts() []Fact {
 	for i := range list[why:] {
 		list[why+i].section = sectionWhy
 	}
-	return slices.Concat(list, x.time(), x.sections(), x.races())
+	return slices.Concat(list, x.problems(), x.time(), x.sections(), x.races())
 }
 
 // Fact is the fact of a kind, false when there is none.

@@ -150,6 +150,8 @@ func (x *Explanation) Focus() (addr uint64, ok bool) {
 		return x.LoadAddr, true
 	case len(x.Looks) > 0:
 		return x.Looks[0].Addr, true
+	case len(x.Problems) > 0:
+		return x.Problems[0].Accesses[0].Addr, true
 	}
 	return 0, false
 }

@@ -20,6 +20,8 @@ func (x *Explanation) Headline() string {
 			return "those that are left go round for ever: a livelock"
 		}
 		return "no end is reached within the instruction limit, though every thread has its turns: a livelock"
+	case x.Outcome.Kind == scenario.OK && len(x.Problems) > 0:
+		return x.Problems[0].headline()
 	case x.Outcome.Kind == scenario.OK:
 		return "nothing failed"
 	case x.Outcome.Kind == scenario.Check && x.Outcome.Thread >= 0:

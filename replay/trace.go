@@ -50,7 +50,9 @@ type Trace struct {
 	GuestMemory uint64 `json:"guest_memory,omitempty"`
 	// Made are the threads that the process makes itself, as far as they are known: no
 	// others run. Traces from before such threads were run have none.
-	Made     []string `json:"made,omitempty"`
+	Made []string `json:"made,omitempty"`
+	// Detect are the kinds of problems that were looked for in the run, which is told with those that it has.
+	Detect   []string `json:"detect,omitempty"`
 	Schedule []string `json:"schedule"` // as scenario.Slice.Text writes it
 	Outcome  Outcome  `json:"outcome"`
 	Steps    uint64   `json:"steps"`  // instructions from the race's start

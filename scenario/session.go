@@ -141,15 +141,6 @@ func (s *Session) Results(i int) []uint64 {
 	return s.threads[i].results
 }
 
-// Written is where the call that a racing thread makes, or has made last, is written, FILE:LINE:COLUMN of a
-// script; "" where that is not known.
-func (s *Session) Written(i int) string {
-	if s.IsClock(i) {
-		return ""
-	}
-	return s.threads[i].call.Pos
-}
-
 // Body is what a racing thread does: no calls where the process makes it itself.
 func (s *Session) Body(i int) Body { return s.threads[i].body }
 

@@ -186,6 +186,9 @@ func (o *outcome) writeTrace(s *scenario.Session, f explore.Finding, output stri
 	if err != nil {
 		return err
 	}
+	for _, k := range o.detect {
+		t.Detect = append(t.Detect, string(k))
+	}
 	o.trace = output
 	if o.trace == "" {
 		o.trace = fmt.Sprintf("%s-%s-%s.trace", o.recipe.Scenario.Name, o.recipe.Arch, fileName(o.libcName()))
