@@ -133,6 +133,15 @@ func (x *Explanation) String() string {
 // Summary is the cause in as few sentences as it takes, for who has not seen such a failure
 // before.
 func (x *Explanation) Summary() []string {
+	list := x.cause()
+	if text := x.order(); text != "" {
+		list = append(list, text)
+	}
+	return list
+}
+
+// cause is Summary without what had to come first.
+func (x *Explanation) cause() []string {
 	list := []string{words.Capital(x.Headline()) + "."}
 	for _, f := range x.said() {
 		list = append(list, words.Capital(f.Short[0].String()))

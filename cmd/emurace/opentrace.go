@@ -102,6 +102,12 @@ func (r *run) explain() (*replay.Explanation, *replay.History, error) {
 	}
 	x, err := r.heaps.explain(h, r.verification.Schedule)
 	if err == nil {
+		err = x.AddTrace(h, r.trace)
+	}
+	if errors.Is(err, replay.ErrFormat) {
+		return nil, nil, environmentError(err, "the trace was changed or belongs to another scenario")
+	}
+	if err == nil {
 		x.Problems, err = r.problems()
 	}
 	return x, h, err
