@@ -138,6 +138,9 @@ func Explain(h *History) (*Explanation, error) {
 	}
 	x.At = h.act(o.Thread, o.End.PC, s.Process().Steps()+1)
 	if o.End.Kind != emu.EndFault {
+		if s.Process().RunsProgram() {
+			return x, nil
+		}
 		return x, h.takeLooks(x, h.loadsOf(o.Thread))
 	}
 	h.cause(x)

@@ -172,7 +172,7 @@ func (x *Explanation) sees(l *Look) string {
 
 // where says in which call the failing instruction is, where nothing else does.
 func (x *Explanation) where() []Text {
-	if x.At == nil || x.At.Call == "" || x.Load != nil && x.Load.Call == x.At.Call {
+	if x.At == nil || x.At.Call == "" || x.Load != nil && !strings.HasPrefix(x.Load.Location.Function, emu.RoutinePrefix) {
 		return nil
 	}
 	t := say("in %s", written(x.At))
@@ -182,7 +182,7 @@ func (x *Explanation) where() []Text {
 	return []Text{t}
 }
 
-// roundReport is a Round in the result object.
+// RoundReport is a Round in the result object.
 type RoundReport struct {
 	Thread    string            `json:"thread"`
 	Call      string            `json:"call,omitempty"`

@@ -43,7 +43,7 @@ var kindsOfFailure = []struct {
 	{"deadlock-join", false, []string{"main waits for the end of worker", "a mutex that main holds", "pthread_mutex_lock(0x", "the other way round the run passes|what had to come first"}},
 	{"livelock", false, []string{"go round for ever: a livelock", "main goes round in", "In each round main read 0x0 from 0x", "livelock.star:6", "worker had written 0x0|worker writes 0x0", "livelock.star:11"}},
 	{"check-output", false, []string{"a check fails", "standard output is not as expected", `main.1 printed "second\n" to standard output at instruction`, `main printed "first\n" to standard output`, "write(1, ", "the other way round the run passes|what had to come first"}},
-	{"use-after-free", true, []string{"a use after free|use-after-free: main", "main reads 0x", "strlen(0x", "at use-after-free.star:7", "freed by worker", "free(0x"}},
+	{"use-after-free", true, []string{"a use after free|use-after-free: main", "main reads 0x", "strlen(0x", "freed by worker", "free(0x"}},
 	{"double-free", true, []string{"main aborts", "double free or corruption", "main frees 0x", "free(0x", "at double-free.star:7", "freed by worker"}},
 	{"data-race", true, []string{"nothing orders", "main writes", "worker writes", "at data-race.star:6", "at data-race.star:9"}},
 }

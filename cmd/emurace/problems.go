@@ -210,7 +210,7 @@ func (o *outcome) printProblems(p *replay.Printer) {
 				what = fmt.Sprintf("frees %s with %s", a.Address, a.Function)
 			}
 			in := a.Call
-			if a.Script != "" {
+			if a.Script != "" && strings.HasPrefix(a.Function, emu.RoutinePrefix) { // else the function says more
 				in += " at " + a.Script
 			}
 			p.Printf("    %s %s in %s\n      %s\n", p.Name(a.Thread), what, in, p.Faint(way(a.Backtrace)))
