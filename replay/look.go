@@ -46,6 +46,11 @@ func (h *History) looks(x *Explanation) error {
 		}
 		list = append(list, h.loadsOf(sight.Thread)...)
 	}
+	return h.takeLooks(x, list)
+}
+
+// takeLooks finds out about values that were looked at, and has an explanation tell of them.
+func (h *History) takeLooks(x *Explanation, list []Look) error {
 	if n := len(list) - mostLooks; n > 0 {
 		// A thread's latest ones are the nearest to what it has returned.
 		x.Unlooked, list = n, list[n:]
@@ -174,8 +179,14 @@ func (x *Explanation) look(l *Look) Fact {
 		if n := len(l.parts); n > 1 {
 			by = fmt.Sprintf("in %d loads, the last in its call of ", n)
 		}
-		text = say("%s read %s from %s, %s%s", name(l.Load.Thread), number(l.value()), at, by, l.Load.Call)
+		text = say("%s read %s from %s, %s%s", name(l.Load.Thread), number(l.value()), at, by, written(l.Load))
+		if len(x.Rounds) > 0 {
+			text = say("In each round %s", text)
+		}
 		f.Long = []string{words.Capital(text.String()) + "."}
+		if l.Older == len(l.Data) {
+			f.Long = append(f.Long, "Nothing has written there since the race began: the value is older.")
+		}
 	}
 	if l.Block != nil {
 		text = say("%s, in a block: %s", text, l.Block.tell())
@@ -200,7 +211,7 @@ func (x *Explanation) lookWrites() (list []Fact) {
 			f := x.fact(FactWritten, &w.Act)
 			f.Addr = w.Addr
 			f.Title = w.title()
-			f.Long = []string{w.long() + ", where the value is that the check finds fault with."}
+			f.Long = []string{fmt.Sprintf("%s, where the value is that %s.", w.long(), x.sees(&x.Looks[i]))}
 			list = append(list, f)
 		}
 	}

@@ -170,6 +170,9 @@ func (h *History) describe(w *Wrote) error {
 	if err != nil {
 		return err
 	}
+	if thread := h.s.RacingThread(w.machine); thread >= 0 {
+		act.Script = h.s.Written(thread)
+	}
 	if e, ok := h.eventAt(step); ok && h.s.MachineThread(e.Thread) == w.machine {
 		act.Location, act.Instruction = h.Locate(e.PC), h.Inst(e.PC).Text
 	}

@@ -18,15 +18,15 @@ import (
 type walk struct {
 	s        *scenario.Session
 	schedule scenario.Schedule
-	moments  []moment // by how many instructions have run
+	moments  []instant // by how many instructions have run
 	log      []emu.LogEntry
 	base     uint64
 	handlers []uint64 // where handlers of signals begin
 	first    uint64   // the step of a load that is the first instruction of one; 0 for none
 }
 
-// moment is what is to run next.
-type moment struct {
+// instant is what is to run next.
+type instant struct {
 	thread int
 	pc     uint64
 	done   int // calls of the thread that have returned
@@ -52,7 +52,7 @@ func (w *walk) run(see func(n uint64)) error {
 			if _, over := w.s.Outcome(); over || !w.s.Runnable(sl.Thread) {
 				break
 			}
-			n, m := w.s.Steps(), moment{thread: sl.Thread, done: len(w.s.Results(sl.Thread))}
+			n, m := w.s.Steps(), instant{thread: sl.Thread, done: len(w.s.Results(sl.Thread))}
 			t := w.s.MachineThread(sl.Thread)
 			m.pc, _ = p.PC(t)
 			if code, ok := p.Read(m.pc, 4); ok && fill {
@@ -154,7 +154,7 @@ func (w *walk) before(step uint64) uint64 {
 var pageCalls = map[loader.Arch][5]uint64{loader.ARM64: {233, 215, 222, 216, 214}, loader.AMD64: {28, 11, 9, 25, 12}}
 
 // empties tells whether an instruction is a system call that may empty the page of an address.
-func (w *walk) empties(m moment, addr uint64) bool {
+func (w *walk) empties(m instant, addr uint64) bool {
 	page := addr &^ (loader.PageSize - 1)
 	in := func(at, size uint64) bool {
 		return at <= page && page < at+(size+loader.PageSize-1)&^(loader.PageSize-1)
@@ -253,7 +253,7 @@ func (w *walk) wrote(o *Wrote, mem [][]byte, i, at, end uint64) error {
 		return err
 	}
 	step := o.Step
-	m := moment{thread: slices.Index(w.s.Names(), o.Thread)}
+	m := instant{thread: slices.Index(w.s.Names(), o.Thread)}
 	if step <= uint64(len(w.moments)) {
 		m = w.moments[step-1]
 	}
