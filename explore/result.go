@@ -34,6 +34,8 @@ type Result struct {
 	// due, see scenario.WhenDue. When that is depends on the order of all instructions,
 	// and not of dependent ones alone, so that the search is not complete.
 	Due bool `json:",omitempty"`
+	// Cut tells of DPORWithin that there are schedules with more preemptions than its bound, which it has left out.
+	Cut bool `json:",omitempty"`
 	// Closed is how many schedules came to where a program's window ends; see scenario.Program.
 	Closed uint64 `json:",omitempty"`
 	// Drawn is how many schedules were drawn before a systematic search; see Options.Draw.
@@ -164,6 +166,7 @@ func (r *Result) merge(next *Result) {
 	r.Instructions += next.Instructions
 	r.Endless = r.Endless || next.Endless
 	r.Due = r.Due || next.Due
+	r.Cut = r.Cut || next.Cut
 	r.Closed += next.Closed
 	r.others = lowest(r.others, next.others)
 }
