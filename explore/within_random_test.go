@@ -117,9 +117,9 @@ func compareWithin(t *testing.T, g *guest, tell func() string, size withinSize) 
 // many.
 func TestWithinRandom(t *testing.T) {
 	const batch = batchSize
-	count, size := uint64(60), withinSize{most: 3, traces: 20_000, schedules: 40_000}
+	count, size := uint64(60), withinSize{most: 3, traces: 6_000, schedules: 6_000}
 	if testing.Short() {
-		count, size = batch, withinSize{most: 2, traces: 20_000, schedules: 4_000}
+		count, size = batch, withinSize{most: 2, traces: 3_000, schedules: 3_000}
 	}
 	if *programs > 0 {
 		count = *programs
