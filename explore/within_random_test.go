@@ -67,49 +67,63 @@ func (w *ways) everyInstruction(t *testing.T, g *guest, tell func() string, exac
 	}
 }
 
-// compareWithin says in what a search with a bound of preemptions comes out differently from all
-// schedules with so many, for each bound for which these can be run; how many bounds that
-// were, and how many of them were in the way of something.
-func compareWithin(t *testing.T, g *guest, tell func() string, size withinSize) (compared, telling int, runs, of uint64, err error) {
+// withinCount is what was compared of programs.
+type withinCount struct {
+	programs, compared, telling int // bounds that were compared, and those that let more ends happen than the one before
+	runs, of                    uint64
+}
+
+// add compares what a search with a bound of preemptions comes to with what all schedules with so many
+// come to, for each bound for which these can be run.
+func (c *withinCount) add(t *testing.T, g *guest, tell func() string, size withinSize, what, source string) {
 	t.Helper()
+	c.programs++
 	if !withinBound(t, g, tell, size.most, size).whole { // which knows all threads that there can be
-		return 0, 0, 0, 0, nil
+		return
 	}
 	every := ways{ends: map[string]bool{}, whole: true}
 	before := 0
 	for most := range size.most + 1 {
 		every.everyInstruction(t, g, tell, most, size)
 		if !every.whole {
-			break
+			return
 		}
 		search := withinBound(t, g, tell, most, size)
 		if !search.whole {
-			break
+			return
 		}
-		compared++
-		runs, of = runs+search.runs, of+every.runs
-		for _, d := range []struct {
-			what      string
-			have, not map[string]bool
-		}{{"misses", every.ends, search.ends}, {"has too many", search.ends, every.ends}} {
-			var list []string
-			for end := range d.have {
-				if !d.not[end] && !strings.HasPrefix(end, string(scenario.Livelock)) {
-					list = append(list, end)
-				}
-			}
-			if len(list) > 0 {
-				slices.Sort(list)
-				return compared, telling, runs, of, fmt.Errorf("with %d preemptions the search %s, with %d runs, of %d ends:\n%s\nin all it has\n%s", most, d.what, search.runs, len(every.ends), strings.Join(list, "\n"),
-					strings.Join(slices.Sorted(maps.Keys(search.ends)), "\n"))
-			}
-		}
+		c.compared++
+		c.runs, c.of = c.runs+search.runs, c.of+every.runs
 		if most > 0 && len(every.ends) > before {
-			telling++ // the bound before has left something out
+			c.telling++
 		}
 		before = len(every.ends)
+		missing, more := without(every.ends, search.ends), without(search.ends, every.ends)
+		if len(missing)+len(more) > 0 {
+			t.Errorf("%s (with -programs 1 nothing comes after it), %d preemptions: of %d ends %d runs miss\n%s\nand have, though there are none,\n%s\n%s",
+				what, most, len(every.ends), search.runs, strings.Join(missing, "\n"), strings.Join(more, "\n"), source)
+			return
+		}
 	}
-	return compared, telling, runs, of, nil
+}
+
+// without is the ends that others do not have, in order.
+func without(ends, others map[string]bool) (list []string) {
+	for _, end := range slices.Sorted(maps.Keys(ends)) {
+		if !others[end] {
+			list = append(list, end)
+		}
+	}
+	return list
+}
+
+// tell says how much was compared, which is not to be too little.
+func (c *withinCount) tell(t *testing.T, sys *emu.System, usual uint64) {
+	t.Helper()
+	t.Logf("%v: %d programs, %d bounds compared, %d that let more happen than the one before; %d runs in place of %d", sys.Arch, c.programs, c.compared, c.telling, c.runs, c.of)
+	if usual >= batchSize && (c.compared < c.programs || c.telling < c.programs/12) {
+		t.Errorf("too little was compared")
+	}
 }
 
 // Random programs come out in the same ways within a bound of preemptions, whether classes of
@@ -126,30 +140,19 @@ func TestWithinRandom(t *testing.T) {
 	}
 	eachArch(t, func(t *testing.T, sys *emu.System) {
 		seed := testseed.Of(t, 1)
-		var compared, telling int
-		var runs, of uint64
-		add := func(s uint64, source string, what string, g *guest, tell func() string) {
-			c, n, r, o, err := compareWithin(t, g, tell, size)
-			compared, telling, runs, of = compared+c, telling+n, runs+r, of+o
-			if err != nil {
-				t.Errorf("%s, seed %d (with -programs 1 nothing comes after it): %v\n%s", what, s, err, source)
-			}
-		}
+		var all withinCount
 		for first := seed; first < seed+count; first += batch {
 			n := min(batch, seed+count-first)
 			begin, source := randomPrograms(t, sys, first, n)
 			b := newProofBatch(t, sys.Arch, first, n)
 			for s := first; s < first+n; s++ {
 				g := begin(s)
-				add(s, source(s), "accesses", g, g.visible)
-				p := b.begin(t, s)
-				add(s, b.texts[s], "calls", p, p.told)
+				all.add(t, g, g.visible, size, fmt.Sprintf("accesses, seed %d", s), source(s))
+				g = b.begin(t, s)
+				all.add(t, g, g.told, size, fmt.Sprintf("calls, seed %d", s), b.texts[s])
 			}
 			b.close()
 		}
-		t.Logf("%v: %d programs from seed %d on, %d bounds compared, %d that leave something out; %d runs in place of %d", sys.Arch, 2*count, seed, compared, telling, runs, of)
-		if *programs == 0 && (uint64(compared) < 3*count || uint64(telling) < count/2) {
-			t.Errorf("too little was compared")
-		}
+		all.tell(t, sys, count)
 	})
 }

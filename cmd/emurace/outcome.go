@@ -421,7 +421,7 @@ func (o *outcome) preemptionText(n int) string {
 		return "; no preemption, the threads just run one after the other"
 	}
 	text := "; " + plural(uint64(n), "preemption", "preemptions")
-	if o.minimal == nil || o.minimal.Certified {
+	if o.minimal == nil && o.strategy == strategyBounded || o.minimal != nil && o.minimal.Certified {
 		text += ", and none with fewer fails"
 	}
 	return text
