@@ -41,10 +41,11 @@ type frame struct {
 	asleep    set // threads whose next event need not be tried first
 	sleep     map[int]*event
 	event     *event // what was run from here last
-	// With a bound of preemptions: the thread that ran last and could go on, -1 for none, and who can
-	// run within the bound.
-	going int
-	may   set
+	// With a bound of preemptions:
+	going int           // the thread that ran last and could go on, -1 for none
+	may   set           // who can run within the bound
+	dozes map[int]dozer // threads that were tried at an earlier moment, or here
+	turn  *turnOf       // of the thread that has dozed and ran last; nil for none
 }
 
 // subtree searches the runs that begin with given events: source sets with
@@ -247,13 +248,15 @@ func (d *subtree) unwind(n int) {
 // retire goes back to a frame whose last event has been explored: from here on
 // that thread sleeps, until something happens that its event depends on.
 func (d *subtree) retire(f *frame) error {
-	if d.sleeps(f.going, f.event) {
-		if f.sleep == nil {
-			f.sleep = map[int]*event{}
-		}
-		f.sleep[f.event.Thread] = f.event
-		f.asleep = f.asleep.with(f.event.Thread)
+	if !d.sleeps(f.going, f.event) {
+		d.doze(f)
+		return d.rewind()
 	}
+	if f.sleep == nil {
+		f.sleep = map[int]*event{}
+	}
+	f.sleep[f.event.Thread] = f.event
+	f.asleep = f.asleep.with(f.event.Thread)
 	return d.rewind()
 }
 
@@ -311,6 +314,11 @@ func (d *subtree) run(f *frame, thread int) (over bool, err error) {
 	}
 	d.reverseWaked(f, thread)
 	d.reverseStopping(f, thread)
+	turn := d.turnOf(f, e)
+	if turn != nil && (over || !e.stays) {
+		d.total.Blocked++
+		return true, nil
+	}
 	if over {
 		return true, d.over(o)
 	}
@@ -328,7 +336,7 @@ func (d *subtree) run(f *frame, thread int) (over bool, err error) {
 		}
 		sleep[t] = s
 	}
-	return false, d.push(sleep)
+	return false, d.pushBehind(f, e, turn, sleep)
 }
 
 // spin runs on with a thread that has had a great many events, to see whether it

@@ -33,6 +33,9 @@ type budget struct {
 //
 // For the same reason a thread sleeps, when what begins with its event has been searched, only if that event
 // in front of others costs nothing: the thread was running, or is not in the way behind it, as it then waits.
+// Any other one dozes: it may run later, but only for a turn that has something in it which depends on
+// what ran since. A turn without could have been before all that, with one switch more there and
+// one less here.
 func DPORWithin(ctx context.Context, start func() (*scenario.Session, error), o Options) (*Result, error) {
 	if o.Preemptions < 0 {
 		return searchParts(ctx, start, o, nil)
@@ -124,6 +127,9 @@ func (d *subtree) next(f *frame) set {
 	if d.within == nil {
 		return next
 	}
+	if f.turn != nil {
+		return next.and(only(f.going)) // who would end the turn here is covered by an earlier one
+	}
 	if !next.less(f.may).empty() {
 		d.total.Cut = true
 	}
@@ -157,6 +163,61 @@ func (d *subtree) reverseStopping(f *frame, thread int) {
 // who has to stop behind it.
 func (d *subtree) sleeps(going int, e *event) bool {
 	return d.within == nil || going == e.Thread || !e.stays
+}
+
+// dozer is a thread that was tried at a moment and need not be later, unless for a turn that depends
+// on what has run since.
+type dozer struct {
+	event *event // with which it would begin
+	since int    // the number of the first event behind the moment
+}
+
+// turnOf is a thread's turn that has dozed: so far nothing in it depends on what ran from event since on.
+type turnOf struct{ since int }
+
+// doze has the thread that was tried last at a moment doze from there on.
+func (d *subtree) doze(f *frame) {
+	if f.dozes == nil {
+		f.dozes = map[int]dozer{}
+	}
+	f.dozes[f.event.Thread] = dozer{f.event, d.prefix + len(d.stack) - 1}
+}
+
+// turnOf is the turn that the newest event belongs to, which was run from a moment; nil where its thread has
+// not dozed, or the turn has something in it that depends on what ran since.
+func (d *subtree) turnOf(f *frame, e *event) *turnOf {
+	turn := f.turn
+	if turn == nil {
+		z, ok := f.dozes[e.Thread]
+		if !ok {
+			return nil
+		}
+		turn = &turnOf{z.since}
+	}
+	for t, n := range e.clock {
+		if t != e.Thread && n >= turn.since {
+			return nil
+		}
+	}
+	return turn
+}
+
+// pushBehind is push for the moment behind an event that was run from a moment.
+func (d *subtree) pushBehind(f *frame, e *event, turn *turnOf, sleep map[int]*event) error {
+	if err := d.push(sleep); err != nil || d.within == nil {
+		return err
+	}
+	next := d.stack[len(d.stack)-1]
+	next.turn = turn
+	for t, z := range f.dozes {
+		if t != e.Thread && !z.event.dependent(&e.spanned) {
+			if next.dozes == nil {
+				next.dozes = map[int]dozer{}
+			}
+			next.dozes[t] = z
+		}
+	}
+	return nil
 }
 
 // passes looks at a moment of a part's first events, behind which a thread is to run.
