@@ -36,6 +36,24 @@ func spinProgram(seed uint64, text *strings.Builder) (threads int) {
 	return threads
 }
 
+// Who goes round can go on for a moment, in which nobody has to run it, and then must wait again: that it
+// could is not seen by anything that it does later.
+func TestWithinUndone(t *testing.T) {
+	const source = `
+u64 f0_0(void) { u32 seen = AT(u32, 4); AT(u32, 0) = 1; AT(u32, 0) = 0; return seen; }
+u64 f0_1(void) { AT(u32, 4) = 1; while (AT(u32, 0) == 0); return 1; }
+`
+	eachArch(t, func(t *testing.T, sys *emu.System) {
+		current := uint64(0)
+		g := startCurrent(t, sys, guestcode.Build(t, sys.Arch, prelude+randomPrelude+source), 2, &current)
+		var c withinCount
+		c.add(t, g, g.visible, withinSize{most: 2, traces: 1000, schedules: 20_000}, "undone", source)
+		if c.compared != 3 {
+			t.Errorf("%d bounds were compared", c.compared)
+		}
+	})
+}
+
 // Who goes round until another thread does something is left there for nothing. What that costs, and who
 // can end it and begin it anew, is as every instruction has it.
 func TestWithinSpins(t *testing.T) {
