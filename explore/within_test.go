@@ -76,9 +76,56 @@ func saidBy(r *Result) (list []string) {
 	return list
 }
 
-// Programs of three or four threads with few accesses each fail in the same ways within a bound, whether classes or all
+// classesWithin is how many classes of orders the program has of which one has at most so many preemptions. It
+// goes through all orders: two are of one class if all pairs of accesses that conflict come in the same order.
+func (p cellProgram) classesWithin(most int) int {
+	type access struct{ thread, number int }
+	classes := map[string]bool{}
+	var run []access
+	var orders func(last, left int)
+	orders = func(last, left int) {
+		at := make([]int, len(p)) // how far each thread is
+		for _, a := range run {
+			at[a.thread]++
+		}
+		over := true
+		for t := range p {
+			if at[t] == len(p[t]) {
+				continue
+			}
+			over = false
+			after := left
+			if last >= 0 && last != t && at[last] < len(p[last]) {
+				after--
+			}
+			if after >= 0 {
+				run = append(run, access{t, at[t]})
+				orders(t, after)
+				run = run[:len(run)-1]
+			}
+		}
+		if !over {
+			return
+		}
+		var pairs []string
+		for i, a := range run {
+			for _, b := range run[i+1:] {
+				x, y := p[a.thread][a.number], p[b.thread][b.number]
+				if a.thread != b.thread && x.cell == y.cell && (x.store || y.store) {
+					pairs = append(pairs, fmt.Sprint(a, b))
+				}
+			}
+		}
+		slices.Sort(pairs)
+		classes[fmt.Sprint(pairs)] = true
+	}
+	orders(-1, most)
+	return len(classes)
+}
+
+// Programs of three threads with few accesses each fail in the same ways within a bound, whether classes or all
 // schedules are run; each finding has a schedule with as many preemptions as it says, and no more than
-// the bound. -programs says how many.
+// the bound. Hardly any class is run twice. -programs says how many.
 func TestWithinCells(t *testing.T) {
 	count, most, threads := uint64(60), 2, 3
 	if testing.Short() {
@@ -89,7 +136,7 @@ func TestWithinCells(t *testing.T) {
 	}
 	eachArch(t, func(t *testing.T, sys *emu.System) {
 		seed := testseed.Of(t, 1)
-		compared, failing := 0, 0
+		compared, failing, classes := 0, 0, 0
 		var runs, of uint64
 		for at := seed; at < seed+count; at++ {
 			p := newCellProgram(rand.New(rand.NewPCG(at, 3)), threads)
@@ -107,6 +154,11 @@ func TestWithinCells(t *testing.T) {
 					failing++
 				}
 				runs, of = runs+r.Schedules, of+all.Schedules
+				there := p.classesWithin(n)
+				classes += there
+				if r.Schedules < uint64(there) {
+					t.Errorf("seed %d, %+v, %d preemptions: %d runs of %d classes", at, p, n, r.Schedules, there)
+				}
 				if diff := cmp.Diff(saidBy(all), saidBy(r)); diff != "" || !r.Complete || r.Preemptions != n {
 					t.Errorf("seed %d, %+v, %d preemptions: complete %v, %d (-all +classes)\n%s\nrepeat with: go test emurace/explore -run '^TestWithinCells$/^%v$' -programs 1 -seed %d", at, p, n, r.Complete, r.Preemptions, diff, sys.Arch, at)
 				}
@@ -118,7 +170,10 @@ func TestWithinCells(t *testing.T) {
 				replayAll(t, start, r)
 			}
 		}
-		t.Logf("%v: %d bounds of %d programs compared, with %d something fails; %d runs in place of %d", sys.Arch, compared, count, failing, runs, of)
+		t.Logf("%v: %d bounds of %d programs compared, with %d something fails; %d runs in place of %d, of %d classes", sys.Arch, compared, count, failing, runs, of, classes)
+		if 4*runs > 5*uint64(classes) {
+			t.Errorf("%d runs are more than a quarter more than %d classes", runs, classes)
+		}
 		if *programs == 0 && (uint64(compared) < count || failing < compared/3) {
 			t.Errorf("too little was compared")
 		}

@@ -40,7 +40,7 @@ func waysToFail(r *explore.Result) (list []string) {
 // tenth of the runs is enough, and where all schedules are too many, in all the ways that the first of them show. A
 // scenario of so few schedules that there are hardly ten for a class is compared only.
 func TestClassesWithin(t *testing.T) {
-	const tenth, few = 10, 100
+	const tenth, few = 10, 200
 	most, least := uint64(40_000), 12
 	if testing.Short() {
 		most, least = 8_000, 2

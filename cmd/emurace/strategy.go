@@ -92,7 +92,7 @@ func checkStrategy(c *cli.Context) error {
 	case l == "abstract" && s != strategyDPOR:
 		return usage(fmt.Errorf("--locks abstract does not go with --strategy %s", s), "only dpor knows abstract locks")
 	case l == "abstract" && c.IsSet("preemptions"):
-		return usage(errors.New("--locks abstract does not go with --preemptions: who waits for a lock is preempted for nothing, and whether one waits is not seen there"), "leave one of them out")
+		return usage(errors.New("--locks abstract does not go with --preemptions: where threads only seem to wait for a lock, preemptions cannot be counted"), "leave one of the two out")
 	}
 	if c.IsSet("timeouts") {
 		if _, err := scenario.ParseTimeouts(c.String("timeouts")); err != nil {
