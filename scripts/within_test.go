@@ -41,7 +41,7 @@ func waysToFail(r *explore.Result) (list []string) {
 // scenario of so few schedules that there are hardly ten for a class is compared only.
 func TestClassesWithin(t *testing.T) {
 	const tenth, few = 10, 200
-	most, least := uint64(40_000), 12
+	most, least := uint64(20_000), 12
 	if testing.Short() {
 		most, least = 8_000, 2
 	}
