@@ -22,7 +22,7 @@ const (
 type Result struct {
 	Verdict     Verdict
 	Complete    bool // every schedule within the stated bound was run
-	Preemptions int  // the bound that was completed, -1 for none
+	Preemptions int  // the bound that was completed, by Bounded or DPORWithin; -1 for none
 	Unbounded   bool // no schedule has more preemptions than the bound
 	Schedules   uint64
 	Failing     uint64
