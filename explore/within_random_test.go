@@ -140,7 +140,7 @@ func (g *guest) toldAll() string {
 // many.
 func TestWithinRandom(t *testing.T) {
 	const batch = batchSize
-	count, size := uint64(60), withinSize{most: 3, traces: 6_000, schedules: 6_000}
+	count, size := uint64(40), withinSize{most: 3, traces: 6_000, schedules: 6_000}
 	if testing.Short() {
 		count, size = batch, withinSize{most: 2, traces: 3_000, schedules: 3_000}
 	}

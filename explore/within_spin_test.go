@@ -58,7 +58,7 @@ u64 f0_1(void) { AT(u32, 4) = 1; while (AT(u32, 0) == 0); return 1; }
 // can end it and begin it anew, is as every instruction has it.
 func TestWithinSpins(t *testing.T) {
 	const batch = batchSize
-	count, size := uint64(100), withinSize{most: 2, traces: 6_000, schedules: 6_000}
+	count, size := uint64(60), withinSize{most: 2, traces: 6_000, schedules: 6_000}
 	if testing.Short() {
 		count = batch
 	}
