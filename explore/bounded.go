@@ -72,8 +72,7 @@ type Progress struct {
 	Done, Units uint64 // parts of the present bound that are finished, and in all; or schedules
 	Depth       int    // events of the present run, where those are counted
 	Restarts    int    // how often the search began anew with more shared bytes
-	// Pairs and Corpus are what fuzz has learned, as in Result.
-	Pairs, Corpus int
+	Learned            // by the strategy so far
 	// Both and One are how many pairs of conflicting accesses schedules drawn at random have
 	// shown in both orders, and in one only; see package coverage.
 	Both, One int

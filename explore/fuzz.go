@@ -224,8 +224,14 @@ func (f *fuzzer) pairsAt(l *location) []int {
 	return list
 }
 
-// learn takes in what a schedule has shown.
-func (f *fuzzer) learn(a abstract, shown *reads) {
+func (f *fuzzer) watch(r *run) { r.reads = newReads() }
+
+func (f *fuzzer) renamed(_, _ []string) {} // no thread is known by its index
+
+func (f *fuzzer) learn(d *drawn) { f.take(d.abstract, d.reads) }
+
+// take takes in what a schedule has shown.
+func (f *fuzzer) take(a abstract, shown *reads) {
 	e := entry{abstract: a, combined: shown.combined}
 	for _, p := range shown.pairs {
 		n, known := f.numbers[p]
@@ -277,11 +283,4 @@ func (f *fuzzer) forget() {
 	}
 }
 
-// sizes are how many pairs and abstract schedules there are, 0 for a strategy
-// that learns nothing.
-func (f *fuzzer) sizes() (pairs, corpus int) {
-	if f == nil {
-		return 0, 0
-	}
-	return len(f.pairs), len(f.corpus)
-}
+func (f *fuzzer) sizes() Learned { return Learned{Pairs: len(f.pairs), Corpus: len(f.corpus)} }

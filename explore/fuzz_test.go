@@ -77,7 +77,7 @@ func knowing(n int) *fuzzer {
 	for i := range uint64(n) {
 		r.add(&scenario.Event{PC: 4 * i, Accesses: []scenario.Access{{Addr: 0x1000 + 8*i, Size: 4}}})
 	}
-	f.learn(nil, r)
+	f.take(nil, r)
 	f.next()
 	return f
 }
@@ -207,12 +207,12 @@ func TestLearn(t *testing.T) {
 		for _, pc := range pcs {
 			r.add(&scenario.Event{PC: pc, Accesses: []scenario.Access{{Addr: 0x1000, Size: 4}}})
 		}
-		f.learn(a, r)
+		f.take(a, r)
 	}
 	sizes := func(pairs, corpus int) {
 		t.Helper()
-		if p, c := f.sizes(); p != pairs || c != corpus {
-			t.Errorf("%d pairs, %d abstract schedules, want %d and %d", p, c, pairs, corpus)
+		if got := f.sizes(); got != (Learned{Pairs: pairs, Corpus: corpus}) {
+			t.Errorf("%+v, want %d pairs and %d abstract schedules", got, pairs, corpus)
 		}
 	}
 	one, two, three := abstract{{pair: 0}}, abstract{{pair: 1}}, abstract{{pair: 1, not: true}}
@@ -272,7 +272,7 @@ func TestForget(t *testing.T) {
 	}
 	r := newReads()
 	r.combined = 1 << 40
-	f.learn(nil, r)
+	f.take(nil, r)
 	if len(f.counts) != maxCombined*3/4 || f.counts[0] != 0 || f.counts[1] != 1 || f.counts[2] != 1 || f.counts[3] != 2 {
 		t.Errorf("%d are left; %d, %d, %d, %d", len(f.counts), f.counts[0], f.counts[1], f.counts[2], f.counts[3])
 	}

@@ -156,15 +156,16 @@ u32 go(void) { u32 r = x; x = r + 1; ready = 1; return r; }`, []string{"wait", "
 				continue
 			}
 			h := hunted(t, sys, p)
+			f := h.p.learner.(*fuzzer)
 			for i := range uint64(20) {
 				for _, shown := range h.run(t, seed+i).reads.pairs {
-					if _, ok := h.p.fuzz.numbers[shown]; !ok {
-						h.p.fuzz.pairs = append(h.p.fuzz.pairs, shown)
-						h.p.fuzz.numbers[shown] = len(h.p.fuzz.pairs)
+					if _, ok := f.numbers[shown]; !ok {
+						f.pairs = append(f.pairs, shown)
+						f.numbers[shown] = len(f.pairs)
 					}
 				}
 			}
-			pool := h.p.fuzz.pairs
+			pool := f.pairs
 			for i := range uint64(150) {
 				random := generator(seed+i, 2)
 				var goals []goal

@@ -33,6 +33,9 @@ type Minimal struct {
 	// that, but all of them, in the run that was found to pass with the fewest.
 	Essential []Edge
 	Together  bool
+	// Sections are, where no single race decides, pairs of critical sections of the same lock that do:
+	// with the second one first, as a whole, the run passes.
+	Sections [][2]Section
 }
 
 // Edge is two events of the minimal run of which the first had to come first.

@@ -7,13 +7,13 @@ import (
 )
 
 // flip turns round each race of the minimal run and notes those that matter. Where none does
-// alone, stretches are moved as wholes.
+// alone, critical sections change places as wholes, or else stretches are moved.
 func (m *minimizer) flip(min *Minimal) error {
 	whole, ran := m.order, m.ran
 	defer func() { m.order, m.ran = whole, ran }()
 	steps := m.steps()
+	place := func(i int) Place { return Place{whole.events[i].Thread, steps[i], whole.events[i].Event} }
 	edge := func(first, second int) Edge {
-		place := func(i int) Place { return Place{whole.events[i].Thread, steps[i], whole.events[i].Event} }
 		return Edge{place(first), place(second)}
 	}
 	part := newOrder(whole.threads)
@@ -35,6 +35,20 @@ func (m *minimizer) flip(min *Minimal) error {
 	}
 	if min.Essential != nil {
 		return nil
+	}
+	sections, err := m.sections(whole.events)
+	for _, p := range sections {
+		var told [2]Section
+		for i, s := range p {
+			told[i] = Section{Thread: s.thread, Word: s.word, First: place(s.first), Held: s.last < 0}
+			if s.last >= 0 {
+				told[i].Last = place(s.last)
+			}
+		}
+		min.Sections = append(min.Sections, told)
+	}
+	if sections != nil || err != nil {
+		return err
 	}
 	pairs, err := m.together(whole.events)
 	for _, p := range pairs {

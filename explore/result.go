@@ -48,11 +48,8 @@ type Result struct {
 	Instructions uint64 // run in all, those of rewound prefixes once
 	// Made are the threads that the process makes itself and that the search knows, in the
 	// order in which they have indices in the schedules of its findings.
-	Made []string `json:",omitempty"`
-	// Pairs is how many pairs of a write and a read that sees it fuzz has come
-	// to know, and Corpus how many abstract schedules it makes others of.
-	Pairs  int `json:",omitempty"`
-	Corpus int `json:",omitempty"`
+	Made    []string `json:",omitempty"`
+	Learned          // by the strategy
 	// Aimed is how many events are of a Sample's aim in a schedule that runs the threads in order;
 	// 0 without an aim. With none the aim has changed nothing.
 	Aimed uint64 `json:",omitempty"`

@@ -14,9 +14,10 @@ type run struct {
 	s       *scenario.Session
 	rand    *rand.Rand
 	profile *profile
-	number  uint64 // of the schedule, counted from 1; 0 for one that only shows what there is
-	turn    int    // place in its batch, counted from 0
-	reads   *reads // watches the run, nil when nobody wants to know
+	number  uint64  // of the schedule, counted from 1; 0 for one that only shows what there is
+	turn    int     // place in its batch, counted from 0
+	reads   *reads  // watches the run, nil when nobody wants to know
+	traits  *traits // likewise
 	seen    *coverage.Run
 	aim     *aim // what the schedule is to try most, nil for nothing in particular
 	// aimed tells whether the event that step or try has run last is of the aim, or there is none.
@@ -80,6 +81,18 @@ func (r *run) keep(e scenario.Event) {
 	r.notice(&e)
 }
 
+// keepRest makes instructions behind a thread's last event, or none, part of the schedule.
+func (r *run) keepRest(thread int, n uint64) {
+	if n == 0 {
+		return
+	}
+	if r.seen != nil {
+		r.seen.Ran(thread, n)
+	}
+	r.instructions += n
+	r.schedule = r.schedule.AddEvent(scenario.Event{Thread: thread, Ran: n, Half: r.s.Holds(thread)})
+}
+
 // notice shows an event to those who watch the run.
 func (r *run) notice(e *scenario.Event) {
 	if r.reads != nil {
@@ -87,6 +100,9 @@ func (r *run) notice(e *scenario.Event) {
 	}
 	if r.seen != nil {
 		r.seen.Add(e)
+	}
+	if r.traits != nil {
+		r.traits.notice(r, e)
 	}
 }
 

@@ -35,7 +35,7 @@ import (
 // from those before, and starts from a common set of shared bytes. The schedules
 // run in batches whose sizes are fixed; only between two of them is the common
 // set added to, by what the schedules of the batch have learned, and the profile
-// then taken anew. Likewise a strategy that learns, which is Fuzz, draws for a batch
+// then taken anew. Likewise a strategy that learns, Fuzz or Deep, draws for a batch
 // from what all before have shown, and no more. Of a batch in which one fails, those
 // with lower numbers are still finished, so that the failure is the one with the
 // lowest number. A schedule that makes a thread which was not known, see
@@ -158,9 +158,7 @@ func (p *sampler) search() error {
 // begin makes threads known that the last schedule of a batch was the first to make, and
 // begins a new batch with it: what came of it does not count.
 func (p *sampler) begin() error {
-	if p.fuzz != nil {
-		p.fuzz.next()
-	}
+	p.learner.next()
 	s, err := p.session()
 	if err != nil {
 		return err
@@ -183,15 +181,14 @@ func (p *sampler) meet(s *scenario.Session, made []string) error {
 	}
 	p.sessions.learn(made)
 	p.total.rename(from, s.ScheduleNames())
+	p.learner.renamed(from, s.ScheduleNames())
 	return nil
 }
 
 // nextBatch makes what a batch has learned known to all, and takes the profile
 // anew if that is shared bytes.
 func (p *sampler) nextBatch() error {
-	if p.fuzz != nil {
-		p.fuzz.next()
-	}
+	p.learner.next()
 	p.size, p.begun = p.method.nextBatch(p.size), 0
 	if len(p.learned) == 0 {
 		return nil
@@ -218,7 +215,7 @@ func (p *sampler) inOrder() error {
 			firsts = nil // threads had to be met, and it begins anew
 		}
 		result, err := p.judge(r)
-		firsts = append(firsts, &drawn{result: result, abstract: r.abstract, reads: r.reads})
+		firsts = append(firsts, &drawn{result: result, abstract: r.abstract, reads: r.reads, traits: r.traits, schedule: r.schedule})
 		return err
 	})
 	if err != nil {
@@ -235,9 +232,7 @@ func (p *sampler) inOrder() error {
 			return errFound
 		}
 	}
-	if p.fuzz != nil {
-		p.fuzz.next()
-	}
+	p.learner.next()
 	return nil
 }
 
@@ -320,6 +315,8 @@ type drawn struct {
 	found    []string         // threads, when it has made one that was not known; then nothing else counts
 	abstract abstract         // as in its run
 	reads    *reads
+	traits   *traits
+	schedule scenario.Schedule // that has run
 	shown    *coverage.Shown
 	err      error // it could not be run
 	counted  bool  // it is in the search's total
@@ -388,7 +385,7 @@ func (p *sampler) tell(d *drawn) {
 	}
 	if p.Progress != nil && p.ran%16 == 1 {
 		now := Progress{Preemptions: -1, Schedules: p.ran, Failing: p.failing, Done: min(p.ran, p.Schedules), Units: p.Schedules}
-		now.Pairs, now.Corpus = p.fuzz.sizes()
+		now.Learned = p.learner.sizes()
 		now.Both, now.One = p.seen.Sizes()
 		p.report.set(now)
 	}
@@ -399,9 +396,7 @@ func (p *sampler) count(d *drawn) {
 	p.total.merge(d.result)
 	p.seen.Add(d.shown)
 	d.shown = nil
-	if p.fuzz != nil {
-		p.fuzz.learn(d.abstract, d.reads)
-	}
+	p.learner.learn(d)
 }
 
 // draw runs one schedule.
@@ -433,6 +428,7 @@ func (p *sampler) draw(ctx context.Context, s *scenario.Session, d *drawn) {
 		return
 	}
 	d.result, d.abstract, d.reads, d.shown = result, r.abstract, r.reads, r.seen.Shown()
+	d.traits, d.schedule = r.traits, r.schedule
 	if s.Grown() != known {
 		d.learned = s.SharedBytes()
 	}
@@ -440,7 +436,7 @@ func (p *sampler) draw(ctx context.Context, s *scenario.Session, d *drawn) {
 
 // follow has a run watched.
 func (p *sampler) follow(r *run) {
-	p.watch(r)
+	p.learner.watch(r)
 	if seen, ok := p.watches.Get().(*coverage.Run); ok {
 		seen.Reset()
 		r.seen = seen
@@ -479,7 +475,7 @@ func (p *sampler) judge(r *run) (*Result, error) {
 func (p *sampler) result() *Result {
 	total := tallyOf(p.total).result()
 	total.Preemptions, total.Made = -1, p.sessions.threads()
-	total.Pairs, total.Corpus = p.fuzz.sizes()
+	total.Learned = p.learner.sizes()
 	total.Aimed = p.aimed
 	if x := p.seen.Summary(); x.Runs > 0 {
 		total.Coverage = x

@@ -149,9 +149,8 @@ func drawnEnds(t *testing.T, g *guest, st Strategy, most int, look func(end stri
 		d := &drawn{number: uint64(i)}
 		p.draw(t.Context(), g.s, d)
 		must(t, d.err)
-		if p.count(d); p.fuzz != nil {
-			p.fuzz.next()
-		}
+		p.count(d)
+		p.learner.next()
 		if d.learned != nil {
 			for addr, mask := range d.learned {
 				p.shared[addr] |= mask
@@ -268,7 +267,7 @@ func TestPCTGuarantee(t *testing.T) {
 			s, err := start()
 			must(t, err)
 			s.WantEvents(true)
-			p := &sampler{ctx: t.Context(), sessions: sessionsOf(s)}
+			p := &sampler{ctx: t.Context(), sessions: sessionsOf(s), method: method{learner: nothing{}}}
 			must(t, p.learn(nil))
 			p.sessions.Close()
 			chance := 1 / float64(len(c.routines))

@@ -43,11 +43,10 @@ type combinedState struct {
 	Count    uint64 `json:"count"`
 }
 
-// state is what is to be kept, nil for a strategy that learns nothing.
+func (f *fuzzer) save(s *sampleState) { s.Fuzz = f.state() }
+
+// state is what is to be kept.
 func (f *fuzzer) state() *fuzzState {
-	if f == nil {
-		return nil
-	}
 	s := &fuzzState{Pairs: slices.Clone(f.pairs), Cursor: f.cursor, At: f.at, Left: f.left, Pool: len(f.pool)}
 	for _, e := range f.corpus {
 		s.Corpus = append(s.Corpus, entryState{e.parent(), e.combined, e.chosen, e.fresh})

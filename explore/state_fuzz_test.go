@@ -19,8 +19,14 @@ import (
 
 // A search that is broken off at the end of each batch, and also within one, goes
 // on to the result of an undisturbed one and to the same state, whoever runs it.
-func TestFuzzResume(t *testing.T) {
+func TestLearnersResume(t *testing.T) {
 	setters := program{"reorder, 2 setters", failingReorder, []string{"set", "set", "check"}}
+	for _, strategy := range []Strategy{Fuzz, Deep} {
+		t.Run(string(strategy), func(t *testing.T) { testResume(t, setters, strategy) })
+	}
+}
+
+func testResume(t *testing.T, setters program, strategy Strategy) {
 	eachArch(t, func(t *testing.T, sys *emu.System) {
 		batches := 6
 		if testing.Short() {
@@ -30,14 +36,14 @@ func TestFuzzResume(t *testing.T) {
 		start := setters.starter(t, sys)
 		search := func(from *State, n uint64, jobs int) (*Result, *State) {
 			var state *State
-			r := sampled(t, start, Fuzz, Options{
+			r := sampled(t, start, strategy, Options{
 				KeepGoing: true, Seed: 5, Schedules: n, Jobs: jobs, Resume: from,
 				Save: func(s *State) error { state = throughFile(t, s); return nil },
 			})
 			return r, state
 		}
 		whole, end := search(nil, last, 1)
-		if whole.Pairs < 5 || whole.Corpus < 3 || whole.Failing == 0 || whole.Schedules != last {
+		if whole.Pairs+whole.Traits < 5 || whole.Corpus+whole.Moments < 3 || whole.Failing == 0 || whole.Schedules != last {
 			t.Errorf("%+v", whole)
 		}
 		same := func(what string, r *Result, s *State) {
@@ -154,7 +160,7 @@ func FuzzLearned(f *testing.F) {
 	for i := range uint64(40) {
 		r := newReads()
 		r.add(&scenario.Event{PC: i % 8 * 4, Accesses: []scenario.Access{{Addr: 0x1000 + i, Size: 4}}})
-		known.learn(known.mutate(runOf(i, &profile{}), &known.parents[i%8]), r)
+		known.take(known.mutate(runOf(i, &profile{}), &known.parents[i%8]), r)
 		if i%8 == 7 {
 			known.next()
 		}
@@ -187,7 +193,7 @@ func FuzzLearned(f *testing.F) {
 				r.show(l.pool[c.pair])
 				r.add(&scenario.Event{PC: seed, Accesses: []scenario.Access{{Addr: l.pool[c.pair].Read.Addr, Size: 1, Write: i%2 == 0}}})
 			}
-			l.learn(a, r)
+			l.take(a, r)
 			if n%fuzzBatch == fuzzBatch-1 {
 				l.next()
 			}

@@ -18,6 +18,7 @@ type sampleState struct {
 	Learned []sharedWord `json:"learned,omitempty"` // by the batch so far
 	Made    []string     `json:"made,omitempty"`    // threads that the process makes, in the order of their indices
 	Fuzz    *fuzzState   `json:"fuzz,omitempty"`    // with fuzz only
+	Deep    *deepState   `json:"deep,omitempty"`    // with deep only
 	Aimed   uint64       `json:"aimed,omitempty"`   // as in Result
 	// Seen is what the schedules have shown.
 	Seen *coverage.State `json:"seen"`
@@ -28,8 +29,9 @@ type sampleState struct {
 func (p *sampler) state() *State {
 	s := &sampleState{
 		Result: tallyOf(p.total), Batch: p.size, Begun: p.begun,
-		Shared: sharedList(p.shared), Learned: sharedList(p.learned), Made: p.sessions.threads(), Fuzz: p.fuzz.state(), Aimed: p.aimed, Seen: p.seen.State(),
+		Shared: sharedList(p.shared), Learned: sharedList(p.learned), Made: p.sessions.threads(), Aimed: p.aimed, Seen: p.seen.State(),
 	}
+	p.learner.save(s)
 	if p.total.Schedules < inOrders {
 		s = &sampleState{Result: &tally{}, Batch: firstBatch, Shared: []sharedWord{}, Seen: coverage.NewSeen().State()}
 	}
@@ -56,8 +58,15 @@ func (p *sampler) prepare() error {
 	if p.total.Schedules > 0 {
 		p.sessions.learn(s.Made)
 	}
-	if s.Fuzz != nil {
-		p.fuzz.resume(s.Fuzz)
+	switch l := p.learner.(type) {
+	case *fuzzer:
+		if s.Fuzz != nil {
+			l.resume(s.Fuzz)
+		}
+	case *deepener:
+		if s.Deep != nil {
+			l.resume(s.Deep)
+		}
 	}
 	p.ran, p.failing = p.total.Schedules, p.total.Failing
 	return p.Resume.accept(p.start, p.strategy, p.total, p.Options)
@@ -68,7 +77,7 @@ func (s *sampleState) check(want Strategy, threads int) error {
 	if err := checkAll(threads, []*tally{s.Result}); err != nil {
 		return err
 	}
-	if err := s.checkFuzz(want); err != nil {
+	if err := s.checkLearned(want, threads); err != nil {
 		return err
 	}
 	size := s.Batch
@@ -101,18 +110,27 @@ func (s *sampleState) check(want Strategy, threads int) error {
 	return checkShared(s.Learned)
 }
 
-// checkFuzz refuses a state of fuzz without what that has learned, or the other
+// checkLearned refuses a state of a strategy that learns without what it has learned, or the other
 // way round.
-func (s *sampleState) checkFuzz(want Strategy) error {
-	switch ran := s.Result.Schedules > 0; {
-	case s.Fuzz == nil && want == Fuzz && ran:
-		return damaged("what was learned of %d schedules is missing", s.Result.Schedules)
-	case s.Fuzz == nil:
-		return nil
-	case want != Fuzz || !ran:
-		return damaged("strategy %s has learned of %d schedules", want, s.Result.Schedules)
-	case s.Batch != fuzzBatch:
-		return damaged("a batch of %d, not %d", s.Batch, fuzzBatch)
+func (s *sampleState) checkLearned(want Strategy, threads int) error {
+	ran := s.Result.Schedules
+	has := map[Strategy]bool{Fuzz: s.Fuzz != nil, Deep: s.Deep != nil}
+	for strategy, there := range has {
+		switch {
+		case there && (strategy != want || ran == 0):
+			return damaged("strategy %s has learned of %d schedules", want, ran)
+		case !there && strategy == want && ran > 0:
+			return damaged("what was learned of %d schedules is missing", ran)
+		}
 	}
-	return s.Fuzz.check(s.Result.Schedules)
+	if _, learns := has[want]; learns && s.Batch != firstBatch {
+		return damaged("a batch of %d, not %d", s.Batch, firstBatch)
+	}
+	switch {
+	case s.Fuzz != nil:
+		return s.Fuzz.check(ran)
+	case s.Deep != nil:
+		return s.Deep.check(ran, s.Begun, threads)
+	}
+	return nil
 }

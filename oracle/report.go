@@ -39,7 +39,8 @@ type Block struct {
 type Call struct {
 	Thread    string            `json:"thread"`
 	Function  string            `json:"function"`
-	Call      string            `json:"call"` // what the thread was doing: the call that the scenario made
+	Call      string            `json:"call"`           // what the thread was doing: the call that the scenario made
+	Step      uint64            `json:"step,omitempty"` // its first instruction, counted from the race's start; 0 for before
 	Backtrace []symbolize.Frame `json:"backtrace"`
 }
 
@@ -94,6 +95,7 @@ func (p *inspector) describe(play *scenario.Playback, r *Report, a access, freed
 	if err != nil {
 		return fmt.Errorf("explain: %w", err)
 	}
+	act.Script = p.s.Written(p.s.RacingThread(a.thread))
 	out := Access{Report: *act.Report(), Access: "read", Address: words.Hex(a.addr), Size: a.size}
 	switch {
 	case freed != nil:
@@ -114,8 +116,13 @@ func (p *inspector) block(b *heap.Piece, addr uint64) *Block {
 		event *emu.CallEvent
 		call  **Call
 	}{{b.Alloc, &out.Allocated}, {b.Freed, &out.Freed}} {
-		if c.event != nil {
-			*c.call = p.origin[origin{c.event.Thread, c.event.Step}]
+		if c.event == nil {
+			continue
+		}
+		if from := p.origin[origin{c.event.Thread, c.event.Step}]; from != nil {
+			call := *from
+			call.Step = c.event.Step - min(c.event.Step, p.s.Base())
+			*c.call = &call
 		}
 	}
 	return out

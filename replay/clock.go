@@ -21,6 +21,7 @@ func (h *History) tick(sl scenario.Slice, done uint64) error {
 			return err
 		}
 		h.ticks = append(h.ticks, t)
+		h.usage.look(h.s, -1, h.s.Process().Steps())
 	}
 	return nil
 }

@@ -42,6 +42,7 @@ func (x *Explanation) deadlock() string {
 // waits says who waits for whom.
 func (x *Explanation) waits() []Fact {
 	var list []Fact
+	told := map[uint64]bool{} // what became of the signals on an object, which several may wait for
 	for _, w := range x.Waits {
 		f := Fact{Kind: FactTaken, Thread: -1}
 		if t := w.Taken; t != nil {
@@ -50,10 +51,14 @@ func (x *Explanation) waits() []Fact {
 			f.Long = []string{fmt.Sprintf("%s takes the %s at %s, in %s: %s.", words.Capital(w.HeldBy), w.What, words.Hex(w.Address), t.Call, place(t))}
 		}
 		f.Addr, f.Short = w.Address, []Text{w.tell()}
-		for i := range w.Signals {
-			f.Short = append(f.Short, w.Signals[i].tell(w.Thread, w.What))
+		if w.HeldBy == "" && w.Since > 0 {
+			x.begins(&w, &f)
 		}
 		list = append(list, f)
+		if !told[w.Object] {
+			list = append(list, x.signals(&w)...)
+		}
+		told[w.Object] = w.Object != 0
 	}
 	if x.Cycle == 0 {
 		return list
@@ -72,11 +77,15 @@ func (w *Wait) tell() Text {
 	t := say("%s waits for %s", name(w.Thread), number(addressOf(w.Address, w.Place)))
 	switch {
 	case w.What == "thread":
-		return say("%s, which %s clears when it ends.", t, name(w.HeldBy))
+		return say("%s waits for the end of %s: for %s, which %s clears when it ends.", name(w.Thread), name(w.HeldBy), number(addressOf(w.Address, w.Place)), name(w.HeldBy))
 	case w.HeldBy == "" && w.What == "":
 		return say("%s, and nobody is left to change it.", t)
 	case w.HeldBy == "":
-		return say("%s, of a %s: nobody is left to %s.", t, w.What, w.left)
+		t = say("%s, of a %s%s: nobody is left to %s.", t, w.What, w.count, w.left)
+		if w.Since > 0 {
+			t = say("%s It waits since instruction %s.", t, words.Grouped(w.Since))
+		}
+		return t
 	case w.What == "once":
 		return say("%s, of a once whose routine %s runs.", t, name(w.HeldBy))
 	}

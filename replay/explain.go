@@ -59,13 +59,25 @@ type Explanation struct {
 	// Waits is, for a deadlock, what each remaining thread waits for; the
 	// first Cycle of them wait for each other, each for the next.
 	Waits []Wait
-	Cycle int
+	// Prints are, for a check of what a program has printed, the latest parts of that, and Unprinted how
+	// many came before.
+	Prints    []Print
+	Unprinted int
+	// Rounds are, for a livelock, what the threads that go on go round.
+	Rounds []Round
+	Cycle  int
 
 	// Races are pairs of instructions without whose order the run would have
 	// passed, where somebody has found them out; with Together, a run in which all of them are
 	// the other way round passes, and none was found in which one of them is.
 	Races    []Race
 	Together bool
+	// Sections are, where no single race decides, pairs of critical sections that do: with the second
+	// one first, as a whole, the run passes.
+	Sections [][2]Section
+
+	// Problems are what was found wrong with the run, whether it failed or not, where somebody has looked.
+	Problems []Problem
 
 	Threads  []ThreadState
 	Schedule scenario.Schedule
@@ -100,6 +112,11 @@ func Explain(h *History) (*Explanation, error) {
 		if err := h.looks(x); err != nil {
 			return nil, err
 		}
+		if s.Plan().Program != nil {
+			if err := h.addPrints(x); err != nil {
+				return nil, err
+			}
+		}
 	}
 	if o.Kind == scenario.Abort || o.Kind == scenario.Exit {
 		for _, out := range slices.Backward(s.Process().Output()) {
@@ -110,15 +127,21 @@ func Explain(h *History) (*Explanation, error) {
 		}
 	}
 	x.Round = o.Kind == scenario.Livelock && !s.CutShort()
-	if o.Kind == scenario.Deadlock {
+	switch {
+	case o.Kind == scenario.Deadlock:
 		return x, h.addWaits(x)
+	case o.Kind == scenario.Livelock:
+		return x, h.rounds(x)
 	}
 	if o.Thread < 0 || o.End == nil {
 		return x, nil
 	}
 	x.At = h.act(o.Thread, o.End.PC, s.Process().Steps()+1)
 	if o.End.Kind != emu.EndFault {
-		return x, nil
+		if s.Process().RunsProgram() {
+			return x, nil
+		}
+		return x, h.takeLooks(x, h.loadsOf(o.Thread))
 	}
 	h.cause(x)
 	if err := h.unmapped(x); err != nil {
@@ -164,6 +187,7 @@ func (h *History) act(thread int, pc, step uint64) *symbolize.Act {
 	return &symbolize.Act{
 		Thread: h.s.Names()[thread], Step: step - h.s.Base(), Location: symbolize.Locate(m, pc, false),
 		Instruction: h.Inst(pc).Text, Call: symbolize.Doing(m, t), Backtrace: symbolize.Backtrace(m, t),
+		Script: h.s.Written(thread),
 	}
 }
 

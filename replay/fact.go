@@ -50,7 +50,14 @@ const (
 	FactLoaded                        // the fatal value is loaded
 	FactSeen                          // a thread reads a value that a check finds fault with
 	FactTaken                         // a thread takes what another one waits for at the end
+	FactPrinted                       // a thread prints what a check finds fault with
+	FactFreed                         // a block is freed that is used later, or freed again
+	FactMisused                       // an access that is a problem, or a part of one
+	FactWaits                         // a thread begins to wait for what nobody is left to do
+	FactSignalled                     // a call is to wake who waits for that
 	FactEnd                           // the end
+	factPrinted                       // how much the process had printed before
+	factProblem                       // what is wrong with a run that need not have failed of it
 	factSaid                          // what the process printed last
 	factCalled                        // what the program calls its threads
 	factWaiting                       // where a thread waits at the end
@@ -66,9 +73,10 @@ const (
 
 // The sections of a short explanation.
 const (
-	sectionWhy   = "why"
-	sectionTime  = "when time passed"
-	sectionRaces = "what had to come first"
+	sectionWhy     = "why"
+	sectionProblem = "problem"
+	sectionTime    = "when time passed"
+	sectionRaces   = "what had to come first"
 )
 
 // Facts is all that the explanation says, as a short one has it: what happened, then why,
@@ -80,14 +88,15 @@ func (x *Explanation) Facts() []Fact {
 			list = append(list, Fact{Kind: factWaiting, Thread: i, Short: []Text{say("%s waits in %s: %s", name(t.Name), t.Call, symbolize.Chain(t.Backtrace))}})
 		}
 	}
+	list = append(list, x.goesRound()...)
 	why := len(list)
-	for _, facts := range [][]Fact{x.waits(), x.lookWrites(), x.seen(), x.origin(), x.load(), x.block(), x.unmapped()} {
+	for _, facts := range [][]Fact{x.waits(), x.prints(), x.lookWrites(), x.seen(), x.origin(), x.load(), x.block(), x.unmapped()} {
 		list = append(list, facts...)
 	}
 	for i := range list[why:] {
 		list[why+i].section = sectionWhy
 	}
-	return append(append(list, x.time()...), x.races()...)
+	return slices.Concat(list, x.problems(), x.time(), x.sections(), x.races())
 }
 
 // Fact is the fact of a kind, false when there is none.
@@ -124,7 +133,19 @@ func (x *Explanation) String() string {
 // Summary is the cause in as few sentences as it takes, for who has not seen such a failure
 // before.
 func (x *Explanation) Summary() []string {
+	list := x.cause()
+	if text := x.order(); text != "" {
+		list = append(list, text)
+	}
+	return list
+}
+
+// cause is Summary without what had to come first.
+func (x *Explanation) cause() []string {
 	list := []string{words.Capital(x.Headline()) + "."}
+	for _, f := range x.said() {
+		list = append(list, words.Capital(f.Short[0].String()))
+	}
 	for _, f := range x.time() {
 		list = append(list, f.Long...)
 	}

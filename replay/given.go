@@ -75,3 +75,13 @@ func (h *History) returned(thread, call int, arg scenario.Arg) int {
 	}
 	return -1
 }
+
+// callAt is a call of a thread of the plan's by its number.
+func (h *History) callAt(thread, call int) (scenario.Call, bool) {
+	body := h.s.Body(thread)
+	if body == nil {
+		return scenario.Call{}, false
+	}
+	made, ok, err := body.Next(h.results[thread][:call])
+	return made, ok && err == nil
+}

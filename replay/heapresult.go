@@ -51,13 +51,27 @@ type WaitReport struct {
 	What     string            `json:"what,omitempty"`
 	HeldBy   string            `json:"held_by,omitempty"`
 	TakenBy  *symbolize.Report `json:"taken_by,omitempty"` // the instruction that took it, if that was in the race
+	Since    uint64            `json:"since,omitempty"`    // the instruction with which the wait began
+	Object   string            `json:"object,omitempty"`   // address of the condition variable or semaphore
+	Signals  []SignalReport    `json:"signals,omitempty"`  // what became of the calls that were to wake it
+	Earlier  int               `json:"earlier_signals,omitempty"`
 }
 
 func (w *Wait) report() WaitReport {
 	if w.For != "" {
 		return WaitReport{Thread: w.Thread, For: w.For}
 	}
-	return WaitReport{Thread: w.Thread, WaitsFor: words.Hex(w.Address), Place: w.Place, What: w.What, HeldBy: w.HeldBy, TakenBy: w.Taken.Report()}
+	r := WaitReport{
+		Thread: w.Thread, WaitsFor: words.Hex(w.Address), Place: w.Place, What: w.What, HeldBy: w.HeldBy, TakenBy: w.Taken.Report(),
+		Since: w.Since, Earlier: w.Earlier,
+	}
+	if w.Object != 0 {
+		r.Object = words.Hex(w.Object)
+	}
+	for i := range w.Signals {
+		r.Signals = append(r.Signals, w.Signals[i].report())
+	}
+	return r
 }
 
 // reportHeap puts what AddHeap has found into the cause.

@@ -40,6 +40,9 @@ type History struct {
 	calls    []int                         // how many there are
 	ticks    []Tick
 	sights   []scenario.Sight // see scenario.Session.Sights
+	usage    *usage
+	printed  prints
+	fates    map[uint64][]Signalled // of the signals on an object
 }
 
 // NewHistory plays a schedule from the start of the race, noting every
@@ -86,6 +89,9 @@ func (h *History) step(skip uint64) error {
 	if err != nil {
 		return err
 	}
+	h.usage = newUsage(h.s, skip == 0)
+	h.printed.look(h.s, 0, 0, 0)
+	h.printed.list = nil // it was there before
 	for _, sl := range h.Counted()[first:] {
 		if h.s.IsClock(sl.Thread) {
 			if err := h.tick(sl, done); err != nil {
@@ -105,6 +111,7 @@ func (h *History) step(skip uint64) error {
 			}
 			h.visit(pc)
 			step, call := h.s.Process().Steps()+1, len(h.s.Results(sl.Thread))
+			kernel := h.usage.before(h.s, sl.Thread, pc, step)
 			part := ""
 			if h.s.Holds(sl.Thread) {
 				part = h.half(true)
@@ -121,6 +128,16 @@ func (h *History) step(skip uint64) error {
 				part = h.half(false)
 			}
 			h.events = append(h.events, Event{Step: step, Thread: sl.Thread, PC: pc, Call: call, Part: part})
+			if len(h.s.Results(sl.Thread)) > call {
+				h.usage.back(sl.Thread, 0, step)
+				kernel = true // nobody may be left to run, and the clock moved on
+			}
+			if kernel {
+				h.printed.look(h.s, sl.Thread, pc, step)
+			}
+			if kernel || !h.s.Runnable(sl.Thread) {
+				h.usage.look(h.s, sl.Thread, step)
+			}
 			done++
 		}
 		done = 0

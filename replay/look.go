@@ -58,6 +58,11 @@ func (h *History) looks(x *Explanation) error {
 		}
 		list = append(list, h.loadsOf(sight.Thread)...)
 	}
+	return h.takeLooks(x, list)
+}
+
+// takeLooks finds out about values that were looked at, and has an explanation tell of them.
+func (h *History) takeLooks(x *Explanation, list []Look) error {
 	if n := len(list) - mostLooks; n > 0 {
 		// A thread's latest ones are the nearest to what it has returned.
 		x.Unlooked, list = n, list[n:]
@@ -187,8 +192,14 @@ func (x *Explanation) look(l *Look) Fact {
 		f = x.fact(FactSeen, l.Load)
 		f.Addr = l.Addr
 		f.Title = fmt.Sprintf("%s reads %s", l.Load.Thread, l.value())
-		text = say("%s read %s from %s, in its call of %s", name(l.Load.Thread), number(l.value()), at, l.Load.Call)
+		text = say("%s read %s from %s, in its call of %s", name(l.Load.Thread), number(l.value()), at, written(l.Load))
+		if len(x.Rounds) > 0 {
+			text = say("In each round %s", text)
+		}
 		f.Long = []string{words.Capital(text.String()) + "."}
+		if len(l.Writers) == 0 {
+			f.Long = append(f.Long, "Nothing has written there since the race began: the value is older.")
+		}
 	}
 	if l.Block != nil {
 		text = say("%s, in a block: %s", text, l.Block.tell())
@@ -221,7 +232,7 @@ func (x *Explanation) lookWrites() (list []Fact) {
 			f := x.fact(FactWritten, &w.Act)
 			f.Addr = x.Looks[i].Addr
 			f.Title = fmt.Sprintf("%s writes %s", w.Thread, words.Hex(w.Value))
-			f.Long = []string{fmt.Sprintf("%s runs %s and stores %s at %s, where the value is that the check finds fault with.", words.Capital(w.Thread), place(&w.Act), words.Hex(w.Value), words.Hex(x.Looks[i].Addr))}
+			f.Long = []string{fmt.Sprintf("%s runs %s and stores %s at %s, where the value is that %s.", words.Capital(w.Thread), place(&w.Act), words.Hex(w.Value), words.Hex(x.Looks[i].Addr), x.sees(&x.Looks[i]))}
 			list = append(list, f)
 		}
 	}

@@ -16,16 +16,19 @@ type object struct {
 }
 
 const (
-	readWriteLock = "read-write lock"
-	once          = "once"
+	conditionVariable = "condition variable"
+	semaphore         = "semaphore"
+	barrier           = "barrier"
+	readWriteLock     = "read-write lock"
+	once              = "once"
 )
 
 var onceFunctions = []string{"pthread_once", "pthread_once_slow", "pthread_once_full", "call_once"}
 
 var objects = []object{
-	{"condition variable", "signal it", []string{"pthread_cond_wait", "pthread_cond_timedwait", "pthread_cond_clockwait", "cnd_wait", "cnd_timedwait"}},
-	{"semaphore", "post it", []string{"sem_wait", "sem_timedwait", "sem_clockwait", "sem_wait_slow", "sem_wait_slow64"}},
-	{"barrier", "come to it", []string{"pthread_barrier_wait"}},
+	{conditionVariable, "signal it", []string{"pthread_cond_wait", "pthread_cond_timedwait", "pthread_cond_clockwait", "cnd_wait", "cnd_timedwait"}},
+	{semaphore, "post it", []string{"sem_wait", "sem_timedwait", "sem_clockwait", "sem_wait_slow", "sem_wait_slow64"}},
+	{barrier, "come to it", []string{"pthread_barrier_wait"}},
 	{readWriteLock, "unlock it", []string{
 		"pthread_rwlock_rdlock", "pthread_rwlock_wrlock", "pthread_rwlock_timedrdlock", "pthread_rwlock_timedwrlock",
 		"pthread_rwlock_clockrdlock", "pthread_rwlock_clockwrlock",
@@ -45,6 +48,11 @@ func objectOf(stack []symbolize.Location) (o object, ok bool) {
 		}
 	}
 	return object{}, false
+}
+
+// objectNamed is the one of a kind that there is.
+func objectNamed(what string) object {
+	return objects[slices.IndexFunc(objects, func(o object) bool { return o.what == what })]
 }
 
 // plainName is a function's name without what a libc's own symbols have around it, as in

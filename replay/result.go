@@ -36,6 +36,10 @@ type Finding struct {
 	Cycle   []WaitReport   `json:"cycle,omitempty"`
 	Waits   []WaitReport   `json:"waits,omitempty"`
 	Threads []ThreadReport `json:"threads,omitempty"`
+	// Prints are, for a check of what a program has printed, the latest parts of that.
+	Prints []PrintReport `json:"printed,omitempty"`
+	// Rounds are, for a livelock, what the threads that go on go round.
+	Rounds []RoundReport `json:"rounds,omitempty"`
 	// Looks are the values that a failing check looked at, or that a thread had read whose
 	// results it looked at.
 	Looks []LookReport `json:"looks,omitempty"`
@@ -44,6 +48,9 @@ type Finding struct {
 	// Races are pairs of accesses, the first one first; with the second one
 	// first the run passes.
 	Races [][2]AccessReport `json:"races,omitempty"`
+	// Sections are pairs of critical sections, the first one first; with the second one first, as a
+	// whole, the run passes.
+	Sections [][2]SectionReport `json:"sections,omitempty"`
 	// Together tells of Races that no single one was found to decide, but all of them do.
 	Together    bool     `json:"together,omitempty"`
 	Minimal     bool     `json:"minimal,omitempty"` // nothing more could be left out of the schedule
@@ -92,9 +99,18 @@ func (x *Explanation) Finding() Finding {
 	for _, r := range x.Races {
 		f.Races = append(f.Races, [2]AccessReport{r.First.report(), r.Second.report()})
 	}
+	for i := range x.Sections {
+		f.Sections = append(f.Sections, [2]SectionReport{x.Sections[i][0].report(), x.Sections[i][1].report()})
+	}
 	f.Together = x.Together && len(x.Races) > 1
 	for i := range x.Looks {
 		f.Looks = append(f.Looks, x.Looks[i].report())
+	}
+	for i := range x.Prints {
+		f.Prints = append(f.Prints, x.Prints[i].report())
+	}
+	for i := range x.Rounds {
+		f.Rounds = append(f.Rounds, x.Rounds[i].report())
 	}
 	for _, w := range x.Waits {
 		f.Waits = append(f.Waits, w.report())

@@ -1,111 +1,138 @@
 package replay
 
 import (
-	"cmp"
+	"fmt"
 	"slices"
 
-	"emurace/scenario"
+	"emurace/loader"
 )
 
-// Signalled is a call that was to wake who waits for an object and was over when the run ended.
+// Signalled is a call that was to wake who waits for a condition variable or a semaphore, and what
+// became of that. All numbers are of instructions of the race.
 type Signalled struct {
 	Thread string
-	Call   string // as the scenario has it
-	Step   uint64 // number of its last instruction
-	When   When
+	Call   string // as in pthread_cond_signal(0x5555555760a0)
+	// Step is the instruction that put the signal into the object, or else the one that woke, or else
+	// the last one of the call.
+	Step uint64
+	// Back tells that the thread was not asked to signal, but waits itself: it puts a signal back.
+	Back bool
+	// All tells that it was to wake all who wait.
+	All bool
+	// Word is the word of the object that it was put into, 0 where that is not known.
+	Word uint64
+	Woke []Woken
+	// Taken is who took it, where it was one and the only one in its word, Dropped who took it away
+	// again untaken: to begin with a new group of waiters, as glibc does.
+	Taken, Dropped *Taken
+	// Asleep waited in the kernel all the while and were not woken, at other words than Word where Apart
+	// tells so; Awake were in a call that waits, and were not asleep.
+	Asleep, Awake []string
+	Apart         bool
 }
 
-// When is where a call that wakes lies with respect to the waiter's.
-type When uint8
+// Woken is a thread that a signal woke.
+type Woken struct {
+	Thread string
+	Since  uint64 // when it began to wait, 0 for before the race
+	Took   uint64 // when it took a signal, 0 for not
+	Back   uint64 // when its call came back, 0 for not
+	Again  uint64 // when it waited for the object again, 0 for not
+	Still  bool   // and does so at the end
+}
 
-// The places.
-const (
-	BeforeCall When = iota // it was over before the waiter's call began
-	BeforeWait             // it was over when the waiter had begun its call, and did not wait yet
-	AfterWait              // it went on, or began, when the waiter waited already
-)
+// Taken is when a thread took a signal.
+type Taken struct {
+	Thread string
+	Call   string
+	Step   uint64
+}
 
 // wakers are the functions that wake who waits for an object.
 var wakers = map[string][]string{
-	"condition variable": {"pthread_cond_signal", "pthread_cond_broadcast", "cnd_signal", "cnd_broadcast"},
-	"semaphore":          {"sem_post"},
+	conditionVariable: {"pthread_cond_signal", "pthread_cond_broadcast", "cnd_signal", "cnd_broadcast"},
+	semaphore:         {"sem_post"},
 }
 
-// mostSignalled bounds the calls that are told of.
-const mostSignalled = 4
+// toAll are those of them that wake all.
+var toAll = []string{"pthread_cond_broadcast", "cnd_broadcast"}
 
-// signalled are the calls of other threads of the plan's that were to wake a thread in the call that it
-// waits in, the latest first.
-func (h *History) signalled(waiter int, what string) (list []Signalled) {
-	own, ok := h.callAt(waiter, len(h.results[waiter]))
-	if !ok || len(own.Args) == 0 || wakers[what] == nil {
-		return nil
+// mostSignalled bounds the calls that are known of, mostTold those that are told of.
+const (
+	mostSignalled = 64
+	mostTold      = 8
+)
+
+// signalled are the calls that were to wake who waits for the object that a thread waits for, in their
+// order, the latest where there are very many, and how many more there were.
+func (h *History) signalled(waiter int, what string) (object uint64, list []Signalled, more int) {
+	if wakers[what] == nil {
+		return 0, nil, 0
 	}
-	first, last := h.span(waiter, len(h.results[waiter]))
-	for t := range h.s.Names() {
-		for c := range h.results[t] {
-			made, ok := h.callAt(t, c)
-			if t == waiter || !ok || !slices.Contains(wakers[what], made.Func) || len(made.Args) == 0 || made.Args[0].Value != own.Args[0].Value {
-				continue
-			}
-			_, end := h.span(t, c)
-			if end == 0 {
-				continue // it is not among the instructions that are kept
-			}
-			s := Signalled{Thread: h.s.Names()[t], Call: made.String(), Step: end - h.s.Base(), When: AfterWait}
-			switch {
-			case end < first:
-				s.When = BeforeCall
-			case end < last:
-				s.When = BeforeWait
-			}
-			list = append(list, s)
+	object, ok := h.waitsOn(waiter, what)
+	if !ok {
+		return 0, nil, 0
+	}
+	if list, ok = h.fates[object]; !ok {
+		list = h.fatesOf(object, what)
+		if h.fates == nil {
+			h.fates = map[uint64][]Signalled{}
+		}
+		h.fates[object] = list
+	}
+	more = max(0, len(list)-mostSignalled)
+	return object, list[more:], more
+}
+
+// forSignal tells whether a wait in the kernel, in a call that is noted, is one for a signal: at a word
+// that holds some, or, with musl's condition variables, at one that the thread has for this on its stack. In
+// the same call a thread may wait for a mutex, or for the object's own lock.
+func (h *History) forSignal(p *sleep) bool {
+	const near = 4096
+	if p.use == nil || p.use.wakes {
+		return false
+	}
+	at, _ := h.signalWords(p.use.what)
+	return slices.Contains(at, p.first-p.use.object) || len(at) == 0 && p.first-p.sp < near
+}
+
+// waitsOn is the object that a thread waits for at the end.
+func (h *History) waitsOn(waiter int, what string) (uint64, bool) {
+	s := h.usage.asleep[waiter]
+	if s == nil {
+		return 0, false
+	}
+	if s.use != nil {
+		return s.use.object, s.use.what == what && h.forSignal(s)
+	}
+	at, _ := h.signalWords(what)
+	for _, u := range h.usage.uses { // its own call began before the race
+		if u.what == what && slices.Contains(at, s.first-u.object) {
+			return u.object, true
 		}
 	}
-	slices.SortFunc(list, func(a, b Signalled) int { return cmp.Compare(b.Step, a.Step) })
-	return list[:min(len(list), mostSignalled)]
+	return 0, false
 }
 
-// callAt is a call of a thread of the plan's by its number.
-func (h *History) callAt(thread, call int) (scenario.Call, bool) {
-	body := h.s.Body(thread)
-	if body == nil {
-		return scenario.Call{}, false
+// signalWords are where the words of an object are that hold its signals, and how much of them is one.
+// Glibc's condition variables have one for each of two groups of waiters, __g_signals, and until 2.40
+// a bit below that closes the group (nptl/pthread_cond_wait.c); musl's have none.
+func (h *History) signalWords(what string) (at []uint64, one uint64) {
+	id := h.s.Libc()
+	switch {
+	case what == semaphore:
+		return []uint64{0}, 1
+	case id.Name != loader.Glibc.String():
+		return nil, 1
+	case closesGroups(id.Version):
+		return []uint64{40, 44}, 2
 	}
-	made, ok, err := body.Next(h.results[thread][:call])
-	return made, ok && err == nil
+	return []uint64{32, 36}, 1
 }
 
-// span are the first and the last instruction of a thread's call, 0 for none that is kept.
-func (h *History) span(thread, call int) (first, last uint64) {
-	for _, i := range h.byThread[thread] {
-		if e := h.events[i]; e.Call == call {
-			if first == 0 {
-				first = e.Step
-			}
-			last = e.Step
-		}
-	}
-	return first, last
-}
-
-// tell says where the signal went.
-func (s *Signalled) tell(waiter, what string) Text {
-	did := "had signalled it"
-	if what == "semaphore" {
-		did = "had posted it"
-	}
-	t := say("  %s %s in %s,", name(s.Thread), did, s.Call)
-	switch s.When {
-	case BeforeCall:
-		t = say("%s which was over before %s began its call", t, name(waiter))
-	case BeforeWait:
-		t = say("%s which was over before %s waited", t, name(waiter))
-	case AfterWait:
-		return say("%s when %s waited already, and it did not wake %s.", t, name(waiter), name(waiter))
-	}
-	if what == "condition variable" {
-		return say("%s: a signal is for those who wait already.", t)
-	}
-	return say("%s.", t)
+// closesGroups tells whether a glibc is of before 2.41.
+func closesGroups(version string) bool {
+	var major, minor int
+	_, err := fmt.Sscanf(version, "%d.%d", &major, &minor)
+	return err == nil && major == 2 && minor < 41
 }

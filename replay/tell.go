@@ -20,6 +20,8 @@ func (x *Explanation) Headline() string {
 			return "those that are left go round for ever: a livelock"
 		}
 		return "no end is reached within the instruction limit, though every thread has its turns: a livelock"
+	case x.Outcome.Kind == scenario.OK && len(x.Problems) > 0:
+		return x.Problems[0].headline()
 	case x.Outcome.Kind == scenario.OK:
 		return "nothing failed"
 	case x.Outcome.Kind == scenario.Check && x.Outcome.Thread >= 0:
@@ -60,7 +62,7 @@ func (x *Explanation) expected() string {
 func (x *Explanation) end() Fact {
 	f := Fact{Kind: FactEnd, At: x.Steps, After: x.Steps, Thread: x.Outcome.Thread, Title: "The end"}
 	if x.At != nil {
-		f.Short = []Text{say("%s  %s      %s", name(x.At.Location.String()), head(x.At.Instruction), x.fault())}
+		f.Short = append([]Text{say("%s  %s      %s", name(x.At.Location.String()), head(x.At.Instruction), x.fault())}, x.where()...)
 	}
 	switch x.Outcome.Kind {
 	case scenario.Segv:
@@ -70,6 +72,9 @@ func (x *Explanation) end() Fact {
 			words.Capital(x.At.Thread), place(x.At), end.Access, words.Hex(end.Addr), refusal(end))
 		if x.Load != nil && x.Register != "" && end.Addr == x.Value {
 			text += fmt.Sprintf(" The address is what it has just loaded into %s.", x.Register)
+		}
+		if x.At.Call != "" {
+			text += fmt.Sprintf(" It is in its call of %s.", written(x.At))
 		}
 		f.Long = append(f.Long, text)
 		if p := x.use.found; p != nil && x.use.moved == nil && x.Allocation.FreedBy != nil {
@@ -82,15 +87,26 @@ func (x *Explanation) end() Fact {
 		f.Long = append(f.Long, "Nobody can go on.")
 	default:
 		f.Long = []string{words.Capital(x.Headline()) + "."}
+		if x.At != nil && x.At.Call != "" {
+			f.Long = append(f.Long, fmt.Sprintf("It is in its call of %s: %s.", written(x.At), symbolize.Chain(x.At.Backtrace)))
+		}
+		for _, r := range x.goesRound() {
+			for _, line := range r.Short {
+				f.Long = append(f.Long, words.Capital(strings.TrimSpace(line.String()))+".")
+			}
+		}
 		for _, s := range x.said() {
 			f.Long = append(f.Long, words.Capital(s.Short[0].String()))
 		}
+		f.Long = append(f.Long, x.found()...)
 	}
 	return f
 }
 
 // place is an instruction with where it is.
-func place(a *symbolize.Act) string { return fmt.Sprintf("%s (%s)", a.Location, a.Instruction) }
+func place(a *symbolize.Act) string {
+	return fmt.Sprintf("%s (%s)%s", a.Location, a.Instruction, strings.TrimPrefix(script(a).String(), " "))
+}
 
 // refusal is why an access faulted.
 func refusal(end *emu.End) string {
@@ -194,7 +210,11 @@ func (x *Explanation) written() Fact {
 // lines are an instruction and how the thread had come there, below the sentence that they
 // belong to.
 func lines(a *symbolize.Act) []Text {
-	return []Text{say("  %s  %s", name(a.Location.String()), a.Instruction), say("  %s", symbolize.Chain(a.Backtrace))}
+	list := []Text{say("  %s  %s%s", name(a.Location.String()), a.Instruction, script(a))}
+	if chain := symbolize.Chain(a.Backtrace); chain != a.Location.String() {
+		list = append(list, say("  %s", chain))
+	}
+	return list
 }
 
 // unmapped says who took the page away.
@@ -247,7 +267,7 @@ func (t *Touch) tell() Text {
 	if t.Thread == scenario.ClockName {
 		return say("%s: %s", name(t.Thread), t.Instruction)
 	}
-	return say("%s at %s%s (%s)%s", name(t.Thread), name(t.Location.String()), t.Part, t.Instruction, faint(accesses(t.Accesses)))
+	return say("%s at %s%s (%s)%s%s", name(t.Thread), name(t.Location.String()), t.Part, t.Instruction, script(&t.Act), faint(accesses(t.Accesses)))
 }
 
 // Switching writes the schedule in a line: "main 412 instructions, worker

@@ -50,11 +50,17 @@ type Trace struct {
 	GuestMemory uint64 `json:"guest_memory,omitempty"`
 	// Made are the threads that the process makes itself, as far as they are known: no
 	// others run. Traces from before such threads were run have none.
-	Made     []string `json:"made,omitempty"`
-	Schedule []string `json:"schedule"` // as scenario.Slice.Text writes it
-	Outcome  Outcome  `json:"outcome"`
-	Steps    uint64   `json:"steps"`  // instructions from the race's start
-	Digest   string   `json:"digest"` // of the final state; see emu.Machine.Digest
+	Made []string `json:"made,omitempty"`
+	// Detect are the kinds of problems that were looked for in the run, which is told with those that it has.
+	Detect []string `json:"detect,omitempty"`
+	// Races, Together and Sections are what had to come first, as Essential has it.
+	Races    [][2]TracePoint   `json:"races,omitempty"`
+	Together bool              `json:"together,omitempty"`
+	Sections [][2]TraceSection `json:"sections,omitempty"`
+	Schedule []string          `json:"schedule"` // as scenario.Slice.Text writes it
+	Outcome  Outcome           `json:"outcome"`
+	Steps    uint64            `json:"steps"`  // instructions from the race's start
+	Digest   string            `json:"digest"` // of the final state; see emu.Machine.Digest
 }
 
 // Libc says which C library a trace belongs to.

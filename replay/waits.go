@@ -22,9 +22,16 @@ type Wait struct {
 	// Taken is the instruction that took the lock, nil when it was taken before
 	// the race or that is not known.
 	Taken *symbolize.Act
-	// Signals are calls that were to wake the thread, where nobody holds what it waits for.
-	Signals []Signalled
-	left    string // what nobody is left to do with it, as "post it"
+	Since uint64 // the instruction with which it began to, 0 for before the race or not known
+	// Object is the condition variable or semaphore that nobody holds, where its beginning is known, and
+	// Signals what became of the calls that were to wake who waits for it: the latest, in their order, and
+	// how many came before those. Unsignalled tells that there was none since the race began.
+	Object      uint64
+	Signals     []Signalled
+	Earlier     int
+	Unsignalled bool
+	count       string // of a barrier, how many have come
+	left        string // what nobody is left to do with it, as "post it"
 }
 
 // addWaits finds out what each thread waits for, and puts the ones that wait for
@@ -43,6 +50,9 @@ func (h *History) addWaits(x *Explanation) error {
 		w := Wait{Thread: name, Address: addr, Place: Symbol(h.s.Process(), addr), Value: h.word32(addr)}
 		machine, what, step := h.holder(h.s.MachineThread(i), addr, w.Value)
 		o, ok := objectOf(symbolize.Backtrace(h.s.Process(), h.s.MachineThread(i)))
+		if s := h.usage.asleep[i]; !ok && s != nil && h.forSignal(s) { // a libc without unwind tables
+			o, ok = objectNamed(s.use.what), true
+		}
 		switch {
 		case ok && what == "lock" && (o.what == readWriteLock || o.what == once):
 			what = o.what
@@ -51,13 +61,19 @@ func (h *History) addWaits(x *Explanation) error {
 			switch what {
 			case readWriteLock:
 				machine = h.writerOf(addr)
+			case barrier:
+				w.count = h.barrier(addr)
 			case once:
 				machine = h.runsOnce(addr)
 			}
 		}
 		w.What = what
+		if s := h.usage.asleep[i]; s != nil && s.from > h.s.Base() {
+			w.Since = s.from - h.s.Base()
+		}
 		if machine < 0 {
-			w.Signals = h.signalled(i, what)
+			w.Object, w.Signals, w.Earlier = h.signalled(i, what)
+			w.Unsignalled = w.Object != 0 && len(w.Signals) == 0 && h.usage.wholly
 		}
 		if machine >= 0 {
 			w.HeldBy = h.s.Process().Threads()[machine].Name

@@ -15,6 +15,7 @@ type Act struct {
 	Location    Location
 	Instruction string
 	Call        string     // the call that the thread was in
+	Script      string     // where a scenario's script has that call, as FILE:LINE; "" for nowhere
 	Backtrace   []Location // innermost first, Location itself included
 }
 
@@ -49,6 +50,7 @@ type Report struct {
 	Instruction string  `json:"instruction"`
 	Step        uint64  `json:"step"` // its number since the race began
 	Call        string  `json:"call"`
+	Script      string  `json:"script,omitempty"` // FILE:LINE where a scenario's script has that call
 	Backtrace   []Frame `json:"backtrace"`
 }
 
@@ -77,6 +79,6 @@ func (a *Act) Report() *Report {
 	}
 	return &Report{
 		Thread: a.Thread, Function: a.Location.Function, Offset: a.Location.Offset, Source: a.Location.Source(),
-		Instruction: a.Instruction, Step: a.Step, Call: a.Call, Backtrace: Frames(a.Backtrace),
+		Instruction: a.Instruction, Step: a.Step, Call: a.Call, Script: a.Script, Backtrace: Frames(a.Backtrace),
 	}
 }

@@ -154,7 +154,7 @@ func TestProgress(t *testing.T) {
 	}
 	b.Reset()
 	drawn = &progress{w: &b, level: -1, drawn: true}
-	drawn.update(explore.Progress{Preemptions: -1, Schedules: 5, Both: 40, One: 7, Pairs: 9, Corpus: 3})
+	drawn.update(explore.Progress{Preemptions: -1, Schedules: 5, Both: 40, One: 7, Learned: explore.Learned{Pairs: 9, Corpus: 3}})
 	if got := b.String(); !strings.HasSuffix(got, " of them failing, pairs: 40 in both orders, 7 in one, 9 reads of writes, corpus of 3\n") {
 		t.Errorf("%q", got)
 	}

@@ -57,6 +57,8 @@ Strategies:
   fuzz     does the same under constraints, such as that a certain read sees a
            certain write; those of schedules that showed something new are
            changed a little for further ones.
+  deep     goes on from where earlier schedules have shown what few of them have: for
+           failures that take several steps, each of them rare.
   random   draws the next thread, again and again.
   script   does as a script says: the one of --script, or SCENARIO's own. It is one
            schedule in words, or a strategy; docs/writing-scenarios.md shows how.
@@ -76,6 +78,7 @@ Examples:
   emurace explore philosophers --strategy dpor --preemptions 2 --keep-going
   emurace explore --schedules 1000 --seed 7
   emurace explore --strategy pct --depth 4 --time 1m --keep-going
+  emurace explore --strategy deep cond-tokens
   emurace explore getenv-setenv --set entries=65 --set setenvs=1 --preemptions 1
   emurace explore --set name=EMURACE_060 --detect use-after-free --detect data-race
   emurace explore my-scenario.star --locks abstract
@@ -105,7 +108,7 @@ func searchFlags() []cli.Flag {
 		&cli.Uint64Flag{Name: "schedules", Usage: "stop after about `N` schedules", DefaultText: "no limit", EnvVars: []string{"EMURACE_SCHEDULES"}},
 		&cli.DurationFlag{Name: "time", Usage: "stop after a time such as 30s", DefaultText: "no limit", EnvVars: []string{"EMURACE_TIME"}},
 		&cli.IntFlag{Name: "jobs", Aliases: []string{"j"}, Value: runtime.NumCPU(), DefaultText: "number of processors", Usage: "search with `N` machines side by side", EnvVars: []string{"EMURACE_JOBS"}},
-		&cli.Uint64Flag{Name: "seed", Value: 1, Usage: "of the random bytes that the process gets, and of what surw, fuzz, pos, pct and random draw", EnvVars: []string{"EMURACE_SEED"}},
+		&cli.Uint64Flag{Name: "seed", Value: 1, Usage: "of the random bytes that the process gets, and of what surw, fuzz, deep, pos, pct and random draw", EnvVars: []string{"EMURACE_SEED"}},
 		&cli.BoolFlag{Name: "keep-going", Usage: "count every failing schedule instead of stopping at the first", EnvVars: []string{"EMURACE_KEEP_GOING"}},
 		&cli.StringFlag{Name: "locks", Value: "raw", Usage: "dpor: raw runs a lock's instructions like any others, abstract takes a lock as one thing, where that makes no difference", EnvVars: []string{"EMURACE_LOCKS"}},
 		&cli.StringFlag{Name: "timeouts", Value: string(scenario.AnyTime), DefaultText: "any; of a program due", Usage: "when waits with a timeout, and sleeps, may end by themselves: any time, when they are due, or when nothing else can happen (idle)", EnvVars: []string{"EMURACE_TIMEOUTS"}},

@@ -8,6 +8,7 @@ import (
 
 	"emurace/emu"
 	"emurace/loader"
+	"emurace/oracle"
 	"emurace/replay"
 	"emurace/replay/timeline"
 	"emurace/scenario"
@@ -100,7 +101,42 @@ func (r *run) explain() (*replay.Explanation, *replay.History, error) {
 		return nil, nil, err
 	}
 	x, err := r.heaps.explain(h, r.verification.Schedule)
+	if err == nil {
+		err = x.AddTrace(h, r.trace)
+	}
+	if errors.Is(err, replay.ErrFormat) {
+		return nil, nil, environmentError(err, "the trace was changed or belongs to another scenario")
+	}
+	if err == nil {
+		x.Problems, err = r.problems()
+	}
 	return x, h, err
+}
+
+// problems are those that the run has, of the kinds that were looked for when its trace was made.
+func (r *run) problems() ([]replay.Problem, error) {
+	var detect []scenario.Kind
+	for _, name := range r.trace.Detect {
+		k, err := oracle.ParseKind(name)
+		if err != nil {
+			return nil, environmentError(fmt.Errorf("the trace: detect: %w", err), "the trace was changed")
+		}
+		detect = append(detect, k)
+	}
+	if len(detect) == 0 {
+		return nil, nil
+	}
+	reports, err := oracle.Explain(func(prepare func(*emu.Process) error) (*scenario.Session, error) {
+		return startWith(r.sys, r.recipe, prepare)
+	}, r.session.Made(), r.verification.Schedule, detect...)
+	if err != nil {
+		return nil, err
+	}
+	var list []replay.Problem
+	for _, report := range reports {
+		list = append(list, problemOf(report))
+	}
+	return list, nil
 }
 
 // timeline makes the run one that can be gone through. It takes the session

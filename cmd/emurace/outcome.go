@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -156,6 +157,11 @@ func (o *outcome) minimize(sys *emu.System, s *scenario.Session) error {
 	return nil
 }
 
+// essential is what had to come first in a minimal schedule.
+func essential(m *explore.Minimal) replay.Essential {
+	return replay.Essential{Races: racePoints(m), Together: m.Together, Sections: sectionPoints(m)}
+}
+
 // racePoints names the essential races of a minimal schedule.
 func racePoints(m *explore.Minimal) [][2]replay.Point {
 	var pairs [][2]replay.Point
@@ -165,10 +171,32 @@ func racePoints(m *explore.Minimal) [][2]replay.Point {
 	return pairs
 }
 
+// sectionPoints names the critical sections of a minimal schedule whose order decides.
+func sectionPoints(m *explore.Minimal) [][2]replay.SectionPoints {
+	var pairs [][2]replay.SectionPoints
+	for _, p := range m.Sections {
+		var points [2]replay.SectionPoints
+		for i, s := range p {
+			points[i] = replay.SectionPoints{
+				Word: s.Word, Lock: replay.Point{Thread: s.Thread, Step: s.First.Step},
+				Unlock: replay.Point{Thread: s.Thread, Step: s.Last.Step}, NeverUnlocked: s.Held,
+			}
+		}
+		pairs = append(pairs, points)
+	}
+	return pairs
+}
+
 func (o *outcome) writeTrace(s *scenario.Session, f explore.Finding, output string) error {
 	t, err := replay.Record(s, o.recipe, f.Schedule)
 	if err != nil {
 		return err
+	}
+	if o.minimal != nil && slices.Equal(f.Schedule, o.minimal.Schedule) {
+		t.Keep(essential(o.minimal), s.ScheduleNames())
+	}
+	for _, k := range o.detect {
+		t.Detect = append(t.Detect, string(k))
 	}
 	o.trace = output
 	if o.trace == "" {
@@ -235,6 +263,8 @@ type resultObject struct {
 	Blocked              uint64          `json:"blocked"`
 	Pairs                *int            `json:"pairs,omitempty"`    // of fuzz
 	Corpus               *int            `json:"corpus,omitempty"`   // likewise
+	Traits               *int            `json:"traits,omitempty"`   // of deep
+	Moments              *int            `json:"moments,omitempty"`  // likewise
 	Coverage             *coverageObject `json:"coverage,omitempty"` // of a drawn search
 	Instructions         uint64          `json:"instructions"`
 	Elapsed              float64         `json:"elapsed_s"`
@@ -288,6 +318,8 @@ func (o *outcome) object(c *cli.Context) resultObject {
 		r.Depth = c.Int("depth")
 	case string(explore.Fuzz):
 		r.Pairs, r.Corpus = &o.result.Pairs, &o.result.Corpus
+	case string(explore.Deep):
+		r.Traits, r.Moments = &o.result.Traits, &o.result.Moments
 	}
 	if n := o.result.Preemptions; n >= 0 {
 		r.PreemptionsCompleted = &n

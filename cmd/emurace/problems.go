@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/urfave/cli/v2"
@@ -197,6 +198,9 @@ func (o *outcome) printProblems(p *replay.Printer) {
 			o.printHole(p)
 		}
 		p.Printf("%s  %s, in %s\n", p.Head("problem"), p.Bad(x.head()), plural(x.Count, "schedule", "schedules"))
+		if x.report != nil && x.Outcome.Kind == oracle.DataRace {
+			p.Printf("    nothing orders the two, so that either may come first\n")
+		}
 		if x.report == nil {
 			continue
 		}
@@ -205,7 +209,11 @@ func (o *outcome) printProblems(p *replay.Printer) {
 			if a.Access == "free" {
 				what = fmt.Sprintf("frees %s with %s", a.Address, a.Function)
 			}
-			p.Printf("    %s %s in %s\n      %s\n", p.Name(a.Thread), what, a.Call, p.Faint(way(a.Backtrace)))
+			in := a.Call
+			if a.Script != "" && strings.HasPrefix(a.Function, emu.RoutinePrefix) { // else the function says more
+				in += " at " + a.Script
+			}
+			p.Printf("    %s %s in %s\n      %s\n", p.Name(a.Thread), what, in, p.Faint(way(a.Backtrace)))
 		}
 		if x.Outcome.Kind == oracle.InvalidFree && x.report.Block == nil {
 			p.Printf("    no block is there\n")
@@ -239,4 +247,27 @@ func way(list []symbolize.Frame) string {
 		parts = append(parts, fmt.Sprintf("%s+%#x", f.Function, f.Offset))
 	}
 	return strings.Join(parts, " < ")
+}
+
+// problemOf is a problem as an explanation has it.
+func problemOf(r oracle.Report) replay.Problem {
+	p := replay.Problem{Kind: r.Kind, Race: r.Kind == oracle.DataRace}
+	for _, a := range r.Accesses {
+		p.Accesses = append(p.Accesses, replay.ProblemAccess{Report: a.Report, Access: a.Access, Addr: number(a.Address)})
+	}
+	if b := r.Block; b != nil {
+		p.Block = &replay.ProblemBlock{Addr: number(b.Address), Size: b.Size}
+		for from, to := range map[*oracle.Call]**replay.ProblemCall{b.Allocated: &p.Block.Allocated, b.Freed: &p.Block.Freed} {
+			if from != nil {
+				*to = &replay.ProblemCall{Thread: from.Thread, Function: from.Function, Call: from.Call, Step: from.Step, Backtrace: from.Backtrace}
+			}
+		}
+	}
+	return p
+}
+
+// number is an address that words.Hex has written.
+func number(text string) uint64 {
+	n, _ := strconv.ParseUint(text, 0, 64)
+	return n
 }

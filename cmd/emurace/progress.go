@@ -46,6 +46,9 @@ func (p *progress) describe(u explore.Progress) string {
 		if u.Corpus > 0 {
 			learned += fmt.Sprintf(", %d reads of writes, corpus of %d", u.Pairs, u.Corpus)
 		}
+		if u.Moments > 0 {
+			learned += fmt.Sprintf(", %d moments to go on from", u.Moments)
+		}
 		return fmt.Sprintf("%d%s schedules, %s/s, %d of them failing%s", u.Schedules, of, rate, u.Failing, learned)
 	}
 	if u.Preemptions < 0 {

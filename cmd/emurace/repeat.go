@@ -85,8 +85,7 @@ func (o *outcome) explained(s *scenario.Session, heaps *heaps, f explore.Finding
 		return nil, err
 	}
 	if first && o.minimal != nil {
-		x.Together = o.minimal.Together
-		x.Races, err = h.Races(racePoints(o.minimal))
+		err = x.AddEssential(h, essential(o.minimal))
 	}
 	return x, err
 }

@@ -50,6 +50,7 @@ var killed = map[string][]string{
 	"surw":    {"--strategy", "surw", "--schedules", "3000", "getenv-setenv"},
 	"pct":     {"--strategy", "pct", "--schedules", "2000", "--depth", "2", "getenv-setenv"},
 	"fuzz":    {"--strategy", "fuzz", "--schedules", "2000", "getenv-setenv"},
+	"deep":    {"--strategy", "deep", "--schedules", "2000", "getenv-setenv"},
 }
 
 // TestKilled: a search that is killed in the middle, several times, goes on from

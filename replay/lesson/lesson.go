@@ -32,7 +32,7 @@ var ErrNothing = errors.New("lesson: the run did not fail, so there is nothing t
 // of, and, for a story about a block of malloc's, be completed with its heap. The
 // timeline is left at the end of the run.
 func New(line *timeline.Timeline, x *replay.Explanation, notes []scenario.Note) (*Lesson, error) {
-	if !x.Outcome.Failed() {
+	if !x.Outcome.Failed() && len(x.Problems) == 0 {
 		return nil, ErrNothing
 	}
 	l := &Lesson{Title: "Why " + x.Headline(), Summary: x.Summary()}

@@ -173,8 +173,9 @@ func (w *writer) tries(l *lesson.Lesson) []string {
 	list := []string{
 		"emurace step: go through this run by yourself. m goes to each of these moments, s steps on and S back.",
 	}
-	written, loaded := -1, -1
+	written, loaded, drawn := -1, -1, false
 	for i, m := range l.Moments {
+		drawn = drawn || m.Is != nil
 		switch m.Kind {
 		case replay.FactWritten:
 			written = i
@@ -190,6 +191,9 @@ func (w *writer) tries(l *lesson.Lesson) []string {
 				written+1, len(l.Moments), reader, l.Moments[loaded].Thread+1),
 			fmt.Sprintf("Look for the window: how early, and how late, may %s be taken off for it to fail? r returns to the recorded run for another try, and W keeps a schedule that you like as a trace of your own.",
 				reader))
+	}
+	if !drawn {
+		return list
 	}
 	return append(list, "Set a watchpoint (w) on the word with the > and go backwards with C: every change of it, the last one first.")
 }

@@ -178,7 +178,7 @@ func (q waiters) signalled(tid int, sig uint64, all bool) error {
 // awaitSignal makes the calling thread wait for one of these signals, or, with none, for one
 // that has a handler.
 func (q waiters) awaitSignal(set uint64, p patience) {
-	words := "a signal"
+	words := "a signal, and nothing else"
 	if set != 0 { // who sends one looks whether somebody waits for it
 		q.writes(ObjectBlocked, wholeProcess)
 		q.writes(ObjectBlocked, uint64(q.own().TID))
@@ -201,5 +201,5 @@ func (k *Kernel) WaitsFor(thread int) string {
 	if i < 0 {
 		return ""
 	}
-	return cmp.Or(k.s.Waiters[i].For, "a signal")
+	return cmp.Or(k.s.Waiters[i].For, "a signal, and nothing else")
 }

@@ -91,7 +91,7 @@ func descriptorsText(call string, on []watch) string {
 		}
 	}
 	if len(list) == 0 {
-		return call + " of no descriptor"
+		return call + " of no descriptor: a signal, and nothing else"
 	}
 	return call + " of fd " + strings.Join(list, ", ")
 }
