@@ -30,55 +30,15 @@ func (f *deepener) walk(r *run) error {
 	levels := bits.Len64(r.profile.longest)/2 + 1
 	rarely := uint64(1) << (2 * r.rand.IntN(levels+1))
 	p := newPriorities(r)
-	renew := func(t int) {
+	return byPriority(r, p, func(t int) {
 		if rarely == 1 || r.rand.Uint64N(rarely) == 0 {
 			p.draw(t)
 		}
-	}
-	pending := make([]*spanned, len(p.of))
-	passed := make([]uint8, len(p.of)) // how often what a thread is about to do was passed by
-	for !r.over() {
-		can := r.enabled()
-		t := p.highest(can)
-		others := can.less(only(t))
-		for u := range pending {
-			if !others.has(u) || pending[u] != nil {
-				continue
-			}
-			e, err := r.try(u, func(*scenario.Event) bool { return false })
-			if err != nil {
-				return err
-			}
-			next := withBounds(e)
-			next.aimed = r.aimed
-			pending[u] = &next
+	}, func(times int, next, ran *spanned) {
+		if !ran.Ends && !ran.Closes {
+			r.traits.show(r, trait{siteOfEvent(&ran.Event), siteOfEvent(&next.Event), uint8(min(times, maxTimes))})
 		}
-		ran, err := r.step(t)
-		if err != nil {
-			return err
-		}
-		pending[t], passed[t] = nil, 0
-		aimed := r.aimed
-		if aimed {
-			renew(t)
-		}
-		e := withBounds(ran)
-		for u, o := range pending {
-			if !others.has(u) || !o.dependent(&e) {
-				continue
-			}
-			if aimed || o.aimed {
-				passed[u] = min(passed[u]+1, maxTimes)
-				if !e.Ends && !e.Closes {
-					r.traits.show(r, trait{siteOfEvent(&e.Event), siteOfEvent(&o.Event), passed[u]})
-				}
-				renew(u)
-			}
-			pending[u] = nil
-		}
-		p.pass(others)
-	}
-	return nil
+	})
 }
 
 // play runs the beginning of an earlier schedule again.

@@ -31,29 +31,37 @@ func stairs(top int, steps ...int) program {
 // once: of the 1,820 orders here, one in which the crash happens. Without its corpus
 // fuzz does not find it in 2,000 schedules either.
 func TestFuzzLearns(t *testing.T) {
-	const seeds, most = 10, uint64(800)
+	const seeds, most = 10, 800
 	if testing.Short() {
 		t.Skip("fewer seeds show nothing")
 	}
 	p := stairs(12, 2, 5, 8, 11)
 	eachArch(t, func(t *testing.T, sys *emu.System) {
-		start := p.starter(t, sys)
-		medians := map[Strategy]uint64{}
-		for _, st := range []Strategy{Fuzz, SURW, POS} {
-			var list []uint64
-			for seed := range uint64(seeds) {
-				r, n := sampled(t, start, st, Options{Seed: seed, Schedules: most, Jobs: 2}), most
-				if r.Failing > 0 {
-					n = r.Findings[0].Number
-				}
-				list = append(list, n)
-			}
-			slices.Sort(list)
-			medians[st] = median(list)
-			t.Logf("%s, %v: %s: %v", p.name, sys.Arch, st, list)
-		}
+		medians := p.medians(t, sys, seeds, most, Fuzz, SURW, POS)
 		if 2*medians[Fuzz] > min(medians[SURW], medians[POS]) {
 			t.Errorf("%s: medians of schedules, at most %d: %v", p.name, most, medians)
 		}
 	})
+}
+
+// medians are how many schedules strategies need until one fails, at most so many, of the seeds from
+// 0 on.
+func (p program) medians(t *testing.T, sys *emu.System, seeds, most uint64, strategies ...Strategy) map[Strategy]uint64 {
+	t.Helper()
+	start := p.starter(t, sys)
+	medians := map[Strategy]uint64{}
+	for _, st := range strategies {
+		var list []uint64
+		for seed := range seeds {
+			r, n := sampled(t, start, st, Options{Seed: seed, Schedules: most, Jobs: 2}), most
+			if r.Failing > 0 {
+				n = r.Findings[0].Number
+			}
+			list = append(list, n)
+		}
+		slices.Sort(list)
+		medians[st] = median(list)
+		t.Logf("%s, %v: %s: %v", p.name, sys.Arch, st, list)
+	}
+	return medians
 }

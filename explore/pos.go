@@ -19,7 +19,16 @@ import "emurace/scenario"
 // it touch nothing that others change, so it stays what it was.
 func pos(r *run) error {
 	p := newPriorities(r)
+	return byPriority(r, p, p.draw, func(int, *spanned, *spanned) {})
+}
+
+// byPriority runs a schedule to its end, always the event with the highest priority. It calls renew for the
+// thread of each event that has run, and for each thread whose next event depends on it: there
+// passed before, with how many such events have run since the thread did, its next event, and the one that
+// has run.
+func byPriority(r *run, p *priorities, renew func(t int), passed func(times int, next, ran *spanned)) error {
 	pending := make([]*spanned, len(p.of))
+	times := make([]int, len(p.of))
 	for !r.over() {
 		can := r.enabled()
 		t := p.highest(can)
@@ -40,19 +49,22 @@ func pos(r *run) error {
 		if err != nil {
 			return err
 		}
-		pending[t] = nil
-		aimed := r.aimed
-		if aimed {
-			p.draw(t)
-		}
+		pending[t], times[t] = nil, 0
 		e := withBounds(ran)
-		for u := range pending {
-			if others.has(u) && pending[u].dependent(&e) {
-				if aimed || pending[u].aimed {
-					p.draw(u)
-				}
-				pending[u] = nil
+		e.aimed = r.aimed
+		if e.aimed {
+			renew(t)
+		}
+		for u, next := range pending {
+			if !others.has(u) || !next.dependent(&e) {
+				continue
 			}
+			if e.aimed || next.aimed {
+				times[u]++
+				passed(times[u], next, &e)
+				renew(u)
+			}
+			pending[u] = nil
 		}
 		p.pass(others)
 	}
