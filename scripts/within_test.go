@@ -43,7 +43,7 @@ func TestClassesWithin(t *testing.T) {
 	const tenth, few = 10, 200
 	most, least := uint64(20_000), 12
 	if testing.Short() {
-		most, least = 8_000, 2
+		most, least = 2_000, 2
 	}
 	eachSystem(t, []string{"bookworm"}, func(t *testing.T, sys *emu.System) {
 		names := slices.Clone(settingsWithin)
