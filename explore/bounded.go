@@ -13,8 +13,8 @@ import (
 
 // Options say how far a search goes.
 type Options struct {
-	// Preemptions is the highest number of preemptions to try; negative tries
-	// one more after the other without end.
+	// Preemptions is the highest number of preemptions to try; negative has Bounded try
+	// one more after the other without end, and DPORWithin know no bound. DPOR does not look at it.
 	Preemptions int
 	KeepGoing   bool          // count every failure instead of stopping at the first
 	Jobs        int           // sessions that search side by side; at least 1

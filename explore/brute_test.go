@@ -2,6 +2,7 @@ package explore
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"testing"
 
@@ -134,6 +135,9 @@ func TestBruteForce(t *testing.T) {
 					t.Errorf("%s with at most %d preemptions: %v", p.name, bound, err)
 				}
 				replayAll(t, start, r)
+				if err := compareClasses(t, start, bound, want); err != nil {
+					t.Errorf("%s with at most %d preemptions: %v", p.name, bound, err)
+				}
 				fails = r.Failing > 0
 			}
 			if fails != p.fails {
@@ -141,6 +145,26 @@ func TestBruteForce(t *testing.T) {
 			}
 		}
 	})
+}
+
+// compareClasses looks whether a search of classes within the bound finds the ways to fail that there are, and no
+// others, in fewer runs.
+func compareClasses(t *testing.T, start func() (*scenario.Session, error), bound int, want brute) error {
+	t.Helper()
+	r, err := DPORWithin(t.Context(), start, Options{Preemptions: bound, KeepGoing: true, Jobs: 2})
+	must(t, err)
+	replayAll(t, start, r)
+	all := uint64(0)
+	for _, n := range want.schedules {
+		all += n
+	}
+	if found := sites(r); !maps.EqualFunc(found, want.failing, func(bool, uint64) bool { return true }) || r.Schedules > all {
+		return fmt.Errorf("classes in %d runs fail as %v, all %d schedules as %v", r.Schedules, found, all, want.failing)
+	}
+	if !r.Due && (!r.Complete || r.Preemptions != bound) {
+		return fmt.Errorf("classes: %+v", r)
+	}
+	return nil
 }
 
 func compare(r *Result, want brute) error {

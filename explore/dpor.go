@@ -41,6 +41,11 @@ type frame struct {
 	asleep    set // threads whose next event need not be tried first
 	sleep     map[int]*event
 	event     *event // what was run from here last
+	// With a bound of preemptions:
+	going int           // the thread that ran last and could go on, -1 for none
+	may   set           // who can run within the bound
+	dozes map[int]dozer // threads that were tried at an earlier moment, or here
+	turn  *turnOf       // of the thread that has dozed and ran last; nil for none
 }
 
 // subtree searches the runs that begin with given events: source sets with
@@ -58,6 +63,8 @@ type subtree struct {
 	late  func() error
 	log   *logging.Log
 	total Result
+	// within is the bound of preemptions, nil for none.
+	within *budget
 
 	prefix int      // events that every run begins with
 	stack  []*frame // a frame before each later event of the present run, and one for the present moment
@@ -91,7 +98,7 @@ func (d *subtree) search(p *part) error {
 			return err
 		}
 		f := d.stack[len(d.stack)-1]
-		next := f.backtrack.less(f.done).less(f.asleep)
+		next := d.next(f)
 		if next.empty() {
 			d.unwind(len(d.stack) - 1)
 			if n := len(d.stack); n > 0 {
@@ -125,12 +132,17 @@ func (d *subtree) enter(p *part) (sleep map[int]*event, err error) {
 		if !d.s.Runnable(t) {
 			return nil, damaged("a part begins with thread %d, which cannot run", t)
 		}
+		if err := d.passes(t); err != nil {
+			return nil, err
+		}
 		ev, err := markedEvent(d.s, t)
 		if err != nil {
 			return nil, err
 		}
 		d.total.Instructions += d.s.Length(&ev)
-		d.order.add(newEvent(ev))
+		e := d.newEvent(ev)
+		d.count(e)
+		d.order.add(e)
 	}
 	for t := range d.s.Schedulable() {
 		if !p.Asleep.has(t) {
@@ -162,7 +174,7 @@ func (d *subtree) peek(t int) (*event, error) {
 	if err != nil {
 		return nil, err
 	}
-	return newEvent(ev), mark.Rewind()
+	return d.newEvent(ev), mark.Rewind()
 }
 
 // push makes the present moment the top of the stack.
@@ -183,10 +195,14 @@ func (d *subtree) push(sleep map[int]*event) error {
 	d.stack = append(d.stack, f)
 	// One thread that is not asleep has to go on; the others only when a race
 	// asks for it.
-	if free := f.enabled.less(f.asleep); !free.empty() {
-		f.backtrack = only(d.prefer(free))
-	} else {
+	free := f.enabled.less(f.asleep)
+	switch {
+	case free.empty():
 		d.total.Blocked++
+	case d.within != nil:
+		d.budgeted(f)
+	default:
+		f.backtrack = only(d.prefer(free))
 	}
 	return nil
 }
@@ -232,6 +248,10 @@ func (d *subtree) unwind(n int) {
 // retire goes back to a frame whose last event has been explored: from here on
 // that thread sleeps, until something happens that its event depends on.
 func (d *subtree) retire(f *frame) error {
+	if !d.sleeps(f.going, f.event) {
+		d.doze(f)
+		return d.rewind()
+	}
 	if f.sleep == nil {
 		f.sleep = map[int]*event{}
 	}
@@ -280,9 +300,10 @@ func (d *subtree) run(f *frame, thread int) (over bool, err error) {
 	if over && d.s.CutShort() {
 		ev.Ends = true // nobody gets further after this
 	}
-	e := newEvent(ev)
+	e := d.newEvent(ev)
 	f.event = e
 	d.order.cut(d.prefix + len(d.stack) - 1)
+	d.count(e)
 	for _, j := range d.order.add(e) {
 		d.reverse(j, set{})
 	}
@@ -292,6 +313,12 @@ func (d *subtree) run(f *frame, thread int) (over bool, err error) {
 		f.backtrack = f.backtrack.or(f.enabled)
 	}
 	d.reverseWaked(f, thread)
+	d.reverseStopping(f, thread)
+	turn := d.turnOf(f, e)
+	if turn != nil && (over || !e.stays) {
+		d.total.Blocked++
+		return true, nil
+	}
 	if over {
 		return true, d.over(o)
 	}
@@ -309,7 +336,7 @@ func (d *subtree) run(f *frame, thread int) (over bool, err error) {
 		}
 		sleep[t] = s
 	}
-	return false, d.push(sleep)
+	return false, d.pushBehind(f, e, turn, sleep)
 }
 
 // spin runs on with a thread that has had a great many events, to see whether it
@@ -333,8 +360,12 @@ func (d *subtree) reverse(j int, less set) {
 	if j < d.prefix {
 		return
 	}
-	_, initials := d.order.reversal(j)
 	f := d.stack[j-d.prefix]
+	if d.within != nil {
+		d.tryAll(f, j)
+		return
+	}
+	_, initials := d.order.reversal(j)
 	initials = initials.and(f.enabled).less(less) // a thread that waits for a lock comes no earlier
 	if !initials.and(f.backtrack.or(f.done)).empty() || initials.empty() {
 		return
@@ -431,7 +462,7 @@ func (d *subtree) over(o scenario.Outcome) error {
 	if o.Failed() || d.inspect != nil {
 		// Threads that wait for an abstract lock have not tried it yet.
 		schedule := ending(d.s, d.schedule(), o.Kind == scenario.Deadlock)
-		failed, err := d.total.judge(o, schedule, d.s.Made(), -1, d.inspect, rests)
+		failed, err := d.total.judge(o, schedule, d.s.Made(), d.preemptions(), d.inspect, rests)
 		if err != nil {
 			return err
 		}

@@ -284,6 +284,9 @@ func TestMadeBruteForce(t *testing.T) {
 					t.Errorf("%s with at most %d preemptions: %v", p.name, bound, err)
 				}
 				replayAll(t, start, r)
+				if err := compareClasses(t, start, bound, want); err != nil {
+					t.Errorf("%s with at most %d preemptions: %v", p.name, bound, err)
+				}
 				if ends.kinds[scenario.Segv] == 0 && r.Failing > 0 {
 					t.Errorf("%s: bounded finds %v, and dpor only %v", p.name, r.Findings, ends.kinds)
 				}

@@ -86,10 +86,16 @@ func exploredEach(t *testing.T, g *guest, look func()) *found {
 // by then is not all.
 func exploredUpTo(t *testing.T, g *guest, most uint64, look func()) *found {
 	t.Helper()
+	return exploredWithin(t, g, nil, most, look)
+}
+
+// exploredWithin is exploredUpTo with a bound of preemptions, if there is one.
+func exploredWithin(t *testing.T, g *guest, within *budget, most uint64, look func()) *found {
+	t.Helper()
 	tooMany := errors.New("too many runs")
 	return settled(t, g, func() *found {
 		f := newFound()
-		d := &subtree{s: g.s, keepGoing: true, known: g.s.Grown(), late: t.Context().Err}
+		d := &subtree{s: g.s, keepGoing: true, known: g.s.Grown(), late: t.Context().Err, within: within}
 		d.tick = func(int) error {
 			if f.traces == most {
 				return tooMany

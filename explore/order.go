@@ -22,6 +22,10 @@ type event struct {
 	// clock says of each thread which of the run's events, by number, is the
 	// last of its that happens before this one, or is this one; -1 for none.
 	clock []int
+	// Of a search with a bound: stays tells that the thread could go on behind it, so that to leave it
+	// there is a preemption; preemptions is how many its run has up to it.
+	stays       bool
+	preemptions int
 }
 
 // touch is what an event does to eight bytes of memory, or to a kernel object.

@@ -27,6 +27,11 @@ import (
 // A part that turns out large is cut again. The cuts depend on counts only, so
 // the result is the same for any number of jobs.
 func DPOR(ctx context.Context, start func() (*scenario.Session, error), o Options) (*Result, error) {
+	return searchParts(ctx, start, o, nil)
+}
+
+// searchParts is DPOR, within a bound of preemptions if there is one.
+func searchParts(ctx context.Context, start func() (*scenario.Session, error), o Options, within *budget) (*Result, error) {
 	if o.Time > 0 {
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithTimeoutCause(ctx, o.Time, errBudget)
@@ -39,7 +44,7 @@ func DPOR(ctx context.Context, start func() (*scenario.Session, error), o Option
 	}
 	r := newReporter(o.Progress)
 	defer r.close()
-	w := &partition{Options: o, ctx: ctx, start: start, report: r, saver: newSaver(o)}
+	w := &partition{Options: o, ctx: ctx, start: start, report: r, saver: newSaver(o), within: within}
 	w.sessions = newSessions(start, func(s *scenario.Session) {
 		withEvents(s)
 		s.AbstractLocks(o.AbstractLocks)
@@ -50,7 +55,12 @@ func DPOR(ctx context.Context, start func() (*scenario.Session, error), o Option
 	}
 	err = w.searchAll()
 	total := w.merge()
-	total.Unbounded = err == nil && !total.Endless && !total.Due
+	if err == nil && !total.Endless && !total.Due {
+		total.Unbounded = !total.Cut
+		if within != nil {
+			total.Preemptions = within.most
+		}
+	}
 	total.conclude(o)
 	total.withDrawn(first, o)
 	if err == nil {
@@ -96,6 +106,7 @@ type partition struct {
 	report   *reporter
 	saver    saver
 	runs     atomic.Uint64
+	within   *budget // nil for no bound
 
 	shared   map[uint64]uint8
 	locks    []uint64
@@ -183,7 +194,7 @@ func (w *partition) work(ctx context.Context, s *scenario.Session, p *part) func
 	s.ForgetShared()
 	s.SetLockWords(w.locks, w.raw)
 	known := s.Grown()
-	d := &subtree{s: s, keepGoing: w.KeepGoing, inspect: w.Inspect, known: known, tick: w.tick(ctx), late: ctx.Err, log: w.Log}
+	d := &subtree{s: s, keepGoing: w.KeepGoing, inspect: w.Inspect, known: known, tick: w.tick(ctx), late: ctx.Err, log: w.Log, within: w.within}
 	err := d.search(p)
 	var children []*part
 	if errors.Is(err, errSplit) {
@@ -297,7 +308,7 @@ func (w *partition) split(s *scenario.Session, p *part, known uint64) ([]*part, 
 // children are the parts one event further, nil when the part is one run or
 // none.
 func (w *partition) children(s *scenario.Session, p *part, known uint64) ([]*part, error) {
-	d := &subtree{s: s, known: known, order: newOrder(s.Schedulable()), prefix: len(p.Threads)}
+	d := &subtree{s: s, known: known, order: newOrder(s.Schedulable()), prefix: len(p.Threads), within: w.within}
 	sleep, err := d.enter(p)
 	if err != nil {
 		return nil, err
@@ -310,7 +321,9 @@ func (w *partition) children(s *scenario.Session, p *part, known uint64) ([]*par
 		sleep = map[int]*event{}
 	}
 	asleep := p.Asleep
-	can := enabled(s).less(p.Asleep)
+	can := enabled(s)
+	going := d.going(can)
+	can = d.affordable(can, going).less(p.Asleep)
 	for !can.empty() {
 		t := can.first()
 		if len(parts) == 0 {
@@ -327,8 +340,10 @@ func (w *partition) children(s *scenario.Session, p *part, known uint64) ([]*par
 			}
 		}
 		parts = append(parts, child)
-		sleep[t] = e
-		asleep = asleep.with(t)
+		if d.sleeps(going, e) {
+			sleep[t] = e
+			asleep = asleep.with(t)
+		}
 		can = can.less(only(t))
 	}
 	if s.Grown() != known {

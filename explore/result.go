@@ -22,7 +22,7 @@ const (
 type Result struct {
 	Verdict     Verdict
 	Complete    bool // every schedule within the stated bound was run
-	Preemptions int  // the bound that was completed, -1 for none
+	Preemptions int  // the bound that was completed, by Bounded or DPORWithin; -1 for none
 	Unbounded   bool // no schedule has more preemptions than the bound
 	Schedules   uint64
 	Failing     uint64
@@ -34,6 +34,8 @@ type Result struct {
 	// due, see scenario.WhenDue. When that is depends on the order of all instructions,
 	// and not of dependent ones alone, so that the search is not complete.
 	Due bool `json:",omitempty"`
+	// Cut tells of DPORWithin that there are schedules with more preemptions than its bound, which it has left out.
+	Cut bool `json:",omitempty"`
 	// Closed is how many schedules came to where a program's window ends; see scenario.Program.
 	Closed uint64 `json:",omitempty"`
 	// Drawn is how many schedules were drawn before a systematic search; see Options.Draw.
@@ -161,6 +163,7 @@ func (r *Result) merge(next *Result) {
 	r.Instructions += next.Instructions
 	r.Endless = r.Endless || next.Endless
 	r.Due = r.Due || next.Due
+	r.Cut = r.Cut || next.Cut
 	r.Closed += next.Closed
 	r.others = lowest(r.others, next.others)
 }

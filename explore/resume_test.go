@@ -72,6 +72,9 @@ func TestResume(t *testing.T) {
 	three := []routine{readers[0], readers[1], readers[1]}
 	tests := []test{
 		{"dpor in parts", code(heals(8), heals(8)), DPOR, Options{KeepGoing: true}},
+		{"dpor within a bound, in parts", code(heals(8), heals(8)), DPORWithin, Options{Preemptions: 7, KeepGoing: true}},
+		{"dpor within a bound that learns", compiled(growing(2)), DPORWithin, Options{Preemptions: 3, KeepGoing: true}},
+		{"dpor within a bound to the first failure", compiled(growing(1)), DPORWithin, Options{Preemptions: 3}},
 		{"dpor that learns", compiled(growing(1)), DPOR, Options{KeepGoing: true}},
 		{"dpor to the first failure", compiled(growing(2)), DPOR, Options{}},
 		{"dpor with a livelock", code(spinning[0].then(heals(2)), spinning[1].then(heals(2))), DPOR, Options{KeepGoing: true}},

@@ -144,6 +144,7 @@ type tally struct {
 	Blocked      uint64    `json:"blocked,omitempty"`
 	Endless      bool      `json:"endless,omitempty"`
 	Due          bool      `json:"due,omitempty"`
+	Cut          bool      `json:"cut,omitempty"`
 	Closed       uint64    `json:"closed,omitempty"`
 	Instructions uint64    `json:"instructions"`
 	Findings     []Finding `json:"findings,omitempty"`
@@ -153,7 +154,7 @@ type tally struct {
 
 func tallyOf(r *Result) *tally {
 	return &tally{
-		Schedules: r.Schedules, Failing: r.Failing, Blocked: r.Blocked, Endless: r.Endless, Due: r.Due, Closed: r.Closed,
+		Schedules: r.Schedules, Failing: r.Failing, Blocked: r.Blocked, Endless: r.Endless, Due: r.Due, Cut: r.Cut, Closed: r.Closed,
 		Instructions: r.Instructions, Findings: slices.Clone(r.Findings),
 		Ended: slices.Clone(r.Ended), Doubts: slices.Clone(r.Doubts),
 	}
@@ -161,7 +162,7 @@ func tallyOf(r *Result) *tally {
 
 func (t *tally) result() *Result {
 	return &Result{
-		Schedules: t.Schedules, Failing: t.Failing, Blocked: t.Blocked, Endless: t.Endless, Due: t.Due, Closed: t.Closed,
+		Schedules: t.Schedules, Failing: t.Failing, Blocked: t.Blocked, Endless: t.Endless, Due: t.Due, Cut: t.Cut, Closed: t.Closed,
 		Instructions: t.Instructions, Findings: slices.Clone(t.Findings),
 		Ended: slices.Clone(t.Ended), Doubts: slices.Clone(t.Doubts),
 	}

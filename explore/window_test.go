@@ -180,6 +180,9 @@ func TestWindowBruteForce(t *testing.T) {
 				t.Errorf("%s: bounded: %v", what, err)
 			}
 			replayAll(t, start, b)
+			if err := compareClasses(t, start, bound, brute); err != nil {
+				t.Errorf("%s: %v", what, err)
+			}
 			d, err := DPOR(t.Context(), start, Options{Preemptions: -1, KeepGoing: true, Jobs: 1})
 			must(t, err)
 			if !d.Complete && !d.Due || d.Closed == 0 {

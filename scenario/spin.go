@@ -92,6 +92,18 @@ func (s *Session) spinning(i int) bool {
 // another thread changes what it has read is what it has done before.
 func (s *Session) Spinning(i int) bool { return s.spinning(i) }
 
+// WaitsToSee is the bytes that a thread waits for which goes round, as accesses that read them: none of
+// another thread.
+func (s *Session) WaitsToSee(i int) (list []Access) {
+	if !s.spinning(i) {
+		return nil
+	}
+	for _, h := range s.threads[i].held {
+		list = append(list, Access{Addr: h.addr, Size: uint64(len(h.bytes))})
+	}
+	return list
+}
+
 // allSpin tells whether every remaining thread goes round.
 func (s *Session) allSpin() bool {
 	any := false

@@ -42,7 +42,9 @@ file.
 
 Strategies:
   dpor     runs one schedule of each class of equivalent ones; when it ends, every
-           schedule is covered and the result is a proof. The default.
+           schedule is covered and the result is a proof. With --preemptions only of
+           classes that have a schedule with so few: what bounded proves of that, in
+           far fewer runs. The default.
   bounded  runs every schedule with 0 preemptions, then with 1, 2, ..., at every
            machine instruction. The default with --preemptions.
   surw     draws schedules at random, so that the orders of the accesses to one
@@ -73,6 +75,7 @@ Examples:
   emurace explore --arch amd64 --sysroot host
   emurace explore --sysroot debian:trixie --keep-going
   emurace explore --sysroot debian:trixie --preemptions 1 --keep-going
+  emurace explore philosophers --strategy dpor --preemptions 2 --keep-going
   emurace explore --schedules 1000 --seed 7
   emurace explore --strategy pct --depth 4 --time 1m --keep-going
   emurace explore --strategy deep cond-tokens
@@ -100,7 +103,7 @@ func searchFlags() []cli.Flag {
 		&cli.StringFlag{Name: "strategy", Usage: "how to search: " + oneOf(strategies()), DefaultText: "see above", EnvVars: []string{"EMURACE_STRATEGY"}},
 		&cli.StringFlag{Name: "script", Usage: "run the schedule, or the strategy, of a script; its `FILE` ends in .star"},
 		&cli.StringFlag{Name: "corpus", Usage: "keep what the search(s) of a script saves in `FILE`, for the next one"},
-		&cli.IntFlag{Name: "preemptions", Value: -1, DefaultText: "no bound", Usage: "bounded: the highest `N` of preemptions to try", EnvVars: []string{"EMURACE_PREEMPTIONS"}},
+		&cli.IntFlag{Name: "preemptions", Value: -1, DefaultText: "no bound", Usage: "bounded, dpor: the highest `N` of preemptions to try", EnvVars: []string{"EMURACE_PREEMPTIONS"}},
 		&cli.IntFlag{Name: "depth", Value: explore.DefaultDepth, Usage: "pct: find failures that take `N` ordering constraints", EnvVars: []string{"EMURACE_DEPTH"}},
 		&cli.Uint64Flag{Name: "schedules", Usage: "stop after about `N` schedules", DefaultText: "no limit", EnvVars: []string{"EMURACE_SCHEDULES"}},
 		&cli.DurationFlag{Name: "time", Usage: "stop after a time such as 30s", DefaultText: "no limit", EnvVars: []string{"EMURACE_TIME"}},

@@ -467,7 +467,7 @@ func (o *outcome) preemptionText(n int) string {
 // which were run: that none fails in "any" way, or none in the "same"; "" for nothing.
 func (o *outcome) fewest() string {
 	switch m := o.minimal; {
-	case m == nil && o.result.Findings[0].Preemptions >= 0, m != nil && m.Certified:
+	case m == nil && o.strategy == strategyBounded && o.result.Findings[0].Preemptions >= 0, m != nil && m.Certified:
 		return "any"
 	case m != nil && m.Fewest:
 		return "same"

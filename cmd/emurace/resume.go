@@ -36,7 +36,7 @@ type stateFile struct {
 	Arch        string          `json:"arch"`
 	LibcHash    string          `json:"libc_sha256"`
 	Strategy    string          `json:"strategy"`
-	Preemptions *int            `json:"preemptions,omitempty"` // the bound of bounded, when there is one
+	Preemptions *int            `json:"preemptions,omitempty"` // the bound of bounded or dpor, when there is one
 	Depth       int             `json:"depth,omitempty"`       // of pct
 	Seed        uint64          `json:"seed"`
 	Only        []string        `json:"only,omitempty"`
@@ -106,7 +106,7 @@ func (j job) describeSearch(libc scenario.LibcID, strategy string, o *explore.Op
 	if o.AbstractLocks {
 		f.Locks = "abstract"
 	}
-	if strategy == strategyBounded && o.Preemptions >= 0 {
+	if (strategy == strategyBounded || strategy == strategyDPOR) && o.Preemptions >= 0 {
 		f.Preemptions = &o.Preemptions
 	}
 	if strategy == string(explore.PCT) {

@@ -30,7 +30,7 @@ func strategies() []string {
 }
 
 // strategy is the one asked for, or the one that goes with the other flags: a
-// limit of preemptions is bounded's and a depth pct's, abstract locks are dpor's.
+// limit of preemptions is bounded's, though dpor takes one too, a depth is pct's, abstract locks are dpor's.
 // Within a budget, schedules drawn at random find more than the first of a
 // systematic search, which all begin alike. Without any of these it is dpor,
 // whose search ends with a proof.
@@ -71,12 +71,8 @@ func checkStrategy(c *cli.Context) error {
 	if c.IsSet("corpus") && s != strategyScript {
 		return usage(fmt.Errorf("--corpus does not go with --strategy %s", s), "only a script's search(s) saves one; --resume keeps those of the others")
 	}
-	if c.IsSet("preemptions") && s != strategyBounded {
-		why := "only bounded counts preemptions"
-		if s == strategyDPOR {
-			why = "cutting its search short would make it miss schedules without telling"
-		}
-		return usage(fmt.Errorf("--preemptions does not go with --strategy %s: %s", s, why), "use --strategy bounded, or leave --preemptions out")
+	if c.IsSet("preemptions") && s != strategyBounded && s != strategyDPOR {
+		return usage(fmt.Errorf("--preemptions does not go with --strategy %s: only bounded and dpor count preemptions", s), "use --strategy bounded or dpor, or leave --preemptions out")
 	}
 	if n := c.Int("preemptions"); n < 0 && c.IsSet("preemptions") {
 		return usage(fmt.Errorf("--preemptions %d: not a number from 0 up", n), "leave the flag out for no bound")
@@ -95,6 +91,8 @@ func checkStrategy(c *cli.Context) error {
 		return usage(fmt.Errorf("--locks %q: not raw or abstract", l), "")
 	case l == "abstract" && s != strategyDPOR:
 		return usage(fmt.Errorf("--locks abstract does not go with --strategy %s", s), "only dpor knows abstract locks")
+	case l == "abstract" && c.IsSet("preemptions"):
+		return usage(errors.New("--locks abstract does not go with --preemptions: where threads only seem to wait for a lock, preemptions cannot be counted"), "leave one of the two out")
 	}
 	if c.IsSet("timeouts") {
 		if _, err := scenario.ParseTimeouts(c.String("timeouts")); err != nil {
@@ -126,7 +124,7 @@ func (j job) search(ctx context.Context, name string, start func() (*scenario.Se
 	case strategyScript:
 		return j.searchScript(ctx, start, o)
 	case strategyDPOR:
-		return explore.DPOR(ctx, start, o)
+		return explore.DPORWithin(ctx, start, o)
 	case strategyBounded:
 		return explore.Bounded(ctx, start, o)
 	}

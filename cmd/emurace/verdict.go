@@ -52,14 +52,17 @@ func (o *outcome) timeouts() string {
 // printClean says that nothing failed, and what that assumes.
 func (o *outcome) printClean(p *replay.Printer, seconds string) {
 	r := o.result
-	if r.Preemptions < 0 {
+	bound := "with at most " + plural(uint64(max(r.Preemptions, 0)), "preemption", "preemptions")
+	switch covering := plural(r.Schedules, "interleaving covers", "interleavings cover"); {
+	case r.Preemptions < 0 || o.strategy == strategyDPOR && r.Unbounded:
 		which := ""
 		if o.windowed() != "" {
 			which = " of the window"
 		}
-		p.Printf("%s: no schedule fails: %s every schedule%s, %s\n", p.Good("CLEAN"), plural(r.Schedules, "interleaving covers", "interleavings cover"), which, seconds)
-	} else {
-		bound := "with at most " + plural(uint64(r.Preemptions), "preemption", "preemptions")
+		p.Printf("%s: no schedule fails: %s every schedule%s, %s\n", p.Good("CLEAN"), covering, which, seconds)
+	case o.strategy == strategyDPOR:
+		p.Printf("%s: no schedule %s fails: %s all of them, %s\n", p.Good("CLEAN"), bound, covering, seconds)
+	default:
 		if r.Unbounded {
 			bound = "whatever the preemptions"
 		}

@@ -24,7 +24,7 @@ type verdictCase struct {
 // Strategies that end by themselves or after some schedules, and find what there is to
 // find when it does not take luck.
 const (
-	byItself = "|--preemptions 1"
+	byItself = "|--preemptions 1|--preemptions 1 --strategy dpor"
 	atRandom = "--strategy surw --schedules 40|--strategy pct --schedules 40|--strategy pos --schedules 40|--strategy random --schedules 40|--strategy fuzz --schedules 40"
 	one      = "bookworm"
 )
@@ -45,9 +45,9 @@ var verdictCases = []verdictCase{
 	{"timeouts", "what=lock", byItself, one, "failing check"},
 	{"timeouts", "what=owner", byItself, one, "failing check"},
 	{"timeouts", "what=sleep", byItself + "|" + atRandom, one, "failing check"},
-	{"timeouts", "what=signal", "--timeouts idle|--timeouts idle --preemptions 1", one, "clean"},
-	{"timeouts", "what=lock", "--timeouts idle|--timeouts idle --preemptions 1", one, "clean"},
-	{"timeouts", "what=owner", "--timeouts idle|--timeouts idle --preemptions 1", one, "clean"},
+	{"timeouts", "what=signal", "--timeouts idle|--timeouts idle --preemptions 1|--timeouts idle --preemptions 1 --strategy dpor", one, "clean"},
+	{"timeouts", "what=lock", "--timeouts idle|--timeouts idle --preemptions 1|--timeouts idle --preemptions 1 --strategy dpor", one, "clean"},
+	{"timeouts", "what=owner", "--timeouts idle|--timeouts idle --preemptions 1|--timeouts idle --preemptions 1 --strategy dpor", one, "clean"},
 
 	{"looks", "what=results", byItself, one, "failing check"},
 	{"looks", "what=returned", byItself, one, "failing check"},
@@ -59,7 +59,7 @@ var verdictCases = []verdictCase{
 	{"timeouts", "what=signal", byItself, "", "failing check"},
 	{"timeouts", "what=lock", byItself, "", "failing check"},
 	{"timeouts", "what=owner", byItself, "", "failing check"},
-	{"timeouts", "what=owner", "--timeouts idle|--timeouts idle --preemptions 1", one, "clean"},
+	{"timeouts", "what=owner", "--timeouts idle|--timeouts idle --preemptions 1|--timeouts idle --preemptions 1 --strategy dpor", one, "clean"},
 
 	{"early", "what=thread", byItself + "|" + atRandom, one, "failing check"},
 	{"early", "what=second", byItself + "|" + atRandom, one, "failing check"},
@@ -98,7 +98,7 @@ var verdictCases = []verdictCase{
 	{"spins", "what=barrier", "|--locks abstract", "", "clean"},
 	{"spins", "what=once", "|--locks abstract", "", "clean"},
 	{"spins", "what=locale", "|--locks abstract", "", "clean"},
-	{"spins", "what=held", "|--preemptions 0", one, "failing livelock"},
+	{"spins", "what=held", "|--preemptions 0|--preemptions 0 --strategy dpor", one, "failing livelock"},
 
 	{"loops", "what=looks", byItself, one, "clean"},
 	{"loops", "what=yields", byItself, one, "clean"},
@@ -136,10 +136,10 @@ var verdictCases = []verdictCase{
 	{"joins", "what=stuck", byItself, one, "failing deadlock"},
 	{"joins", "what=apart", byItself, one, "failing deadlock"},
 
-	{"code", "what=closes", "|--preemptions 0", one, "failing segv"},
-	{"code", "what=unmaps", "|--preemptions 0", one, "failing segv"},
-	{"code", "what=protects", "|--preemptions 0", one, "failing segv"},
-	{"code", "what=nothing", "|--preemptions 1", one, "clean"},
+	{"code", "what=closes", "|--preemptions 0|--preemptions 0 --strategy dpor", one, "failing segv"},
+	{"code", "what=unmaps", "|--preemptions 0|--preemptions 0 --strategy dpor", one, "failing segv"},
+	{"code", "what=protects", "|--preemptions 0|--preemptions 0 --strategy dpor", one, "failing segv"},
+	{"code", "what=nothing", byItself, one, "clean"},
 
 	{"frees", "what=twice", "--detect double-free", "", "failing double-free"},
 	{"frees", "what=inside", "--detect invalid-free", one, "failing abort invalid-free"},
