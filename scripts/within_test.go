@@ -43,7 +43,7 @@ func TestClassesWithin(t *testing.T) {
 	const tenth, few = 10, 200
 	most, least := uint64(20_000), 12
 	if testing.Short() {
-		most, least = 2_000, 2
+		most, least = 2_000, 1
 	}
 	eachSystem(t, []string{"bookworm"}, func(t *testing.T, sys *emu.System) {
 		names := slices.Clone(settingsWithin)
@@ -57,13 +57,15 @@ func TestClassesWithin(t *testing.T) {
 			}
 			fields := strings.Fields(name)
 			begin := starterOf(t, sys, fields[0], fields[1:]...)
-			o := explore.Options{Preemptions: 2, KeepGoing: true, Jobs: 2}
+			o := explore.Options{Preemptions: 2, KeepGoing: true, Jobs: 2, Schedules: most}
 			classes, err := explore.DPORWithin(t.Context(), begin, o)
 			must(t, err)
-			o.Schedules = most
 			all, err := explore.Bounded(t.Context(), begin, o)
 			must(t, err)
 			have, want := waysToFail(classes), waysToFail(all)
+			if !classes.Complete && !all.Complete && classes.Schedules >= most {
+				continue // with threads that wait for each other again and again, classes are too many, too
+			}
 			if !classes.Complete || classes.Preemptions != 2 {
 				t.Errorf("%s: %+v", name, classes)
 			}
