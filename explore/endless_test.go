@@ -49,10 +49,10 @@ func TestSpinning(t *testing.T) {
 }
 
 // A spinning thread has an event each time round, and a limit as of real scenarios
-// lets it go round millions of times: that costs neither all memory nor all time
+// lets it go round a million times: that costs neither all memory nor all time
 // until the first is found.
 func TestSpinningLong(t *testing.T) {
-	limit := uint64(4_000_000)
+	limit := uint64(1_500_000)
 	if testing.Short() {
 		limit /= 100
 	}
