@@ -90,7 +90,7 @@ func (im *Image) attachDebug(name string, data []byte) error {
 	}
 	im.mu.Lock()
 	defer im.mu.Unlock()
-	im.debug, im.symbols, im.lines = d, nil, nil
+	im.debug, im.symbols, im.lines, im.types = d, nil, nil, nil
 	return nil
 }
 

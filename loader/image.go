@@ -56,6 +56,7 @@ type Image struct {
 	debug   *debugFile   // nil until attached
 	symbols *symbolTable // nil until asked for; dropped when debug changes
 	lines   *lineIndex   // likewise
+	types   *typeIndex   // likewise
 }
 
 // LoadImage reads, through the sysroot, the file that the guest path name

@@ -230,7 +230,11 @@ func accesses(list []emu.LogEntry, place func(addr uint64) string) string {
 			fmt.Fprintf(&s, "  and %d more", len(list)-most)
 			break
 		}
-		s.WriteString("  " + AccessText(a, place(a.Addr)))
+		what := ""
+		if i == 0 || list[i-1].Addr != a.Addr {
+			what = place(a.Addr)
+		}
+		s.WriteString("  " + AccessText(a, what))
 	}
 	return s.String()
 }

@@ -232,7 +232,12 @@ func (h *History) Locate(pc uint64) symbolize.Location {
 }
 
 // place names the static data that an address is in, as the libraries are at the present moment.
-func (h *History) place(addr uint64) string { return Symbol(h.s.Process(), addr) }
+func (h *History) place(addr uint64) string {
+	if place := Symbol(h.s.Process(), addr); place != "" {
+		return place
+	}
+	return h.usage.member(addr)
+}
 
 // lastWrite finds the last write to any of the bytes [addr, addr+size) by an
 // instruction before the given step. An atomic instruction that puts back what it

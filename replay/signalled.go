@@ -20,8 +20,9 @@ type Signalled struct {
 	// All tells that it was to wake all who wait.
 	All bool
 	// Word is the word of the object that it was put into, 0 where that is not known.
-	Word uint64
-	Woke []Woken
+	Word  uint64
+	Place string // the member of the object that Word is, "" for not known
+	Woke  []Woken
 	// Taken is who took it, where it was one and the only one in its word, Dropped who took it away
 	// again untaken: to begin with a new group of waiters, as glibc does.
 	Taken, Dropped *Taken

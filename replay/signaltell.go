@@ -123,7 +123,7 @@ func (s *Signalled) tell(w *Wait) []Text {
 	case len(s.Asleep) > 0:
 		t = say("%s that woke nobody, though %s waited.", t, someOf(s.Asleep))
 		if s.Apart {
-			more = append(more, say("It put the signal at %s, and they waited at other words of the %s.", number(words.Hex(s.Word)), w.What))
+			more = append(more, say("It put the signal at %s, and they waited at other words of the %s.", number(addressOf(s.Word, s.Place)), w.What))
 		}
 	case len(s.Awake) > 0:
 		t = say("%s that woke nobody, for %s had begun to wait and %s not asleep yet.", t, someOf(s.Awake), was(s.Awake))
@@ -198,10 +198,11 @@ func someOf(list []string) Text {
 type SignalReport struct {
 	Thread  string        `json:"thread"`
 	Call    string        `json:"call"`
-	Step    uint64        `json:"step"`           // its instruction that put the signal there, or woke
-	Back    bool          `json:"back,omitempty"` // one that waits put a signal back
-	All     bool          `json:"all,omitempty"`  // it was to wake all
-	Word    string        `json:"word,omitempty"` // address that the signal was put at
+	Step    uint64        `json:"step"`            // its instruction that put the signal there, or woke
+	Back    bool          `json:"back,omitempty"`  // one that waits put a signal back
+	All     bool          `json:"all,omitempty"`   // it was to wake all
+	Word    string        `json:"word,omitempty"`  // address that the signal was put at
+	Place   string        `json:"place,omitempty"` // the member of the object that Word is
 	Woke    []WokenReport `json:"woke"`
 	Taken   *TakenReport  `json:"taken,omitempty"`   // by whom it was taken, where that is certain
 	Dropped *TakenReport  `json:"dropped,omitempty"` // who took it away again untaken
@@ -232,7 +233,7 @@ func (s *Signalled) report() SignalReport {
 		Taken: (*TakenReport)(s.Taken), Dropped: (*TakenReport)(s.Dropped), Asleep: s.Asleep, Apart: s.Apart, Awake: s.Awake,
 	}
 	if s.Word != 0 {
-		r.Word = words.Hex(s.Word)
+		r.Word, r.Place = words.Hex(s.Word), s.Place
 	}
 	for _, w := range s.Woke {
 		r.Woke = append(r.Woke, WokenReport{w.Thread, w.Since, w.Took, w.Back, w.Again})

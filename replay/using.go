@@ -42,12 +42,15 @@ type usage struct {
 	sleeps []*sleep
 	asleep []*sleep // by racing thread, nil for who is awake
 	wholly bool     // from the race's start on
+	// typed are objects of the C library's by their addresses, with their types.
+	typed map[uint64]string
 }
 
 // spot is what there is to note of the instruction at some place.
 type spot struct {
 	enters *function
-	kernel bool // it is a system call
+	typ    string // of what the first argument of the function that begins there points to, "" for not known
+	kernel bool   // it is a system call
 }
 
 // function is one that is noted, with its object as its first argument.
@@ -75,7 +78,7 @@ var noted = func() map[string]*function {
 }()
 
 func newUsage(s *scenario.Session, whole bool) *usage {
-	u := &usage{p: s.Process(), known: map[uint64]spot{}, open: make([][]*use, s.Threads()), asleep: make([]*sleep, s.Threads()), wholly: whole}
+	u := &usage{p: s.Process(), known: map[uint64]spot{}, typed: map[uint64]string{}, open: make([][]*use, s.Threads()), asleep: make([]*sleep, s.Threads()), wholly: whole}
 	u.look(s, -1, 0)
 	return u
 }
@@ -97,6 +100,9 @@ func (u *usage) before(s *scenario.Session, thread int, pc, step uint64) (kernel
 		k = u.spotOf(pc)
 		u.known[pc] = k
 	}
+	if k.typ != "" {
+		u.seen(m, k.typ)
+	}
 	if k.enters != nil {
 		u.enter(m, thread, k.enters, step)
 	}
@@ -105,7 +111,7 @@ func (u *usage) before(s *scenario.Session, thread int, pc, step uint64) (kernel
 
 func (u *usage) spotOf(pc uint64) (k spot) {
 	if name, off, ok := u.p.Symbol(pc); ok && off == 0 {
-		k.enters = noted[plainName(name)]
+		k.enters, k.typ = noted[plainName(name)], pointedTo[plainName(name)]
 	}
 	if u.p.Arch() == loader.ARM64 {
 		b, ok := u.p.Read(pc, 4)

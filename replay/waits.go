@@ -47,7 +47,7 @@ func (h *History) addWaits(x *Explanation) error {
 		if !ok {
 			continue
 		}
-		w := Wait{Thread: name, Address: addr, Place: Symbol(h.s.Process(), addr), Value: h.word32(addr)}
+		w := Wait{Thread: name, Address: addr, Place: h.place(addr), Value: h.word32(addr)}
 		machine, what, step := h.holder(h.s.MachineThread(i), addr, w.Value)
 		o, ok := objectOf(symbolize.Backtrace(h.s.Process(), h.s.MachineThread(i)))
 		if s := h.usage.asleep[i]; !ok && s != nil && h.forSignal(s) { // a libc without unwind tables

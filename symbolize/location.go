@@ -3,6 +3,7 @@ package symbolize
 import (
 	"fmt"
 	"path"
+	"strings"
 
 	"emurace/emu"
 )
@@ -59,10 +60,24 @@ func Locate(m *emu.Process, pc uint64, isReturn bool) Location {
 	return l
 }
 
-// Data names an address in a library's or program's data: environ, main_arena+0x60; "" for none.
+// Data names an address in a library's or program's data: environ, result+0x7; "" for none. Where
+// the variable's type is known it is named by its member: main_arena.top, table[3].
 func Data(m *emu.Process, addr uint64) string {
 	name, off, ok := m.Symbol(addr)
-	if ok && off > 0 {
+	if !ok {
+		return ""
+	}
+	if mod, ok := m.Module(addr); ok {
+		member, ok := mod.Image.MemberOf(addr-off-mod.Base, off)
+		switch {
+		case !ok || off == 0 && strings.HasPrefix(member, "["):
+		case strings.HasPrefix(member, "["):
+			return name + member
+		default:
+			return name + "." + member
+		}
+	}
+	if off > 0 {
 		name = fmt.Sprintf("%s+%#x", name, off)
 	}
 	return name
