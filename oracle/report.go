@@ -103,7 +103,7 @@ func (p *inspector) describe(play *scenario.Playback, r *Report, a access, freed
 		return fmt.Errorf("explain: %w", err)
 	}
 	act.Script = p.s.Written(p.s.RacingThread(a.thread))
-	out := Access{Report: *act.Report(), Access: "read", Address: words.Hex(a.addr), Place: symbolize.Data(p.s.Process(), a.addr), Size: a.size}
+	out := Access{Report: *act.Report(), Access: "read", Address: words.Hex(a.addr), Place: symbolize.Member(p.s.Process(), a.addr), Size: a.size}
 	switch {
 	case freed != nil:
 		out.Access, out.Size = "free", 0

@@ -94,7 +94,7 @@ func (x *Explanation) addMeaning(h *History, blocks *heap.History, w heap.Word, 
 			continue
 		}
 		if m := blocks.Meaning(h.s.Process(), w); m.Kind != heap.Data {
-			x.Meaning, x.TargetPlace = m, h.place(m.Target)
+			x.Meaning, x.TargetPlace = m, Symbol(h.s.Process(), m.Target)
 			return nil
 		}
 	}

@@ -151,7 +151,7 @@ func Explain(h *History) (*Explanation, error) {
 		return x, h.takeLooks(x, h.loadsOf(o.Thread))
 	}
 	h.cause(x)
-	x.ValuePlace, x.FaultPlace = h.place(x.Value), h.place(o.End.Addr)
+	x.ValuePlace, x.FaultPlace = Symbol(h.s.Process(), x.Value), h.place(o.End.Addr)
 	if err := h.unmapped(x); err != nil {
 		return nil, err
 	}
@@ -242,7 +242,7 @@ func (h *History) takeLoad(x *Explanation, thread int) {
 		return
 	}
 	x.LoadAddr, x.loadSize, x.loaded = last.Addr, last.Size, data
-	x.LoadPlace = Symbol(h.s.Process(), last.Addr)
+	x.LoadPlace = h.place(last.Addr)
 	x.Load = h.act(thread, last.PC, last.Step)
 }
 

@@ -231,9 +231,10 @@ func (h *History) Locate(pc uint64) symbolize.Location {
 	return symbolize.Locate(h.s.Process(), pc, false)
 }
 
-// place names the static data that an address is in, as the libraries are at the present moment.
+// place names what an address that is accessed lies in, as the libraries are at the present moment: static data, or an
+// object of the C library's that a call was seen with.
 func (h *History) place(addr uint64) string {
-	if place := Symbol(h.s.Process(), addr); place != "" {
+	if place := symbolize.Member(h.s.Process(), addr); place != "" {
 		return place
 	}
 	return h.usage.member(addr)

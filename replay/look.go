@@ -56,7 +56,7 @@ func (h *History) takeLooks(x *Explanation, list []Look) error {
 		x.Unlooked, list = n, list[n:]
 	}
 	for i := range list {
-		list[i].Place = Symbol(h.s.Process(), list[i].Addr)
+		list[i].Place = h.place(list[i].Addr)
 		if err := h.wrote(&list[i]); err != nil {
 			return err
 		}

@@ -27,7 +27,7 @@ func (h *History) Sections(pairs [][2]SectionPoints) (list [][2]Section, err err
 	for _, p := range pairs {
 		var told [2]Section
 		for i, s := range p {
-			told[i] = Section{Thread: h.s.Names()[s.Lock.Thread], Word: s.Word, Place: Symbol(h.s.Process(), s.Word)}
+			told[i] = Section{Thread: h.s.Names()[s.Lock.Thread], Word: s.Word, Place: h.place(s.Word)}
 			if told[i].Lock, err = h.atPoint(s.Lock); err == nil && !s.NeverUnlocked {
 				told[i].Unlock, err = h.atPoint(s.Unlock)
 			}

@@ -60,9 +60,19 @@ func Locate(m *emu.Process, pc uint64, isReturn bool) Location {
 	return l
 }
 
-// Data names an address in a library's or program's data: environ, result+0x7; "" for none. Where
-// the variable's type is known it is named by its member: main_arena.top, table[3].
+// Data names an address in a library's or program's data: environ, main_arena+0x60; "" for none.
 func Data(m *emu.Process, addr uint64) string {
+	name, off, ok := m.Symbol(addr)
+	if ok && off > 0 {
+		name = fmt.Sprintf("%s+%#x", name, off)
+	}
+	return name
+}
+
+// Member names an address that an instruction accesses: as Data, but by the member of a variable
+// whose type is known: main_arena.top, table[3]. A pointer to there need not be one to the
+// member: those in malloc's lists point to where a chunk would begin.
+func Member(m *emu.Process, addr uint64) string {
 	name, off, ok := m.Symbol(addr)
 	if !ok {
 		return ""
@@ -77,8 +87,5 @@ func Data(m *emu.Process, addr uint64) string {
 			return name + "." + member
 		}
 	}
-	if off > 0 {
-		name = fmt.Sprintf("%s+%#x", name, off)
-	}
-	return name
+	return Data(m, addr)
 }
