@@ -215,7 +215,7 @@ func (r *dieReader) entry(u *dieUnit, off int) (d die, ok bool) {
 		if !ok || c.bad {
 			return die{}, false
 		}
-		d.take(u, f, v)
+		d.take(f, v)
 	}
 	d.next = c.off
 	return d, true
@@ -308,7 +308,7 @@ func (r *dieReader) value(u *dieUnit, c *cursor, f dieField) (v dieValue, ok boo
 }
 
 // take notes what an attribute says.
-func (d *die) take(u *dieUnit, f dieField, v dieValue) {
+func (d *die) take(f dieField, v dieValue) {
 	block := v.form == formBlock || v.form == formBlock1 || v.form == formBlock2 || v.form == formBlock4 || v.form == formExprloc
 	switch f.attr {
 	case attrSibling:
