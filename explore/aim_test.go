@@ -110,10 +110,10 @@ func number(t *testing.T, start func() (*scenario.Session, error), st Strategy, 
 	return o.Schedules + 1
 }
 
-// A search that looks where the failure is finds it with fewer schedules: the median of 20
+// A search that looks where the failure is finds it with fewer schedules: the median of 10
 // seeds, of each strategy.
 func TestAimFinds(t *testing.T) {
-	const seeds, most = 20, 300
+	const seeds, most = 10, 300
 	p := deep(12)
 	sys := system(t, loader.ARM64)
 	data := func(at func(string) Range) *Aim { return &Aim{Data: []Range{at("ready"), at("done")}} }
