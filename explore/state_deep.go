@@ -66,6 +66,9 @@ func (s *deepState) check(schedules, begun uint64, threads int) error {
 		return damaged("%d schedules of a batch are learned from, not %d", n, begun)
 	}
 	for i, t := range s.Taken {
+		if t.From != (trait{}) && !index[t.From] {
+			return damaged("schedule %d of the batch was begun from what nobody has shown", i+1)
+		}
 		if err := t.check(threads); err != nil {
 			return damaged("schedule %d of the batch: %w", i+1, err)
 		}

@@ -53,8 +53,12 @@ func TestDamagedDeepStates(t *testing.T) {
 		"shown by nobody":       func(s *sampleState, f *deepState) { f.Taken[0].Shown[0].Last.Thread = maxThreads },
 		"nothing shown":         func(s *sampleState, f *deepState) { f.Taken[0].Shown[0].Of = 0 },
 		"too much shown":        func(s *sampleState, f *deepState) { f.Taken[0].Shown = slices.Repeat(f.Taken[0].Shown, maxRunTraits+1) },
-		"run by nobody":         func(s *sampleState, f *deepState) { f.Taken[0].Schedule[0].Thread = maxThreads },
-		"of another strategy":   nil,
+		"begun from nowhere": func(s *sampleState, f *deepState) {
+			f.Taken[0].From = trait{By: 1, Of: 2}
+			f.Taken[0].Shown[0].trait = f.Taken[0].From
+		},
+		"run by nobody":       func(s *sampleState, f *deepState) { f.Taken[0].Schedule[0].Thread = maxThreads },
+		"of another strategy": nil,
 	} {
 		strategy, resume := Deep, (*State)(nil)
 		if damage != nil {

@@ -12,7 +12,7 @@ type cursor struct {
 
 // take returns the next n bytes, or nil when there are not that many.
 func (c *cursor) take(n uint64) []byte {
-	if c.bad || n > uint64(len(c.data)-c.off) {
+	if c.bad || c.off > len(c.data) || n > uint64(len(c.data)-c.off) {
 		c.bad = true
 		return nil
 	}
@@ -99,7 +99,8 @@ func (c *cursor) sleb() int64 {
 
 // text reads bytes up to a NUL.
 func (c *cursor) text() []byte {
-	if c.bad {
+	if c.bad || c.off > len(c.data) {
+		c.bad = true
 		return nil
 	}
 	n := bytes.IndexByte(c.data[c.off:], 0)

@@ -125,7 +125,7 @@ type dieReader struct {
 	table map[uint64]*abbreviation
 	read  int // bytes of tables so far
 
-	left int // how many entries may still be read
+	left int // how many entries and attributes may still be read: some take no bytes
 }
 
 // unit reads the header of the unit at an offset; next is the one behind it, 0 when that cannot be
@@ -197,15 +197,24 @@ func (r *dieReader) abbreviations(off uint64) map[uint64]*abbreviation {
 // entry reads the entry at an offset. ok is false at the end of a list of children, which
 // next then is behind, and for one that cannot be read, where next is 0.
 func (r *dieReader) entry(u *dieUnit, off int) (d die, ok bool) {
+	if off < u.first || off >= u.end {
+		return die{}, false // a reference to another unit
+	}
 	c := cursor{data: r.info[:u.end], off: off}
 	code := c.uleb()
-	if r.left--; c.bad || r.left < 0 {
+	if c.bad {
+		return die{}, false
+	}
+	a := u.abbrevs[code]
+	if a != nil {
+		r.left -= len(a.fields)
+	}
+	if r.left--; r.left < 0 {
 		return die{}, false
 	}
 	if code == 0 {
 		return die{off: off, next: c.off}, false
 	}
-	a := u.abbrevs[code]
 	if a == nil {
 		return die{}, false
 	}

@@ -271,23 +271,30 @@ func TestLibcWithoutSections(t *testing.T) {
 	})
 }
 
+// debugDWARF is what the standard library reads from an image's debug file.
+func debugDWARF(t *testing.T, s *loader.Sysroot, im *loader.Image) *dwarf.Data {
+	t.Helper()
+	data, err := s.ReadFile(im.DebugPath(), loader.MaxFile)
+	if err != nil {
+		t.Fatal(err)
+	}
+	f, err := elf.NewFile(bytes.NewReader(data))
+	if err != nil {
+		t.Fatal(err)
+	}
+	d, err := f.DWARF()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return d
+}
+
 // Row by row, the lines of some source files are those that the standard
 // library reads from the same debug file.
 func TestLibcLinesAgainstDebugDWARF(t *testing.T) {
 	everyLibc(t, func(t *testing.T, _ string, s *loader.Sysroot, libc *loader.Image) {
 		loadDebug(t, s, libc)
-		data, err := s.ReadFile(libc.DebugPath(), loader.MaxFile)
-		if err != nil {
-			t.Fatal(err)
-		}
-		f, err := elf.NewFile(bytes.NewReader(data))
-		if err != nil {
-			t.Fatal(err)
-		}
-		dw, err := f.DWARF()
-		if err != nil {
-			t.Fatal(err)
-		}
+		dw := debugDWARF(t, s, libc)
 		rows := 0
 		for r := dw.Reader(); ; r.SkipChildren() {
 			cu, err := r.Next()

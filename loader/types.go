@@ -13,7 +13,7 @@ const (
 	maxTypeDepth  = 64
 	maxDimensions = 8
 	maxTypeInfo   = 1 << 26 // bytes of .debug_info; a larger one is left alone
-	maxTypeSteps  = 1 << 20 // entries that are read to answer a question
+	maxTypeSteps  = 1 << 17 // entries and attributes that are read to answer a question
 )
 
 // typeIndex is where the types and variables of an image are described.
@@ -66,7 +66,7 @@ func newTypeIndex(info, abbrev []byte, tables stringTables) *typeIndex {
 	if len(info) > maxTypeInfo {
 		return x
 	}
-	x.reader.left = 2 * len(info) // each is gone through once, and some twice
+	x.reader.left = 4 * len(info) // a real file has fewer of both than bytes
 	for off := 0; off < len(x.reader.info); {
 		u, next, ok := x.reader.unit(off)
 		if ok {
@@ -98,7 +98,7 @@ func (x *typeIndex) add(u *dieUnit) {
 		case tagVariable:
 			typ := d.typ
 			if d.spec != 0 {
-				if declared, ok := x.reader.entry(u, d.spec); ok && d.spec < u.end && typ == 0 {
+				if declared, ok := x.reader.entry(u, d.spec); ok && typ == 0 {
 					typ = declared.typ
 				}
 			}
@@ -120,7 +120,7 @@ func (x *typeIndex) entry(off int) (*dieUnit, die, bool) {
 		return nil, die{}, false
 	}
 	u, _, ok := x.reader.unit(x.units[i])
-	if !ok || off < u.first || off >= u.end {
+	if !ok {
 		return nil, die{}, false
 	}
 	d, ok := x.reader.entry(u, off)
@@ -178,9 +178,9 @@ func (x *typeIndex) member(at int, off uint64) (path string, ok bool) {
 			}
 			index := off / size
 			for i := range dimensions {
-				below := uint64(1)
-				for _, n := range dimensions[i+1:] {
-					below *= max(n, 1)
+				below, ok := product(1, dimensions[i+1:])
+				if !ok || below == 0 {
+					return "", false
 				}
 				fmt.Fprintf(&b, "[%d]", index/below)
 				index %= below
@@ -223,13 +223,24 @@ func (x *typeIndex) size(at, depth int) (uint64, bool) {
 		return 0, false
 	}
 	size, ok := x.size(d.typ, depth+1)
-	for _, n := range x.dimensions(u, d) {
-		if n != 0 && size > 1<<40/n {
+	if !ok {
+		return 0, false
+	}
+	return product(size, x.dimensions(u, d))
+}
+
+// maxArray is how many bytes an array may have.
+const maxArray = 1 << 40
+
+// product multiplies numbers; false when there are more than any array has.
+func product(size uint64, list []uint64) (uint64, bool) {
+	for _, n := range list {
+		if n != 0 && size > maxArray/n {
 			return 0, false
 		}
 		size *= n
 	}
-	return size, ok
+	return size, true
 }
 
 // dimensions are how many elements an array has, in each of its directions. One of an unknown number has none.

@@ -100,6 +100,9 @@ func TestEndlessTypes(t *testing.T) {
 		4, tagMember, 0, attrName, formString, attrType, formRef4, attrMemberAt, formData1, 0, 0,
 		5, tagArray, 1, attrType, formRef4, 0, 0,
 		6, tagSubrange, 0, attrCount, formData4, 0, 0,
+		7, tagTypedef, 0, attrName, formString, attrType, formRef4, 0, 0,
+		8, tagBase, 0, attrByteSize, formData1, 0, 0,
+		9, tagVariable, 0, attrSpec, formRefAddr, 0, 0,
 		0,
 	}
 	ref := func(b []byte, at int) []byte { return binary.LittleEndian.AppendUint32(b, uint32(at)) }
@@ -112,11 +115,34 @@ func TestEndlessTypes(t *testing.T) {
 		wide = append(ref(append(append(wide, 4), "m\x00"...), unitHeader+1), 100)
 	}
 	wide = append(wide, 0, 0)
-	for name, entries := range map[string][]byte{"itself": own, "a loop": loop, "many members": wide} {
-		x := newTypeIndex(unit(entries), abbrev, stringTables{})
+	huge := append([]byte{1, 7}, "h\x00"...) // dimensions of 2^31 each, and elements of 4 bytes
+	huge = append(ref(huge, unitHeader+len(huge)+4), 5)
+	huge = ref(huge, unitHeader+len(huge)+4+5*5+1)
+	for range 5 {
+		huge = append(huge, 6, 0, 0, 0, 0x80)
+	}
+	huge = append(huge, 0, 8, 4, 0)
+	far := append(append([]byte{1, 9}, 0xff, 0xff, 0, 0), 2, 'o', 0, 0, 0, 0, 0, 0) // it is said to be described behind the unit
+	for name, entries := range map[string][]byte{"itself": own, "a loop": loop, "many members": wide, "a huge array": huge, "far": far} {
+		info := unit(entries)
+		if name == "far" {
+			info = append(info, make([]byte, 0x10000-len(info))...)
+			info[0xffff] = 0x80 // the number of an abbreviation that goes on behind the section
+			info = slices.Clip(info)
+		}
+		x := newTypeIndex(info, abbrev, stringTables{})
 		if len(x.names) == 0 {
 			t.Errorf("%s: no type is found", name)
 		}
 		ask(x)
 	}
+}
+
+// The reader of types survives any bytes.
+func FuzzTypes(f *testing.F) {
+	good := typeSections(f)
+	f.Add(good[0], good[1], good[2])
+	f.Fuzz(func(_ *testing.T, info, abbrev, text []byte) {
+		ask(newTypeIndex(info, abbrev, stringTables{str: text, lineStr: text}))
+	})
 }

@@ -1,9 +1,7 @@
 package loader_test
 
 import (
-	"bytes"
 	"debug/dwarf"
-	"debug/elf"
 	"encoding/binary"
 	"fmt"
 	"maps"
@@ -102,18 +100,7 @@ func TestMembersAgainstDebugDWARF(t *testing.T) {
 	random := testseed.Of(t, 0)
 	everyLibc(t, func(t *testing.T, suite string, s *loader.Sysroot, libc *loader.Image) {
 		loadDebug(t, s, libc)
-		data, err := s.ReadFile(libc.DebugPath(), loader.MaxFile)
-		if err != nil {
-			t.Fatal(err)
-		}
-		f, err := elf.NewFile(bytes.NewReader(data))
-		if err != nil {
-			t.Fatal(err)
-		}
-		d, err := f.DWARF()
-		if err != nil {
-			t.Fatal(err)
-		}
+		d := debugDWARF(t, s, libc)
 		types, variables := described(t, d)
 		compared, members := 0, 0
 		compare := func(what string, at dwarf.Offset, member func(off uint64) (string, bool)) {
