@@ -131,7 +131,7 @@ func (e *End) String() string {
 	case EndExit:
 		return fmt.Sprintf("exit with status %d", e.Code)
 	case EndSignal:
-		return fmt.Sprintf("killed by signal %d", e.Signal)
+		return "killed by " + SignalName(e.Signal)
 	case EndFault:
 		why := "nothing is mapped there"
 		if e.Mapped {

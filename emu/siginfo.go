@@ -1,6 +1,13 @@
 package emu
 
-import "emurace/loader"
+import (
+	"fmt"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+
+	"emurace/loader"
+)
 
 // Siginfo is a signal with the parts of siginfo_t that go with it
 // (include/uapi/asm-generic/siginfo.h). The zero value is none.
@@ -32,6 +39,16 @@ const (
 	trapBreak  = 1 // TRAP_BRKPT
 	trapTrace  = 2
 )
+
+// SignalName is how a signal is called, such as SIGSEGV; "signal 40" for one without a name, as
+// those for real-time use are.
+func SignalName(n int) string {
+	// A name is a number's on all architectures that Linux has here.
+	if name := unix.SignalName(syscall.Signal(n)); name != "" {
+		return name
+	}
+	return fmt.Sprintf("signal %d", n)
+}
 
 // Siginfo is the signal that Linux kills a process with which ends like this, none for one
 // that exits or comes to a limit. Of a signal that was sent it has the number only.

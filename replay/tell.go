@@ -38,15 +38,16 @@ func (x *Explanation) Headline() string {
 	if x.Outcome.Limited() {
 		return fmt.Sprintf("%s comes to %v %s", x.At.Thread, x.Outcome.End.Limit, where)
 	}
+	signal := emu.SignalName(x.Outcome.End.Siginfo(x.arch).Number)
 	switch x.Outcome.Kind {
 	case scenario.Abort:
-		return fmt.Sprintf("%s aborts %s%s", x.At.Thread, where, x.expected())
+		return fmt.Sprintf("%s aborts %s, with %s%s", x.At.Thread, where, signal, x.expected())
 	case scenario.Exit:
 		return fmt.Sprintf("%s exits with status %d%s", x.At.Thread, x.Outcome.End.Code, x.expected())
 	case scenario.Signal:
-		return fmt.Sprintf("%s dies %s%s", x.At.Thread, where, x.expected())
+		return fmt.Sprintf("%s dies of %s %s%s", x.At.Thread, signal, where, x.expected())
 	default: // of a fault, which nobody expects
-		return fmt.Sprintf("%s dies %s", x.At.Thread, where)
+		return fmt.Sprintf("%s dies of %s %s", x.At.Thread, signal, where)
 	}
 }
 
@@ -68,7 +69,7 @@ func (x *Explanation) end() Fact {
 	case scenario.Segv:
 		end := x.Outcome.End
 		f.Title = "The fault"
-		text := fmt.Sprintf("%s runs %s: it wants to %s at %s, and %s. The kernel ends the process with a segmentation fault.",
+		text := fmt.Sprintf("%s runs %s: it wants to %s at %s, and %s. The kernel ends the process with SIGSEGV, a segmentation fault.",
 			words.Capital(x.At.Thread), place(x.At), end.Access, addressOf(end.Addr, x.FaultPlace), refusal(end))
 		if x.Load != nil && x.Register != "" && end.Addr == x.Value && len(x.hops) == 1 {
 			text += fmt.Sprintf(" The address is what it has just loaded into %s.", x.Register)

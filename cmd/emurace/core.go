@@ -8,7 +8,9 @@ import (
 
 	"github.com/urfave/cli/v2"
 
+	"emurace/emu"
 	"emurace/internal/printable"
+	"emurace/internal/words"
 	"emurace/replay"
 	"emurace/replay/core"
 )
@@ -159,10 +161,10 @@ type coreThread struct {
 
 // tell says the same for people.
 func (r *coreResult) tell(p *replay.Printer) error {
-	p.Printf("core      %s, %d bytes\n", r.Path, r.Size)
-	moment := fmt.Sprintf("after %d of %d instructions", r.At, r.Steps)
+	p.Printf("core      %s, %s bytes\n", r.Path, words.Grouped(uint64(r.Size)))
+	moment := fmt.Sprintf("after %s of %s", words.Grouped(r.At), words.Count(r.Steps, "instruction"))
 	if r.Signal != 0 {
-		moment += fmt.Sprintf(", signal %d", r.Signal)
+		moment += ", " + emu.SignalName(r.Signal)
 	}
 	p.Printf("moment    %s\n", moment)
 	for i, t := range r.Threads {

@@ -2,8 +2,10 @@ package main
 
 import (
 	"fmt"
+	"math"
 
 	"emurace/explore/coverage"
+	"emurace/internal/words"
 	"emurace/replay"
 	"emurace/scenario"
 	"emurace/symbolize"
@@ -87,10 +89,10 @@ func (o *outcome) printCoverage(p *replay.Printer) {
 	if x.One > 0 {
 		listed = ", which --json lists"
 		if x.One > coverage.Listed {
-			listed = fmt.Sprintf(", of which --json lists %d", coverage.Listed)
+			listed = fmt.Sprintf(", of which --json lists %s", words.Grouped(uint64(coverage.Listed)))
 		}
 	}
-	p.Printf("%s     %s of conflicting accesses in both orders, %d in one order only%s%s\n", p.Head("seen"), plural(uint64(x.Both), "pair", "pairs"), x.One, listed, more)
-	p.Printf("%s\n", p.Faint(fmt.Sprintf("Estimated, for further schedules that are drawn alike: orders still unseen: %.0f or more (Chao2); chance that the next is an interleaving not seen before: %.0f%% (Good-Turing).",
-		x.Unseen, 100*x.Fresh)))
+	p.Printf("%s     %s of conflicting accesses in both orders, %s in one order only%s%s\n", p.Head("seen"), plural(uint64(x.Both), "pair", "pairs"), words.Grouped(uint64(x.One)), listed, more)
+	p.Printf("%s\n", p.Faint(fmt.Sprintf("Estimated, for further schedules that are drawn alike: orders still unseen: %s or more (Chao2); chance that the next is an interleaving not seen before: %.0f%% (Good-Turing).",
+		words.Grouped(uint64(math.Round(x.Unseen))), 100*x.Fresh)))
 }

@@ -15,6 +15,7 @@ import (
 	"emurace/explore"
 	"emurace/internal/guard"
 	"emurace/internal/printable"
+	"emurace/internal/words"
 	"emurace/replay"
 	"emurace/scenario"
 	"emurace/scripts/portable"
@@ -397,7 +398,7 @@ func (o *outcome) printPlayed(p *replay.Printer) {
 
 func (o *outcome) printFailing(p *replay.Printer, seconds string) {
 	if len(o.result.Findings) == 0 {
-		p.Printf("%s: %d of %d schedules, %s: none crashes, but there are problems\n", p.Bad("FAILING"), o.result.Failing, o.result.Schedules, seconds)
+		p.Printf("%s: %s of %s, %s: none crashes, but there are problems\n", p.Bad("FAILING"), words.Grouped(o.result.Failing), plural(o.result.Schedules, "schedule", "schedules"), seconds)
 	} else {
 		o.printFailures(p, seconds)
 	}
@@ -418,10 +419,10 @@ func (o *outcome) printFailures(p *replay.Printer, seconds string) {
 		if f.Drawn {
 			drawn = ", of those drawn before the search"
 		}
-		p.Printf("%s at schedule %d%s, %s: %s\n", p.Bad("FAILING"), f.Number, drawn, seconds, o.first.Headline())
+		p.Printf("%s at schedule %s%s, %s: %s\n", p.Bad("FAILING"), words.Grouped(f.Number), drawn, seconds, o.first.Headline())
 	} else {
-		p.Printf("%s: %d of %d schedules, %s; the first, number %d: %s\n", p.Bad("FAILING"),
-			o.result.Failing, o.result.Schedules, seconds, f.Number, o.first.Headline())
+		p.Printf("%s: %s of %s, %s; the first, number %s: %s\n", p.Bad("FAILING"),
+			words.Grouped(o.result.Failing), plural(o.result.Schedules, "schedule", "schedules"), seconds, words.Grouped(f.Number), o.first.Headline())
 	}
 	if f.Hole {
 		o.printHole(p)
@@ -442,7 +443,7 @@ func plural(n uint64, one, many string) string {
 	if n == 1 {
 		return "1 " + one
 	}
-	return fmt.Sprintf("%d %s", n, many)
+	return words.Grouped(n) + " " + many
 }
 
 // preemptionText says what is known of the preemptions a failure needs.
@@ -477,7 +478,7 @@ func (o *outcome) fewest() string {
 
 // alsoText is one further kind of failure in a line.
 func alsoText(f replay.Finding) string {
-	s := fmt.Sprintf("%d times %s", f.Count, f.Kind)
+	s := fmt.Sprintf("%s times %s", words.Grouped(f.Count), f.Kind)
 	if f.Function != "" {
 		s += fmt.Sprintf(" of %s at %s+%#x", f.Thread, f.Function, *f.Offset)
 	}

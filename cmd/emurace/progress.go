@@ -3,12 +3,14 @@ package main
 import (
 	"fmt"
 	"io"
+	"math"
 	"time"
 
 	"github.com/schollz/progressbar/v3"
 	"github.com/urfave/cli/v2"
 
 	"emurace/explore"
+	"emurace/internal/words"
 )
 
 // lineEvery is the pause between two lines of progress where there is no
@@ -37,24 +39,24 @@ func (p *progress) describe(u explore.Progress) string {
 	if p.drawn {
 		of := ""
 		if u.Units > 0 {
-			of = fmt.Sprintf(" of %d", u.Units)
+			of = " of " + words.Grouped(uint64(u.Units))
 		}
 		learned := ""
 		if u.Both+u.One > 0 {
-			learned = fmt.Sprintf(", pairs: %d in both orders, %d in one", u.Both, u.One)
+			learned = fmt.Sprintf(", pairs: %s in both orders, %s in one", words.Grouped(uint64(u.Both)), words.Grouped(uint64(u.One)))
 		}
 		if u.Corpus > 0 {
-			learned += fmt.Sprintf(", %d reads of writes, corpus of %d", u.Pairs, u.Corpus)
+			learned += fmt.Sprintf(", %s reads of writes, corpus of %s", words.Grouped(uint64(u.Pairs)), words.Grouped(uint64(u.Corpus)))
 		}
 		if u.Moments > 0 {
-			learned += fmt.Sprintf(", %d moments to go on from", u.Moments)
+			learned += fmt.Sprintf(", %s moments to go on from", words.Grouped(uint64(u.Moments)))
 		}
-		return fmt.Sprintf("%d%s schedules, %s/s, %d of them failing%s", u.Schedules, of, rate, u.Failing, learned)
+		return fmt.Sprintf("%s%s schedules, %s/s, %s of them failing%s", words.Grouped(u.Schedules), of, rate, words.Grouped(u.Failing), learned)
 	}
 	if u.Preemptions < 0 {
-		return fmt.Sprintf("%d interleavings, %s/s, %d events deep, done perhaps %.0f%%", u.Schedules, rate, u.Depth, 100*u.Share)
+		return fmt.Sprintf("%s interleavings, %s/s, %s events deep, done perhaps %.0f%%", words.Grouped(u.Schedules), rate, words.Grouped(uint64(u.Depth)), 100*u.Share)
 	}
-	return fmt.Sprintf("%s: %d schedules, %s/s, %d of %d parts", plural(uint64(u.Preemptions), "preemption", "preemptions"), u.Schedules, rate, u.Done, u.Units)
+	return fmt.Sprintf("%s: %s schedules, %s/s, %s of %s parts", plural(uint64(u.Preemptions), "preemption", "preemptions"), words.Grouped(u.Schedules), rate, words.Grouped(uint64(u.Done)), words.Grouped(uint64(u.Units)))
 }
 
 // rateText is how many in a second, with a digit behind the point where that says more.
@@ -62,7 +64,7 @@ func rateText(rate float64) string {
 	if rate < 9.95 { // which is 10.0 when it is rounded
 		return fmt.Sprintf("%.1f", rate)
 	}
-	return fmt.Sprintf("%.0f", rate)
+	return words.Grouped(uint64(math.Round(rate)))
 }
 
 // update is called by the search. What it prints is a courtesy: a standard

@@ -11,6 +11,7 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"emurace/internal/printable"
+	"emurace/internal/words"
 	"emurace/replay"
 	"emurace/scenario"
 )
@@ -120,7 +121,7 @@ func (q *query) list() error {
 		}
 		return nil
 	}
-	q.p.Printf("%s\n", q.p.Head(fmt.Sprintf("%d %s", len(list), what)))
+	q.p.Printf("%s\n", q.p.Head(words.Grouped(uint64(len(list)))+" "+what))
 	more := 0
 	if !q.c.IsSet("to") && len(list) > mostListed {
 		more = len(list) - mostListed
@@ -128,7 +129,7 @@ func (q *query) list() error {
 	}
 	q.h.List(q.p, list)
 	if more > 0 {
-		q.p.Printf("    and %d more; --from and --to choose\n", more)
+		q.p.Printf("    and %s more; --from and --to choose\n", words.Grouped(uint64(more)))
 	}
 	return nil
 }

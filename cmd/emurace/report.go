@@ -12,6 +12,7 @@ import (
 
 	"emurace/emu"
 	"emurace/internal/printable"
+	"emurace/internal/words"
 	"emurace/replay"
 	"emurace/replay/lesson"
 	"emurace/replay/report"
@@ -82,7 +83,7 @@ func reportAction(c *cli.Context) error {
 	if c.Bool("json") {
 		return printable.JSON(c.App.Writer, reportResult{Event: "result", Schema: 1, Path: out, Bytes: len(page)})
 	}
-	p.Printf("%s  %s, %d KB\n", p.Head("report"), out, (len(page)+1023)/1024)
+	p.Printf("%s  %s, %s KB\n", p.Head("report"), out, words.Grouped(uint64(len(page)+1023)/1024))
 	return p.Err()
 }
 

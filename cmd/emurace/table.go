@@ -5,6 +5,7 @@ import (
 	"strings"
 	"text/tabwriter"
 
+	"emurace/internal/words"
 	"emurace/replay"
 )
 
@@ -23,8 +24,8 @@ func printTable(p *replay.Printer, list []*outcome) error {
 		if !o.raced.Load() {
 			libc = "-"
 		}
-		_, _ = fmt.Fprintf(w, "%s\t%s\t%v\t%s\t%d\t%d\t%s\n", libc, o.recipe.Source, o.recipe.Arch, verdict,
-			o.result.Schedules, o.result.Failing, o.causeText())
+		_, _ = fmt.Fprintf(w, "%s\t%s\t%v\t%s\t%s\t%s\t%s\n", libc, o.recipe.Source, o.recipe.Arch, verdict,
+			words.Grouped(o.result.Schedules), words.Grouped(o.result.Failing), o.causeText())
 	}
 	_ = w.Flush()
 	p.Printf("%s", text.String())
