@@ -46,7 +46,7 @@ func (r *run) asScript(c *cli.Context, p *replay.Printer) error {
 	if t.Scenario != scripts.Default {
 		command += " " + shell.Line(scenarioArgument(t.Scenario))
 	}
-	for _, set := range changed(r) {
+	for _, set := range changed(r.recipe.Scenario, r.recipe.Values) {
 		command += " --set " + shell.Line(set)
 	}
 	p.Printf("# Run it with: %s\n", command)
@@ -63,17 +63,6 @@ func scenarioArgument(name string) string {
 		return name
 	}
 	return name + scripts.Suffix
-}
-
-// changed are the settings that are not the scenario's defaults.
-func changed(r *run) []string {
-	var list []string
-	for _, param := range r.recipe.Scenario.Params {
-		if v := r.recipe.Values[param.Name]; v != param.Default {
-			list = append(list, param.Name+"="+v)
-		}
-	}
-	return list
 }
 
 // programAsScript writes a script that names the trace's program and comes to the very same run.

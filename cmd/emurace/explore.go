@@ -31,14 +31,15 @@ func exploreCommand() *cli.Command {
 	return &cli.Command{
 		Name:      "explore",
 		Usage:     "find a failing schedule of a program or a scenario, or show that there is none",
-		ArgsUsage: "[SCENARIO | -- PROGRAM [ARG...]]",
+		ArgsUsage: "[SCENARIO | TRACE | -- PROGRAM [ARG...]]",
 		Description: `Behind -- stands a program: an unmodified one for Linux on arm64 or x86-64, dynamic or
 static, which is run as emurace run does it. Its threads race from the moment when it
 makes a second one; with --from PLACE from when a thread comes there, and with --to PLACE
 until one comes there. What is right is said by --expect; crashes, aborts, deadlocks and
 livelocks never are. The sysroot is host for a file of this machine and its
 architecture, else debian:bookworm. Without -- it is a scenario: one that ships, or a
-file.
+file; or a trace, for whose failure is searched anew: of what it holds, with its settings,
+architecture, sysroot and seed.
 
 Strategies:
   dpor     runs one schedule of each class of equivalent ones; when it ends, every
@@ -83,6 +84,7 @@ Examples:
   emurace explore --set name=EMURACE_060 --detect use-after-free --detect data-race
   emurace explore my-scenario.star --locks abstract
   emurace explore --script crash.star --sysroot debian:bullseye
+  emurace explore crash.trace --sysroot debian:trixie
   emurace explore --list
   emurace explore --focus environ --only setenv --schedules 2000
   emurace explore -- ./a.out
@@ -113,10 +115,11 @@ func searchFlags() []cli.Flag {
 		&cli.StringFlag{Name: "locks", Value: "raw", Usage: "dpor: raw runs a lock's instructions like any others, abstract takes a lock as one thing, where that makes no difference", EnvVars: []string{"EMURACE_LOCKS"}},
 		&cli.StringFlag{Name: "timeouts", Value: string(scenario.AnyTime), DefaultText: "any; of a program due", Usage: "when waits with a timeout, and sleeps, may end by themselves: any time, when they are due, or when nothing else can happen (idle)", EnvVars: []string{"EMURACE_TIMEOUTS"}},
 		&cli.StringFlag{Name: "resume", Usage: "keep the search's state in `FILE`, and go on from there if it exists"},
-		&cli.BoolFlag{Name: "minimize", Value: true, Usage: "cut the first failing schedule down to what the failure needs", EnvVars: []string{"EMURACE_MINIMIZE"}},
+		&cli.BoolFlag{Name: "minimize", Value: true, Usage: "cut the first failing schedule down to what the failure needs; one in words only when this is asked for", EnvVars: []string{"EMURACE_MINIMIZE"}},
 		detectFlag(),
 		&cli.StringSliceFlag{Name: "set", Usage: "a parameter of the scenario, `NAME=VALUE`; may be given several times"},
-		&cli.StringFlag{Name: "output", Aliases: []string{"o"}, Usage: "write the trace to `FILE` (default: NAME-ARCH-VERSION.trace)"},
+		&cli.StringFlag{Name: "output", Aliases: []string{"o"}, Usage: "write the trace to `FILE` (default: NAME-SETTINGS-ARCH-VERSION.trace, with a number where that is taken)"},
+		forceFlag(),
 		&cli.BoolFlag{Name: "json", Usage: "print the result as a JSON object"},
 		&cli.BoolFlag{Name: "list", Usage: "list the scenarios that ship"},
 		&cli.StringFlag{Name: "describe", Usage: "say what a scenario shows, and its parameters; `NAME` is one that ships or a file"},
@@ -167,6 +170,9 @@ func exploreAction(c *cli.Context) error {
 	default:
 		return usage(fmt.Errorf("explore: unexpected argument %q", c.Args().Get(1)), "one scenario at a time")
 	}
+	if isTrace(name) {
+		return exploreTrace(c, p, name)
+	}
 	return exploreScenario(c, p, name)
 }
 
@@ -181,11 +187,8 @@ func exploreScenario(c *cli.Context, p *replay.Printer, name string) error {
 
 // exploreAll does the searches.
 func exploreAll(c *cli.Context, p *replay.Printer, jobs []job) error {
-	if name := c.String("output"); name != "" {
-		// Better now than when a long search has found something.
-		if err := replay.CheckWritable(name); err != nil {
-			return traceError(err)
-		}
+	if err := checkOutput(c); err != nil {
+		return err
 	}
 	if c.String("output") != "" && len(jobs) > 1 {
 		return usage(errors.New("--output: there are several searches and one file"), "leave --output out: each trace gets a name of its own")
@@ -486,7 +489,7 @@ func (j job) run(c *cli.Context) (*outcome, error) {
 	if pool := j.inspections(sys, &options); pool != nil {
 		defer pool.Close()
 	}
-	o := &outcome{job: j, ctx: c.Context, minimizing: c.Bool("minimize"), keepGoing: c.Bool("keep-going"), strategy: strategy(c), locks: c.String("locks"), aimed: aims(c)}
+	o := &outcome{job: j, ctx: c.Context, minimizing: c.Bool("minimize") && (!j.fixed() || c.IsSet("minimize")), keepGoing: c.Bool("keep-going"), strategy: strategy(c), locks: c.String("locks"), aimed: aims(c), force: c.Bool("force")}
 	early, cancel := withTime(c.Context, options.Time)
 	defer cancel()
 	sys.Interrupt(early.Err)

@@ -41,7 +41,7 @@ func openRun(c *cli.Context, g grants) (*run, error) {
 	if err != nil {
 		return nil, err
 	}
-	recipe, folders, err := traceRecipe(c, t)
+	recipe, folders, err := traceRecipe(c, t, c.String("sysroot"))
 	if err != nil {
 		return nil, err
 	}
@@ -63,7 +63,7 @@ func openRun(c *cli.Context, g grants) (*run, error) {
 	r.close()
 	switch {
 	case errors.Is(err, replay.ErrOtherLibc):
-		err = environmentError(err, "name a sysroot that has it with --sysroot, or find the failure again with emurace explore")
+		err = environmentError(err, "name a sysroot that has it with --sysroot, or search for the failure anew: emurace explore TRACE")
 	case errors.Is(err, replay.ErrFormat):
 		err = environmentError(err, "the trace was changed or belongs to another scenario")
 	}
@@ -91,7 +91,7 @@ func (r *run) mustMatch() error {
 		return nil
 	}
 	return &failure{code: exitDiverged, cause: fmt.Errorf("the run diverged from the trace: %s", r.verification.Difference),
-		hint: "emurace replay shows the same; find the failure again with emurace explore"}
+		hint: "emurace replay shows the same; emurace explore TRACE searches for the failure anew"}
 }
 
 // explain finds out why the run failed. The session is left at its end.
@@ -115,16 +115,9 @@ func (r *run) explain() (*replay.Explanation, *replay.History, error) {
 
 // problems are those that the run has, of the kinds that were looked for when its trace was made.
 func (r *run) problems() ([]replay.Problem, error) {
-	var detect []scenario.Kind
-	for _, name := range r.trace.Detect {
-		k, err := oracle.ParseKind(name)
-		if err != nil {
-			return nil, environmentError(fmt.Errorf("the trace: detect: %w", err), "the trace was changed")
-		}
-		detect = append(detect, k)
-	}
-	if len(detect) == 0 {
-		return nil, nil
+	detect, err := traceDetects(r.trace)
+	if err != nil || len(detect) == 0 {
+		return nil, err
 	}
 	reports, err := oracle.Explain(func(prepare func(*emu.Process) error) (*scenario.Session, error) {
 		return startWith(r.sys, r.recipe, prepare)
@@ -164,6 +157,11 @@ func openTrace(c *cli.Context) (*replay.Trace, error) {
 			return nil, err
 		}
 	}
+	return readTrace(name)
+}
+
+// readTrace reads a trace's file.
+func readTrace(name string) (*replay.Trace, error) {
 	t, err := replay.Read(name)
 	switch {
 	case errors.Is(err, replay.ErrVersion):
@@ -175,8 +173,8 @@ func openTrace(c *cli.Context) (*replay.Trace, error) {
 }
 
 // traceRecipe is how the run of a trace is set up again, with the folders of this machine that
-// its program sees.
-func traceRecipe(c *cli.Context, t *replay.Trace) (r replay.Recipe, folders map[string]*emu.Folder, err error) {
+// its program sees. The sysroot is another one than the trace names where source says so.
+func traceRecipe(c *cli.Context, t *replay.Trace, source string) (r replay.Recipe, folders map[string]*emu.Folder, err error) {
 	arch, err := loader.ParseArch(t.Arch)
 	if err != nil {
 		return r, nil, environmentError(fmt.Errorf("the trace: %w", err), "the trace was changed")
@@ -186,7 +184,7 @@ func traceRecipe(c *cli.Context, t *replay.Trace) (r replay.Recipe, folders map[
 		return r, nil, err
 	}
 	r = replay.Recipe{Arch: arch, Source: t.Libc.Source, Seed: t.Seed, Timeouts: t.Timeouts, Memory: memory, Program: t.Program}
-	if source := c.String("sysroot"); source != "" {
+	if source != "" {
 		r.Source = source
 	}
 	if t.Program != nil {

@@ -34,6 +34,7 @@ type outcome struct {
 	locks       string      // raw or abstract
 	raced       atomic.Bool // a race was come to
 	aimed       bool        // with --only or --focus
+	force       bool        // the trace may be written over a file
 
 	libc     scenario.LibcID
 	first    *replay.Explanation // of the first finding
@@ -123,7 +124,7 @@ func (o *outcome) addFinding(s *scenario.Session, f explore.Finding, x *replay.E
 	}
 	if len(o.findings) == 0 {
 		o.first = x
-		found.Trace, found.Minimal, found.Fewest = o.trace, o.minimal != nil, o.fewest()
+		found.Trace, found.Minimal, found.Fewest = o.trace, o.minimal != nil && o.minimizing, o.fewest()
 	}
 	if f.Preemptions >= 0 {
 		found.Preemptions = &f.Preemptions
@@ -137,18 +138,23 @@ func (o *outcome) addFinding(s *scenario.Session, f explore.Finding, x *replay.E
 const certifyFor = 5 * time.Second
 
 // minimize replaces the first finding's schedule with one that has only what
-// the failure needs.
+// the failure needs. Of one in words it finds out no more than what had to come first.
 func (o *outcome) minimize(sys *emu.System, s *scenario.Session) error {
-	if !o.minimizing || len(o.result.Findings) == 0 {
+	if (!o.minimizing && !o.fixed()) || len(o.result.Findings) == 0 {
 		return nil
 	}
 	f := &o.result.Findings[0]
-	m, err := explore.Minimize(o.ctx, func() (*scenario.Session, error) { return startKnowing(sys, o.recipe, o.result.Made) }, *f, certifyFor)
+	start := func() (*scenario.Session, error) { return startKnowing(sys, o.recipe, o.result.Made) }
+	find := func() (*explore.Minimal, error) { return explore.Minimize(o.ctx, start, *f, certifyFor) }
+	if !o.minimizing { // it stays as it is written
+		find = func() (*explore.Minimal, error) { return explore.Deciding(o.ctx, start, *f) }
+	}
+	m, err := find()
 	var wrong *scenario.UnjudgedError
 	if errors.Is(err, context.Canceled) || errors.Is(err, explore.ErrLivelock) || errors.As(err, &wrong) {
 		return nil // the schedule that was found is as good, only longer
 	}
-	if err != nil {
+	if err != nil || m == nil {
 		return err
 	}
 	if ok, err := fails(s, m.Schedule); err != nil || !ok {
@@ -200,11 +206,16 @@ func (o *outcome) writeTrace(s *scenario.Session, f explore.Finding, output stri
 	for _, k := range o.detect {
 		t.Detect = append(t.Detect, string(k))
 	}
-	o.trace = output
-	if o.trace == "" {
-		o.trace = fmt.Sprintf("%s-%s-%s.trace", o.recipe.Scenario.Name, o.recipe.Arch, fileName(o.libcName()))
+	switch o.trace = output; {
+	case output != "":
+		err = t.Write(output)
+	case o.force:
+		o.trace = o.traceName()
+		err = t.Write(o.trace)
+	default:
+		o.trace, err = keepTrace(t, o.traceName())
 	}
-	if err := t.Write(o.trace); err != nil {
+	if err != nil {
 		o.trace = ""
 		return traceError(err)
 	}
@@ -376,8 +387,8 @@ func (o *outcome) print(p *replay.Printer) error {
 	return p.Err()
 }
 
-// fixed tells whether a single schedule in words was run.
-func (o *outcome) fixed() bool { return o.strategy == strategyScript && o.schedule.Fixed() }
+// fixed tells whether a single schedule in words is run. It is kept as it is written.
+func (j job) fixed() bool { return j.schedule != nil && j.schedule.Fixed() }
 
 // printPlayed says how far the runs of a schedule came that does not fail, so that its
 // author can go on from there.
@@ -407,7 +418,7 @@ func (o *outcome) printFailing(p *replay.Printer, seconds string) {
 		return
 	}
 	p.Printf("%s     %s\n", p.Head("trace"), o.trace)
-	p.Printf("%s      emurace replay %s\n", p.Head("next"), o.trace)
+	p.Printf("%s      %s\n", p.Head("next"), traceCommand("replay", o.trace))
 	p.Printf("          emurace step --lesson, emurace gdb --launch, emurace report\n")
 }
 

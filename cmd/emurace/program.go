@@ -24,11 +24,11 @@ import (
 // programKey is in the metadata of a command line that has something behind --.
 const programKey = "program"
 
-// noteProgram notes whether a command line names a program, which the library does not tell: it
-// takes -- away.
+// noteProgram notes of a command line what the library does not tell: whether it names a program,
+// since -- is taken away, and which flags stand on it.
 func noteProgram(app *cli.App, args []string) {
 	i := slices.Index(args, "--")
-	app.Metadata = map[string]any{programKey: i >= 0 && i+1 < len(args)}
+	app.Metadata = map[string]any{programKey: i >= 0 && i+1 < len(args), givenKey: noteGiven(args)}
 }
 
 // programFlags are the flags of a command that explores programs.
@@ -241,7 +241,7 @@ func traceProgram(p *replay.Program, arch loader.Arch) (*scenario.Scenario, map[
 			err = g.Check(content)
 		}
 		if err != nil {
-			return nil, nil, environmentError(fmt.Errorf("the trace: %w", err), "the program has to be as it was; find the failure again with emurace explore")
+			return nil, nil, environmentError(fmt.Errorf("the trace: %w", err), "the program has to be as it was; emurace explore -- PROGRAM finds a failure of one that is another now")
 		}
 		o.given[g.Path] = content
 	}

@@ -216,7 +216,7 @@ func (q *query) diff() error {
 		err = errors.New(v.Difference)
 	}
 	if err != nil {
-		return environmentError(fmt.Errorf("%s: %w", name, err), "find the run again with emurace explore")
+		return environmentError(fmt.Errorf("%s: %w", name, err), "emurace explore TRACE searches for the failure anew")
 	}
 	made := slices.Concat(q.r.session.Made(), s.Made())
 	slices.Sort(made)

@@ -31,7 +31,7 @@ func printTable(p *replay.Printer, list []*outcome) error {
 	p.Printf("%s", text.String())
 	for _, o := range list {
 		if o.trace != "" {
-			p.Printf("%s  emurace replay %s\n", p.Head("next"), o.trace)
+			p.Printf("%s  %s\n", p.Head("next"), traceCommand("replay", o.trace))
 		}
 	}
 	return p.Err()

@@ -1,0 +1,155 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/urfave/cli/v2"
+
+	"emurace/oracle"
+	"emurace/replay"
+	"emurace/scenario"
+	"emurace/sysroot"
+)
+
+// traceSuffix is what the names of traces end in that emurace chooses itself.
+const traceSuffix = ".trace"
+
+// isTrace tells whether an argument of explore names a trace, whose failure is to be searched for
+// anew.
+func isTrace(name string) bool { return strings.HasSuffix(name, traceSuffix) }
+
+// givenKey is in the metadata of a command line: the names of the flags that stand on it. What the
+// environment or the config file says of them does not count.
+const givenKey = "given"
+
+// noteGiven notes the flags of a command line.
+func noteGiven(args []string) []string {
+	var list []string
+	for _, a := range args {
+		if a == "--" {
+			break
+		}
+		if name, _, _ := strings.Cut(strings.TrimLeft(a, "-"), "="); strings.HasPrefix(a, "-") {
+			list = append(list, name)
+		}
+	}
+	return list
+}
+
+// given tells whether a flag stands on the command line.
+func given(c *cli.Context, flag string) bool {
+	list, _ := c.App.Metadata[givenKey].([]string)
+	return slices.Contains(list, flag)
+}
+
+// exploreTrace searches for the failure of a trace anew: the scenario or the program, its settings,
+// architecture, sysroot, seed and timeouts are those of the trace, which holds the scenario's
+// source, so that the search works wherever the trace is.
+func exploreTrace(c *cli.Context, p *replay.Printer, name string) error {
+	for _, flag := range slices.Concat([]string{"arch", "set"}, flagNames(programFlags())) {
+		if given(c, flag) {
+			return usage(fmt.Errorf("explore: --%s does not go with a trace, which says that itself", flag), "name the scenario or the program in place of the trace")
+		}
+	}
+	t, err := readTrace(name)
+	if err != nil {
+		return err
+	}
+	source := ""
+	if given(c, "sysroot") {
+		if source = c.StringSlice("sysroot")[0]; len(c.StringSlice("sysroot")) > 1 {
+			return usage(errors.New("explore: a trace is searched for on one --sysroot at a time"), "")
+		}
+	}
+	recipe, folders, err := traceRecipe(c, t, source)
+	if err != nil {
+		return err
+	}
+	defer closeFolders(folders)
+	if given(c, "seed") {
+		recipe.Seed = c.Uint64("seed")
+	}
+	if given(c, "timeouts") {
+		recipe.Timeouts = scenario.Timeouts(c.String("timeouts"))
+	}
+	c.App.Metadata[programKey] = t.Program != nil
+	if err := checkHow(c); err != nil {
+		return err
+	}
+	j, err := traceJob(c, t, recipe)
+	if err != nil {
+		return err
+	}
+	j.folders = folders
+	jobs := []job{j}
+	if strategy(c) == strategyScript {
+		if err := jobsOfScript(c, jobs, ""); err != nil {
+			return err
+		}
+	}
+	return exploreAll(c, p, jobs)
+}
+
+// traceJob is the search for the failure of a trace.
+func traceJob(c *cli.Context, t *replay.Trace, r replay.Recipe) (job, error) {
+	spec, err := sysroot.Parse(r.Source)
+	if err != nil {
+		return job{}, environmentError(fmt.Errorf("the trace: %w", err), "the trace was changed; name a sysroot with --sysroot")
+	}
+	if r.Source, err = sourceOf(spec); err != nil {
+		return job{}, err
+	}
+	cache, err := sysroot.Open(c.String("cache"))
+	if err != nil {
+		return job{}, err
+	}
+	log, err := logOf(c)
+	if err != nil {
+		return job{}, err
+	}
+	detect, err := detected(c)
+	if err != nil {
+		return job{}, err
+	}
+	if !given(c, "detect") {
+		if detect, err = traceDetects(t); err != nil {
+			return job{}, err
+		}
+	}
+	j := job{recipe: r, cache: cache, spec: spec, detect: detect, log: log}
+	if t.Program != nil {
+		j.dirs = map[string]string{}
+		for _, f := range t.Program.Folders {
+			j.dirs[f.Path] = f.Host
+		}
+	}
+	return j, nil
+}
+
+// traceDetects are the kinds of problems that a trace was looked through for.
+func traceDetects(t *replay.Trace) ([]scenario.Kind, error) {
+	kinds := map[scenario.Kind]bool{}
+	for _, name := range t.Detect {
+		k, err := oracle.ParseKind(name)
+		if err != nil {
+			return nil, environmentError(fmt.Errorf("the trace: detect: %w", err), "the trace was changed")
+		}
+		kinds[k] = true
+	}
+	return slices.SortedFunc(maps.Keys(kinds), func(a, b scenario.Kind) int {
+		return slices.Index(oracle.Kinds(), a) - slices.Index(oracle.Kinds(), b)
+	}), nil
+}
+
+// flagNames are the first names of flags.
+func flagNames(flags []cli.Flag) []string {
+	var list []string
+	for _, f := range flags {
+		list = append(list, f.Names()[0])
+	}
+	return list
+}
