@@ -13,27 +13,23 @@ import (
 // DumpOptions say how much of a run is shown.
 type DumpOptions struct {
 	Last uint64 // instructions of the interleaving, from its end
+	Full bool   // all there is: code, registers, memory and environment too
 }
 
 // Dump shows the end of a run as a debugger would: what happened and why, every
-// thread's backtrace, the code around the failing instruction, all registers,
-// the memory that matters, the environment then and now, and the last
-// instructions of the interleaving. The history's session is left at the end.
+// thread's backtrace and the last instructions of the interleaving; in full also the code around
+// the failing instruction, all registers, the memory that matters, and the environment then and
+// now. The history's session is left at the end.
 func Dump(p *Printer, h *History, x *Explanation, o DumpOptions) error {
 	p.Printf("%s\n", x.Headline())
 	x.Tell(p)
-	env, err := h.environments()
-	if err != nil {
-		return err
-	}
 	d := dumper{p, h, x}
 	d.backtraces()
-	d.disassembly()
-	if err := d.registers(); err != nil {
-		return err
+	if o.Full {
+		if err := d.full(); err != nil {
+			return err
+		}
 	}
-	d.memory()
-	d.environ(env)
 	d.interleaving(o.Last)
 	return p.Err()
 }
@@ -42,6 +38,21 @@ type dumper struct {
 	*Printer
 	h *History
 	x *Explanation
+}
+
+// full shows what a debugger would be asked for next.
+func (d dumper) full() error {
+	env, err := d.h.environments()
+	if err != nil {
+		return err
+	}
+	d.disassembly()
+	if err := d.registers(); err != nil {
+		return err
+	}
+	d.memory()
+	d.environ(env)
+	return nil
 }
 
 func (d dumper) section(format string, args ...any) {

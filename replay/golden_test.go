@@ -57,7 +57,7 @@ func dumped(t *testing.T, f find, color bool, last uint64) string {
 	h := f.history(t)
 	x := explain(t, h)
 	var b bytes.Buffer
-	must(t, Dump(NewPrinter(&b, color), h, x, DumpOptions{Last: last}))
+	must(t, Dump(NewPrinter(&b, color), h, x, DumpOptions{Last: last, Full: true}))
 	return b.String()
 }
 
@@ -158,7 +158,7 @@ func TestDumpError(t *testing.T) {
 	h := f.history(t)
 	x := explain(t, h)
 	for room := 0; room < len(dumped(t, f, false, 40)); room += 1999 {
-		if err := Dump(NewPrinter(&failing{room}, false), h, x, DumpOptions{Last: 40}); !errors.Is(err, os.ErrClosed) {
+		if err := Dump(NewPrinter(&failing{room}, false), h, x, DumpOptions{Last: 40, Full: true}); !errors.Is(err, os.ErrClosed) {
 			t.Fatalf("after %d bytes: %v", room, err)
 		}
 	}

@@ -54,7 +54,7 @@ func (o *outcome) nameCoverage(s *scenario.Session) error {
 		_, first := s.Process().Module(r.First.PC)
 		_, then := s.Process().Module(r.Then.PC)
 		if !first || !then { // it may be of a library that is opened in the race
-			if err := inOrder(s, false); err != nil {
+			if _, err := inOrder(s, false); err != nil {
 				return err
 			}
 			break

@@ -13,7 +13,6 @@ import (
 	"emurace/internal/printable"
 	"emurace/internal/words"
 	"emurace/replay"
-	"emurace/scenario"
 )
 
 // queryFlags ask something of a run instead of having its end shown.
@@ -24,7 +23,7 @@ func queryFlags() []cli.Flag {
 		&cli.StringFlag{Name: "thread", Usage: "list those of one thread, by its `NAME`; for --follow, whose register"},
 		&cli.StringFlag{Name: "memory", Usage: "list those that touch `ADDRESS[,SIZE]`, such as environ+8 or 0x5555556565d0,16 (default size: 8)"},
 		&cli.StringFlag{Name: "follow", Usage: "who made the value in a `REGISTER` or at an ADDRESS, and who the one before that"},
-		&cli.StringFlag{Name: "diff", Usage: "compare with the run of another `TRACE` of the same scenario, thread by thread"},
+		&cli.StringFlag{Name: "diff", Usage: "compare, thread by thread, with the run of another `TRACE` of the same scenario, or with " + inOrderName + ", where the threads run one after the other"},
 	}
 }
 
@@ -73,6 +72,9 @@ func answer(c *cli.Context, p *replay.Printer, r *run, x *replay.Explanation, h 
 	}
 	if c.IsSet("from") {
 		q.window.From = c.Uint64("from")
+		if n := h.Session().Steps(); q.window.From > n {
+			return usage(fmt.Errorf("--from %d: the run ends before, it has %s", q.window.From, words.Count(n, "instruction")), "emurace replay shows the end of it")
+		}
 	}
 	if c.IsSet("to") {
 		q.window.To = c.Uint64("to")
@@ -194,69 +196,4 @@ func (q *query) follow() error {
 	q.p.Printf("%s\n", q.p.Head(fmt.Sprintf("where %s came from, the latest first", text)))
 	replay.TellLinks(q.p, links)
 	return nil
-}
-
-func (q *query) diff() error {
-	name := q.c.String("diff")
-	t, err := replay.Read(name)
-	if err != nil {
-		return environmentError(err, "a trace is what emurace explore writes")
-	}
-	mine := q.r.trace
-	if t.Scenario != mine.Scenario || !slices.Equal(t.Settings, mine.Settings) || t.Arch != mine.Arch || t.Libc.SHA256 != mine.Libc.SHA256 || t.Seed != mine.Seed {
-		return environmentError(fmt.Errorf("%s: of another scenario, libc, architecture or seed", name), "only runs that differ in nothing but their schedule can be compared")
-	}
-	s, err := start(q.r.sys, q.r.recipe)
-	if err != nil {
-		return err
-	}
-	defer s.Close()
-	v, err := replay.Verify(s, t)
-	if err == nil && !v.Match {
-		err = errors.New(v.Difference)
-	}
-	if err != nil {
-		return environmentError(fmt.Errorf("%s: %w", name, err), "emurace explore TRACE searches for the failure anew")
-	}
-	made := slices.Concat(q.r.session.Made(), s.Made())
-	slices.Sort(made)
-	made = slices.Compact(made)
-	own, err := historyKnowing(q.r.session, q.r.verification.Schedule, made)
-	if err != nil {
-		return err
-	}
-	other, err := historyKnowing(s, v.Schedule, made)
-	if err != nil {
-		return err
-	}
-	list, err := replay.Diff(own, other)
-	if err != nil {
-		return err
-	}
-	if q.json != nil {
-		for _, d := range list {
-			if err := q.json(replay.ReportDiff(own, other, d)); err != nil {
-				return err
-			}
-		}
-		return nil
-	}
-	q.p.Printf("%s   %s; %s\n", q.p.Head("this run"), strings.Join(mine.Schedule, ", "), mine.Outcome)
-	q.p.Printf("%s  %s; %s\n", q.p.Head("the other"), strings.Join(t.Schedule, ", "), t.Outcome)
-	replay.TellDiff(q.p, own, other, list)
-	return nil
-}
-
-// historyKnowing is the history of a schedule's run on a session that is to know the
-// threads that its process makes, those of the run among them.
-func historyKnowing(s *scenario.Session, schedule scenario.Schedule, made []string) (*replay.History, error) {
-	names := s.ScheduleNames()
-	if err := s.SetMade(made); err != nil {
-		return nil, err
-	}
-	schedule, ok := schedule.Renamed(names, s.ScheduleNames())
-	if !ok {
-		return nil, errors.New("compare: a thread of the run is not known")
-	}
-	return replay.NewHistory(s, schedule)
 }

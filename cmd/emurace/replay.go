@@ -18,20 +18,24 @@ func replayCommand() *cli.Command {
 With --as-script it writes the schedule down in words that mean the same on another
 build of libc, for emurace script to run; what is specific to this build is said.
 Asked a question, by --from, --to, --thread, --memory, --follow or --diff, it
-prints the answer in place of the end.
+prints the answer in place of the end. A trace that passes, for --diff, is what emurace
+script FILE.star --output FILE writes of a schedule in words that does not fail.
 
 Examples:
   emurace replay
+  emurace replay --full
   emurace replay --last 200 getenv-setenv-arm64-2.36.trace
   emurace replay --from 2480 --to 2500
   emurace replay --memory environ
   emurace replay --follow x19
+  emurace replay --diff in-order
   emurace replay --diff passing.trace failing.trace
   emurace replay --as-script > crash.star
   emurace replay --json --sysroot ./my-sysroot crash.trace`,
 		Flags: append([]cli.Flag{
 			traceSysrootFlag(),
 			&cli.Uint64Flag{Name: "last", Value: 40, Usage: "show the last `N` instructions of the interleaving", EnvVars: []string{"EMURACE_LAST"}},
+			&cli.BoolFlag{Name: "full", Usage: "show the code around the end, all registers, memory and the environment too", EnvVars: []string{"EMURACE_FULL"}},
 			&cli.BoolFlag{Name: "json", Usage: "print the result as a JSON object, an answer as one in each line before it"},
 			&cli.StringFlag{Name: "format", Value: "text", Usage: "text or json; json is the same as --json", EnvVars: []string{"EMURACE_FORMAT"}},
 			&cli.BoolFlag{Name: "as-script", Usage: "write the schedule in words, as a script"},
@@ -50,7 +54,7 @@ func replayAction(c *cli.Context) error {
 		return err
 	}
 	var g grants
-	if name := c.String("diff"); name != "" {
+	if name := c.String("diff"); name != "" && name != inOrderName {
 		g.Read = append(g.Read, name)
 	}
 	r, err := openRun(c, g)
@@ -82,7 +86,11 @@ func replayAction(c *cli.Context) error {
 		return errors.Join(p.Err(), exit(exitDiverged))
 	}
 	p.Printf("%s  the run is the same, bit for bit: %s\n\n", p.Good("MATCH"), r.verification.Digest)
-	return replay.Dump(p, h, x, replay.DumpOptions{Last: c.Uint64("last")})
+	if err := replay.Dump(p, h, x, replay.DumpOptions{Last: c.Uint64("last"), Full: c.Bool("full")}); err != nil || c.Bool("full") {
+		return err
+	}
+	p.Printf("\n%s\n", p.Faint("emurace replay --full shows registers, code, memory and the environment too; emurace replay --help what else can be asked"))
+	return p.Err()
 }
 
 // replayResult is the object that replay --json ends with.

@@ -342,19 +342,21 @@ func freesBlocks(sys *emu.System, r replay.Recipe, made []string) (bool, error) 
 		if err := s.Restart(); err != nil {
 			return false, err
 		}
-		if err := inOrder(s, last); err != nil {
+		if _, err := inOrder(s, last); err != nil {
 			return false, err
 		}
 	}
 	return freed, nil
 }
 
-// inOrder runs the threads to their ends, each as far as it gets, and the clock with them.
-func inOrder(s *scenario.Session, reverse bool) error {
+// inOrder runs the threads to their ends, each as far as it gets, and the clock with them. It
+// returns what it has run.
+func inOrder(s *scenario.Session, reverse bool) (scenario.Schedule, error) {
+	var played scenario.Schedule
 	for {
 		for k := range s.Schedulable() {
 			if _, over := s.Outcome(); over {
-				return nil
+				return played, nil
 			}
 			if reverse {
 				k = s.Schedulable() - 1 - k
@@ -362,8 +364,12 @@ func inOrder(s *scenario.Session, reverse bool) error {
 			if !s.Runnable(k) {
 				continue
 			}
-			if _, err := s.Run(k, 0); err != nil {
-				return err
+			ran, err := s.Run(k, 0)
+			if err != nil {
+				return nil, err
+			}
+			if ran > 0 {
+				played = played.Add(k, ran)
 			}
 		}
 	}
