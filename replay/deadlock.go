@@ -27,16 +27,66 @@ func (x *Explanation) deadlock() string {
 			forNobody = append(forNobody, t.Name)
 		}
 	}
-	switch {
-	case len(forNobody) == 0 && len(waiting) == 1:
-		return waiting[0] + " waits for itself: a deadlock"
-	case len(forNobody) == 0:
-		return "every remaining thread waits for another: a deadlock"
-	case len(forNobody) == 1:
-		return forNobody[0] + " waits, and nobody is left to wake it: a deadlock"
+	switch n := len(forNobody) - 1; {
+	case n > 0:
+		return fmt.Sprintf("deadlock: %s and %s wait, and nobody is left to wake them", strings.Join(forNobody[:n], ", "), forNobody[n])
+	case n == 0:
+		return "deadlock: " + forNobody[0] + " waits, and nobody is left to wake it"
+	case len(waiting) == 1:
+		return "deadlock: " + waiting[0] + " waits for itself"
 	}
-	n := len(forNobody) - 1
-	return fmt.Sprintf("%s and %s wait, and nobody is left to wake them: a deadlock", strings.Join(forNobody[:n], ", "), forNobody[n])
+	text := "deadlock: " + x.round()
+	if n := len(waiting) - x.Cycle; n > 0 {
+		text += fmt.Sprintf(", and %s for these", wait(n))
+	}
+	return text
+}
+
+// wait is so many more threads that wait.
+func wait(n int) string {
+	if n == 1 {
+		return "one more thread waits"
+	}
+	return fmt.Sprintf("%d more threads wait", n)
+}
+
+// round says of the threads that wait in a ring what each of them waits for.
+func (x *Explanation) round() string {
+	ring := x.Waits[:x.Cycle]
+	var names, each []string
+	alike := true
+	for i := range ring {
+		names = append(names, ring[i].Thread)
+		each = append(each, fmt.Sprintf("%s waits for %s", ring[i].Thread, ring[i].need(ring[i].HeldBy)))
+		alike = alike && ring[i].What == ring[0].What
+	}
+	last := len(ring) - 1
+	switch {
+	case last < 0: // nobody is known to wait for whom
+		return "every thread that is left waits for another"
+	case last == 0:
+		return each[0]
+	case alike && last == 1:
+		return fmt.Sprintf("%s and %s each wait for %s", names[0], names[1], ring[0].need("the other"))
+	case last < 3 && !alike:
+		return strings.Join(each, ", ")
+	case !alike:
+		return fmt.Sprintf("%s and %s each wait for the next, and the last for the first", strings.Join(names[:last], ", "), names[last])
+	}
+	return fmt.Sprintf("%s and %s each wait for %s, and the last for the first", strings.Join(names[:last], ", "), names[last], ring[0].need("the next"))
+}
+
+// need is what a thread waits for, of who has to let it go.
+func (w *Wait) need(holder string) string {
+	switch w.What {
+	case "":
+		return holder
+	case "thread":
+		return "the end of " + holder
+	case "once":
+		return fmt.Sprintf("a once whose routine %s runs", holder)
+	}
+	return fmt.Sprintf("a %s that %s holds", w.What, holder)
 }
 
 // waits says who waits for whom.

@@ -215,7 +215,7 @@ func TestExplainOutcomes(t *testing.T) {
 		{"exit", scenario.Calls{call("_exit", scenario.Int(3))}, scenario.Exit, "main exits with status 3", []string{"exit with status 3"}, Outcome{Thread: "main", Code: new(int)}},
 		{"exit with a word", scenario.Calls{call("puts", scenario.Str("no room")), call("exit", scenario.Int(3))}, scenario.Exit, "main exits with status 3", []string{"it said: no room"}, Outcome{Thread: "main", Code: new(int)}},
 		{"deadlock", scenario.Calls{call("sem_init", scenario.Int(0), scenario.Int(0), scenario.Int(0)), call("sem_wait", scenario.Int(0))},
-			scenario.Deadlock, "main waits, and nobody is left to wake it: a deadlock", []string{"main waits in sem_wait("}, Outcome{}},
+			scenario.Deadlock, "deadlock: main waits, and nobody is left to wake it", []string{"main waits in sem_wait("}, Outcome{}},
 	} {
 		for _, arch := range arches() {
 			t.Run(c.name+"/"+arch.String(), func(t *testing.T) {

@@ -149,7 +149,7 @@ func TestLostWakeUp(t *testing.T) {
 				t.Errorf("%q\n%s", order, text)
 			}
 			for _, want := range []string{
-				"W3 waits, and nobody is left to wake it: a deadlock",
+				"deadlock: W3 waits, and nobody is left to wake it",
 				"main signalled it at instruction ", "that woke A, which had waited since instruction ", ": it took the signal, and waited again from instruction ",
 				"A put a signal back at instruction ", ", in pthread_cond_wait(" + words.Hex(block+raceCond) + "): that woke W3, which had waited since instruction ", ": it took the signal, and waits again since instruction ",
 				"that woke nobody, though A and W3 waited.", "It put the signal at ", ", and they waited at other words of the condition variable.",

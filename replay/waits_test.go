@@ -34,7 +34,7 @@ var standstills = []standstill{
 		threads: map[string]string{"main": "lock 0, lock 1", "a": "lock 1, lock 0"},
 		turns:   "main*1 a*1 main a",
 		waits:   []string{"main mutex a", "a mutex main"}, cycle: 2, taken: []string{"pthread_mutex_lock", "pthread_mutex_lock"},
-		tell: []string{"every remaining thread waits for another: a deadlock", ", a mutex that a holds: taken at ", "Each waits for the next: main, a, main."},
+		tell: []string{"deadlock: main and a each wait for a mutex that the other holds", ", a mutex that a holds: taken at ", "Each waits for the next: main, a, main."},
 	},
 	{
 		name:    "three, and one beside the circle",
@@ -70,14 +70,14 @@ var standstills = []standstill{
 		threads: map[string]string{"main": "sem_wait 0", "a": "getpid"},
 		turns:   "main a",
 		waits:   []string{"main semaphore "},
-		tell:    []string{"main waits, and nobody is left to wake it: a deadlock", ", of a semaphore: nobody is left to post it."},
+		tell:    []string{"deadlock: main waits, and nobody is left to wake it", ", of a semaphore: nobody is left to post it."},
 	},
 	{
 		name:    "a signal that comes too early",
 		threads: map[string]string{"main": "getpid, lock 0, cond_wait 1 0", "a": "pthread_cond_signal 1"},
 		turns:   "main*1 a main",
 		waits:   []string{"main condition variable "},
-		tell: []string{"main waits, and nobody is left to wake it: a deadlock", ", of a condition variable: nobody is left to signal it.",
+		tell: []string{"deadlock: main waits, and nobody is left to wake it", ", of a condition variable: nobody is left to signal it.",
 			"  a signalled it at instruction ", ", in pthread_cond_signal(0x", "): nobody waited, and a signal is for those who wait already."},
 	},
 	{
@@ -123,7 +123,7 @@ var standstills = []standstill{
 		threads: map[string]string{"main": "pthread_barrier_wait 0", "a": "pthread_barrier_wait 0"},
 		turns:   "main a",
 		waits:   []string{"main barrier ", "a barrier "},
-		tell:    []string{"main and a wait, and nobody is left to wake them: a deadlock", ", of a barrier for 3, to which 2 have come: nobody is left to come to it."},
+		tell:    []string{"deadlock: main and a wait, and nobody is left to wake them", ", of a barrier for 3, to which 2 have come: nobody is left to come to it."},
 	},
 	{
 		name:    "a lock for writing, held by who has ended its calls",

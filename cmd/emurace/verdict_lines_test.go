@@ -17,7 +17,7 @@ func TestVerdictLines(t *testing.T) {
 		lines       []string // expressions, each of which a line matches
 		replay      bool
 	}{
-		{"waits", "--set what=semaphore", []string{`^FAILING.* main waits, and nobody is left to wake it: a deadlock$`}, true},
+		{"waits", "--set what=semaphore", []string{`^FAILING.* deadlock: main waits, and nobody is left to wake it$`}, true},
 		{"waits", "--set what=mutex", []string{`^FAILING.*deadlock$`}, true},
 		{"files", "--set what=folder", []string{`^CLEAN: `}, false},
 		{"files", "--set what=stream", []string{`^CLEAN: `, `^This assumes.* sequentially consistent.*timeout.*signal handlers.*locks`, `--detect`}, false},

@@ -286,7 +286,7 @@ func TestOtherEnds(t *testing.T) {
 		signal int
 		end    string
 	}{
-		{[]string{"pthread_mutex_lock", "pthread_mutex_lock"}, 0, "main waits for itself: a deadlock"},
+		{[]string{"pthread_mutex_lock", "pthread_mutex_lock"}, 0, "deadlock: main waits for itself"},
 		{[]string{"pthread_mutex_lock", "pthread_mutex_unlock"}, 0, "nothing failed"},
 		{[]string{"_exit"}, 0, "main exits with status 0"},
 		{[]string{"abort"}, 6, ""},

@@ -133,7 +133,7 @@ func TestDeadlock(t *testing.T) {
 	t.Cleanup(l.close)
 	l.open(t, testrace.Deadlock(t, l.spare))
 	m := l.model(t)
-	says(t, m, `end   Every remaining thread waits for another: a deadlock`, `1 main: waits`, `2 worker: waits`)
+	says(t, m, `end   Deadlock: main and worker each wait for a mutex that the other holds`, `1 main: waits`, `2 worker: waits`)
 	press(t, m, "x")
 	if m.free {
 		t.Error("free stepping begins where nothing can run")
@@ -143,7 +143,7 @@ func TestDeadlock(t *testing.T) {
 	says(t, m, `YOUR OWN RUN`, `1 main: done`, `2 worker: waits`)
 	saveAndReplay(t, m, l, "other.trace")
 	press(t, m, "r", "end")
-	says(t, m, `a deadlock`)
+	says(t, m, `Deadlock: `)
 	// Of the waiting thread nothing can be run, and that is said.
 	press(t, m, "T", "x")
 	for i := range m.now.threads {
