@@ -117,7 +117,7 @@ func TestAborts(t *testing.T) {
 			if end == nil || end.Kind != EndSignal || end.Signal != 6 || !strings.Contains(p.output(), c.says) {
 				t.Errorf("%s: %v, said %q", c.fn, end, p.output())
 			}
-			if err == nil || !strings.Contains(err.Error(), "killed by signal 6; it said: ") || strings.Contains(err.Error(), "\n") {
+			if err == nil || !strings.Contains(err.Error(), "killed by SIGABRT; it said: ") || strings.Contains(err.Error(), "\n") {
 				t.Errorf("%s: %v", c.fn, err)
 			}
 			p.rewind(start)
@@ -159,7 +159,7 @@ func TestFaultTwice(t *testing.T) {
 func TestEndText(t *testing.T) {
 	for want, end := range map[string]End{
 		"exit with status 3": {Kind: EndExit, Code: 3},
-		"killed by signal 6": {Kind: EndSignal, Signal: 6},
+		"killed by SIGABRT": {Kind: EndSignal, Signal: 6},
 		"read at 0x220 faults: nothing is mapped there (pc 0x5)":  {Kind: EndFault, Addr: 0x220, Access: AccessRead, PC: 5},
 		"write at 0x8 faults: the page forbids it (pc 0x5)":       {Kind: EndFault, Addr: 8, Access: AccessWrite, Mapped: true, PC: 5},
 		"execute at 0x0 faults: nothing is mapped there (pc 0x0)": {Kind: EndFault, Access: AccessExec},

@@ -80,7 +80,7 @@ func TestExplainGuest(t *testing.T) {
 		{guestCase{"jump by a register", "jump", "store", 0, harmless, "worker, main"},
 			cause{"x2/rax", bad, load, -1, 0, 16, "worker", 1, bad},
 			func(c *cause) { c.store = 0 },
-			[]string{"main dies at 0x660\n", "0x660  (no code there)      REG = 0x660, and nothing is mapped there"}},
+			[]string{"main dies of SIGSEGV at 0x660\n", "0x660  (no code there)      REG = 0x660, and nothing is mapped there"}},
 		{guestCase{"call of a bad address", "call", "store", 0, harmless, "worker, main"},
 			cause{"x2/rip", bad, load, -1, 0, 16, "worker", 1, bad},
 			func(c *cause) { c.store = 0 }, nil},
@@ -208,8 +208,8 @@ func TestExplainOutcomes(t *testing.T) {
 		outcome  Outcome // what the trace has of it
 	}{
 		{"fine", scenario.Calls{call("getenv", scenario.Str("A"))}, scenario.OK, "nothing failed", nil, Outcome{}},
-		{"abort", scenario.Calls{call("abort")}, scenario.Abort, "main aborts in ", []string{"killed by signal 6"}, Outcome{Thread: "main", Signal: 6}},
-		{"malloc complains", scenario.Calls{call("free", scenario.Int(0x10008))}, scenario.Segv, "main dies in ", nil, Outcome{Thread: "main", Access: "read"}},
+		{"abort", scenario.Calls{call("abort")}, scenario.Abort, "main aborts in ", []string{"killed by SIGABRT"}, Outcome{Thread: "main", Signal: 6}},
+		{"malloc complains", scenario.Calls{call("free", scenario.Int(0x10008))}, scenario.Segv, "main dies of SIGSEGV in ", nil, Outcome{Thread: "main", Access: "read"}},
 		{"a failed assertion", scenario.Calls{call("__assert_fail", scenario.Str("a < b"), scenario.Str("x.c"), scenario.Int(7), scenario.Str("f"))},
 			scenario.Abort, "main aborts in ", []string{"it said: ", "x.c:7: f: Assertion `a < b' failed."}, Outcome{Thread: "main", Signal: 6}},
 		{"exit", scenario.Calls{call("_exit", scenario.Int(3))}, scenario.Exit, "main exits with status 3", []string{"exit with status 3"}, Outcome{Thread: "main", Code: new(int)}},

@@ -13,9 +13,8 @@ import (
 // and the number of the event where to go on looking: that call's result, and the
 // first event after it. place is -1 when no call has returned it.
 //
-// How a thread comes by its arguments is not known, since it need not be guest code.
-// That it had them from the latest call that returned the very value is taken for
-// granted, but for 0.
+// How a thread comes by its arguments is asked of what it does, which need not be guest code: see
+// passesOn.
 func (h *History) boundary(thread, i int, reg string) (given bool, from string, place int) {
 	list := h.byThread[thread]
 	call := h.calls[thread]
@@ -40,7 +39,7 @@ func (h *History) boundary(thread, i int, reg string) (given bool, from string, 
 	if !ok {
 		return false, "", -1
 	}
-	for _, arg := range made.Args {
+	for n, arg := range made.Args {
 		if (arg.Class != scenario.Word) != float {
 			continue
 		}
@@ -50,30 +49,40 @@ func (h *History) boundary(thread, i int, reg string) (given bool, from string, 
 		if float {
 			result = floats[0]
 		}
-		return true, result, h.returned(thread, call, arg)
+		return true, result, h.returned(thread, call, n, made)
 	}
 	return false, "", -1
 }
 
 // returned is the number of the first event after the latest call before the given
-// one that returned an argument's value, -1 without such a call.
-func (h *History) returned(thread, call int, arg scenario.Arg) int {
-	list := h.byThread[thread]
-	for c := call - 1; c >= 0 && !arg.IsStr && arg.Value != 0; c-- {
-		if h.results[thread][c] != arg.Value {
+// one that returned the value of its argument number n, -1 without such a call.
+func (h *History) returned(thread, call, n int, made scenario.Call) int {
+	list, arg := h.byThread[thread], made.Args[n]
+	for c := call - 1; c >= 0 && !arg.IsStr; c-- {
+		if h.results[thread][c] != arg.Value || !h.passesOn(thread, c, call, n, made) {
 			continue
 		}
-		made, ok := h.callAt(thread, c)
-		if !ok || made.Place != nil {
+		before, ok := h.callAt(thread, c)
+		if !ok || before.Place != nil {
 			return -1 // data that the scenario has placed
 		}
-		if (made.Result != scenario.Word) != (arg.Class != scenario.Word) {
+		if (before.Result != scenario.Word) != (arg.Class != scenario.Word) {
 			continue // the same bits, in a register of the other kind
 		}
 		place, _ := slices.BinarySearchFunc(list, c+1, func(i, call int) int { return h.events[i].Call - call })
 		return place
 	}
 	return -1
+}
+
+// passesOn tells whether a thread passes what its call c has returned as argument number n of a later
+// one: had that call returned something else, it would pass that. What a thread does follows from
+// nothing but what its calls return.
+func (h *History) passesOn(thread, c, call, n int, made scenario.Call) bool {
+	results := slices.Clone(h.results[thread][:call])
+	results[c] += 0x1000 // what a number and an address can be, and small enough for an int
+	other, ok, err := h.s.Body(thread).Next(results)
+	return ok && err == nil && other.Func == made.Func && n < len(other.Args) && other.Args[n].Value == results[c]
 }
 
 // callAt is a call of a thread of the plan's by its number.

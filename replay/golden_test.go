@@ -76,7 +76,7 @@ func TestGolden(t *testing.T) {
 func checkDump(t *testing.T, f find, dump string) {
 	t.Helper()
 	for _, pattern := range []string{
-		`^main dies in getenv\n`,
+		`^main dies of SIGSEGV in getenv\n`,
 		`\nwhy\n    main loaded `,
 		`\nthread main: running in getenv\("LANGUAGE"\)\n    #0  0x[0-9a-f]{14,16} in getenv\+0x`,
 		`\nthread worker: done; its last call was setenv\("SSL_CERT_DIR"`,

@@ -71,7 +71,7 @@ func TestRoutinesShown(t *testing.T) {
 				p := NewPrinter(&out, false)
 				x.Tell(p)
 				must(t, Dump(p, h, x, DumpOptions{Full: true}))
-				for _, want := range append(c.want, "main dies in emurace.load64", "emurace.load64+0x0  ", "emurace.store64(") {
+				for _, want := range append(c.want, "main dies of SIGSEGV in emurace.load64", "emurace.load64+0x0  ", "emurace.store64(") {
 					want = strings.NewReplacer("REG", register[arch], "WORD", words.Hex(word)).Replace(want)
 					if !strings.Contains(out.String(), want) {
 						t.Errorf("no %q in\n%s", want, &out)

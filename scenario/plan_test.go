@@ -48,7 +48,7 @@ func TestPlanErrors(t *testing.T) {
 		"many arguments": {first(call("getpid", make([]Arg, emu.MaxArgs+1)...)), "65 arguments"},
 		"failing setup":  {setup(func(*Setup) error { return errors.New("out of luck") }), "setup: out of luck"},
 		"setup's thread": {setup(func(u *Setup) error { _, err := u.Call("other", "getpid"); return err }), `setup: call getpid: no thread "other"`},
-		"setup dies":     {setup(func(u *Setup) error { _, err := u.Call(Main, "abort"); return err }), "setup: call abort() on main: killed by signal 6"},
+		"setup dies":     {setup(func(u *Setup) error { _, err := u.Call(Main, "abort"); return err }), "setup: call abort() on main: killed by SIGABRT"},
 		"setup hangs": {setup(func(u *Setup) error {
 			m, err := u.Call(Main, "calloc", Int(1), Int(64))
 			for range 2 {

@@ -26,7 +26,7 @@ func starterOf(t testing.TB, sys *emu.System, name string, settings ...string) f
 	}
 }
 
-// The way in which the article's crash was come upon: main dies in the getenv of
+// The way in which the article's crash was come upon: main dies of SIGSEGV in the getenv of
 // gettext, which strerror called, at the address that malloc wrote as a size.
 func TestStrerrorDiesInGetenv(t *testing.T) {
 	eachSystem(t, []string{"bookworm", "bullseye"}, func(t *testing.T, sys *emu.System) {

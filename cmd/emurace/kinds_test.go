@@ -25,9 +25,9 @@ var kindsOfFailure = []struct {
 	detect bool // it is found by --detect and its name
 	says   []string
 }{
-	{"segv-read", false, []string{"main dies in strtok_r", "wants to read|nothing is mapped there", "0x10", `strtok_r(0, ",", 0x`, "worker", "segv-read.star:10", "the other way round the run passes|what had to come first"}},
-	{"segv-write", false, []string{"main dies in __memset|main dies in memset", "memset(0x", ", 65, 8) at segv-write.star:7", "forbids to write", "worker", "mprotect(0x", ", 0x1000, 1)", "the other way round the run passes|what had to come first"}},
-	{"segv-fetch", false, []string{"main dies at 0x5555", "forbids to execute", "bsearch(0x", "worker", "segv-fetch.star:10", "the other way round the run passes|what had to come first"}},
+	{"segv-read", false, []string{"main dies of SIGSEGV in strtok_r", "wants to read|nothing is mapped there", "0x10", `strtok_r(0, ",", 0x`, "worker", "segv-read.star:10", "the other way round the run passes|what had to come first"}},
+	{"segv-write", false, []string{"main dies of SIGSEGV in __memset|main dies of SIGSEGV in memset", "memset(0x", ", 65, 8) at segv-write.star:7", "forbids to write", "worker", "mprotect(0x", ", 0x1000, 1)", "the other way round the run passes|what had to come first"}},
+	{"segv-fetch", false, []string{"main dies of SIGSEGV at 0x5555", "forbids to execute", "bsearch(0x", "worker", "segv-fetch.star:10", "the other way round the run passes|what had to come first"}},
 	{"segv-unmapped", false, []string{"main dies in", "nothing is mapped there", "strlen(0x", "at segv-unmapped.star:7", "worker", "munmap(0x", ", 0x1000)", "the other way round the run passes|what had to come first"}},
 	{"abort", false, []string{"main aborts", `__assert_fail("ready", "server.c", 42, "serve") at abort.star:7`, "server.c:42: serve: Assertion `ready' failed.", "main read 0x0 from 0x", "at abort.star:6", "Nothing has written there since the race began"}},
 	{"check-memory", false, []string{"a check fails", "the number is 1 and not 2", "The check found 0x1 at 0x", "main had written 0x1|main writes 0x1", "check-memory.star:6", "the other way round the run passes|what had to come first"}},

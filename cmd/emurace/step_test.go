@@ -128,7 +128,7 @@ func moment(t *testing.T, screen string) string {
 // terminal as it was.
 func TestStepTerminal(t *testing.T) {
 	x := newTmux(t, 120, 40, `emurace explore >found; stty -a >before; emurace step; echo "exit code $?"; stty -a >after; cmp before after && echo same terminal; emurace replay | head -3; emurace step --lesson; exec sleep 1000`)
-	screen := x.wait(`main: failed`, `✗> \+0x94 +ldrh w2, \[x19\]`, `x19 +0x220`, `end +Main dies in getenv`, `word 66 +0x220 `)
+	screen := x.wait(`main: failed`, `✗> \+0x94 +ldrh w2, \[x19\]`, `x19 +0x220`, `end +Main dies of SIGSEGV in getenv`, `word 66 +0x220 `)
 	end := moment(t, screen)
 	x.keys("S")
 	screen = x.wait(`reverse-step →`, `gdb: reverse-stepi`)
@@ -216,7 +216,7 @@ func TestStepLessonTerminal(t *testing.T) {
 		t.Skip("another terminal, for what is tested without one too")
 	}
 	x := newTmux(t, 100, 50, `emurace explore >found; NO_COLOR=1 emurace step --lesson; echo "exit code $?"; exec sleep 1000`)
-	x.wait(`lesson  the beginning`, `Why main dies in getenv`)
+	x.wait(`lesson  the beginning`, `Why main dies of SIGSEGV in getenv`)
 	x.keys("Space")
 	x.wait(`1/7  The block is handed out`)
 	x.keys("Enter", "Enter", "Enter")

@@ -78,7 +78,7 @@ func TestAnswers(t *testing.T) {
 		t.Errorf("%#x: %q", hi-4, got)
 	}
 	r.want("qRcmd,"+fmt.Sprintf("%x", "when"), "OK")
-	if !strings.HasPrefix(r.out.String(), fmt.Sprintf("moment %d of %[1]d, the end: main dies in getenv\n", s.tl.Len())) {
+	if !strings.HasPrefix(r.out.String(), fmt.Sprintf("moment %d of %[1]d, the end: main dies of SIGSEGV in getenv\n", s.tl.Len())) {
 		t.Errorf("it moved: %q", r.out.String())
 	}
 }

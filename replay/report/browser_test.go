@@ -222,7 +222,7 @@ func TestBrowser(t *testing.T) {
 		for _, c := range b.complaints(file) {
 			t.Errorf("the page complains: %s", c)
 		}
-		if title := b.text(`document.title`); title != "Why main dies in getenv - emurace" {
+		if title := b.text(`document.title`); title != "Why main dies of SIGSEGV in getenv - emurace" {
 			t.Errorf("the page is called %q", title)
 		}
 		if b.text(`document.querySelector('img') === null && document.querySelectorAll('script').length === 2`) != "true" {

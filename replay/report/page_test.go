@@ -38,7 +38,7 @@ func testPage(t *testing.T, in Input, arch loader.Arch) {
 	}
 	plain := html.UnescapeString(page)
 	for _, want := range []string{
-		"<h1>Why main dies in getenv</h1>",
+		"<h1>Why main dies of SIGSEGV in getenv</h1>",
 		"Main takes 0x220 for an address, but nothing can be read there.",
 		"0x220 is the size of the chunk that was freed",
 		"Worker runs _int_free+0x",

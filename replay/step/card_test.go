@@ -57,7 +57,7 @@ func TestCards(t *testing.T) {
 		l := m.lesson()
 		m.page, m.card = lessonPage, 0
 		resize(t, m, 120, 60)
-		says(t, m, `lesson  the beginning`, `Why main dies in getenv`, `0x220 was never meant as an address`)
+		says(t, m, `lesson  the beginning`, `Why main dies of SIGSEGV in getenv`, `0x220 was never meant as an address`)
 		for i, x := range l.Moments {
 			press(t, m, "enter")
 			says(t, m, regexp.QuoteMeta(x.Title))
