@@ -1,6 +1,7 @@
 package loader
 
 import (
+	"bytes"
 	"crypto/sha256"
 	"debug/elf"
 	"encoding/hex"
@@ -57,6 +58,11 @@ type Image struct {
 	symbols *symbolTable // nil until asked for; dropped when debug changes
 	lines   *lineIndex   // likewise
 	types   *typeIndex   // likewise
+}
+
+// HasText tells whether the file holds a text as C stores one, with a zero byte behind it.
+func (img *Image) HasText(text string) bool {
+	return bytes.Contains(img.data, append([]byte(text), 0))
 }
 
 // LoadImage reads, through the sysroot, the file that the guest path name

@@ -161,6 +161,7 @@ func (p *inspector) run(schedule scenario.Schedule) (*run, error) {
 type found struct {
 	misuses []*misuse
 	races   []*race
+	calls   []emu.CallEvent // of the allocating functions in the run
 }
 
 func (p *inspector) look(schedule scenario.Schedule) (found, error) {
@@ -169,6 +170,7 @@ func (p *inspector) look(schedule scenario.Schedule) (found, error) {
 	if err != nil {
 		return f, err
 	}
+	f.calls = r.calls
 	if slices.ContainsFunc(Kinds(), func(k scenario.Kind) bool { return k != DataRace && p.wants(k) }) {
 		misuses, err := findMisuses(r, p.heap.Clone(), func(doubts []doubt) ([]*misuse, error) { return p.try(schedule, doubts) })
 		if err != nil {

@@ -15,7 +15,8 @@ import (
 type Report struct {
 	Problem  `json:"-"`
 	Accesses []Access `json:"accesses"` // one, or both of a race in the order of the run
-	Block    *Block   `json:"block,omitempty"`
+	// Block is what the access goes to, or misses; of a race, what the first of the two goes to.
+	Block *Block `json:"block,omitempty"`
 }
 
 // Access is an access to memory, or a call that frees it.
@@ -80,7 +81,7 @@ func Explain(start Starter, made []string, schedule scenario.Schedule, detect ..
 		list = append(list, r)
 	}
 	for _, c := range f.races {
-		r := Report{Problem: Problem{DataRace, p.sitesOf(c), c.count}}
+		r := Report{Problem: Problem{DataRace, p.sitesOf(c), c.count}, Block: p.blockAt(f.calls, c.a)}
 		if err := p.describe(play, &r, c.a, c.aFree); err != nil {
 			return nil, err
 		}
@@ -112,6 +113,24 @@ func (p *inspector) describe(play *scenario.Playback, r *Report, a access, freed
 	}
 	r.Accesses = append(r.Accesses, out)
 	return nil
+}
+
+// blockAt is the block that an access of a run goes to, as it is at that moment; nil for none.
+func (p *inspector) blockAt(calls []emu.CallEvent, a access) *Block {
+	h := p.heap.Clone()
+	for i := range calls {
+		if moment(&calls[i]) >= a.step {
+			break
+		}
+		if calls[i].Depth == 0 {
+			h.Apply(&calls[i])
+		}
+	}
+	b, ok := h.At(a.addr)
+	if !ok {
+		return nil
+	}
+	return p.block(&b, a.addr)
 }
 
 func (p *inspector) block(b *heap.Piece, addr uint64) *Block {

@@ -53,6 +53,9 @@ type Trace struct {
 	Made []string `json:"made,omitempty"`
 	// Detect are the kinds of problems that were looked for in the run, which is told with those that it has.
 	Detect []string `json:"detect,omitempty"`
+	// Problems are those of these kinds that the run has. Who runs the trace again has to find them
+	// again.
+	Problems []TraceProblem `json:"problems,omitempty"`
 	// Races, Together and Sections are what had to come first, as Essential has it.
 	Races    [][2]TracePoint   `json:"races,omitempty"`
 	Together bool              `json:"together,omitempty"`
@@ -62,6 +65,16 @@ type Trace struct {
 	Steps    uint64            `json:"steps"`  // instructions from the race's start
 	Digest   string            `json:"digest"` // of the final state; see emu.Machine.Digest
 }
+
+// TraceProblem is a problem of a run in its trace, by its kind and by the threads and instructions
+// that it is about, as an inspection of runs names these.
+type TraceProblem struct {
+	Kind scenario.Kind `json:"kind"`
+	Site string        `json:"site"`
+}
+
+// MostProblems bounds the problems of a trace.
+const MostProblems = 1 << 10
 
 // Libc says which C library a trace belongs to.
 type Libc struct {

@@ -55,6 +55,8 @@ type Param struct {
 	Name, Default, Help string
 	// Values says what it can be, such as "2 to 4096"; "" for any text.
 	Values string
+	// Tunable is the glibc tunable without which the parameter changes nothing, "" for none.
+	Tunable string
 	// Check says what is wrong with a value, nil when nothing is.
 	Check func(string) error
 }

@@ -510,6 +510,9 @@ func (j job) run(c *cli.Context) (*outcome, error) {
 		o.result, err = j.search(searchContext(c), strategy(c), start, options)
 	}
 	if err == nil {
+		err = j.further(c, sys, o, began, options)
+	}
+	if err == nil {
 		err = wrong.first()
 	}
 	err = withPackage(err, j.cache, j.spec, j.recipe.Arch)

@@ -25,6 +25,7 @@ type run struct {
 	session      *scenario.Session
 	verification *replay.Verification
 	heaps        *heaps
+	reports      []oracle.Report        // the problems that it has
 	folders      map[string]*emu.Folder // of this machine, that a program sees
 }
 
@@ -108,28 +109,28 @@ func (r *run) explain() (*replay.Explanation, *replay.History, error) {
 		return nil, nil, environmentError(err, "the trace was changed or belongs to another scenario")
 	}
 	if err == nil {
-		x.Problems, err = r.problems()
+		err = r.inspect()
+	}
+	for _, report := range r.reports {
+		x.Problems = append(x.Problems, problemOf(report))
+	}
+	if text := missing(r.trace, r.reports); text != "" && err == nil {
+		r.verification.Match, r.verification.Difference = false, text
 	}
 	return x, h, err
 }
 
-// problems are those that the run has, of the kinds that were looked for when its trace was made.
-func (r *run) problems() ([]replay.Problem, error) {
+// inspect finds the problems that the run has, of the kinds that were looked for when its trace was
+// made.
+func (r *run) inspect() error {
 	detect, err := traceDetects(r.trace)
 	if err != nil || len(detect) == 0 {
-		return nil, err
+		return err
 	}
-	reports, err := oracle.Explain(func(prepare func(*emu.Process) error) (*scenario.Session, error) {
+	r.reports, err = oracle.Explain(func(prepare func(*emu.Process) error) (*scenario.Session, error) {
 		return startWith(r.sys, r.recipe, prepare)
 	}, r.session.Made(), r.verification.Schedule, detect...)
-	if err != nil {
-		return nil, err
-	}
-	var list []replay.Problem
-	for _, report := range reports {
-		list = append(list, problemOf(report))
-	}
-	return list, nil
+	return err
 }
 
 // timeline makes the run one that can be gone through. It takes the session

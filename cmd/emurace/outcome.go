@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"regexp"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -37,6 +38,7 @@ type outcome struct {
 	force       bool        // the trace may be written over a file
 
 	libc     scenario.LibcID
+	settings settings
 	first    *replay.Explanation // of the first finding
 	minimal  *explore.Minimal    // of the first finding, nil without --minimize
 	findings []replay.Finding
@@ -64,7 +66,7 @@ func (o *outcome) explain(sys *emu.System, output string) error {
 		return err
 	}
 	defer s.Close()
-	o.libc, o.whole = s.Libc(), !s.Process().Splits()
+	o.libc, o.whole, o.settings = s.Libc(), !s.Process().Splits(), settingsOf(s, o.recipe)
 	if err := o.repeat(s); err != nil {
 		return err
 	}
@@ -88,7 +90,7 @@ func (o *outcome) explain(sys *emu.System, output string) error {
 		}
 		if o.result.Findings = append(o.result.Findings, f); first {
 			// The finding is kept all the same: it may have cost hours.
-			o.traceErr = o.writeTrace(s, f, output)
+			o.traceErr = o.writeTrace(sys, s, f, output)
 		}
 		if failed != nil {
 			return failed
@@ -101,7 +103,7 @@ func (o *outcome) explain(sys *emu.System, output string) error {
 	o.settle()
 	if o.fixed() && o.trace == "" && o.traceErr == nil && output != "" {
 		// A schedule of the user's own is worth looking at also when it does not fail.
-		o.traceErr = o.writeTrace(s, explore.Finding{Schedule: o.played.Schedule}, output)
+		o.traceErr = o.writeTrace(sys, s, explore.Finding{Schedule: o.played.Schedule}, output)
 	}
 	o.objects = o.findingObjects(s.ScheduleNames())
 	o.endings = s.Plan().Endings
@@ -195,7 +197,7 @@ func sectionPoints(m *explore.Minimal) [][2]replay.SectionPoints {
 	return pairs
 }
 
-func (o *outcome) writeTrace(s *scenario.Session, f explore.Finding, output string) error {
+func (o *outcome) writeTrace(sys *emu.System, s *scenario.Session, f explore.Finding, output string) error {
 	t, err := replay.Record(s, o.recipe, f.Schedule)
 	if err != nil {
 		return err
@@ -203,8 +205,8 @@ func (o *outcome) writeTrace(s *scenario.Session, f explore.Finding, output stri
 	if o.minimal != nil && slices.Equal(f.Schedule, o.minimal.Schedule) {
 		t.Keep(essential(o.minimal), s.ScheduleNames())
 	}
-	for _, k := range o.detect {
-		t.Detect = append(t.Detect, string(k))
+	if err := o.recordProblems(t, sys, s, f.Schedule); err != nil {
+		return err
 	}
 	switch o.trace = output; {
 	case output != "":
@@ -251,7 +253,9 @@ type resultObject struct {
 	Schema               int             `json:"schema"`
 	Scenario             string          `json:"scenario"`
 	Settings             []string        `json:"settings"`
-	Program              *programObject  `json:"program,omitempty"` // in place of a scenario
+	Tunables             []string        `json:"tunables,omitempty"`       // of glibc, that the process is given
+	WithoutEffect        []string        `json:"without_effect,omitempty"` // settings that change nothing with this libc
+	Program              *programObject  `json:"program,omitempty"`        // in place of a scenario
 	Arch                 string          `json:"arch"`
 	Libc                 replay.Libc     `json:"libc"`
 	Strategy             string          `json:"strategy"`
@@ -301,7 +305,7 @@ type runObject struct {
 
 func (o *outcome) object(c *cli.Context) resultObject {
 	r := resultObject{
-		Event: "result", Schema: 1, Scenario: o.recipe.Scenario.Name, Settings: o.recipe.Scenario.Settings(o.recipe.Values),
+		Event: "result", Schema: 1, Scenario: o.recipe.Scenario.Name, Settings: o.recipe.Scenario.Settings(o.recipe.Values), Tunables: o.settings.tunables, WithoutEffect: o.settings.idle,
 		Arch: o.recipe.Arch.String(), Strategy: o.strategy, Only: o.only, Focus: o.focus, Seed: o.recipe.Seed, Locks: o.locks, Timeouts: string(o.recipe.Timeouts), MemoryModel: "sc",
 		Libc:    replay.Libc{Name: o.libc.Name, Version: o.libc.Version, BuildID: o.libc.BuildID, SHA256: o.libc.SHA256, Source: o.recipe.Source},
 		Verdict: o.result.Verdict, Complete: o.result.Complete, Interrupted: o.interrupted, Endless: o.result.Endless, RawLocks: o.result.RawLocks,
@@ -358,6 +362,7 @@ func (o *outcome) print(p *replay.Printer) error {
 	} else {
 		p.Printf("%s on %v (%s)\n", p.Head(o.recipe.Scenario.Name), o.recipe.Arch, o.recipe.Source)
 	}
+	o.settings.print(p)
 	seconds := fmt.Sprintf("%.1f s", o.elapsed.Seconds())
 	r := o.result
 	switch r.Verdict {
@@ -409,7 +414,7 @@ func (o *outcome) printPlayed(p *replay.Printer) {
 
 func (o *outcome) printFailing(p *replay.Printer, seconds string) {
 	if len(o.result.Findings) == 0 {
-		p.Printf("%s: %s of %s, %s: none crashes, but there are problems\n", p.Bad("FAILING"), words.Grouped(o.result.Failing), plural(o.result.Schedules, "schedule", "schedules"), seconds)
+		p.Printf("%s: %s of %s, %s: none fails by itself, but there are problems\n", p.Bad("FAILING"), words.Grouped(o.result.Failing), plural(o.result.Schedules, "schedule", "schedules"), seconds)
 	} else {
 		o.printFailures(p, seconds)
 	}
@@ -425,7 +430,7 @@ func (o *outcome) printFailing(p *replay.Printer, seconds string) {
 // printFailures describes the first run that failed by itself, and lists others.
 func (o *outcome) printFailures(p *replay.Printer, seconds string) {
 	f := o.result.Findings[0]
-	if o.result.Failing == 1 && !o.keepGoing {
+	if !o.keepGoing && len(o.findings) == 1 && o.findings[0].Count == 1 {
 		drawn := ""
 		if f.Drawn {
 			drawn = ", of those drawn before the search"
@@ -440,12 +445,13 @@ func (o *outcome) printFailures(p *replay.Printer, seconds string) {
 	}
 	o.first.Tell(p)
 	p.Printf("%s  %s%s\n", p.Head("schedule"), o.first.Switching(), o.preemptionText(f.Preemptions))
-	for i, other := range o.findings[1:] {
-		if i == 8 {
-			p.Printf("%s   and %d more kinds of failure; --json lists them\n", p.Head("also"), len(o.findings)-1-i)
-			break
-		}
-		p.Printf("%s      %s\n", p.Head("also"), alsoText(other))
+	const most = 8
+	lines := alsoTexts(o.findings[1:])
+	for _, line := range lines[:min(len(lines), most)] {
+		p.Printf("%s      %s\n", p.Head("also"), line)
+	}
+	if n := len(lines) - most; n > 0 {
+		p.Printf("%s      %s; --json lists them\n", p.Head("also"), plural(uint64(n), "more kind of failure", "more kinds of failure"))
 	}
 }
 
@@ -487,11 +493,53 @@ func (o *outcome) fewest() string {
 	return ""
 }
 
+// numbers are what messages of one kind differ in.
+var numbers = regexp.MustCompile(`0x[0-9a-f]+|[0-9]+`)
+
+// alsoTexts are further kinds of failure, a line each. Failed checks whose messages differ in nothing
+// but numbers are one line.
+func alsoTexts(list []replay.Finding) []string {
+	type group struct {
+		first replay.Finding
+		count uint64
+		ways  int
+	}
+	var groups []*group
+	at := map[string]*group{}
+	for _, f := range list {
+		key := fmt.Sprint(f.Kind, f.Thread, f.Function, f.PC, f.Value, numbers.ReplaceAllString(f.Message, "#"))
+		g := at[key]
+		if g == nil {
+			g = &group{first: f}
+			at[key] = g
+			groups = append(groups, g)
+		}
+		g.count, g.ways = g.count+f.Count, g.ways+1
+	}
+	var lines []string
+	for _, g := range groups {
+		g.first.Count = g.count
+		line := alsoText(g.first)
+		if g.ways > 1 {
+			line += fmt.Sprintf(" (and %d messages like it, with other numbers)", g.ways-1)
+		}
+		lines = append(lines, line)
+	}
+	return lines
+}
+
 // alsoText is one further kind of failure in a line.
 func alsoText(f replay.Finding) string {
 	s := fmt.Sprintf("%s times %s", words.Grouped(f.Count), f.Kind)
 	if f.Function != "" {
 		s += fmt.Sprintf(" of %s at %s+%#x", f.Thread, f.Function, *f.Offset)
+	}
+	if f.Message != "" {
+		line, more, _ := strings.Cut(strings.TrimSpace(f.Message), "\n")
+		if more != "" {
+			line += " ..."
+		}
+		s += ": " + line
 	}
 	if f.Register != "" {
 		s += fmt.Sprintf(", %s = %s", f.Register, f.Value)

@@ -13,7 +13,6 @@ import (
 	"emurace/oracle"
 	"emurace/replay"
 	"emurace/scenario"
-	"emurace/symbolize"
 )
 
 // detectFlag asks for more than failing runs.
@@ -125,7 +124,7 @@ func (o *outcome) explainProblems(sys *emu.System, s *scenario.Session, output s
 			var err error
 			if reports[key], err = oracle.Explain(o.traced(sys), s.Made(), p.Schedule, o.detect...); err != nil {
 				if len(o.problems) == 0 && len(o.result.Findings) == 0 {
-					o.traceErr = o.writeTrace(s, p.Finding, output)
+					o.traceErr = o.writeTrace(sys, s, p.Finding, output)
 				}
 				return err
 			}
@@ -139,13 +138,41 @@ func (o *outcome) explainProblems(sys *emu.System, s *scenario.Session, output s
 		}
 		p.report = &reports[key][k]
 		if o.problems = append(o.problems, p); len(o.problems) == 1 && len(o.result.Findings) == 0 {
-			o.traceErr = o.writeTrace(s, p.Finding, output)
+			o.traceErr = o.writeTrace(sys, s, p.Finding, output)
 		}
 	}
 	for _, f := range gone {
 		o.unrepeated(f)
 	}
 	return nil
+}
+
+// recordProblems has a trace tell which kinds of problems were looked for, and those that its run has.
+func (o *outcome) recordProblems(t *replay.Trace, sys *emu.System, s *scenario.Session, schedule scenario.Schedule) error {
+	if len(o.detect) == 0 {
+		return nil
+	}
+	for _, k := range o.detect {
+		t.Detect = append(t.Detect, string(k))
+	}
+	reports, err := oracle.Explain(o.traced(sys), s.Made(), schedule, o.detect...)
+	if err != nil {
+		return err
+	}
+	for _, r := range reports[:min(len(reports), replay.MostProblems)] {
+		t.Problems = append(t.Problems, replay.TraceProblem{Kind: r.Kind, Site: r.Site})
+	}
+	return nil
+}
+
+// missing says which of a trace's problems are not among those that its run has; "" for none.
+func missing(t *replay.Trace, reports []oracle.Report) string {
+	for _, p := range t.Problems {
+		if !slices.ContainsFunc(reports, func(r oracle.Report) bool { return r.Kind == p.Kind && r.Site == p.Site }) {
+			return fmt.Sprintf("the trace has a %s at %s, and the run has none there", p.Kind, strings.ReplaceAll(p.Site, " ", " and "))
+		}
+	}
+	return ""
 }
 
 // findingObjects are failures and problems as findings of the result object.
@@ -164,14 +191,19 @@ func (o *outcome) findingObjects(names []string) []findingObject {
 		}
 		out := findingObject{Finding: f}
 		if p.report != nil {
-			a := p.report.Accesses[0]
-			out.Thread, out.Function, out.Offset, out.Source = a.Thread, a.Function, &a.Offset, a.Source
-			out.Instruction, out.Access, out.Backtrace = a.Instruction, a.Access, a.Backtrace
-			out.problemObject = &problemObject{Accesses: p.report.Accesses, Block: p.report.Block}
+			out.report(p.report)
 		}
 		list = append(list, out)
 	}
 	return list
+}
+
+// report adds what is known of a problem.
+func (f *findingObject) report(r *oracle.Report) {
+	a := r.Accesses[0]
+	f.Thread, f.Function, f.Offset, f.Source = a.Thread, a.Function, &a.Offset, a.Source
+	f.Instruction, f.Access, f.Backtrace = a.Instruction, a.Access, a.Backtrace
+	f.problemObject = &problemObject{Accesses: r.Accesses, Block: r.Block}
 }
 
 // head is a problem in a line.
@@ -184,76 +216,6 @@ func (p *problem) head() string {
 		parts = append(parts, fmt.Sprintf("%s in %s+%#x", a.Thread, a.Function, a.Offset))
 	}
 	return fmt.Sprintf("%s: %s", p.Outcome.Kind, strings.Join(parts, " and "))
-}
-
-// printProblems lists what inspections found.
-func (o *outcome) printProblems(p *replay.Printer) {
-	const most = 16
-	for i, x := range o.problems {
-		if i == most {
-			p.Printf("%s   %d more problems; --json lists them\n", p.Head("and"), len(o.problems)-most)
-			return
-		}
-		if x.Hole && i == 0 && len(o.result.Findings) == 0 {
-			o.printHole(p)
-		}
-		p.Printf("%s  %s, in %s\n", p.Head("problem"), p.Bad(x.head()), plural(x.Count, "schedule", "schedules"))
-		if x.report != nil && x.Outcome.Kind == oracle.DataRace {
-			p.Printf("    nothing orders the two, so that either may come first\n")
-		}
-		if x.report == nil {
-			continue
-		}
-		for _, a := range x.report.Accesses {
-			at := a.Address
-			if a.Place != "" {
-				at += " (" + a.Place + ")"
-			}
-			what := fmt.Sprintf("%ss %s: %s", a.Access, at, a.Instruction)
-			if a.Access == "free" {
-				what = fmt.Sprintf("frees %s with %s", at, a.Function)
-			}
-			in := a.Call
-			if a.Script != "" && strings.HasPrefix(a.Function, emu.RoutinePrefix) { // else the function says more
-				in += " at " + a.Script
-			}
-			p.Printf("    %s %s in %s\n      %s\n", p.Name(a.Thread), what, in, p.Faint(way(a.Backtrace)))
-		}
-		if x.Outcome.Kind == oracle.InvalidFree && x.report.Block == nil {
-			p.Printf("    no block is there\n")
-		}
-		if b := x.report.Block; b != nil {
-			where := ""
-			if x.Outcome.Kind == oracle.InvalidFree {
-				where = fmt.Sprintf(", %d bytes before that", b.Offset)
-			}
-			p.Printf("    the block: %d bytes at %s%s\n", b.Size, b.Address, where)
-			if len(b.PointedBy) > 0 {
-				p.Printf("      pointed to by %s\n", strings.Join(b.PointedBy, " and "))
-			}
-			for _, c := range []struct {
-				verb string
-				call *oracle.Call
-			}{{"allocated", b.Allocated}, {"freed", b.Freed}} {
-				if c.call != nil {
-					p.Printf("      %s by %s in %s\n        %s\n", c.verb, p.Name(c.call.Thread), c.call.Call, p.Faint(way(c.call.Backtrace)))
-				}
-			}
-		}
-	}
-}
-
-// way writes a backtrace in one line, innermost first.
-func way(list []symbolize.Frame) string {
-	var parts []string
-	for _, f := range list {
-		if f.Function == "" {
-			parts = append(parts, f.PC)
-			continue
-		}
-		parts = append(parts, fmt.Sprintf("%s+%#x", f.Function, f.Offset))
-	}
-	return strings.Join(parts, " < ")
 }
 
 // problemOf is a problem as an explanation has it.

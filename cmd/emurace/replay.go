@@ -79,7 +79,7 @@ func replayAction(c *cli.Context) error {
 		}
 	}
 	if asJSON {
-		return replayJSON(c, r.trace, r.verification, x)
+		return r.printJSON(c, x)
 	}
 	if v := r.verification; !v.Match {
 		p.Printf("%s: %s\n", p.Bad("DIVERGED"), v.Difference)
@@ -103,15 +103,22 @@ type replayResult struct {
 	Steps      uint64          `json:"steps"`
 	Outcome    replay.Outcome  `json:"outcome"` // as the trace says
 	Finding    *replay.Finding `json:"finding,omitempty"`
+	Problems   []findingObject `json:"problems,omitempty"` // of the kinds that the trace was looked through for
 }
 
-func replayJSON(c *cli.Context, t *replay.Trace, v *replay.Verification, x *replay.Explanation) error {
-	r := replayResult{Event: "result", Schema: 1, Match: v.Match, Digest: v.Digest, Difference: v.Difference, Steps: t.Steps, Outcome: t.Outcome}
+func (r *run) printJSON(c *cli.Context, x *replay.Explanation) error {
+	t, v := r.trace, r.verification
+	result := replayResult{Event: "result", Schema: 1, Match: v.Match, Digest: v.Digest, Difference: v.Difference, Steps: t.Steps, Outcome: t.Outcome}
 	if x != nil {
 		f := x.Finding()
-		r.Finding = &f
+		result.Finding = &f
 	}
-	if err := printable.JSON(c.App.Writer, r); err != nil {
+	for i := range r.reports {
+		o := findingObject{Finding: replay.Finding{Kind: r.reports[i].Kind}}
+		o.report(&r.reports[i])
+		result.Problems = append(result.Problems, o)
+	}
+	if err := printable.JSON(c.App.Writer, result); err != nil {
 		return err
 	}
 	if !v.Match {

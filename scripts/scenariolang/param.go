@@ -23,12 +23,12 @@ type parameter struct {
 
 // param declares a parameter and is its value: as set, or the default.
 func param(r *reading, t *starlark.Thread, b *starlark.Builtin, args starlark.Tuple, kwargs []starlark.Tuple) (starlark.Value, error) {
-	var name, help string
+	var name, help, tunable string
 	var otherwise starlark.Value
 	var choices *starlark.List
 	p := parameter{min: starlark.None, max: starlark.None}
 	if err := starlark.UnpackArgs(b.Name(), args, kwargs, "name", &name, "default", &otherwise, "help", &help,
-		"min?", &p.min, "max?", &p.max, "choices?", &choices, "check??", &p.check); err != nil {
+		"min?", &p.min, "max?", &p.max, "choices?", &choices, "check??", &p.check, "tunable?", &tunable); err != nil {
 		return nil, err
 	}
 	if name == "" || strings.ContainsAny(name, "= ") || strings.ContainsFunc(name, func(c rune) bool { return !unicode.IsPrint(c) }) {
@@ -76,7 +76,7 @@ func param(r *reading, t *starlark.Thread, b *starlark.Builtin, args starlark.Tu
 	case starlark.Bool:
 		def = boolText(bool(o))
 	}
-	r.sc.Params = append(r.sc.Params, scenario.Param{Name: name, Default: def, Help: sandbox.Printable(help), Values: sandbox.Printable(p.values(help))})
+	r.sc.Params = append(r.sc.Params, scenario.Param{Name: name, Default: def, Help: sandbox.Printable(help), Values: sandbox.Printable(p.values(help)), Tunable: tunable})
 	return v, r.bound(len(r.sc.Params))
 }
 
