@@ -11,16 +11,31 @@ import (
 // Printer writes text for people, in colour or not. The first error of the
 // writer is kept and ends all output.
 type Printer struct {
-	w     io.Writer
-	color bool
-	err   error
+	w       io.Writer
+	color   bool
+	columns int    // see Fold; 0 for any number
+	line    string // what is written of a line so far that is to be folded
+	err     error
 }
 
 // NewPrinter writes to w; color turns ANSI colours on.
 func NewPrinter(w io.Writer, color bool) *Printer { return &Printer{w: w, color: color} }
 
-// Err is the first error of the writer.
-func (p *Printer) Err() error { return p.err }
+// Err is the first error of the writer, to which all is written that was printed.
+func (p *Printer) Err() error {
+	if p.line != "" {
+		text := folded(p.line, p.columns)
+		p.line = ""
+		p.write(text)
+	}
+	return p.err
+}
+
+func (p *Printer) write(text string) {
+	if p.err == nil {
+		_, p.err = io.WriteString(p.w, text)
+	}
+}
 
 // Printf writes formatted text. What is in it may be anybody's, the names of symbols and
 // files and what the guest has printed: only colours are left of what a terminal obeys.
@@ -34,7 +49,17 @@ func (p *Printer) Printf(format string, args ...any) {
 	} else {
 		text = printable.Text(text)
 	}
-	_, p.err = io.WriteString(p.w, text)
+	if p.columns == 0 {
+		p.write(text)
+		return
+	}
+	text = p.line + text
+	for line := range strings.Lines(text) {
+		if p.line = line; strings.HasSuffix(line, "\n") {
+			p.line = ""
+			p.write(folded(strings.TrimSuffix(line, "\n"), p.columns) + "\n")
+		}
+	}
 }
 
 // The roles that text is coloured by, as SGR parameters (ECMA-48, 8.3.117).

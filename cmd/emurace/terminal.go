@@ -33,5 +33,11 @@ func printer(c *cli.Context) (*replay.Printer, error) {
 	default:
 		return nil, usage(fmt.Errorf("--color %q: not auto, always or never", mode), "")
 	}
-	return replay.NewPrinter(c.App.Writer, color), nil
+	p := replay.NewPrinter(c.App.Writer, color)
+	if f, ok := c.App.Writer.(*os.File); ok {
+		if columns, _, err := term.GetSize(int(f.Fd())); err == nil { // of a terminal
+			p.Fold(columns)
+		}
+	}
+	return p, nil
 }
