@@ -37,7 +37,7 @@ func pageCommands(text string) (list []pageCommand, err error) {
 }
 
 // varies is what a page cannot know of a line: numbers, hashes, and where the libc is from.
-var varies = regexp.MustCompile(`\b(0x)?[0-9a-f]*[0-9][0-9a-f,.]*|\((host|debian:[a-z]+), `)
+var varies = regexp.MustCompile(`\b(0x)?[0-9a-f]*[0-9][0-9a-f,.]*|\((host|debian:[a-z]+)[,)]`)
 
 // alike tells whether a line of output is what a page shows, which may end with "...".
 func alike(got, want string) bool {
