@@ -159,7 +159,7 @@ func TestFaultTwice(t *testing.T) {
 func TestEndText(t *testing.T) {
 	for want, end := range map[string]End{
 		"exit with status 3": {Kind: EndExit, Code: 3},
-		"killed by SIGABRT": {Kind: EndSignal, Signal: 6},
+		"killed by SIGABRT":  {Kind: EndSignal, Signal: 6},
 		"read at 0x220 faults: nothing is mapped there (pc 0x5)":  {Kind: EndFault, Addr: 0x220, Access: AccessRead, PC: 5},
 		"write at 0x8 faults: the page forbids it (pc 0x5)":       {Kind: EndFault, Addr: 8, Access: AccessWrite, Mapped: true, PC: 5},
 		"execute at 0x0 faults: nothing is mapped there (pc 0x0)": {Kind: EndFault, Access: AccessExec},

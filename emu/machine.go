@@ -3,6 +3,7 @@ package emu
 import (
 	"bytes"
 	"fmt"
+	"path"
 
 	"emurace/emu/internal/linux"
 	"emurace/emu/internal/shim"
@@ -71,6 +72,7 @@ type Process struct {
 	events  bool         // see WantEvents
 	traces  []*callTrace // see TraceCalls
 	naming  *callTrace   // see NameCalls, one of traces
+	statics []Static     // by address; see NameData
 	// following is that of FollowCalls, one of traces.
 	following *callTrace
 	finder    *finder         // see TraceWords
@@ -232,7 +234,7 @@ func (m *Machine) boot(o Options) error {
 		if missing := missingLibrary(m.printed()); missing != nil {
 			return missing
 		}
-		return fmt.Errorf("the program's entry was not reached: %v%s", s, m.lastOutput())
+		return fmt.Errorf("the program's entry was not reached: %v%s%s", s, m.where(s), m.lastOutput())
 	}
 	if o.bindsNow() {
 		if err := m.hideLastVariable(o); err != nil {
@@ -243,6 +245,20 @@ func (m *Machine) boot(o Options) error {
 		return err
 	}
 	return m.runInit()
+}
+
+// where is the place in a library at which the first thread has stopped, as text behind what stopped
+// it; "" outside of all.
+func (m *Machine) where(s Stop) string {
+	pc, err := m.PC(0)
+	if s.End != nil {
+		pc, err = s.End.PC, nil
+	}
+	mod, ok := m.Module(pc)
+	if err != nil || !ok {
+		return ""
+	}
+	return fmt.Sprintf(" at %s+%#x", path.Base(mod.Path), pc-mod.Base)
 }
 
 // runInit makes the call that a program's entry code makes to start the C library,

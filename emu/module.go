@@ -69,9 +69,12 @@ func (p *Process) Module(addr uint64) (*Module, bool) {
 	return nil, false
 }
 
-// Symbol names the function that addr lies in, and the distance from its
+// Symbol names the function that addr lies in, or the static data, and the distance from its
 // start.
 func (p *Process) Symbol(addr uint64) (name string, off uint64, ok bool) {
+	if s, ok := p.Static(addr); ok {
+		return s.Name, addr - s.Addr, true
+	}
 	mod, ok := p.Module(addr)
 	if !ok {
 		return "", 0, false

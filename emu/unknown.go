@@ -28,7 +28,7 @@ func (e *unknownSymbolError) Error() string {
 func (e *unknownSymbolError) Hint() string {
 	switch {
 	case e.Library != "":
-		return fmt.Sprintf("%s is in %s, which the process does not load", e.Name, e.Library)
+		return fmt.Sprintf("%s is in %s, which the process does not load; with lib(%q) the scenario has it loaded", e.Name, e.Library, e.Library)
 	case e.Instead != "":
 		return fmt.Sprintf("this libc has %s only as code in each program, which calls %s", e.Name, e.Instead)
 	case len(e.Near) > 0:

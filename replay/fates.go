@@ -201,7 +201,7 @@ func (f *fates) put(u *use, step, word uint64) int {
 	}
 	s := &f.list[i]
 	if s.Word == 0 {
-		s.Step, s.Word, s.Place = step, word, f.h.usage.member(word)
+		s.Step, s.Word, s.Place = step, word, f.h.place(word)
 	}
 	if s.Word != word { // a broadcast to both groups of waiters
 		s.several, s.Taken, s.Dropped = true, nil, nil

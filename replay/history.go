@@ -234,10 +234,18 @@ func (h *History) Locate(pc uint64) symbolize.Location {
 // place names what an address that is accessed lies in, as the libraries are at the present moment: static data, or an
 // object of the C library's that a call was seen with.
 func (h *History) place(addr uint64) string {
-	if place := symbolize.Member(h.s.Process(), addr); place != "" {
+	place := symbolize.Member(h.s.Process(), addr)
+	if _, own := h.s.Process().Static(addr); place != "" && !own {
 		return place
 	}
-	return h.usage.member(addr)
+	object, typ, member := h.usage.member(addr)
+	switch name := symbolize.Data(h.s.Process(), object); {
+	case member == "":
+		return place
+	case name != "":
+		return name + "." + member
+	}
+	return typ + "." + member
 }
 
 // lastWrite finds the last write to any of the bytes [addr, addr+size) by an

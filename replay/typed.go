@@ -49,9 +49,10 @@ func (u *usage) seen(m int, typ string) {
 	}
 }
 
-// member names an address in an object that a call was seen with, as in
-// pthread_cond_t.__data.__g_signals[1]; "" where it is in none, or the types of the C library are not known.
-func (u *usage) member(addr uint64) string {
+// member names an address in an object that a call was seen with: where that begins, its type and its
+// member, as in pthread_cond_t and __data.__g_signals[1]; "" where it is in none, or the types of the C
+// library are not known.
+func (u *usage) member(addr uint64) (object uint64, typ, member string) {
 	for off := addr % 8; off < largestTyped && off <= addr; off += 8 { // they are at multiples of 8
 		typ, ok := u.typed[addr-off]
 		if !ok {
@@ -62,9 +63,9 @@ func (u *usage) member(addr uint64) string {
 				continue
 			}
 			if member, ok := mod.Image.MemberAt(typ, off); ok {
-				return typ + "." + member
+				return addr - off, typ, member
 			}
 		}
 	}
-	return ""
+	return 0, "", ""
 }

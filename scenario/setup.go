@@ -56,6 +56,15 @@ func (u *Setup) Code(code []byte, size uint64) (uint64, error) {
 // code that calls it.
 func (u *Setup) Lookup(name string) (uint64, error) { return u.s.m.Lookup(name) }
 
+// Data is Alloc for static data that has a name, by which it is told of; "" for none.
+func (u *Setup) Data(name string, size uint64) (uint64, error) {
+	addr, err := u.s.m.Alloc(size)
+	if err == nil && name != "" {
+		u.s.m.NameData(name, addr, size)
+	}
+	return addr, err
+}
+
 // Alloc is fresh zeroed bytes outside of the guest's heap, 16-byte aligned.
 func (u *Setup) Alloc(size uint64) (uint64, error) { return u.s.m.Alloc(size) }
 

@@ -86,7 +86,7 @@ func (s *Script) Source() []scenario.File { return s.source }
 // Schedule is what the script says about schedules; strategylang.ErrNone when that is
 // nothing.
 func (s *Script) Schedule() (*strategylang.Schedule, error) {
-	return strategylang.Read(s.Program, strategylang.Host{Locals: scenariolang.NewLocals, Print: printOnce})
+	return strategylang.Read(s.Program, strategylang.Host{Locals: scenariolang.NewLocals, Print: printOnce, Ran: scenariolang.NameData})
 }
 
 // names are those of both languages. A file may be in both.

@@ -156,6 +156,13 @@ func number(b []byte) (v uint64) {
 
 // loc is the address of a location at the present moment.
 func (p *Player) loc(l Loc) (uint64, error) {
+	if l.Named != nil {
+		name, err := l.Named.Name()
+		if err != nil {
+			return 0, err
+		}
+		l.Symbol = Symbol{Name: name}
+	}
 	switch {
 	case l.Word != nil:
 		at, err := p.loc(*l.Word)
@@ -174,6 +181,12 @@ func (p *Player) loc(l Loc) (uint64, error) {
 		return l.Addr + uint64(l.Off), nil
 	}
 	addr, err := p.names.object(l.Symbol)
+	if err == nil && l.Member != "" {
+		var off uint64
+		if off, err = p.names.member(addr, l); err == nil {
+			addr += off
+		}
+	}
 	return addr + uint64(l.Off), err
 }
 

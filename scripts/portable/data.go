@@ -102,6 +102,14 @@ type located struct {
 func (f *finder) located(addr uint64) []located {
 	var list []located
 	m := f.d.s.Process()
+	if s, ok := m.Static(addr); ok {
+		off := int64((addr - s.Addr) &^ 7)
+		p := located{loc: Loc{Symbol: Symbol{Name: s.Name}, Off: off}, at: s.Addr + uint64(off)}
+		if _, err := ParseLoc(p.loc.Symbol.Name); err == nil {
+			list = append(list, p)
+		}
+		return list
+	}
 	if mod, ok := m.Module(addr); ok {
 		s, off, ok := mod.Image.SymbolAt(addr - mod.Base)
 		if !ok || s.Function() {

@@ -201,6 +201,13 @@ func (n *names) object(sym Symbol) (uint64, error) {
 	if addr, ok := n.objects[sym]; ok {
 		return addr, nil
 	}
+	if sym.Module == "" {
+		for _, s := range n.s.Process().Statics() {
+			if s.Name == sym.Name {
+				return s.Addr, nil
+			}
+		}
+	}
 	for _, alike := range likenesses {
 		for _, mod := range n.modules(sym) {
 			var at []uint64
@@ -383,7 +390,10 @@ func (n *names) unknown(sym Symbol) error {
 func hint(err error) string {
 	var u *UnknownError
 	var l *LineError
+	var m *MemberError
 	switch {
+	case errors.As(err, &m):
+		return m.Hint()
 	case errors.As(err, &u):
 		return u.Hint()
 	case errors.As(err, &l):

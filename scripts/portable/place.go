@@ -49,13 +49,31 @@ func (p Place) String() string {
 // stored somewhere points to.
 type Loc struct {
 	Symbol Symbol
+	Named  Named  // in place of Symbol; nil for none
 	Addr   uint64 // without Symbol and Word
 	Word   *Loc   // the eight bytes there are the address, as they are when the run begins
+	Member string // of the C library's object at Symbol, as in __data.__g_signals; "" for its beginning
 	Off    int64  // from there, in bytes
+}
+
+// Named is data that has its name only when all of a script has been read.
+type Named interface {
+	// Name fails for data without a name.
+	Name() (string, error)
 }
 
 // String writes it in the words of a script.
 func (l Loc) String() string {
+	if l.Named != nil {
+		// Without a name it says of itself what it is.
+		l.Symbol.Name = fmt.Sprint(l.Named)
+		if name, err := l.Named.Name(); err == nil {
+			l.Symbol.Name = name
+		}
+	}
+	if l.Member != "" {
+		return l.Symbol.String() + "." + l.Member + signed(" + ", " - ", "%d", l.Off)
+	}
 	switch {
 	case l.Word != nil:
 		return fmt.Sprintf("word(%v)%s", l.Word, signed(" + ", " - ", "%d", l.Off))

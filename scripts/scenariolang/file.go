@@ -80,11 +80,12 @@ func read(program *sandbox.Program, host Host, settings scenario.Values) (*proce
 	}
 	locals[local] = r
 	p := &process{program: program, host: sandbox.Host{Locals: locals, Print: host.Print}, plan: r}
-	_, err := program.Run(p.host)
+	globals, err := program.Run(p.host)
 	r.over = true
 	if err != nil {
 		return nil, err
 	}
+	NameData(globals)
 	if r.program != nil && (r.declared() || len(r.files) > 0 || r.lazy) {
 		return nil, program.ErrorAt(r.program.pos, errors.New("program: it does by itself what it does, and this file declares a scenario too: a thread, a check, a parameter or the like"))
 	}
@@ -131,8 +132,11 @@ func declaring(t *starlark.Thread, b *starlark.Builtin) (*reading, error) {
 	if !ok {
 		return nil, fmt.Errorf("%s: no scenario is being read", b.Name())
 	}
+	if r.over && b.Name() == "symbol" {
+		return nil, errors.New(`symbol: addresses are found before the race, so this has to stand outside of functions: address = symbol("strcmp") in the file, and address here`)
+	}
 	if r.over {
-		return nil, fmt.Errorf("%s: declares something, which only the file itself can do and none of the functions that run later", b.Name())
+		return nil, fmt.Errorf("%s: declares something, which only the file itself can do and none of the functions that run later: write it outside of functions", b.Name())
 	}
 	return r, nil
 }

@@ -3,7 +3,9 @@ package scenariolang
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"math/big"
+	"slices"
 
 	"go.starlark.net/starlark"
 	"go.starlark.net/syntax"
@@ -14,6 +16,7 @@ import (
 // static is bytes of the program's own, as a static variable of a C program is:
 // declared while the script is read, placed when the process is made.
 type static struct {
+	name   string // the script's variable that holds its address; "" for none
 	size   uint64
 	init   []byte
 	addr   uint64
@@ -21,7 +24,7 @@ type static struct {
 }
 
 func (d *static) place(u *scenario.Setup) (err error) {
-	if d.addr, err = u.Alloc(d.size); err != nil {
+	if d.addr, err = u.Data(d.name, d.size); err != nil {
 		return err
 	}
 	d.placed = true
@@ -31,20 +34,78 @@ func (d *static) place(u *scenario.Setup) (err error) {
 	return u.Write(d.addr, d.init)
 }
 
+// NameData names static data by the variables of the script that hold its addresses, and by their
+// places in lists: counter, locks[1]. Of several names the first one counts.
+func NameData(globals starlark.StringDict) {
+	name := func(v starlark.Value, name string) {
+		if a, ok := v.(address); ok && a.data != nil && a.data.name == "" && a.offset == 0 && a.member == "" {
+			a.data.name = name
+		}
+	}
+	for _, global := range slices.Sorted(maps.Keys(globals)) {
+		name(globals[global], global)
+	}
+	for _, global := range slices.Sorted(maps.Keys(globals)) {
+		list, ok := globals[global].(starlark.Indexable)
+		for i := 0; ok && i < min(list.Len(), maxDeclared); i++ {
+			name(list.Index(i), fmt.Sprintf("%s[%d]", global, i))
+		}
+	}
+}
+
 // address is a place in the process that is not known while the script is read:
 // static data or a symbol, and a distance from it.
 type address struct {
 	data   *static
 	symbol string
 	offset int64
+	member string // of what lies there, which only schedules can name; "" for the beginning
 }
 
-var _ starlark.HasBinary = address{}
+var (
+	_ starlark.HasBinary = address{}
+	_ starlark.HasAttrs  = address{}
+)
+
+// Attr is a member of the C library's object that lies there, such as cond.__g_signals.
+func (a address) Attr(name string) (starlark.Value, error) {
+	if a.offset != 0 {
+		return nil, errors.New("a member is one of what begins at an address: write the member first, and then what is to be added")
+	}
+	if a.member != "" {
+		name = a.member + "." + name
+	}
+	a.member = name
+	return a, nil
+}
+
+// AttrNames are none: what lies at an address is not known before the process is there.
+func (a address) AttrNames() []string { return nil }
+
+// Name is the name of the data or of the symbol. It fails for data that has none.
+func (a address) Name() (string, error) {
+	switch {
+	case a.data == nil:
+		return a.symbol, nil
+	case a.data.name == "":
+		return "", errors.New("this data has no name to be found by: keep its address in a variable of the file, as in cond = data(48)")
+	}
+	return a.data.name, nil
+}
+
+// Portable is the member of what lies there, and the distance in bytes.
+func (a address) Portable() (member string, offset int64) { return a.member, a.offset }
 
 func (a address) String() string {
 	name := "data"
-	if a.data == nil {
+	switch {
+	case a.data == nil:
 		name = fmt.Sprintf("symbol(%q)", a.symbol)
+	case a.data.name != "":
+		name = a.data.name
+	}
+	if a.member != "" {
+		name += "." + a.member
 	}
 	if a.offset != 0 {
 		return fmt.Sprintf("%s%+d", name, a.offset)
@@ -78,6 +139,9 @@ func (a address) Binary(op syntax.Token, y starlark.Value, side starlark.Side) (
 
 // resolve is the address in the process that there is now.
 func (a address) resolve(lookup func(string) (uint64, error)) (uint64, error) {
+	if a.member != "" {
+		return 0, fmt.Errorf("%v: members are for the conditions of schedules, such as writes(cond.__g_signals); here it is a number to be added", a)
+	}
 	if a.data != nil {
 		if !a.data.placed {
 			return 0, errors.New("the process is not there yet")

@@ -34,6 +34,8 @@ type Host struct {
 	Locals func() map[string]any
 	// Print shows what a file prints; nil drops it.
 	Print func(pos, text string)
+	// Ran is given the variables of a file that has been run; nil for nobody.
+	Ran func(globals starlark.StringDict)
 }
 
 // Schedule is what a file says about schedules.
@@ -64,6 +66,9 @@ func Read(program *sandbox.Program, host Host) (*Schedule, error) {
 	l.over = true
 	if err != nil {
 		return nil, err
+	}
+	if host.Ran != nil {
+		host.Ran(globals)
 	}
 	s.Runs, s.places = l.runs, l.places
 	for _, f := range []struct {

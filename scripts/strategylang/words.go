@@ -150,8 +150,18 @@ func asSymbol(v string) (portable.Symbol, error) {
 	return portable.ParseSymbol(v)
 }
 
+// ownAddress is an address of the file's scenario, in the words of a schedule.
+type ownAddress interface {
+	portable.Named
+	// Portable is the member of what lies there, "" for its beginning, and the distance from there in bytes.
+	Portable() (member string, offset int64)
+}
+
 func asLocation(v starlark.Value) (portable.Loc, error) {
 	switch v := v.(type) {
+	case ownAddress:
+		member, off := v.Portable()
+		return portable.Loc{Named: v, Member: member, Off: off}, nil
 	case location:
 		return v.is, nil
 	case starlark.String:
