@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"os"
 	"slices"
 	"strings"
 
@@ -12,6 +13,7 @@ import (
 	"emurace/oracle"
 	"emurace/replay"
 	"emurace/scenario"
+	"emurace/scripts"
 	"emurace/sysroot"
 )
 
@@ -19,8 +21,23 @@ import (
 const traceSuffix = ".trace"
 
 // isTrace tells whether an argument of explore names a trace, whose failure is to be searched for
-// anew.
-func isTrace(name string) bool { return strings.HasSuffix(name, traceSuffix) }
+// anew: by what the name ends in, or by what the file of any other name begins with.
+func isTrace(name string) bool {
+	if strings.HasSuffix(name, traceSuffix) {
+		return true
+	}
+	if info, err := os.Stat(name); scripts.IsFile(name) || err != nil || !info.Mode().IsRegular() {
+		return false
+	}
+	f, err := os.Open(name)
+	if err != nil {
+		return false
+	}
+	defer func() { _ = f.Close() }() // it is only read
+	begin := make([]byte, 1)
+	n, _ := f.Read(begin)
+	return n == 1 && begin[0] == '{'
+}
 
 // givenKey is in the metadata of a command line: the names of the flags that stand on it. What the
 // environment or the config file says of them does not count.

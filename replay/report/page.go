@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"html/template"
-	"slices"
 	"strings"
 
 	"emurace/heap"
@@ -295,7 +294,7 @@ func (p *Page) facts(in Input) {
 		{"Run this very schedule again, and dump its end", shell.Line("emurace", "replay", in.File)},
 		{"Walk through it in a terminal", shell.Line("emurace", "step", in.File)},
 		{"Debug it with gdb, backwards too", shell.Line("emurace", "gdb", "--launch", in.File)},
-		{"Search for it anew", explore(t, in.Scenario)},
+		{"Search for it anew", shell.Line("emurace", "explore", in.File)},
 	}
 	fact := func(name, value string) {
 		if value != "" {
@@ -322,16 +321,4 @@ func (p *Page) facts(in Input) {
 		"One thread ran at a time, one instruction after the other, and every write was seen by all threads at once: sequential consistency. A real processor can do this too, and more besides.",
 		"The code is the real C library's, unchanged, in an emulated processor. Clock, random numbers, addresses and files are fixed, so that the run is the same each time; on a real machine the addresses are others.",
 	}
-}
-
-// explore is the command that searches with the trace's settings.
-func explore(t *replay.Trace, sc *scenario.Scenario) string {
-	words := []string{"emurace", "explore", t.Scenario, "--arch", t.Arch, "--sysroot", t.Libc.Source, "--seed", fmt.Sprint(t.Seed)}
-	for _, s := range t.Settings {
-		name, value, _ := strings.Cut(s, "=")
-		if !slices.ContainsFunc(sc.Params, func(p scenario.Param) bool { return p.Name == name && p.Default == value }) {
-			words = append(words, "--set", s)
-		}
-	}
-	return shell.Line(words...)
 }

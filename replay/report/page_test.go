@@ -10,7 +10,6 @@ import (
 	"emurace/internal/testsystem"
 	"emurace/loader"
 	"emurace/replay"
-	"emurace/scenario"
 )
 
 // maxPage is what a page may weigh, in bytes.
@@ -134,12 +133,4 @@ func TestLargest(t *testing.T) {
 		}
 		t.Logf("%d bytes for %d instructions", len(page), in.Line.Len())
 	})
-}
-
-func TestExplore(t *testing.T) {
-	sc := &scenario.Scenario{Params: []scenario.Param{{Name: "n", Default: "1"}, {Name: "s", Default: "x"}}}
-	got := explore(&replay.Trace{Scenario: "sc", Arch: "arm64", Seed: 7, Settings: []string{"n=2", "s=x"}, Libc: replay.Libc{Source: "/a b"}}, sc)
-	if want := "emurace explore sc --arch arm64 --sysroot '/a b' --seed 7 --set n=2"; got != want {
-		t.Errorf("%s, want %s", got, want)
-	}
 }
