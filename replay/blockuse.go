@@ -2,8 +2,10 @@ package replay
 
 import (
 	"cmp"
+	"maps"
 	"slices"
 	"sort"
+	"strings"
 
 	"emurace/emu"
 	"emurace/internal/words"
@@ -23,6 +25,8 @@ type blockUse struct {
 	// overwritten are the other words of the block that the writer of the fatal value has
 	// written since it began to give the block back.
 	overwritten []uint64
+	// lists is the static data that all of these words then lead to, where there is any.
+	lists string
 }
 
 // pointerUse is a read or a write of a word with an address.
@@ -57,7 +61,7 @@ func (x *Explanation) addUse(h *History) error {
 	if a.FreedBy != nil && a.FreedBy.Step != 0 {
 		x.use.copied = x.findCopy(h)
 		if x.Writer != nil && x.Writer.Thread == a.FreedBy.Thread {
-			x.use.overwritten = x.findOverwritten(h)
+			x.use.overwritten, x.use.lists = x.findOverwritten(h)
 		}
 	}
 	if x.use.found == nil || a.AllocatedBy == nil {
@@ -156,15 +160,23 @@ func (x *Explanation) findCopy(h *History) *blockCopy {
 }
 
 // findOverwritten lists the words of the block that the freeing thread changes before it
-// writes the fatal value.
-func (x *Explanation) findOverwritten(h *History) []uint64 {
+// writes the fatal value, and the static data that they then lead to.
+func (x *Explanation) findOverwritten(h *History) (list []uint64, lists string) {
 	b := x.Allocation
-	var list []uint64
+	last := map[uint64]uint64{} // what was written last, by word
 	for _, a := range h.log[h.logFrom(b.Freed.Step):h.logFrom(x.Writer.Step+h.s.Base())] {
 		w := (a.Addr - b.Addr) / 8
-		if a.Kind == emu.LogWrite && int(a.Thread) == b.Freed.Machine && b.holds(a.Addr) && a.Value != a.Old && !slices.Contains(list, w) {
-			list = append(list, w)
+		if a.Kind == emu.LogWrite && int(a.Thread) == b.Freed.Machine && b.holds(a.Addr) && a.Value != a.Old {
+			last[w] = a.Value
 		}
 	}
-	return list
+	list = slices.Sorted(maps.Keys(last))
+	for i, w := range list {
+		at, _, _ := strings.Cut(Symbol(h.s.Process(), last[w]), "+")
+		if i > 0 && at != lists {
+			return list, ""
+		}
+		lists = at
+	}
+	return list, lists
 }

@@ -68,8 +68,8 @@ func (x *Explanation) end() Fact {
 	case scenario.Segv:
 		end := x.Outcome.End
 		f.Title = "The fault"
-		text := fmt.Sprintf("%s runs %s: it wants to %s at %s, and %s. The kernel ends the process with a segmentation fault.",
-			words.Capital(x.At.Thread), place(x.At), end.Access, addressOf(end.Addr, x.FaultPlace), refusal(end))
+		text := fmt.Sprintf("%s runs %s: it wants to %s at %s, and %s%s. The kernel ends the process with a segmentation fault.",
+			words.Capital(x.At.Thread), place(x.At), end.Access, addressOf(end.Addr, x.FaultPlace), refusal(end), mapped(end))
 		if x.Load != nil && x.Register != "" && end.Addr == x.Value && len(x.hops) == 1 {
 			text += fmt.Sprintf(" The address is what it has just loaded into %s.", x.Register)
 		}
@@ -114,6 +114,14 @@ func refusal(end *emu.End) string {
 		return fmt.Sprintf("its page forbids to %s", end.Access)
 	}
 	return "nothing is mapped there"
+}
+
+// mapped says what it means that nothing is mapped somewhere, for who has not met the word.
+func mapped(end *emu.End) string {
+	if end.Mapped {
+		return ""
+	}
+	return ": the process has no memory at that address"
 }
 
 // Fault says what was wrong with the instruction that failed, for a run that has one: "x19 =
@@ -240,7 +248,7 @@ func (x *Explanation) unmapped() []Fact {
 		what, did = "Its page allowed that until", "has the page of "+words.Hex(end.Addr)+" forbid such an access"
 	}
 	f.Short = append([]Text{say("%s %s made a system call, in its call of %s:", what, name(u.Thread), u.Call)}, lines(u)...)
-	f.Long = []string{fmt.Sprintf("%s calls the kernel in %s: it %s. That is in its call of %s. Whoever uses an address there from now on dies of it.",
+	f.Long = []string{fmt.Sprintf("%s calls the kernel in %s: it %s. That is in its call of %s. Whoever uses an address there, as long as nothing new is mapped at it, dies of it.",
 		words.Capital(u.Thread), u.Location, did, u.Call)}
 	return []Fact{f}
 }

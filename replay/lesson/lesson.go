@@ -59,6 +59,6 @@ func asides(x *replay.Explanation) []scenario.Note {
 		Title: "It is no matter of the memory model",
 		Text: []string{"In this run every write was seen by all threads at once, and one thread ran at a time. " +
 			"That is the strictest order that a machine can have, and the failure is there all the same. " +
-			"It needs no reordering by a processor, and no particular processor: only that " + x.Writer.Thread + " writes before " + x.Load.Thread + " reads."},
+			"So it needs no reordering by a processor: only that " + x.Writer.Thread + " writes before " + x.Load.Thread + " reads."},
 	}}
 }
