@@ -92,7 +92,7 @@ type Row struct {
 
 // Line is an instruction of the run.
 type Line struct {
-	Moment              uint64
+	Number              uint64 // of the instruction in the race, from 1
 	Thread              string
 	Index               int
 	Where, Text, Access string
@@ -159,7 +159,7 @@ func partial(r *Run) string {
 	}
 	which := "the last ones"
 	if len(r.Marks) > 0 {
-		which = "those around the moments of the lesson, and the last ones"
+		which = "those around the cards of the lesson, and the last ones"
 	}
 	return fmt.Sprintf("The run has %s. This page has %s of them: %s. emurace step goes through all of them.",
 		words.Count(r.Length, "instruction"), words.Grouped(kept), which)
@@ -175,13 +175,7 @@ func instant(x *replay.Explanation) *Instant {
 }
 
 func tellMoment(number int, m lesson.Moment, run *Run) Moment {
-	v := Moment{Number: number, At: m.At, When: "moment " + words.Grouped(m.At), Index: m.Thread, Title: m.Title, Text: m.Long, Asides: m.Notes}
-	if m.After > m.At+1 {
-		v.When = fmt.Sprintf("moments %s to %s", words.Grouped(m.At), words.Grouped(m.After))
-	}
-	if m.At == run.Length {
-		v.When = "the end, moment " + words.Grouped(m.At)
-	}
+	v := Moment{Number: number, At: m.At, When: m.When(run.Length), Index: m.Thread, Title: m.Title, Text: m.Long, Asides: m.Notes}
 	if m.Thread >= 0 {
 		v.Thread = run.Threads[m.Thread]
 	}
@@ -226,7 +220,7 @@ func (p *Page) last(run *Run) {
 	for i := first; i < n; i++ {
 		place, thread := run.Places[w.Places[i]], w.threadOf(i)
 		p.Last = append(p.Last, Line{
-			Moment: w.From + uint64(i), Thread: run.Threads[thread], Index: thread, Where: place.Where, Text: place.Text,
+			Number: w.From + uint64(i) + 1, Thread: run.Threads[thread], Index: thread, Where: place.Where, Text: place.Text,
 			Access: run.accesses(accesses[i]), Switch: thread != before,
 		})
 		before = thread
@@ -234,7 +228,7 @@ func (p *Page) last(run *Run) {
 	if run.Fault >= 0 && w.Next[run.Fault] >= 0 {
 		place := run.Places[w.Next[run.Fault]]
 		p.Last = append(p.Last, Line{
-			Moment: run.Length, Thread: run.Threads[run.Fault], Index: run.Fault, Where: place.Where, Text: place.Text,
+			Number: run.Length + 1, Thread: run.Threads[run.Fault], Index: run.Fault, Where: place.Where, Text: place.Text,
 			Access: "faults", Switch: run.Fault != before, Fault: true,
 		})
 	}

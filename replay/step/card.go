@@ -47,7 +47,7 @@ func (w *writer) intro(l *lesson.Lesson) {
 func (w *writer) moment(l *lesson.Lesson, i int) {
 	m := l.Moments[i]
 	w.line(w.paint(number, fmt.Sprintf("%d/%d", i+1, len(l.Moments))) + "  " + w.paint(head, clean(m.Title)))
-	where := "moment " + words.Grouped(m.At) + " of the run"
+	where := m.When(l.Length)
 	if m.Thread >= 0 && m.Thread < len(w.names) {
 		where += ", " + clean(w.names[m.Thread])
 	}
@@ -59,7 +59,7 @@ func (w *writer) moment(l *lesson.Lesson, i int) {
 	if m.Was != nil && m.Is != nil && len(m.Was.Rows) == len(m.Is.Rows) {
 		w.line("")
 		if w.brief && i > 0 && same(m.Was, m.Is) {
-			w.line(w.paint(faint, "The memory is as it was at the moment before."))
+			w.line(w.paint(faint, "The memory is as it was on the card before."))
 		} else {
 			w.picture(m.Was, m.Is)
 		}
@@ -104,7 +104,7 @@ func (w *writer) picture(was, is *lesson.Picture) {
 		legend += "  * changes here"
 	}
 	if marks["~"] {
-		legend += "  ~ has changed since the moment before"
+		legend += "  ~ has changed since the card before"
 	}
 	if legend != "" {
 		w.line(w.paint(faint, " "+legend))
@@ -171,7 +171,7 @@ func (w *writer) more(l *lesson.Lesson) {
 // tries are experiments with the run of the lesson.
 func (w *writer) tries(l *lesson.Lesson) []string {
 	list := []string{
-		"emurace step: go through this run by yourself. m goes to each of these moments, s steps on and S back.",
+		"emurace step: go through this run by yourself. m goes to where each of these cards stands, s steps on and S back.",
 	}
 	written, loaded, drawn := -1, -1, false
 	for i, m := range l.Moments {
@@ -187,7 +187,7 @@ func (w *writer) tries(l *lesson.Lesson) []string {
 	if written >= 0 && loaded > written {
 		reader := clean(w.names[l.Moments[loaded].Thread])
 		list = append(list,
-			fmt.Sprintf("Turn the two around: go to moment %d of %d, press x, and let %s (key %d) run before the value is written; then o lets all run to the end. Does it still fail?",
+			fmt.Sprintf("Turn the two around: go to where card %d of %d stands (m), press x, and let %s (key %d) run before the value is written; then o lets all run to the end. Does it still fail?",
 				written+1, len(l.Moments), reader, l.Moments[loaded].Thread+1),
 			fmt.Sprintf("Look for the window: how early, and how late, may %s be taken off for it to fail? r returns to the recorded run for another try, and W keeps a schedule that you like as a trace of your own.",
 				reader))
@@ -253,7 +253,7 @@ func (m *Model) cardScreen(w int) []string {
 	for _, t := range fill(text[first:min(len(text), first+body)], w-margin, body) {
 		lines = append(lines, strings.Repeat(" ", margin)+t)
 	}
-	hint := "space, enter next  backspace back  d debugger at this moment  q quit"
+	hint := "space, enter next  backspace back  d debugger there  q quit"
 	if left := len(text) - first - body; left > 0 {
 		hint = fmt.Sprintf("space %s more  enter next  backspace back  d debugger  q quit", words.Count(uint64(left), "line"))
 	}
@@ -322,12 +322,12 @@ func (m *Model) lessonKey(key string) {
 	}
 }
 
-// fromLesson opens the debugger at the card's moment.
+// fromLesson opens the debugger where the card stands.
 func (m *Model) fromLesson(l *lesson.Lesson) {
 	m.page = debugger
 	i := max(0, min(m.card-1, len(l.Moments)-1))
 	if m.card == 0 {
-		m.at(0, "debugger", "the start of the race; m goes from moment to moment, L is back to the lesson", "")
+		m.at(0, "debugger", "the start of the race; m goes from card to card, L is back to the lesson", "")
 		return
 	}
 	x := l.Moments[i]
