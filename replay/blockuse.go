@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"emurace/emu"
+	"emurace/heap"
 	"emurace/internal/words"
 )
 
@@ -27,6 +28,10 @@ type blockUse struct {
 	overwritten []uint64
 	// lists is the static data that all of these words then lead to, where there is any.
 	lists string
+	// later is what has become of all that by the end, nil where the block was not found by a pointer.
+	later *later
+	// walks is the register by which the fatal value was loaded, if it still has that address.
+	walks string
 }
 
 // pointerUse is a read or a write of a word with an address.
@@ -46,15 +51,17 @@ type blockCopy struct {
 
 // addUse looks through the log for what became of the block. The session is left at the
 // end of the run.
-func (x *Explanation) addUse(h *History) error {
+func (x *Explanation) addUse(h *History, blocks *heap.History) error {
 	a := x.Allocation
 	if a == nil {
 		return nil
 	}
+	x.use.walks = x.findWalks(h)
 	base := h.s.Base()
 	if e, ok := h.pointer(x.loader, a.Addr, a.Addr+a.Size, base, x.Load.Step+base); ok {
 		x.use.found = h.pointerUse(e)
 	}
+	x.addLater(h, blocks)
 	if a.FreedBy != nil {
 		x.use.moved = x.findMove(h)
 	}
@@ -73,6 +80,18 @@ func (x *Explanation) addUse(h *History) error {
 	v, ok := h.s.Process().Read64(x.use.found.addr)
 	x.use.named = ok && v == a.Addr
 	return h.SeekEnd()
+}
+
+// findWalks is the register of the operand from which the fatal value was loaded, if it has that
+// address at the end too.
+func (x *Explanation) findWalks(h *History) string {
+	m := h.s.Process()
+	for _, op := range x.hops[len(x.hops)-1].Inst.Mem {
+		if v, ok := m.Register(x.loader, op.Base); ok && op.Base != "" && v == x.LoadAddr {
+			return op.Base
+		}
+	}
+	return ""
 }
 
 // pointer finds the last read by a thread of an address within [lo, hi], by an instruction

@@ -173,6 +173,11 @@ func (x *Explanation) load() []Fact {
 	if x.Register == "" || x.Load == nil {
 		return nil
 	}
+	return append([]Fact{x.loadFact()}, x.written()...)
+}
+
+// loadFact says where the value was loaded from.
+func (x *Explanation) loadFact() Fact {
 	load := x.fact(FactLoaded, x.Load)
 	load.Addr = x.LoadAddr
 	way := ""
@@ -196,7 +201,7 @@ func (x *Explanation) load() []Fact {
 				"the ! says that the register keeps the sum. It is the whole step to the next word of an array in one instruction, called pre-indexed addressing.", x.Load.Instruction)},
 		})
 	}
-	return append([]Fact{load}, x.written()...)
+	return load
 }
 
 // written says who wrote the value, and what it is.

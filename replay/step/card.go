@@ -3,6 +3,7 @@ package step
 import (
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 
 	"emurace/internal/printable"
@@ -41,6 +42,9 @@ func (w *writer) intro(l *lesson.Lesson) {
 	for _, text := range l.Summary {
 		w.paragraph("", text)
 	}
+	if len(l.Summary) == 0 {
+		w.paragraph("", "Each card asks what the one before has left open, and names the commands of gdb that show the same: emurace core writes the core file, and emurace gdb --launch opens gdb on the run.")
+	}
 }
 
 // moment is the card of moment i: what happens, and the memory before and after.
@@ -56,15 +60,27 @@ func (w *writer) moment(l *lesson.Lesson, i int) {
 	for _, text := range m.Long {
 		w.paragraph("", text)
 	}
+	w.ask(m.Ask)
 	if m.Was != nil && m.Is != nil && len(m.Was.Rows) == len(m.Is.Rows) {
 		w.line("")
-		if w.brief && i > 0 && same(m.Was, m.Is) {
+		if w.brief && i > 0 && like(l.Moments[i-1].Is, m.Is) && same(m.Was, m.Is) {
 			w.line(w.paint(faint, "The memory is as it was on the card before."))
 		} else {
 			w.picture(m.Was, m.Is)
 		}
 	}
 	w.asides(m.Notes)
+}
+
+// ask lists what to ask gdb, each command as it is typed.
+func (w *writer) ask(commands []string) {
+	if len(commands) == 0 {
+		return
+	}
+	w.line("")
+	for _, c := range commands {
+		w.line(w.paint(faint, cut("    (gdb) "+clean(c), w.width)))
+	}
 }
 
 // same tells whether nothing has changed in a picture, from the moment before to
@@ -76,6 +92,11 @@ func same(was, is *lesson.Picture) bool {
 		}
 	}
 	return true
+}
+
+// like tells whether two pictures are of the same words.
+func like(a, b *lesson.Picture) bool {
+	return a != nil && a.Title == b.Title && slices.EqualFunc(a.Rows, b.Rows, func(r, s lesson.Row) bool { return r.Addr == s.Addr && r.Text == s.Text })
 }
 
 // picture draws memory before and after a moment in one table, with a mark where

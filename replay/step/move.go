@@ -1,8 +1,11 @@
 package step
 
 import (
+	"cmp"
 	"fmt"
+	"slices"
 
+	"emurace/replay/lesson"
 	"emurace/replay/timeline"
 )
 
@@ -135,7 +138,7 @@ func (m *Model) nextMoment() {
 		m.fail("next card", m.noLesson())
 		return
 	}
-	for _, x := range l.Moments {
+	for _, x := range inOrder(l) {
 		if x.At > m.now.at {
 			m.at(x.At, "next card", clean(x.Title), seekCommand(x.At))
 			return
@@ -150,13 +153,18 @@ func (m *Model) lastMoment() {
 		m.fail("last card", m.noLesson())
 		return
 	}
-	for i := len(l.Moments) - 1; i >= 0; i-- {
-		if x := l.Moments[i]; x.At < m.now.at {
+	for _, x := range slices.Backward(inOrder(l)) {
+		if x.At < m.now.at {
 			m.at(x.At, "last card", clean(x.Title), seekCommand(x.At))
 			return
 		}
 	}
 	m.fail("last card", "that was the first card of the lesson")
+}
+
+// inOrder are the cards in the order of the run, whatever the one is in which they are told.
+func inOrder(l *lesson.Lesson) []lesson.Moment {
+	return slices.SortedStableFunc(slices.Values(l.Moments), func(a, b lesson.Moment) int { return cmp.Compare(a.At, b.At) })
 }
 
 // noLesson says why there are no moments to go to.
