@@ -47,7 +47,9 @@ func (d drawer) drawBackwards(m *Moment) error {
 	switch m.Kind {
 	case replay.FactPlace:
 		m.Was = d.found(m)
-	case replay.FactElsewhere, replay.FactWho:
+	case replay.FactElsewhere:
+		m.Was = d.loaded()
+	case replay.FactWho:
 		m.Was = d.picture()
 	case replay.FactAlike:
 		m.Was = d.beside()
@@ -67,6 +69,38 @@ func (d drawer) drawBackwards(m *Moment) error {
 // lastWords is how many words of the end of a block are drawn.
 const lastWords = 6
 
+// tail are the last words of an array of so many words, behind a gap for the others.
+func (d drawer) tail(addr uint64, count int, change func(*Row)) (rows []Row) {
+	first := max(0, count-lastWords)
+	if first > 0 {
+		rows = append(rows, Row{Gap: first})
+	}
+	for i := first; i < count; i++ {
+		r := d.row(Row{Addr: addr + 8*uint64(i), Label: fmt.Sprintf("word %d", i)})
+		change(&r)
+		rows = append(rows, r)
+	}
+	return rows
+}
+
+// loaded is the end of the block that the fatal value was loaded from. What that value is, is the
+// question of the cards to come.
+func (d drawer) loaded() *Picture {
+	b := d.x.Allocation
+	lo, hi := b.Extent()
+	if lo == b.Addr || b.Size == 0 {
+		return d.picture()
+	}
+	p := &Picture{Title: fmt.Sprintf("the block at %#x", b.Addr)}
+	p.Rows = d.tail(b.Addr, int(b.Size+7)/8, func(r *Row) {
+		if r.Focus {
+			r.Text = "loaded from here"
+		}
+	})
+	p.Rows = append(p.Rows, d.row(Row{Addr: hi, Label: "next size", Size: true}))
+	return p
+}
+
 // found is the place where the block was found, and the end of what it leads to now.
 func (d drawer) found(m *Moment) *Picture {
 	p := &Picture{Title: m.Place + " and what it leads to", Rows: []Row{d.row(Row{Addr: m.Addr, Label: m.Place})}}
@@ -74,13 +108,7 @@ func (d drawer) found(m *Moment) *Picture {
 	if !ok {
 		return p
 	}
-	count := int(now.Size+7) / 8
-	if first := max(0, count-lastWords); first > 0 {
-		p.Rows = append(p.Rows, Row{Gap: first})
-	}
-	for i := max(0, count-lastWords); i < count; i++ {
-		p.Rows = append(p.Rows, d.row(Row{Addr: now.Addr + 8*uint64(i), Label: fmt.Sprintf("word %d", i)}))
-	}
+	p.Rows = append(p.Rows, d.tail(now.Addr, int(now.Size+7)/8, func(*Row) {})...)
 	return p
 }
 
@@ -92,22 +120,17 @@ func (d drawer) beside() *Picture {
 	}
 	old := d.x.Allocation
 	p := &Picture{Title: fmt.Sprintf("the old block at %#x, beside the one at %#x", old.Addr, now.Addr)}
-	count := int(old.Size) / 8
-	if first := max(0, count-lastWords); first > 0 {
-		p.Rows = append(p.Rows, Row{Gap: first})
-	}
-	for i := max(0, count-lastWords); i < count; i++ {
-		r := d.row(Row{Addr: old.Addr + 8*uint64(i), Label: fmt.Sprintf("word %d", i)})
-		other, mapped := d.line.Session().Process().Read64(now.Addr + 8*uint64(i))
+	p.Rows = d.tail(old.Addr, int(old.Size)/8, func(r *Row) {
+		at := r.Addr - old.Addr
+		other, mapped := d.line.Session().Process().Read64(now.Addr + at)
 		switch {
-		case !mapped || uint64(i) >= now.Size/8:
+		case !mapped || at+8 > now.Size:
 			r.Text = "the new one is shorter"
 		case other == r.Value:
 			r.Text = "the same in the new one"
 		default:
 			r.Text = words.Hex(other) + " in the new one"
 		}
-		p.Rows = append(p.Rows, r)
-	}
+	})
 	return p
 }

@@ -12,11 +12,11 @@ import (
 	"emurace/scenario"
 )
 
-// Lesson is a failure told moment by moment.
+// Lesson is a failure told in cards.
 type Lesson struct {
 	Title   string
 	Summary []string        // sentences: what happened, in short
-	Moments []Moment        // in the order of the run; never empty
+	Moments []Moment        // the cards, in the order in which they are told; never empty
 	Asides  []scenario.Note // beside the story
 	Length  uint64          // of the run, in instructions
 }

@@ -2,11 +2,13 @@ package step
 
 import (
 	"bytes"
+	"strconv"
 	"strings"
 	"testing"
 
 	"emurace/internal/testrace"
 	"emurace/internal/testsystem"
+	"emurace/internal/words"
 	"emurace/loader"
 	"emurace/replay/lesson"
 	"emurace/scripts"
@@ -56,7 +58,12 @@ func TestBackwardsCards(t *testing.T) {
 		press(t, m, "L")
 		m.card = i + 1
 	}
-	press(t, m, "d", "home")
+	// An instruction has the number that everybody gives it.
+	press(t, m, "d", "g")
+	w := m.story.Explanation.Writer
+	typed(t, m, strconv.FormatUint(w.Step-1, 10))
+	says(t, m, `next  `+words.Grouped(w.Step)+` worker _int_free\+0x`)
+	press(t, m, "home")
 	who, first := l.Moments[len(l.Moments)-2].At, l.Moments[len(l.Moments)-1].At
 	if first >= who || who >= end {
 		t.Fatalf("the cards lie at %d, %d and %d", first, who, end)
