@@ -486,7 +486,7 @@ func (j job) run(c *cli.Context) (*outcome, error) {
 	if pool := j.inspections(sys, &options); pool != nil {
 		defer pool.Close()
 	}
-	o := &outcome{job: j, ctx: c.Context, minimizing: c.Bool("minimize") && (c.IsSet("minimize") || !j.asWritten()), keepGoing: c.Bool("keep-going"), strategy: strategy(c), locks: c.String("locks"), aimed: aims(c)}
+	o := &outcome{job: j, ctx: c.Context, minimizing: c.Bool("minimize") && (c.IsSet("minimize") || !shipsSchedule(c.String("script"))), keepGoing: c.Bool("keep-going"), strategy: strategy(c), locks: c.String("locks"), aimed: aims(c)}
 	early, cancel := withTime(c.Context, options.Time)
 	defer cancel()
 	sys.Interrupt(early.Err)

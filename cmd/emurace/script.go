@@ -32,10 +32,9 @@ other flags are those of emurace explore. A file with a schedule in words, such 
   run("worker", until = returns("setenv"))
   run("main")
 
-runs it, on SCENARIO or, when the file declares one, on its own; it is kept as it is
-written, and cut down only with --minimize. So does one with a strategy: a function
-next(point) or search(s). A scenario that ships with a schedule, as article does, is
-named without a file. A file with program(path, argument, ...)
+runs it, on SCENARIO or, when the file declares one, on its own. So does one with a
+strategy: a function next(point) or search(s). A scenario that ships with a schedule, as
+article does, is named without a file, and its schedule is kept as it is written. A file with program(path, argument, ...)
 names a program, as emurace explore -- does, and the program may stand behind -- too; its
 threads are "main", "main.1" and so on. docs/writing-scenarios.md explains both
 languages.
@@ -223,10 +222,6 @@ func jobsOfScript(c *cli.Context, jobs []job, scenario string) error {
 	}
 	return nil
 }
-
-// asWritten tells whether the job runs one schedule that somebody has written, who wants to see
-// that one and none that is cut down.
-func (j job) asWritten() bool { return j.schedule != nil && j.schedule.Fixed() }
 
 // searchScript runs what the job's script says.
 func (j job) searchScript(ctx context.Context, start func() (*scenario.Session, error), o explore.Options) (*explore.Result, error) {
