@@ -104,16 +104,17 @@ func (x *Explanation) core() Fact {
 	f.Long = []string{fmt.Sprintf("%s has died of a segmentation fault (SIGSEGV). A core file has the memory and the registers of all threads as they were then. What had happened before, it does not say.",
 		words.Capital(x.At.Thread))}
 	const most = 4
-	told := 0
+	others := 0
 	for _, t := range x.Threads {
 		if t.Name == x.At.Thread || t.Status == "absent" {
 			continue
 		}
-		if told++; told > most {
-			f.Long = append(f.Long, fmt.Sprintf("There are %d threads more.", len(x.Threads)-1-most))
-			break
+		if others++; others <= most {
+			f.Long = append(f.Long, words.Capital(t.doing())+".")
 		}
-		f.Long = append(f.Long, words.Capital(t.doing())+".")
+	}
+	if more := others - most; more > 0 {
+		f.Long = append(f.Long, fmt.Sprintf("There %s more.", map[bool]string{true: "is 1 thread", false: fmt.Sprintf("are %d threads", more)}[more == 1]))
 	}
 	f.Ask = []string{"info threads"}
 	return f
@@ -229,8 +230,12 @@ func (x *Explanation) alike() Fact {
 	a, l := x.Allocation, x.use.later
 	f := x.atEnd(FactAlike, "The two agree")
 	f.Addr = a.Addr
-	f.Long = []string{fmt.Sprintf("Of the %s that both blocks have, %d are the same: %s. So the one is a copy of the other.",
-		words.Count(uint64(len(l.same)+len(l.others)), "word"), len(l.same), ranges(l.same))}
+	copied := "So the one may be a copy of the other."
+	if c := x.use.copied; c != nil && c.to == l.block.Addr {
+		copied = "So the one is a copy of the other."
+	}
+	f.Long = []string{fmt.Sprintf("Of the %s that both blocks have, %d are the same: %s. %s",
+		words.Count(uint64(len(l.same)+len(l.others)), "word"), len(l.same), ranges(l.same), copied)}
 	if len(l.others) > 0 {
 		f.Long = append(f.Long, fmt.Sprintf("Not the same: %s.", ranges(l.others)))
 	}

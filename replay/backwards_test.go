@@ -93,3 +93,54 @@ func TestRanges(t *testing.T) {
 		}
 	})
 }
+
+// TestOverwrittenText: what is said of a free chunk's first words is said of those and no others.
+func TestOverwrittenText(t *testing.T) {
+	for _, c := range []struct {
+		words []uint64
+		lists string
+		want  string
+	}{
+		{nil, "", ""},
+		{[]uint64{1, 0}, "main_arena", "Words 0 and 1 have been overwritten just before, with what malloc keeps in the first words of a free chunk: its links, for free chunks are in lists. They lead to main_arena, the variable in which malloc keeps where its lists begin and end."},
+		{[]uint64{0}, "", "Word 0 has been overwritten just before, with what malloc keeps in the first words of a free chunk."},
+		{[]uint64{0, 1}, "table", "Words 0 and 1 have been overwritten just before, with what malloc keeps in the first words of a free chunk."},
+		{[]uint64{0, 1, 7}, "main_arena", ""}, // somebody else has written there, too
+		{[]uint64{0, 1, 2, 3, 4, 5}, "", ""},
+	} {
+		if got := (&blockUse{overwritten: c.words, lists: c.lists}).overwrittenText(); got != c.want {
+			t.Errorf("%v, %s: %q, want %q", c.words, c.lists, got, c.want)
+		}
+	}
+}
+
+// TestLastWord: why it takes an even number of entries is said of blocks that grow by a word, and of no
+// others: realloc to more would not find room in the chunk's spare word, and free does not ask.
+func TestLastWord(t *testing.T) {
+	for _, c := range []struct {
+		size, chunk uint64
+		call        heap.Call
+		notes       int
+		even        bool
+	}{
+		{0x218, 0x220, heap.Call{Func: "realloc", Args: [6]uint64{0x10010, 0x220}}, 1, true},
+		{0x218, 0x220, heap.Call{Func: "reallocarray", Args: [6]uint64{0x10010, 0x44, 8}}, 1, true},
+		{0x218, 0x220, heap.Call{Func: "realloc", Args: [6]uint64{0x10010, 0x228}}, 1, false},
+		{0x218, 0x220, heap.Call{Func: "realloc", Args: [6]uint64{0x10010, 8}}, 1, false},
+		{0x218, 0x220, heap.Call{Func: "free", Args: [6]uint64{0x10010}}, 1, false},
+		{0x210, 0x220, heap.Call{Func: "realloc", Args: [6]uint64{0x10010, 0x218}}, 0, false},
+	} {
+		x := &Explanation{Meaning: heap.Meaning{Kind: heap.MallocSize, Foot: true}, Allocation: &Allocation{Block: heap.Block{Size: c.size, ChunkSize: c.chunk, Freed: &c.call}}}
+		notes := x.lastWord()
+		if len(notes) != c.notes {
+			t.Errorf("%+v: %d notes", c, len(notes))
+			continue
+		}
+		for _, n := range notes {
+			even := strings.Contains(strings.Join(n.Text, " "), "an even number of entries before it, here 66")
+			if even != c.even || strings.Contains(n.Title, "even") != c.even {
+				t.Errorf("%+v: %q %q", c, n.Title, n.Text)
+			}
+		}
+	}
+}

@@ -265,24 +265,29 @@ func (p *pointerUse) fact(kind FactKind, x *Explanation) Fact {
 	return Fact{Kind: kind, At: p.step - 1, After: p.step, Thread: x.thread(p.thread), Addr: p.addr, Place: p.place}
 }
 
-// overwrittenText names the other words that were overwritten.
+// mainArena is the variable in which glibc's malloc keeps the first arena, with the heads of its lists
+// of free chunks.
+const mainArena = "main_arena"
+
+// overwrittenText names the other words that were overwritten, where they are those in which glibc
+// keeps the links of a free chunk: fd, bk, fd_nextsize and bk_nextsize of struct malloc_chunk
+// (malloc/malloc.c).
 func (u *blockUse) overwrittenText() string {
-	const most = 4
+	const links = 4
 	n := len(u.overwritten)
-	if n == 0 || n > most {
+	list := slices.Sorted(slices.Values(u.overwritten))
+	if n == 0 || list[n-1] >= links {
 		return ""
 	}
-	list := slices.Clone(u.overwritten)
-	slices.Sort(list)
 	which := fmt.Sprintf("Word %d has", list[0])
 	if n > 1 {
 		which = fmt.Sprintf("Words %s and %d have", strings.Trim(strings.ReplaceAll(fmt.Sprint(list[:n-1]), " ", ", "), "[]"), list[n-1])
 	}
 	which += " been overwritten just before, with what malloc keeps in the first words of a free chunk"
-	if u.lists == "" {
+	if u.lists != mainArena {
 		return which + "."
 	}
-	return which + fmt.Sprintf(": its links, for free chunks are in lists. They lead to %s, the variable in which malloc keeps where its lists begin and end.", u.lists)
+	return which + fmt.Sprintf(": its links, for free chunks are in lists. They lead to %s, the variable in which malloc keeps where its lists begin and end.", mainArena)
 }
 
 // lastWord explains when the last word of a block is at the same time where its free

@@ -199,3 +199,17 @@ func TestBackwardsOfOthers(t *testing.T) {
 		t.Errorf("%v, want %v", got, forwards)
 	}
 }
+
+// TestWhen: a card's place is told by the number that the instruction has everywhere.
+func TestWhen(t *testing.T) {
+	const length = 7086
+	for want, at := range map[string][2]uint64{
+		"before the race": {0, 0}, "instruction 1": {0, 1}, "instruction 2,757": {2756, 2757}, "instructions 2,341 to 2,406": {2340, 2406},
+		"before instruction 2,311": {2310, 2310}, "the end, behind instruction 7,086": {length, length}, "instruction 7,086": {length - 1, length},
+	} {
+		m := Moment{Fact: replay.Fact{At: at[0], After: at[1]}}
+		if got := m.When(length); got != want {
+			t.Errorf("%v is %q, want %q", at, got, want)
+		}
+	}
+}
