@@ -204,6 +204,10 @@ func (x *Explanation) elsewhere() Fact {
 	if x.LoadAddr > b.Addr {
 		away = fmt.Sprintf("%s bytes behind the beginning of", words.Grouped(x.LoadAddr-b.Addr))
 	}
+	const far = 1 << 32
+	if max(x.LoadAddr, b.Addr)-min(x.LoadAddr, b.Addr) > far {
+		away = "far away from"
+	}
 	f.Long = []string{
 		fmt.Sprintf("%s was loaded from %s. The block that %s leads to is from %s to %s: this is %s it, in another block.",
 			words.Hex(number64(x.loaded)), words.Hex(x.LoadAddr), x.use.found.place, words.Hex(b.Addr), words.Hex(b.Addr+b.Size-1), away),
@@ -291,7 +295,7 @@ func (x *Explanation) who() (Fact, bool) {
 	a := x.Allocation
 	if a != nil && a.FreedBy != nil {
 		f.Title = "Who gave the block back"
-		if x.use.moved != nil || x.use.copied != nil {
+		if a.FreedBy.Func != "free" {
 			f.Title = "Who moved it"
 		}
 	}

@@ -185,7 +185,7 @@ func (x *Explanation) findOverwritten(h *History) (list []uint64, lists string) 
 	last := map[uint64]uint64{} // what was written last, by word
 	for _, a := range h.log[h.logFrom(b.Freed.Step):h.logFrom(x.Writer.Step+h.s.Base())] {
 		w := (a.Addr - b.Addr) / 8
-		if a.Kind == emu.LogWrite && int(a.Thread) == b.Freed.Machine && b.holds(a.Addr) && a.Value != a.Old {
+		if a.Kind == emu.LogWrite && int(a.Thread) == b.Freed.Machine && b.holds(a.Addr) && a.Value != a.Old && w != (x.LoadAddr-b.Addr)/8 {
 			last[w] = a.Value
 		}
 	}

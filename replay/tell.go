@@ -190,7 +190,7 @@ func (x *Explanation) loadFact() Fact {
 		name(x.Load.Thread), x.Register, way, name(x.Load.Location.String()), x.Load.Instruction, number(addressOf(x.LoadAddr, x.LoadPlace)), x.Load.Call)}
 	load.Long = []string{fmt.Sprintf("%s runs %s and gets %s from %s into %s.",
 		words.Capital(x.Load.Thread), place(x.Load), value, addressOf(x.LoadAddr, x.LoadPlace), x.hops[len(x.hops)-1].Reg)}
-	if way != "" {
+	if way != "" && x.hops[len(x.hops)-1].Reg != x.Register {
 		load.Long[0] += fmt.Sprintf(" From there it comes into %s.", x.Register)
 	}
 	load.Long = append(load.Long, x.word().Long...)

@@ -172,6 +172,9 @@ func TestBackwardsOfAnother(t *testing.T) {
 		if got := kinds(l); !slices.Equal(got, want) {
 			t.Fatalf("%v, want %v\n%s", got, want, text(l))
 		}
+		if w := moment(t, l, replay.FactWho); w.Title != "Who gave the block back" {
+			t.Errorf("the last but one is %s", w.Title)
+		}
 		for kind, want := range map[replay.FactKind]string{
 			replay.FactStack:    "Main is in its call of strtok_r(",
 			replay.FactPlace:    "Its first 19 words are addresses of memory, and NULL is behind them",
