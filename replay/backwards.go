@@ -25,6 +25,9 @@ type later struct {
 	same, others []uint64
 }
 
+// mostCompared bounds the words that are looked at of a block, whose size is the guest's choice.
+const mostCompared = 1 << 14
+
 // addLater looks at that. The session is at the end of the run.
 func (x *Explanation) addLater(h *History, blocks *heap.History) {
 	p, a, m := x.use.found, x.Allocation, h.s.Process()
@@ -38,14 +41,15 @@ func (x *Explanation) addLater(h *History, blocks *heap.History) {
 	x.use.later = &later{value: v}
 	end := m.Steps() + 1
 	b := blocks.Owner(v, end)
-	if b == nil || b.Addr != v || b.FreedBy(end) || v == a.Addr {
+	if b == nil || b.Addr != v || b.Size == 0 || b.FreedBy(end) || v == a.Addr {
 		return
 	}
 	x.use.later.block, x.use.later.lead = b, leading(m, b)
-	if p.value != a.Addr {
+	both := min(a.Size, b.Size) / 8
+	if p.value != a.Addr || both > mostCompared {
 		return
 	}
-	for i := range min(a.Size, b.Size) / 8 {
+	for i := range both {
 		one, ok := m.Read64(a.Addr + 8*i)
 		other, ok2 := m.Read64(b.Addr + 8*i)
 		switch {
@@ -59,9 +63,9 @@ func (x *Explanation) addLater(h *History, blocks *heap.History) {
 }
 
 // leading counts the words at the beginning of a block that are addresses of memory, 0 when
-// something else than NULL is behind them.
+// something else than NULL is behind them, or they are more than are looked at.
 func leading(m *emu.Process, b *heap.Block) int {
-	for n := range b.Size / 8 {
+	for n := range min(b.Size/8, mostCompared) {
 		v, ok := m.Read64(b.Addr + 8*n)
 		if _, _, mapped := m.MappingOf(v); !ok || v != 0 && !mapped {
 			return 0
@@ -186,7 +190,8 @@ func (x *Explanation) foundNow() []Fact {
 		f.Title = p.place + " looks fine"
 		f.Long = append(f.Long, fmt.Sprintf("Its first %s are addresses of memory, and NULL is behind them: nothing is wrong there.", words.Count(uint64(l.lead), "word")))
 	}
-	f.Ask = append(f.Ask, fmt.Sprintf("x/%dgx %#x", (l.block.Size+7)/8+1, l.block.Addr))
+	const most = 100 // words that one cares to see
+	f.Ask = append(f.Ask, fmt.Sprintf("x/%dgx %#x", min((l.block.Size+7)/8+1, most), l.block.Addr))
 	list := []Fact{f, x.elsewhere()}
 	if len(l.same) > 0 && len(l.same) >= len(l.others) {
 		list = append(list, x.alike())
@@ -197,8 +202,11 @@ func (x *Explanation) foundNow() []Fact {
 // elsewhere says that the fatal value was not loaded from where the block is found now.
 func (x *Explanation) elsewhere() Fact {
 	a, b := x.Allocation, x.use.later.block
-	base, by := x.walks()
-	f := x.atEnd(FactElsewhere, by+" is elsewhere")
+	base, title := x.use.walks, "The address is elsewhere"
+	if base != "" {
+		title = base + " is elsewhere"
+	}
+	f := x.atEnd(FactElsewhere, title)
 	f.Addr = x.LoadAddr
 	away := fmt.Sprintf("%s bytes before", words.Grouped(b.Addr-x.LoadAddr))
 	if x.LoadAddr > b.Addr {
@@ -220,15 +228,6 @@ func (x *Explanation) elsewhere() Fact {
 	return f
 }
 
-// walks is the register that the fatal value was loaded by, where it has that address at the end,
-// and how it is called in a title.
-func (x *Explanation) walks() (base, called string) {
-	if x.use.walks != "" {
-		return x.use.walks, x.use.walks
-	}
-	return "", "The address"
-}
-
 // alike says which words of the two blocks are the same.
 func (x *Explanation) alike() Fact {
 	a, l := x.Allocation, x.use.later
@@ -243,7 +242,10 @@ func (x *Explanation) alike() Fact {
 	if len(l.others) > 0 {
 		f.Long = append(f.Long, fmt.Sprintf("Not the same: %s.", ranges(l.others)))
 	}
-	loaded := fmt.Sprintf("%s was loaded from word %d of the old one", words.Hex(number64(x.loaded)), a.Offset/8)
+	loaded := fmt.Sprintf("%s was loaded from byte %d of the old one", words.Hex(number64(x.loaded)), a.Offset)
+	if a.Offset >= 0 && a.Offset%8 == 0 {
+		loaded = fmt.Sprintf("%s was loaded from word %d of the old one", words.Hex(number64(x.loaded)), a.Offset/8)
+	}
 	if x.Correct != nil {
 		loaded += fmt.Sprintf(", which held %s until the block was given up", x.Correct)
 	}
@@ -299,7 +301,7 @@ func (x *Explanation) who() (Fact, bool) {
 			f.Title = "Who moved it"
 		}
 	}
-	if chain := symbolize.Chain(x.Writer.Backtrace); chain != x.Writer.Location.String() {
+	if chain := symbolize.Chain(x.Writer.Backtrace); x.Writer.Call != "" && chain != x.Writer.Location.String() {
 		f.Long[0] += fmt.Sprintf(" It was in its call of %s: %s.", x.Writer.Call, chain)
 	}
 	f.Long = append(f.Long, "A core does not know that. In emurace gdb, which can go back, a watchpoint finds it.")
