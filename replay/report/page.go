@@ -25,6 +25,7 @@ type Input struct {
 	Line        *timeline.Timeline
 	Explanation *replay.Explanation
 	Lesson      *lesson.Lesson // nil for a run that did not fail
+	Backwards   *lesson.Lesson // it from the crash backwards, nil where that is told in the same cards
 	Heap        *heap.History  // nil when there is none
 	Version     string         // of emurace
 	Engine      string         // of Unicorn
@@ -39,6 +40,7 @@ type Page struct {
 
 	Threads    []Thread
 	Moments    []Moment
+	Backwards  []Moment
 	Asides     []scenario.Note
 	Detail     string // the explanation as emurace replay prints it
 	Last       []Line // the last instructions
@@ -66,8 +68,9 @@ type Thread struct {
 // Frame is a line of a backtrace.
 type Frame struct{ Where, Source string }
 
-// Moment is one of the lesson's.
+// Moment is a card of the lesson's.
 type Moment struct {
+	ID        string // of its element
 	Number    int
 	At        uint64
 	When      string
@@ -75,6 +78,7 @@ type Moment struct {
 	Index     int // the thread's
 	Title     string
 	Text      []string
+	Ask       []string // commands of gdb
 	Asides    []scenario.Note
 	Picture   string // the picture's title
 	Rows      []Row
@@ -123,7 +127,12 @@ func newPage(in Input, run *Run) (*Page, error) {
 	if l := in.Lesson; l != nil {
 		p.Title, p.Asides = l.Title, l.Asides
 		for i, m := range l.Moments {
-			p.Moments = append(p.Moments, tellMoment(i+1, m, run))
+			p.Moments = append(p.Moments, tellMoment("moment", i+1, m, run))
+		}
+	}
+	if l := in.Backwards; l != nil {
+		for i, m := range l.Moments {
+			p.Backwards = append(p.Backwards, tellMoment("back", i+1, m, run))
 		}
 	}
 	p.Instant = instant(x)
@@ -174,8 +183,8 @@ func instant(x *replay.Explanation) *Instant {
 	return &Instant{Thread: x.At.Thread, Where: l.String(), Source: l.Source(), Text: x.At.Instruction, Why: x.Fault()}
 }
 
-func tellMoment(number int, m lesson.Moment, run *Run) Moment {
-	v := Moment{Number: number, At: m.At, When: m.When(run.Length), Index: m.Thread, Title: m.Title, Text: m.Long, Asides: m.Notes}
+func tellMoment(kind string, number int, m lesson.Moment, run *Run) Moment {
+	v := Moment{ID: fmt.Sprintf("%s-%d", kind, number), Ask: m.Ask, Number: number, At: m.At, When: m.When(run.Length), Index: m.Thread, Title: m.Title, Text: m.Long, Asides: m.Notes}
 	if m.Thread >= 0 {
 		v.Thread = run.Threads[m.Thread]
 	}

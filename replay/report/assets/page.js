@@ -434,7 +434,7 @@ function go(to) {
   set(shown, sentence());
   set(story, here.map((k) => 'Lesson ' + (k + 1) + ': ' + run.marks[k].title + (moment === run.marks[k].after && moment > run.marks[k].at ? ' (done)' : '')).join(' · '));
   flagOf.forEach((f, k) => f.classList.toggle('here', here.includes(k)));
-  for (const card of document.querySelectorAll('.card')) {
+  for (const card of document.querySelectorAll('#lesson > .cards > .card')) {
     const on = here.includes([...card.parentNode.children].indexOf(card));
     card.classList.toggle('here', on);
     if (on) card.setAttribute('aria-current', 'step'); else card.removeAttribute('aria-current');
