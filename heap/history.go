@@ -53,6 +53,9 @@ func Doing(function, call string) string {
 // Text says who made the call: "main in realloc of setenv(...)".
 func (c *Call) Text() string { return c.Thread + " in " + Doing(c.Func, c.Call) }
 
+// Asks is how many bytes the call asks for, false for one that hands out nothing.
+func (c *Call) Asks() (size uint64, ok bool) { return allocates(c.Func, c.Args) }
+
 // covers tells whether the call was in progress when the thread ran the step.
 func (c *Call) covers(machine int, step uint64) bool {
 	return c.Machine == machine && c.Step <= step && (c.Done == 0 || step <= c.Done)

@@ -78,7 +78,7 @@ func (x *Explanation) AddHeap(h *History, blocks *heap.History) error {
 	if err := h.SeekEnd(); err != nil {
 		return err
 	}
-	return x.addUse(h)
+	return x.addUse(h, blocks)
 }
 
 // addMeaning looks at the word when it was loaded and, if malloc has changed what

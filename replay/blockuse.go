@@ -2,10 +2,13 @@ package replay
 
 import (
 	"cmp"
+	"maps"
 	"slices"
 	"sort"
+	"strings"
 
 	"emurace/emu"
+	"emurace/heap"
 	"emurace/internal/words"
 )
 
@@ -23,6 +26,12 @@ type blockUse struct {
 	// overwritten are the other words of the block that the writer of the fatal value has
 	// written since it began to give the block back.
 	overwritten []uint64
+	// lists is the static data that all of these words then lead to, where there is any.
+	lists string
+	// later is what has become of all that by the end, nil where the block was not found by a pointer.
+	later *later
+	// walks is the register by which the fatal value was loaded, if it still has that address.
+	walks string
 }
 
 // pointerUse is a read or a write of a word with an address.
@@ -42,22 +51,24 @@ type blockCopy struct {
 
 // addUse looks through the log for what became of the block. The session is left at the
 // end of the run.
-func (x *Explanation) addUse(h *History) error {
+func (x *Explanation) addUse(h *History, blocks *heap.History) error {
 	a := x.Allocation
 	if a == nil {
 		return nil
 	}
+	x.use.walks = x.findWalks(h)
 	base := h.s.Base()
 	if e, ok := h.pointer(x.loader, a.Addr, a.Addr+a.Size, base, x.Load.Step+base); ok {
 		x.use.found = h.pointerUse(e)
 	}
+	x.addLater(h, blocks)
 	if a.FreedBy != nil {
 		x.use.moved = x.findMove(h)
 	}
 	if a.FreedBy != nil && a.FreedBy.Step != 0 {
 		x.use.copied = x.findCopy(h)
 		if x.Writer != nil && x.Writer.Thread == a.FreedBy.Thread {
-			x.use.overwritten = x.findOverwritten(h)
+			x.use.overwritten, x.use.lists = x.findOverwritten(h)
 		}
 	}
 	if x.use.found == nil || a.AllocatedBy == nil {
@@ -69,6 +80,18 @@ func (x *Explanation) addUse(h *History) error {
 	v, ok := h.s.Process().Read64(x.use.found.addr)
 	x.use.named = ok && v == a.Addr
 	return h.SeekEnd()
+}
+
+// findWalks is the register of the operand from which the fatal value was loaded, if it has that
+// address at the end too.
+func (x *Explanation) findWalks(h *History) string {
+	m := h.s.Process()
+	for _, op := range x.hops[len(x.hops)-1].Inst.Mem {
+		if v, ok := m.Register(x.loader, op.Base); ok && op.Base != "" && v == x.LoadAddr {
+			return op.Base
+		}
+	}
+	return ""
 }
 
 // pointer finds the last read by a thread of an address within [lo, hi], by an instruction
@@ -156,15 +179,23 @@ func (x *Explanation) findCopy(h *History) *blockCopy {
 }
 
 // findOverwritten lists the words of the block that the freeing thread changes before it
-// writes the fatal value.
-func (x *Explanation) findOverwritten(h *History) []uint64 {
+// writes the fatal value, and the static data that they then lead to.
+func (x *Explanation) findOverwritten(h *History) (list []uint64, lists string) {
 	b := x.Allocation
-	var list []uint64
+	last := map[uint64]uint64{} // what was written last, by word
 	for _, a := range h.log[h.logFrom(b.Freed.Step):h.logFrom(x.Writer.Step+h.s.Base())] {
 		w := (a.Addr - b.Addr) / 8
-		if a.Kind == emu.LogWrite && int(a.Thread) == b.Freed.Machine && b.holds(a.Addr) && a.Value != a.Old && !slices.Contains(list, w) {
-			list = append(list, w)
+		if a.Kind == emu.LogWrite && int(a.Thread) == b.Freed.Machine && b.holds(a.Addr) && a.Value != a.Old && w != (x.LoadAddr-b.Addr)/8 {
+			last[w] = a.Value
 		}
 	}
-	return list
+	list = slices.Sorted(maps.Keys(last))
+	for i, w := range list {
+		at, _, _ := strings.Cut(Symbol(h.s.Process(), last[w]), "+")
+		if i > 0 && at != lists {
+			return list, ""
+		}
+		lists = at
+	}
+	return list, lists
 }

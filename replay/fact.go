@@ -30,6 +30,7 @@ type Fact struct {
 	Short []Text
 	Long  []string        // paragraphs for who has not seen such a failure before
 	Notes []scenario.Note // beside them
+	Ask   []string        // commands of gdb that show the same, for some
 
 	section string // heading of Short, "" for none
 }
@@ -69,6 +70,16 @@ const (
 	factSeen                          // what a check found
 	factTime                          // when time passed
 	factRaces                         // what had to come first
+
+	// What Backwards tells.
+	FactCore      // who died
+	FactStack     // where
+	FactRegister  // of which value
+	FactPlace     // where the block is found at the end: at Addr
+	FactElsewhere // that the value was loaded from another block
+	FactAlike     // in which words the two are alike
+	FactWho       // who has written the value
+	FactSequence  // what came before what
 )
 
 // The sections of a short explanation.

@@ -167,7 +167,7 @@ func (x *Explanation) allocated() Fact {
 	f.Title = "The block is handed out"
 	when := ""
 	if by.Step == 0 {
-		when = " This was before the race began; from here on nothing runs at the same time."
+		when = " This was before the race, when no other thread ran."
 	}
 	f.Long = []string{fmt.Sprintf("%s asks malloc for %s bytes, in %s, and gets the block at %s.%s",
 		words.Capital(by.Thread), words.Both(a.Size), by.during(), words.Hex(a.Addr), when)}
@@ -180,7 +180,7 @@ func (x *Explanation) allocated() Fact {
 	}
 	if a.ChunkSize != 0 && a.Size == a.ChunkSize-8 {
 		f.Long = append(f.Long, "The block fills its chunk to the last word. That word has a second use: while the chunk is free, "+
-			"malloc keeps its size there a second time, for the chunk behind it to find.")
+			"malloc keeps its size there a second time, for the chunk behind it to find. malloc's source calls the word that chunk's prev_size, the size of the one before.")
 	}
 	return f
 }
@@ -208,10 +208,7 @@ func (x *Explanation) word() Fact {
 	}
 	long := fmt.Sprintf("To %s this is %s", x.Load.Thread, place)
 	if x.Correct != nil {
-		long += fmt.Sprintf(". Had the block not been given up, it would have read %s", x.Correct)
-		if x.Correct.Value == 0 {
-			long += " and stopped"
-		}
+		long += fmt.Sprintf(", and it held %s until the block was given up", x.Correct)
 	}
 	f.Long = []string{long + "."}
 	return f
@@ -231,14 +228,14 @@ func (x *Explanation) passed() []Fact {
 		f.Long = []string{fmt.Sprintf("%s reads %s: %s, %s. From now on it works with that address in a register, and nobody else can know that.",
 			words.Capital(p.thread), p.place, words.Hex(p.value), what)}
 		if a.FreedBy != nil && before(a.FreedBy.Step) < f.At {
-			f.Long = append(f.Long, fmt.Sprintf("%s is giving that very block back at this moment, but it has not changed %s yet.", words.Capital(a.FreedBy.Thread), p.place))
+			f.Long = append(f.Long, fmt.Sprintf("%s has begun to give that very block back, but has not changed %s yet.", words.Capital(a.FreedBy.Thread), p.place))
 		}
 		list = append(list, f)
 	}
 	if by := a.FreedBy; by != nil {
 		f := Fact{Kind: FactFreeing, At: before(by.Step), After: before(by.Step), Thread: x.thread(by.Thread), Addr: a.Addr, Title: by.Thread + " begins to give the block back"}
 		f.Long = []string{fmt.Sprintf("%s calls %s, because the block has to become another size. "+
-			"When there is no room behind it, that takes three steps: a new block, a copy of what is in the old one, and the old one is freed.",
+			"When its chunk has no room for that, nor the memory behind it, that takes three steps: a new block, a copy of what is in the old one, and the old one is freed.",
 			words.Capital(by.Thread), by.during())}
 		if by.Func == "free" {
 			f.Long = []string{fmt.Sprintf("%s frees it, in %s.", words.Capital(by.Thread), by.during())}
@@ -268,36 +265,66 @@ func (p *pointerUse) fact(kind FactKind, x *Explanation) Fact {
 	return Fact{Kind: kind, At: p.step - 1, After: p.step, Thread: x.thread(p.thread), Addr: p.addr, Place: p.place}
 }
 
-// overwrittenText names the other words that were overwritten.
+// mainArena is the variable in which glibc's malloc keeps the first arena, with the heads of its lists
+// of free chunks.
+const mainArena = "main_arena"
+
+// overwrittenText names the other words that were overwritten, where they are those in which glibc
+// keeps the links of a free chunk: fd, bk, fd_nextsize and bk_nextsize of struct malloc_chunk
+// (malloc/malloc.c).
 func (u *blockUse) overwrittenText() string {
-	const most = 4
+	const links = 4
 	n := len(u.overwritten)
-	if n == 0 || n > most {
+	list := slices.Sorted(slices.Values(u.overwritten))
+	if n == 0 || list[n-1] >= links {
 		return ""
 	}
-	list := slices.Clone(u.overwritten)
-	slices.Sort(list)
 	which := fmt.Sprintf("Word %d has", list[0])
 	if n > 1 {
 		which = fmt.Sprintf("Words %s and %d have", strings.Trim(strings.ReplaceAll(fmt.Sprint(list[:n-1]), " ", ", "), "[]"), list[n-1])
 	}
-	return which + " been overwritten a moment before, with what malloc keeps in the first words of a free chunk."
+	which += " been overwritten just before, with what malloc keeps in the first words of a free chunk"
+	if u.lists != mainArena {
+		return which + "."
+	}
+	return which + fmt.Sprintf(": its links, for free chunks are in lists. They lead to %s, the variable in which malloc keeps where its lists begin and end.", mainArena)
 }
 
 // lastWord explains when the last word of a block is at the same time where its free
-// chunk's size is kept.
+// chunk's size is kept, and what follows for blocks of other sizes. It is arithmetic: with
+// glibc a block's chunk is the block and 8 bytes, rounded up to a multiple of 16
+// (malloc/malloc.c, request2size), and realloc leaves a block whose chunk is large enough
+// where it is (_int_realloc, "already big enough").
 func (x *Explanation) lastWord() []scenario.Note {
 	a := x.Allocation
 	if a == nil || !x.Meaning.Foot || a.Size != a.ChunkSize-8 || a.Size%8 != 0 {
 		return nil
 	}
 	count := a.Size / 8
-	return []scenario.Note{{
-		Title: "Why just this word, and why an even number of entries",
+	note := scenario.Note{
+		Title: "Why just this word",
 		Text: []string{
 			fmt.Sprintf("A chunk is as long as its block and 8 bytes for its size, rounded up to a multiple of 16. %d words make %d bytes, and with the size %d: nothing is left over, and the block's last word is the chunk's last word.",
 				count, a.Size, a.ChunkSize),
-			fmt.Sprintf("With one word more or less there would be a word to spare at the end, and the size would be written there and harm nobody. So it takes an odd number of words: if the last one ends a list, an even number of entries before it, here %d.", count-1),
 		},
-	}}
+	}
+	if a.grownBy() == 8 {
+		note.Title += ", and why an even number of entries"
+		note.Text = append(note.Text, fmt.Sprintf("Of a block of %d or of %d words the chunk has 8 bytes to spare. The one word more that is asked for here then fits: realloc leaves the block where it is, and frees nothing. "+
+			"So a block that grows by a word moves only where it has an odd number of words: if the last one ends a list, an even number of entries before it, here %d.", count-1, count+1, count-1))
+	}
+	return []scenario.Note{note}
+}
+
+// grownBy is how many bytes more than the block has the call that frees it asks for, 0 for a call
+// that does not make a block longer.
+func (a *Allocation) grownBy() uint64 {
+	if a.Freed == nil || a.Size == 0 {
+		return 0
+	}
+	size, ok := a.Freed.Asks()
+	if !ok || size <= a.Size {
+		return 0
+	}
+	return size - a.Size
 }

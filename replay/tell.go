@@ -69,8 +69,8 @@ func (x *Explanation) end() Fact {
 	case scenario.Segv:
 		end := x.Outcome.End
 		f.Title = "The fault"
-		text := fmt.Sprintf("%s runs %s: it wants to %s at %s, and %s. The kernel ends the process with SIGSEGV, a segmentation fault.",
-			words.Capital(x.At.Thread), place(x.At), end.Access, addressOf(end.Addr, x.FaultPlace), refusal(end))
+		text := fmt.Sprintf("%s runs %s: it wants to %s at %s, and %s%s. The kernel ends the process with SIGSEGV, a segmentation fault.",
+			words.Capital(x.At.Thread), place(x.At), end.Access, addressOf(end.Addr, x.FaultPlace), refusal(end), mapped(end))
 		if x.Load != nil && x.Register != "" && end.Addr == x.Value && len(x.hops) == 1 {
 			text += fmt.Sprintf(" The address is what it has just loaded into %s.", x.Register)
 		}
@@ -115,6 +115,14 @@ func refusal(end *emu.End) string {
 		return fmt.Sprintf("its page forbids to %s", end.Access)
 	}
 	return "nothing is mapped there"
+}
+
+// mapped says what it means that nothing is mapped somewhere, for who has not met the word.
+func mapped(end *emu.End) string {
+	if end.Mapped {
+		return ""
+	}
+	return ": the process has no memory at that address"
 }
 
 // Fault says what was wrong with the instruction that failed, for a run that has one: "x19 =
@@ -166,6 +174,11 @@ func (x *Explanation) load() []Fact {
 	if x.Register == "" || x.Load == nil {
 		return nil
 	}
+	return append([]Fact{x.loadFact()}, x.written()...)
+}
+
+// loadFact says where the value was loaded from.
+func (x *Explanation) loadFact() Fact {
 	load := x.fact(FactLoaded, x.Load)
 	load.Addr = x.LoadAddr
 	way := ""
@@ -178,7 +191,7 @@ func (x *Explanation) load() []Fact {
 		name(x.Load.Thread), x.Register, way, name(x.Load.Location.String()), x.Load.Instruction, number(addressOf(x.LoadAddr, x.LoadPlace)), x.Load.Call)}
 	load.Long = []string{fmt.Sprintf("%s runs %s and gets %s from %s into %s.",
 		words.Capital(x.Load.Thread), place(x.Load), value, addressOf(x.LoadAddr, x.LoadPlace), x.hops[len(x.hops)-1].Reg)}
-	if way != "" {
+	if way != "" && x.hops[len(x.hops)-1].Reg != x.Register {
 		load.Long[0] += fmt.Sprintf(" From there it comes into %s.", x.Register)
 	}
 	load.Long = append(load.Long, x.word().Long...)
@@ -189,7 +202,7 @@ func (x *Explanation) load() []Fact {
 				"the ! says that the register keeps the sum. It is the whole step to the next word of an array in one instruction, called pre-indexed addressing.", x.Load.Instruction)},
 		})
 	}
-	return append([]Fact{load}, x.written()...)
+	return load
 }
 
 // written says who wrote the value, and what it is.
@@ -241,7 +254,7 @@ func (x *Explanation) unmapped() []Fact {
 		what, did = "Its page allowed that until", "has the page of "+words.Hex(end.Addr)+" forbid such an access"
 	}
 	f.Short = append([]Text{say("%s %s made a system call, in its call of %s:", what, name(u.Thread), u.Call)}, lines(u)...)
-	f.Long = []string{fmt.Sprintf("%s calls the kernel in %s: it %s. That is in its call of %s. Whoever uses an address there from now on dies of it.",
+	f.Long = []string{fmt.Sprintf("%s calls the kernel in %s: it %s. That is in its call of %s. Whoever uses an address there, as long as nothing new is mapped at it, dies of it.",
 		words.Capital(u.Thread), u.Location, did, u.Call)}
 	return []Fact{f}
 }

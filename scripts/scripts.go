@@ -110,6 +110,23 @@ func Read(file string) (*Script, error) {
 	return Compile(path.Base(file), string(text))
 }
 
+// Shipped reads the script of a scenario that ships, with the schedule in words that its file may
+// hold; false when none has the name.
+func Shipped(name string) (*Script, bool) {
+	if !slices.Contains(allNames(), name) {
+		return nil, false
+	}
+	text, err := shipped.ReadFile(name + Suffix)
+	if err != nil {
+		panic(err) // the file is part of the program
+	}
+	s, err := Compile(name+Suffix, string(text))
+	if err != nil {
+		panic(err)
+	}
+	return s, true
+}
+
 // IsFile tells whether a scenario's name on the command line means a file.
 func IsFile(name string) bool { return strings.HasSuffix(name, Suffix) }
 
@@ -181,16 +198,9 @@ func Find(name string) (*scenario.Scenario, bool) {
 	if sc, ok := shippedScenarios.Load(name); ok {
 		return sc.(*scenario.Scenario), true
 	}
-	if !slices.Contains(allNames(), name) {
+	s, ok := Shipped(name)
+	if !ok {
 		return nil, false
-	}
-	text, err := shipped.ReadFile(name + Suffix)
-	if err != nil {
-		panic(err) // the file is part of the program
-	}
-	s, err := Compile(name+Suffix, string(text))
-	if err != nil {
-		panic(err)
 	}
 	sc, err := s.Scenario()
 	if err != nil {

@@ -49,7 +49,7 @@ Examples:
   emurace explore --set tcache=on --json
   emurace replay                              run the last trace again and dump it
   emurace report                              make a page of it, to be opened in a browser
-  emurace step --lesson                       the same told moment by moment
+  emurace step --lesson                       the same told card by card
   emurace sysroot pull debian:trixie --arch arm64,amd64
 
 Exit codes:` + exitLines(),

@@ -109,7 +109,7 @@ func valuesOfArgs(command string) []completion.Values {
 	case "explore":
 		return []completion.Values{shippedOrFile()}
 	case "script":
-		return []completion.Values{{Suffix: scripts.Suffix}, shippedOrFile()}
+		return []completion.Values{{Words: withSchedule(), Suffix: scripts.Suffix}, shippedOrFile()}
 	case "run":
 		return []completion.Values{anyFile}
 	case "replay", "step", "gdb", "report", "core":
@@ -131,6 +131,16 @@ func shippedOrFile() completion.Values {
 		v.Words = append(v.Words, s.Name)
 	}
 	return v
+}
+
+// withSchedule are the scenarios that ship with a schedule in words.
+func withSchedule() (list []string) {
+	for _, s := range scripts.All() {
+		if shipsSchedule(s.Name) {
+			list = append(list, s.Name)
+		}
+	}
+	return list
 }
 
 // debians names the sysroots that can be pulled.

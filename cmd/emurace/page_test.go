@@ -16,10 +16,12 @@ import (
 // pageBlock is a block of a page: a file in C, with its name, or commands with what they show.
 var pageBlock = regexp.MustCompile("(?ms)^```(c|console)(?: (\\S+))?\n(.*?)^```$")
 
-// pageCommand is a command of a page, and the lines that it shows.
+// pageCommand is a command of a page, and the lines that it shows: those of the command itself, and
+// then those of what gdb is told at its prompt, where the command starts one.
 type pageCommand struct {
 	line string
 	want []string
+	gdb  []pageCommand
 }
 
 // pageCommands takes the text of a block of commands apart.
@@ -27,6 +29,12 @@ func pageCommands(text string) (list []pageCommand, err error) {
 	for line := range strings.SplitSeq(strings.TrimSuffix(text, "\n"), "\n") {
 		if command, ok := strings.CutPrefix(line, "$ "); ok {
 			list = append(list, pageCommand{line: command})
+		} else if told, ok := strings.CutPrefix(line, gdbPrompt); ok && len(list) > 0 {
+			c := &list[len(list)-1]
+			c.gdb = append(c.gdb, pageCommand{line: told})
+		} else if c := lastOf(list); c != nil && len(c.gdb) > 0 {
+			told := &c.gdb[len(c.gdb)-1]
+			told.want = append(told.want, line)
 		} else if last := len(list) - 1; last < 0 {
 			return nil, fmt.Errorf("%q stands before a command", line)
 		} else {
@@ -34,6 +42,50 @@ func pageCommands(text string) (list []pageCommand, err error) {
 		}
 	}
 	return list, nil
+}
+
+// gdbPrompt is in front of what gdb is told, and, when that does not come from a terminal, of each
+// answer.
+const gdbPrompt = "(gdb) "
+
+func lastOf(list []pageCommand) *pageCommand {
+	if len(list) == 0 {
+		return nil
+	}
+	return &list[len(list)-1]
+}
+
+// askedOf is the shell's line for a command, with what gdb is told in a file.
+func (c *pageCommand) askedOf(ts *testscript.TestScript) string {
+	if len(c.gdb) == 0 {
+		return c.line
+	}
+	var told strings.Builder
+	for _, g := range c.gdb {
+		told.WriteString(g.line + "\n")
+	}
+	ts.Check(os.WriteFile(ts.MkAbs("told"), []byte(told.String()), 0o644))
+	return c.line + " <told"
+}
+
+// answers compares what a command has printed, and gdb to each that it was told.
+func (c *pageCommand) answers(output string) error {
+	if len(c.gdb) == 0 {
+		return shows(output, c.want)
+	}
+	parts := strings.Split(output, gdbPrompt)
+	if len(parts) < len(c.gdb)+1 {
+		return fmt.Errorf("%d answers of gdb to %d commands:\n%s", len(parts)-1, len(c.gdb), output)
+	}
+	if err := shows(parts[0], c.want); err != nil {
+		return err
+	}
+	for i, g := range c.gdb {
+		if err := shows(parts[i+1], g.want); err != nil {
+			return fmt.Errorf("(gdb) %s: %w\n%s", g.line, err, parts[i+1])
+		}
+	}
+	return nil
 }
 
 // varies is what a page cannot know of a line: numbers, hashes, and where the libc is from.
@@ -99,12 +151,12 @@ func runPage(ts *testscript.TestScript, neg bool, args []string) {
 		ts.Check(err)
 		for _, c := range commands {
 			ran++
-			err := ts.Exec("sh", "-c", c.line)
+			err := ts.Exec("sh", "-c", c.askedOf(ts))
 			var exit *exec.ExitError
 			if err != nil && (!errors.As(err, &exit) || exit.ExitCode() != exitFound) {
 				ts.Fatalf("$ %s\n%v", c.line, err)
 			}
-			if err := shows(ts.ReadFile("stdout"), c.want); err != nil {
+			if err := c.answers(ts.ReadFile("stdout")); err != nil {
 				ts.Fatalf("$ %s\n%v", c.line, err)
 			}
 		}
@@ -140,6 +192,18 @@ func TestShows(t *testing.T) {
 	}
 	if err := shows("failed\n", nil); err == nil {
 		t.Error("a command that shows nothing may print")
+	}
+	list, err := pageCommands("$ gdb\nhello\n(gdb) p 1\n$1 = 1\n(gdb) set width 0\n(gdb) p 2\n$2 = 2\n")
+	if err != nil || len(list) != 1 || len(list[0].gdb) != 3 {
+		t.Fatalf("%+v, %v", list, err)
+	}
+	for output, right := range map[string]bool{
+		"hello\n(gdb) $1 = 1\n(gdb) (gdb) $2 = 2\n(gdb) ": true, "hello\n(gdb) $1 = 1\n(gdb) $2 = 2\n(gdb) ": false,
+		"hello\n(gdb) one\n(gdb) (gdb) $2 = 2\n(gdb) ": false, "(gdb) $1 = 1\n(gdb) (gdb) $2 = 2\n(gdb) ": false, "hello\n": false,
+	} {
+		if err := list[0].answers(output); (err == nil) != right {
+			t.Errorf("%q: %v", output, err)
+		}
 	}
 	if _, err := pageCommands("out\n$ sh\n"); err == nil {
 		t.Error("output before a command")

@@ -142,6 +142,11 @@ func (r *run) page(name string) ([]byte, error) {
 	if err != nil && !errors.Is(err, lesson.ErrNothing) {
 		return nil, err
 	}
+	if x.Backwards() != nil {
+		if in.Backwards, err = lesson.Backwards(in.Line, x, nil); err != nil {
+			return nil, err
+		}
+	}
 	page, err := report.New(in)
 	if err != nil {
 		return nil, err

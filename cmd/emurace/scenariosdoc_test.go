@@ -27,6 +27,7 @@ and compares. [How to write one](#how-to-write-one) is at the end.
     emurace explore NAME                    find a failing schedule
     emurace explore NAME --keep-going       count them all, or prove that there is none
     emurace explore --describe NAME         all that is below
+    emurace script article                  run the schedule in words that is beside it
     cp scripts/NAME.star my.star            begin one of your own
     emurace explore my.star
 

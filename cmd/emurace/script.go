@@ -33,7 +33,8 @@ other flags are those of emurace explore. A file with a schedule in words, such 
   run("main")
 
 runs it, on SCENARIO or, when the file declares one, on its own. So does one with a
-strategy: a function next(point) or search(s). A file with program(path, argument, ...)
+strategy: a function next(point) or search(s). A scenario that ships with a schedule, as
+article does, is named without a file, and its schedule is kept as it is written. A file with program(path, argument, ...)
 names a program, as emurace explore -- does, and the program may stand behind -- too; its
 threads are "main", "main.1" and so on. docs/writing-scenarios.md explains both
 languages.
@@ -43,7 +44,8 @@ Examples:
   emurace script crash.star --sysroot debian:bullseye --arch arm64 --arch amd64
   emurace script fuzzer.star getenv-putenv --schedules 1000
   emurace script my-scenario.star --set n=3
-  emurace script crash.star -- ./a.out 4`,
+  emurace script crash.star -- ./a.out 4
+  emurace script article`,
 		Flags:  append(searchFlags(), programFlags()...),
 		Action: scriptAction,
 	}
@@ -64,7 +66,7 @@ func scriptAction(c *cli.Context) error {
 	if isProgram(c) && on == "--" {
 		on, argv = "", c.Args().Slice()[2:]
 	}
-	if !scripts.IsFile(file) {
+	if !scripts.IsFile(file) && !shipsSchedule(file) {
 		return usage(fmt.Errorf("script: %q: not the name of a script", file), "scripts end in "+scripts.Suffix+"; emurace explore NAME explores a scenario that ships")
 	}
 	if argv == nil && c.NArg() > 2 {
@@ -138,9 +140,27 @@ type content struct {
 	program       *scenariolang.Program
 }
 
+// readScript reads a file, or the script of a scenario that ships.
+func readScript(name string) (*scripts.Script, error) {
+	if s, ok := scripts.Shipped(name); ok {
+		return s, nil
+	}
+	return scripts.Read(name)
+}
+
+// shipsSchedule tells whether a scenario of the name ships, with a schedule in words beside it.
+func shipsSchedule(name string) bool {
+	s, ok := scripts.Shipped(name)
+	if !ok {
+		return false
+	}
+	_, err := s.Schedule()
+	return err == nil
+}
+
 // contents tells what a script holds.
 func contents(file string) (has content, err error) {
-	s, err := scripts.Read(file)
+	s, err := readScript(file)
 	if err != nil {
 		return has, err
 	}
@@ -166,10 +186,10 @@ func findSchedule(c *cli.Context, scenario string) (*scripts.Script, *strategyla
 	if file == "" {
 		file = scenario
 	}
-	if !scripts.IsFile(file) {
+	if !scripts.IsFile(file) && !shipsSchedule(file) {
 		return nil, nil, usage(errors.New("--strategy script: which one? There is no --script FILE"), "name a file that ends in "+scripts.Suffix)
 	}
-	s, err := scripts.Read(file)
+	s, err := readScript(file)
 	if err != nil {
 		return nil, nil, scriptError(fmt.Errorf("--script: %w", err))
 	}

@@ -26,17 +26,20 @@ func stepCommand() *cli.Command {
 		ArgsUsage: "[TRACE]",
 		Description: `Shows the threads side by side, registers, memory and the schedule at any
 moment of the run; keys go through it as gdb's commands do, their capitals
-backwards. The key ? lists them all. With --lesson the run is told moment by
-moment; without a terminal that is printed as text.
+backwards. The key ? lists them all. With --lesson the run is told card by card, in
+the order in which it ran, and with --backwards from the crash back to its cause, as
+somebody finds it out who has a core file; without a terminal that is printed as text.
 
 Without a name the trace that was written last is used.
 
 Examples:
   emurace step
   emurace step --lesson
-  emurace step --lesson crash.trace | less`,
+  emurace step --lesson crash.trace | less
+  emurace step --lesson --backwards`,
 		Flags: []cli.Flag{
-			&cli.BoolFlag{Name: "lesson", Usage: "tell why the run fails, one moment after the other"},
+			&cli.BoolFlag{Name: "lesson", Usage: "tell why the run fails, card by card"},
+			&cli.BoolFlag{Name: "backwards", Usage: "tell --lesson from the crash back to its cause"},
 			traceSysrootFlag(), memoryFlag("the trace's, at most " + usualMemory), cacheFlag(), colorFlag(), logFlag(),
 		},
 		Action: stepAction,
@@ -46,6 +49,9 @@ Examples:
 func stepAction(c *cli.Context) error {
 	if _, err := printer(c); err != nil {
 		return err
+	}
+	if c.Bool("backwards") && !c.Bool("lesson") {
+		return usage(errors.New("step: --backwards is of the lesson, which is not asked for"), "add --lesson; without it, the debugger goes backwards with S, N and C")
 	}
 	// Whether there is a trace is looked at before the terminal, so that what is
 	// missing most is said first.
@@ -70,7 +76,7 @@ func stepAction(c *cli.Context) error {
 	}
 	b := &bench{run: r, engine: guard.From(c.Context)}
 	defer b.close()
-	o, err := b.options(c.Bool("lesson"))
+	o, err := b.options(c.Bool("lesson"), c.Bool("backwards"))
 	if err != nil {
 		return err
 	}
@@ -107,7 +113,7 @@ func (b *bench) close() {
 }
 
 // options finds out what there is to know of the run and makes the timeline.
-func (b *bench) options(showLesson bool) (step.Options, error) {
+func (b *bench) options(showLesson, backwards bool) (step.Options, error) {
 	r := b.run
 	x, _, err := r.explain()
 	if err != nil {
@@ -125,7 +131,11 @@ func (b *bench) options(showLesson bool) (step.Options, error) {
 	}
 	o.Story.Heap, err = b.Heap(r.verification.Schedule)
 	if err == nil {
-		o.Story.Lesson, err = lesson.New(line, x, o.Notes)
+		tell := lesson.New
+		if backwards {
+			tell = lesson.Backwards
+		}
+		o.Story.Lesson, err = tell(line, x, o.Notes)
 	}
 	if err != nil && !errors.Is(err, lesson.ErrNothing) {
 		line.Close()

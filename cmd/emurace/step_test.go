@@ -157,7 +157,7 @@ func TestStepTerminal(t *testing.T) {
 	x.run("resize-window", "-x", "20", "-y", "5")
 	x.wait(`The terminal is too`)
 	x.run("resize-window", "-x", "120", "-y", "40")
-	x.wait(`next +worker _int_free\+0x`, `moment `+write+` of`)
+	x.wait(`next +[\d,]+ worker _int_free\+0x`, `moment `+write+` of`)
 
 	// main goes first: it reads the old list to its end, and nothing fails.
 	x.keys("x")

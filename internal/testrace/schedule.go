@@ -3,7 +3,9 @@ package testrace
 import (
 	"testing"
 
+	"emurace/emu"
 	"emurace/scenario"
+	"emurace/scripts"
 )
 
 // Crash finds a schedule of the article's scenario that fails: main is taken off
@@ -41,4 +43,24 @@ func mainTakenOff(t testing.TB, s *scenario.Session, n uint64) scenario.Schedule
 	Must(t, s.Restart())
 	Must(t, s.Play(schedule))
 	return schedule
+}
+
+// Scene is the scenario article, how to make more sessions of it, and the schedule that is in words
+// beside it: main is in getenv until the worker has set both of its variables. What is returned
+// last are the scenario's notes.
+func Scene(t testing.TB, sys *emu.System) (*scenario.Session, func(func(*emu.Process) error) (*scenario.Session, error), scenario.Schedule, []scenario.Note) {
+	t.Helper()
+	sc := scripts.Get("article")
+	values, err := sc.Settle(nil)
+	Must(t, err)
+	script, _ := scripts.Shipped("article")
+	words, err := script.Schedule()
+	Must(t, err)
+	start := Starter(sys, sc, values, 1)
+	s, err := start(nil)
+	Must(t, err)
+	t.Cleanup(s.Close)
+	played, err := words.Play(s)
+	Must(t, err)
+	return s, start, played.Schedule, sc.Notes
 }

@@ -50,7 +50,17 @@ type shown struct {
 // tests.
 func show(t testing.TB, sys *emu.System, plan *scenario.Plan, schedule scenario.Schedule) shown {
 	t.Helper()
-	s, err := scenario.Start(sys, plan, 1)
+	shown := showStarted(t, sys, func(prepare func(*emu.Process) error) (*scenario.Session, error) {
+		return scenario.StartWith(sys, plan, 1, prepare)
+	}, schedule)
+	shown.plan = plan
+	return shown
+}
+
+// showStarted is show of a schedule of sessions that start makes.
+func showStarted(t testing.TB, sys *emu.System, start replay.Starter, schedule scenario.Schedule) shown {
+	t.Helper()
+	s, err := start(nil)
 	must(t, err)
 	h, err := replay.NewHistory(s, schedule)
 	must(t, err)
@@ -58,14 +68,12 @@ func show(t testing.TB, sys *emu.System, plan *scenario.Plan, schedule scenario.
 	must(t, err)
 	tl, err := timeline.New(s, schedule)
 	must(t, err)
-	tracer, err := replay.NewHeapTracer(func(prepare func(*emu.Process) error) (*scenario.Session, error) {
-		return scenario.StartWith(sys, plan, 1, prepare)
-	})
+	tracer, err := replay.NewHeapTracer(start)
 	must(t, err)
-	return shown{New(Options{
+	return shown{Server: New(Options{
 		Timeline: tl, Root: sys.Root, Headline: x.Headline(), Why: x.String(),
 		Heap: func() (*heap.History, error) { return tracer.Run(nil, schedule) },
-	}), sys, plan}
+	}), sys: sys}
 }
 
 var articles = map[loader.Arch]shown{}

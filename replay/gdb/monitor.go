@@ -11,6 +11,7 @@ import (
 
 	"emurace/heap"
 	"emurace/internal/printable"
+	"emurace/internal/words"
 	"emurace/replay"
 	"emurace/replay/timeline"
 	"emurace/scenario"
@@ -28,7 +29,7 @@ func commands() []command {
 		{"why", "", "why the run failed", (*client).sayWhy},
 		{"when", "", "the present moment, the thread whose turn it is, and the slice", (*client).sayWhen},
 		{"seek", "N", "go to moment N, or to start or end", (*client).doSeek},
-		{"schedule", "", "which thread runs from which moment on", (*client).saySchedule},
+		{"schedule", "", "which thread runs which instructions of the race", (*client).saySchedule},
 		{"env", "", "environ at the present moment", (*client).sayEnv},
 		{"heap", "[ADDRESS]", "malloc's blocks at the present moment, all or around an address", (*client).sayHeap},
 		{"help", "", "this list", (*client).sayHelp},
@@ -92,14 +93,14 @@ func (c *client) sayWhen(out *strings.Builder, _ string) error {
 		out.WriteString(", the start")
 	}
 	names, total := c.tl.Session().Names(), 0
-	slice, from := 0, timeline.Moment(0)
+	slice := 0
 	for _, sl := range c.slices() {
 		if sl.from <= at {
-			slice, from = total+1, sl.from
+			slice = total + 1
 		}
 		total++
 	}
-	fmt.Fprintf(out, ": %s is about to run its instruction %d of slice %d of %d\n", names[c.tl.Thread(at)], at-from+1, slice, total)
+	fmt.Fprintf(out, ": %s is about to run instruction %d, in slice %d of %d\n", names[c.tl.Thread(at)], at+1, slice, total)
 	return nil
 }
 
@@ -135,12 +136,12 @@ func (c *client) saySchedule(out *strings.Builder, _ string) error {
 		if at := c.tl.At(); at >= sl.from && (at < sl.to || at == c.tl.Len() && sl.to == at) {
 			mark = "=>"
 		}
-		fmt.Fprintf(out, "%s %8d  %-12s %d instructions\n", mark, sl.from, names[sl.thread], sl.to-sl.from)
+		fmt.Fprintf(out, "%s %8d to %-8d  %-12s %s\n", mark, sl.from+1, sl.to, names[sl.thread], words.Count(sl.to-sl.from, "instruction"))
 		for ; len(ticks) > 0 && ticks[0].At <= sl.to; ticks = ticks[1:] {
-			fmt.Fprintf(out, "   %8d  %-12s %s\n", ticks[0].At, scenario.ClockName, ticks[0].Text)
+			fmt.Fprintf(out, "   behind   %-8d  %-12s %s\n", ticks[0].At, scenario.ClockName, ticks[0].Text)
 		}
 	}
-	fmt.Fprintf(out, "   %8d  the end: %s\n", c.tl.Len(), c.Headline)
+	fmt.Fprintf(out, "   behind   %-8d  the end: %s\n", c.tl.Len(), c.Headline)
 	return nil
 }
 

@@ -6,23 +6,41 @@ import (
 	"fmt"
 	"slices"
 
+	"emurace/internal/words"
 	"emurace/replay"
 	"emurace/replay/timeline"
 	"emurace/scenario"
 )
 
-// Lesson is a failure told moment by moment.
+// Lesson is a failure told in cards.
 type Lesson struct {
 	Title   string
 	Summary []string        // sentences: what happened, in short
-	Moments []Moment        // in the order of the run; never empty
+	Moments []Moment        // the cards, in the order in which they are told; never empty
 	Asides  []scenario.Note // beside the story
+	Length  uint64          // of the run, in instructions
 }
 
-// Moment is one step of the story: a fact, and the memory around it.
+// Moment is a card of the story: a fact, and the memory before and after what it tells.
 type Moment struct {
 	replay.Fact
 	Was, Is *Picture // at the fact's At and After; nil where there is nothing to show
+}
+
+// When says where in a run of a length the card is, by the numbers that instructions have
+// everywhere: from 1, those of all threads in the order in which they ran.
+func (m *Moment) When(length uint64) string {
+	switch {
+	case m.At == length && m.After == m.At:
+		return "the end, behind instruction " + words.Grouped(length)
+	case m.After == 0:
+		return "before the race"
+	case m.After <= m.At:
+		return "before instruction " + words.Grouped(m.At+1)
+	case m.After == m.At+1:
+		return "instruction " + words.Grouped(m.After)
+	}
+	return fmt.Sprintf("instructions %s to %s", words.Grouped(m.At+1), words.Grouped(m.After))
 }
 
 // ErrNothing is returned for a run that did not fail.
@@ -35,7 +53,7 @@ func New(line *timeline.Timeline, x *replay.Explanation, notes []scenario.Note) 
 	if !x.Outcome.Failed() && len(x.Problems) == 0 {
 		return nil, ErrNothing
 	}
-	l := &Lesson{Title: "Why " + x.Headline(), Summary: x.Summary()}
+	l := &Lesson{Title: "Why " + x.Headline(), Summary: x.Summary(), Length: line.Len()}
 	for _, f := range x.Facts() {
 		if f.Title != "" {
 			l.Moments = append(l.Moments, Moment{Fact: f})
@@ -59,6 +77,6 @@ func asides(x *replay.Explanation) []scenario.Note {
 		Title: "It is no matter of the memory model",
 		Text: []string{"In this run every write was seen by all threads at once, and one thread ran at a time. " +
 			"That is the strictest order that a machine can have, and the failure is there all the same. " +
-			"It needs no reordering by a processor, and no particular processor: only that " + x.Writer.Thread + " writes before " + x.Load.Thread + " reads."},
+			"So it needs no reordering by a processor: only that " + x.Writer.Thread + " writes before " + x.Load.Thread + " reads."},
 	}}
 }

@@ -53,6 +53,10 @@ func input(t testing.TB, recipe replay.Recipe, find func(testing.TB, *scenario.S
 		in.Lesson, err = lesson.New(in.Line, in.Explanation, recipe.Scenario.Notes)
 		must(t, err)
 	}
+	if in.Explanation.Backwards() != nil {
+		in.Backwards, err = lesson.Backwards(in.Line, in.Explanation, nil)
+		must(t, err)
+	}
 	return in
 }
 

@@ -24,6 +24,7 @@ type Input struct {
 	Line        *timeline.Timeline
 	Explanation *replay.Explanation
 	Lesson      *lesson.Lesson // nil for a run that did not fail
+	Backwards   *lesson.Lesson // it from the crash backwards, nil where that is told in the same cards
 	Heap        *heap.History  // nil when there is none
 	Version     string         // of emurace
 	Engine      string         // of Unicorn
@@ -38,6 +39,7 @@ type Page struct {
 
 	Threads    []Thread
 	Moments    []Moment
+	Backwards  []Moment
 	Asides     []scenario.Note
 	Detail     string // the explanation as emurace replay prints it
 	Last       []Line // the last instructions
@@ -65,8 +67,9 @@ type Thread struct {
 // Frame is a line of a backtrace.
 type Frame struct{ Where, Source string }
 
-// Moment is one of the lesson's.
+// Moment is a card of the lesson's.
 type Moment struct {
+	ID        string // of its element
 	Number    int
 	At        uint64
 	When      string
@@ -74,6 +77,7 @@ type Moment struct {
 	Index     int // the thread's
 	Title     string
 	Text      []string
+	Ask       []string // commands of gdb
 	Asides    []scenario.Note
 	Picture   string // the picture's title
 	Rows      []Row
@@ -91,7 +95,7 @@ type Row struct {
 
 // Line is an instruction of the run.
 type Line struct {
-	Moment              uint64
+	Number              uint64 // of the instruction in the race, from 1
 	Thread              string
 	Index               int
 	Where, Text, Access string
@@ -122,7 +126,12 @@ func newPage(in Input, run *Run) (*Page, error) {
 	if l := in.Lesson; l != nil {
 		p.Title, p.Asides = l.Title, l.Asides
 		for i, m := range l.Moments {
-			p.Moments = append(p.Moments, tellMoment(i+1, m, run))
+			p.Moments = append(p.Moments, tellMoment("moment", i+1, m, run))
+		}
+	}
+	if l := in.Backwards; l != nil {
+		for i, m := range l.Moments {
+			p.Backwards = append(p.Backwards, tellMoment("back", i+1, m, run))
 		}
 	}
 	p.Instant = instant(x)
@@ -158,7 +167,7 @@ func partial(r *Run) string {
 	}
 	which := "the last ones"
 	if len(r.Marks) > 0 {
-		which = "those around the moments of the lesson, and the last ones"
+		which = "those around the cards of the lesson, and the last ones"
 	}
 	return fmt.Sprintf("The run has %s. This page has %s of them: %s. emurace step goes through all of them.",
 		words.Count(r.Length, "instruction"), words.Grouped(kept), which)
@@ -173,14 +182,8 @@ func instant(x *replay.Explanation) *Instant {
 	return &Instant{Thread: x.At.Thread, Where: l.String(), Source: l.Source(), Text: x.At.Instruction, Why: x.Fault()}
 }
 
-func tellMoment(number int, m lesson.Moment, run *Run) Moment {
-	v := Moment{Number: number, At: m.At, When: "moment " + words.Grouped(m.At), Index: m.Thread, Title: m.Title, Text: m.Long, Asides: m.Notes}
-	if m.After > m.At+1 {
-		v.When = fmt.Sprintf("moments %s to %s", words.Grouped(m.At), words.Grouped(m.After))
-	}
-	if m.At == run.Length {
-		v.When = "the end, moment " + words.Grouped(m.At)
-	}
+func tellMoment(kind string, number int, m lesson.Moment, run *Run) Moment {
+	v := Moment{ID: fmt.Sprintf("%s-%d", kind, number), Ask: m.Ask, Number: number, At: m.At, When: m.When(run.Length), Index: m.Thread, Title: m.Title, Text: m.Long, Asides: m.Notes}
 	if m.Thread >= 0 {
 		v.Thread = run.Threads[m.Thread]
 	}
@@ -225,7 +228,7 @@ func (p *Page) last(run *Run) {
 	for i := first; i < n; i++ {
 		place, thread := run.Places[w.Places[i]], w.threadOf(i)
 		p.Last = append(p.Last, Line{
-			Moment: w.From + uint64(i), Thread: run.Threads[thread], Index: thread, Where: place.Where, Text: place.Text,
+			Number: w.From + uint64(i) + 1, Thread: run.Threads[thread], Index: thread, Where: place.Where, Text: place.Text,
 			Access: run.accesses(accesses[i]), Switch: thread != before,
 		})
 		before = thread
@@ -233,7 +236,7 @@ func (p *Page) last(run *Run) {
 	if run.Fault >= 0 && w.Next[run.Fault] >= 0 {
 		place := run.Places[w.Next[run.Fault]]
 		p.Last = append(p.Last, Line{
-			Moment: run.Length, Thread: run.Threads[run.Fault], Index: run.Fault, Where: place.Where, Text: place.Text,
+			Number: run.Length + 1, Thread: run.Threads[run.Fault], Index: run.Fault, Where: place.Where, Text: place.Text,
 			Access: "faults", Switch: run.Fault != before, Fault: true,
 		})
 	}

@@ -2,6 +2,7 @@ package report
 
 import (
 	"encoding/json"
+	"fmt"
 	"html"
 	"slices"
 	"strings"
@@ -55,6 +56,16 @@ func testPage(t *testing.T, in Input, arch loader.Arch) {
 			t.Errorf("the page does not say %q", want)
 		}
 	}
+	// From the crash backwards, each card once, with what to ask gdb.
+	for i, m := range in.Backwards.Moments {
+		_, card, ok := strings.Cut(plain, fmt.Sprintf(`id="back-%d">`, i+1))
+		card, _, _ = strings.Cut(card, "</li>")
+		for _, want := range slices.Concat([]string{m.Title, m.When(in.Backwards.Length)}, m.Long, m.Ask) {
+			if !ok || !strings.Contains(card, want) {
+				t.Errorf("card %d of those that go backwards does not say %q: %s", i+1, want, card)
+			}
+		}
+	}
 	// In the lesson in long, and in the explanation in short, it has the words of the facts.
 	for _, f := range in.Explanation.Facts() {
 		wording := f.Long
@@ -93,6 +104,7 @@ func hostileArticle(t *testing.T) Input {
 	in.Trace.Libc.Source = hostile
 	in.Trace.Modules = append(in.Trace.Modules, replay.File{Path: hostile, SHA256: hostile})
 	in.Lesson.Moments[0].Title, in.Lesson.Moments[0].Long = hostile, []string{hostile}
+	in.Backwards.Moments[0].Title, in.Backwards.Moments[0].Ask = hostile, []string{hostile}
 	return in
 }
 

@@ -3,6 +3,7 @@ package step
 import (
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 
 	"emurace/internal/printable"
@@ -41,13 +42,16 @@ func (w *writer) intro(l *lesson.Lesson) {
 	for _, text := range l.Summary {
 		w.paragraph("", text)
 	}
+	if len(l.Summary) == 0 {
+		w.paragraph("", "Each card asks what the one before has left open, and names the commands of gdb that show the same: emurace core writes the core file, and emurace gdb --launch opens gdb on the run.")
+	}
 }
 
 // moment is the card of moment i: what happens, and the memory before and after.
 func (w *writer) moment(l *lesson.Lesson, i int) {
 	m := l.Moments[i]
 	w.line(w.paint(number, fmt.Sprintf("%d/%d", i+1, len(l.Moments))) + "  " + w.paint(head, clean(m.Title)))
-	where := "moment " + words.Grouped(m.At) + " of the run"
+	where := m.When(l.Length)
 	if m.Thread >= 0 && m.Thread < len(w.names) {
 		where += ", " + clean(w.names[m.Thread])
 	}
@@ -56,15 +60,27 @@ func (w *writer) moment(l *lesson.Lesson, i int) {
 	for _, text := range m.Long {
 		w.paragraph("", text)
 	}
+	w.ask(m.Ask)
 	if m.Was != nil && m.Is != nil && len(m.Was.Rows) == len(m.Is.Rows) {
 		w.line("")
-		if w.brief && i > 0 && same(m.Was, m.Is) {
-			w.line(w.paint(faint, "The memory is as it was at the moment before."))
+		if w.brief && i > 0 && like(l.Moments[i-1].Is, m.Is) && same(m.Was, m.Is) {
+			w.line(w.paint(faint, "The memory is as it was on the card before."))
 		} else {
 			w.picture(m.Was, m.Is)
 		}
 	}
 	w.asides(m.Notes)
+}
+
+// ask lists what to ask gdb, each command as it is typed.
+func (w *writer) ask(commands []string) {
+	if len(commands) == 0 {
+		return
+	}
+	w.line("")
+	for _, c := range commands {
+		w.line(w.paint(faint, cut("    (gdb) "+clean(c), w.width)))
+	}
 }
 
 // same tells whether nothing has changed in a picture, from the moment before to
@@ -76,6 +92,11 @@ func same(was, is *lesson.Picture) bool {
 		}
 	}
 	return true
+}
+
+// like tells whether two pictures are of the same words.
+func like(a, b *lesson.Picture) bool {
+	return a != nil && a.Title == b.Title && slices.EqualFunc(a.Rows, b.Rows, func(r, s lesson.Row) bool { return r.Addr == s.Addr && r.Text == s.Text })
 }
 
 // picture draws memory before and after a moment in one table, with a mark where
@@ -104,7 +125,7 @@ func (w *writer) picture(was, is *lesson.Picture) {
 		legend += "  * changes here"
 	}
 	if marks["~"] {
-		legend += "  ~ has changed since the moment before"
+		legend += "  ~ has changed since the card before"
 	}
 	if legend != "" {
 		w.line(w.paint(faint, " "+legend))
@@ -171,7 +192,7 @@ func (w *writer) more(l *lesson.Lesson) {
 // tries are experiments with the run of the lesson.
 func (w *writer) tries(l *lesson.Lesson) []string {
 	list := []string{
-		"emurace step: go through this run by yourself. m goes to each of these moments, s steps on and S back.",
+		"emurace step: go through this run by yourself. m goes to where each of these cards stands, s steps on and S back.",
 	}
 	written, loaded, drawn := -1, -1, false
 	for i, m := range l.Moments {
@@ -187,7 +208,7 @@ func (w *writer) tries(l *lesson.Lesson) []string {
 	if written >= 0 && loaded > written {
 		reader := clean(w.names[l.Moments[loaded].Thread])
 		list = append(list,
-			fmt.Sprintf("Turn the two around: go to moment %d of %d, press x, and let %s (key %d) run before the value is written; then o lets all run to the end. Does it still fail?",
+			fmt.Sprintf("Turn the two around: go to where card %d of %d stands (m), press x, and let %s (key %d) run before the value is written; then o lets all run to the end. Does it still fail?",
 				written+1, len(l.Moments), reader, l.Moments[loaded].Thread+1),
 			fmt.Sprintf("Look for the window: how early, and how late, may %s be taken off for it to fail? r returns to the recorded run for another try, and W keeps a schedule that you like as a trace of your own.",
 				reader))
@@ -253,7 +274,7 @@ func (m *Model) cardScreen(w int) []string {
 	for _, t := range fill(text[first:min(len(text), first+body)], w-margin, body) {
 		lines = append(lines, strings.Repeat(" ", margin)+t)
 	}
-	hint := "space, enter next  backspace back  d debugger at this moment  q quit"
+	hint := "space, enter next  backspace back  d debugger there  q quit"
 	if left := len(text) - first - body; left > 0 {
 		hint = fmt.Sprintf("space %s more  enter next  backspace back  d debugger  q quit", words.Count(uint64(left), "line"))
 	}
@@ -322,12 +343,12 @@ func (m *Model) lessonKey(key string) {
 	}
 }
 
-// fromLesson opens the debugger at the card's moment.
+// fromLesson opens the debugger where the card stands.
 func (m *Model) fromLesson(l *lesson.Lesson) {
 	m.page = debugger
 	i := max(0, min(m.card-1, len(l.Moments)-1))
 	if m.card == 0 {
-		m.at(0, "debugger", "the start of the race; m goes from moment to moment, L is back to the lesson", "")
+		m.at(0, "debugger", "the start of the race; m goes from card to card, L is back to the lesson", "")
 		return
 	}
 	x := l.Moments[i]

@@ -7,6 +7,7 @@ import (
 	"emurace/disasm"
 	"emurace/emu"
 	"emurace/heap"
+	"emurace/internal/words"
 	"emurace/loader"
 	"emurace/replay"
 	"emurace/replay/timeline"
@@ -180,10 +181,10 @@ func (m *Model) text(addr uint64) string {
 	return clean(text)
 }
 
-// said is the effect in a line: what ran, and what that did.
+// said is the effect in a line: the instruction's number, what ran, and what that did.
 func (d *effect) said(names []threadSnapshot) string {
 	const most = 3
-	parts := []string{fmt.Sprintf("%s %s  %s", names[d.thread].name, d.where, d.in.Text)}
+	parts := []string{fmt.Sprintf("%s %s %s  %s", words.Grouped(d.n+1), names[d.thread].name, d.where, d.in.Text)}
 	for i, a := range d.memory {
 		if i == most {
 			parts = append(parts, fmt.Sprintf("and %d more", len(d.memory)-most))

@@ -1,8 +1,11 @@
 package step
 
 import (
+	"cmp"
 	"fmt"
+	"slices"
 
+	"emurace/replay/lesson"
 	"emurace/replay/timeline"
 )
 
@@ -132,31 +135,36 @@ func (m *Model) toEnd()   { m.at(m.o.Line.Len(), "to the end", "", "monitor seek
 func (m *Model) nextMoment() {
 	l := m.lesson()
 	if l == nil {
-		m.fail("next moment", m.noLesson())
+		m.fail("next card", m.noLesson())
 		return
 	}
-	for _, x := range l.Moments {
+	for _, x := range inOrder(l) {
 		if x.At > m.now.at {
-			m.at(x.At, "next moment", clean(x.Title), seekCommand(x.At))
+			m.at(x.At, "next card", clean(x.Title), seekCommand(x.At))
 			return
 		}
 	}
-	m.fail("next moment", "that was the last moment of the lesson")
+	m.fail("next card", "that was the last card of the lesson")
 }
 
 func (m *Model) lastMoment() {
 	l := m.lesson()
 	if l == nil {
-		m.fail("last moment", m.noLesson())
+		m.fail("last card", m.noLesson())
 		return
 	}
-	for i := len(l.Moments) - 1; i >= 0; i-- {
-		if x := l.Moments[i]; x.At < m.now.at {
-			m.at(x.At, "last moment", clean(x.Title), seekCommand(x.At))
+	for _, x := range slices.Backward(inOrder(l)) {
+		if x.At < m.now.at {
+			m.at(x.At, "last card", clean(x.Title), seekCommand(x.At))
 			return
 		}
 	}
-	m.fail("last moment", "that was the first moment of the lesson")
+	m.fail("last card", "that was the first card of the lesson")
+}
+
+// inOrder are the cards in the order of the run, whatever the one is in which they are told.
+func inOrder(l *lesson.Lesson) []lesson.Moment {
+	return slices.SortedStableFunc(slices.Values(l.Moments), func(a, b lesson.Moment) int { return cmp.Compare(a.At, b.At) })
 }
 
 // noLesson says why there are no moments to go to.

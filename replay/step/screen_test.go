@@ -97,9 +97,9 @@ func TestCrashScreen(t *testing.T) {
 		for m.now.at+1 != m.story.Explanation.Writer.Step {
 			press(t, m, "M")
 		}
-		says(t, m, `word 66 +\*?0x0 `, `next  worker _int_free\+0x`, `<- 0x220 \(was 0x0\)`, `why   \d/8 worker writes 0x220`)
+		says(t, m, `word 66 +\*?0x0 `, `next  [\d,]+ worker _int_free\+0x`, `<- 0x220 \(was 0x0\)`, `why   \d/8 worker writes 0x220`)
 		press(t, m, "s")
-		says(t, m, `word 66 +\*0x220 `, `just  worker _int_free\+0x`, `step → `, `gdb: stepi`, `\d/8 just now: worker writes 0x220`)
+		says(t, m, `word 66 +\*0x220 `, `just  [\d,]+ worker _int_free\+0x`, `step → `, `gdb: stepi`, `\d/8 just now: worker writes 0x220`)
 	}
 }
 
@@ -144,7 +144,7 @@ func TestHelp(t *testing.T) {
 		}
 	}
 	press(t, m, "f1", "i")
-	says(t, m, `worker had written 0x220 there last`, `none; b and w set them`, `from 0 on: main`)
+	says(t, m, `worker had written 0x220 there last`, `none; b and w set them`, `instructions 1 to [\d,]+: main`)
 	press(t, m, "f1", "S", "x")
 	says(t, m, `FREE `, `1 main \(can run\), 2 worker`)
 	press(t, m, "e")

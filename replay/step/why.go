@@ -143,7 +143,11 @@ func (m *Model) infoText(w int) []string {
 			add(fmt.Sprintf("and %d more slices", len(m.slices)-most))
 			break
 		}
-		add(fmt.Sprintf("from %s on: %s, %s", words.Grouped(s.from), m.threadName(s.thread), words.Count(s.to-s.from, "instruction")))
+		if s.to == s.from {
+			add(fmt.Sprintf("%s, whose next instruction fails", m.threadName(s.thread)))
+			continue
+		}
+		add(fmt.Sprintf("instructions %s to %s: %s", words.Grouped(s.from+1), words.Grouped(s.to), m.threadName(s.thread)))
 	}
 	return lines
 }

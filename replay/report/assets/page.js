@@ -183,14 +183,14 @@ function showLane(t, changed) {
     if (j >= 0 && j < mine.length) {
       const p = run.places[win.w.places[mine[j]]], list = accesses(win, mine[j]);
       const short = list.length ? list[0].short + (list.length > 1 ? ' …' : '') : '';
-      fill(r, k < before ? 'gone' : k === before ? 'next' : 'later', grouped(win.w.from + mine[j]), p.at, p.text, short, win.first + mine[j]);
+      fill(r, k < before ? 'gone' : k === before ? 'next' : 'later', grouped(win.w.from + mine[j] + 1), p.at, p.text, short, win.first + mine[j]);
     } else if (j === mine.length && win.w.next[t] >= 0) {
       const p = run.places[win.w.next[t]];
       fill(r, k === before ? 'next' : 'later', run.fault === t && win === windows[windows.length - 1] ? 'fault' : 'not run', p.at, p.text, '', run.fault === t ? win.first + win.length : -1);
     } else fill(r, '', '', '', '', '', -1);
     if (k === before) { if (running) r.row.setAttribute('aria-current', 'true'); else r.row.removeAttribute('aria-current'); }
   });
-  set(l.status, atEnd ? run.ends[t] : running ? 'runs next' : next < mine.length ? 'stands still until moment ' + grouped(win.w.from + mine[next]) : win === windows[windows.length - 1] ? run.ends[t] : 'stands still');
+  set(l.status, atEnd ? run.ends[t] : running ? 'runs next' : next < mine.length ? 'stands still until instruction ' + grouped(win.w.from + mine[next] + 1) : win === windows[windows.length - 1] ? run.ends[t] : 'stands still');
   const call = run.texts[state.calls[t]];
   l.call.replaceChildren(...(call ? ['in ', element('code', '', call)] : []));
   const done = next - 1;
@@ -407,7 +407,7 @@ function sentence() {
   const place = i < win.length ? win.w.places[i] : win.w.next[t];
   if (place < 0) return head + run.threads[t] + ' ' + run.ends[t] + '.';
   const p = run.places[place];
-  const verb = i < win.length ? ' is about to run ' : run.fault === t ? ' fails with ' : ' stands at ';
+  const verb = i < win.length ? ' is about to run instruction ' + grouped(moment + 1) + ', ' : run.fault === t ? ' fails with ' : ' stands at ';
   return head + run.threads[t] + verb + p.at + ': ' + p.text + (p.line ? '  (' + p.line + ')' : '');
 }
 
@@ -434,7 +434,7 @@ function go(to) {
   set(shown, sentence());
   set(story, here.map((k) => 'Lesson ' + (k + 1) + ': ' + run.marks[k].title + (moment === run.marks[k].after && moment > run.marks[k].at ? ' (done)' : '')).join(' · '));
   flagOf.forEach((f, k) => f.classList.toggle('here', here.includes(k)));
-  for (const card of document.querySelectorAll('.card')) {
+  for (const card of document.querySelectorAll('#lesson > .cards > .card')) {
     const on = here.includes([...card.parentNode.children].indexOf(card));
     card.classList.toggle('here', on);
     if (on) card.setAttribute('aria-current', 'step'); else card.removeAttribute('aria-current');
