@@ -45,7 +45,7 @@ func testPage(t *testing.T, in Input, arch loader.Arch) {
 		"Why just this word, and why an even number of entries",
 		"What avoids it",
 		"emurace replay a.trace",
-		"emurace explore getenv-setenv --arch " + arch.String() + " --sysroot debian:bookworm --seed 1",
+		"emurace explore a.trace",
 		"glibc 2.36 of debian:bookworm",
 		"sequential consistency",
 		"needs JavaScript",

@@ -276,7 +276,7 @@ func TestDeadlock(t *testing.T) {
 		}
 	}
 	compare(t, run, w, len(w.Places), in.Line)
-	if page := write(t, in); !strings.Contains(page, "Every remaining thread waits for another") || !strings.Contains(page, "Nobody can go on.") {
+	if page := write(t, in); !strings.Contains(page, "Deadlock: ") || !strings.Contains(page, "Nobody can go on.") {
 		t.Error("the page does not say that it is a deadlock")
 	}
 }

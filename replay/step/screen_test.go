@@ -85,7 +85,7 @@ func TestCrashScreen(t *testing.T) {
 		for _, size := range sizes[:3] {
 			resize(t, m, size[0], size[1])
 			says(t, m, `▶ 1 main: failed`, `2 worker`, `getenv\("LANGUAGE"\)`, `getenv\+0x[0-9a-f]+ getenv\.c:\d+`, `✗> \+0x`,
-				`end   Main dies in getenv`, `0x220, and`, `word 66 +0x220`, `moment [\d,]+ of [\d,]+`, `(?m)^main .*█✗`, `(?m)^worker .*█`)
+				`end   Main dies of SIGSEGV in getenv`, `0x220, and`, `word 66 +0x220`, `moment [\d,]+ of [\d,]+`, `(?m)^main .*█✗`, `(?m)^worker .*█`)
 			reg := m.story.Explanation.Register
 			says(t, m, `(?m)\b`+reg+` +0x220\b`)
 			if arch == loader.ARM64 {
