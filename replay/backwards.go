@@ -134,7 +134,7 @@ func (t *ThreadState) doing() string {
 	case t.Status == "done":
 		return t.Name + " has made all its calls; the last was " + t.Call
 	case t.Status == "waiting":
-		return t.Name + " waits in " + t.Call
+		return t.Name + " waits in " + t.written()
 	}
 	return t.Name + " is in " + t.Call
 }

@@ -76,6 +76,26 @@ func (x *Explanation) round() string {
 	return fmt.Sprintf("%s and %s each wait for %s, and the last for the first", strings.Join(names[:last], ", "), names[last], ring[0].need("the next"))
 }
 
+// ring draws who waits for whom: main --> b (held by worker) --> a (held by main).
+func (x *Explanation) ring() string {
+	text := x.Waits[0].Thread
+	for _, w := range x.Waits[:x.Cycle] {
+		what := w.Place
+		if what == "" {
+			what = words.Hex(w.Address)
+		}
+		switch w.What {
+		case "thread":
+			text += " --> the end of " + w.HeldBy
+		case "once":
+			text += fmt.Sprintf(" --> %s (run by %s)", what, w.HeldBy)
+		default:
+			text += fmt.Sprintf(" --> %s (held by %s)", what, w.HeldBy)
+		}
+	}
+	return text + ": a ring."
+}
+
 // need is what a thread waits for, of who has to let it go.
 func (w *Wait) need(holder string) string {
 	switch w.What {
@@ -98,7 +118,7 @@ func (x *Explanation) waits() []Fact {
 		if t := w.Taken; t != nil {
 			f = x.fact(FactTaken, t)
 			f.Title = fmt.Sprintf("%s takes the %s that %s will wait for", w.HeldBy, w.What, w.Thread)
-			f.Long = []string{fmt.Sprintf("%s takes the %s at %s, in %s: %s.", words.Capital(w.HeldBy), w.What, words.Hex(w.Address), t.Call, place(t))}
+			f.Long = []string{fmt.Sprintf("%s takes the %s at %s, in %s: %s.", words.Capital(w.HeldBy), w.What, addressOf(w.Address, w.Place), written(t), place(t))}
 		}
 		f.Addr, f.Short = w.Address, []Text{w.tell()}
 		if w.HeldBy == "" && w.Since > 0 {
@@ -147,5 +167,5 @@ func (w *Wait) tell() Text {
 	if w.Taken == nil {
 		return say("%s since before the race.", t)
 	}
-	return say("%s: taken at %s in %s.", t, name(w.Taken.Location.String()), w.Taken.Call)
+	return say("%s: taken at %s in %s.", t, name(w.Taken.Location.String()), written(w.Taken))
 }

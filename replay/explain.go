@@ -100,6 +100,7 @@ type ThreadState struct {
 	Called    string // what the program calls it, "" for nothing
 	Status    string // running, waiting, done
 	Call      string // the call in progress or the last one
+	Script    string // where a script has that call, "" where that is not known
 	Backtrace []symbolize.Location
 }
 
@@ -171,7 +172,7 @@ func threadStates(s *scenario.Session) []ThreadState {
 			list = append(list, ThreadState{Name: name, Status: "absent"})
 			continue
 		}
-		st := ThreadState{Name: name, Called: s.Process().Called(m), Status: "running", Call: symbolize.Doing(s.Process(), m)}
+		st := ThreadState{Name: name, Called: s.Process().Called(m), Status: "running", Call: symbolize.Doing(s.Process(), m), Script: s.Written(i)}
 		switch {
 		case !s.Process().Alive(m) && s.Makes(name):
 			st.Status = "ended"

@@ -31,6 +31,8 @@ type Fact struct {
 	Long  []string        // paragraphs for who has not seen such a failure before
 	Notes []scenario.Note // beside them
 	Ask   []string        // commands of gdb that show the same, for some
+	// Written are the lines of a script, as FILE:LINE, whose calls the fact is about.
+	Written []string
 
 	section string // heading of Short, "" for none
 }
@@ -96,7 +98,7 @@ func (x *Explanation) Facts() []Fact {
 	list := slices.Concat([]Fact{x.end()}, x.said(), x.called())
 	for i, t := range x.Threads {
 		if t.Status == "waiting" {
-			list = append(list, Fact{Kind: factWaiting, Thread: i, Short: []Text{say("%s waits in %s: %s", name(t.Name), t.Call, symbolize.Chain(t.Backtrace))}})
+			list = append(list, Fact{Kind: factWaiting, Thread: i, Short: []Text{say("%s waits in %s: %s", name(t.Name), t.written(), symbolize.Chain(t.Backtrace))}})
 		}
 	}
 	list = append(list, x.goesRound()...)
@@ -183,7 +185,11 @@ func (x *Explanation) cause() []string {
 
 // fact is one about an instruction.
 func (x *Explanation) fact(kind FactKind, a *symbolize.Act) Fact {
-	return Fact{Kind: kind, At: before(a.Step), After: a.Step, Thread: x.thread(a.Thread)}
+	f := Fact{Kind: kind, At: before(a.Step), After: a.Step, Thread: x.thread(a.Thread)}
+	if a.Script != "" {
+		f.Written = []string{a.Script}
+	}
+	return f
 }
 
 // before is the moment before an instruction by its number: those count from 1, and 0 is

@@ -16,6 +16,14 @@ func script(a *symbolize.Act) Text {
 	return say("  at %s", name(a.Script))
 }
 
+// written is the call that a thread is in, with where a script has it.
+func (t *ThreadState) written() string {
+	if t.Script == "" {
+		return t.Call
+	}
+	return t.Call + " at " + t.Script
+}
+
 // written is the call of an instruction, with where a script has it.
 func written(a *symbolize.Act) string {
 	if a.Script == "" {

@@ -2,6 +2,7 @@ package replay
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"emurace/emu"
@@ -64,6 +65,9 @@ func (x *Explanation) end() Fact {
 	f := Fact{Kind: FactEnd, At: x.Steps, After: x.Steps, Thread: x.Outcome.Thread, Title: "The end"}
 	if x.At != nil {
 		f.Short = append([]Text{say("%s  %s      %s", name(x.At.Location.String()), head(x.At.Instruction), x.fault())}, x.where()...)
+		if x.At.Script != "" {
+			f.Written = []string{x.At.Script}
+		}
 	}
 	switch x.Outcome.Kind {
 	case scenario.Segv:
@@ -82,8 +86,19 @@ func (x *Explanation) end() Fact {
 			f.Long = append(f.Long, fmt.Sprintf("In %s there is still the address of the old block: %s has not come to change it.", p.place, x.Allocation.FreedBy.Thread))
 		}
 	case scenario.Deadlock:
+		for i := range x.Threads {
+			if t := &x.Threads[i]; t.Status == "waiting" {
+				f.Long = append(f.Long, fmt.Sprintf("%s waits in %s.", words.Capital(t.Name), t.written()))
+				if t.Script != "" && !slices.Contains(f.Written, t.Script) {
+					f.Written = append(f.Written, t.Script)
+				}
+			}
+		}
 		for _, w := range x.Waits {
 			f.Long = append(f.Long, words.Capital(w.tell().String()))
+		}
+		if x.Cycle > 1 {
+			f.Long = append(f.Long, x.ring())
 		}
 		f.Long = append(f.Long, "Nobody can go on.")
 	default:

@@ -142,6 +142,7 @@ func (r *run) page(name string) ([]byte, error) {
 	if err != nil && !errors.Is(err, lesson.ErrNothing) {
 		return nil, err
 	}
+	in.Lesson.AddCode(r.trace.Script)
 	if x.Backwards() != nil {
 		if in.Backwards, err = lesson.Backwards(in.Line, x, nil); err != nil {
 			return nil, err

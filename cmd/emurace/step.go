@@ -136,6 +136,7 @@ func (b *bench) options(showLesson, backwards bool) (step.Options, error) {
 			tell = lesson.Backwards
 		}
 		o.Story.Lesson, err = tell(line, x, o.Notes)
+		o.Story.Lesson.AddCode(r.trace.Script)
 	}
 	if err != nil && !errors.Is(err, lesson.ErrNothing) {
 		line.Close()

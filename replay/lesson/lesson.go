@@ -25,6 +25,7 @@ type Lesson struct {
 type Moment struct {
 	replay.Fact
 	Was, Is *Picture // at the fact's At and After; nil where there is nothing to show
+	Code    []string // the lines of the scenario's script that it is about, as FILE:LINE and the text
 }
 
 // When says where in a run of a length the card is, by the numbers that instructions have

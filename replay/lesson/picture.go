@@ -37,7 +37,7 @@ type drawer struct {
 // block with the words that matter. What has changed in them since the one before
 // is marked, also when that was between two moments of the story.
 func (d drawer) draw(moments []Moment) error {
-	if _, ok := d.x.Focus(); !ok {
+	if _, ok := d.x.Focus(); !ok && len(d.waited()) == 0 {
 		return nil
 	}
 	var last *Picture
@@ -74,7 +74,10 @@ func (d drawer) draw(moments []Moment) error {
 
 // picture is the memory at the present moment. It has the same rows at every moment.
 func (d drawer) picture() *Picture {
-	at, _ := d.x.Focus()
+	at, ok := d.x.Focus()
+	if !ok {
+		return d.waits()
+	}
 	focus := at &^ 7
 	b := d.x.Allocation
 	if b == nil {
@@ -123,8 +126,9 @@ func near(at, lo, hi, focus uint64) bool {
 // row reads what a row shows.
 func (d drawer) row(r Row) Row {
 	m := d.line.Session().Process()
-	at, _ := d.x.Focus()
-	r.Focus = r.Addr == at&^7
+	if at, ok := d.x.Focus(); ok {
+		r.Focus = r.Addr == at&^7
+	}
 	if r.Value, r.Mapped = m.Read64(r.Addr); r.Mapped {
 		r.Text = d.x.WordText(m, r.Addr, r.Size)
 	}

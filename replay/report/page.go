@@ -78,6 +78,7 @@ type Moment struct {
 	Title     string
 	Text      []string
 	Ask       []string // commands of gdb
+	Code      []string // lines of the scenario's script
 	Asides    []scenario.Note
 	Picture   string // the picture's title
 	Rows      []Row
@@ -183,7 +184,7 @@ func instant(x *replay.Explanation) *Instant {
 }
 
 func tellMoment(kind string, number int, m lesson.Moment, run *Run) Moment {
-	v := Moment{ID: fmt.Sprintf("%s-%d", kind, number), Ask: m.Ask, Number: number, At: m.At, When: m.When(run.Length), Index: m.Thread, Title: m.Title, Text: m.Long, Asides: m.Notes}
+	v := Moment{ID: fmt.Sprintf("%s-%d", kind, number), Ask: m.Ask, Code: m.Code, Number: number, At: m.At, When: m.When(run.Length), Index: m.Thread, Title: m.Title, Text: m.Long, Asides: m.Notes}
 	if m.Thread >= 0 {
 		v.Thread = run.Threads[m.Thread]
 	}

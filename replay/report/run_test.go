@@ -265,7 +265,7 @@ func TestDeadlock(t *testing.T) {
 		t.Errorf("thread %d fails, the ends are %q", run.Fault, run.Ends)
 	}
 	waits := run.Tables[0]
-	if len(waits.Rows) != 2 || waits.Rows[0].Word == waits.Rows[1].Word {
+	if len(run.Tables) < 1 || len(waits.Rows) != 4 || waits.Rows[0].Word == waits.Rows[2].Word || waits.Rows[1].Label != "its owner" {
 		t.Fatalf("%+v", waits)
 	}
 	w := &run.Windows[0]

@@ -63,8 +63,11 @@ func (r *recorder) picture() *lesson.Picture {
 	return nil
 }
 
-// waitTable is, for a deadlock, what the threads wait for.
+// waitTable is, for a deadlock, what the threads wait for, where that is not what the lesson shows.
 func (r *recorder) waitTable() {
+	if _, of := r.x.Focus(); !of && r.picture() != nil {
+		return
+	}
 	t := Table{Title: "what the threads wait for"}
 	for _, w := range r.x.Waits {
 		if w.For != "" {

@@ -23,6 +23,8 @@ type writer struct {
 	names []string // of the threads
 	width int
 	brief bool // a picture in which nothing has changed is left out
+	// labels is the width of the column of labels in the picture that is drawn.
+	labels int
 	lines []string
 }
 
@@ -60,6 +62,7 @@ func (w *writer) moment(l *lesson.Lesson, i int) {
 	for _, text := range m.Long {
 		w.paragraph("", text)
 	}
+	w.code(m.Code)
 	w.ask(m.Ask)
 	if m.Was != nil && m.Is != nil && len(m.Was.Rows) == len(m.Is.Rows) {
 		w.line("")
@@ -70,6 +73,16 @@ func (w *writer) moment(l *lesson.Lesson, i int) {
 		}
 	}
 	w.asides(m.Notes)
+}
+
+// code shows lines of the scenario's script.
+func (w *writer) code(lines []string) {
+	if len(lines) > 0 {
+		w.line("")
+	}
+	for _, text := range lines {
+		w.line(w.paint(faint, cut("    "+clean(text), w.width)))
+	}
 }
 
 // ask lists what to ask gdb, each command as it is typed.
@@ -104,6 +117,10 @@ func like(a, b *lesson.Picture) bool {
 func (w *writer) picture(was, is *lesson.Picture) {
 	values := make([]string, len(is.Rows))
 	column, marks := 0, map[string]bool{}
+	w.labels = 10
+	for _, r := range is.Rows {
+		w.labels = min(max(w.labels, width(clean(r.Label))+1), w.width/2)
+	}
 	for i, r := range is.Rows {
 		values[i] = valueOf(r)
 		if before := valueOf(was.Rows[i]); before != values[i] {
@@ -141,7 +158,7 @@ func (w *writer) row(was, is lesson.Row, value string, column int, marks map[str
 		mark, r = "~", number
 	}
 	marks[mark] = true
-	point, label := " ", fmt.Sprintf("%-10s", clean(is.Label))
+	point, label := " ", fmt.Sprintf("%-*s", w.labels, cut(clean(is.Label), w.labels-1))
 	if is.Focus {
 		point, label = ">", w.paint(head, label)
 	}
