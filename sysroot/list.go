@@ -18,6 +18,23 @@ type Entry struct {
 	Packages []Package
 	Size     int64  // of all its files, in bytes
 	Path     string // the folder to read, as Dir returns it
+
+	Generation int          // the number of the current one, 0 for a folder of before there were any
+	Held       bool         // whether a process uses it
+	Older      []Generation // those that are still there since somebody uses, or used, them
+}
+
+// Generation is one state of a sysroot: what a pull made.
+type Generation struct {
+	Number int
+	Held   bool   // whether a process uses it
+	Path   string // of its folder
+}
+
+// generation describes a generation of an entry.
+func (c *Cache) generation(name string, number int) Generation {
+	path := filepath.Join(c.store(), generationName(name, number))
+	return Generation{Number: number, Held: isHeld(path), Path: path}
 }
 
 // List returns an entry for each suite and architecture that can be pulled,
@@ -44,6 +61,17 @@ func (c *Cache) List() ([]Entry, error) {
 // entry describes one Debian sysroot, there or not.
 func (c *Cache) entry(suite, arch string) (Entry, error) {
 	e := Entry{Spec: Spec{Kind: Debian, Suite: suite}, Arch: arch, LibcName: "glibc"}
+	name := entryName(suite, arch)
+	number, current := c.currentNumber(name)
+	numbers, err := c.generations(name)
+	if err != nil {
+		return e, err
+	}
+	for _, n := range numbers {
+		if !current || n != number {
+			e.Older = append(e.Older, c.generation(name, n))
+		}
+	}
 	path := c.entryPath(suite, arch)
 	m, err := readManifest(path, suite, arch)
 	if err != nil {
@@ -53,6 +81,7 @@ func (c *Cache) entry(suite, arch string) (Entry, error) {
 	}
 	e.Pulled, e.Libc, e.BuildID, e.Packages = true, m.Libc, m.BuildID, m.Packages
 	e.Path = filepath.Join(path, rootName)
+	e.Generation, e.Held = number, isHeld(path)
 	e.Size, err = treeSize(path)
 	return e, err
 }

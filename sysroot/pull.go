@@ -80,8 +80,9 @@ func (c *Cache) entryOf(req *PullRequest) (Entry, error) {
 // lacks some gets these added and keeps the rest, so that its libc stays the
 // one that was tested; remove its folder to have it made anew.
 //
-// The entry appears, or changes, in one step at the end. When ctx ends or the
-// process dies before, nothing of the pull is to be seen, and the next Pull
+// What is made is a new generation of the entry, which takes the place of the one before in
+// one step at the end; who uses that keeps it, and it is removed when nobody does. When ctx
+// ends or the process dies before, nothing of the pull is to be seen, and the next Pull
 // removes what it left.
 func (c *Cache) Pull(ctx context.Context, req PullRequest) (entry Entry, err error) {
 	s, err := req.check()
@@ -94,7 +95,9 @@ func (c *Cache) Pull(ctx context.Context, req PullRequest) (entry Entry, err err
 	if req.Progress == nil {
 		req.Progress = func(string) {}
 	}
+	name := entryName(req.Suite, req.Arch)
 	if _, done := c.pulled(&req); done {
+		c.sweepIfFree(name)
 		return c.entryOf(&req)
 	}
 
@@ -114,8 +117,26 @@ func (c *Cache) Pull(ctx context.Context, req PullRequest) (entry Entry, err err
 			}
 			return Entry{}, err
 		}
+		c.forget(name)
 	}
+	// What cannot be removed now is tried again by the next pull.
+	_, _ = c.sweep(name)
 	return c.entryOf(&req)
+}
+
+// sweepIfFree removes old generations, if nobody pulls: who only looks whether all is there
+// waits for nobody.
+func (c *Cache) sweepIfFree(name string) {
+	if c.settled(name) {
+		return
+	}
+	unlock, ok, err := c.tryLock()
+	if err != nil || !ok {
+		return
+	}
+	// The pull has what it wants; what stays is tried again by the next one.
+	_, _ = c.sweep(name)
+	_ = unlock()
 }
 
 // pulled returns the manifest of the entry, nil if there is none that is valid,
