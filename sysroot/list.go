@@ -26,9 +26,9 @@ type Entry struct {
 
 // Generation is one state of a sysroot: what a pull made.
 type Generation struct {
-	Number int
-	Held   bool   // whether a process uses it
-	Path   string // of its folder
+	Number int    `json:"generation"`
+	Held   bool   `json:"in_use"` // whether a process uses it
+	Path   string `json:"path"`   // of its folder
 }
 
 // generation describes a generation of an entry.
