@@ -26,7 +26,7 @@ func archesOf(c *cli.Context) ([]string, error) {
 		for name := range strings.SplitSeq(text, ",") {
 			name = strings.TrimSpace(name)
 			if !slices.Contains(sysroot.Arches(), name) {
-				return nil, usage(fmt.Errorf("architecture %q: not supported", name), "use --arch arm64, --arch amd64 or --arch arm64,amd64")
+				return nil, usage(fmt.Errorf("architecture %q: not %s", name, strings.Join(sysroot.Arches(), " or ")), "use --arch arm64, --arch amd64 or --arch arm64,amd64")
 			}
 			if !slices.Contains(list, name) {
 				list = append(list, name)
