@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"path"
 	"slices"
+	"strings"
 
 	"emurace/emu/internal/linux"
 	"emurace/loader"
@@ -28,7 +29,7 @@ func (m *Machine) exec(o Options) error {
 	}
 	m.libs = libs
 	code, names := programCode(m.arch)
-	data, layout, err := loader.Stub(loader.StubSpec{Arch: m.arch.id, Interp: m.sys.interp, Needed: libs, Code: code, DataSize: StaticData, Symbols: names})
+	data, layout, err := loader.Stub(loader.StubSpec{Arch: m.arch.id, Interp: m.sys.interp, Needed: libs, RPath: strings.Join(o.LibDirs, ":"), Code: code, DataSize: StaticData, Symbols: names})
 	if err != nil {
 		return err
 	}

@@ -74,6 +74,25 @@ func (c *Cache) entryPath(suite, arch string) string {
 	return filepath.Join(c.store(), generationName(name, number))
 }
 
+// Lasting is a path of a folder that Dir has returned which goes on to lead to the sysroot when
+// more is pulled into it, for commands that are shown and may be typed later: through the
+// link. Other folders are returned as they are.
+func Lasting(dir string) string {
+	if filepath.Base(dir) != rootName {
+		return dir
+	}
+	store, base := filepath.Split(filepath.Dir(dir))
+	name, _, _ := strings.Cut(base, ".")
+	link := filepath.Join(store, name+currentSuffix)
+	if number, ok := parseGeneration(name, base); !ok || number == 0 {
+		return dir
+	}
+	if _, err := os.Readlink(link); err != nil {
+		return dir
+	}
+	return filepath.Join(link, rootName)
+}
+
 // generations are the numbers of an entry's generations that are in the store, in order.
 func (c *Cache) generations(name string) ([]int, error) {
 	entries, err := os.ReadDir(c.store())

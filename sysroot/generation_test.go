@@ -70,6 +70,11 @@ func TestHeldStays(t *testing.T) {
 	if e.Generation != 2 || e.Held || len(e.Older) != 1 || e.Older[0] != (Generation{1, true, filepath.Dir(dir)}) {
 		t.Errorf("%+v", e)
 	}
+	if lasting := Lasting(dir); lasting == dir || Lasting("/") != "/" || Lasting("/a.1/root") != "/a.1/root" || Lasting("/a/root") != "/a/root" {
+		t.Errorf("of %s the lasting name is %s", dir, lasting)
+	} else if _, err := os.Stat(filepath.Join(lasting, "usr/share/a")); err != nil {
+		t.Error(err) // it leads to what was pulled since
+	}
 	mustPull(t, c, m, "tiny-b")
 	if got := names(t, c); len(got) != 2 {
 		t.Errorf("the one that nobody held is still there: %q", got)

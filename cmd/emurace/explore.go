@@ -285,6 +285,10 @@ func exploreMachines(c *cli.Context, sc *scenario.Scenario, values scenario.Valu
 	if err != nil {
 		return nil, err
 	}
+	libraries, host, err := libraryArch(sc, values)
+	if err != nil {
+		return nil, err
+	}
 	specs := c.StringSlice("sysroot")
 	if len(specs) == 0 {
 		specs = []string{"debian:bookworm"}
@@ -303,6 +307,9 @@ func exploreMachines(c *cli.Context, sc *scenario.Scenario, values scenario.Valu
 		if spec.Kind == sysroot.Host {
 			usual = runtime.GOARCH
 		}
+		if libraries != 0 {
+			usual = libraries.String()
+		}
 		arches, err := archesOr(c, usual)
 		if err != nil {
 			return nil, err
@@ -311,6 +318,9 @@ func exploreMachines(c *cli.Context, sc *scenario.Scenario, values scenario.Valu
 			arch, err := loader.ParseArch(name)
 			if err != nil {
 				return nil, usage(err, "use --arch arm64 or --arch amd64")
+			}
+			if err := checkLibraryArch(libraries, host, arch); err != nil {
+				return nil, err
 			}
 			jobs = append(jobs, job{
 				recipe: replay.Recipe{Scenario: sc, Values: values, Arch: arch, Source: source, Seed: c.Uint64("seed"), Timeouts: scenario.Timeouts(c.String("timeouts")), Memory: memory},

@@ -21,6 +21,7 @@ import (
 	"emurace/loader"
 	"emurace/replay"
 	"emurace/replay/gdb"
+	"emurace/sysroot"
 )
 
 func gdbCommand() *cli.Command {
@@ -190,7 +191,7 @@ func (stdio) Close() error { return nil }
 
 // gdbArguments make gdb find the sysroot's files and connect.
 func gdbArguments(sys *emu.System, address string) ([]string, error) {
-	root, err := filepath.Abs(sys.Root.Dir())
+	root, err := lastingRoot(sys)
 	if err != nil {
 		return nil, err
 	}
@@ -203,6 +204,12 @@ func gdbArguments(sys *emu.System, address string) ([]string, error) {
 		args = append(args, "-ex", command)
 	}
 	return args, nil
+}
+
+// lastingRoot is the folder of the sysroot as it is named to who uses it later.
+func lastingRoot(sys *emu.System) (string, error) {
+	dir, err := filepath.Abs(sys.Root.Dir())
+	return sysroot.Lasting(dir), err
 }
 
 // findGDB finds a gdb that knows the architecture.
