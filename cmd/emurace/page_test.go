@@ -13,8 +13,8 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 )
 
-// pageBlock is a block of a page: a file in C, with its name, or commands with what they show.
-var pageBlock = regexp.MustCompile("(?ms)^```(c|console)(?: (\\S+))?\n(.*?)^```$")
+// pageBlock is a block of a page: a file in C or Starlark, with its name, or commands with what they show.
+var pageBlock = regexp.MustCompile("(?ms)^```(c|python|console)(?: (\\S+))?\n(.*?)^```$")
 
 // pageCommand is a command of a page, and the lines that it shows.
 type pageCommand struct {
@@ -88,9 +88,9 @@ func runPage(ts *testscript.TestScript, neg bool, args []string) {
 	}
 	ran := 0
 	for _, b := range pageBlock.FindAllStringSubmatch(ts.ReadFile(args[0]), -1) {
-		if b[1] == "c" {
+		if b[1] != "console" {
 			if filepath.Base(b[2]) != b[2] {
-				ts.Fatalf("a file of C has no name, or one of another folder: %q", b[2])
+				ts.Fatalf("a file has no name, or one of another folder: %q", b[2])
 			}
 			ts.Check(os.WriteFile(ts.MkAbs(b[2]), []byte(b[3]), 0o644))
 			continue
