@@ -19,7 +19,7 @@ SUITES  := bullseye bookworm trixie forky
 # What tests want of a Debian beside libc: locales, libraries, time zones.
 LIBRARIES := libc-bin zlib1g tzdata libgcc-s1
 
-.PHONY: explore article test test-short test-unpatched setup build lint vuln bench bench-raw race fuzz nightly fuzz-proofs fuzz-host sanitize peers programs dist dist-test clean help packages packages-test unicorn sysroot-explore sysroots
+.PHONY: explore article test test-short test-unpatched setup build lint vuln bench bench-raw race fuzz nightly fuzz-proofs fuzz-host sanitize peers programs dist dist-test install install-test clean help packages packages-test unicorn sysroot-explore sysroots
 
 # The demonstration: emurace exits with 1 when it has found a failing schedule,
 # and here that is success.
@@ -129,6 +129,17 @@ programs: setup ## search the bugs of testdata/programs and their repaired twins
 dist: unicorn ## make the packages of this commit, the same bytes each time: build/dist/
 	@build-aux/packages git:git tar:tar gzip:gzip
 	@build-aux/dist build/dist
+
+# What is not a Debian's, or is to be elsewhere: the program of this folder, as it is.
+PREFIX  ?= /usr/local
+DESTDIR ?=
+install: build ## install the program, manual pages, completions, docs and licences: make install PREFIX=~/.local
+	@rm -rf build/install && GO=$(GO) build-aux/lay build/install bin/emurace
+	@install -d "$(DESTDIR)$(PREFIX)" && cp -R build/install/. "$(DESTDIR)$(PREFIX)"
+	@echo "emurace is in $(DESTDIR)$(PREFIX)/bin"
+
+install-test: build ## look whether make install puts everything where it belongs
+	@build-aux/install-test
 
 dist-test: packages-test sysroot-explore dist ## look whether the packages hold what they should, and run what is in them
 	@build-aux/dist-test build/dist

@@ -16,8 +16,9 @@ type Entry struct {
 	Libc     string // upstream version of its libc, such as "2.36"
 	BuildID  string // of the libc, in hex; "" if it has none
 	Packages []Package
-	Size     int64  // of all its files, in bytes
-	Path     string // the folder to read, as Dir returns it
+	Source   *Source // of its glibc, nil if that was not pulled
+	Size     int64   // of all its files, in bytes
+	Path     string  // the folder to read, as Dir returns it
 
 	Generation int          // the number of the current one, 0 for a folder of before there were any
 	Held       bool         // whether a process uses it
@@ -79,7 +80,7 @@ func (c *Cache) entry(suite, arch string) (Entry, error) {
 		e.Libc = s.libc
 		return e, nil
 	}
-	e.Pulled, e.Libc, e.BuildID, e.Packages = true, m.Libc, m.BuildID, m.Packages
+	e.Pulled, e.Libc, e.BuildID, e.Packages, e.Source = true, m.Libc, m.BuildID, m.Packages, m.Source
 	e.Path = filepath.Join(path, rootName)
 	e.Generation, e.Held = number, isHeld(path)
 	e.Size, err = treeSize(path)

@@ -10,6 +10,7 @@ import (
 	"emurace/internal/printable"
 	"emurace/replay"
 	"emurace/replay/core"
+	"emurace/sysroot"
 )
 
 func coreCommand() *cli.Command {
@@ -80,7 +81,7 @@ func coreAction(c *cli.Context) error {
 		res.Threads = append(res.Threads, coreThread{Name: t.Name, ID: t.ID, PC: fmt.Sprintf("%#x", t.PC())})
 	}
 	if files.Program != "" { // else there is nothing to open
-		res.GDB = core.GDBCommand(root, files.Program, files.Core, libraryDirs(r.trace)...)
+		res.GDB = core.GDBCommand(root, sysroot.SourceDir(root), files.Program, files.Core, libraryDirs(r.trace)...)
 	}
 	if c.Bool("json") {
 		return printable.JSON(c.App.Writer, res)

@@ -195,12 +195,12 @@ func gdbArguments(sys *emu.System, address string) ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
+	commands := []string{"set sysroot target:", "set debug-file-directory " + filepath.Join(root, "usr/lib/debug")}
+	if source := sysroot.SourceDir(root); source != "" {
+		commands = append(commands, "directory "+source)
+	}
 	var args []string
-	for _, command := range []string{
-		"set sysroot target:",
-		"set debug-file-directory " + filepath.Join(root, "usr/lib/debug"),
-		"target remote " + address,
-	} {
+	for _, command := range append(commands, "target remote "+address) {
 		args = append(args, "-ex", command)
 	}
 	return args, nil

@@ -46,6 +46,7 @@ present libc, remove the sysroot and pull it anew.
 
 Examples:
   emurace sysroot pull debian:bookworm --arch arm64
+  emurace sysroot pull debian:bookworm --source
   emurace sysroot pull debian:bookworm/musl --arch arm64,amd64
   emurace sysroot pull debian:trixie zlib1g libc-bin --arch arm64,amd64`,
 				Flags: []cli.Flag{
@@ -53,6 +54,7 @@ Examples:
 					archFlag(" (default: arm64)"),
 					&cli.StringFlag{Name: "mirror", Usage: "`URL` of a Debian archive; the machine's apt sources without it", EnvVars: []string{"EMURACE_MIRROR"}},
 					&cli.StringFlag{Name: "keyring", Usage: "`FILE` with the keys that must have signed it; that of the apt sources without it"},
+					&cli.BoolFlag{Name: "source", Usage: "fetch glibc's source too, for gdb and step to show its lines; needs dpkg-dev"},
 					&cli.BoolFlag{Name: "quiet", Aliases: []string{"q"}, Usage: "say nothing but errors"},
 				},
 				Action: pullSysroot,
@@ -99,6 +101,9 @@ func listSysroots(c *cli.Context) error {
 			row := map[string]any{"event": "sysroot", "spec": s.Spec.String(), "arch": s.Arch, "libc_name": s.LibcName, "libc": s.Libc, "pulled": s.Pulled}
 			if s.Pulled {
 				row["build_id"], row["packages"], row["size"], row["path"] = s.BuildID, s.Packages, s.Size, s.Path
+				if s.Source != nil {
+					row["source"] = s.Source
+				}
 				row["generation"], row["in_use"] = s.Generation, s.Held
 			}
 			if len(s.Older) > 0 {
@@ -123,6 +128,9 @@ func listSysroots(c *cli.Context) error {
 			var names []string
 			for _, p := range s.Packages {
 				names = append(names, p.Name+" "+p.Version)
+			}
+			if s.Source != nil {
+				names = append(names, "the source "+s.Source.Version)
 			}
 			packages = strings.Join(names, ", ")
 		}
@@ -163,7 +171,7 @@ func pullSysroot(c *cli.Context) error {
 			}
 		}
 		entry, err := cache.Pull(c.Context, sysroot.PullRequest{
-			Suite: spec.Suite, Libc: spec.Libc, Arch: arch, Packages: c.Args().Tail(),
+			Suite: spec.Suite, Libc: spec.Libc, Arch: arch, Packages: c.Args().Tail(), Source: c.Bool("source"),
 			Mirror: c.String("mirror"), Keyring: c.String("keyring"), Progress: progress,
 		})
 		if err != nil {
