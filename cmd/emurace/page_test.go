@@ -52,7 +52,10 @@ func alike(got, want string) bool {
 
 // shows tells whether output is what a page shows of it, in which a line "..." stands for any
 // number of lines. Each other line is looked for as early as it can be.
-func shows(output string, want []string) error {
+func shows(output string, want []string) error { return showsWith(output, want, alike) }
+
+// showsWith is shows with a way of its own to compare lines.
+func showsWith(output string, want []string, alike func(got, want string) bool) error {
 	var got []string
 	if output = strings.TrimRight(output, "\n"); output != "" {
 		got = strings.Split(output, "\n")

@@ -66,6 +66,7 @@ func TestMain(m *testing.M) {
 //	lib64 SPEC ARCH LAYOUT DIR  makes a sysroot that is laid out as CentOS is
 //	libraries SPEC ARCH DIR copies the shared libraries of a sysroot
 //	page FILE               runs the commands of a page of docs, which must show what it says
+//	readme FILE             runs README's commands, which must show what it says
 //	spin FILE               makes an ELF file one that does nothing but loop where it begins
 func TestScript(t *testing.T) {
 	cache := testroot.Cache(t).Path()
@@ -83,13 +84,14 @@ func TestScript(t *testing.T) {
 			e.Setenv("XDG_CACHE_HOME", filepath.Join(e.WorkDir, "cache"))
 			e.Setenv("EMURACE_CACHE", cache)
 			e.Setenv("DOCS", docs)
+			e.Setenv("README", filepath.Join(filepath.Dir(docs), "README.md"))
 			e.Setenv("BOOKWORM", bookworm)
 			e.Setenv("TERM", "xterm")
 			return nil
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"code": codeCommand, "fails": failsCommand, "json": jsonCommand, "setjson": setJSONCommand,
-			"untimed": untimedCommand, "cut": cutCommand, "libraries": librariesCommand, "lib64": lib64Command, "spin": spinCommand, "page": runPage,
+			"untimed": untimedCommand, "cut": cutCommand, "libraries": librariesCommand, "lib64": lib64Command, "spin": spinCommand, "page": runPage, "readme": readmeCommand,
 		},
 		RequireExplicitExec: true,
 		RequireUniqueNames:  true,
