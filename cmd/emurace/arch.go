@@ -12,8 +12,8 @@ import (
 )
 
 // archFlag is --arch of every command that has it: one or more architectures, given several
-// times or with commas, which goes for its variable and the config file too. usage says what
-// is taken without it, or of several.
+// times or with commas, which goes for its variable and the config file too. more is what its
+// help says beside that: what is taken without it, or of several.
 func archFlag(more string) cli.Flag {
 	return &cli.StringSliceFlag{Name: "arch", Usage: "arm64, amd64, or both with a comma" + more, EnvVars: []string{"EMURACE_ARCH"}}
 }
