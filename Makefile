@@ -94,7 +94,7 @@ fuzz: setup ## run every fuzz target, each for a time: make fuzz TIME=1m
 nightly: setup ## run all tests and searches for faults there are, each for a time: make nightly TIME=30m
 	@failed=; \
 	for target in lint vuln test race test-unpatched "fuzz TIME=1m" \
-		"fuzz-proofs TIME=$(TIME)" "fuzz-host TIME=$(TIME)" "sanitize TIME=$(TIME)" dist-test; do \
+		"fuzz-proofs TIME=$(TIME)" "fuzz-host TIME=$(TIME)" "sanitize TIME=$(TIME)" install-test dist-test; do \
 		echo "==> make $$target"; $(MAKE) $$target || failed="$$failed, $$target"; \
 	done; \
 	if [ -n "$$failed" ]; then echo "make: nightly: failed:$${failed#,}" >&2; exit 1; fi
