@@ -19,7 +19,7 @@ SUITES  := bullseye bookworm trixie forky
 # What tests want of a Debian beside libc: locales, libraries, time zones.
 LIBRARIES := libc-bin zlib1g tzdata libgcc-s1
 
-.PHONY: explore article test test-short test-unpatched setup build lint vuln bench bench-raw race fuzz nightly fuzz-proofs fuzz-host sanitize peers programs dist dist-test clean help packages packages-test unicorn sysroot-explore sysroots
+.PHONY: explore article test test-short test-unpatched setup build lint vuln bench bench-raw race fuzz nightly fuzz-proofs fuzz-host sanitize peers programs dist dist-test install install-test clean help packages packages-test unicorn sysroot-explore sysroots
 
 # The demonstration: emurace exits with 1 when it has found a failing schedule,
 # and here that is success.
@@ -94,7 +94,7 @@ fuzz: setup ## run every fuzz target, each for a time: make fuzz TIME=1m
 nightly: setup ## run all tests and searches for faults there are, each for a time: make nightly TIME=30m
 	@failed=; \
 	for target in lint vuln test race test-unpatched "fuzz TIME=1m" \
-		"fuzz-proofs TIME=$(TIME)" "fuzz-host TIME=$(TIME)" "sanitize TIME=$(TIME)" dist-test; do \
+		"fuzz-proofs TIME=$(TIME)" "fuzz-host TIME=$(TIME)" "sanitize TIME=$(TIME)" install-test dist-test; do \
 		echo "==> make $$target"; $(MAKE) $$target || failed="$$failed, $$target"; \
 	done; \
 	if [ -n "$$failed" ]; then echo "make: nightly: failed:$${failed#,}" >&2; exit 1; fi
@@ -129,6 +129,17 @@ programs: setup ## search the bugs of testdata/programs and their repaired twins
 dist: unicorn ## make the packages of this commit, the same bytes each time: build/dist/
 	@build-aux/packages git:git tar:tar gzip:gzip
 	@build-aux/dist build/dist
+
+# What is not a Debian's, or is to be elsewhere: the program of this folder, as it is.
+PREFIX  ?= /usr/local
+DESTDIR ?=
+install: build ## install the program, manual pages, completions, docs and licences: make install PREFIX=~/.local
+	@rm -rf build/install && GO=$(GO) build-aux/lay build/install bin/emurace
+	@install -d "$(DESTDIR)$(PREFIX)" && cp -R build/install/. "$(DESTDIR)$(PREFIX)"
+	@echo "emurace is in $(DESTDIR)$(PREFIX)/bin"
+
+install-test: build ## look whether make install puts everything where it belongs
+	@build-aux/install-test
 
 dist-test: packages-test sysroot-explore dist ## look whether the packages hold what they should, and run what is in them
 	@build-aux/dist-test build/dist

@@ -2,8 +2,12 @@ package emu
 
 import (
 	"crypto/sha256"
+	"errors"
 	"fmt"
+	"io/fs"
+	"path"
 	"slices"
+	"strings"
 
 	"emurace/emu/internal/linux"
 	"emurace/loader"
@@ -25,7 +29,7 @@ func (m *Machine) exec(o Options) error {
 	}
 	m.libs = libs
 	code, names := programCode(m.arch)
-	data, layout, err := loader.Stub(loader.StubSpec{Arch: m.arch.id, Interp: m.sys.interp, Needed: libs, Code: code, DataSize: StaticData, Symbols: names})
+	data, layout, err := loader.Stub(loader.StubSpec{Arch: m.arch.id, Interp: m.sys.interp, Needed: libs, RPath: strings.Join(o.LibDirs, ":"), Code: code, DataSize: StaticData, Symbols: names})
 	if err != nil {
 		return err
 	}
@@ -77,7 +81,7 @@ func (m *Machine) execve(l launch) error {
 	if l.program.Interp == "" {
 		return m.startStack(l, l.base+l.program.Entry, 0)
 	}
-	interp, err := m.files.Image(l.program.Interp)
+	interp, err := m.interpreter(l.program.Interp)
 	if err != nil {
 		return err
 	}
@@ -90,13 +94,30 @@ func (m *Machine) execve(l launch) error {
 	return m.startStack(l, base+interp.Entry, base)
 }
 
+// interpreter is the dynamic linker that a program names. Where the system's own is in another
+// folder, since the sysroot lacks the links that a whole system has, it is that.
+func (m *Machine) interpreter(name string) (*loader.Image, error) {
+	im, err := m.files.Image(name)
+	if errors.Is(err, fs.ErrNotExist) && path.Base(name) == path.Base(m.sys.interp) {
+		if other, failed := m.files.Image(m.sys.interp); failed == nil {
+			return other, nil
+		}
+	}
+	return im, err
+}
+
 // neededLibs is libc and, where it does not hold the threads itself (before
 // glibc 2.34), libpthread; then what was asked for. With musl it is the dynamic
 // linker that will be found under libc's name.
 func (m *Machine) neededLibs(more []string) ([]string, error) {
 	libs := []string{m.sys.Libc.Soname()}
 	if m.sys.Libc == loader.Glibc {
-		libc, err := m.files.Image(glibcPath(m.arch.id))
+		// A missing one is named by its place on a Debian system.
+		at, ok := m.sys.find(loader.Glibc.Soname())
+		if !ok {
+			at = path.Join(libraryFolders(m.arch.id)[0], loader.Glibc.Soname())
+		}
+		libc, err := m.files.Image(at)
 		if err != nil {
 			return nil, err
 		}

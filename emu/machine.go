@@ -32,7 +32,10 @@ type Options struct {
 	// Libs are libraries to load beside libc.so.6, in order, by DT_NEEDED name:
 	// one is looked for as ld.so does it, a path with a slash is the file.
 	Libs []string
-	Seed uint64 // of AT_RANDOM and getrandom
+	// LibDirs are folders in which ld.so looks first for libraries, also for those that
+	// libraries need.
+	LibDirs []string
+	Seed    uint64 // of AT_RANDOM and getrandom
 	// Memory is what the process may take of the host's memory, in bytes: 4 KiB for each
 	// page that it touches before the first mark, and 20 KiB for each further one, of whose
 	// bytes more is kept. A page counts until the machine is rewound to before, also when it

@@ -57,7 +57,7 @@ func (m *Machine) loadProgram(o ProgramOptions) error {
 		l.base = programBase
 	}
 	if program.Interp != "" {
-		if _, err := m.files.Image(program.Interp); err != nil {
+		if _, err := m.interpreter(program.Interp); err != nil {
 			return &InterpreterError{Path: program.Interp, Err: err}
 		}
 	}

@@ -1,8 +1,10 @@
 package emu
 
 import (
+	"errors"
 	"fmt"
 	"io/fs"
+	"path"
 	"sync"
 	"sync/atomic"
 
@@ -65,35 +67,45 @@ func newSystem(root *loader.Sysroot, arch loader.Arch, libc loader.Libc) *System
 func (s *System) findInterp() error {
 	if s.Libc == 0 {
 		s.Libc = loader.Glibc
-		_, err := s.Root.Resolve(glibcPath(s.Arch))
-		if _, musl := s.Root.Resolve(muslInterp(s.Root, s.Arch)); err != nil && musl == nil {
+		_, glibc := s.find(loader.Glibc.Soname())
+		_, musl := s.find(path.Base(loader.Musl.Interp(s.Arch)))
+		if !glibc && musl {
 			s.Libc = loader.Musl
 		}
 	}
 	s.interp = s.Libc.Interp(s.Arch)
-	if s.Libc == loader.Musl {
-		s.interp = muslInterp(s.Root, s.Arch)
-	}
 	_, err := s.image(s.interp)
+	if errors.Is(err, fs.ErrNotExist) {
+		// A folder of packages unpacked, without the links /lib and /lib64 that the system
+		// itself brings.
+		if other, ok := s.find(path.Base(s.interp)); ok {
+			s.interp = other
+			_, err = s.image(other)
+		}
+	}
 	return err
 }
 
-// glibcPath is where a Debian system has its glibc.
-func glibcPath(arch loader.Arch) string {
-	return "/lib/" + arch.Triplet() + "/" + loader.Glibc.Soname()
+// libraryFolders are where systems have their C library and dynamic linker: Debian and its
+// kin, then those that have lib64, as Fedora, CentOS and SUSE, then others; each with and
+// without a merged /usr.
+func libraryFolders(arch loader.Arch) []string {
+	var list []string
+	for _, dir := range []string{"/lib/" + arch.Triplet(), "/lib64", "/lib"} {
+		list = append(list, dir, "/usr"+dir)
+	}
+	return list
 }
 
-// muslInterp is the path of musl's dynamic linker: the usual one, or the one below
-// /usr of a merged system whose link /lib is missing.
-func muslInterp(root *loader.Sysroot, arch loader.Arch) string {
-	usual := loader.Musl.Interp(arch)
-	merged := "/usr" + usual
-	if _, err := root.Resolve(usual); err != nil {
-		if _, err := root.Resolve(merged); err == nil {
-			return merged
+// find looks for a library in the folders that systems have for them.
+func (s *System) find(name string) (string, bool) {
+	for _, dir := range libraryFolders(s.Arch) {
+		at := path.Join(dir, name)
+		if _, err := s.Root.Resolve(at); err == nil {
+			return at, true
 		}
 	}
-	return usual
+	return "", false
 }
 
 // Close lets go of the folder.

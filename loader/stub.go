@@ -21,6 +21,7 @@ type StubSpec struct {
 	Arch     Arch
 	Interp   string   // dynamic linker; the architecture's own when empty
 	Needed   []string // libraries to load (DT_NEEDED), in order
+	RPath    string   // folders with colons between them, where libraries are looked for first (DT_RPATH); "" for none
 	Code     []byte   // machine code at the entry, position-independent; not empty
 	DataSize uint64   // bytes of zeroed, writable memory
 	Symbols  []StubSymbol
@@ -82,6 +83,10 @@ func Stub(spec StubSpec) ([]byte, StubLayout, error) {
 		needed = append(needed, uint64(len(text))-dynstr)
 		text = append(append(text, name...), 0)
 	}
+	rpath := uint64(len(text)) - dynstr
+	if spec.RPath != "" {
+		text = append(append(text, spec.RPath...), 0)
+	}
 	dynstrSize := uint64(len(text)) - dynstr
 
 	text = alignTo(text, 64)
@@ -98,6 +103,10 @@ func Stub(spec StubSpec) ([]byte, StubLayout, error) {
 	}
 	for _, n := range needed {
 		add(elf.DT_NEEDED, n)
+	}
+	if spec.RPath != "" {
+		// Not DT_RUNPATH, which would not count for what the libraries themselves need.
+		add(elf.DT_RPATH, rpath)
 	}
 	add(elf.DT_HASH, hash)
 	add(elf.DT_STRTAB, dynstr)
@@ -199,6 +208,11 @@ func (spec *StubSpec) check() error {
 	}
 	if err := checkStubName(spec.Interp); err != nil {
 		return fmt.Errorf("stub: interp: %w", err)
+	}
+	if spec.RPath != "" {
+		if err := checkStubName(spec.RPath); err != nil {
+			return fmt.Errorf("stub: rpath: %w", err)
+		}
 	}
 	for i, name := range spec.Needed {
 		if err := checkStubName(name); err != nil {

@@ -86,6 +86,7 @@ func TestStubErrors(t *testing.T) {
 		{StubSpec{Arch: ARM64, Code: []byte{1}, Needed: make([]string, 257)}, "needed: 257 libraries"},
 		{StubSpec{Arch: ARM64, Code: []byte{1}, Needed: []string{"a", ""}}, "needed[1]: empty"},
 		{StubSpec{Arch: ARM64, Code: []byte{1}, Needed: []string{"a\x00b"}}, "needed[0]: contains NUL"},
+		{StubSpec{Arch: ARM64, Code: []byte{1}, RPath: "/a\x00b"}, "rpath: contains NUL"},
 		{StubSpec{Arch: ARM64, Code: []byte{1}, Interp: strings.Repeat("/", maxPath)}, "interp: 4096 bytes"},
 		{StubSpec{Arch: ARM64, Code: []byte{1}, Symbols: make([]StubSymbol, 257)}, "symbols: 257"},
 		{StubSpec{Arch: ARM64, Code: []byte{1}, Symbols: make([]StubSymbol, 1)}, "symbols[0]: empty"},
@@ -106,6 +107,19 @@ func TestStubReadelf(t *testing.T) {
 			if !strings.Contains(out, want) {
 				t.Errorf("%v: readelf does not show %q:\n%s", arch, want, out)
 			}
+		}
+	}
+}
+
+// TestStubRPath: the folders are there for ld.so, as DT_RPATH, and only where there are any.
+func TestStubRPath(t *testing.T) {
+	for _, rpath := range []string{"", "/scenario:/scenario/sub"} {
+		data, _, err := Stub(StubSpec{Arch: AMD64, Code: make([]byte, 8), Needed: []string{"libc.so.6"}, RPath: rpath})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if has := strings.Contains(readelf(t, data), "Library rpath: [/scenario:/scenario/sub]"); has != (rpath != "") {
+			t.Errorf("with %q: %t", rpath, has)
 		}
 	}
 }

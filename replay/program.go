@@ -5,7 +5,9 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"io/fs"
 	"path"
+	"path/filepath"
 	"slices"
 	"strings"
 
@@ -102,6 +104,20 @@ func (p *Program) check() error {
 	return nil
 }
 
+// checkLibraries finds what no scenario's libraries can be.
+func checkLibraries(list []Given) error {
+	if len(list) > maxGiven {
+		return fmt.Errorf("%w: field libraries: more than a scenario has", ErrFormat)
+	}
+	for _, g := range list {
+		below, ok := strings.CutPrefix(g.Path, scenario.LibraryRoot+"/")
+		if !ok || !fs.ValidPath(below) || strings.Contains(g.Path+g.Host, "\x00") || !filepath.IsAbs(g.Host) || g.SHA256 == "" {
+			return fmt.Errorf("%w: field libraries: %q=%q is no library of a scenario", ErrFormat, g.Path, g.Host)
+		}
+	}
+	return nil
+}
+
 // ErrOtherProgram is wrapped by the error about a program, or a file of it, that is not the
 // trace's.
 var ErrOtherProgram = errors.New("the program's files are not those of the trace")
@@ -110,6 +126,14 @@ var ErrOtherProgram = errors.New("the program's files are not those of the trace
 func (g Given) Check(content []byte) error {
 	if hash(content) != g.SHA256 {
 		return fmt.Errorf("%w: %s is another file than when the trace was made", ErrOtherProgram, g.Host)
+	}
+	return nil
+}
+
+// CheckLibrary is Check for a library of a scenario.
+func (g Given) CheckLibrary(content []byte) error {
+	if hash(content) != g.SHA256 {
+		return fmt.Errorf("%w: %s is another file than when the trace was made", ErrOtherLibc, g.Host)
 	}
 	return nil
 }

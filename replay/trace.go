@@ -39,7 +39,9 @@ type Trace struct {
 	// that the race loads. In traces of before that was noted they are the ones that
 	// were there when the race was over.
 	Modules []File `json:"modules"`
-	Seed    uint64 `json:"seed"`
+	// Libraries are files of the machine where it was run that a scenario has as libraries.
+	Libraries []Given `json:"libraries,omitempty"`
+	Seed      uint64  `json:"seed"`
 	// BindNow is that of the plan. In traces from before there was a choice it is
 	// missing: ld.so then found functions when they were first called.
 	BindNow bool `json:"bind_now,omitempty"`
@@ -187,6 +189,9 @@ func Record(s *scenario.Session, r Recipe, schedule scenario.Schedule) (*Trace, 
 	}
 	if s.Plan().Memory != emu.DefaultMemory {
 		t.GuestMemory = s.Plan().Memory
+	}
+	for _, l := range s.Plan().Libraries {
+		t.Libraries = append(t.Libraries, NewGiven(l.At, l.Host, l.Content))
 	}
 	if program != nil {
 		program.Opened = opened(s)
@@ -374,6 +379,9 @@ func (t *Trace) check() error {
 	}
 	if missing != "" {
 		return fmt.Errorf("%w: field %s is missing", ErrFormat, missing)
+	}
+	if err := checkLibraries(t.Libraries); err != nil {
+		return err
 	}
 	if t.Program != nil {
 		return t.Program.check()

@@ -18,9 +18,12 @@ type Plan struct {
 	BindNow bool
 	// Files are read-only files of the process beside the sysroot's, or in their
 	// place; see emu.Options.Files.
-	Files   map[string][]byte
-	Setup   func(*Setup) error
-	Threads []Thread
+	Files map[string][]byte
+	// Libraries are those of the user's own among Libs, and what they need that lies beside
+	// them. They are no sysroot's.
+	Libraries []Library
+	Setup     func(*Setup) error
+	Threads   []Thread
 	// Memory is what the process may take of the host's memory, in bytes; see
 	// emu.Options.Memory. 0 is emu.DefaultMemory.
 	Memory uint64
@@ -40,6 +43,17 @@ type Plan struct {
 	// Program, if set, is what the process runs.
 	Program *Program
 }
+
+// Library is a file of this machine that a process loads as a library.
+type Library struct {
+	At      string // where the process sees it: absolute, below LibraryRoot
+	Host    string // the file, absolute
+	Content []byte // must not change any more
+}
+
+// LibraryRoot is the folder of the guest in which libraries of the user's own lie, as they lie
+// in that of the scenario's file.
+const LibraryRoot = "/scenario"
 
 // Failure is the error of a run in which something is not as it should be, found
 // by a plan's check or by the body of a thread.

@@ -72,7 +72,7 @@ func (s *Session) isProgram() bool { return s.plan.Program != nil }
 func boot(sys *emu.System, plan *Plan, seed uint64) (*emu.Machine, error) {
 	p := plan.Program
 	if p == nil {
-		return emu.New(emu.Options{System: sys, Env: plan.Env, BindNow: plan.BindNow, Libs: plan.Libs, Files: plan.Files, Seed: seed, Memory: plan.Memory})
+		return emu.New(emu.Options{System: sys, Env: plan.Env, BindNow: plan.BindNow, Libs: plan.Libs, LibDirs: plan.libDirs(), Files: plan.files(), Seed: seed, Memory: plan.Memory})
 	}
 	return emu.NewProgram(emu.ProgramOptions{
 		System: sys, Path: p.Path, Argv: p.Argv, Env: plan.Env, Seed: seed, Memory: plan.Memory, Files: plan.Files,

@@ -31,8 +31,9 @@ const Default = "getenv-setenv"
 
 // Script is a file that was read.
 type Script struct {
-	Program *sandbox.Program
-	source  []scenario.File
+	Program   *sandbox.Program
+	source    []scenario.File
+	libraries Libraries // nil without
 }
 
 // Compile reads a script of the given name. It can load the modules that ship, and
@@ -43,7 +44,9 @@ func Compile(name, text string) (*Script, error) {
 
 // FromSource reads a script as a trace keeps it: the file itself, and then what it
 // loads, which is taken from there and nowhere else.
-func FromSource(files []scenario.File) (*Script, error) {
+//
+// libraries finds those of the user's own, nil for none.
+func FromSource(files []scenario.File, libraries Libraries) (*Script, error) {
 	if len(files) == 0 {
 		return nil, &sandbox.Error{Msg: "it holds no script"}
 	}
@@ -51,7 +54,11 @@ func FromSource(files []scenario.File) (*Script, error) {
 	for _, f := range files[1:] {
 		loads[f.Name] = f.Text
 	}
-	return compile(files[0].Name, files[0].Text, loads)
+	s, err := compile(files[0].Name, files[0].Text, loads)
+	if err == nil {
+		s.libraries = libraries
+	}
+	return s, err
 }
 
 func compile(name, text string, loads map[string]string) (*Script, error) {
@@ -68,7 +75,7 @@ func compile(name, text string, loads map[string]string) (*Script, error) {
 
 // Scenario is what the script declares; scenariolang.ErrNone when that is no scenario.
 func (s *Script) Scenario() (*scenario.Scenario, error) {
-	sc, err := scenariolang.Scenario(s.Program, scenariolang.Host{Locals: strategylang.NewLocals, Print: printOnce})
+	sc, err := scenariolang.Scenario(s.Program, s.host())
 	if err == nil {
 		sc.Source = s.source
 	}
@@ -77,7 +84,11 @@ func (s *Script) Scenario() (*scenario.Scenario, error) {
 
 // Named is the program that the script names, nil for none: then it declares no scenario.
 func (s *Script) Named() (*scenariolang.Program, error) {
-	return scenariolang.ProgramOf(s.Program, scenariolang.Host{Locals: strategylang.NewLocals, Print: printOnce})
+	return scenariolang.ProgramOf(s.Program, s.host())
+}
+
+func (s *Script) host() scenariolang.Host {
+	return scenariolang.Host{Locals: strategylang.NewLocals, Print: printOnce, Library: s.libraries}
 }
 
 // Source is the file, and then what it loads.
@@ -107,7 +118,11 @@ func Read(file string) (*Script, error) {
 	case err != nil:
 		return nil, &fs.PathError{Op: "read", Path: file, Err: err}
 	}
-	return Compile(path.Base(file), string(text))
+	s, err := Compile(path.Base(file), string(text))
+	if err == nil {
+		s.libraries = Beside(file)
+	}
+	return s, err
 }
 
 // Shipped reads the script of a scenario that ships, with the schedule in words that its file may

@@ -55,6 +55,11 @@ func newContentsApt(dir string, a archive, suite, arch string) (*apt, error) {
 	return layApt(dir, aptConfig(dir, arch, os.Geteuid() == 0)+contentsConfig, a.sourcesFile(suite, arch, contentsTarget), suite, arch)
 }
 
+// newSourceApt is newApt for sources.
+func newSourceApt(dir string, a archive, suite, arch string) (*apt, error) {
+	return layApt(dir, aptConfig(dir, arch, os.Geteuid() == 0), a.sourcesOf(suite), suite, arch)
+}
+
 func layApt(dir, config, sources, suite, arch string) (*apt, error) {
 	for _, sub := range []string{"state/lists/partial", "cache/archives/partial", "log", "sources", "debs"} {
 		if err := os.MkdirAll(filepath.Join(dir, sub), 0o755); err != nil {

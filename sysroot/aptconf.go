@@ -132,6 +132,16 @@ func (a archive) sourcesFile(suite, arch, target string) string {
 	return b.String()
 }
 
+// sourcesOf is a sources file for the sources of one suite.
+func (a archive) sourcesOf(suite string) string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "Types: deb-src\nURIs: %s\nSuites: %s\nComponents: main\nTargets: Sources\nLanguages: none\n", strings.Join(a.uris, " "), suite)
+	if a.signedBy != "" {
+		fmt.Fprintf(&b, "Signed-By: %s\n", a.signedBy)
+	}
+	return b.String()
+}
+
 // aptConfig returns the configuration file that turns the system's apt into a
 // private one for the architecture, with all its state below dir. It is for
 // apt's -c option, which is read last: only a file read after the system's own

@@ -7,12 +7,17 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"sync"
 )
 
 // Cache is a folder of pulled sysroots. Any number of processes may use the
 // same one at a time.
 type Cache struct {
 	dir string // absolute path; need not exist
+
+	mu     sync.Mutex
+	held   map[string]holding // by the entry's name: what Dir returns
+	former []holding          // what it returned before a pull
 }
 
 // Open names the cache folder: dir itself, or, when dir is "", $EMURACE_CACHE,
@@ -51,15 +56,13 @@ func (c *Cache) store() string { return filepath.Join(c.dir, "sysroot") }
 // entryName is the name of a Debian entry's folder below store.
 func entryName(suite, arch string) string { return "debian-" + suite + "-" + arch }
 
-// entryPath is the folder of a Debian entry, there or not.
-func (c *Cache) entryPath(suite, arch string) string {
-	return filepath.Join(c.store(), entryName(suite, arch))
-}
-
 // Dir returns the folder whose files are those of a complete sysroot: the root
 // of a pulled one for debian:SUITE and debian:SUITE/musl, "/" for host (only for the architecture of
 // the machine itself), the folder itself otherwise. A folder, and the host,
 // must hold a libc of the architecture where ld.so would find it.
+//
+// A pulled one is held: it stays as it is until Close or the end of the process, whatever is
+// pulled or removed meanwhile, and further calls return the same folder.
 //
 // Errors have the command that gets the sysroot as their hint when it is not there, and
 // are ErrInvalid for an unknown architecture.
@@ -95,8 +98,11 @@ func (c *Cache) Dir(spec Spec, arch string) (string, error) {
 
 // debianDir is Dir for an entry of the cache.
 func (c *Cache) debianDir(spec Spec, arch string) (string, error) {
-	path := c.entryPath(spec.Suite, arch)
-	m, err := readManifest(path, spec.Suite, arch)
+	path, err := c.use(spec.Suite, arch)
+	var m *manifest
+	if err == nil {
+		m, err = readManifest(path, spec.Suite, arch)
+	}
 	if err == nil && (spec.Libc != Musl || m.has([]string{muslPackage})) {
 		root := filepath.Join(path, rootName)
 		if spec.Libc == Musl {

@@ -154,7 +154,7 @@ func TestList(t *testing.T) {
 	write(t, filepath.Join(store, "debian-trixie-amd64", manifestName), []byte(`{"format":1}`))
 	write(t, filepath.Join(store, "debian-forky-amd64"), []byte("a file"))
 	write(t, filepath.Join(store, tmpPrefix+"1", entryWork, manifestName), []byte(goodManifest))
-	whole, err := os.ReadFile(filepath.Join(store, entryName("bookworm", runtime.GOARCH), manifestName))
+	whole, err := os.ReadFile(filepath.Join(c.entryPath("bookworm", runtime.GOARCH), manifestName))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -31,6 +32,7 @@ type childTask struct {
 	Keyring  string
 	KillAt   int    // kill -9 oneself at the step of this number, from 1
 	FileSize uint64 // the largest file that may be written, in bytes, or 0
+	Hold     bool   // instead: hold the sysroot, write its folder as a line, and wait for the end of the input
 }
 
 func TestMain(m *testing.M) {
@@ -51,6 +53,14 @@ func pullAsChild(text string) error {
 	}
 	c, err := Open(task.Cache)
 	if err != nil {
+		return err
+	}
+	if task.Hold {
+		dir, err := c.Dir(Spec{Kind: Debian, Suite: "bookworm"}, runtime.GOARCH)
+		if err == nil {
+			_, err = fmt.Println(dir)
+		}
+		_, _ = io.Copy(io.Discard, os.Stdin) // until the other end is closed
 		return err
 	}
 	if task.FileSize > 0 {

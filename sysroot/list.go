@@ -16,8 +16,26 @@ type Entry struct {
 	Libc     string // upstream version of its libc, such as "2.36"
 	BuildID  string // of the libc, in hex; "" if it has none
 	Packages []Package
-	Size     int64  // of all its files, in bytes
-	Path     string // the folder to read, as Dir returns it
+	Source   *Source // of its glibc, nil if that was not pulled
+	Size     int64   // of all its files, in bytes
+	Path     string  // the folder to read, as Dir returns it
+
+	Generation int          // the number of the current one, 0 for a folder of before there were any
+	Held       bool         // whether a process uses it
+	Older      []Generation // those that are still there since somebody uses, or used, them
+}
+
+// Generation is one state of a sysroot: what a pull made.
+type Generation struct {
+	Number int    `json:"generation"`
+	Held   bool   `json:"in_use"` // whether a process uses it
+	Path   string `json:"path"`   // of its folder
+}
+
+// generation describes a generation of an entry.
+func (c *Cache) generation(name string, number int) Generation {
+	path := filepath.Join(c.store(), generationName(name, number))
+	return Generation{Number: number, Held: isHeld(path), Path: path}
 }
 
 // List returns an entry for each suite and architecture that can be pulled,
@@ -44,6 +62,17 @@ func (c *Cache) List() ([]Entry, error) {
 // entry describes one Debian sysroot, there or not.
 func (c *Cache) entry(suite, arch string) (Entry, error) {
 	e := Entry{Spec: Spec{Kind: Debian, Suite: suite}, Arch: arch, LibcName: "glibc"}
+	name := entryName(suite, arch)
+	number, current := c.currentNumber(name)
+	numbers, err := c.generations(name)
+	if err != nil {
+		return e, err
+	}
+	for _, n := range numbers {
+		if !current || n != number {
+			e.Older = append(e.Older, c.generation(name, n))
+		}
+	}
 	path := c.entryPath(suite, arch)
 	m, err := readManifest(path, suite, arch)
 	if err != nil {
@@ -51,8 +80,9 @@ func (c *Cache) entry(suite, arch string) (Entry, error) {
 		e.Libc = s.libc
 		return e, nil
 	}
-	e.Pulled, e.Libc, e.BuildID, e.Packages = true, m.Libc, m.BuildID, m.Packages
+	e.Pulled, e.Libc, e.BuildID, e.Packages, e.Source = true, m.Libc, m.BuildID, m.Packages, m.Source
 	e.Path = filepath.Join(path, rootName)
+	e.Generation, e.Held = number, isHeld(path)
 	e.Size, err = treeSize(path)
 	return e, err
 }

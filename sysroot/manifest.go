@@ -43,6 +43,7 @@ type manifest struct {
 	Libc     string    `json:"libc"`               // upstream version of libc6
 	BuildID  string    `json:"build_id,omitempty"` // of libc.so.6, in hex
 	Packages []Package `json:"packages"`           // by name
+	Source   *Source   `json:"source,omitempty"`   // of libc6, if it was pulled too
 }
 
 // has tells whether the entry was made from all the packages named.

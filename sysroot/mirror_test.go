@@ -5,6 +5,7 @@ import (
 	"compress/gzip"
 	"crypto/sha256"
 	"fmt"
+	"io/fs"
 	"maps"
 	"os"
 	"os/exec"
@@ -26,6 +27,7 @@ type mirror struct {
 	entries []string // stanzas of the Packages file
 	// contents is the list of what packages have, "" for an archive without one.
 	contents string
+	sources  string // stanzas of the Sources file, "" for an archive without one
 }
 
 // testKey is the key of every mirror: making one takes long.
@@ -159,6 +161,10 @@ func (m *mirror) publish(t *testing.T) {
 	name := "main/binary-" + runtime.GOARCH + "/Packages"
 	write(t, filepath.Join(filepath.Dir(m.release()), name), lists)
 	sums := fmt.Sprintf(" %x %d %s\n", sha256.Sum256(lists), len(lists), name)
+	if m.sources != "" {
+		write(t, filepath.Join(filepath.Dir(m.release()), "main/source/Sources"), []byte(m.sources))
+		sums += fmt.Sprintf(" %x %d main/source/Sources\n", sha256.Sum256([]byte(m.sources)), len(m.sources))
+	}
 	if m.contents != "" {
 		var list bytes.Buffer
 		z := gzip.NewWriter(&list)
@@ -175,6 +181,16 @@ func (m *mirror) publish(t *testing.T) {
 		m.suite, m.suite, runtime.GOARCH, sums)
 	write(t, m.release(), release)
 	write(t, m.release()+".gpg", m.signer.detached(t, release))
+}
+
+// walkFiles calls a function with each file of a folder, in the order of their names.
+func walkFiles(root fs.FS, each func(name string)) error {
+	return fs.WalkDir(root, ".", func(name string, entry fs.DirEntry, err error) error {
+		if err == nil && entry.Type().IsRegular() {
+			each(name)
+		}
+		return err
+	})
 }
 
 // request is a pull of the host's architecture from the mirror.

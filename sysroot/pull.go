@@ -26,6 +26,8 @@ type PullRequest struct {
 	// Packages are Debian packages to have beside libc6 and libc6-dbg. What
 	// they depend on does not come with them: name it too.
 	Packages []string
+	// Source has glibc's source lie beside the sysroot, see SourceDir.
+	Source bool
 	// Mirror is the URL of a Debian archive, the folder with dists/ and pool/;
 	// "" takes what the machine's apt sources name.
 	Mirror string
@@ -78,10 +80,11 @@ func (c *Cache) entryOf(req *PullRequest) (Entry, error) {
 // named, fetched by the machine's apt with its signature checks. An entry that
 // has all of them is left as it is, without a look at the network. One that
 // lacks some gets these added and keeps the rest, so that its libc stays the
-// one that was tested; remove its folder to have it made anew.
+// one that was tested; see Remove.
 //
-// The entry appears, or changes, in one step at the end. When ctx ends or the
-// process dies before, nothing of the pull is to be seen, and the next Pull
+// What is made is a new generation of the entry, which takes the place of the one before in
+// one step at the end; who uses that keeps it, and it is removed when nobody does. When ctx
+// ends or the process dies before, nothing of the pull is to be seen, and the next Pull
 // removes what it left.
 func (c *Cache) Pull(ctx context.Context, req PullRequest) (entry Entry, err error) {
 	s, err := req.check()
@@ -94,7 +97,9 @@ func (c *Cache) Pull(ctx context.Context, req PullRequest) (entry Entry, err err
 	if req.Progress == nil {
 		req.Progress = func(string) {}
 	}
+	name := entryName(req.Suite, req.Arch)
 	if _, done := c.pulled(&req); done {
+		c.sweepIfFree(name)
 		return c.entryOf(&req)
 	}
 
@@ -114,8 +119,26 @@ func (c *Cache) Pull(ctx context.Context, req PullRequest) (entry Entry, err err
 			}
 			return Entry{}, err
 		}
+		c.forget(name)
 	}
+	// What cannot be removed now is tried again by the next pull.
+	_, _ = c.sweep(name)
 	return c.entryOf(&req)
+}
+
+// sweepIfFree removes old generations, if nobody pulls: who only looks whether all is there
+// waits for nobody.
+func (c *Cache) sweepIfFree(name string) {
+	if c.settled(name) {
+		return
+	}
+	unlock, ok, err := c.tryLock()
+	if err != nil || !ok {
+		return
+	}
+	// The pull has what it wants; what stays is tried again by the next one.
+	_, _ = c.sweep(name)
+	_ = unlock()
 }
 
 // pulled returns the manifest of the entry, nil if there is none that is valid,
@@ -125,7 +148,7 @@ func (c *Cache) pulled(req *PullRequest) (*manifest, bool) {
 	if err != nil {
 		return nil, false // Whatever is wrong with it, it is to be made anew.
 	}
-	return m, m.has(req.Packages)
+	return m, m.has(req.Packages) && (!req.Source || m.Source != nil)
 }
 
 // pull does the work of Pull under the lock. old is the manifest of the entry
@@ -142,9 +165,11 @@ func (c *Cache) pull(ctx context.Context, req *PullRequest, s suite, old *manife
 		wanted = slices.DeleteFunc(wanted, func(name string) bool { return old.has([]string{name}) })
 	}
 	slices.Sort(wanted)
-	debs, err := fetch(ctx, req, work, slices.Compact(wanted))
-	if err != nil {
-		return err
+	var debs []deb
+	if len(wanted) > 0 { // else it is the source alone that is missing
+		if debs, err = fetch(ctx, req, work, slices.Compact(wanted)); err != nil {
+			return err
+		}
 	}
 
 	m := manifest{Format: manifestFormat, Spec: "debian:" + req.Suite, Arch: req.Arch}
@@ -155,8 +180,12 @@ func (c *Cache) pull(ctx context.Context, req *PullRequest, s suite, old *manife
 	if old == nil {
 		err = makeRoot(root, s)
 	} else {
-		m.Packages = old.Packages
-		err = linkTree(ctx, filepath.Join(c.entryPath(req.Suite, req.Arch), rootName), root)
+		m.Packages, m.Source = old.Packages, old.Source
+		before := c.entryPath(req.Suite, req.Arch)
+		err = linkTree(ctx, filepath.Join(before, rootName), root)
+		if err == nil && m.Source != nil {
+			err = linkTree(ctx, filepath.Join(before, sourceName), filepath.Join(work, entryWork, sourceName))
+		}
 	}
 	if err != nil {
 		return err
@@ -173,6 +202,11 @@ func (c *Cache) pull(ctx context.Context, req *PullRequest, s suite, old *manife
 	}
 	if err := m.complete(root); err != nil {
 		return err
+	}
+	if req.Source && m.Source == nil {
+		if err := m.addSource(ctx, req, work); err != nil {
+			return err
+		}
 	}
 	data, err := m.encode()
 	if err != nil {

@@ -28,30 +28,41 @@ const lockInterval = 100 * time.Millisecond
 // they end. The kernel gives the lock back when a process dies. wait is called
 // once when there is another pull to wait for.
 func (c *Cache) lockStore(ctx context.Context, wait func()) (unlock func() error, err error) {
-	if err := os.MkdirAll(c.store(), 0o755); err != nil {
-		return nil, cacheError(err)
-	}
-	f, err := os.OpenFile(filepath.Join(c.store(), lockName), os.O_CREATE|os.O_RDWR, 0o644)
-	if err != nil {
-		return nil, cacheError(err)
-	}
 	ticker := time.NewTicker(lockInterval)
 	defer ticker.Stop()
 	for waited := false; ; waited = true {
-		err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB)
-		if err == nil {
-			return f.Close, nil
-		}
-		if !errors.Is(err, unix.EWOULDBLOCK) && !errors.Is(err, unix.EINTR) {
-			return nil, errors.Join(fmt.Errorf("lock %s: %w", f.Name(), err), f.Close())
+		unlock, ok, err := c.tryLock()
+		if err != nil || ok {
+			return unlock, err
 		}
 		if !waited {
 			wait()
 		}
 		select {
 		case <-ctx.Done():
-			return nil, errors.Join(ctx.Err(), f.Close())
+			return nil, ctx.Err()
 		case <-ticker.C:
+		}
+	}
+}
+
+// tryLock is lockStore without waiting: ok is false when another process has the lock.
+func (c *Cache) tryLock() (unlock func() error, ok bool, err error) {
+	if err := os.MkdirAll(c.store(), 0o755); err != nil {
+		return nil, false, cacheError(err)
+	}
+	f, err := os.OpenFile(filepath.Join(c.store(), lockName), os.O_CREATE|os.O_RDWR, 0o644)
+	if err != nil {
+		return nil, false, cacheError(err)
+	}
+	for {
+		switch err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB); {
+		case err == nil:
+			return f.Close, true, nil
+		case errors.Is(err, unix.EWOULDBLOCK):
+			return nil, false, f.Close()
+		case !errors.Is(err, unix.EINTR):
+			return nil, false, errors.Join(fmt.Errorf("lock %s: %w", f.Name(), err), f.Close())
 		}
 	}
 }
@@ -95,41 +106,6 @@ func removeTree(dir string) error {
 		return err
 	}
 	return os.RemoveAll(dir)
-}
-
-// install gives the finished entry in work its name, at once: in place of an
-// older one, if there is one, which then takes its place in work. Everything in
-// the entry is on disk before, and the name after.
-func (c *Cache) install(work, name string) error {
-	if err := syncFilesystem(work); err != nil {
-		return err
-	}
-	from, to := filepath.Join(work, entryWork), filepath.Join(c.store(), name)
-	err := os.Rename(from, to)
-	if errors.Is(err, fs.ErrExist) || errors.Is(err, unix.ENOTEMPTY) || errors.Is(err, unix.ENOTDIR) {
-		err = exchange(from, to, filepath.Join(work, "old"))
-	}
-	if err != nil {
-		return err
-	}
-	return syncFilesystem(c.store())
-}
-
-// exchange puts the folder from in the place of to. Where the file system cannot
-// swap two names in one step, old takes what was there; a crash between the two
-// steps then leaves no entry, never half of one.
-func exchange(from, to, old string) error {
-	err := unix.Renameat2(unix.AT_FDCWD, from, unix.AT_FDCWD, to, unix.RENAME_EXCHANGE)
-	if err == nil {
-		return nil
-	}
-	if !errors.Is(err, unix.EINVAL) && !errors.Is(err, unix.ENOSYS) {
-		return &os.LinkError{Op: "exchange", Old: from, New: to, Err: err}
-	}
-	if err := os.Rename(to, old); err != nil {
-		return err
-	}
-	return os.Rename(from, to)
 }
 
 // syncFilesystem waits until all that was written to the file system of dir is

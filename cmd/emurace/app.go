@@ -1,7 +1,6 @@
 package main
 
 import (
-	"fmt"
 	"io"
 	"strings"
 
@@ -53,12 +52,13 @@ Examples:
   emurace sysroot pull debian:trixie --arch arm64,amd64
 
 Exit codes:` + exitLines(),
+		Flags:           []cli.Flag{&cli.BoolFlag{Name: "version", Usage: "show the versions, as emurace version does"}, cli.HelpFlag},
 		Writer:          stdout,
 		ErrWriter:       stderr,
 		HideVersion:     true,
 		HideHelpCommand: true,
 		Commands: []*cli.Command{
-			exploreCommand(), runCommand(), replayCommand(), stepCommand(), gdbCommand(), reportCommand(), coreCommand(), sysrootCommand(), scriptCommand(), manCommand(), completionCommand(), versionCommand(),
+			exploreCommand(), runCommand(), replayCommand(), stepCommand(), gdbCommand(), reportCommand(), coreCommand(), sysrootCommand(), scriptCommand(), manCommand(), completionCommand(), helpCommand(), versionCommand(),
 		},
 		// A value may hold commas.
 		DisableSliceFlagSeparator: true,
@@ -66,7 +66,10 @@ Exit codes:` + exitLines(),
 		OnUsageError:              usageError,
 		Action: func(c *cli.Context) error {
 			if c.Args().Present() {
-				return usage(fmt.Errorf("no such command: %q", c.Args().First()), "emurace --help lists the commands")
+				return noSuchCommand("emurace ", c.App.Commands, c.Args().First())
+			}
+			if c.Bool("version") {
+				return showVersion(c, false)
 			}
 			return cli.ShowAppHelp(c)
 		},
@@ -95,8 +98,7 @@ func prepare(c *cli.Command) {
 	if len(c.Subcommands) > 0 {
 		c.Action = func(ctx *cli.Context) error {
 			if ctx.Args().Present() {
-				return usage(fmt.Errorf("%s: no such command: %q", ctx.Command.Name, ctx.Args().First()),
-					fmt.Sprintf("emurace %s --help lists the commands", ctx.Command.Name))
+				return noSuchCommand("emurace "+ctx.Command.Name+" ", ctx.Command.Subcommands, ctx.Args().First())
 			}
 			return cli.ShowSubcommandHelp(ctx)
 		}
@@ -104,7 +106,14 @@ func prepare(c *cli.Command) {
 }
 
 func usageError(c *cli.Context, err error, _ bool) error {
-	return usage(flagError(c, err), helpHint(c))
+	if err := unmarkedIn(c); err != nil {
+		return err
+	}
+	hint := helpHint(c)
+	if m := unknownFlag.FindStringSubmatch(err.Error()); m != nil && c.Command != nil {
+		hint = meant(dashed(m[1]), flagNames(c.Command.Flags), "", hint)
+	}
+	return usage(flagError(c, err), hint)
 }
 
 // flagsFirst moves a command's flags before its arguments, since the flag

@@ -70,7 +70,7 @@ var (
 func valuesOfFlag(command, flag string) completion.Values {
 	switch flag {
 	case "arch":
-		return completion.Values{Words: sysroot.Arches(), Comma: command == "sysroot pull"}
+		return completion.Values{Words: sysroot.Arches(), Comma: true}
 	case "sysroot":
 		return completion.Values{Words: append(debians(), "host"), Dirs: true}
 	case "strategy":
@@ -114,8 +114,14 @@ func valuesOfArgs(command string) []completion.Values {
 		return []completion.Values{anyFile}
 	case "replay", "step", "gdb", "report", "core":
 		return []completion.Values{traces}
-	case "sysroot pull", "sysroot find":
+	case "sysroot pull", "sysroot find", "sysroot remove":
 		return []completion.Values{{Words: debians()}}
+	case "help":
+		var v completion.Values
+		for _, c := range newApp(io.Discard, io.Discard).Commands {
+			v.Words = append(v.Words, c.Name)
+		}
+		return []completion.Values{v}
 	case "man":
 		return []completion.Values{folders}
 	case "completion":

@@ -8,11 +8,13 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 
 	"github.com/BurntSushi/toml"
 	"github.com/urfave/cli/v2"
 
 	"emurace/internal/files"
+	"emurace/scenario"
 )
 
 // Bounds of a config file. The commands have some thirty flags each.
@@ -44,11 +46,23 @@ func applyConfig(c *cli.Context) error {
 	if err != nil {
 		return wrong(err, configHint)
 	}
-	settings := config[c.Command.Name] // nil without the table
+	of := config[c.Command.Name] // nil without the table
+	isFlag := func(name string) bool {
+		return slices.ContainsFunc(c.Command.Flags, func(f cli.Flag) bool { return slices.Contains(f.Names(), name) })
+	}
+	for _, name := range slices.Sorted(maps.Keys(of.scenarios)) {
+		if isFlag(name) {
+			return wrong(fmt.Errorf("%s: %s: a table, and it is a flag", c.Command.Name, name), configHint)
+		}
+	}
+	if c.App.Metadata != nil {
+		c.App.Metadata[scenariosKey] = of.scenarios
+	}
+	settings := of.flags
 	for _, key := range slices.Sorted(maps.Keys(settings)) {
-		known := slices.ContainsFunc(c.Command.Flags, func(f cli.Flag) bool { return slices.Contains(f.Names(), key) })
-		if !known {
-			return wrong(fmt.Errorf("%s: no flag %q", c.Command.Name, key), fmt.Sprintf("emurace %s --help lists the flags", c.Command.Name))
+		if !isFlag(key) {
+			return wrong(fmt.Errorf("%s: no flag %q", c.Command.Name, key),
+				meant(key, namesOf(c.Command.Flags), "", fmt.Sprintf("emurace %s --help lists the flags", c.Command.Name)))
 		}
 		if c.IsSet(key) {
 			continue
@@ -78,9 +92,20 @@ func tablesOf(commands []*cli.Command) []string {
 	return list
 }
 
-// parseConfig is what the tables of a config file set, by command and flag: a value, or
-// those of a list. Of several things that are wrong it tells always the same.
-func parseConfig(data []byte, tables []string) (map[string]map[string][]string, error) {
+// table is what a config file sets for a command.
+type table struct {
+	flags map[string][]string // a value, or those of a list
+	// scenarios has, by the name of a scenario, what its parameters are, as --set takes them:
+	// a table in the command's table, as [explore.getenv-setenv].
+	scenarios map[string][]string
+}
+
+// settingCommands are the commands that take such tables.
+var settingCommands = []string{"explore", "script"}
+
+// parseConfig is what the tables of a config file set, by command. Of several things that are
+// wrong it tells always the same.
+func parseConfig(data []byte, tables []string) (map[string]table, error) {
 	if err := checkDepth(string(data)); err != nil {
 		return nil, err
 	}
@@ -88,29 +113,87 @@ func parseConfig(data []byte, tables []string) (map[string]map[string][]string, 
 	if _, err := toml.Decode(string(data), &parsed); err != nil {
 		return nil, err
 	}
-	config := map[string]map[string][]string{}
+	config := map[string]table{}
 	n := 0
-	for _, table := range slices.Sorted(maps.Keys(parsed)) {
-		if !slices.Contains(tables, table) {
-			return nil, fmt.Errorf("no command %q", table)
+	count := func(values int) error {
+		if n += 1 + values; n > maxKeys {
+			return fmt.Errorf("more than %d keys and values", maxKeys)
 		}
-		settings, ok := parsed[table].(map[string]any)
+		return nil
+	}
+	for _, command := range slices.Sorted(maps.Keys(parsed)) {
+		if !slices.Contains(tables, command) {
+			return nil, fmt.Errorf("no command %q", command)
+		}
+		settings, ok := parsed[command].(map[string]any)
 		if !ok {
-			return nil, fmt.Errorf("%s: not a table", table)
+			return nil, fmt.Errorf("%s: not a table", command)
 		}
-		config[table] = map[string][]string{}
+		of := table{map[string][]string{}, map[string][]string{}}
 		for _, key := range slices.Sorted(maps.Keys(settings)) {
+			if inner, ok := settings[key].(map[string]any); ok && slices.Contains(settingCommands, command) {
+				values, err := settingsOf(inner)
+				if err == nil {
+					err = count(len(values))
+				}
+				if err != nil {
+					return nil, fmt.Errorf("%s.%s: %w", command, key, err)
+				}
+				of.scenarios[key] = values
+				continue
+			}
 			values, err := valuesOf(settings[key])
 			if err != nil {
-				return nil, fmt.Errorf("%s: %s: %w", table, key, err)
+				return nil, fmt.Errorf("%s: %s: %w", command, key, err)
 			}
-			if n += 1 + len(values); n > maxKeys {
-				return nil, fmt.Errorf("more than %d keys and values", maxKeys)
+			if err := count(len(values)); err != nil {
+				return nil, err
 			}
-			config[table][key] = values
+			of.flags[key] = values
 		}
+		config[command] = of
 	}
 	return config, nil
+}
+
+// settingsOf are the parameters in a scenario's table, as --set takes them.
+func settingsOf(table map[string]any) ([]string, error) {
+	var list []string
+	for _, name := range slices.Sorted(maps.Keys(table)) {
+		values, err := valuesOf(table[name])
+		if err != nil || len(values) != 1 {
+			return nil, fmt.Errorf("%s: not a text, a number, true or false", name)
+		}
+		list = append(list, name+"="+values[0])
+	}
+	return list, nil
+}
+
+// scenariosKey is in the metadata: what the config file says of scenarios' parameters.
+const scenariosKey = "scenarios"
+
+// settledValues is what --set says of a scenario's parameters, and for the others the config file's
+// table of the scenario.
+func settledValues(c *cli.Context, sc *scenario.Scenario, name string) (scenario.Values, error) {
+	given := c.StringSlice("set")
+	tables, _ := c.App.Metadata[scenariosKey].(map[string][]string)
+	var usual []string
+	for _, setting := range tables[sc.Name] {
+		param, _, _ := strings.Cut(setting, "=")
+		if !slices.ContainsFunc(given, func(s string) bool { return strings.HasPrefix(s, param+"=") }) {
+			usual = append(usual, setting)
+		}
+	}
+	if len(usual) > 0 {
+		if _, err := sc.Settle(usual); err != nil {
+			return scenario.Values{}, environmentError(fmt.Errorf("config file: %s.%s: %w", c.Command.Name, sc.Name, err), "emurace explore --describe "+name+" shows the parameters")
+		}
+	}
+	values, err := sc.Settle(append(usual, given...))
+	if err != nil {
+		return scenario.Values{}, usage(fmt.Errorf("explore: %w", err), "emurace explore --describe "+name+" shows the parameters")
+	}
+	return values, nil
 }
 
 // valuesOf is a value as on the command line, or those of a list of such.

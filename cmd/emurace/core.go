@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"path/filepath"
 
 	"github.com/urfave/cli/v2"
 
@@ -13,6 +12,7 @@ import (
 	"emurace/internal/words"
 	"emurace/replay"
 	"emurace/replay/core"
+	"emurace/sysroot"
 )
 
 func coreCommand() *cli.Command {
@@ -73,7 +73,7 @@ func coreAction(c *cli.Context) error {
 	if err != nil {
 		return environmentError(fmt.Errorf("write the core: %w", err), "name another file with --output FILE")
 	}
-	root, err := filepath.Abs(r.sys.Root.Dir())
+	root, err := lastingRoot(r.sys)
 	if err != nil {
 		return err
 	}
@@ -83,7 +83,7 @@ func coreAction(c *cli.Context) error {
 		res.Threads = append(res.Threads, coreThread{Name: t.Name, ID: t.ID, PC: fmt.Sprintf("%#x", t.PC())})
 	}
 	if files.Program != "" { // else there is nothing to open
-		res.GDB = core.GDBCommand(root, files.Program, files.Core)
+		res.GDB = core.GDBCommand(root, sysroot.SourceDir(root), files.Program, files.Core, libraryDirs(r.trace)...)
 	}
 	if c.Bool("json") {
 		return printable.JSON(c.App.Writer, res)

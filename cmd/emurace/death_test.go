@@ -216,14 +216,14 @@ func TestDied(t *testing.T) {
 func TestRunsGuest(t *testing.T) {
 	for line, want := range map[string]bool{
 		"": false, "emurace": false, "emurace version": false, "emurace --help": false, "emurace sysroot pull debian:bookworm": false,
-		"emurace sysroot explore": false, "emurace explore": true, "emurace explore --help": true, "emurace -h replay": true, "emurace gdb --stdio": true,
+		"emurace sysroot explore": false, "emurace help explore": false, "emurace explore": true, "emurace explore --help": true, "emurace -h replay": true, "emurace gdb --stdio": true,
 	} {
 		if got := runsGuest(strings.Fields(line)); got != want {
 			t.Errorf("%q: %v", line, got)
 		}
 	}
 	for _, c := range newApp(nil, nil).Commands {
-		if known := slices.Contains(append([]string{"sysroot", "man", "completion", "version"}, guestCommands...), c.Name); !known {
+		if known := slices.Contains(append([]string{"sysroot", "man", "completion", "help", "version"}, guestCommands...), c.Name); !known {
 			t.Errorf("whether %s runs a guest is not said", c.Name)
 		}
 	}

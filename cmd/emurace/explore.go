@@ -100,7 +100,7 @@ Examples:
 // searchFlags are the flags that say what to search, and how.
 func searchFlags() []cli.Flag {
 	return append([]cli.Flag{
-		&cli.StringSliceFlag{Name: "arch", Usage: "arm64 or amd64; may be given several times (default: arm64)", EnvVars: []string{"EMURACE_ARCH"}},
+		archFlag("; may be given several times (default: arm64)"),
 		&cli.StringSliceFlag{Name: "sysroot", Usage: "the libc: debian:`SUITE`, host or a folder; may be given several times (default: debian:bookworm, or what the machine has for host)", EnvVars: []string{"EMURACE_SYSROOT"}},
 		&cli.StringFlag{Name: "strategy", Usage: "how to search: " + oneOf(strategies()), DefaultText: "see above", EnvVars: []string{"EMURACE_STRATEGY"}},
 		&cli.StringFlag{Name: "script", Usage: "run the schedule, or the strategy, of a script; its `FILE` ends in .star"},
@@ -161,6 +161,9 @@ func exploreAction(c *cli.Context) error {
 	}
 	if err := withoutProgram(c); err != nil {
 		return err
+	}
+	if name := c.Args().First(); looksLikeProgram(name) {
+		return unmarkedProgram(c.Args().Slice())
 	}
 	name := scripts.Default
 	switch c.NArg() {
@@ -242,9 +245,9 @@ func exploreJobs(c *cli.Context, name string) ([]job, error) {
 	if err != nil {
 		return nil, err
 	}
-	values, err := sc.Settle(c.StringSlice("set"))
+	values, err := settledValues(c, sc, name)
 	if err != nil {
-		return nil, usage(fmt.Errorf("explore: %w", err), "emurace explore --describe "+name+" shows the parameters")
+		return nil, err
 	}
 	if err := checkHow(c); err != nil {
 		return nil, err
@@ -285,6 +288,10 @@ func exploreMachines(c *cli.Context, sc *scenario.Scenario, values scenario.Valu
 	if err != nil {
 		return nil, err
 	}
+	libraries, host, err := libraryArch(sc, values)
+	if err != nil {
+		return nil, err
+	}
 	specs := c.StringSlice("sysroot")
 	if len(specs) == 0 {
 		specs = []string{"debian:bookworm"}
@@ -299,17 +306,24 @@ func exploreMachines(c *cli.Context, sc *scenario.Scenario, values scenario.Valu
 		if err != nil {
 			return nil, err
 		}
-		arches := c.StringSlice("arch")
-		if len(arches) == 0 {
-			arches = []string{"arm64"}
-			if spec.Kind == sysroot.Host {
-				arches = []string{runtime.GOARCH}
-			}
+		usual := "arm64"
+		if spec.Kind == sysroot.Host {
+			usual = runtime.GOARCH
+		}
+		if libraries != 0 {
+			usual = libraries.String()
+		}
+		arches, err := archesOr(c, usual)
+		if err != nil {
+			return nil, err
 		}
 		for _, name := range arches {
 			arch, err := loader.ParseArch(name)
 			if err != nil {
 				return nil, usage(err, "use --arch arm64 or --arch amd64")
+			}
+			if err := checkLibraryArch(libraries, host, arch); err != nil {
+				return nil, err
 			}
 			jobs = append(jobs, job{
 				recipe: replay.Recipe{Scenario: sc, Values: values, Arch: arch, Source: source, Seed: c.Uint64("seed"), Timeouts: scenario.Timeouts(c.String("timeouts")), Memory: memory},

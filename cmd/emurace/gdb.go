@@ -21,6 +21,7 @@ import (
 	"emurace/loader"
 	"emurace/replay"
 	"emurace/replay/gdb"
+	"emurace/sysroot"
 )
 
 func gdbCommand() *cli.Command {
@@ -190,19 +191,25 @@ func (stdio) Close() error { return nil }
 
 // gdbArguments make gdb find the sysroot's files and connect.
 func gdbArguments(sys *emu.System, address string) ([]string, error) {
-	root, err := filepath.Abs(sys.Root.Dir())
+	root, err := lastingRoot(sys)
 	if err != nil {
 		return nil, err
 	}
+	commands := []string{"set sysroot target:", "set debug-file-directory " + filepath.Join(root, "usr/lib/debug")}
+	if source := sysroot.SourceDir(root); source != "" {
+		commands = append(commands, "directory "+source)
+	}
 	var args []string
-	for _, command := range []string{
-		"set sysroot target:",
-		"set debug-file-directory " + filepath.Join(root, "usr/lib/debug"),
-		"target remote " + address,
-	} {
+	for _, command := range append(commands, "target remote "+address) {
 		args = append(args, "-ex", command)
 	}
 	return args, nil
+}
+
+// lastingRoot is the folder of the sysroot as it is named to who uses it later.
+func lastingRoot(sys *emu.System) (string, error) {
+	dir, err := filepath.Abs(sys.Root.Dir())
+	return sysroot.Lasting(dir), err
 }
 
 // findGDB finds a gdb that knows the architecture.

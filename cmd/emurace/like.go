@@ -39,35 +39,26 @@ func isTrace(name string) bool {
 	return n == 1 && begin[0] == '{'
 }
 
-// givenKey is in the metadata of a command line: the names of the flags that stand on it. What the
-// environment or the config file says of them does not count.
-const givenKey = "given"
-
-// noteGiven notes the flags of a command line.
-func noteGiven(args []string) []string {
-	var list []string
+// given tells whether a flag stands on the command line. What the environment or the config file says
+// of it does not count.
+func given(c *cli.Context, flag string) bool {
+	args, _ := c.App.Metadata[argsKey].([]string)
 	for _, a := range args {
 		if a == "--" {
 			break
 		}
-		if name, _, _ := strings.Cut(strings.TrimLeft(a, "-"), "="); strings.HasPrefix(a, "-") {
-			list = append(list, name)
+		if name, _, _ := strings.Cut(strings.TrimLeft(a, "-"), "="); strings.HasPrefix(a, "-") && name == flag {
+			return true
 		}
 	}
-	return list
-}
-
-// given tells whether a flag stands on the command line.
-func given(c *cli.Context, flag string) bool {
-	list, _ := c.App.Metadata[givenKey].([]string)
-	return slices.Contains(list, flag)
+	return false
 }
 
 // exploreTrace searches for the failure of a trace anew: the scenario or the program, its settings,
 // architecture, sysroot, seed and timeouts are those of the trace, which holds the scenario's
 // source, so that the search works wherever the trace is.
 func exploreTrace(c *cli.Context, p *replay.Printer, name string) error {
-	for _, flag := range slices.Concat([]string{"arch", "set"}, flagNames(programFlags())) {
+	for _, flag := range append(slices.Collect(namesOf(programFlags())), "arch", "set") {
 		if given(c, flag) {
 			return usage(fmt.Errorf("explore: --%s does not go with a trace, which says that itself", flag), "name the scenario or the program in place of the trace")
 		}
@@ -160,13 +151,4 @@ func traceDetects(t *replay.Trace) ([]scenario.Kind, error) {
 	return slices.SortedFunc(maps.Keys(kinds), func(a, b scenario.Kind) int {
 		return slices.Index(oracle.Kinds(), a) - slices.Index(oracle.Kinds(), b)
 	}), nil
-}
-
-// flagNames are the first names of flags.
-func flagNames(flags []cli.Flag) []string {
-	var list []string
-	for _, f := range flags {
-		list = append(list, f.Names()[0])
-	}
-	return list
 }

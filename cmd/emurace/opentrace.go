@@ -192,7 +192,10 @@ func traceRecipe(c *cli.Context, t *replay.Trace, source string) (r replay.Recip
 		r.Scenario, folders, err = traceProgram(t.Program, arch)
 		return r, folders, err
 	}
-	if r.Scenario, err = traceScenario(t); err != nil {
+	var known *failure
+	if r.Scenario, err = traceScenario(t); errors.As(err, &known) {
+		return r, nil, err
+	} else if err != nil {
 		return r, nil, environmentError(fmt.Errorf("the trace: %w", err), "the trace was changed or is of another version of emurace")
 	}
 	if r.Values, err = r.Scenario.Settle(t.Settings); err != nil {
@@ -204,7 +207,11 @@ func traceRecipe(c *cli.Context, t *replay.Trace, source string) (r replay.Recip
 // traceScenario is the scenario that a trace is of, made of the source in it: that
 // is the one that was run, whatever ships today.
 func traceScenario(t *replay.Trace) (*scenario.Scenario, error) {
-	script, err := scripts.FromSource(t.Script)
+	libraries, err := traceLibraries(t)
+	if err != nil {
+		return nil, err
+	}
+	script, err := scripts.FromSource(t.Script, libraries)
 	if err != nil {
 		return nil, err
 	}

@@ -66,7 +66,7 @@ func (o *outcome) explain(sys *emu.System, output string) error {
 		return err
 	}
 	defer s.Close()
-	o.libc, o.whole, o.settings = s.Libc(), !s.Process().Splits(), settingsOf(s, o.recipe)
+	o.libc, o.whole, o.settings = s.Libc(), !s.Process().Splits(), unusual(s, o.recipe)
 	if err := o.repeat(s); err != nil {
 		return err
 	}

@@ -37,7 +37,7 @@ Examples:
   emurace sysroot find debian:trixie /usr/bin/python3 libffi.so.8 --arch amd64`,
 		Flags: []cli.Flag{
 			cacheFlag(),
-			&cli.StringFlag{Name: "arch", Value: "arm64", Usage: "arm64 or amd64", EnvVars: []string{"EMURACE_ARCH"}},
+			archFlag(" (default: arm64)"),
 			&cli.BoolFlag{Name: "update", Usage: "fetch the list anew"},
 			&cli.StringFlag{Name: "mirror", Usage: "`URL` of a Debian archive; the machine's apt sources without it", EnvVars: []string{"EMURACE_MIRROR"}},
 			&cli.StringFlag{Name: "keyring", Usage: "`FILE` with the keys that must have signed it; that of the apt sources without it"},
@@ -58,48 +58,61 @@ func findPackages(c *cli.Context) error {
 	if spec.Kind != sysroot.Debian {
 		return usage(fmt.Errorf("sysroot find %s: only the packages of debian:SUITE are known", spec), "for example: emurace sysroot find debian:bookworm libz.so.1")
 	}
-	arch := c.String("arch")
-	if !slices.Contains(sysroot.Arches(), arch) {
-		return usage(fmt.Errorf("architecture %q: not supported", arch), "use "+strings.Join(sysroot.Arches(), " or "))
+	arches, err := archesOr(c, "arm64")
+	if err != nil {
+		return err
 	}
 	cache, err := sysroot.Open(c.String("cache"))
 	if err != nil {
 		return err
 	}
-	index, err := cache.Index(spec, arch)
-	if err != nil || c.Bool("update") {
-		index, err = cache.FetchIndex(c.Context, sysroot.PullRequest{
-			Suite: spec.Suite, Arch: arch, Mirror: c.String("mirror"), Keyring: c.String("keyring"),
-			Progress: func(line string) {
-				if !c.Bool("quiet") {
-					_, _ = fmt.Fprintf(c.App.ErrWriter, "%s %s: %s\n", spec, arch, line)
-				}
-			},
-		})
-	}
-	if err != nil {
-		return err
-	}
-	var none []string
+	var none []error
 	w := tabwriter.NewWriter(c.App.Writer, 0, 0, 2, ' ', 0)
-	for _, name := range c.Args().Tail() {
-		owners := index.Owners(name)
-		if len(owners) == 0 {
-			none = append(none, name)
+	for _, arch := range arches {
+		index, err := fetchedIndex(c, cache, spec, arch)
+		if err != nil {
+			return errors.Join(err, w.Flush())
 		}
-		for _, o := range owners {
-			// Errors of a tabwriter come out at Flush.
-			_, _ = fmt.Fprintf(w, "%s\t%s\n", o.Package, printable.Line(o.Path))
+		var missing []string
+		for _, name := range c.Args().Tail() {
+			owners := index.Owners(name)
+			if len(owners) == 0 {
+				missing = append(missing, name)
+			}
+			for _, o := range owners {
+				row := o.Package + "\t" + printable.Line(o.Path)
+				if len(arches) > 1 {
+					row += "\t" + arch
+				}
+				// Errors of a tabwriter come out at Flush.
+				_, _ = fmt.Fprintln(w, row)
+			}
+		}
+		if len(missing) > 0 {
+			none = append(none, fmt.Errorf("no package of %s for %s has %s", spec, arch, strings.Join(missing, ", ")))
 		}
 	}
-	if err := w.Flush(); err != nil {
+	if err := w.Flush(); err != nil || len(none) == 0 {
 		return err
 	}
-	if len(none) > 0 {
-		return environmentError(fmt.Errorf("sysroot find: no package of %s for %s has %s", spec, arch, strings.Join(none, ", ")),
-			"name a library as ld.so does, such as libz.so.1, or a program; --update fetches the list anew")
+	return environmentError(fmt.Errorf("sysroot find: %w", none[0]),
+		"name a library as ld.so does, such as libz.so.1, or a program; --update fetches the list anew")
+}
+
+// fetchedIndex is the index of the cache, fetched where it has none or --update says so.
+func fetchedIndex(c *cli.Context, cache *sysroot.Cache, spec sysroot.Spec, arch string) (*sysroot.Index, error) {
+	index, err := cache.Index(spec, arch)
+	if err == nil && !c.Bool("update") {
+		return index, nil
 	}
-	return nil
+	return cache.FetchIndex(c.Context, sysroot.PullRequest{
+		Suite: spec.Suite, Arch: arch, Mirror: c.String("mirror"), Keyring: c.String("keyring"),
+		Progress: func(line string) {
+			if !c.Bool("quiet") {
+				_, _ = fmt.Fprintf(c.App.ErrWriter, "%s %s: %s\n", spec, arch, line)
+			}
+		},
+	})
 }
 
 // packageHint is what to do where a library or program is missing in a sysroot: the package to

@@ -13,8 +13,8 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 )
 
-// pageBlock is a block of a page: a file in C, with its name, or commands with what they show.
-var pageBlock = regexp.MustCompile("(?ms)^```(c|console)(?: (\\S+))?\n(.*?)^```$")
+// pageBlock is a block of a page: a file in C or Starlark, with its name, or commands with what they show.
+var pageBlock = regexp.MustCompile("(?ms)^```(c|python|console)(?: (\\S+))?\n(.*?)^```$")
 
 // pageCommand is a command of a page, and the lines that it shows: those of the command itself, and
 // then those of what gdb is told at its prompt, where the command starts one.
@@ -104,7 +104,10 @@ func alike(got, want string) bool {
 
 // shows tells whether output is what a page shows of it, in which a line "..." stands for any
 // number of lines. Each other line is looked for as early as it can be.
-func shows(output string, want []string) error {
+func shows(output string, want []string) error { return showsWith(output, want, alike) }
+
+// showsWith is shows with a way of its own to compare lines.
+func showsWith(output string, want []string, alike func(got, want string) bool) error {
 	var got []string
 	if output = strings.TrimRight(output, "\n"); output != "" {
 		got = strings.Split(output, "\n")
@@ -140,9 +143,9 @@ func runPage(ts *testscript.TestScript, neg bool, args []string) {
 	}
 	ran := 0
 	for _, b := range pageBlock.FindAllStringSubmatch(ts.ReadFile(args[0]), -1) {
-		if b[1] == "c" {
+		if b[1] != "console" {
 			if filepath.Base(b[2]) != b[2] {
-				ts.Fatalf("a file of C has no name, or one of another folder: %q", b[2])
+				ts.Fatalf("a file has no name, or one of another folder: %q", b[2])
 			}
 			ts.Check(os.WriteFile(ts.MkAbs(b[2]), []byte(b[3]), 0o644))
 			continue

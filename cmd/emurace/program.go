@@ -9,11 +9,13 @@ import (
 	"maps"
 	"path"
 	"slices"
+	"strings"
 
 	"github.com/urfave/cli/v2"
 
 	"emurace/emu"
 	"emurace/internal/files"
+	"emurace/internal/shell"
 	"emurace/loader"
 	"emurace/program"
 	"emurace/replay"
@@ -24,11 +26,43 @@ import (
 // programKey is in the metadata of a command line that has something behind --.
 const programKey = "program"
 
-// noteProgram notes of a command line what the library does not tell: whether it names a program,
-// since -- is taken away, and which flags stand on it.
+// argsKey is in the metadata too: the command line as it was given.
+const argsKey = "args"
+
+// noteProgram notes whether a command line names a program, which the library does not tell: it
+// takes -- away.
 func noteProgram(app *cli.App, args []string) {
 	i := slices.Index(args, "--")
-	app.Metadata = map[string]any{programKey: i >= 0 && i+1 < len(args), givenKey: noteGiven(args)}
+	app.Metadata = map[string]any{programKey: i >= 0 && i+1 < len(args), argsKey: args}
+}
+
+// unmarkedProgram is the error about a program, and its arguments, that stand where a scenario
+// is to stand.
+func unmarkedProgram(argv []string) error {
+	return usage(fmt.Errorf("explore: %q: that is a program, and programs stand behind --", argv[0]), shell.Line(append([]string{"emurace", "explore", "--"}, argv...)...))
+}
+
+// unmarkedIn looks in the command line of explore for a program without the -- before it. What
+// is behind it may be wrong as a flag only since it is the program's.
+func unmarkedIn(c *cli.Context) error {
+	args, _ := c.App.Metadata[argsKey].([]string)
+	at := slices.Index(args, "explore")
+	if at < 0 || isProgram(c) {
+		return nil
+	}
+	known := exploreCommand().Flags
+	for i := at + 1; i < len(args); i++ {
+		switch a := args[i]; {
+		case takesValue(known, a):
+			i++
+		case !strings.HasPrefix(a, "-"):
+			if looksLikeProgram(a) {
+				return unmarkedProgram(args[i:])
+			}
+			return nil
+		}
+	}
+	return nil
 }
 
 // programFlags are the flags of a command that explores programs.
@@ -133,8 +167,12 @@ func programJobs(c *cli.Context, w wish) (jobs []job, err error) {
 	if err != nil {
 		return nil, err
 	}
+	arches, err := programArches(c, w)
+	if err != nil {
+		return nil, err
+	}
 	for _, spec := range either(c.StringSlice("sysroot")) {
-		for _, arch := range either(c.StringSlice("arch")) {
+		for _, arch := range arches {
 			o, err := newOrder(c, w, arch, spec)
 			if err != nil {
 				return jobs, err

@@ -87,7 +87,7 @@ func replayAction(c *cli.Context) error {
 	}
 	p.Printf("%s  the run is the same, bit for bit: %s\n\n", p.Good("MATCH"), r.verification.Digest)
 	p.Printf("%s on %v, %s (%s)\n", p.Head(r.trace.Scenario), r.recipe.Arch, r.session.Libc(), r.recipe.Source)
-	known := settingsOf(r.session, r.recipe)
+	known := unusual(r.session, r.recipe)
 	known.print(p)
 	if err := replay.Dump(p, h, x, replay.DumpOptions{Last: c.Uint64("last"), Full: c.Bool("full")}); err != nil || c.Bool("full") {
 		return err

@@ -36,7 +36,7 @@ Examples:
   emurace run --sysroot debian:trixie --arch amd64 -- /usr/bin/getconf PAGE_SIZE
   emurace run --log syscalls -- ./a.out 2>calls`,
 		Flags: append([]cli.Flag{
-			&cli.StringFlag{Name: "arch", Usage: "arm64 or amd64, for a program of the sysroot (default: that of the program's file, else arm64)", EnvVars: []string{"EMURACE_ARCH"}},
+			archFlag(", for a program of the sysroot; of several the first (default: that of the program's file, else arm64)"),
 			&cli.StringFlag{Name: "sysroot", Usage: "the libraries: debian:`SUITE`, host or a folder", DefaultText: "see above", EnvVars: []string{"EMURACE_SYSROOT"}},
 			&cli.Uint64Flag{Name: "seed", Value: 1, Usage: "of the random bytes that the process gets", EnvVars: []string{"EMURACE_SEED"}},
 			&cli.DurationFlag{Name: "time", Usage: "stop after a time such as 30s", DefaultText: "no limit", EnvVars: []string{"EMURACE_TIME"}},
@@ -61,7 +61,11 @@ func runAction(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	o, err := newOrder(c, w, c.String("arch"), c.String("sysroot"))
+	arches, err := programArches(c, w)
+	if err != nil {
+		return err
+	}
+	o, err := newOrder(c, w, arches[0], c.String("sysroot"))
 	if err != nil {
 		return err
 	}

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"os"
 	"strings"
 
 	"github.com/urfave/cli/v2"
@@ -21,7 +22,8 @@ func findScenario(what, name string) (*scenario.Scenario, error) {
 	if !scripts.IsFile(name) {
 		sc, ok := scripts.Find(name)
 		if !ok {
-			return nil, usage(fmt.Errorf("%s: no such scenario: %q", what, name), "emurace explore --list shows them; the name of a file ends in "+scripts.Suffix)
+			return nil, usage(fmt.Errorf("%s: no such scenario: %q", what, name),
+				meant(name, scenarioNames, "", "emurace explore --list shows them; the name of a file ends in "+scripts.Suffix))
 		}
 		return sc, nil
 	}
@@ -33,6 +35,25 @@ func findScenario(what, name string) (*scenario.Scenario, error) {
 		}
 	}
 	return nil, scriptError(fmt.Errorf("%s: %w", what, err))
+}
+
+// scenarioNames are those that ship.
+func scenarioNames(yield func(string) bool) {
+	for _, s := range scripts.All() {
+		if !yield(s.Name) {
+			return
+		}
+	}
+}
+
+// looksLikeProgram tells whether a name that is to be a scenario's is that of a program: it
+// has a slash, or is a file of this machine that can be executed, and neither a script of ours nor a trace.
+func looksLikeProgram(name string) bool {
+	if scripts.IsFile(name) || isTrace(name) {
+		return false
+	}
+	info, err := os.Stat(name)
+	return strings.Contains(name, "/") || err == nil && info.Mode().IsRegular() && info.Mode()&0o111 != 0
 }
 
 // scriptError is an error of a script, with the calls in progress.

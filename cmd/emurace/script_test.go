@@ -63,8 +63,10 @@ func TestMain(m *testing.M) {
 //	setjson FILE PATH VALUE changes a JSON file; the value - takes the field out
 //	untimed FILE            takes the durations out of a result in a file
 //	cut FILE N              leaves the first N bytes of a file, or adds zeros up to N
+//	lib64 SPEC ARCH LAYOUT DIR  makes a sysroot that is laid out as CentOS is
 //	libraries SPEC ARCH DIR copies the shared libraries of a sysroot
 //	page FILE               runs the commands of a page of docs, which must show what it says
+//	readme FILE             runs README's commands, which must show what it says
 //	spin FILE               makes an ELF file one that does nothing but loop where it begins
 func TestScript(t *testing.T) {
 	cache := testroot.Cache(t).Path()
@@ -72,7 +74,7 @@ func TestScript(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	testroot.Dir(t, "debian:bookworm", "arm64") // says what to do when it is not there
+	bookworm := testroot.Dir(t, "debian:bookworm", "arm64") // says what to do when it is not there
 	testscript.Run(t, testscript.Params{
 		Dir: filepath.Join("..", "..", "testdata", "cli"),
 		Setup: func(e *testscript.Env) error {
@@ -82,12 +84,14 @@ func TestScript(t *testing.T) {
 			e.Setenv("XDG_CACHE_HOME", filepath.Join(e.WorkDir, "cache"))
 			e.Setenv("EMURACE_CACHE", cache)
 			e.Setenv("DOCS", docs)
+			e.Setenv("README", filepath.Join(filepath.Dir(docs), "README.md"))
+			e.Setenv("BOOKWORM", bookworm)
 			e.Setenv("TERM", "xterm")
 			return nil
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"code": codeCommand, "fails": failsCommand, "json": jsonCommand, "setjson": setJSONCommand,
-			"untimed": untimedCommand, "cut": cutCommand, "libraries": librariesCommand, "spin": spinCommand, "page": runPage,
+			"untimed": untimedCommand, "cut": cutCommand, "libraries": librariesCommand, "lib64": lib64Command, "spin": spinCommand, "page": runPage, "readme": readmeCommand,
 		},
 		RequireExplicitExec: true,
 		RequireUniqueNames:  true,
@@ -244,7 +248,7 @@ func librariesCommand(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) != 3 {
 		ts.Fatalf("usage: libraries SPEC ARCH DIR")
 	}
-	cached := filepath.Join(ts.Getenv("EMURACE_CACHE"), "sysroot", strings.ReplaceAll(args[0], ":", "-")+"-"+args[1], "root", "lib")
+	cached := filepath.Join(cachedRoot(ts, args[0], args[1]), "lib")
 	to := ts.MkAbs(args[2])
 	ts.Check(os.MkdirAll(to, 0o755))
 	ts.Check(os.CopyFS(filepath.Join(to, "lib"), os.DirFS(cached)))

@@ -18,8 +18,8 @@ type settings struct {
 	idle []string
 }
 
-// settingsOf finds them out on a session of the process.
-func settingsOf(s *scenario.Session, r replay.Recipe) settings {
+// unusual finds them out on a session of the process.
+func unusual(s *scenario.Session, r replay.Recipe) settings {
 	x := settings{changed: changed(r.Scenario, r.Values), tunables: emu.Tunables(s.Plan().Env)}
 	unknown := func(what, tunable string) {
 		if !s.Process().KnowsTunable(tunable) {

@@ -104,12 +104,14 @@ type bench struct {
 	run    *run
 	spare  *scenario.Session
 	engine *guard.Engine
+	source *sourceLines // of glibc, nil where it was not pulled
 }
 
 func (b *bench) close() {
 	if b.spare != nil {
 		b.spare.Close()
 	}
+	b.source.close()
 }
 
 // options finds out what there is to know of the run and makes the timeline.
@@ -123,8 +125,10 @@ func (b *bench) options(showLesson, backwards bool) (step.Options, error) {
 	if err != nil {
 		return step.Options{}, err
 	}
+	b.source = openSource(r.sys)
 	o := step.Options{
-		Line: line, Bench: b, Notes: r.recipe.Scenario.Notes, Lesson: showLesson,
+		Source: b.source.line,
+		Line:   line, Bench: b, Notes: r.recipe.Scenario.Notes, Lesson: showLesson,
 		Title:  fmt.Sprintf("%s  %s  %s", r.recipe.Scenario.Name, r.recipe.Arch, r.session.Libc()),
 		Story:  step.Story{Explanation: x},
 		SaveAs: ownName(r.recipe),

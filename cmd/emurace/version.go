@@ -28,29 +28,34 @@ func versionCommand() *cli.Command {
 			if c.Args().Present() {
 				return usage(fmt.Errorf("version: unexpected argument %q", c.Args().First()), "")
 			}
-			v := map[string]any{
-				"event": "version", "emurace": version, "unicorn": emu.UnicornVersion(), "unicorn_patched": emu.UnicornPatched(), "go": runtime.Version(),
-				"trace_format": replay.FormatVersion, "walls": wall.Available(),
-			}
-			if revision != "" {
-				v["revision"] = revision
-			} else if info, ok := debug.ReadBuildInfo(); ok {
-				for _, s := range info.Settings {
-					if s.Key == "vcs.revision" {
-						v["revision"] = s.Value
-					}
-				}
-			}
-			if c.Bool("json") {
-				return printable.JSON(c.App.Writer, v)
-			}
-			unicorn := emu.UnicornVersion()
-			if !emu.UnicornPatched() {
-				unicorn += " without our patches"
-			}
-			_, err := fmt.Fprintf(c.App.Writer, "emurace %s (unicorn %s, %s, trace format %d)\nwalls of the engine: %v\n",
-				version, unicorn, runtime.Version(), replay.FormatVersion, wall.Available())
-			return err
+			return showVersion(c, c.Bool("json"))
 		},
 	}
+}
+
+// showVersion prints the versions, for programs or for people.
+func showVersion(c *cli.Context, asJSON bool) error {
+	v := map[string]any{
+		"event": "version", "emurace": version, "unicorn": emu.UnicornVersion(), "unicorn_patched": emu.UnicornPatched(), "go": runtime.Version(),
+		"trace_format": replay.FormatVersion, "walls": wall.Available(),
+	}
+	if revision != "" {
+		v["revision"] = revision
+	} else if info, ok := debug.ReadBuildInfo(); ok {
+		for _, s := range info.Settings {
+			if s.Key == "vcs.revision" {
+				v["revision"] = s.Value
+			}
+		}
+	}
+	if asJSON {
+		return printable.JSON(c.App.Writer, v)
+	}
+	unicorn := emu.UnicornVersion()
+	if !emu.UnicornPatched() {
+		unicorn += " without our patches"
+	}
+	_, err := fmt.Fprintf(c.App.Writer, "emurace %s (unicorn %s, %s, trace format %d)\nwalls of the engine: %v\n",
+		version, unicorn, runtime.Version(), replay.FormatVersion, wall.Available())
+	return err
 }

@@ -1,10 +1,15 @@
 package testroot
 
 import (
+	"sync"
 	"testing"
 
 	"emurace/sysroot"
 )
+
+// caches are those that were opened, by their paths: what tests have been given is theirs to the
+// end of the process, whatever is pulled meanwhile.
+var caches sync.Map
 
 // Cache returns the cache that the sysroots of tests are in: the user's own.
 func Cache(t testing.TB) *sysroot.Cache {
@@ -13,7 +18,8 @@ func Cache(t testing.TB) *sysroot.Cache {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return cache
+	kept, _ := caches.LoadOrStore(cache.Path(), cache)
+	return kept.(*sysroot.Cache)
 }
 
 // Dir returns the folder of the sysroot that spec ("debian:bookworm", "debian:bookworm/musl", "host" or

@@ -162,14 +162,16 @@ func TestProgramErrors(t *testing.T) {
 // TestGDBCommand: a shell hands gdb the words that are meant.
 func TestGDBCommand(t *testing.T) {
 	for _, c := range []struct {
-		root, program, file string
-		want                string
+		root, source, program, file string
+		libraries                   []string
+		want                        string
 	}{
-		{"/r", "a.exe", "a", "gdb-multiarch -iex 'set sysroot /r' -iex 'set debug-file-directory /r/usr/lib/debug' a.exe a"},
-		{"/it's here", "-x y.exe", "-x y", `gdb-multiarch -iex 'set sysroot /it'\''s here' -iex 'set debug-file-directory /it'\''s here/usr/lib/debug' './-x y.exe' './-x y'`},
-		{"/r", "", "$(a)", "gdb-multiarch -iex 'set sysroot /r' -iex 'set debug-file-directory /r/usr/lib/debug' -iex 'set osabi GNU/Linux' -c '$(a)' -ex sharedlibrary"},
+		{"/r", "", "a.exe", "a", nil, "gdb-multiarch -iex 'set sysroot /r' -iex 'set debug-file-directory /r/usr/lib/debug' a.exe a"},
+		{"/it's here", "", "-x y.exe", "-x y", nil, `gdb-multiarch -iex 'set sysroot /it'\''s here' -iex 'set debug-file-directory /it'\''s here/usr/lib/debug' './-x y.exe' './-x y'`},
+		{"/r", "/r/s", "a.exe", "a", []string{"/l", "/m"}, "gdb-multiarch -iex 'set sysroot /r' -iex 'set debug-file-directory /r/usr/lib/debug' -iex 'directory /r/s' -iex 'set solib-search-path /l:/m' a.exe a"},
+		{"/r", "", "", "$(a)", nil, "gdb-multiarch -iex 'set sysroot /r' -iex 'set debug-file-directory /r/usr/lib/debug' -iex 'set osabi GNU/Linux' -c '$(a)' -ex sharedlibrary"},
 	} {
-		if got := GDBCommand(c.root, c.program, c.file); got != c.want {
+		if got := GDBCommand(c.root, c.source, c.program, c.file, c.libraries...); got != c.want {
 			t.Errorf("%s\n  want %s", got, c.want)
 		}
 	}

@@ -49,7 +49,7 @@ func words(t *testing.T, command string) []string {
 // of the commands prints. It must have nothing to complain about.
 func gdb(t *testing.T, s *scenario.Session, f Files, commands ...string) map[string]string {
 	t.Helper()
-	args := append([]string{"-nx", "-batch"}, words(t, GDBCommand(s.Process().System().Root.Dir(), f.Program, f.Core))...)
+	args := append([]string{"-nx", "-batch"}, words(t, GDBCommand(s.Process().System().Root.Dir(), "", f.Program, f.Core))...)
 	for i, c := range commands {
 		args = append(args, "-ex", fmt.Sprintf("echo \\n<%d>\\n", i), "-ex", c)
 	}

@@ -173,6 +173,9 @@ func (m *Model) threadLines(i, w, h int) []string {
 	if h > 4 {
 		lines = append(lines, cut(paint(name, strings.Join(chain, paint(faint, " < "))), w))
 	}
+	if text := m.sourceText(t); text != "" && h > 8 {
+		lines = append(lines, cut(paint(faint, text), w))
+	}
 	selected := t.code.index(t.pc)
 	if i == m.picked {
 		selected = m.codeSel
@@ -191,6 +194,19 @@ func (m *Model) threadLines(i, w, h int) []string {
 		lines = append(lines, m.codeLine(t, l, source, w, i == m.picked && k == selected && m.pane == codePane && l.addr != t.pc))
 	}
 	return fill(lines, w, h)
+}
+
+// sourceText is the line of source at which a thread stands, "" where its text is not known.
+func (m *Model) sourceText(t *threadSnapshot) string {
+	if m.o.Source == nil || len(t.stack) == 0 {
+		return ""
+	}
+	f := t.stack[0]
+	text := clean(m.o.Source(f.File, f.Line))
+	if text == "" {
+		return ""
+	}
+	return f.Source() + "  " + text
 }
 
 // codeLine is one instruction: whether there is a breakpoint, whether the thread

@@ -339,9 +339,20 @@ func TestSearch(t *testing.T) {
 		if fmt.Sprint(got) != fmt.Sprint(want) {
 			t.Errorf("%s: %v, want %v", text, got, want)
 		}
-		if len(want) > 1 && len(want) < most {
+		if len(want) < most { // then all are known, and the search goes round
+			at(t, m, want[0])
+			if !strings.Contains(m.said.result, "from the run's beginning on") {
+				t.Errorf("%s: %+v", text, m.said)
+			}
 			press(t, m, "<")
-			at(t, m, want[len(want)-2])
+			at(t, m, want[len(want)-1])
+			if !strings.Contains(m.said.result, "from the run's end back") {
+				t.Errorf("%s: %+v", text, m.said)
+			}
+			if len(want) > 1 {
+				press(t, m, "<")
+				at(t, m, want[len(want)-2])
+			}
 		}
 	}
 	press(t, m, "home", "/")

@@ -17,6 +17,9 @@ type Options struct {
 	Notes []scenario.Note // of the scenario, for lessons about runs of one's own
 	// SaveAs is the name that is proposed for the trace of a run of one's own.
 	SaveAs string
+	// Source is the text of a line of source, "" where that is not known; nil if none is. It
+	// may be anybody's.
+	Source func(file string, line int) string
 	// Lesson begins with the lesson's first card instead of the end of the run.
 	Lesson bool
 }

@@ -103,6 +103,26 @@ func TestCrashScreen(t *testing.T) {
 	}
 }
 
+// TestSourceText: where the source is there, its line stands under the thread's place; it may be
+// anybody's text.
+func TestSourceText(t *testing.T) {
+	m, _ := article(t, loader.ARM64)
+	m.o.Source = func(file string, line int) string {
+		if strings.HasSuffix(file, "/getenv.c") {
+			return fmt.Sprintf("line %d of \x1b[2Jit", line)
+		}
+		return ""
+	}
+	press(t, m, "home", "end")
+	resize(t, m, 120, 40)
+	says(t, m, `(?m)^getenv\.c:(\d+)  line (\d+) of \?\[2Jit`)
+	if text := screenText(t, m); strings.Contains(text, "malloc.c:4688  ") || strings.Contains(text, "\x1b[2J") {
+		t.Errorf("%s", text)
+	}
+	resize(t, m, 80, 24) // and where there is little room it is left out before code is
+	says(t, m, `✗> \+0x94`)
+}
+
 // The views of memory show environ and its strings, malloc's chunks, the stack.
 func TestViews(t *testing.T) {
 	m, _ := article(t, loader.ARM64)

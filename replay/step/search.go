@@ -103,7 +103,8 @@ func (m *Model) search(text string) {
 func (m *Model) searchNext() { m.searchOn(timeline.Forwards) }
 func (m *Model) searchLast() { m.searchOn(timeline.Backwards) }
 
-// searchOn goes to the moment before the nearest instruction that is searched for.
+// searchOn goes to the moment before the nearest instruction that is searched for. Behind the
+// end of the run it goes on at the beginning, and the other way round, and says so.
 func (m *Model) searchOn(d timeline.Direction) {
 	command := "search " + clean(m.find.text)
 	if m.find.text == "" {
@@ -111,22 +112,24 @@ func (m *Model) searchOn(d timeline.Direction) {
 		return
 	}
 	line := m.o.Line
+	wrapped := ""
 	for n := line.At(); ; {
 		switch {
 		case d == timeline.Forwards && n < line.Len():
 			n++
 		case d == timeline.Backwards && n > 0:
 			n--
+		case d == timeline.Forwards:
+			n, wrapped = 0, "; from the run's beginning on"
 		default:
-			word, other := "behind", "<"
-			if d == timeline.Backwards {
-				word, other = "before", ">"
-			}
-			m.fail(command, fmt.Sprintf("nothing %s this moment; %s looks in the other direction", word, other))
+			n, wrapped = line.Len(), "; from the run's end back"
+		}
+		if m.find.holds(m, n) && (n != line.At() || wrapped != "") {
+			m.at(n, command, m.find.found(m, n)+wrapped, seekCommand(n))
 			return
 		}
-		if m.find.holds(m, n) {
-			m.at(n, command, m.find.found(m, n), seekCommand(n))
+		if n == line.At() {
+			m.fail(command, "nothing in the whole run")
 			return
 		}
 	}

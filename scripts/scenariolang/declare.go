@@ -3,6 +3,7 @@ package scenariolang
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"path"
 	"slices"
 	"strings"
@@ -145,8 +146,40 @@ func lib(r *reading, _ *starlark.Thread, b *starlark.Builtin, args starlark.Tupl
 	if len(r.libs) == maxLibs {
 		return nil, fmt.Errorf("lib: more than %d libraries", maxLibs)
 	}
+	if strings.HasPrefix(name, "./") || strings.HasPrefix(name, "../") {
+		at, err := r.ownLibrary(name)
+		if err != nil {
+			return nil, fmt.Errorf("lib: %w", err)
+		}
+		name = at
+	}
 	r.libs = append(r.libs, name)
 	return starlark.None, nil
+}
+
+// ownLibrary has a library of the user's own be a file of the process, with what it needs, and
+// returns where.
+func (r *reading) ownLibrary(name string) (at string, err error) {
+	clean := path.Clean(name)
+	if !fs.ValidPath(clean) || clean == "." {
+		return "", fmt.Errorf("%.80q: not in the folder of the scenario's file, or below that", name)
+	}
+	if r.library == nil {
+		return path.Join(scenario.LibraryRoot, clean), nil
+	}
+	found, err := r.library(clean)
+	if err != nil {
+		return "", err
+	}
+	for _, l := range found {
+		if _, there := r.files[l.At]; there {
+			return "", fmt.Errorf("%s: there is a file() of that name", l.At)
+		}
+		if !slices.ContainsFunc(r.own, func(o scenario.Library) bool { return o.At == l.At }) {
+			r.own = append(r.own, l)
+		}
+	}
+	return found[0].At, nil
 }
 
 func packageFunc(r *reading, _ *starlark.Thread, b *starlark.Builtin, args starlark.Tuple, kwargs []starlark.Tuple) (starlark.Value, error) {

@@ -21,6 +21,10 @@ type Host struct {
 	// Locals makes what functions of other packages, that the file may use too, find
 	// on a run of it; nil for none.
 	Locals func() map[string]any
+	// Library finds the library of a name as `lib("./libmine.so")` has it, a path below the
+	// file's folder without the dot in front: it first, and then those that it needs and that
+	// lie beside it. With nil no file has any.
+	Library func(name string) ([]scenario.Library, error)
 	// Print shows what a file prints; nil drops it.
 	Print func(pos, text string)
 }
@@ -67,6 +71,11 @@ func noThreads(program *sandbox.Program) error {
 // nobody asks what scenario it declares.
 func NewLocals() map[string]any { return map[string]any{local: newReading(nil)} }
 
+// noLibrary is Host.Library where there is no file.
+func noLibrary(string) ([]scenario.Library, error) {
+	return nil, errors.New("only a scenario in a file of your own has libraries of your own, beside the file")
+}
+
 func newReading(settings scenario.Values) *reading {
 	return &reading{settings: settings, values: map[string]starlark.Value{}, files: map[string][]byte{}}
 }
@@ -74,6 +83,10 @@ func newReading(settings scenario.Values) *reading {
 // read runs a file with settings.
 func read(program *sandbox.Program, host Host, settings scenario.Values) (*process, error) {
 	r := newReading(settings)
+	r.library = host.Library
+	if r.library == nil {
+		r.library = noLibrary
+	}
 	locals := map[string]any{}
 	if host.Locals != nil {
 		maps.Copy(locals, host.Locals())

@@ -22,6 +22,8 @@ type reading struct {
 	tunables []string
 	lazy     bool // see lazyBinding
 	libs     []string
+	own      []scenario.Library                            // of the user's own, among libs and for them
+	library  func(name string) ([]scenario.Library, error) // see Host.Library; nil where nobody looks at the libraries
 	files    map[string][]byte
 	size     int // of the files
 	envSize  int
@@ -77,7 +79,7 @@ func (r *reading) declared() bool {
 // newPlan makes the plan of a reading.
 func (p *process) newPlan() (*scenario.Plan, error) {
 	r := p.plan
-	plan := &scenario.Plan{Env: r.environment(), BindNow: !r.bindsAsTold(), Libs: r.libs, Files: r.files, Setup: p.runSetup, Endings: r.endings, MustEnd: r.mustEnd != ""}
+	plan := &scenario.Plan{Env: r.environment(), BindNow: !r.bindsAsTold(), Libs: r.libs, Files: r.files, Libraries: r.own, Setup: p.runSetup, Endings: r.endings, MustEnd: r.mustEnd != ""}
 	for _, t := range r.threads {
 		b := &body{process: p, name: t.name, fn: t.fn}
 		p.bodies = append(p.bodies, b)
