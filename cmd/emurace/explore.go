@@ -114,7 +114,7 @@ func searchFlags() []cli.Flag {
 		&cli.StringFlag{Name: "timeouts", Value: string(scenario.AnyTime), DefaultText: "any; of a program due", Usage: "when waits with a timeout, and sleeps, may end by themselves: any time, when they are due, or when nothing else can happen (idle)", EnvVars: []string{"EMURACE_TIMEOUTS"}},
 		&cli.StringFlag{Name: "resume", Usage: "keep the search's state in `FILE`, and go on from there if it exists"},
 		&cli.BoolFlag{Name: "minimize", Value: true, Usage: "cut the first failing schedule down to what the failure needs", EnvVars: []string{"EMURACE_MINIMIZE"}},
-		detectFlag(),
+		detectFlag(), suppressionsFlag(), baselineFlag(), updateBaselineFlag(), requireProofFlag(),
 		&cli.StringSliceFlag{Name: "set", Usage: "a parameter of the scenario, `NAME=VALUE`; may be given several times"},
 		&cli.StringFlag{Name: "output", Aliases: []string{"o"}, Usage: "write the trace to `FILE` (default: NAME-ARCH-VERSION.trace)"},
 		&cli.BoolFlag{Name: "json", Usage: "print the result as a JSON object"},
@@ -130,6 +130,7 @@ type job struct {
 	cache  *sysroot.Cache
 	spec   sysroot.Spec
 	detect []scenario.Kind // problems to look for in every run
+	known  *knownProblems  // of those: which do not count; nil for none
 	// folders are those of this machine that a program sees, at their places in the guest, and
 	// dirs where they are here.
 	folders map[string]*emu.Folder
@@ -196,19 +197,12 @@ func exploreAll(c *cli.Context, p *replay.Printer, jobs []job) error {
 	if err := raiseExplore(c, jobs); err != nil {
 		return err
 	}
-	code := exitOK
 	var table []*outcome
 	for i, j := range jobs {
 		j.number = i
 		o, err := j.run(c)
 		if err != nil {
 			return err
-		}
-		if o.result.Failing > 0 {
-			code = exitFound
-		}
-		if o.interrupted {
-			code = exitInterrupted
 		}
 		table = append(table, o)
 		switch {
@@ -229,7 +223,10 @@ func exploreAll(c *cli.Context, p *replay.Printer, jobs []job) error {
 			return err
 		}
 	}
-	return exit(code)
+	if err := outcomesBaseline(c, table); err != nil {
+		return err
+	}
+	return exit(exitOf(c, table))
 }
 
 // exploreJobs checks everything about the command line that can be checked
@@ -274,6 +271,10 @@ func exploreMachines(c *cli.Context, sc *scenario.Scenario, values scenario.Valu
 	if err != nil {
 		return nil, err
 	}
+	known, err := knownOf(c)
+	if err != nil {
+		return nil, err
+	}
 	memory, err := guestMemory(c)
 	if err != nil {
 		return nil, err
@@ -310,7 +311,7 @@ func exploreMachines(c *cli.Context, sc *scenario.Scenario, values scenario.Valu
 			}
 			jobs = append(jobs, job{
 				recipe: replay.Recipe{Scenario: sc, Values: values, Arch: arch, Source: source, Seed: c.Uint64("seed"), Timeouts: scenario.Timeouts(c.String("timeouts")), Memory: memory},
-				cache:  cache, spec: spec, detect: detect, log: log,
+				cache:  cache, spec: spec, detect: detect, known: known, log: log,
 			})
 		}
 	}
@@ -486,7 +487,7 @@ func (j job) run(c *cli.Context) (*outcome, error) {
 	if pool := j.inspections(sys, &options); pool != nil {
 		defer pool.Close()
 	}
-	o := &outcome{job: j, ctx: c.Context, minimizing: c.Bool("minimize"), keepGoing: c.Bool("keep-going"), strategy: strategy(c), locks: c.String("locks"), aimed: aims(c)}
+	o := &outcome{job: j, ctx: c.Context, minimizing: c.Bool("minimize"), keepGoing: c.Bool("keep-going"), strategy: strategy(c), locks: c.String("locks"), aimed: aims(c), proofWanted: c.Bool("require-proof"), bound: c.Int("preemptions")}
 	early, cancel := withTime(c.Context, options.Time)
 	defer cancel()
 	sys.Interrupt(early.Err)
@@ -504,7 +505,7 @@ func (j job) run(c *cli.Context) (*outcome, error) {
 		return s, err
 	}
 	if err == nil {
-		o.result, err = j.search(searchContext(c), strategy(c), start, options)
+		o.result, err = j.searchBy(c, o, show, start, options)
 	}
 	if err == nil {
 		err = wrong.first()

@@ -29,8 +29,10 @@ type outcome struct {
 	interrupted bool
 	minimizing  bool
 	keepGoing   bool
-	strategy    string
+	strategy    string      // that has come to the result
 	locks       string      // raw or abstract
+	bound       int         // of preemptions that was asked for, -1 for none
+	proofWanted bool        // with --require-proof
 	raced       atomic.Bool // a race was come to
 	aimed       bool        // with --only or --focus
 
@@ -256,6 +258,7 @@ type resultObject struct {
 	Complete             bool            `json:"complete"`
 	Interrupted          bool            `json:"interrupted,omitempty"`
 	Endless              bool            `json:"endless,omitempty"`
+	ProofTried           *triedObject    `json:"proof_tried,omitempty"` // before schedules were drawn
 	RawLocks             int             `json:"raw_locks,omitempty"`
 	Schedules            uint64          `json:"schedules"`
 	Failing              uint64          `json:"failing"`
@@ -275,6 +278,8 @@ type resultObject struct {
 	Assumes              []string        `json:"assumes,omitempty"`           // of a clean result
 	SelfCheck            *checkObject    `json:"self_check,omitempty"`        // of a search that came to a proof
 	UndecidedBecause     []doubtObject   `json:"undecided_because,omitempty"` // beside the search's own limits
+	Known                []knownObject   `json:"known,omitempty"`             // problems that do not count
+	Expected             *expectedObject `json:"expected,omitempty"`          // where the result differs from it
 	Endings              []endingObject  `json:"endings,omitempty"`           // that the scenario expects
 	Findings             []findingObject `json:"findings"`
 }
@@ -303,6 +308,7 @@ func (o *outcome) object(c *cli.Context) resultObject {
 	if r.Verdict == explore.Clean {
 		r.Assumes = o.assumes()
 	}
+	r.ProofTried, r.Known, r.Expected = o.triedBefore(), o.knownObjects(), o.differs()
 	if x := o.result.SelfCheck; x != nil {
 		r.SelfCheck = &checkObject{x.Orders, x.Drawn, x.Instructions}
 	}
@@ -357,6 +363,8 @@ func (o *outcome) print(p *replay.Printer) error {
 		o.printUndecided(p, seconds)
 	}
 	o.printWindow(p)
+	o.printTried(p)
+	o.printKnown(p)
 	if len(r.Doubts) > 0 && r.Verdict == explore.Failing {
 		p.Printf("note: %s\n", doubtsText(r.Doubts))
 	}
@@ -369,6 +377,8 @@ func (o *outcome) print(p *replay.Printer) error {
 	if n := uint64(r.RawLocks); n > 0 {
 		p.Printf("note: %s left raw: more is done with them than with locks, or trying in vain to take them is no mere waiting\n", plural(n, "word that looks like a lock was", "words that look like locks were"))
 	}
+	o.printDiffers(p)
+	o.printUnproved(p)
 	if o.interrupted {
 		p.Printf("note: interrupted; this is the result so far\n")
 	}

@@ -133,6 +133,10 @@ func programJobs(c *cli.Context, w wish) (jobs []job, err error) {
 	if err != nil {
 		return nil, err
 	}
+	known, err := knownOf(c)
+	if err != nil {
+		return nil, err
+	}
 	for _, spec := range either(c.StringSlice("sysroot")) {
 		for _, arch := range either(c.StringSlice("arch")) {
 			o, err := newOrder(c, w, arch, spec)
@@ -143,7 +147,7 @@ func programJobs(c *cli.Context, w wish) (jobs []job, err error) {
 			if err != nil {
 				return jobs, err
 			}
-			j.detect = detect
+			j.detect, j.known = detect, known
 			jobs = append(jobs, j)
 		}
 	}
