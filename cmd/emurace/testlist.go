@@ -109,8 +109,11 @@ func (f *foundTests) add(c *cli.Context, name string) error {
 		return f.addFolder(name)
 	case scripts.IsFile(name):
 		s := readTest(name)
-		if errors.Is(s.err, scenariolang.ErrNone) || errors.As(s.err, new(*fs.PathError)) {
+		switch {
+		case errors.Is(s.err, scenariolang.ErrNone):
 			return scriptError(fmt.Errorf("test: %s: %w", name, s.err))
+		case errors.As(s.err, new(*fs.PathError)): // which names the file
+			return scriptError(fmt.Errorf("test: %w", s.err))
 		}
 		f.append(s)
 		return nil

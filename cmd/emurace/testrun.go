@@ -138,7 +138,8 @@ func (w *testCase) flags(c *cli.Context) (shown, quiet []string, err error) {
 		shown = append(shown, "--detect", k)
 	}
 	for _, flag := range []string{"suppressions", "baseline", "guest-memory", "cache"} {
-		if c.IsSet(flag) && !(flag == "baseline" && c.Bool("update-baseline")) {
+		inherited := flag == "cache" && c.String(flag) == os.Getenv("EMURACE_CACHE")
+		if c.IsSet(flag) && !inherited && !(flag == "baseline" && c.Bool("update-baseline")) {
 			shown = append(shown, "--"+flag, c.String(flag))
 		}
 	}
