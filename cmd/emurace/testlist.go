@@ -75,6 +75,9 @@ func findTests(c *cli.Context, systems []testSystem) (*foundTests, error) {
 			}
 			on, given = []testSystem{{spec: sysroot.Spec{Kind: sysroot.Host}, arch: arch}}, false
 		}
+		if s.err != nil {
+			on = on[:1] // it is wrong on each
+		}
 		lines := suite.Lines(s.text, len(s.expected))
 		for _, system := range on {
 			t := testCase{source: s, system: system, given: given}
