@@ -63,7 +63,7 @@ func ProofFirst(ctx context.Context, start func() (*scenario.Session, error), st
 		return nil, false, err
 	}
 	if first.Failing > 0 {
-		both, failed := together(start, first, r)
+		both, failed := bothResults(start, first, r)
 		if failed != nil {
 			return r, false, errors.Join(err, failed)
 		}
@@ -78,8 +78,8 @@ func ProofFirst(ctx context.Context, start func() (*scenario.Session, error), st
 	return r, false, err
 }
 
-// together adds to what was found by a search what was found by another one after it.
-func together(start func() (*scenario.Session, error), first, second *Result) (*Result, error) {
+// bothResults adds to what was found by a search what was found by another one after it.
+func bothResults(start func() (*scenario.Session, error), first, second *Result) (*Result, error) {
 	made := slices.Compact(slices.Sorted(slices.Values(slices.Concat(first.Made, second.Made))))
 	if !slices.Equal(first.Made, second.Made) {
 		to, err := namesWith(start, made)
