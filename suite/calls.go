@@ -85,8 +85,9 @@ func Lines(text string, n int) []int {
 	return lines
 }
 
-// cut takes a call out of a text, with its line where nothing else is on it.
-func cut(text string, c call) (from, to int) {
+// cut is what to take out of a text to be rid of a call, and what to put in its place: with its
+// line where nothing else is on it, and else so that the statements beside it can stay.
+func cut(text string, c call) (from, to int, instead string) {
 	from = strings.LastIndexByte(text[:c.from], '\n') + 1
 	to = c.to
 	if i := strings.IndexByte(text[to:], '\n'); i >= 0 {
@@ -94,8 +95,12 @@ func cut(text string, c call) (from, to int) {
 	} else {
 		to = len(text)
 	}
-	if strings.TrimSpace(text[from:c.from]) != "" || strings.TrimSpace(text[c.to:to]) != "" {
-		return c.from, c.to
+	before, after := strings.TrimSpace(text[from:c.from]), strings.TrimSpace(text[c.to:to])
+	switch {
+	case before == "" && after == "":
+		return from, to, ""
+	case before == "" && after[0] == '#':
+		return c.from, c.to, ""
 	}
-	return from, to
+	return c.from, c.to, "pass"
 }

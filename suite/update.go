@@ -214,7 +214,7 @@ func (u *update) write(text string, list []call) string {
 		if len(u.gone[i]) > 0 {
 			lines = statements(become)
 			if lines == "" {
-				from, to = cut(text, c)
+				from, to, lines = cut(text, c)
 			}
 		} else {
 			lines = text[from:to]
@@ -222,10 +222,20 @@ func (u *update) write(text string, list []call) string {
 		b.WriteString(text[end:from])
 		b.WriteString(lines)
 		end = to
-		if i == len(list)-1 && len(added) > 0 {
-			b.WriteString("\n" + statements(grouped(added)))
-			added = nil
+		if i < len(list)-1 || len(added) == 0 {
+			continue
 		}
+		if more := statements(grouped(added)); to > c.to { // the line is gone, with its end
+			b.WriteString(more + "\n")
+		} else {
+			remark, _, _ := strings.Cut(text[to:], "\n")
+			if strings.HasPrefix(strings.TrimSpace(remark), "#") {
+				b.WriteString(remark)
+				end += len(remark)
+			}
+			b.WriteString("\n" + more)
+		}
+		added = nil
 	}
 	b.WriteString(text[end:])
 	if len(added) > 0 {
