@@ -31,7 +31,7 @@ func (o *outcome) differs() *expectedObject {
 		return nil
 	}
 	want := about[0]
-	was, err := searchOf(o.recipe.Scenario, want.Search)
+	was, err := searchOf(o.recipe, want.Search)
 	if err != nil {
 		return nil // emurace test tells of it
 	}
@@ -53,8 +53,9 @@ func (o *outcome) differs() *expectedObject {
 	return &expectedObject{Verdict: want.Verdict, Kinds: want.Kinds, Search: want.Search, Why: want.Why, Differs: list}
 }
 
-// searchOf is the search that an expectation names.
-func searchOf(sc *scenario.Scenario, flags string) (was suite.Search, err error) {
+// searchOf is the search that an expectation of a recipe's scenario, or program, names.
+func searchOf(r replay.Recipe, flags string) (was suite.Search, err error) {
+	sc := r.Scenario
 	err = withSearchFlags(flags, func(c *cli.Context) error {
 		values, err := sc.Settle(c.StringSlice("set"))
 		if err != nil {
@@ -68,8 +69,12 @@ func searchOf(sc *scenario.Scenario, flags string) (was suite.Search, err error)
 		if err != nil {
 			return err
 		}
+		timeouts := c.String("timeouts")
+		if r.Program != nil && !c.IsSet("timeouts") {
+			timeouts = string(scenario.WhenDue)
+		}
 		was = suite.Search{
-			Settings: sc.Settings(values), Detect: texts(detect), Timeouts: c.String("timeouts"), Memory: memory,
+			Settings: sc.Settings(values), Detect: texts(detect), Timeouts: timeouts, Memory: memory,
 			Bound: c.Int("preemptions"), KeepGoing: true, Partial: suite.Partial(flags),
 		}
 		return checkHow(c)

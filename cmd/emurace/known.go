@@ -179,7 +179,11 @@ func knownText(list []suite.Known) string {
 		parts = append(parts, words.Count(b, "problem")+" of the baseline")
 	}
 	if s := n[bySuppression]; s > 0 {
-		parts = append(parts, "what "+words.Count(s, "suppression")+" names")
+		verb := " names"
+		if s > 1 {
+			verb = " name"
+		}
+		parts = append(parts, "what "+words.Count(s, "suppression")+verb)
 	}
 	if len(parts) == 0 {
 		return "more problems that are known"

@@ -181,9 +181,11 @@ func (o *order) job(c *cli.Context, w wish) (job, error) {
 	if c.IsSet("timeouts") {
 		timeouts = scenario.Timeouts(c.String("timeouts"))
 	}
+	sc := programScenario(kept, o.given, folders)
+	sc.Expected = w.expected
 	return job{
 		recipe: replay.Recipe{
-			Scenario: programScenario(kept, o.given, folders), Arch: o.arch, Source: source, Seed: c.Uint64("seed"),
+			Scenario: sc, Arch: o.arch, Source: source, Seed: c.Uint64("seed"),
 			Timeouts: timeouts, Memory: o.memory, Program: kept,
 		},
 		cache: o.cache, spec: o.spec, log: o.log, folders: folders, dirs: o.dirs,
