@@ -197,6 +197,7 @@ func Code(results []Result) int {
 	for i := range results {
 		one := 0
 		switch r := &results[i]; r.Status {
+		case OK:
 		case Differs:
 			one = 1
 		case UndecidedTest:

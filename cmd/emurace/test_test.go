@@ -50,13 +50,13 @@ func TestSearchFlags(t *testing.T) {
 		"--timeouts sometimes --seed 1":    {wrong: "--timeouts"},
 		"--guest-memory 1GiB --minimize=0": {},
 	} {
-		chooses, err := checkSearchFlags(search)
+		wish, err := checkSearchFlags(search)
 		text := ""
 		if err != nil {
 			text = strings.TrimPrefix(err.Error(), "expect: search: ")
 		}
-		if (want.wrong == "") != (err == nil) || !strings.HasPrefix(text, want.wrong) || err == nil && chooses != want.chooses {
-			t.Errorf("%q: %v, %v, want %+v", search, chooses, err, want)
+		if (want.wrong == "") != (err == nil) || !strings.HasPrefix(text, want.wrong) || err == nil && wish.chooses != want.chooses {
+			t.Errorf("%q: %+v, %v, want %+v", search, wish, err, want)
 		}
 	}
 	// What the user has set for searches is no part of it.

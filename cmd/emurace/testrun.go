@@ -91,9 +91,14 @@ func runTests(c *cli.Context, tests []testCase, show *testShow) (results []suite
 // nothing that names a file.
 var searchFlagsOf = []string{"strategy", "preemptions", "depth", "schedules", "time", "seed", "keep-going", "locks", "timeouts", "set", "detect", "only", "focus", "guest-memory", "minimize"}
 
-// checkSearchFlags checks the flags of an expectation's search, and tells whether they choose a
-// strategy, by itself or by a limit.
-func checkSearchFlags(search string) (chooses bool, err error) {
+// searchWish is what an expectation's search asks for.
+type searchWish struct {
+	chooses bool          // a strategy, by itself or by a limit
+	time    time.Duration // 0 for no limit
+}
+
+// checkSearchFlags checks the flags of an expectation's search.
+func checkSearchFlags(search string) (wish searchWish, err error) {
 	words := strings.Fields(search)
 	for _, w := range words {
 		if w[0] != '-' {
@@ -104,24 +109,25 @@ func checkSearchFlags(search string) (chooses bool, err error) {
 			continue
 		}
 		if !slices.Contains(searchFlagsOf, name) {
-			return false, fmt.Errorf("expect: search: %s: not a flag that says how to search", w)
+			return wish, fmt.Errorf("expect: search: %s: not a flag that says how to search", w)
 		}
 		switch name {
 		case "strategy", "preemptions", "depth", "schedules", "time", "only", "focus":
-			chooses = true
+			wish.chooses = true
 		case "locks":
-			chooses = chooses || value == "abstract" || slices.Contains(words, "abstract")
+			wish.chooses = wish.chooses || value == "abstract" || slices.Contains(words, "abstract")
 		}
 	}
 	if err := withSearchFlags(search, func(c *cli.Context) error {
 		if c.Args().Present() {
 			return fmt.Errorf("unexpected argument %q", c.Args().First())
 		}
+		wish.time = c.Duration("time")
 		return checkHow(c)
 	}); err != nil {
-		return false, fmt.Errorf("expect: search: %w", err)
+		return wish, fmt.Errorf("expect: search: %w", err)
 	}
-	return chooses, nil
+	return wish, nil
 }
 
 // drawnOfProgram is how many schedules of a program are drawn where nobody says how to search:
@@ -147,13 +153,13 @@ func (w *testCase) flags(c *cli.Context) (shown, quiet []string, err error) {
 	if w.Want != nil {
 		search = w.Want.Search
 	}
-	chooses, err := checkSearchFlags(search)
+	wish, err := checkSearchFlags(search)
 	if err != nil {
 		return nil, nil, err
 	}
 	proof := w.Want != nil && w.Want.Verdict == suite.Clean
 	switch {
-	case chooses:
+	case wish.chooses:
 	case w.source.program && !proof:
 		shown = append(shown, "--schedules", drawnOfProgram)
 	case w.source.program:
@@ -162,7 +168,10 @@ func (w *testCase) flags(c *cli.Context) (shown, quiet []string, err error) {
 		// A limit of time is to make no other search of it.
 		quiet = append(quiet, "--strategy", strategyDPOR)
 	}
-	quiet = append(quiet, "--time", c.Duration("time").String(), "--keep-going", "--json", "--minimize=false", "--jobs", "1", "--color", "never")
+	if budget := c.Duration("time"); wish.time == 0 || wish.time > budget {
+		quiet = append(quiet, "--time", budget.String())
+	}
+	quiet = append(quiet, "--json", "--minimize=false", "--jobs", "1", "--color", "never")
 	shown = append(shown, strings.Fields(search)...)
 	return shown, quiet, nil
 }
@@ -190,7 +199,9 @@ func (w *testWork) run(ctx context.Context, c *cli.Context, dir string) (*suite.
 	if w.source.program {
 		command[0] = "script"
 	}
-	args := slices.Concat(command, quiet[:len(quiet):len(quiet)], shown, []string{"--output", trace})
+	// Of a flag that is given twice the last one counts: a search may have its own --keep-going, and
+	// less time than there is, but not more.
+	args := slices.Concat(command, []string{"--keep-going"}, shown, quiet, []string{"--output", trace})
 	if c.Bool("update-baseline") {
 		// A file of the test's own, which takes in what there is; all are joined in the end.
 		args = append(args, "--baseline", filepath.Join(own, "baseline"), "--update-baseline")
@@ -201,9 +212,7 @@ func (w *testWork) run(ctx context.Context, c *cli.Context, dir string) (*suite.
 		return nil, err
 	}
 	r.Took = time.Since(began)
-	if err := w.judge(c, r, p); err != nil {
-		return nil, err
-	}
+	w.judge(c, r, p)
 	if dir := c.String("traces"); dir != "" && r.Status == suite.Differs && r.Got != nil && r.Got.Verdict == suite.Failing {
 		return r, w.keepTrace(r, trace, dir)
 	}
@@ -211,7 +220,7 @@ func (w *testWork) run(ctx context.Context, c *cli.Context, dir string) (*suite.
 }
 
 // judge says what a process of a test has come to.
-func (w *testWork) judge(c *cli.Context, r *suite.Result, p *ranSelf) error {
+func (w *testWork) judge(c *cli.Context, r *suite.Result, p *ranSelf) {
 	var got struct {
 		Event string `json:"event"`
 		suite.Shown
@@ -233,7 +242,6 @@ func (w *testWork) judge(c *cli.Context, r *suite.Result, p *ranSelf) error {
 		r.Status, r.Code = suite.Error, p.code
 		r.Reasons, r.Hint = p.complaint()
 	}
-	return nil
 }
 
 // fails notes that a test could not even begin.
