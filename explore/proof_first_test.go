@@ -1,6 +1,7 @@
 package explore
 
 import (
+	"fmt"
 	"slices"
 	"testing"
 	"time"
@@ -95,6 +96,62 @@ func TestTriedFailures(t *testing.T) {
 			t.Errorf("threads %v are made, and by the try %v", r.Made, try.Made)
 		}
 	})
+}
+
+// TestBothResults: what two searches have found is joined also where they know different threads
+// that the process makes; each schedule then leads to an end on a session that knows all.
+func TestBothResults(t *testing.T) {
+	eachArch(t, func(t *testing.T, sys *emu.System) {
+		start := making(2).starter(t, sys)
+		n := 0
+		every := func(_ []string, schedule scenario.Schedule) ([]Problem, error) {
+			return []Problem{{Kind: "wrong", Site: fmt.Sprint(schedule)}}, nil
+		}
+		different := false
+		for _, schedules := range []uint64{1, 2, 40} {
+			first, err := DPOR(t.Context(), start, Options{KeepGoing: true, Jobs: 1, Preemptions: -1, Inspect: every, inAll: schedules})
+			must(t, err)
+			for seed := range uint64(3) {
+				second := sampled(t, start, Random, Options{KeepGoing: true, Jobs: 1, Seed: seed, Schedules: 10, Inspect: every})
+				different = different || !slices.Equal(first.Made, second.Made)
+				for _, swap := range []bool{false, true} {
+					a, b := copied(first), copied(second)
+					if swap {
+						a, b = b, a
+					}
+					both, err := bothResults(start, a, b)
+					must(t, err)
+					if both.Schedules != first.Schedules+second.Schedules || both.Failing != first.Failing+second.Failing {
+						t.Fatalf("%d of %d fail, of %d of %d and %d of %d", both.Failing, both.Schedules, first.Failing, first.Schedules, second.Failing, second.Schedules)
+					}
+					s, err := start()
+					must(t, err)
+					must(t, s.SetMade(both.Made))
+					for _, f := range both.Findings {
+						n++
+						must(t, s.Restart())
+						if err := s.Play(f.Schedule); err != nil {
+							t.Errorf("%q: %v", f.Schedule.Texts(s.ScheduleNames()), err)
+						}
+						if _, over := s.Outcome(); !over {
+							t.Errorf("%q leads to no end", f.Schedule.Texts(s.ScheduleNames()))
+						}
+					}
+					s.Close()
+				}
+			}
+		}
+		if !different || n == 0 {
+			t.Errorf("%d schedules, of searches that know the same threads", n)
+		}
+	})
+}
+
+// copied is a result whose findings can be given other indices.
+func copied(r *Result) *Result {
+	c := *r
+	c.Findings = slices.Clone(r.Findings)
+	return &c
 }
 
 // TestProofInTime: a proof that takes little is one also where only a time is given.

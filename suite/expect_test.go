@@ -115,6 +115,10 @@ func TestJudge(t *testing.T) {
 		if r.Judge(0, budget); (r.Status == OK) != (got.Verdict != Failing) {
 			t.Errorf("%+v: %s, %q", got, r.Status, r.Reasons)
 		}
+		// A proof may be asked for all the same.
+		if r.RequireProof(); (r.Status == UndecidedTest) != (got.Verdict == Undecided) || (r.Status == OK) != (got.Verdict == Clean) {
+			t.Errorf("%+v: %s, %q", got, r.Status, r.Reasons)
+		}
 	}
 }
 

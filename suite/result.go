@@ -76,6 +76,14 @@ func (r *Result) Judge(code int, budget time.Duration) {
 	r.Status, r.Reasons = r.judge(code, budget)
 }
 
+// RequireProof makes a test undecided in which nothing fails and that is no proof, also where
+// nothing else was expected.
+func (r *Result) RequireProof() {
+	if r.Status == OK && r.Got.Verdict != Failing && !r.Got.Complete {
+		r.Status, r.Reasons = UndecidedTest, []string{"a proof is asked for: " + r.Got.why(false, 0)}
+	}
+}
+
 func (r *Result) judge(code int, budget time.Duration) (Status, []string) {
 	got := r.Got
 	timeUp := budget > 0 && !got.Complete && got.Elapsed >= budget.Seconds()

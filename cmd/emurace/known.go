@@ -204,14 +204,39 @@ func (o *outcome) printKnown(p *replay.Printer) {
 			p.Printf("    %s, in %s\n", printable.Line(m.Text), plural(m.Schedules, "schedule", "schedules"))
 		}
 	}
-	if o.known == nil || !o.raced.Load() {
-		return
+	for _, s := range o.unused() {
+		p.Printf("note: line %d of the suppressions, %s, has matched nothing here\n", s.Line, printable.Line(s.String()))
 	}
-	for _, s := range o.known.suppressions {
-		if !slices.ContainsFunc(o.result.Met, func(m explore.Met) bool { return m.By == bySuppression && m.Text == s.String() }) {
-			p.Printf("note: line %d of the suppressions, %s, has matched nothing here\n", s.Line, printable.Line(s.String()))
+}
+
+// unused are the suppressions that have matched nothing in a search.
+func (o *outcome) unused() known.Suppressions {
+	if !o.raced.Load() {
+		return nil
+	}
+	return o.known.unused(o.knownOnes())
+}
+
+// unused are the suppressions that are not among what was met. Beyond a number of known
+// problems it is not kept which they are, and then nothing is said.
+func (k *knownProblems) unused(met []suite.Known) (list known.Suppressions) {
+	if k == nil || slices.ContainsFunc(met, func(m suite.Known) bool { return m.By != bySuppression && m.By != byBaseline }) {
+		return nil
+	}
+	for _, s := range k.suppressions {
+		if !slices.ContainsFunc(met, func(m suite.Known) bool { return m.By == bySuppression && m.Text == s.String() }) {
+			list = append(list, s)
 		}
 	}
+	return list
+}
+
+// suppressionTexts are suppressions as they are written.
+func suppressionTexts(list known.Suppressions) (texts []string) {
+	for _, s := range list {
+		texts = append(texts, s.String())
+	}
+	return texts
 }
 
 // writeBaseline adds to the file of --baseline what searches have met.

@@ -279,8 +279,9 @@ type resultObject struct {
 	SelfCheck            *checkObject    `json:"self_check,omitempty"`        // of a search that came to a proof
 	UndecidedBecause     []doubtObject   `json:"undecided_because,omitempty"` // beside the search's own limits
 	Known                []knownObject   `json:"known,omitempty"`             // problems that do not count
-	Expected             *expectedObject `json:"expected,omitempty"`          // where the result differs from it
-	Endings              []endingObject  `json:"endings,omitempty"`           // that the scenario expects
+	UnusedSuppressions   []string        `json:"unused_suppressions,omitempty"`
+	Expected             *expectedObject `json:"expected,omitempty"` // where the result differs from it
+	Endings              []endingObject  `json:"endings,omitempty"`  // that the scenario expects
 	Findings             []findingObject `json:"findings"`
 }
 
@@ -308,7 +309,7 @@ func (o *outcome) object(c *cli.Context) resultObject {
 	if r.Verdict == explore.Clean {
 		r.Assumes = o.assumes()
 	}
-	r.ProofTried, r.Known, r.Expected = o.triedBefore(), o.knownObjects(), o.differs()
+	r.ProofTried, r.Known, r.UnusedSuppressions, r.Expected = o.triedBefore(), o.knownObjects(), suppressionTexts(o.unused()), o.differs()
 	if x := o.result.SelfCheck; x != nil {
 		r.SelfCheck = &checkObject{x.Orders, x.Drawn, x.Instructions}
 	}

@@ -63,6 +63,7 @@ Examples:
 			&cli.BoolFlag{Name: "github", Usage: "print what is not as expected as GitHub Actions' annotations too"},
 			&cli.StringFlag{Name: "traces", Usage: "keep a trace of each failure that is not expected in the folder `DIR`"},
 			&cli.BoolFlag{Name: "update", Usage: "write what is shown into the scenarios' files, as expect(...)"},
+			&cli.BoolFlag{Name: "require-proof", Usage: "have a test undecided in which nothing fails and that is no proof, also where nothing is expected, or no verdict", EnvVars: []string{"EMURACE_REQUIRE_PROOF"}},
 			detectFlag(), suppressionsFlag(), baselineFlag(), updateBaselineFlag(),
 			&cli.BoolFlag{Name: "list", Usage: "list the tests, and run none"},
 			&cli.BoolFlag{Name: "json", Usage: "print a JSON object for each test, and one for all"},
@@ -80,6 +81,10 @@ func testAction(c *cli.Context) error {
 	if err := checkTest(c); err != nil {
 		return err
 	}
+	known, err := knownOf(c)
+	if err != nil {
+		return err
+	}
 	systems, err := testSystems(c)
 	if err != nil {
 		return err
@@ -91,7 +96,7 @@ func testAction(c *cli.Context) error {
 	if len(found.tests) == 0 {
 		return usage(errors.New("test: there is no scenario: "+strings.Join(found.looked, ", ")), "a scenario is a file that ends in .star and declares threads; emurace explore --list shows those that ship")
 	}
-	show := &testShow{p: p, c: c, tests: len(found.tests), began: time.Now()}
+	show := &testShow{p: p, c: c, tests: len(found.tests), known: known, began: time.Now()}
 	if c.Bool("list") {
 		return show.list(found.tests)
 	}
@@ -133,9 +138,6 @@ func checkTest(c *cli.Context) error {
 		return err
 	}
 	if _, err := guestMemory(c); err != nil {
-		return err
-	}
-	if _, err := knownOf(c); err != nil {
 		return err
 	}
 	for _, flag := range []string{"junit", "sarif"} {

@@ -237,7 +237,9 @@ func (w *testWork) judge(c *cli.Context, r *suite.Result, p *ranSelf) {
 	case p.late:
 		r.Status, r.Reasons = suite.UndecidedTest, []string{fmt.Sprintf("the search did not end when its time of %v was up, and was ended", c.Duration("time"))}
 	case (p.code == exitOK || p.code == exitFound) && r.Got != nil:
-		r.Judge(p.code, c.Duration("time"))
+		if r.Judge(p.code, c.Duration("time")); c.Bool("require-proof") {
+			r.RequireProof()
+		}
 	default:
 		r.Status, r.Code = suite.Error, p.code
 		r.Reasons, r.Hint = p.complaint()

@@ -20,6 +20,7 @@ type testShow struct {
 	p     *replay.Printer
 	c     *cli.Context
 	tests int
+	known *knownProblems
 	began time.Time
 
 	mu       sync.Mutex
@@ -202,12 +203,24 @@ func (s *testShow) details(r *suite.Result) {
 // summary prints the last line.
 func (s *testShow) summary(results []suite.Result, code int) error {
 	sum := suite.Summarize(results, s.tests)
+	var met []suite.Known
+	for i := range results {
+		met = append(met, results[i].Known...)
+	}
+	unused := s.known.unused(met)
 	took := time.Since(s.began).Seconds()
 	if s.c.Bool("json") {
-		return printable.JSON(s.c.App.Writer, map[string]any{
+		all := map[string]any{
 			"event": "tests", "schema": 1, "tests": s.tests, "ok": sum.OK, "differ": sum.Differ, "undecided": sum.Undecided, "errors": sum.Errors,
 			"not_run": sum.NotRun, "elapsed_s": took, "exit_code": code,
-		})
+		}
+		if len(unused) > 0 {
+			all["unused_suppressions"] = suppressionTexts(unused)
+		}
+		return printable.JSON(s.c.App.Writer, all)
+	}
+	for _, u := range unused {
+		s.p.Printf("note: line %d of the suppressions, %s, has matched nothing in these tests\n", u.Line, printable.Line(u.String()))
 	}
 	s.p.Printf("%s, %.1f s\n", strings.ReplaceAll(sum.String(), "; ", " of "), took)
 	return s.p.Err()
