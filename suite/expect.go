@@ -126,8 +126,20 @@ func Differences(want scenario.Expected, got Shown, code int) []string {
 
 // Partial tells whether a search, by its flags, may end before it has covered all.
 func Partial(search string) bool {
-	return slices.ContainsFunc(strings.Fields(search), func(flag string) bool {
-		name, _, _ := strings.Cut(flag, "=")
-		return name == "--schedules" || name == "--time" || flag == "--keep-going=false"
-	})
+	words := strings.Fields(search)
+	for i, flag := range words {
+		name, value, given := strings.Cut(flag, "=")
+		switch {
+		case name == "--schedules", name == "--time", flag == "--keep-going=false":
+			return true
+		case name == "--strategy":
+			if !given && i+1 < len(words) {
+				value = words[i+1]
+			}
+			if value != "dpor" && value != "bounded" { // others draw, or do as a script says
+				return true
+			}
+		}
+	}
+	return false
 }

@@ -64,6 +64,17 @@ func TestDifferences(t *testing.T) {
 	}
 }
 
+func TestPartial(t *testing.T) {
+	for search, want := range map[string]bool{
+		"": false, "--strategy dpor": false, "--strategy=bounded --preemptions 2": false, "--locks abstract --seed 3": false, "--keep-going": false,
+		"--strategy surw": true, "--strategy=script": true, "--schedules 3": true, "--schedules=3": true, "--strategy dpor --time 3s": true, "--keep-going=false": true,
+	} {
+		if got := Partial(search); got != want {
+			t.Errorf("%q: %v", search, got)
+		}
+	}
+}
+
 // TestJudge: a verdict that is not there is no difference, and a difference is one also when the
 // time was up.
 func TestJudge(t *testing.T) {

@@ -32,6 +32,7 @@ type testSource struct {
 	file     string // "" of one that ships
 	text     string // of the file
 	program  bool
+	fixed    bool // it has a schedule in words, which is no search
 	expected []scenario.Expected
 	err      error // that the script is wrong
 }
@@ -197,7 +198,12 @@ func (s *testSource) take(script *scripts.Script) error {
 	sc, err := script.Scenario()
 	if err == nil {
 		s.expected = sc.Expected
-		return nil
+		schedule, none := script.Schedule()
+		s.fixed = none == nil && schedule.Fixed()
+		if errors.Is(none, strategylang.ErrNone) {
+			none = nil
+		}
+		return none
 	}
 	if !errors.Is(err, scenariolang.ErrNone) {
 		return err
@@ -217,13 +223,7 @@ func (s *testSource) checkUpdated(text string) error {
 		return err
 	}
 	again := &testSource{}
-	if err := again.take(script); err != nil {
-		return err
-	}
-	if _, err := script.Schedule(); err != nil && !errors.Is(err, strategylang.ErrNone) {
-		return err
-	}
-	return nil
+	return again.take(script)
 }
 
 // libcs knows the versions of the libcs of systems.

@@ -95,6 +95,7 @@ var searchFlagsOf = []string{"strategy", "preemptions", "depth", "schedules", "t
 type searchWish struct {
 	chooses bool          // a strategy, by itself or by a limit
 	time    time.Duration // 0 for no limit
+	script  bool          // that what is in the file itself says what is run
 }
 
 // checkSearchFlags checks the flags of an expectation's search.
@@ -122,7 +123,7 @@ func checkSearchFlags(search string) (wish searchWish, err error) {
 		if c.Args().Present() {
 			return fmt.Errorf("unexpected argument %q", c.Args().First())
 		}
-		wish.time = c.Duration("time")
+		wish.time, wish.script = c.Duration("time"), strategy(c) == strategyScript
 		return checkHow(c)
 	}); err != nil {
 		return wish, fmt.Errorf("expect: search: %w", err)
@@ -168,7 +169,8 @@ func (w *testCase) flags(c *cli.Context) (shown, quiet []string, err error) {
 		// A limit of time is to make no other search of it.
 		quiet = append(quiet, "--strategy", strategyDPOR)
 	}
-	if budget := c.Duration("time"); wish.time == 0 || wish.time > budget {
+	one := wish.script && w.source.fixed // a schedule, and no search that a time could end
+	if budget := c.Duration("time"); !one && (wish.time == 0 || wish.time > budget) {
 		quiet = append(quiet, "--time", budget.String())
 	}
 	quiet = append(quiet, "--json", "--minimize=false", "--jobs", "1", "--color", "never")
