@@ -50,14 +50,14 @@ type Doubt struct {
 
 // Found is a finding: its kind, and where it is.
 type Found struct {
-	Kind     string `json:"kind"`
-	Thread   string `json:"thread"`
-	Function string `json:"function"`
-	Offset   *int64 `json:"offset"`
-	Source   string `json:"source"` // FILE:LINE
-	Message  string `json:"message"`
-	Count    uint64 `json:"count"`
-	Trace    string `json:"trace"`
+	Kind     string  `json:"kind"`
+	Thread   string  `json:"thread"`
+	Function string  `json:"function"`
+	Offset   *uint64 `json:"offset"`
+	Source   string  `json:"source"` // FILE:LINE
+	Message  string  `json:"message"`
+	Count    uint64  `json:"count"`
+	Trace    string  `json:"trace"`
 }
 
 // Kinds are the kinds of the findings, each once and in order.

@@ -16,7 +16,7 @@ import (
 
 // some are results of every kind, with what is hard to write down in them.
 func some() []Result {
-	off := int64(0x94)
+	off := uint64(0x94)
 	on := func(name, file, sysroot string) Test {
 		return Test{Name: name, File: file, System: System{Sysroot: sysroot, Arch: "arm64", Version: "2.36"}, Declared: 1, Line: 7, Want: &scenario.Expected{Verdict: "clean"}}
 	}

@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"time"
 
@@ -204,7 +205,9 @@ func testSystems(c *cli.Context) (list []testSystem, err error) {
 			if err != nil {
 				return nil, usage(err, "use --arch arm64 or --arch amd64")
 			}
-			list = append(list, testSystem{spec, arch})
+			if s := (testSystem{spec, arch}); !slices.Contains(list, s) {
+				list = append(list, s)
+			}
 		}
 	}
 	return list, nil

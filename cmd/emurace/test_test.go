@@ -5,10 +5,13 @@ import (
 	"bytes"
 	"encoding/xml"
 	"os"
+	"os/exec"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -69,8 +72,8 @@ func TestSearchFlags(t *testing.T) {
 
 // TestSelfEnvironment: what changes searches does not reach tests.
 func TestSelfEnvironment(t *testing.T) {
-	got := selfEnvironment([]string{"PATH=/bin", "EMURACE_TIME=1s", "EMURACE_CACHE=/c", "XDG_CONFIG_HOME=/x", "XDG_STATE_HOME=/y", "HOME=/h", "EMURACE_DETECT=data-race", testSaveEvery + "=1s"})
-	if want := []string{"PATH=/bin", "EMURACE_CACHE=/c", "HOME=/h", testSaveEvery + "=1s"}; !slices.Equal(got, want) {
+	got := selfEnvironment([]string{"PATH=/bin", "EMURACE_TIME=1s", "EMURACE_CACHE=/c", "XDG_CONFIG_HOME=/x", "XDG_STATE_HOME=/y", "HOME=/h", "EMURACE_DETECT=data-race"})
+	if want := []string{"PATH=/bin", "EMURACE_CACHE=/c", "HOME=/h"}; !slices.Equal(got, want) {
 		t.Errorf("%q, want %q", got, want)
 	}
 }
@@ -114,16 +117,50 @@ func TestKnownText(t *testing.T) {
 	}
 }
 
-// TestTestsInterrupted: Ctrl-C keeps what is done: its lines, and the reports. No process is left.
-func TestTestsInterrupted(t *testing.T) {
-	cmd := subprocess(t, "test", "a.star", "b.star", "c.star", "--jobs", "2", "--junit", "j.xml")
-	const plain = "thread(\"main\", lambda t: t.call(\"getpid\"))\nthread(\"worker\", lambda t: t.call(\"getpid\"))\nexpect(\"clean\")\n"
-	const long = "x = data(8)\ndef work(t):\n    for i in range(60):\n        t.put_u64(x, t.u64(x) + 1)\nfor n in [\"main\", \"a\", \"b\"]:\n    thread(n, work)\n"
-	for name, text := range map[string]string{"a.star": plain, "b.star": long, "c.star": plain} {
+// Scenarios for the tests below: one that is over at once, and one that no machine finishes.
+const (
+	plainTest = "thread(\"main\", lambda t: t.call(\"getpid\"))\nthread(\"worker\", lambda t: t.call(\"getpid\"))\nexpect(\"clean\")\n"
+	longTest  = "x = data(8)\ndef work(t):\n    for i in range(60):\n        t.put_u64(x, t.u64(x) + 1)\nfor n in [\"main\", \"a\", \"b\"]:\n    thread(n, work)\n"
+)
+
+// threeTests is emurace test of three scenarios, the second of which goes on and on.
+func threeTests(t *testing.T, args ...string) *exec.Cmd {
+	t.Helper()
+	cmd := subprocess(t, append([]string{"test", "a.star", "b.star", "-c.star"}, args...)...)
+	for name, text := range map[string]string{"a.star": plainTest, "b.star": longTest, "-c.star": plainTest} {
 		if err := os.WriteFile(filepath.Join(cmd.Dir, name), []byte(text), 0o600); err != nil {
 			t.Fatal(err)
 		}
 	}
+	return cmd
+}
+
+// TestEngineDiesInTest: an engine that dies takes its own test with it, and no other.
+func TestEngineDiesInTest(t *testing.T) {
+	cmd := threeTests(t)
+	cmd.Args = append(cmd.Args[:2], ".") // a name with a dash in front is no argument, but one that is found
+	var stdout, stderr bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &stdout, &stderr
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	if err := syscall.Kill(engineOf(t, childOf(t, cmd.Process.Pid, "b.star"), 300*time.Millisecond), syscall.SIGSEGV); err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Wait(); cmd.ProcessState.ExitCode() != exitEnvironment {
+		t.Errorf("%v, want exit code %d: %s", err, exitEnvironment, &stderr)
+	}
+	for _, line := range []string{`^ok +a\.star `, `^ok +-c\.star `, `^ERROR +b\.star `, `^    because the engine died at `, `^    hint    it is a fault of emurace: please report it with `, `^2 ok, 1 with an error of 3 tests, `} {
+		if !regexp.MustCompile("(?m)" + line).MatchString(stdout.String()) {
+			t.Errorf("no line is %s:\n%s%s", line, &stdout, &stderr)
+		}
+	}
+}
+
+// TestTestsInterrupted: Ctrl-C keeps what is done: its lines, and the reports. No process is left.
+func TestTestsInterrupted(t *testing.T) {
+	cmd := threeTests(t, "--jobs", "2", "--junit", "j.xml")
+	cmd.Args[4] = "./-c.star"
 	var stderr bytes.Buffer
 	cmd.Stderr = &stderr
 	stdout, err := cmd.StdoutPipe()

@@ -198,6 +198,9 @@ func (w *testWork) run(ctx context.Context, c *cli.Context, dir string) (*suite.
 	defer func() { _ = os.RemoveAll(own) }()
 	trace := filepath.Join(own, "failure.trace")
 	command := []string{"explore", w.Name}
+	if w.File != "" && strings.HasPrefix(w.Name, "-") {
+		command[1] = "./" + w.Name // it is no flag
+	}
 	if w.source.program {
 		command[0] = "script"
 	}
@@ -328,7 +331,7 @@ func runSelf(ctx context.Context, args []string, home string, limit time.Duratio
 func selfEnvironment(environ []string) []string {
 	return slices.DeleteFunc(slices.Clone(environ), func(v string) bool {
 		name, _, _ := strings.Cut(v, "=")
-		return strings.HasPrefix(name, "EMURACE_") && name != "EMURACE_CACHE" && !strings.HasPrefix(name, "EMURACE_TEST_") ||
+		return strings.HasPrefix(name, "EMURACE_") && name != "EMURACE_CACHE" ||
 			name == "XDG_CONFIG_HOME" || name == "XDG_STATE_HOME"
 	})
 }
