@@ -63,6 +63,7 @@ func ProofFirst(ctx context.Context, start func() (*scenario.Session, error), st
 		return nil, false, err
 	}
 	if first.Failing > 0 {
+		o.begins(ctx) // what was watched until now has ended with its time
 		both, failed := bothResults(start, first, r)
 		if failed != nil {
 			return r, false, errors.Join(err, failed)
@@ -81,23 +82,20 @@ func ProofFirst(ctx context.Context, start func() (*scenario.Session, error), st
 // bothResults adds to what was found by a search what was found by another one after it.
 func bothResults(start func() (*scenario.Session, error), first, second *Result) (*Result, error) {
 	made := slices.Compact(slices.Sorted(slices.Values(slices.Concat(first.Made, second.Made))))
-	if !slices.Equal(first.Made, second.Made) {
-		to, err := namesWith(start, made)
+	to, err := namesWith(start, made)
+	if err != nil {
+		return nil, err
+	}
+	for _, r := range []*Result{first, second} {
+		from, err := namesWith(start, r.Made)
 		if err != nil {
 			return nil, err
 		}
-		for _, r := range []*Result{first, second} {
-			from, err := namesWith(start, r.Made)
-			if err != nil {
-				return nil, err
-			}
-			r.rename(from.ScheduleNames, to.ScheduleNames)
-		}
-		second.Made = to.made
+		r.rename(from.ScheduleNames, to.ScheduleNames)
 	}
 	total := tallyOf(first).result()
 	total.merge(second)
-	total.Preemptions, total.Made, total.Restarts = -1, second.Made, first.Restarts+second.Restarts
+	total.Preemptions, total.Made, total.Restarts = -1, to.made, first.Restarts+second.Restarts
 	total.Learned, total.Aimed, total.Coverage = second.Learned, second.Aimed, second.Coverage
 	total.conclude(Options{Preemptions: -1})
 	return total, nil

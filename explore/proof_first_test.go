@@ -1,8 +1,10 @@
 package explore
 
 import (
+	"context"
 	"fmt"
 	"slices"
+	"sync"
 	"testing"
 	"time"
 
@@ -152,6 +154,39 @@ func copied(r *Result) *Result {
 	c := *r
 	c.Findings = slices.Clone(r.Findings)
 	return &c
+}
+
+// TestTriedInTime: whoever makes sessions finds the search's time not up, also behind a part of it that
+// has ended with its own.
+func TestTriedInTime(t *testing.T) {
+	eachArch(t, func(t *testing.T, sys *emu.System) {
+		var mu sync.Mutex
+		var watched context.Context
+		begin := making(300).starter(t, sys)
+		late := 0
+		start := func() (*scenario.Session, error) {
+			mu.Lock()
+			defer mu.Unlock()
+			if watched.Err() != nil {
+				late++
+			}
+			return begin()
+		}
+		o := Options{KeepGoing: true, Jobs: 2, Time: 2 * time.Second, Watch: func(ctx context.Context) {
+			mu.Lock()
+			defer mu.Unlock()
+			watched = ctx
+		}, Inspect: func([]string, scenario.Schedule) ([]Problem, error) {
+			return []Problem{{Kind: "wrong", Site: "here"}}, nil
+		}}
+		r, proved, drew := tried(t, start, o)
+		if proved || !drew || r.Tried == nil || r.Verdict != Failing || late > 0 {
+			t.Errorf("proved %v, drew %v, %d sessions came late: %+v", proved, drew, late, r)
+		}
+		if r.Tried != nil && r.Schedules <= r.Tried.Schedules {
+			t.Errorf("%d schedules, %d of them tried", r.Schedules, r.Tried.Schedules)
+		}
+	})
 }
 
 // TestProofInTime: a proof that takes little is one also where only a time is given.
