@@ -56,6 +56,8 @@ type Options struct {
 	Watch func(context.Context)
 	// wanted, if set, tells which failures count; others are only noted, see Result.others.
 	wanted func(scenario.Outcome) bool
+	// inAll, unless 0, has DPOR stop after so many schedules, those of searches begun anew too.
+	inAll uint64
 	// trusted makes it no matter of a self-check that nothing fails.
 	trusted bool
 	// Progress, if set, is told now and then from another goroutine.

@@ -1,12 +1,52 @@
 package explore
 
-import "emurace/scenario"
+import (
+	"slices"
+
+	"emurace/scenario"
+)
 
 // Problem is something wrong with a run that need not have failed, such as a
 // data race.
 type Problem struct {
 	Kind scenario.Kind
 	Site string // where it is; problems of one kind and site are the same
+	// Known is unset for a problem that counts. One that is known, as Known says, is told and
+	// makes no run fail.
+	Known Known
+}
+
+// Known is why a problem does not count: it was known before.
+type Known struct {
+	By   string // what says so, "" for nothing
+	Text string // what it says
+}
+
+// Met is a known problem that runs have, and in how many schedules.
+type Met struct {
+	Kind scenario.Kind
+	Known
+	Schedules uint64
+}
+
+// maxMet bounds the known problems that are kept apart. What is beyond it is kept as one.
+const maxMet = 256
+
+// beyondMet is what they are kept as.
+var beyondMet = Known{By: "further", Text: "more of them"}
+
+// addMet counts a known problem.
+func (r *Result) addMet(m Met) {
+	i := slices.IndexFunc(r.Met, func(o Met) bool { return o.Kind == m.Kind && o.Known == m.Known })
+	if i < 0 && len(r.Met) >= maxMet {
+		m.Kind, m.Known = "", beyondMet
+		i = slices.IndexFunc(r.Met, func(o Met) bool { return o.Kind == m.Kind && o.Known == m.Known })
+	}
+	if i < 0 {
+		r.Met = append(r.Met, m)
+		return
+	}
+	r.Met[i].Schedules += m.Schedules
 }
 
 // inspection is Options.Inspect.
@@ -29,9 +69,19 @@ func (r *Result) judge(o scenario.Outcome, schedule scenario.Schedule, made []st
 		if err != nil {
 			return false, err
 		}
+		var met []Met
 		for _, p := range problems {
+			if p.Known.By != "" {
+				if m := (Met{p.Kind, p.Known, 1}); !slices.Contains(met, m) {
+					met = append(met, m)
+				}
+				continue
+			}
 			f.Outcome, f.Problem = scenario.Outcome{Kind: p.Kind, Thread: -1}, p.Site
 			r.add(f)
+		}
+		for _, m := range met {
+			r.addMet(m)
 		}
 	}
 	if r.Failing > before {

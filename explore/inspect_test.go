@@ -42,7 +42,7 @@ func TestInspect(t *testing.T) {
 					if schedule[0].Thread != 0 {
 						return nil, nil
 					}
-					return []Problem{{"one", "a"}, {"two", "a"}, {"one", "b"}, {"one", "a"}}, nil
+					return []Problem{{Kind: "one", Site: "a"}, {Kind: "two", Site: "a"}, {Kind: "one", Site: "b"}, {Kind: "one", Site: "a"}}, nil
 				}})
 				must(t, err)
 				runs, first := uint64(0), uint64(0)
@@ -79,7 +79,7 @@ func TestInspectEnds(t *testing.T) {
 		for name, search := range searches {
 			start := codeStarter(sys, guarded...)
 			r, err := search(t.Context(), start, Options{Preemptions: 1, Jobs: 1, Inspect: func([]string, scenario.Schedule) ([]Problem, error) {
-				return []Problem{{"wrong", "here"}}, nil
+				return []Problem{{Kind: "wrong", Site: "here"}}, nil
 			}})
 			must(t, err)
 			if r.Schedules != 1 || r.Failing != 1 || r.Verdict != Failing || len(r.Findings) != 1 || r.Findings[0].Problem != "here" {

@@ -79,6 +79,14 @@ func (t *tally) checkNotes() error {
 		}
 		ended += e.Schedules
 	}
+	if len(t.Met) > maxMet+1 {
+		return damaged("%d known problems", len(t.Met))
+	}
+	for _, m := range t.Met {
+		if m.By == "" || m.Schedules == 0 || m.Schedules > t.Schedules || !scenario.Printable(m.Text) || !scenario.Printable(m.By) || !scenario.Printable(string(m.Kind)) {
+			return damaged("a known problem %q, %q: in %d schedules of %d", m.Kind, m.Text, m.Schedules, t.Schedules)
+		}
+	}
 	if len(t.Doubts) > maxDoubts {
 		return damaged("%d doubts", len(t.Doubts))
 	}

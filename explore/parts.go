@@ -106,7 +106,8 @@ type partition struct {
 	report   *reporter
 	saver    saver
 	runs     atomic.Uint64
-	within   *budget // nil for no bound
+	all      atomic.Uint64 // those of searches begun anew too
+	within   *budget       // nil for no bound
 
 	shared   map[uint64]uint8
 	locks    []uint64
@@ -252,6 +253,9 @@ func (w *partition) tick(ctx context.Context) func(int) error {
 			})
 		}
 		if w.Schedules > 0 && n >= w.Schedules {
+			return errBudget
+		}
+		if all := w.all.Add(1); w.inAll > 0 && all >= w.inAll {
 			return errBudget
 		}
 		if runs >= splitAfter {

@@ -40,7 +40,10 @@ type Result struct {
 	Closed uint64 `json:",omitempty"`
 	// Drawn is how many schedules were drawn before a systematic search; see Options.Draw.
 	// Schedules counts them only where one of them fails.
-	Drawn    uint64 `json:",omitempty"`
+	Drawn uint64 `json:",omitempty"`
+	// Tried is what DPOR did before schedules were drawn, nil where it did nothing or has come to
+	// the result; see ProofFirst.
+	Tried    *Tried `json:",omitempty"`
 	Restarts int    // searches begun anew because more was shared, or made, than known
 	// RawLocks is how many words look like locks but were left raw with abstract
 	// locks, because something is done with them that is not done with locks.
@@ -62,6 +65,8 @@ type Result struct {
 	// Doubts are why nothing is said to be proved, and why schedules that seem to fail are
 	// not among the Failing.
 	Doubts []Doubt `json:",omitempty"`
+	// Met are the problems that are known and that runs have; see Problem.Known.
+	Met []Met `json:",omitempty"`
 	// SelfCheck is what was run beside a search that came to say that nothing fails; nil
 	// when it did not come to that.
 	SelfCheck *SelfCheck `json:",omitempty"`
@@ -156,6 +161,9 @@ func (r *Result) merge(next *Result) {
 	}
 	for _, d := range next.Doubts {
 		r.addDoubt(d)
+	}
+	for _, m := range next.Met {
+		r.addMet(m)
 	}
 	r.Failing += next.Failing
 	r.Blocked += next.Blocked

@@ -4,6 +4,7 @@ import (
 	"context"
 	"math"
 	"math/rand/v2"
+	"slices"
 
 	"emurace/internal/logging"
 	"emurace/scenario"
@@ -57,6 +58,11 @@ func (r *Result) tryProof(ctx context.Context, session func() (*scenario.Session
 	r.SelfCheck = &c.done
 	for _, d := range c.result.Doubts {
 		r.addDoubt(d)
+	}
+	for _, m := range c.result.Met {
+		if !slices.ContainsFunc(r.Met, func(o Met) bool { return o.Kind == m.Kind && o.Known == m.Known }) {
+			r.addMet(m) // what it has met once more counts once
+		}
 	}
 	for _, f := range c.result.Findings {
 		f.Hole = true

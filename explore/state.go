@@ -134,7 +134,7 @@ func (f *Finding) happens(s *scenario.Session, inspect inspection) (bool, error)
 		return false, nil
 	}
 	problems, err := inspect(s.Made(), f.Schedule)
-	return slices.Contains(problems, Problem{f.Outcome.Kind, f.Problem}), err
+	return slices.Contains(problems, Problem{Kind: f.Outcome.Kind, Site: f.Problem}), err
 }
 
 // tally is a result without what follows from it, as a state holds it.
@@ -150,13 +150,14 @@ type tally struct {
 	Findings     []Finding `json:"findings,omitempty"`
 	Ended        []Ended   `json:"ended,omitempty"`
 	Doubts       []Doubt   `json:"doubts,omitempty"`
+	Met          []Met     `json:"met,omitempty"`
 }
 
 func tallyOf(r *Result) *tally {
 	return &tally{
 		Schedules: r.Schedules, Failing: r.Failing, Blocked: r.Blocked, Endless: r.Endless, Due: r.Due, Cut: r.Cut, Closed: r.Closed,
 		Instructions: r.Instructions, Findings: slices.Clone(r.Findings),
-		Ended: slices.Clone(r.Ended), Doubts: slices.Clone(r.Doubts),
+		Ended: slices.Clone(r.Ended), Doubts: slices.Clone(r.Doubts), Met: slices.Clone(r.Met),
 	}
 }
 
@@ -164,7 +165,7 @@ func (t *tally) result() *Result {
 	return &Result{
 		Schedules: t.Schedules, Failing: t.Failing, Blocked: t.Blocked, Endless: t.Endless, Due: t.Due, Cut: t.Cut, Closed: t.Closed,
 		Instructions: t.Instructions, Findings: slices.Clone(t.Findings),
-		Ended: slices.Clone(t.Ended), Doubts: slices.Clone(t.Doubts),
+		Ended: slices.Clone(t.Ended), Doubts: slices.Clone(t.Doubts), Met: slices.Clone(t.Met),
 	}
 }
 
@@ -172,7 +173,7 @@ func (t *tally) result() *Result {
 // before what lies in front of both. Otherwise the bound of findings might cut
 // off kinds of failure that are not cut off in an undisturbed search.
 func (r *Result) joins(next *Result) bool {
-	return len(r.Findings)+len(next.Findings) <= maxFindings && len(r.Doubts)+len(next.Doubts) <= maxDoubts
+	return len(r.Findings)+len(next.Findings) <= maxFindings && len(r.Doubts)+len(next.Doubts) <= maxDoubts && len(r.Met)+len(next.Met) <= maxMet
 }
 
 // check refuses counts that no search comes to.

@@ -61,7 +61,14 @@ type Problem struct {
 	Kind  scenario.Kind
 	Site  string // threads and instructions, as in main@0x7ffff7c4f2a4
 	Count uint64 // how often it happened in the run
+	// Places are the instructions of Site by name, which hold for other builds too; in order,
+	// and those of a race the same whichever came first. The second is empty where there is one.
+	Places [2]Place
 }
+
+// Place is where an instruction is, by name: its function, "" for none, the file name of its
+// library or program, and that of its source, "" where debug files do not know it.
+type Place struct{ Function, Module, File string }
 
 // Starter makes a new session of a scenario, with [scenario.StartWith].
 type Starter func(prepare func(*emu.Process) error) (*scenario.Session, error)
@@ -205,10 +212,10 @@ func (p *inspector) inspect(schedule scenario.Schedule) ([]Problem, error) {
 	}
 	var list []Problem
 	for _, m := range f.misuses {
-		list = append(list, Problem{m.kind, p.siteOf(m.access), m.count})
+		list = append(list, Problem{m.kind, p.siteOf(m.access), m.count, p.placesOf(m.access)})
 	}
 	for _, r := range f.races {
-		list = append(list, Problem{DataRace, p.sitesOf(r), r.count})
+		list = append(list, Problem{DataRace, p.sitesOf(r), r.count, p.placesOf(r.a, r.b)})
 	}
 	return list, nil
 }
@@ -223,6 +230,21 @@ func (p *inspector) sitesOf(r *race) string {
 	sites := []string{p.siteOf(r.a), p.siteOf(r.b)}
 	slices.Sort(sites)
 	return strings.Join(sites, " ")
+}
+
+// placesOf names instructions.
+func (p *inspector) placesOf(list ...access) (places [2]Place) {
+	for i, a := range list {
+		l := symbolize.Locate(p.s.Process(), a.pc, false)
+		places[i] = Place{l.Function, l.Module, path.Base(l.File)}
+		if l.File == "" {
+			places[i].File = ""
+		}
+	}
+	if a, b := places[0], places[1]; len(list) == 2 && (b.Function < a.Function || b.Function == a.Function && b.Module < a.Module) {
+		places[0], places[1] = b, a
+	}
+	return places
 }
 
 // order classifies the instruction at pc.

@@ -7,15 +7,21 @@ import (
 
 // Pool inspects runs side by side, with as many inspectors as are needed at a
 // time. What it says of a run does not depend on the runs before.
-type Pool struct{ inspectors pool.Pool[*inspector] }
+type Pool struct {
+	inspectors pool.Pool[*inspector]
+	explainers pool.Pool[*inspector]
+}
 
 // NewPool makes a pool for problems of the given kinds. No session is started
 // before the first run.
 func NewPool(start Starter, detect ...scenario.Kind) *Pool {
-	return &Pool{pool.Pool[*inspector]{
-		Make: func() (*inspector, error) { return newInspector(start, false, detect) },
-		Free: (*inspector).close,
-	}}
+	of := func(explain bool) pool.Pool[*inspector] {
+		return pool.Pool[*inspector]{
+			Make: func() (*inspector, error) { return newInspector(start, explain, detect) },
+			Free: (*inspector).close,
+		}
+	}
+	return &Pool{of(false), of(true)}
 }
 
 // Inspect repeats a run and returns what is wrong with it, in the order in which
@@ -34,5 +40,23 @@ func (p *Pool) Inspect(made []string, schedule scenario.Schedule) ([]Problem, er
 	return i.inspect(schedule)
 }
 
+// Explain is as the function Explain, on sessions that are used again. Like Inspect it may be
+// called by several goroutines at a time.
+func (p *Pool) Explain(made []string, schedule scenario.Schedule) ([]Report, error) {
+	i, err := p.explainers.Take()
+	if err != nil {
+		return nil, err
+	}
+	defer p.explainers.Put(i)
+	i.s.Process().System().LoadDebug()
+	if err := i.s.SetMade(made); err != nil {
+		return nil, err
+	}
+	return i.reports(schedule)
+}
+
 // Close frees all sessions. No run may be under inspection.
-func (p *Pool) Close() { p.inspectors.Close() }
+func (p *Pool) Close() {
+	p.inspectors.Close()
+	p.explainers.Close()
+}

@@ -2,6 +2,7 @@ package oracle
 
 import (
 	"fmt"
+	"maps"
 
 	"emurace/emu"
 	"emurace/heap"
@@ -60,6 +61,14 @@ func Explain(start Starter, made []string, schedule scenario.Schedule, detect ..
 	if err := p.s.SetMade(made); err != nil {
 		return nil, err
 	}
+	return p.reports(schedule)
+}
+
+// reports repeats a run and describes what is wrong with it.
+func (p *inspector) reports(schedule scenario.Schedule) ([]Report, error) {
+	p.s.WantEvents(true)
+	// Calls of a run before may have begun at the same instructions.
+	maps.DeleteFunc(p.origin, func(at origin, _ *Call) bool { return at.step > p.s.Base() })
 	f, err := p.look(schedule)
 	if err != nil {
 		return nil, err
@@ -71,7 +80,7 @@ func Explain(start Starter, made []string, schedule scenario.Schedule, detect ..
 	}
 	var list []Report
 	for _, m := range f.misuses {
-		r := Report{Problem: Problem{m.kind, p.siteOf(m.access), m.count}, Block: p.block(m.block, m.addr)}
+		r := Report{Problem: Problem{m.kind, p.siteOf(m.access), m.count, p.placesOf(m.access)}, Block: p.block(m.block, m.addr)}
 		if err := p.describe(play, &r, m.access, m.free); err != nil {
 			return nil, err
 		}
@@ -81,7 +90,7 @@ func Explain(start Starter, made []string, schedule scenario.Schedule, detect ..
 		list = append(list, r)
 	}
 	for _, c := range f.races {
-		r := Report{Problem: Problem{DataRace, p.sitesOf(c), c.count}, Block: p.blockAt(f.calls, c.a)}
+		r := Report{Problem: Problem{DataRace, p.sitesOf(c), c.count, p.placesOf(c.a, c.b)}, Block: p.blockAt(f.calls, c.a)}
 		if err := p.describe(play, &r, c.a, c.aFree); err != nil {
 			return nil, err
 		}

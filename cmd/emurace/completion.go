@@ -72,7 +72,7 @@ func valuesOfFlag(command, flag string) completion.Values {
 	case "arch":
 		return completion.Values{Words: sysroot.Arches(), Comma: true}
 	case "sysroot":
-		return completion.Values{Words: append(debians(), "host"), Dirs: true}
+		return completion.Values{Words: append(debians(), "host"), Dirs: true, Comma: command == "test"}
 	case "strategy":
 		return completion.Values{Words: strategies()}
 	case "locks":
@@ -95,9 +95,9 @@ func valuesOfFlag(command, flag string) completion.Values {
 		return completion.Values{Suffix: scripts.Suffix}
 	case "diff":
 		return traces
-	case "corpus", "resume", "output", "keyring", "env-from", "stdin":
+	case "corpus", "resume", "output", "keyring", "env-from", "stdin", "suppressions", "baseline", "junit", "sarif":
 		return anyFile
-	case "cache":
+	case "cache", "traces":
 		return folders
 	}
 	return completion.Values{} // a number, a time, a name
@@ -108,6 +108,10 @@ func valuesOfArgs(command string) []completion.Values {
 	switch command {
 	case "explore":
 		return []completion.Values{shippedOrFile()}
+	case "test":
+		v := shippedOrFile()
+		v.Dirs = true
+		return []completion.Values{v}
 	case "script":
 		return []completion.Values{{Words: withSchedule(), Suffix: scripts.Suffix}, shippedOrFile()}
 	case "run":

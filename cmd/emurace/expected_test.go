@@ -1,21 +1,16 @@
 package main
 
 import (
-	"context"
 	"errors"
 	"fmt"
-	"io"
 	"maps"
 	"slices"
-	"strings"
 	"testing"
-
-	"github.com/google/go-cmp/cmp"
-	"github.com/urfave/cli/v2"
 
 	"emurace/internal/testroot"
 	"emurace/scenario"
 	"emurace/scripts"
+	"emurace/suite"
 	"emurace/sysroot"
 )
 
@@ -39,21 +34,6 @@ func suiteVersions(t *testing.T) map[string]string {
 	return versions
 }
 
-// expectation is what a scenario says of a libc and an architecture; an error
-// unless it says exactly one thing.
-func expectation(sc *scenario.Scenario, version, arch string) (scenario.Expected, error) {
-	var found []scenario.Expected
-	for _, e := range sc.Expected {
-		if (len(e.Libc) == 0 || slices.Contains(e.Libc, version)) && (e.Arch == "" || e.Arch == arch) {
-			found = append(found, e)
-		}
-	}
-	if len(found) != 1 {
-		return scenario.Expected{}, fmt.Errorf("%s: glibc %s on %s: %d expectations", sc.Name, version, arch, len(found))
-	}
-	return found[0], nil
-}
-
 // TestExpectations: every scenario that ships says what it shows, of every system
 // of the matrix exactly one thing, by a search that there is.
 func TestExpectations(t *testing.T) {
@@ -65,10 +45,10 @@ func TestExpectations(t *testing.T) {
 		if sc.Doc == "" {
 			t.Errorf("%s: nothing is said about it but the summary", sc.Name)
 		}
-		for suite, version := range versions {
+		for name, version := range versions {
 			for _, arch := range sysroot.Arches() {
-				if _, err := expectation(sc, version, arch); err != nil {
-					t.Errorf("%v (%s)", err, suite)
+				if _, err := suite.Expectation(sc, version, arch); err != nil {
+					t.Errorf("%v (%s)", err, name)
 				}
 			}
 		}
@@ -92,11 +72,8 @@ func checkExpected(e scenario.Expected, versions map[string]string) error {
 	if e.Arch != "" && !slices.Contains(sysroot.Arches(), e.Arch) {
 		return fmt.Errorf("there is no architecture %q", e.Arch)
 	}
-	// What the command itself says of the flags, without anything being run.
-	app := newApp(io.Discard, io.Discard)
-	command := app.Command("explore")
-	command.Action = func(c *cli.Context) error { return checkStrategy(c) }
-	return app.RunContext(context.Background(), append([]string{"emurace", "explore"}, strings.Fields(e.Search)...))
+	_, err := checkSearchFlags(e.Search)
+	return err
 }
 
 // TestCheckExpected: what is wrong with an expectation is found.
@@ -109,29 +86,14 @@ func TestCheckExpected(t *testing.T) {
 		{Verdict: "clean", Arch: "mips"},
 		{Verdict: "clean", Search: "--sharp"},
 		{Verdict: "clean", Search: "--strategy dowsing"},
+		{Verdict: "clean", Search: "--output x.trace"},
+		{Verdict: "clean", Search: "--seed 3 other.star"},
 	} {
 		if checkExpected(e, versions) == nil {
 			t.Errorf("%+v passes", e)
 		}
 	}
-	if err := checkExpected(scenario.Expected{Verdict: "failing", Kinds: []string{"segv"}, Search: "--preemptions 1 --jobs 2"}, versions); err != nil {
+	if err := checkExpected(scenario.Expected{Verdict: "failing", Kinds: []string{"segv"}, Search: "--preemptions 1 --seed 2"}, versions); err != nil {
 		t.Error(err)
-	}
-}
-
-// TestExpectation: one of several, by libc and architecture.
-func TestExpectation(t *testing.T) {
-	clean, arm := scenario.Expected{Verdict: "clean", Libc: []string{"2.31", "2.36"}}, scenario.Expected{Verdict: "failing", Arch: "arm64"}
-	sc := &scenario.Scenario{Name: "x", Expected: []scenario.Expected{clean, arm}}
-	if got, err := expectation(sc, "2.36", "amd64"); err != nil || !cmp.Equal(got, clean) {
-		t.Errorf("%+v, %v", got, err)
-	}
-	if got, err := expectation(sc, "2.41", "arm64"); err != nil || !cmp.Equal(got, arm) {
-		t.Errorf("%+v, %v", got, err)
-	}
-	for _, system := range [][2]string{{"2.31", "arm64"}, {"2.41", "amd64"}} { // two, none
-		if e, err := expectation(sc, system[0], system[1]); err == nil {
-			t.Errorf("%v: %+v", system, e)
-		}
 	}
 }

@@ -4,10 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"path/filepath"
 	"runtime"
-	"slices"
-	"strings"
 	"time"
 
 	"github.com/urfave/cli/v2"
@@ -17,12 +14,10 @@ import (
 	"emurace/internal/guard"
 	"emurace/internal/logging"
 	"emurace/loader"
-	"emurace/oracle"
 	"emurace/replay"
 	"emurace/scenario"
 	"emurace/scripts"
 	"emurace/scripts/portable"
-	"emurace/scripts/sandbox"
 	"emurace/scripts/strategylang"
 	"emurace/sysroot"
 )
@@ -50,7 +45,9 @@ Strategies:
            machine instruction. The default with --preemptions.
   surw     draws schedules at random, so that the orders of the accesses to one
            place are about equally likely; which place is drawn for each schedule.
-           The default with --schedules or --time.
+           The default with --schedules or --time, once dpor has not come to its end
+           within half of that (and 4,095 schedules): a proof that takes little is found
+           whatever the limit. proof_tried in the JSON object says what dpor did.
   pct      draws priorities for the threads, and --depth less one places at which
            the thread that runs gets the lowest. The default with --depth.
   pos      draws a priority for every access that other threads care about. The
@@ -69,7 +66,8 @@ and bounded they concern the 200 schedules of a program that are drawn before th
 What a strategy at random finds depends on --seed, and not on --jobs; without a
 limit it goes on until something fails.
 The search stops at the first failing schedule, or with --keep-going counts them
-all. Ctrl-C shows the result so far.
+all. Ctrl-C shows the result so far. The exit code is 1 when a schedule fails, and with
+--require-proof 5 when none does and not all were covered.
 
 Examples:
   emurace explore
@@ -116,7 +114,7 @@ func searchFlags() []cli.Flag {
 		&cli.StringFlag{Name: "timeouts", Value: string(scenario.AnyTime), DefaultText: "any; of a program due", Usage: "when waits with a timeout, and sleeps, may end by themselves: any time, when they are due, or when nothing else can happen (idle)", EnvVars: []string{"EMURACE_TIMEOUTS"}},
 		&cli.StringFlag{Name: "resume", Usage: "keep the search's state in `FILE`, and go on from there if it exists"},
 		&cli.BoolFlag{Name: "minimize", Value: true, Usage: "cut the first failing schedule down to what the failure needs; one in words only when this is asked for", EnvVars: []string{"EMURACE_MINIMIZE"}},
-		detectFlag(),
+		detectFlag(), suppressionsFlag(), baselineFlag(), updateBaselineFlag(), requireProofFlag(),
 		&cli.StringSliceFlag{Name: "set", Usage: "a parameter of the scenario, `NAME=VALUE`; may be given several times"},
 		&cli.StringFlag{Name: "output", Aliases: []string{"o"}, Usage: "write the trace to `FILE` (default: NAME-SETTINGS-ARCH-VERSION.trace, with a number where that is taken)"},
 		forceFlag(),
@@ -133,6 +131,7 @@ type job struct {
 	cache  *sysroot.Cache
 	spec   sysroot.Spec
 	detect []scenario.Kind // problems to look for in every run
+	known  *knownProblems  // of those: which do not count; nil for none
 	// folders are those of this machine that a program sees, at their places in the guest, and
 	// dirs where they are here.
 	folders map[string]*emu.Folder
@@ -202,19 +201,12 @@ func exploreAll(c *cli.Context, p *replay.Printer, jobs []job) error {
 	if err := raiseExplore(c, jobs); err != nil {
 		return err
 	}
-	code := exitOK
 	var table []*outcome
 	for i, j := range jobs {
 		j.number = i
 		o, err := j.run(c)
 		if err != nil {
 			return err
-		}
-		if o.result.Failing > 0 {
-			code = exitFound
-		}
-		if o.interrupted {
-			code = exitInterrupted
 		}
 		table = append(table, o)
 		switch {
@@ -235,7 +227,10 @@ func exploreAll(c *cli.Context, p *replay.Printer, jobs []job) error {
 			return err
 		}
 	}
-	return exit(code)
+	if err := outcomesBaseline(c, table); err != nil {
+		return err
+	}
+	return exit(exitOf(c, table))
 }
 
 // exploreJobs checks everything about the command line that can be checked
@@ -277,6 +272,10 @@ func exploreMachines(c *cli.Context, sc *scenario.Scenario, values scenario.Valu
 		return nil, err
 	}
 	detect, err := detected(c)
+	if err != nil {
+		return nil, err
+	}
+	known, err := knownOf(c)
 	if err != nil {
 		return nil, err
 	}
@@ -327,154 +326,11 @@ func exploreMachines(c *cli.Context, sc *scenario.Scenario, values scenario.Valu
 			}
 			jobs = append(jobs, job{
 				recipe: replay.Recipe{Scenario: sc, Values: values, Arch: arch, Source: source, Seed: c.Uint64("seed"), Timeouts: scenario.Timeouts(c.String("timeouts")), Memory: memory},
-				cache:  cache, spec: spec, detect: detect, log: log,
+				cache:  cache, spec: spec, detect: detect, known: known, log: log,
 			})
 		}
 	}
 	return jobs, nil
-}
-
-// sourceOf is a sysroot as a trace names it, which may be replayed from anywhere.
-func sourceOf(spec sysroot.Spec) (string, error) {
-	if spec.Kind == sysroot.Folder {
-		path, err := filepath.Abs(spec.Path)
-		if err != nil {
-			return "", err
-		}
-		spec.Path = path
-	}
-	return spec.String(), nil
-}
-
-// system opens the sysroot of a recipe.
-func system(cache *sysroot.Cache, spec sysroot.Spec, arch loader.Arch, log *logging.Log) (*emu.System, error) {
-	dir, err := cache.Dir(spec, arch.String())
-	if err != nil {
-		return nil, err
-	}
-	sys, err := emu.OpenLibc(dir, arch, libcOf(spec))
-	if err != nil {
-		return nil, environmentError(err, "use --sysroot debian:bookworm, or a folder that holds an ld.so and a libc for "+arch.String())
-	}
-	sys.SetLog(log)
-	log.Printf(logging.Boot, "sysroot %s", dir)
-	return sys, nil
-}
-
-// libcOf is what processes of a sysroot run on, none in particular for a folder
-// that may hold one or the other.
-func libcOf(spec sysroot.Spec) loader.Libc {
-	switch {
-	case spec.Libc == sysroot.Musl:
-		return loader.Musl
-	case spec.Kind == sysroot.Debian:
-		return loader.Glibc
-	}
-	return 0
-}
-
-// start makes a session of a recipe.
-func start(sys *emu.System, r replay.Recipe) (*scenario.Session, error) {
-	return startWith(sys, r, nil)
-}
-
-// startKnowing is start of a session that knows which threads its process makes.
-func startKnowing(sys *emu.System, r replay.Recipe, made []string) (*scenario.Session, error) {
-	s, err := start(sys, r)
-	if err != nil {
-		return nil, err
-	}
-	if err := s.SetMade(made); err != nil {
-		s.Close()
-		return nil, err
-	}
-	return s, nil
-}
-
-// startWith is start, and calls prepare when the machine has booted.
-func startWith(sys *emu.System, r replay.Recipe, prepare func(*emu.Process) error) (*scenario.Session, error) {
-	return startPlan(r, func(plan *scenario.Plan) (*scenario.Session, error) {
-		return scenario.StartWith(sys, plan, r.Seed, prepare)
-	})
-}
-
-// starter makes sessions for a search. Problems with the heap depend on when
-// blocks are freed and handed out, so a search for them that goes by events
-// needs events there.
-func (j job) starter(sys *emu.System, strategy string) func() (*scenario.Session, error) {
-	if strategy == strategyScript && !j.schedule.Fixed() {
-		return func() (*scenario.Session, error) {
-			return startPlan(j.recipe, func(plan *scenario.Plan) (*scenario.Session, error) {
-				return scenario.StartBlocks(sys, plan, j.recipe.Seed, nil)
-			})
-		}
-	}
-	if len(j.detect) == 0 || strategy == strategyBounded || strategy == strategyScript {
-		return func() (*scenario.Session, error) { return start(sys, j.recipe) }
-	}
-	return func() (*scenario.Session, error) {
-		return startPlan(j.recipe, func(plan *scenario.Plan) (*scenario.Session, error) {
-			return scenario.StartHeap(sys, plan, j.recipe.Seed, slices.Contains(j.detect, oracle.OutOfBounds), nil)
-		})
-	}
-}
-
-// startPlan makes a session of a recipe's plan.
-func startPlan(r replay.Recipe, begin func(*scenario.Plan) (*scenario.Session, error)) (*scenario.Session, error) {
-	plan, err := r.Scenario.Build(r.Values)
-	if err != nil {
-		return nil, scriptError(err)
-	}
-	if r.Timeouts != "" {
-		plan.Timeouts = r.Timeouts
-	}
-	plan.Memory = r.Memory
-	s, err := begin(plan)
-	var script *sandbox.Error
-	var call *scenario.CallError
-	if errors.As(err, &script) || errors.As(err, &call) {
-		return nil, setupError(r, err)
-	}
-	if errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
-		return nil, err
-	}
-	var limit *emu.LimitError
-	if errors.As(err, &limit) {
-		return nil, environmentError(err, limitHint(limit))
-	}
-	if errors.Is(err, emu.ErrAddresses) {
-		return nil, environmentError(err, "lift the limit, or use fewer --jobs: a machine takes addresses, and no memory by that")
-	}
-	var missing *emu.MissingLibrary
-	if errors.As(err, &missing) {
-		return nil, environmentError(err, fmt.Sprintf("emurace sysroot pull debian:SUITE PACKAGE --arch %v adds the Debian package that has it, as zlib1g has libz.so.1", r.Arch))
-	}
-	var bound *scenario.BoundError
-	if errors.As(err, &bound) {
-		return nil, usage(err, bound.Hint())
-	}
-	if err != nil && r.Program != nil {
-		return nil, environmentError(err, startHint(err, r.Arch))
-	}
-	if err != nil {
-		return nil, environmentError(err, "try --sysroot debian:bookworm or other values of --set; if that helps nothing, the machine may lack memory or limit address space")
-	}
-	return s, nil
-}
-
-// setupError is the error of a script while it sets the stage. What a scenario
-// needs may be missing in the sysroot.
-func setupError(r replay.Recipe, err error) error {
-	if packages := r.Scenario.Packages; len(packages) > 0 && strings.HasPrefix(r.Source, "debian:") {
-		err = scriptError(err)
-		var f *failure
-		if !errors.As(err, &f) {
-			return err
-		}
-		f.hint = fmt.Sprintf("if it is not there, fetch what the scenario needs: emurace sysroot pull %s %s --arch %s", r.Source, strings.Join(packages, " "), r.Arch)
-		return err
-	}
-	return scriptError(err)
 }
 
 // drawnFirst is how many schedules of a program are drawn before a systematic search.
@@ -503,7 +359,7 @@ func (j job) run(c *cli.Context) (*outcome, error) {
 	if pool := j.inspections(sys, &options); pool != nil {
 		defer pool.Close()
 	}
-	o := &outcome{job: j, ctx: c.Context, minimizing: c.Bool("minimize") && (!j.fixed() || c.IsSet("minimize")), keepGoing: c.Bool("keep-going"), strategy: strategy(c), locks: c.String("locks"), aimed: aims(c), force: c.Bool("force")}
+	o := &outcome{job: j, ctx: c.Context, minimizing: c.Bool("minimize") && (!j.fixed() || c.IsSet("minimize")), keepGoing: c.Bool("keep-going"), strategy: strategy(c), locks: c.String("locks"), aimed: aims(c), force: c.Bool("force"), proofWanted: c.Bool("require-proof"), bound: c.Int("preemptions")}
 	early, cancel := withTime(c.Context, options.Time)
 	defer cancel()
 	sys.Interrupt(early.Err)
@@ -521,7 +377,7 @@ func (j job) run(c *cli.Context) (*outcome, error) {
 		return s, err
 	}
 	if err == nil {
-		o.result, err = j.search(searchContext(c), strategy(c), start, options)
+		o.result, err = j.searchBy(c, o, show, start, options)
 	}
 	if err == nil {
 		err = j.further(c, sys, o, began, options)

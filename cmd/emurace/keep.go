@@ -37,6 +37,9 @@ func raiseExplore(c *cli.Context, jobs []job) error {
 	if c.String("output") == "" {
 		g.file("")
 	}
+	if name := c.String("baseline"); name != "" && c.Bool("update-baseline") {
+		g.file(name)
+	}
 	own := c.String("resume") != ""
 	if own {
 		names = []string{c.String("resume")}

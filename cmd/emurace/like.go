@@ -128,7 +128,11 @@ func traceJob(c *cli.Context, t *replay.Trace, r replay.Recipe) (job, error) {
 			return job{}, err
 		}
 	}
-	j := job{recipe: r, cache: cache, spec: spec, detect: detect, log: log}
+	known, err := knownOf(c)
+	if err != nil {
+		return job{}, err
+	}
+	j := job{recipe: r, cache: cache, spec: spec, detect: detect, known: known, log: log}
 	if t.Program != nil {
 		j.dirs = map[string]string{}
 		for _, f := range t.Program.Folders {

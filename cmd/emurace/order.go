@@ -19,6 +19,7 @@ import (
 	"emurace/internal/logging"
 	"emurace/loader"
 	"emurace/program"
+	"emurace/scenario"
 	"emurace/sysroot"
 )
 
@@ -64,6 +65,8 @@ type wish struct {
 	expect []string
 	from   string // where the window begins, "" for where there is a second thread
 	to     string // and where it ends, "" for the end of the process
+	// expected is what a script that names it expects of searches.
+	expected []scenario.Expected
 }
 
 // wishOf is what the flags say about a program with these arguments. Of standard input it reads

@@ -13,8 +13,9 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 )
 
-// pageBlock is a block of a page: a file in C or Starlark, with its name, or commands with what they show.
-var pageBlock = regexp.MustCompile("(?ms)^```(c|python|console)(?: (\\S+))?\n(.*?)^```$")
+// pageBlock is a block of a page: a file, with its name, or commands with what they show. What has
+// neither is there to be read.
+var pageBlock = regexp.MustCompile("(?ms)^```(c|python|text|yaml|console)(?: (\\S+))?\n(.*?)^```$")
 
 // pageCommand is a command of a page, and the lines that it shows: those of the command itself, and
 // then those of what gdb is told at its prompt, where the command starts one.
@@ -144,7 +145,10 @@ func runPage(ts *testscript.TestScript, neg bool, args []string) {
 	ran := 0
 	for _, b := range pageBlock.FindAllStringSubmatch(ts.ReadFile(args[0]), -1) {
 		if b[1] != "console" {
-			if filepath.Base(b[2]) != b[2] {
+			if b[2] == "" && b[1] != "c" {
+				continue
+			}
+			if !filepath.IsLocal(b[2]) {
 				ts.Fatalf("a file has no name, or one of another folder: %q", b[2])
 			}
 			ts.Check(os.WriteFile(ts.MkAbs(b[2]), []byte(b[3]), 0o644))

@@ -54,11 +54,10 @@ func (j job) inspections(sys *emu.System, o *explore.Options) *oracle.Pool {
 	pool := oracle.NewPool(j.traced(sys), j.detect...)
 	o.Inspect = func(made []string, schedule scenario.Schedule) ([]explore.Problem, error) {
 		problems, err := pool.Inspect(made, schedule)
-		var list []explore.Problem
-		for _, p := range problems {
-			list = append(list, explore.Problem{Kind: p.Kind, Site: p.Site})
+		if err != nil {
+			return nil, err
 		}
-		return list, err
+		return j.known.judge(pool, problems, made, schedule)
 	}
 	return pool
 }

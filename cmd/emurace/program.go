@@ -171,6 +171,10 @@ func programJobs(c *cli.Context, w wish) (jobs []job, err error) {
 	if err != nil {
 		return nil, err
 	}
+	known, err := knownOf(c)
+	if err != nil {
+		return nil, err
+	}
 	for _, spec := range either(c.StringSlice("sysroot")) {
 		for _, arch := range arches {
 			o, err := newOrder(c, w, arch, spec)
@@ -181,7 +185,7 @@ func programJobs(c *cli.Context, w wish) (jobs []job, err error) {
 			if err != nil {
 				return jobs, err
 			}
-			j.detect = detect
+			j.detect, j.known = detect, known
 			jobs = append(jobs, j)
 		}
 	}
@@ -215,9 +219,11 @@ func (o *order) job(c *cli.Context, w wish) (job, error) {
 	if c.IsSet("timeouts") {
 		timeouts = scenario.Timeouts(c.String("timeouts"))
 	}
+	sc := programScenario(kept, o.given, folders)
+	sc.Expected = w.expected
 	return job{
 		recipe: replay.Recipe{
-			Scenario: programScenario(kept, o.given, folders), Arch: o.arch, Source: source, Seed: c.Uint64("seed"),
+			Scenario: sc, Arch: o.arch, Source: source, Seed: c.Uint64("seed"),
 			Timeouts: timeouts, Memory: o.memory, Program: kept,
 		},
 		cache: o.cache, spec: o.spec, log: o.log, folders: folders, dirs: o.dirs,

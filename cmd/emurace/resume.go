@@ -46,6 +46,7 @@ type stateFile struct {
 	Timeouts    string          `json:"timeouts"`
 	Detect      []scenario.Kind `json:"detect,omitempty"`
 	Memory      uint64          `json:"guest_memory,omitempty"` // 0 is the usual one
+	Known       string          `json:"known_sha256,omitempty"` // of --suppressions and --baseline
 	State       *explore.State  `json:"state"`
 }
 
@@ -99,7 +100,7 @@ func (j job) describeSearch(libc scenario.LibcID, strategy string, o *explore.Op
 	if r.Program != nil {
 		f.Source = programHash(r.Program)
 	}
-	f.Only, f.Focus = j.only, j.focus
+	f.Only, f.Focus, f.Known = j.only, j.focus, j.knownHash()
 	if j.script != nil {
 		f.Script = sourceHash(j.script.Source())
 	}
@@ -221,6 +222,8 @@ func (s *stateFile) differs(want stateFile) string {
 		return fmt.Sprintf("--timeouts is %q, not %s", s.Timeouts, want.Timeouts)
 	case !slices.Equal(s.Detect, want.Detect):
 		return fmt.Sprintf("--detect is %q, not %q", s.Detect, want.Detect)
+	case s.Known != want.Known:
+		return "--suppressions, --baseline or --update-baseline are others"
 	case s.Memory != want.Memory:
 		return fmt.Sprintf("--guest-memory is %s, not %s", memoryText(s.Memory), memoryText(want.Memory))
 	case s.KeepGoing != want.KeepGoing:

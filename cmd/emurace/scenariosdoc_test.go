@@ -14,6 +14,7 @@ import (
 	"emurace/scenario"
 	"emurace/scripts"
 	"emurace/scripts/scenariolang"
+	"emurace/suite"
 	"emurace/sysroot"
 )
 
@@ -81,14 +82,14 @@ func verdictTable(t *testing.T, list []*scenario.Scenario, versions map[string]s
 	t.Helper()
 	var b strings.Builder
 	b.WriteString("| scenario |")
-	for _, suite := range sysroot.Suites() {
-		fmt.Fprintf(&b, " %s, %s |", versions[suite], suite)
+	for _, name := range sysroot.Suites() {
+		fmt.Fprintf(&b, " %s, %s |", versions[name], name)
 	}
 	b.WriteString("\n|" + strings.Repeat(" --- |", 1+len(versions)) + "\n")
 	for _, sc := range list {
 		fmt.Fprintf(&b, "| [%s](#%s) |", sc.Name, sc.Name)
-		for _, suite := range sysroot.Suites() {
-			fmt.Fprintf(&b, " %s |", cell(t, sc, versions[suite]))
+		for _, name := range sysroot.Suites() {
+			fmt.Fprintf(&b, " %s |", cell(t, sc, versions[name]))
 		}
 		b.WriteString("\n")
 	}
@@ -100,7 +101,7 @@ func cell(t *testing.T, sc *scenario.Scenario, version string) string {
 	t.Helper()
 	var texts, named []string
 	for _, arch := range sysroot.Arches() {
-		e, err := expectation(sc, version, arch)
+		e, err := suite.Expectation(sc, version, arch)
 		if err != nil {
 			t.Error(err)
 		}

@@ -32,8 +32,8 @@ func strategies() []string {
 // strategy is the one asked for, or the one that goes with the other flags: a
 // limit of preemptions is bounded's, though dpor takes one too, a depth is pct's, abstract locks are dpor's.
 // Within a budget, schedules drawn at random find more than the first of a
-// systematic search, which all begin alike. Without any of these it is dpor,
-// whose search ends with a proof.
+// systematic search, which all begin alike; half of the budget is dpor's before that, see
+// proofFirst. Without any of these it is dpor, whose search ends with a proof.
 func strategy(c *cli.Context) string {
 	switch {
 	case c.IsSet("strategy"):

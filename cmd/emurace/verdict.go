@@ -27,6 +27,14 @@ func (o *outcome) assumes() []string {
 			covers += ", " + w + "; other orders outside of that were not tried"
 		}
 	}
+	assumed := []string{}
+	if len(o.result.Met) > 0 {
+		var texts []string
+		for _, m := range o.result.Met {
+			texts = append(texts, printable.Line(m.Text))
+		}
+		assumed = append(assumed, "problems that are known do not count: "+strings.Join(texts, ", "))
+	}
 	step := "what an instruction reads is one step, and what it writes, also where that is several words"
 	switch whole := o.whole && o.strategy != strategyBounded; {
 	case o.recipe.Arch == loader.ARM64 && !whole:
@@ -34,14 +42,13 @@ func (o *outcome) assumes() []string {
 	case o.recipe.Arch == loader.AMD64 && whole:
 		step += ", and one that reads and changes memory does both in one step, also without LOCK"
 	}
-	return []string{
+	return append([]string{
 		"memory is sequentially consistent: a write is seen by all threads at once, and none out of order",
 		o.timeouts(),
 		"signal handlers run at once, and where between two events of its thread one runs makes no difference",
 		step,
 		locks,
-		covers,
-	}
+	}, append(assumed, covers)...)
 }
 
 // timeouts says when a deadline passes.

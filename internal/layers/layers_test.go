@@ -26,8 +26,8 @@ var layers = [][]string{
 	{"heap", "program"},
 	{"scenario"},
 	{"explore/coverage"},
-	{"explore", "oracle", "replay", "replay/timeline", "scripts/scenariolang", "scripts/portable"},
-	{"replay/core", "replay/gdb", "replay/lesson", "scripts/strategylang"},
+	{"explore", "oracle", "replay", "replay/timeline", "scripts/scenariolang", "scripts/portable", "suite"},
+	{"oracle/known", "replay/core", "replay/gdb", "replay/lesson", "scripts/strategylang"},
 	{"replay/report", "replay/step", "scripts"},
 	{"build-aux/peers", "build-aux/programs", "cmd/emurace", "internal/testrace"},
 }

@@ -22,6 +22,8 @@ type Program struct {
 	Input  []byte   // what standard input holds where it is no file
 	Files  []Given
 	Expect []string // as scenario.ParseExpect reads it
+	// Expected is what searches of it are known to show, as expect(...) says it.
+	Expected []scenario.Expected
 	// From and To are where its window begins and ends, as portable.ParseBound reads it; "" as
 	// ever.
 	From, To string
@@ -38,6 +40,9 @@ func ProgramOf(program *sandbox.Program, host Host) (*Program, error) {
 	p, err := read(program, host, nil)
 	if err != nil {
 		return nil, err
+	}
+	if p.plan.program != nil {
+		p.plan.program.Expected = p.plan.sc.Expected
 	}
 	return p.plan.program, nil
 }

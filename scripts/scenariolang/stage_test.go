@@ -56,7 +56,7 @@ func starter(t testing.TB, sys *emu.System, text string, settings ...string) fun
 
 // What is wrong with a declaration is said, at the line of it.
 func TestErrors(t *testing.T) {
-	all, err := os.ReadFile("testdata/errors.star")
+	all, err := os.ReadFile("testdata/errors.txt")
 	must(t, err)
 	due := regexp.MustCompile(`### "(.*)"`)
 	for _, chunk := range strings.Split(string(all), "---\n") {
@@ -332,7 +332,7 @@ after_call(invariant)
 
 // Any text is refused or makes a plan, without a panic.
 func FuzzBuild(f *testing.F) {
-	all, err := os.ReadFile("testdata/errors.star")
+	all, err := os.ReadFile("testdata/errors.txt")
 	must(f, err)
 	for _, chunk := range strings.Split(string(all), "---\n") {
 		f.Add(chunk)
