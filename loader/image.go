@@ -61,8 +61,8 @@ type Image struct {
 }
 
 // HasText tells whether the file holds a text as C stores one, with a zero byte behind it.
-func (img *Image) HasText(text string) bool {
-	return bytes.Contains(img.data, append([]byte(text), 0))
+func (im *Image) HasText(text string) bool {
+	return bytes.Contains(im.data, append([]byte(text), 0))
 }
 
 // LoadImage reads, through the sysroot, the file that the guest path name

@@ -90,6 +90,7 @@ func aboutManual(date time.Time) manual.About {
 			{Name: "~/.config/emurace/config.toml", Text: "has defaults for flags: a table for each command, such as [explore], with keys named as the flags. The command line and the environment come first."},
 			{Name: "~/.cache/emurace", Text: "holds the sysroots that were pulled"},
 			{Name: "~/.local/state/emurace/last-trace", Text: "holds the path of the trace that was written last"},
+			{Name: "~/.local/state/emurace/last-traces", Text: "holds the path of the last trace of each folder, the latest first"},
 			{Name: "/usr/share/doc/emurace", Text: "holds, where the program was installed as a package, README.md, the documents that it links to, and in examples the scenarios that ship"},
 		},
 		SeeAlso: []string{"gdb(1)", "core(5)", "pthreads(7)"},
