@@ -157,7 +157,11 @@ func (x *Explanation) Summary() []string {
 func (x *Explanation) cause() []string {
 	list := []string{words.Capital(x.Headline()) + "."}
 	for _, f := range x.said() {
-		list = append(list, words.Capital(f.Short[0].String()))
+		text := words.Capital(f.Short[0].String())
+		if !strings.HasSuffix(text, ".") {
+			text += "."
+		}
+		list = append(list, text)
 	}
 	for _, f := range x.time() {
 		list = append(list, f.Long...)

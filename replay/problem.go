@@ -1,6 +1,7 @@
 package replay
 
 import (
+	"cmp"
 	"fmt"
 	"strings"
 
@@ -22,6 +23,7 @@ type ProblemAccess struct {
 	symbolize.Report
 	Access string // read, write or free
 	Addr   uint64
+	Place  string // what Addr is called, "" for nothing
 }
 
 // ProblemBlock is a block of malloc's.
@@ -81,12 +83,12 @@ func (x *Explanation) problems() (list []Fact) {
 func (x *Explanation) misused(p *Problem, a *ProblemAccess) Fact {
 	f := Fact{Kind: FactMisused, At: before(a.Step), After: a.Step, Thread: x.thread(a.Thread), Addr: a.Addr}
 	does := map[string]string{"read": "reads", "write": "writes to", "free": "frees"}[a.Access]
-	f.Title = fmt.Sprintf("%s %s %s", a.Thread, does, words.Hex(a.Addr))
+	f.Title = fmt.Sprintf("%s %s %s", a.Thread, does, cmp.Or(a.Place, words.Hex(a.Addr)))
 	in := a.Call
 	if a.Script != "" {
 		in += " at " + a.Script
 	}
-	text := say("%s %s %s at instruction %s, in its call of %s", name(a.Thread), does, number(words.Hex(a.Addr)), words.Grouped(a.Step), in)
+	text := say("%s %s %s at instruction %s, in its call of %s", name(a.Thread), does, number(addressOf(a.Addr, a.Place)), words.Grouped(a.Step), in)
 	f.Short = []Text{say("  %s:", text), say("    %s  %s", name(fmt.Sprintf("%s+%#x", a.Function, a.Offset)), a.Instruction)}
 	f.Long = []string{words.Capital(text.String()) + ".", words.Capital(p.headline()) + "."}
 	if p.Race {

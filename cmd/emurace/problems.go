@@ -221,7 +221,7 @@ func (p *problem) head() string {
 func problemOf(r oracle.Report) replay.Problem {
 	p := replay.Problem{Kind: r.Kind, Race: r.Kind == oracle.DataRace}
 	for _, a := range r.Accesses {
-		p.Accesses = append(p.Accesses, replay.ProblemAccess{Report: a.Report, Access: a.Access, Addr: number(a.Address)})
+		p.Accesses = append(p.Accesses, replay.ProblemAccess{Report: a.Report, Access: a.Access, Addr: number(a.Address), Place: a.Place})
 	}
 	if b := r.Block; b != nil {
 		p.Block = &replay.ProblemBlock{Addr: number(b.Address), Size: b.Size}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 
 	"emurace/internal/words"
 	"emurace/replay"
@@ -54,7 +55,7 @@ func New(line *timeline.Timeline, x *replay.Explanation, notes []scenario.Note) 
 	if !x.Outcome.Failed() && len(x.Problems) == 0 {
 		return nil, ErrNothing
 	}
-	l := &Lesson{Title: "Why " + x.Headline(), Summary: x.Summary(), Length: line.Len()}
+	l := &Lesson{Title: "Why " + strings.TrimPrefix(x.Headline(), "deadlock: "), Summary: x.Summary(), Length: line.Len()}
 	for _, f := range x.Facts() {
 		if f.Title != "" {
 			l.Moments = append(l.Moments, Moment{Fact: f})
