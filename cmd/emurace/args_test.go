@@ -136,7 +136,7 @@ func TestProgress(t *testing.T) {
 		t.Errorf("%q", got)
 	}
 	b.Reset()
-	for rate, want := range map[float64]string{0: "0.0", 0.44: "0.4", 9.94: "9.9", 9.96: "10", 1234.5: "1234"} {
+	for rate, want := range map[float64]string{0: "0.0", 0.44: "0.4", 9.94: "9.9", 9.96: "10", 1234.5: "1,235"} {
 		if got := rateText(rate); got != want {
 			t.Errorf("%v in a second: %q, want %q", rate, got, want)
 		}

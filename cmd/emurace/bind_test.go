@@ -43,7 +43,7 @@ func TestTraceBinds(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	explore := []string{"explore", file, "--sysroot", "debian:bookworm", "--strategy", "pos", "--schedules", "50", "--seed", "4", "--minimize=false", "-o", trace}
+	explore := []string{"explore", file, "--sysroot", "debian:bookworm", "--strategy", "pos", "--schedules", "50", "--seed", "4", "--minimize=false", "--force", "-o", trace}
 	for _, lazy := range []bool{true, false} {
 		text := firstCalls
 		if !lazy {

@@ -55,7 +55,7 @@ func TestEndings(t *testing.T) {
 		{"abort", "abort", "clean", "the process ends with an abort, as the scenario expects", 1},
 		{"abort", "must", "failing", "main aborts in", 0},
 		{"raise", "signal", "clean", "the process ends with signal 15, as the scenario expects", 1},
-		{"raise", "exit", "failing", "main dies in", 0},
+		{"raise", "exit", "failing", "main dies of SIGTERM in", 0},
 		{"none", "exit", "clean", "note: no schedule ends with exit status 7", 0},
 		{"none", "must", "failing", "the process has not ended, though it must: with exit status 7 or signal 15", 0},
 	} {

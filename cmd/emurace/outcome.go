@@ -328,7 +328,7 @@ func (o *outcome) printFailing(p *replay.Printer, seconds string) {
 // printFailures describes the first run that failed by itself, and lists others.
 func (o *outcome) printFailures(p *replay.Printer, seconds string) {
 	f := o.result.Findings[0]
-	if !o.keepGoing && len(o.findings) == 1 && o.findings[0].Count == 1 {
+	if !o.keepGoing && (o.result.Failing == 1 || len(o.findings) == 1 && o.findings[0].Count == 1) {
 		drawn := ""
 		if f.Drawn {
 			drawn = ", of those drawn before the search"

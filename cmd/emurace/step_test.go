@@ -127,7 +127,7 @@ func moment(t *testing.T, screen string) string {
 // and on, seeks, leaves the record and saves a run, resizes, and quits with the
 // terminal as it was.
 func TestStepTerminal(t *testing.T) {
-	x := newTmux(t, 120, 40, `emurace explore >found; stty -a >before; emurace step; echo "exit code $?"; stty -a >after; cmp before after && echo same terminal; emurace replay | head -3; emurace step --lesson; exec sleep 1000`)
+	x := newTmux(t, 120, 40, `emurace explore >found; stty -a >before; emurace step; echo "exit code $?"; stty -a >after; cmp before after && echo same terminal; emurace replay | head -5; emurace step --lesson; exec sleep 1000`)
 	screen := x.wait(`main: failed`, `✗> \+0x94 +ldrh w2, \[x19\]`, `x19 +0x220`, `end +Main dies of SIGSEGV in getenv`, `word 66 +0x220 `)
 	end := moment(t, screen)
 	x.keys("S")
