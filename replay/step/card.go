@@ -25,7 +25,7 @@ type writer struct {
 	brief bool // a picture in which nothing has changed is left out
 	// labels is the width of the column of labels in the picture that is drawn.
 	labels int
-	lines []string
+	lines  []string
 }
 
 func (w *writer) line(text string) { w.lines = append(w.lines, text) }
