@@ -145,7 +145,7 @@ func checkTest(c *cli.Context) error {
 		if name := c.String(flag); name != "" {
 			// Better now than when all tests have run.
 			if err := files.CheckWritable(name); err != nil {
-				return reportFileError(flag, err)
+				return reportFileError(flag, name, err)
 			}
 		}
 	}
@@ -157,8 +157,8 @@ func checkTest(c *cli.Context) error {
 	return nil
 }
 
-func reportFileError(flag string, err error) error {
-	return environmentError(fmt.Errorf("--%s: %w", flag, err), "name a file that can be written")
+func reportFileError(flag, name string, err error) error {
+	return environmentError(fmt.Errorf("--%s %s: %w", flag, name, err), "name a file that can be written")
 }
 
 // splitFlag is a flag's values, each of which may be several with commas. The name of a folder
@@ -229,7 +229,7 @@ func writeReports(c *cli.Context, results []suite.Result, code int) error {
 			continue
 		}
 		if err := files.Save(name, func(f *os.File) error { return write(f) }); err != nil {
-			errs = append(errs, reportFileError(flag, err))
+			errs = append(errs, reportFileError(flag, c.String(flag), err))
 		}
 	}
 	return errors.Join(errs...)
