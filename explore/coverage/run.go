@@ -170,7 +170,7 @@ func (r *Run) touch(p place, m mark) bool {
 		}
 	}
 	marks := r.words[i]
-	left, earlier := marks[:0], uint8(0) // bytes that the same instruction has read before
+	left, earlier := marks[:0], uint8(0) // bytes that the same instruction has read just before
 	for _, o := range marks {
 		if o.bytes&m.bytes != 0 && o.thread != m.thread && (o.write || m.write) {
 			r.conflict(o, m)
@@ -178,9 +178,11 @@ func (r *Run) touch(p place, m mark) bool {
 		switch {
 		case m.write:
 			o.bytes &^= m.bytes
-		case o.thread == m.thread && o.pc == m.pc && !o.write:
+		case o.thread == m.thread && o.pc == m.pc && !o.write && o.at == m.at:
 			earlier |= o.bytes
 			continue
+		case o.thread == m.thread && o.pc == m.pc && !o.write: // of an earlier time: what is read again
+			o.bytes &^= m.bytes
 		}
 		if o.bytes != 0 {
 			left = append(left, o)
