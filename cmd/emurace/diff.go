@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -116,6 +117,10 @@ func unlike(this, other *replay.Trace) []string {
 	for _, s := range this.Settings {
 		key, value, _ := strings.Cut(s, "=")
 		differ(key, value, settings[key])
+		delete(settings, key)
+	}
+	for _, key := range slices.Sorted(maps.Keys(settings)) { // of another version of the scenario
+		list = append(list, fmt.Sprintf("%s is %s there and no parameter here", key, settings[key]))
 	}
 	differ("the architecture", this.Arch, other.Arch)
 	differ("the seed", fmt.Sprint(this.Seed), fmt.Sprint(other.Seed))

@@ -380,7 +380,7 @@ func (j job) run(c *cli.Context) (*outcome, error) {
 		o.result, err = j.searchBy(c, o, show, start, options)
 	}
 	if err == nil {
-		err = j.further(c, sys, o, began, options)
+		err = j.further(c, sys, o, began, wrong, options)
 	}
 	if err == nil {
 		err = wrong.first()

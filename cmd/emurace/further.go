@@ -19,8 +19,9 @@ const furtherSchedules = 200
 
 // further looks for a schedule that fails by itself, where a search has ended with the first
 // schedule that has a problem: that is to be told with the failure that it leads to, if there is
-// one near, and not in its place. What is found is added to the outcome's result.
-func (j job) further(c *cli.Context, sys *emu.System, o *outcome, began time.Time, options explore.Options) error {
+// one near, and not in its place. What is found is added to the outcome's result. The limits of the
+// search hold for both together.
+func (j job) further(c *cli.Context, sys *emu.System, o *outcome, began time.Time, wrong *wrongs, options explore.Options) error {
 	own := func(f explore.Finding) bool { return f.Problem == "" }
 	if len(j.detect) == 0 || o.keepGoing || o.strategy == strategyScript || c.String("resume") != "" ||
 		o.result == nil || len(o.result.Findings) == 0 || slices.ContainsFunc(o.result.Findings, own) {
@@ -32,8 +33,13 @@ func (j job) further(c *cli.Context, sys *emu.System, o *outcome, began time.Tim
 			return nil
 		}
 	}
-	options.Inspect, options.Save, options.Draw, options.Schedules = nil, nil, 0, furtherSchedules
-	wrong := &wrongs{}
+	most := uint64(furtherSchedules)
+	if options.Schedules > 0 {
+		if most = min(most, options.Schedules-min(options.Schedules, o.result.Schedules)); most == 0 {
+			return nil
+		}
+	}
+	options.Inspect, options.Save, options.Draw, options.Schedules = nil, nil, 0, most
 	begin := j.starter(sys, o.strategy)
 	start := func() (*scenario.Session, error) {
 		s, err := begin()
@@ -43,10 +49,10 @@ func (j job) further(c *cli.Context, sys *emu.System, o *outcome, began time.Tim
 		return s, err
 	}
 	r, err := j.search(searchContext(c), o.strategy, start, options)
-	if r == nil || errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
+	if errors.Is(err, context.DeadlineExceeded) {
 		return nil // the problem is found all the same
 	}
-	if err != nil {
+	if err != nil || r == nil { // also of Ctrl-C: the result so far is told as that
 		return err
 	}
 	if err := sameThreads(start, o.result, r); err != nil {
