@@ -5,7 +5,6 @@ import (
 	"fmt"
 
 	"emurace/disasm"
-	"emurace/emu"
 	"emurace/loader"
 )
 
@@ -14,7 +13,7 @@ const maxInst = 15
 
 // Disassemble decodes the instruction at pc in a machine's memory, with the names of
 // branch targets.
-func Disassemble(m *emu.Process, pc uint64) disasm.Inst {
+func Disassemble(m Space, pc uint64) disasm.Inst {
 	var code []byte
 	for n := uint64(maxInst); n > 0 && code == nil; n-- {
 		code, _ = m.Read(pc, n)
@@ -36,7 +35,7 @@ func Disassemble(m *emu.Process, pc uint64) disasm.Inst {
 }
 
 // IsSystemCall tells whether the instruction at pc calls the kernel.
-func IsSystemCall(m *emu.Process, pc uint64) bool {
+func IsSystemCall(m Space, pc uint64) bool {
 	if m.Arch() == loader.AMD64 {
 		b, ok := m.Peek(pc, 2)
 		return ok && b[0] == 0x0f && b[1] == 0x05 // SYSCALL

@@ -18,7 +18,7 @@ const (
 // Pointers names the static data of libraries and the program in which the address lies at the
 // present moment, as environ or _IO_list_all: a block that one of them points to is best known by
 // that. It is nil where there is none, or where there are too many to tell.
-func Pointers(m *emu.Process, addr uint64) (list []string) {
+func Pointers(m Space, addr uint64) (list []string) {
 	if addr == 0 {
 		return nil
 	}
@@ -46,7 +46,7 @@ func Pointers(m *emu.Process, addr uint64) (list []string) {
 
 // wordsWith are the aligned words of memory from lo to hi that hold a value, some of them where
 // there are many.
-func wordsWith(m *emu.Process, lo, hi, value uint64) (list []uint64) {
+func wordsWith(m Space, lo, hi, value uint64) (list []uint64) {
 	if lo >= hi {
 		return nil
 	}

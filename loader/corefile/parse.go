@@ -1,0 +1,171 @@
+package corefile
+
+import (
+	"cmp"
+	"debug/elf"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+
+	"emurace/loader"
+)
+
+// Sizes of the structures of a 64-bit ELF file, and PN_XNUM: from so many program headers on
+// their number is in a section header (elf(5)).
+const (
+	ehdrSize     = 64
+	phdrSize     = 56
+	shdrSize     = 64
+	manySegments = 0xffff
+)
+
+// Limits. Linux lets a process have 65,530 mappings (vm.max_map_count), and users raise that;
+// notes are some 3 KiB a thread.
+const (
+	maxSegments = 1 << 21
+	maxNotes    = 256 << 20
+	maxProblems = 32
+)
+
+// ErrNotCore is the error about a file that is no core.
+var ErrNotCore = errors.New("not a core file")
+
+// Parse reads a core of so many bytes. It keeps r, from which memory is read later.
+func Parse(r io.ReaderAt, size uint64) (*File, error) {
+	f := &File{Size: size, blocks: blocks{r: r, size: size}}
+	head := make([]byte, ehdrSize)
+	if n, err := r.ReadAt(head, 0); n < ehdrSize {
+		if err != nil && !errors.Is(err, io.EOF) {
+			return nil, err
+		}
+		return nil, fmt.Errorf("%w: %d bytes are no ELF header", ErrNotCore, n)
+	}
+	if err := f.header(head); err != nil {
+		return nil, err
+	}
+	phdrs, err := f.programHeaders(head)
+	if err != nil {
+		return nil, err
+	}
+	for _, p := range phdrs {
+		if elf.ProgType(p.Type) == elf.PT_NOTE {
+			f.readNotes(p)
+		}
+	}
+	f.ranges(phdrs)
+	if len(f.Threads) == 0 {
+		if f.Missing > 0 {
+			return nil, fmt.Errorf("ELF core: no thread in it: the file ends before its notes do, %d bytes are missing", f.Missing)
+		}
+		return nil, errors.New("ELF core: no thread in it: there is no NT_PRSTATUS note")
+	}
+	return f, nil
+}
+
+// problem keeps what could not be read.
+func (f *File) problem(format string, args ...any) {
+	if len(f.Problems) < maxProblems {
+		f.Problems = append(f.Problems, fmt.Sprintf(format, args...))
+	}
+}
+
+func (f *File) header(h []byte) error {
+	switch {
+	case string(h[:4]) != elf.ELFMAG:
+		return fmt.Errorf("%w: it does not begin as an ELF file does", ErrNotCore)
+	case elf.Class(h[elf.EI_CLASS]) != elf.ELFCLASS64 || elf.Data(h[elf.EI_DATA]) != elf.ELFDATA2LSB:
+		return errors.New("ELF core: not of a 64-bit little-endian process")
+	case elf.Type(le.Uint16(h[16:])) != elf.ET_CORE:
+		return fmt.Errorf("%w: e_type is %v", ErrNotCore, elf.Type(le.Uint16(h[16:])))
+	}
+	machine := elf.Machine(le.Uint16(h[18:]))
+	for _, a := range []loader.Arch{loader.ARM64, loader.AMD64} {
+		if a.Machine() == machine {
+			f.Arch = a
+			return nil
+		}
+	}
+	return fmt.Errorf("ELF core: e_machine: %d (%v) is not AArch64 or x86-64", uint16(machine), machine)
+}
+
+// programHeaders reads as many as the file has, which is fewer than it claims when it is cut.
+func (f *File) programHeaders(h []byte) ([]elf.Prog64, error) {
+	phoff, count := le.Uint64(h[32:]), uint64(le.Uint16(h[56:]))
+	if n := le.Uint16(h[54:]); n != phdrSize {
+		return nil, fmt.Errorf("ELF core: e_phentsize: %d is not %d", n, phdrSize)
+	}
+	if count == manySegments {
+		b, ok := f.bytes(le.Uint64(h[40:]), shdrSize)
+		if !ok {
+			return nil, errors.New("ELF core: e_shoff: the section header with the number of segments is not in the file")
+		}
+		count = uint64(le.Uint32(b[44:])) // sh_info
+	}
+	if count > maxSegments {
+		return nil, fmt.Errorf("ELF core: e_phnum: %d is more than %d", count, maxSegments)
+	}
+	if phoff > f.Size {
+		return nil, fmt.Errorf("ELF core: e_phoff: %#x is beyond the file's %#x bytes", phoff, f.Size)
+	}
+	if there := (f.Size - phoff) / phdrSize; count > there {
+		f.problem("of %d program headers the file has %d", count, there)
+		f.Missing = max(f.Missing, (count-there)*phdrSize)
+		count = there
+	}
+	b, ok := f.bytes(phoff, count*phdrSize)
+	if !ok {
+		return nil, errors.New("ELF core: e_phoff: the program headers could not be read")
+	}
+	list := make([]elf.Prog64, count)
+	for i := range list {
+		p := b[i*phdrSize:]
+		list[i] = elf.Prog64{Type: le.Uint32(p), Flags: le.Uint32(p[4:]), Off: le.Uint64(p[8:]), Vaddr: le.Uint64(p[16:]),
+			Filesz: le.Uint64(p[32:]), Memsz: le.Uint64(p[40:]), Align: le.Uint64(p[48:])}
+	}
+	return list, nil
+}
+
+// bytes are a part of the file, false when it is not all there.
+func (f *File) bytes(off, n uint64) ([]byte, bool) {
+	if off > f.Size || n > f.Size-off {
+		return nil, false
+	}
+	b := make([]byte, n)
+	_, err := f.blocks.r.ReadAt(b, int64(off))
+	return b, err == nil || n == 0 || errors.Is(err, io.EOF)
+}
+
+// ranges makes the mappings of PT_LOADs. What overlaps an earlier one, or is beyond the address
+// space, is left out.
+func (f *File) ranges(phdrs []elf.Prog64) {
+	for _, p := range phdrs {
+		if elf.ProgType(p.Type) != elf.PT_LOAD || p.Memsz == 0 && p.Filesz == 0 {
+			continue
+		}
+		size := max(p.Memsz, p.Filesz)
+		if p.Vaddr+size < p.Vaddr {
+			f.problem("a segment of %#x bytes at %#x is beyond the address space", size, p.Vaddr)
+			continue
+		}
+		r := Range{Lo: p.Vaddr, Hi: p.Vaddr + size, Stored: p.Vaddr + p.Filesz, offset: p.Off,
+			Readable: p.Flags&uint32(elf.PF_R) != 0, Writable: p.Flags&uint32(elf.PF_W) != 0, Execute: p.Flags&uint32(elf.PF_X) != 0}
+		there := uint64(0)
+		if p.Off < f.Size {
+			there = min(f.Size-p.Off, p.Filesz)
+		}
+		r.Cut = r.Lo + there
+		f.Missing += p.Filesz - there
+		f.Ranges = append(f.Ranges, r)
+	}
+	slices.SortStableFunc(f.Ranges, func(a, b Range) int { return cmp.Compare(a.Lo, b.Lo) })
+	kept := f.Ranges[:0]
+	for _, r := range f.Ranges {
+		if n := len(kept); n > 0 && r.Lo < kept[n-1].Hi {
+			f.problem("a segment at %#x overlaps the one at %#x", r.Lo, kept[n-1].Lo)
+			continue
+		}
+		kept = append(kept, r)
+	}
+	f.Ranges = kept
+}
