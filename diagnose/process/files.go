@@ -1,0 +1,186 @@
+package process
+
+import (
+	"errors"
+	"io/fs"
+	"path"
+	"path/filepath"
+	"slices"
+
+	"emurace/internal/files"
+	"emurace/loader"
+)
+
+// Source is a folder that stands for the root directory of the process, or of a machine that may
+// have had the same files.
+type Source struct {
+	Name string // as it is told: "debian:bookworm", "host", a folder
+	Root *loader.Sysroot
+	// Given tells that the user has named it: then a file whose build-id cannot be compared is
+	// taken by its name.
+	Given bool
+}
+
+// Files is where the files of modules are looked for. It may be used for several processes, by
+// one goroutine at a time.
+type Files struct {
+	Sources []Source
+	// Program is a file on this machine to be taken for the program's, "" for none. Beside is
+	// another one that is taken when it has the program's build-id.
+	Program, Beside string
+
+	images map[string]*loader.Image
+}
+
+// complete finds the file of each module, and what it says that memory does not.
+func (p *Process) complete(f *Files) {
+	for _, m := range p.modules {
+		f.find(p, m)
+		if m.Image == nil {
+			if im := p.fromCore(m); im != nil {
+				m.Image, m.Origin = im, FromCore
+				m.BuildID = im.BuildID
+			}
+		}
+		if m.Image != nil {
+			f.debug(m)
+			lo, hi := m.Image.Span()
+			if m.header == nil {
+				m.Lo, m.Hi = m.Base+lo, m.Base+hi
+			}
+			if m.Soname == "" {
+				m.Soname = m.Image.Soname
+			}
+		}
+	}
+}
+
+// find looks for the file of a module.
+func (f *Files) find(p *Process, m *Module) {
+	if m == p.program && f.Program != "" {
+		f.take(p, m, Source{Name: "--program", Given: true}, f.Program)
+		if m.Image != nil {
+			return
+		}
+	}
+	if m == p.program && f.Beside != "" {
+		f.take(p, m, Source{Name: "beside the core"}, f.Beside)
+		if m.Image != nil {
+			return
+		}
+	}
+	for _, s := range f.Sources {
+		for _, name := range candidates(p.Core.Arch, m) {
+			f.take(p, m, s, name)
+			if m.Image != nil {
+				return
+			}
+		}
+	}
+}
+
+// candidates are where a file may be below a root: by its build-id, at its path, and where
+// libraries of its name are.
+func candidates(a loader.Arch, m *Module) (list []string) {
+	if id := m.BuildID; len(id) > 4 {
+		for _, dir := range []string{"/usr/lib/debug/.build-id/", "/.build-id/", "/usr/lib/.build-id/"} {
+			list = append(list, dir+id[:2]+"/"+id[2:])
+		}
+	}
+	if path.IsAbs(m.Path) {
+		list = append(list, path.Clean(m.Path))
+	}
+	for _, name := range []string{m.Name(), m.Soname} {
+		if name == "" || name == "." || name == "/" || name == "[vdso]" {
+			continue
+		}
+		for _, dir := range []string{"/lib/" + a.Triplet(), "/usr/lib/" + a.Triplet(), "/lib64", "/usr/lib64", "/lib", "/usr/lib"} {
+			if file := path.Join(dir, path.Base(name)); !slices.Contains(list, file) {
+				list = append(list, file)
+			}
+		}
+	}
+	return list
+}
+
+// take makes the file of a source the module's if it is that.
+func (f *Files) take(p *Process, m *Module, s Source, name string) {
+	im, err := f.image(s, name)
+	if err != nil {
+		if !errors.Is(err, fs.ErrNotExist) && m.Problem == "" {
+			m.Problem = err.Error()
+		}
+		return
+	}
+	if im.Arch != p.Core.Arch {
+		return
+	}
+	file := name
+	if s.Root != nil {
+		file = filepath.Join(s.Root.Dir(), filepath.FromSlash(name))
+	}
+	switch {
+	case m.BuildID != "" && im.BuildID == m.BuildID:
+		m.Origin = SameBuildID
+	case m.BuildID != "":
+		if o := (Other{s.Name, file, im.BuildID}); !slices.Contains(m.Others, o) {
+			m.Others = append(m.Others, o)
+		}
+		return
+	case !p.fits(m, im):
+		m.Others = append(m.Others, Other{s.Name, file, im.BuildID})
+		return
+	case s.Given:
+		m.Origin = ByName
+	default:
+		return
+	}
+	m.Image, m.Source, m.File = im, s.Name, file
+}
+
+// image reads and parses a file of a source, once.
+func (f *Files) image(s Source, name string) (*loader.Image, error) {
+	key := s.Name + "\x00" + name
+	if im, ok := f.images[key]; ok {
+		if im == nil {
+			return nil, fs.ErrNotExist
+		}
+		return im, nil
+	}
+	var im *loader.Image
+	var err error
+	if s.Root != nil {
+		im, err = loader.LoadImage(s.Root, name)
+	} else {
+		var data []byte
+		if data, err = files.Read(name, loader.MaxFile); err == nil {
+			im, err = loader.Parse(name, data)
+		}
+	}
+	if f.images == nil {
+		f.images = map[string]*loader.Image{}
+	}
+	f.images[key] = im
+	return im, err
+}
+
+// debug attaches a module's debugging information, of the first source that has it.
+func (f *Files) debug(m *Module) {
+	if m.Image.HasDebug() {
+		m.Debug = true
+		return
+	}
+	for _, s := range f.Sources {
+		if s.Root == nil {
+			continue
+		}
+		found, err := m.Image.LoadDebug(s.Root)
+		if err != nil && m.Problem == "" {
+			m.Problem = err.Error()
+		}
+		if found {
+			m.Debug = true
+			return
+		}
+	}
+}

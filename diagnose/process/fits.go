@@ -1,0 +1,91 @@
+package process
+
+import (
+	"debug/elf"
+	"emurace/loader"
+)
+
+// Relocations that add the load bias to a constant (R_*_RELATIVE).
+const (
+	relativeARM64 = 1027
+	relativeAMD64 = 8
+)
+
+// maxCompared bounds the relocations that are looked at.
+const maxCompared = 256
+
+// fits tells whether a file can be a module's of which no build-id is known: by its size in memory,
+// and by the words that the dynamic linker has written into the part of it that cannot be written
+// to afterwards (PT_GNU_RELRO). Where the core has neither it may fit.
+func (p *Process) fits(m *Module, im *loader.Image) bool {
+	lo, hi := im.Span()
+	if m.header != nil && (m.Lo != m.Base+lo || m.Hi != m.Base+hi) {
+		return false
+	}
+	if m.header == nil && m.Hi-m.Lo > hi-lo {
+		return false
+	}
+	base := m.Base
+	if m.header == nil {
+		base = m.Lo - lo
+	}
+	if im.Relro == nil {
+		return true
+	}
+	for _, r := range relatives(im) {
+		if r.at < im.Relro.Vaddr || r.at+8 > im.Relro.End() {
+			continue
+		}
+		if v, ok := p.Core.Read64(base + r.at); ok && v != base+r.value {
+			return false
+		}
+	}
+	if m.header == nil {
+		m.Base = base
+	}
+	return true
+}
+
+// relative is a word at an address of an image that becomes the load bias plus a value.
+type relative struct{ at, value uint64 }
+
+// relatives are some of the relocations of DT_RELA that do not depend on other images.
+func relatives(im *loader.Image) (list []relative) {
+	data := im.Data()
+	var rela, size uint64
+	f := elfDynamic(im, data)
+	rela, _ = entry(f, elf.DT_RELA)
+	size, _ = entry(f, elf.DT_RELASZ)
+	kind := uint64(relativeAMD64)
+	if im.Arch == loader.ARM64 {
+		kind = relativeARM64
+	}
+	for _, s := range im.Load {
+		if rela < s.Vaddr || rela-s.Vaddr >= s.Filesz {
+			continue
+		}
+		b := data[s.Offset+rela-s.Vaddr : s.Offset+s.Filesz]
+		b = b[:min(size, uint64(len(b)))]
+		for ; len(b) >= 24 && len(list) < maxCompared; b = b[24:] {
+			if le.Uint64(b[8:])&0xffffffff == kind {
+				list = append(list, relative{le.Uint64(b), le.Uint64(b[16:])})
+			}
+		}
+	}
+	return list
+}
+
+// elfDynamic is the dynamic section of a file.
+func elfDynamic(im *loader.Image, data []byte) (list []elf.Dyn64) {
+	for i := range im.Phnum {
+		p := data[im.Phoff+uint64(i)*phdrSize:]
+		if elf.ProgType(le.Uint32(p)) != elf.PT_DYNAMIC {
+			continue
+		}
+		off, size := le.Uint64(p[8:]), le.Uint64(p[32:])
+		for b := data[off : off+size]; len(b) >= dynSize; b = b[dynSize:] {
+			list = append(list, elf.Dyn64{Tag: int64(le.Uint64(b)), Val: le.Uint64(b[8:])})
+		}
+	}
+	return list
+}
