@@ -20,7 +20,7 @@ const module = "emurace/"
 var layers = [][]string{
 	{"internal/crash", "internal/files", "internal/suggest", "internal/ordered", "internal/pool", "internal/printable", "internal/programs", "internal/shell", "internal/testalone", "internal/testseed", "internal/wall", "internal/words"},
 	{"internal/completion", "internal/guard", "internal/logging", "internal/manual", "loader", "scripts/sandbox", "sysroot"},
-	{"disasm", "emu/internal/linux", "emu/internal/shim", "internal/guestcode", "internal/testroot", "unwind"},
+	{"disasm", "emu/internal/linux", "emu/internal/shim", "heap/arena", "internal/guestcode", "internal/testroot", "unwind"},
 	{"build-aux/measured", "emu"},
 	{"internal/testsystem", "symbolize"},
 	{"heap", "program"},
