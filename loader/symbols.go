@@ -52,6 +52,17 @@ func (im *Image) Named(name string) []Symbol {
 	return list
 }
 
+// ThreadLocal finds a thread-local variable by its name, exported or not; its Addr is the
+// offset in the image's TLS block. Of several of that name it is the first by offset.
+func (im *Image) ThreadLocal(name string) (Symbol, bool) {
+	for _, s := range im.table().tls {
+		if s.Name == name {
+			return s, true
+		}
+	}
+	return Symbol{}, false
+}
+
 // SymbolAt names an address of the image: sym is the function or object that
 // covers vaddr, off the distance from its start. Of several, the one that
 // starts last wins, and of those at one address the one that compareSymbols

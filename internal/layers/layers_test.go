@@ -20,11 +20,11 @@ const module = "emurace/"
 var layers = [][]string{
 	{"internal/crash", "internal/files", "internal/suggest", "internal/ordered", "internal/pool", "internal/printable", "internal/programs", "internal/shell", "internal/testalone", "internal/testseed", "internal/wall", "internal/words"},
 	{"internal/completion", "internal/guard", "internal/logging", "internal/manual", "loader", "scripts/sandbox", "sysroot"},
-	{"disasm", "emu/internal/linux", "emu/internal/shim", "internal/guestcode", "internal/testroot", "loader/corefile", "unwind"},
+	{"disasm", "emu/internal/linux", "emu/internal/shim", "heap/arena", "internal/guestcode", "internal/testroot", "loader/corefile", "unwind"},
 	{"build-aux/measured", "emu"},
 	{"internal/testsystem", "symbolize"},
 	{"diagnose/process", "heap", "program"},
-	{"scenario"},
+	{"diagnose", "scenario"},
 	{"explore/coverage"},
 	{"explore", "oracle", "replay", "replay/timeline", "scripts/scenariolang", "scripts/portable", "suite"},
 	{"oracle/known", "replay/core", "replay/gdb", "replay/lesson", "scripts/strategylang"},
