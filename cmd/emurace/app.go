@@ -58,7 +58,7 @@ Exit codes:` + exitLines(),
 		HideVersion:     true,
 		HideHelpCommand: true,
 		Commands: []*cli.Command{
-			exploreCommand(), runCommand(), replayCommand(), stepCommand(), gdbCommand(), reportCommand(), coreCommand(), sysrootCommand(), scriptCommand(), testCommand(), manCommand(), completionCommand(), helpCommand(), versionCommand(),
+			exploreCommand(), runCommand(), replayCommand(), stepCommand(), gdbCommand(), reportCommand(), coreCommand(), diagnoseCommand(), sysrootCommand(), scriptCommand(), testCommand(), manCommand(), completionCommand(), helpCommand(), versionCommand(),
 		},
 		// A value may hold commas.
 		DisableSliceFlagSeparator: true,
