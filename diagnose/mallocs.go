@@ -19,7 +19,7 @@ func (r regions) Regions() (list []arena.Region) {
 	c := r.Process.Core
 	next := 0
 	for _, m := range c.Ranges {
-		if m.Cut <= m.Lo {
+		if m.Known() <= m.Lo {
 			continue
 		}
 		for next < len(c.Mapped) && c.Mapped[next].Hi <= m.Lo {
@@ -29,7 +29,7 @@ func (r regions) Regions() (list []arena.Region) {
 		if next < len(c.Mapped) && c.Mapped[next].Lo <= m.Lo {
 			file = c.Mapped[next].Path
 		}
-		list = append(list, arena.Region{Lo: m.Lo, Hi: m.Cut, Writable: m.Writable, File: file})
+		list = append(list, arena.Region{Lo: m.Lo, Hi: m.Known(), Writable: m.Writable, File: file})
 	}
 	return list
 }

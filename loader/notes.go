@@ -1,6 +1,7 @@
 package loader
 
 import (
+	"debug/elf"
 	"encoding/hex"
 	"iter"
 )
@@ -37,6 +38,18 @@ func buildID(notes []byte, align uint64) string {
 	for kind, desc := range gnuNotes(notes, align) {
 		if id := idText(desc); kind == noteBuildID && id != "" {
 			return id
+		}
+	}
+	return ""
+}
+
+// sectionBuildID is the build-id of a file in which no program header leads to it, "" for none.
+func (im *Image) sectionBuildID() string {
+	for _, s := range im.sections() {
+		if notes, ok := s.raw(im.data); ok && s.kind == elf.SHT_NOTE {
+			if id := buildID(notes, 4); id != "" {
+				return id
+			}
 		}
 	}
 	return ""

@@ -56,6 +56,9 @@ func Parse(name string, data []byte) (*Image, error) {
 	if err := im.parseOthers(phdrs); err != nil {
 		return nil, err
 	}
+	if im.BuildID == "" {
+		im.BuildID = im.sectionBuildID()
+	}
 	return im, nil
 }
 

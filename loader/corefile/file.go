@@ -37,6 +37,7 @@ type File struct {
 	Compressed string
 	Size       uint64 // of the core, in bytes, without compression
 
+	zeros  bool // see Range.Zeros
 	blocks blocks
 	close  func() error
 }
@@ -96,9 +97,22 @@ type Range struct {
 	Stored                      uint64 // address; Lo for none
 	Cut                         uint64 // address behind the last byte that the file is long enough for; Stored when nothing is missing
 	Readable, Writable, Execute bool
+	// Zeros tells that what was not stored is zeros: emurace writes its cores so, and says it.
+	Zeros bool
 
 	offset uint64
 }
+
+// end is the address behind what can be read.
+func (r *Range) end() uint64 {
+	if r.Zeros && r.Cut == r.Stored {
+		return r.Hi
+	}
+	return r.Cut
+}
+
+// Known is the address behind the last byte of the mapping that the core tells.
+func (r Range) Known() uint64 { return r.end() }
 
 // Close releases the file.
 func (f *File) Close() error {

@@ -32,8 +32,8 @@ func (f *File) At(addr uint64) (s State, hi uint64) {
 	switch {
 	case addr < r.Lo:
 		return Unmapped, r.Lo
-	case addr < r.Cut:
-		return Stored, r.Cut
+	case addr < r.end():
+		return Stored, r.end()
 	case addr < r.Stored:
 		return Lost, r.Stored
 	}
@@ -77,11 +77,13 @@ func (f *File) has(addr, size uint64) bool {
 func (f *File) copy(out []byte, addr uint64) bool {
 	for len(out) > 0 {
 		r, ok := f.Range(addr)
-		if !ok || addr >= r.Cut {
+		if !ok || addr >= r.end() {
 			return false
 		}
-		n := min(uint64(len(out)), r.Cut-addr)
-		if !f.blocks.copy(out[:n], r.offset+addr-r.Lo) {
+		n := min(uint64(len(out)), r.end()-addr)
+		if addr >= r.Cut {
+			clear(out[:n])
+		} else if n = min(n, r.Cut-addr); !f.blocks.copy(out[:n], r.offset+addr-r.Lo) {
 			return false
 		}
 		out, addr = out[n:], addr+n

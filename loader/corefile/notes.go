@@ -20,6 +20,9 @@ const (
 	ntSiginfo  = 0x53494749
 	ntFile     = 0x46494c45
 	ntBuildID  = 3
+	// ntEmurace is emurace's own, of the owner "EMURACE": a 32-bit word, whose lowest bit says that
+	// bytes that are not stored are zeros. See package replay/core.
+	ntEmurace = 1
 )
 
 // Offsets in struct elf_prstatus and elf_prpsinfo of include/linux/elfcore.h on 64-bit
@@ -91,6 +94,8 @@ func (f *File) note(owner string, kind uint32, desc []byte) {
 	switch {
 	case owner == "GNU" && kind == ntBuildID && f.BuildID == "" && len(desc) >= 2 && len(desc) <= 64:
 		f.BuildID = hex.EncodeToString(desc)
+	case owner == "EMURACE" && kind == ntEmurace && len(desc) >= 4:
+		f.zeros = le.Uint32(desc)&1 != 0
 	case owner == "LINUX" && kind == ntARMTLS && f.Arch == loader.ARM64:
 		if n := len(f.Threads); n > 0 && len(desc) >= 8 {
 			f.Threads[n-1].TP = le.Uint64(desc)

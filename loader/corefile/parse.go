@@ -148,7 +148,7 @@ func (f *File) ranges(phdrs []elf.Prog64) {
 			f.problem("a segment of %#x bytes at %#x is beyond the address space", size, p.Vaddr)
 			continue
 		}
-		r := Range{Lo: p.Vaddr, Hi: p.Vaddr + size, Stored: p.Vaddr + p.Filesz, offset: p.Off,
+		r := Range{Lo: p.Vaddr, Hi: p.Vaddr + size, Stored: p.Vaddr + p.Filesz, offset: p.Off, Zeros: f.zeros,
 			Readable: p.Flags&uint32(elf.PF_R) != 0, Writable: p.Flags&uint32(elf.PF_W) != 0, Execute: p.Flags&uint32(elf.PF_X) != 0}
 		there := uint64(0)
 		if p.Off < f.Size {

@@ -7,11 +7,13 @@
 // file, and [Process.Save] makes one on disk, with holes where there are zeros and
 // with the program beside it. [GDBCommand] opens both.
 //
-// The file is what fs/binfmt_elf.c of Linux writes (elf_core_dump), with four
+// The file is what fs/binfmt_elf.c of Linux writes (elf_core_dump), with five
 // differences. Libraries are in it completely, so that it says everything about the
 // process by itself, where the kernel leaves out what can be read from a file. A
 // mapping that begins with pages never touched, as a stack does, is two segments,
 // so that those pages take no room. The list of mapped files (NT_FILE) has only
-// files that are there: not the made-up program, whose pages are in the core. And a
-// build-id says which program file belongs to it, see [Process.ProgramFile].
+// files that are there: not the made-up program, whose pages are in the core. A
+// build-id says which program file belongs to it, see [Process.ProgramFile],
+// and a note of our own, EMURACE, that what a segment does not store is zeros: of a
+// kernel's core that is not known.
 package core

@@ -19,6 +19,9 @@ const (
 	ntARMTLS   = 0x401
 	ntSiginfo  = 0x53494749
 	ntFile     = 0x46494c45
+	// ntEmurace is our own, of the owner "EMURACE", with a word of flags.
+	ntEmurace = 1
+	zerosLeft = 1 // what a segment does not store is zeros
 )
 
 // appendNote adds a note: an Elf64_Nhdr, the name and the description, each padded
@@ -48,6 +51,7 @@ func (p *Process) notes() []byte {
 			}
 			b = appendNote(b, "CORE", ntAuxv, p.Auxv)
 			b = appendNote(b, "CORE", ntFile, p.files())
+			b = appendNote(b, "EMURACE", ntEmurace, le.AppendUint32(nil, zerosLeft))
 			if id := p.buildID(); len(id) > 0 {
 				b = appendNote(b, "GNU", ntBuildID, id)
 			}

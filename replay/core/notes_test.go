@@ -250,11 +250,15 @@ func checkProcess(t *testing.T, s *scenario.Session, list *[]note, info *siginfo
 		same(t, "NT_SIGINFO", *info, si)
 	}
 	var auxv, files, id []byte
+	var zeros uint32
 	take(t, list, "CORE", 6, &auxv)
 	checkAuxv(t, s.Process(), auxv)
 	take(t, list, "CORE", 0x46494c45, &files)
 	if got, want := strings.Join(readFiles(t, files), "\n"), strings.Join(mapped(s.Process()), "\n"); got != want || got == "" {
 		t.Errorf("NT_FILE:\n%s\nmapped:\n%s", got, want)
+	}
+	if take(t, list, "EMURACE", 1, &zeros); zeros != 1 {
+		t.Errorf("the note EMURACE says %d", zeros)
 	}
 	take(t, list, "GNU", 3, &id)
 	if sum := sha256.Sum256(s.Process().Program().Image.Data()); !bytes.Equal(id, sum[:20]) {
