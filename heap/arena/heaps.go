@@ -138,7 +138,7 @@ func (m *Malloc) mainHeap(a *Arena) {
 			return false
 		}
 		h.Lo = lo
-		return m.leads(h, lo)
+		return m.reaches(h, lo)
 	}
 	base, known := m.Param("sbrk_base")
 	whole := h.Hi - a.SystemMem
@@ -171,9 +171,9 @@ func (m *Malloc) boundary(a *Arena, span Extent, try func(uint64) bool) bool {
 	return false
 }
 
-// leads tells whether chunks follow one another from an address to top. The work for all that is tried is
+// reaches tells whether chunks follow one another from an address to top. The work for all that is tried is
 // bounded.
-func (m *Malloc) leads(h *Heap, at uint64) bool {
+func (m *Malloc) reaches(h *Heap, at uint64) bool {
 	for at < h.Arena.Top {
 		if m.limits.tried++; m.limits.tried > maxTriedChunks {
 			return false

@@ -262,7 +262,7 @@ func (m *Malloc) about(a *Arena, size uint64) string {
 	switch {
 	case d.all:
 		return "not all free lists were followed"
-	case d.caches && size <= m.maxCached():
+	case d.caches && size <= m.maxCached() && !m.noCaches():
 		return "it may be in the cache of a thread whose cache was not found"
 	case d.fast[a][size]:
 		return "it may be in a fast bin that is damaged"
@@ -273,6 +273,12 @@ func (m *Malloc) about(a *Arena, size uint64) string {
 		}
 	}
 	return ""
+}
+
+// noCaches tells whether it is known that nothing is put into threads' caches.
+func (m *Malloc) noCaches() bool {
+	n, ok := m.Tcache()
+	return ok && n == 0 && (m.minor != 0 && m.minor < 26 || m.Params.Certain)
 }
 
 // maxCached is the size of the largest chunk that can be in a thread's cache.

@@ -9,7 +9,7 @@ const (
 )
 
 type limits struct {
-	tried int // chunks, by leads
+	tried int // chunks, by reaches
 }
 
 // follow reads the size of the chunk at an address of a heap; ok is set when a chunk can begin there and
