@@ -71,11 +71,32 @@ func (h *hunt) search(e Extent) {
 			at = (at | (pageSize - 1)) - 15
 			continue
 		}
-		i, ok := h.wanted[uint32(v)]
-		if ok && at > h.tid && h.is(at-h.tid) {
-			h.found[i] = at - h.tid
-			delete(h.wanted, uint32(v))
+		if _, ok := h.wanted[uint32(v)]; ok && at > h.tid && h.take(at-h.tid) {
+			h.others(at - h.tid)
 		}
+	}
+}
+
+// take takes in a struct pthread, if it is one that is wanted.
+func (h *hunt) take(pd uint64) bool {
+	id := h.m.mem.u32(pd + h.tid)
+	i, ok := h.wanted[id]
+	if !ok || !h.is(pd) {
+		return false
+	}
+	h.found[i] = pd
+	delete(h.wanted, id)
+	return true
+}
+
+// others follows the list that a thread is in: all that pthread_create made are in one.
+func (h *hunt) others(pd uint64) {
+	const most = 1 << 16
+	first := pd + h.tid - 16
+	at := h.m.mem.word(first)
+	for n := 0; n < most && at != first && at > h.tid && len(h.wanted) > 0; n++ {
+		h.take(at + 16 - h.tid)
+		at = h.m.mem.word(at)
 	}
 }
 
