@@ -197,3 +197,8 @@ func (m *Malloc) chunk(h *Heap, at, size, field uint64) Chunk {
 	}
 	return c
 }
+
+// Chunks goes through all chunks of a heap by ascending address, until f returns false.
+func (m *Malloc) Chunks(h *Heap, f func(Chunk) bool) {
+	m.chunksFrom(h, h.Lo, func(at, size, field uint64) bool { return f(m.chunk(h, at, size, field)) })
+}
