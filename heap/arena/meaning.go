@@ -175,7 +175,7 @@ func (m *Malloc) linkMeaning(w word) (Meaning, bool) {
 		return Meaning{}, false
 	case c.State == InCache || c.State == InFast:
 		if off != 0 {
-			return Meaning{}, false
+			return m.oldLink(w)
 		}
 		to := uint64(0)
 		if s.Kind, s.Field = CacheLink, "fd"; c.State == InCache {
@@ -190,8 +190,11 @@ func (m *Malloc) linkMeaning(w word) (Meaning, bool) {
 		}
 		s.Certain = c.Certain && w.still && m.mangle != mangleUnknown
 	case c.State.binned():
-		s.Kind, s.Field, s.Target = FreeLink, [...]string{"fd", "bk", "fd_nextsize", "bk_nextsize"}[off/8], w.value
-		if off >= 16 && (c.State != InLarge || w.value == 0) || !m.head(w.value) && !m.leads(w.value, 0, 0) {
+		s.Kind, s.Field, s.Target = FreeLink, linkFields[off/8], w.value
+		if off >= 16 && c.State != InLarge {
+			return m.oldLink(w)
+		}
+		if w.value == 0 || !m.head(w.value) && !m.leads(w.value, 0, 0) {
 			return Meaning{}, false
 		}
 		s.Certain = c.Certain && w.still
@@ -202,14 +205,19 @@ func (m *Malloc) linkMeaning(w word) (Meaning, bool) {
 	return s, true
 }
 
-// oldLink recognises a link in a block that is in use: when it was free, malloc wrote it.
+var linkFields = [...]string{"fd", "bk", "fd_nextsize", "bk_nextsize"}
+
+// oldLink recognises a link that is left over from when the chunk was in another list: it leads to the
+// head of a bin or to a chunk's beginning, where no program has a pointer to.
 func (m *Malloc) oldLink(w word) (Meaning, bool) {
 	c := w.c
 	s := Meaning{Chunk: &c, Stale: true, Evidence: []Fact{w.fact()}}
 	switch target := w.value ^ w.addr>>12; {
-	case w.off() < 16 && m.head(w.value):
-		s.Kind, s.Field, s.Target = FreeLink, [...]string{"fd", "bk"}[w.off()/8], w.value
-	case w.off() == 0 && m.mangle == mangleOn && w.value != 0 && (target == 0 || m.leads(target, header, c.Size) || m.leads(target, 0, c.Size)):
+	case w.value == 0:
+		return Meaning{}, false
+	case m.head(w.value) || m.leads(w.value, 0, 0):
+		s.Kind, s.Field, s.Target = FreeLink, linkFields[w.off()/8], w.value
+	case w.off() == 0 && m.mangle == mangleOn && (target == 0 || m.leads(target, header, c.Size) || m.leads(target, 0, c.Size)):
 		s.Kind, s.Field, s.Target, s.Mangled = CacheLink, "next", target, true
 	default:
 		return Meaning{}, false
@@ -318,25 +326,26 @@ func (m *Malloc) key() (at, key uint64, certain bool) {
 			}
 		}
 	}
-	agree := 0
+	// A random number is no address, and no two words of programs are the same one by chance.
+	const enough = 4
+	agree, others := 0, 0
 	for _, l := range m.Lists {
 		if l.Kind != InCache || l.First == 0 {
 			continue
 		}
-		v := m.mem.word(l.First + header + 8)
-		switch {
+		switch v := m.mem.word(l.First + header + 8); {
 		case agree == 0:
 			at, key, agree = l.First+header+8, v, 1
 		case v == key:
 			agree++
 		default:
-			agree--
+			others++
 		}
 	}
-	if agree < 2 || m.mapsAt(key) {
+	if agree < 2 || others > 1 || m.mapsAt(key) {
 		return 0, 0, false
 	}
-	return at, key, false
+	return at, key, others == 0 && agree >= enough && m.minor >= 34
 }
 
 // mapsAt tells whether anything is mapped at an address.
