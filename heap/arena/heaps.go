@@ -27,6 +27,9 @@ type Break struct {
 	Field uint64 // its size field
 	// Next is where chunks were recognised again, 0 for nowhere up to the end of the heap.
 	Next uint64
+
+	// from is some chunks before: the damage may be in one of them, whose size led astray.
+	from uint64
 }
 
 const maxHeaps = 1 << 16 // of one arena

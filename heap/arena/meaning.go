@@ -316,6 +316,14 @@ func (m *Malloc) anyKey(value uint64) (Meaning, bool) {
 
 // key is tcache_key, 0 for unknown: by its symbol, or what two and more blocks of caches agree on.
 func (m *Malloc) key() (at, key uint64, certain bool) {
+	if !m.keyKnown {
+		m.keyKnown = true
+		m.keyAt, m.keyValue, m.keyCertain = m.findKey()
+	}
+	return m.keyAt, m.keyValue, m.keyCertain
+}
+
+func (m *Malloc) findKey() (at, key uint64, certain bool) {
 	if m.minor != 0 && m.minor < 34 {
 		return 0, 0, false
 	}
