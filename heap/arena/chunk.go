@@ -1,6 +1,10 @@
 package arena
 
-import "fmt"
+import (
+	"cmp"
+	"fmt"
+	"sort"
+)
 
 // State is what malloc has a chunk as.
 type State string
@@ -118,82 +122,94 @@ func (m *Malloc) Around(addr uint64, before, behind int) []Chunk {
 
 // chunk says what is known of a chunk of a heap.
 func (m *Malloc) chunk(h *Heap, at, size, field uint64) Chunk {
-	c := Chunk{Addr: at, Size: size, Flags: field & flagBits, Arena: h.Arena, State: InUse}
-	c.block = Extent{at + header, at + sizeAt + size}
 	end := at + size
-	unsure := func(format string, args ...any) {
-		c.Certain = false
-		if c.Doubt == "" {
-			c.Doubt = fmt.Sprintf(format, args...)
-		}
-	}
-	c.Certain = true
+	c := Chunk{Addr: at, Size: size, Flags: field & flagBits, Arena: h.Arena, State: InUse, block: Extent{at + header, end + sizeAt}}
+	doubt := ""
 	if !h.Certain || !h.Arena.Certain {
-		unsure("the heap that it is in is not certain")
+		doubt = "the heap that it is in is not certain"
 	}
-	for _, b := range h.Breaks {
-		if b.At == at {
-			c.State, c.block = Damaged, Extent{at + header, end}
-			unsure("its size field is %#x", field)
-			return c
-		}
-		if b.At < at {
-			unsure("the chunk at %#x before it is damaged", b.At)
-			break
-		}
-	}
-	if h.last && at == h.Arena.Top {
+	i := sort.Search(len(h.Breaks), func(i int) bool { return h.Breaks[i].At >= at })
+	switch {
+	case i < len(h.Breaks) && h.Breaks[i].At == at:
+		c.State, c.block = Damaged, Extent{at + header, end}
+		c.Doubt = fmt.Sprintf("its size field is %#x", field)
+		return c
+	case h.last && at == h.Arena.Top:
 		c.State, c.block = Top, Extent{at + header, end}
+		c.Doubt, c.Certain = doubt, doubt == ""
 		return c
 	}
-	if m.atEnd(h, at, field) || !h.last && h.Hi-end == align && m.mem.word(end+sizeAt)&^flagBits == 0 {
+	stray := ""
+	if i > 0 {
+		stray = fmt.Sprintf("the chunk at %#x before it is damaged", h.Breaks[i-1].At)
+	} else if i < len(h.Breaks) && at >= h.Breaks[i].from {
+		stray = fmt.Sprintf("no chunk is at %#x, where the sizes lead", h.Breaks[i].At)
+	}
+	switch behind, there := m.mem.Read64(end + sizeAt); {
+	case m.atEnd(h, at, field) || !h.last && h.Hi-end == align && behind&^flagBits == 0:
 		c.State, c.block = Internal, Extent{at + header, h.Hi}
-		return c
+	case !there:
+		doubt = cmp.Or(doubt, "the chunk behind it is not in the core")
+	default:
+		why, known := m.state(&c, behind&prevInUse != 0)
+		if doubt = cmp.Or(doubt, why); known {
+			stray = "" // a list leads to it as well
+		}
 	}
-	behind, there := m.mem.Read64(end + sizeAt)
-	foot := m.mem.word(end)
-	if !there {
-		unsure("the chunk behind it is not in the core")
-	}
-	for _, i := range m.free.at(at) {
+	c.Doubt = cmp.Or(doubt, stray)
+	c.Certain = c.Doubt == ""
+	return c
+}
+
+// state finds what malloc has a chunk as, and says why that is not certain. used is the flag of the
+// chunk behind. confirmed is set when that does not rest on the chunks before it.
+func (m *Malloc) state(c *Chunk, used bool) (doubt string, confirmed bool) {
+	for _, i := range m.free.at(c.Addr) {
 		c.Lists = append(c.Lists, m.Lists[i])
 	}
-	used := behind&prevInUse != 0
+	foot := m.mem.word(c.Addr + c.Size)
 	switch {
-	case len(c.Lists) > 0:
+	case len(c.Lists) > 1:
 		c.State = c.Lists[0].Kind
-		if len(c.Lists) > 1 {
-			unsure("it is in %d free lists", len(c.Lists))
+		return fmt.Sprintf("it is in %d free lists", len(c.Lists)), false
+	case len(c.Lists) == 1:
+		c.State = c.Lists[0].Kind
+		switch l := c.Lists[0]; {
+		case !l.holds(c.Size):
+			return "its size is not that of its list", false
+		case l.Cache != nil && !l.Cache.Certain:
+			return "the cache that it is in was recognised only", false
+		case c.State.binned() == used:
+			return "the flag of the chunk behind says otherwise", false
+		case c.State.binned() && foot != c.Size:
+			return fmt.Sprintf("its foot is %#x", foot), false
 		}
-		if l := c.Lists[0]; !l.holds(size) {
-			unsure("its size is not that of its list")
-		} else if l.Cache != nil && !l.Cache.Certain {
-			unsure("the cache that it is in was recognised only")
-		}
-		if c.State.binned() == used {
-			unsure("the flag of the chunk behind says otherwise")
-		} else if c.State.binned() && foot != size {
-			unsure("its foot is %#x", foot)
-		}
-	case !used && foot == size:
+		return "", true
+	case !used && foot == c.Size:
 		c.State = Loose
-		if h.Arena.Locked || !m.doubt.lists[h.Arena] {
-			unsure("no list has it")
+		if c.Arena.Locked || !m.doubt.lists[c.Arena] {
+			return "no list has it", false
 		}
+		return "", false
 	case !used:
-		unsure("the flag of the chunk behind says that it is free, and its foot is %#x", foot)
-	default:
-		if why := m.about(h.Arena, size); why != "" {
-			unsure("%s", why)
-		}
-		if field&nonMain != 0 == h.Arena.Main {
-			unsure("its flags are those of another arena's chunk")
-		}
-		for _, k := range m.Caches {
-			if k.Addr == at+header {
-				c.State, c.Cache = Internal, k
-			}
+		return fmt.Sprintf("the flag of the chunk behind says that it is free, and its foot is %#x", foot), false
+	}
+	for _, k := range m.Caches {
+		if k.Addr == c.Addr+header {
+			c.State, c.Cache = Internal, k
+			return "", k.Certain
 		}
 	}
-	return c
+	switch {
+	case c.Flags&nonMain != 0 == c.Arena.Main:
+		return "its flags are those of another arena's chunk", false
+	case m.free.within(c.Addr+1, c.Addr+c.Size):
+		return "there are free chunks within it", false
+	}
+	return m.about(c.Arena, c.Size), false
+}
+
+// Chunks goes through all chunks of a heap by ascending address, until f returns false.
+func (m *Malloc) Chunks(h *Heap, f func(Chunk) bool) {
+	m.chunksFrom(h, h.Lo, func(at, size, field uint64) bool { return f(m.chunk(h, at, size, field)) })
 }

@@ -40,11 +40,15 @@ func (m *Malloc) findMain() (bins uint64, bySymbol bool) {
 	if im := m.p.Libc.Image; im != nil {
 		for _, s := range im.Named("main_arena") {
 			at := m.p.Libc.Base + s.Addr
+			best, most := uint64(0), 0
 			for _, l := range layouts {
-				if m.score(at+l.bins) >= goodScore {
-					m.mainAt = at
-					return at + l.bins, true
+				if n := m.score(at + l.bins); n > most {
+					best, most = at+l.bins, n
 				}
+			}
+			if most > 0 {
+				m.mainAt = at
+				return best, true
 			}
 			m.problem(BadArena, at, "main_arena does not have its bins: malloc was not used yet, or they are overwritten, or not in the core")
 			return 0, false

@@ -39,3 +39,10 @@ func (x *freeIndex) at(chunk uint64) (lists []int) {
 	}
 	return lists
 }
+
+// within tells whether any chunk of a list begins from one address on and before another.
+func (x *freeIndex) within(lo, hi uint64) bool {
+	x.sort()
+	i, _ := slices.BinarySearch(x.words, (lo+align-1)>>4<<listBits)
+	return i < len(x.words) && x.words[i]>>listBits<<4 < hi
+}

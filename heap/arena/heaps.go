@@ -27,6 +27,9 @@ type Break struct {
 	Field uint64 // its size field
 	// Next is where chunks were recognised again, 0 for nowhere up to the end of the heap.
 	Next uint64
+
+	// from is some chunks before: the damage may be in one of them, whose size led astray.
+	from uint64
 }
 
 const maxHeaps = 1 << 16 // of one arena
@@ -138,7 +141,7 @@ func (m *Malloc) mainHeap(a *Arena) {
 			return false
 		}
 		h.Lo = lo
-		return m.leads(h, lo)
+		return m.reaches(h, lo)
 	}
 	base, known := m.Param("sbrk_base")
 	whole := h.Hi - a.SystemMem
@@ -171,9 +174,9 @@ func (m *Malloc) boundary(a *Arena, span Extent, try func(uint64) bool) bool {
 	return false
 }
 
-// leads tells whether chunks follow one another from an address to top. The work for all that is tried is
+// reaches tells whether chunks follow one another from an address to top. The work for all that is tried is
 // bounded.
-func (m *Malloc) leads(h *Heap, at uint64) bool {
+func (m *Malloc) reaches(h *Heap, at uint64) bool {
 	for at < h.Arena.Top {
 		if m.limits.tried++; m.limits.tried > maxTriedChunks {
 			return false

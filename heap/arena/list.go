@@ -97,9 +97,25 @@ func (m *Malloc) findLists() {
 				l.Size = minChunk + align*uint64(i)
 			}
 			m.single(l, header)
+			if n, ok := m.cacheCount(c, i); ok && l.Complete != (l.Count == 0) && n != l.Count {
+				l.Complete = false
+				m.broken(l, l.Head, "the cache counts %d chunks in it, and it has %d", n, l.Count)
+			}
 		}
 	}
 	m.free.sort()
+}
+
+// cacheCount is how many chunks a cache counts in a bin; since 2.42 it counts the places that are left.
+func (m *Malloc) cacheCount(c *Cache, bin int) (n int, ok bool) {
+	at := c.Addr + uint64(bin*c.lay.count)
+	word, ok := m.mem.Read64(at &^ 7)
+	n = int(word >> (8 * (at & 7)) & (1<<(8*c.lay.count) - 1))
+	if c.lay.bins == smallCacheBins {
+		return n, ok
+	}
+	most, known := m.Tcache()
+	return int(most) - n, ok && known && m.Params.Certain && most < 1<<16
 }
 
 // single follows a list with links in one direction, which lead to a number of bytes
@@ -262,7 +278,7 @@ func (m *Malloc) about(a *Arena, size uint64) string {
 	switch {
 	case d.all:
 		return "not all free lists were followed"
-	case d.caches && size <= m.maxCached():
+	case d.caches && size <= m.maxCached() && !m.noCaches():
 		return "it may be in the cache of a thread whose cache was not found"
 	case d.fast[a][size]:
 		return "it may be in a fast bin that is damaged"
@@ -273,6 +289,12 @@ func (m *Malloc) about(a *Arena, size uint64) string {
 		}
 	}
 	return ""
+}
+
+// noCaches tells whether it is known that nothing is put into threads' caches.
+func (m *Malloc) noCaches() bool {
+	n, ok := m.Tcache()
+	return ok && n == 0 && (m.minor != 0 && m.minor < 26 || m.Params.Certain)
 }
 
 // maxCached is the size of the largest chunk that can be in a thread's cache.

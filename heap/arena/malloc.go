@@ -22,17 +22,19 @@ type Malloc struct {
 	// Params is malloc_par, mp_.
 	Params Params
 
-	p      Process
-	minor  int // 36 of 2.36; 0 for unknown
-	mem    *reader
-	lay    layout
-	known  bool // lay is
-	mangle mangling
-	mainAt uint64  // main_arena by its symbol, 0 for unknown
-	heaps  []*Heap // of all arenas, by address
-	free   freeIndex
-	doubt  doubts
-	limits limits
+	p         Process
+	minor     int // 36 of 2.36; 0 for unknown
+	mem       *reader
+	lay       layout
+	known     bool // lay is
+	mangle    mangling
+	mainAt    uint64  // main_arena by its symbol, 0 for unknown
+	heaps     []*Heap // of all arenas, by address
+	maps      []mapping
+	mapsKnown bool
+	free      freeIndex
+	doubt     doubts
+	limits    limits
 }
 
 const maxProblems = 1 << 10
@@ -51,9 +53,9 @@ func Read(p Process) *Malloc {
 	m.findArenas()
 	m.findParams()
 	m.findHeaps()
+	m.recogniseParams()
 	m.findThreads()
 	m.findLists()
-	m.finishParams()
 	return m
 }
 

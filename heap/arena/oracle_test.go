@@ -194,19 +194,71 @@ var suites = []string{"bookworm", "bullseye", "trixie", "forky"}
 
 var settings = [][]string{nil, {"GLIBC_TUNABLES=glibc.malloc.tcache_count=0"}}
 
+// knowledge is what is at hand beside the memory.
+type knowledge struct {
+	name  string
+	whole bool // all is known with it
+	cut   func(t testing.TB, p *arena.Process, sys *emu.System, m *emu.Process)
+}
+
+// libc is the image of a machine's libc, parsed anew, so that what is attached to it is this test's.
+func libc(t testing.TB, sys *emu.System, m *emu.Process, debug bool) *loader.Image {
+	t.Helper()
+	mod, _ := m.Libc()
+	im, err := loader.Parse(mod.Path, mod.Image.Data())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if debug {
+		if found, err := im.LoadDebug(sys.Root); !found || err != nil {
+			t.Fatalf("debug file of %s: %v, %v", mod.Path, found, err)
+		}
+	}
+	return im
+}
+
+func noPointers(p *arena.Process) {
+	for i := range p.Threads {
+		p.Threads[i].TP = 0
+	}
+}
+
+var levels = []knowledge{
+	{"debug", true, func(t testing.TB, p *arena.Process, sys *emu.System, m *emu.Process) {
+		p.Libc.Image = libc(t, sys, m, true)
+	}},
+	{"stripped", true, func(t testing.TB, p *arena.Process, sys *emu.System, m *emu.Process) {
+		p.Libc.Image = libc(t, sys, m, false)
+	}},
+	{"version", true, func(testing.TB, *arena.Process, *emu.System, *emu.Process) {}},
+	{"no version", false, func(_ testing.TB, p *arena.Process, _ *emu.System, _ *emu.Process) { p.Version = "" }},
+	{"no thread pointers", true, func(t testing.TB, p *arena.Process, sys *emu.System, m *emu.Process) {
+		p.Libc.Image = libc(t, sys, m, true)
+		noPointers(p)
+	}},
+	{"nothing", false, func(_ testing.TB, p *arena.Process, _ *emu.System, _ *emu.Process) {
+		p.Version, p.Libc = "", arena.Module{}
+		noPointers(p)
+		for i := range p.Threads {
+			p.Threads[i].SP = 0
+		}
+	}},
+}
+
 // TestBlocks: every block that is in use is known to be, and none that is not.
 func TestBlocks(t *testing.T) {
 	seed := testseed.Of(t, 1)
 	for _, env := range settings {
-		name := strings.Join(env, " ")
-		t.Run(name, func(t *testing.T) {
+		t.Run(strings.Join(env, " "), func(t *testing.T) {
 			testsystem.EachSuite(t, suites, func(t *testing.T, suite string, sys *emu.System) {
 				m, h := calls{n: 1500, threads: 3, env: env, large: true}.run(t, sys, seed)
-				p := dead(t, m, true)
-				libc, _ := m.Libc()
-				p.Libc.Image = libc.Image
-				mal := arena.Read(p)
-				compare(t, m, h, mal, true)
+				for _, l := range levels {
+					t.Run(l.name, func(t *testing.T) {
+						p := dead(t, m, l.name != "nothing")
+						l.cut(t, &p, sys, m)
+						compare(t, m, h, arena.Read(p), l.whole)
+					})
+				}
 			})
 		})
 	}

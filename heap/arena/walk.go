@@ -6,10 +6,11 @@ const (
 	maxTriedChunks = 1 << 28 // chunks that are gone through to find where a heap begins
 	maxBreaks      = 1 << 12 // of one heap
 	maxResync      = 4 << 20 // steps to find chunks again, in one heap
+	suspects       = 16      // chunks before damage that may be what is damaged
 )
 
 type limits struct {
-	tried int // chunks, by leads
+	tried int // chunks, by reaches
 }
 
 // follow reads the size of the chunk at an address of a heap; ok is set when a chunk can begin there and
@@ -44,6 +45,8 @@ func (m *Malloc) walk(h *Heap) {
 	h.walked = true
 	h.marks = make([]uint64, (h.Hi-h.Lo)/block+1)
 	left := maxResync
+	var latest [suspects]uint64
+	n := 0
 	for at := h.Lo; at < h.Hi; {
 		if w := (at - h.Lo) / block; h.marks[w] == 0 {
 			h.marks[w] = at
@@ -53,6 +56,8 @@ func (m *Malloc) walk(h *Heap) {
 		}
 		size, field, ok := m.follow(h, at)
 		if ok {
+			latest[n%suspects] = at
+			n++
 			at += size
 			continue
 		}
@@ -60,7 +65,11 @@ func (m *Malloc) walk(h *Heap) {
 			return
 		}
 		next := m.resync(h, at, &left)
-		h.Breaks = append(h.Breaks, Break{at, field, next})
+		from := h.Lo
+		if n >= suspects {
+			from = latest[n%suspects]
+		}
+		h.Breaks = append(h.Breaks, Break{At: at, Field: field, Next: next, from: from})
 		m.problem(BadChunk, at, fmt.Sprintf("the size of the chunk at %#x is %#x, which is none", at, field))
 		if next == 0 || len(h.Breaks) == maxBreaks {
 			return
