@@ -101,7 +101,6 @@ func (fl *Flow) kept(stack []Frame, i, k int) Value {
 // caller is the call in stack[i+1] of the function of stack[i], with the state before it.
 type caller struct {
 	*point
-	before *state
 	// sure says that the function is what the call calls.
 	sure bool
 }
@@ -122,7 +121,7 @@ func (fl *Flow) callerOf(stack []Frame, i int) (c caller, why string) {
 	if fn == nil {
 		return c, "its function is not known"
 	}
-	c = caller{point: p, before: fl.before(p.fn, p.call)}
+	c = caller{point: p}
 	to, sure := c.target()
 	if to == 0 {
 		return c, "what " + p.fn.name + " called is not known"

@@ -42,6 +42,7 @@ type function struct {
 	symbols    []symbol
 	index      map[symbol]int32
 	sources    map[int32][]source
+	moments    map[*instruction]moment
 }
 
 // function is the one that a frame is in, nil for none that is known.

@@ -15,7 +15,7 @@ func (fl *Flow) Called(stack []Frame, i int) (name string, addr uint64, ok bool)
 	if p == nil || inner == nil {
 		return "", 0, false
 	}
-	c := caller{point: p, before: fl.before(p.fn, p.call)}
+	c := caller{point: p}
 	to, _ := c.target()
 	if to == 0 || !fl.reaches(to, inner.entry, maxTails) {
 		return "", 0, false

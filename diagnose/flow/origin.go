@@ -31,6 +31,8 @@ func (fl *Flow) Origin(f Frame, register string) Origin {
 			if o, possible := p.origin(register, s, now-uint64(v.off), known); possible {
 				if o.Kind == Constant {
 					o.Value += uint64(v.off)
+				} else if v.off > maxPlus || v.off < -maxPlus {
+					o = Origin{Kind: Computed, At: o.At, How: register + " was computed"}
 				} else {
 					o.Plus += v.off
 					o.How += plus(v.off)
@@ -46,6 +48,10 @@ func (fl *Flow) Origin(f Frame, register string) Origin {
 	return o
 }
 
+// maxPlus bounds what is shown as added to a value: more than that is a difference of addresses, and
+// the value itself is as much a term of the sum as the constant.
+const maxPlus = 1 << 20
+
 // plus writes what is added.
 func plus(n int64) string {
 	switch {
@@ -59,7 +65,7 @@ func plus(n int64) string {
 
 // origin is what one source comes to now; possible is false when the value is another one.
 func (p *point) origin(register string, s source, now uint64, known bool) (o Origin, possible bool) {
-	o = Origin{Kind: s.kind, Certain: !s.val.doubt, At: []uint64{s.at}}
+	o = Origin{Kind: s.kind, Certain: !s.val.doubt, At: s.at.list()}
 	switch s.kind {
 	case Constant:
 		o.Value, _ = s.val.constant()
@@ -84,7 +90,7 @@ func (p *point) origin(register string, s source, now uint64, known bool) (o Ori
 		o.Size, o.Signed = s.size, s.signed
 		addr, ok := p.concrete(s.val, maxDepth)
 		if s.lost || !ok {
-			return Origin{Kind: Unknown, At: o.At, How: fmt.Sprintf("%s was loaded at %#x from an address that is no longer known", register, s.at)}, true
+			return Origin{Kind: Unknown, At: o.At, How: fmt.Sprintf("%s was loaded from an address that is no longer known", register)}, true
 		}
 		o.Addr, o.Certain = addr.n, !addr.doubt
 		if n, readable := p.read(o.Addr, s.size, s.signed); readable && known {

@@ -13,6 +13,33 @@ type point struct {
 	fn    *function
 	st    *state
 	call  *instruction // the call that the frame is in, nil for none
+	// before is the state before that call; st is the one after it.
+	before *state
+}
+
+// maxMoments bounds the states of a function that are kept.
+const maxMoments = 256
+
+// moment is an instruction with the state before it and, of a call, after it.
+type moment struct{ st, before *state }
+
+// states are the states at an instruction, which do not change any more.
+func (fl *Flow) states(fn *function, in *instruction, after bool) (st, before *state) {
+	m, ok := fn.moments[in]
+	if !ok {
+		if m.before = fl.before(fn, in); m.before != nil {
+			m.st = m.before.clone()
+			fl.transfer(fn, in, m.st)
+		}
+		if fn.moments == nil || len(fn.moments) == maxMoments {
+			fn.moments = map[*instruction]moment{}
+		}
+		fn.moments[in] = m
+	}
+	if after {
+		return m.st, m.before
+	}
+	return m.before, nil
 }
 
 // maxDepth bounds how far a value is followed through memory and frames.
@@ -28,15 +55,15 @@ func (fl *Flow) at(f *Frame) (p *point, why string) {
 		return nil, fn.name + " is not known: " + fn.problem
 	}
 	p = &point{Flow: fl, frame: f, fn: fn}
+	in := fn.insts[f.PC]
 	if f.Return {
-		if p.call = fn.callBefore(f.PC); p.call == nil {
+		if in = fn.callBefore(f.PC); in == nil {
 			return nil, "no call of " + fn.name + "'s returns there"
 		}
-		if p.st = fl.before(fn, p.call); p.st != nil {
-			fl.transfer(fn, p.call, p.st)
-		}
-	} else if in := fn.insts[f.PC]; in != nil {
-		p.st = fl.before(fn, in)
+		p.call = in
+	}
+	if in != nil {
+		p.st, p.before = fl.states(fn, in, f.Return)
 	}
 	if p.st == nil {
 		return nil, "no path of " + fn.name + "'s leads there"

@@ -236,6 +236,7 @@ func (m *meeting) sources(sym int32, values []value) (list []source) {
 						common[j].doubt = common[j].doubt || slices.ContainsFunc(o.addresses, func(a value) bool { return a.same(common[j]) && a.doubt })
 					}
 					p.addresses, found = common, true
+					p.at = p.at.with(s.at)
 					break
 				}
 			}

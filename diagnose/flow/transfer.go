@@ -77,7 +77,7 @@ func (s *step) opaque(r int, list ...source) value {
 // registers finds what the instruction leaves in the registers that it writes.
 func (s *step) registers() {
 	in, abi := s.in, s.abi
-	computed := source{kind: Computed, at: in.Addr}
+	computed := source{kind: Computed, at: placesOf(in.Addr)}
 	if in.Undecoded {
 		for r := range abi.n {
 			s.put(r, s.opaque(r, computed))
@@ -195,7 +195,7 @@ func (s *step) address(m *disasm.MemOperand) (v value, ok bool) {
 
 // loaded is what a load brings into a register.
 func (s *step) loaded(r int, m disasm.Move) value {
-	load := source{kind: Loaded, at: s.in.Addr, size: m.Size, signed: m.Signed}
+	load := source{kind: Loaded, at: placesOf(s.in.Addr), size: m.Size, signed: m.Signed}
 	addr, ok := s.address(&s.in.Mem[m.Mem])
 	if !ok {
 		load.lost = true
@@ -345,9 +345,9 @@ func (s *step) call() {
 		switch {
 		case s.abi.saved[r]:
 		case r == s.abi.result:
-			st.regs[r] = s.opaque(r, source{kind: Returned, at: s.in.Addr, target: s.in.Target})
+			st.regs[r] = s.opaque(r, source{kind: Returned, at: placesOf(s.in.Addr), target: s.in.Target})
 		default:
-			st.regs[r] = s.opaque(r, source{kind: Computed, at: s.in.Addr})
+			st.regs[r] = s.opaque(r, source{kind: Computed, at: placesOf(s.in.Addr)})
 		}
 	}
 }

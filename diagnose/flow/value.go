@@ -139,12 +139,36 @@ func (s *state) equal(t *state) bool {
 // source is one way in which a symbol can have got its value.
 type source struct {
 	kind   Kind
-	at     uint64 // the instruction
+	at     places // the instructions
 	val    value  // Constant and Argument: the value; Loaded: the address
 	lost   bool   // Loaded: the address is in no symbol
 	size   int    // Loaded
 	signed bool   // Loaded
 	target uint64 // Returned: the call's target, 0 for not known
+}
+
+// places are some instructions' addresses, 0 for none.
+type places [4]uint64
+
+func placesOf(addr uint64) places { return places{addr} }
+
+// with adds those of others, as far as there is room.
+func (p places) with(others places) places {
+	for _, addr := range others {
+		if i := slices.Index(p[:], 0); addr != 0 && i >= 0 && !slices.Contains(p[:], addr) {
+			p[i] = addr
+		}
+	}
+	return p
+}
+
+func (p places) list() (list []uint64) {
+	for _, addr := range p {
+		if addr != 0 {
+			list = append(list, addr)
+		}
+	}
+	return list
 }
 
 // maxSources bounds the ways that are told apart for one symbol.
