@@ -1,0 +1,510 @@
+package flow
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"testing"
+
+	"emurace/disasm"
+	"emurace/emu"
+	"emurace/internal/testseed"
+	"emurace/internal/testsystem"
+	"emurace/loader"
+	"emurace/unwind"
+)
+
+// past is how a value came about, as the run shows it.
+type past struct {
+	at     uint64 // the instruction
+	addr   uint64 // where it was loaded from
+	result bool   // it is what a call returned
+	before *past  // of the word that was loaded
+}
+
+// activation is a call in progress, as the run shows it.
+type activation struct {
+	returns uint64
+	called  uint64               // what the call instruction called
+	entries map[uint64][8]uint64 // arguments, by the entry of each function that it has been in
+	call    uint64               // the call instruction
+}
+
+// watcher runs a thread instruction by instruction and knows its history.
+type watcher struct {
+	t      *testing.T
+	p      *emu.Process
+	step   func() bool // runs one instruction; false at the end
+	fl     *Flow
+	u      *unwind.Unwinder
+	rand   *rand.Rand
+	every  int
+	thread int
+	arity  map[string]int
+
+	stack    []activation
+	regs     [maxRegisters]*past
+	memory   map[uint64]*past
+	decoded  map[uint64]*instruction
+	function uint64 // that the instruction before was in
+	samples  map[uint64]int
+
+	count     map[string]int
+	unknown   map[string]int // reasons
+	wrong     int
+	mistakes  int
+	unsampled int
+}
+
+func newWatcher(t *testing.T, p *emu.Process, thread int, step func() bool) *watcher {
+	t.Helper()
+	fl, err := New(p)
+	if err != nil {
+		t.Fatal(err)
+	}
+	w := &watcher{
+		t: t, p: p, step: step, fl: fl, thread: thread, rand: rand.New(rand.NewPCG(testseed.Of(t, 1), 7)), every: 40,
+		memory: map[uint64]*past{}, decoded: map[uint64]*instruction{}, samples: map[uint64]int{}, count: map[string]int{}, unknown: map[string]int{},
+	}
+	w.modules()
+	return w
+}
+
+func (w *watcher) modules() {
+	var modules []unwind.Module
+	list := w.p.Modules()
+	if m := w.p.Program(); m != nil {
+		list = append(slices.Clone(list), m)
+	}
+	for _, m := range list {
+		modules = append(modules, unwind.Module{Lo: m.Lo, Hi: m.Hi, Base: m.Base, Image: m.Image})
+	}
+	u, err := unwind.New(w.p.Arch(), modules)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	w.u = u
+}
+
+// Get and Read64 are what the unwinder sees.
+func (w *watcher) Get(dwarf uint64) (uint64, bool) {
+	return w.p.Register(w.thread, unwind.RegisterName(w.p.Arch(), dwarf))
+}
+
+func (w *watcher) Read64(addr uint64) (uint64, bool) { return w.p.Read64(addr) }
+
+func (w *watcher) pc() uint64 {
+	pc, err := w.p.PC(w.thread)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return pc
+}
+
+func (w *watcher) register(name string) uint64 {
+	v, _ := w.p.Register(w.thread, name)
+	return v
+}
+
+// begin is a call by the host.
+func (w *watcher) begin(fn, returns uint64) {
+	w.stack = []activation{{returns: returns, called: fn, entries: map[uint64][8]uint64{}}}
+	w.regs = [maxRegisters]*past{}
+	w.function = 0
+}
+
+// run goes on until the thread ends or stops.
+func (w *watcher) run(max int) {
+	for n := 0; n < max && w.wrong < 20; n++ {
+		pc := w.pc()
+		w.enter(pc)
+		if w.samples[pc] < 4 && w.rand.IntN(w.every) == 0 {
+			w.samples[pc]++
+			w.compare(pc)
+		}
+		in := w.decoded[pc]
+		if in == nil {
+			var ok bool
+			if in, ok = w.fl.decode(pc); !ok {
+				w.t.Fatalf("no code at %#x", pc)
+			}
+			w.decoded[pc] = in
+		}
+		note := w.note(in)
+		if !w.step() {
+			return
+		}
+		note()
+	}
+}
+
+// enter takes down the arguments where a function begins.
+func (w *watcher) enter(pc uint64) {
+	_, off, ok := w.p.Symbol(pc)
+	entry := pc - off
+	if ok && off == 0 && w.function != entry && len(w.stack) > 0 {
+		var args [8]uint64
+		for i, r := range w.fl.abi.args {
+			args[i] = w.register(w.fl.abi.names[r])
+		}
+		w.stack[len(w.stack)-1].entries[pc] = args
+	}
+	w.function = entry
+}
+
+// note takes down what an instruction is about to do; what it returns is for when it has.
+func (w *watcher) note(in *instruction) func() {
+	abi := w.fl.abi
+	address := func(i int) (uint64, bool) {
+		return in.Mem[i].Address(func(name string) (uint64, bool) { return w.p.Register(w.thread, name) })
+	}
+	regs, written := w.regs, map[uint64]*past{}
+	for _, name := range in.Dst {
+		if r := abi.register(name); r >= 0 {
+			regs[r] = nil
+		}
+	}
+	for _, s := range in.sums {
+		if s.a >= 0 && s.keep == 0 {
+			regs[s.dst] = w.regs[s.a]
+		}
+		if s.b >= 0 && regs[s.dst] == nil {
+			regs[s.dst] = w.regs[s.b]
+		}
+	}
+	for i := range in.Mem {
+		addr, ok := address(i)
+		if in.Mem[i].Write && ok {
+			for a := addr &^ 7; a < addr+uint64(max(in.Mem[i].Size, 1)); a += 8 {
+				written[a] = nil
+			}
+		}
+	}
+	for _, m := range in.Moves {
+		r, from := abi.register(m.Dst), abi.register(m.Src)
+		switch {
+		case m.Kind == disasm.Load && r >= 0:
+			if addr, ok := address(m.Mem); ok {
+				addr += uint64(m.Offset)
+				regs[r] = &past{at: in.Addr, addr: addr, before: w.memory[addr]}
+			}
+		case m.Kind == disasm.Copy && r >= 0 && from >= 0 && m.Size >= 4:
+			regs[r] = w.regs[from]
+		case m.Kind == disasm.Store && from >= 0 && m.Size >= 4:
+			if addr, ok := address(m.Mem); ok {
+				written[addr+uint64(m.Offset)] = w.regs[from]
+			}
+		}
+	}
+	// What takes one of two registers.
+	if strings.HasPrefix(in.Op, "cmov") || in.Op == "csel" {
+		r := abi.register(in.Dst[0])
+		before := map[uint64]*past{}
+		for _, name := range in.Src {
+			if from := abi.register(name); from >= 0 {
+				before[w.register(name)] = w.regs[from]
+			}
+		}
+		return func() {
+			w.regs = regs
+			w.done(in, written)
+			w.regs[r] = before[w.register(in.Dst[0])]
+		}
+	}
+	if in.Repeat {
+		return func() { w.done(in, written) }
+	}
+	return func() {
+		w.regs = regs
+		w.done(in, written)
+	}
+}
+
+// done is when an instruction has run.
+func (w *watcher) done(in *instruction, written map[uint64]*past) {
+	for addr, p := range written {
+		w.memory[addr] = p
+	}
+	pc := w.pc()
+	switch {
+	case in.Call:
+		w.stack = append(w.stack, activation{returns: in.after(), called: pc, entries: map[uint64][8]uint64{}, call: in.Addr})
+		w.function = 0
+	case in.Ret:
+		for len(w.stack) > 0 {
+			top := w.stack[len(w.stack)-1]
+			w.stack = w.stack[:len(w.stack)-1]
+			if top.returns == pc {
+				regs := [maxRegisters]*past{}
+				for r := range w.fl.abi.n {
+					if w.fl.abi.saved[r] {
+						regs[r] = w.regs[r]
+					}
+				}
+				w.regs = regs
+				w.regs[w.fl.abi.result] = &past{at: top.call, result: true}
+				break
+			}
+		}
+		_, off, _ := w.p.Symbol(pc)
+		w.function = pc - off
+	}
+}
+
+// frames is the stack as it is for Flow.
+func (w *watcher) frames(pc uint64) (list []Frame) {
+	frames, _ := w.u.Stack(pc, w, w, len(w.stack))
+	for i := range frames {
+		list = append(list, Of(w.p.Arch(), &frames[i]))
+	}
+	return list
+}
+
+func (w *watcher) fail(pc uint64, form string, args ...any) {
+	w.wrong++
+	name, off, _ := w.p.Symbol(pc)
+	w.t.Errorf("at %s+%#x (%#x): %s", name, off, pc, fmt.Sprintf(form, args...))
+}
+
+// compare compares what is said of all frames with what the run has shown.
+func (w *watcher) compare(pc uint64) {
+	frames := w.frames(pc)
+	for i := range frames {
+		a := &w.stack[len(w.stack)-1-i]
+		if i > 0 && frames[i].PC != w.stack[len(w.stack)-i].returns {
+			return // the unwinder's mistake
+		}
+		fn := w.fl.function(&frames[i])
+		if fn == nil {
+			w.unknown["no function"]++
+			continue
+		}
+		if fn.problem != "" {
+			w.unknown[fn.problem]++
+		}
+		w.arguments(frames, i, fn, a)
+		w.called(frames, i, a)
+	}
+	w.origins(frames)
+}
+
+func (w *watcher) arguments(frames []Frame, i int, fn *function, a *activation) {
+	truth, ok := a.entries[fn.entry]
+	if !ok {
+		return
+	}
+	n, listed := w.arity[fn.name]
+	for k, v := range w.fl.Arguments(frames, i, 8) {
+		right := v.Value == truth[k]
+		if v.Known && v.Bits == 32 {
+			right = v.Value == truth[k]&0xffffffff
+		}
+		switch {
+		case v.Known && v.Certain && !right:
+			w.fail(frames[0].PC, "frame %d, %s+%#x: argument %d is certainly %#x (%s), and was %#x", i, fn.name, frames[i].PC-fn.entry, k, v.Value, v.How, truth[k])
+		case v.Known && !right && !(listed && k >= n):
+			w.mistakes++
+		}
+		what := "unknown"
+		if v.Known {
+			what = map[bool]string{true: "certain", false: "likely"}[v.Certain]
+			if !right {
+				what = "wrong"
+			}
+		}
+		if listed && k < n {
+			w.count["argument "+what]++
+		}
+		w.count["register "+what]++
+	}
+}
+
+func (w *watcher) called(frames []Frame, i int, a *activation) {
+	name, addr, ok := w.fl.Called(frames, i)
+	if i+1 >= len(frames) {
+		return
+	}
+	if !ok {
+		w.count["call unknown"]++
+		return
+	}
+	w.count["call known"]++
+	if want := w.fl.through(a.called); addr != want {
+		w.fail(frames[0].PC, "frame %d was called as %s at %#x, and it was %#x", i, name, addr, want)
+	}
+}
+
+// origins compares what is said of the innermost frame's registers.
+func (w *watcher) origins(frames []Frame) {
+	for r, name := range w.fl.abi.names {
+		o := w.fl.Origin(frames[0], name)
+		w.count[o.Kind.String()+map[bool]string{true: " certain"}[o.Certain]]++
+		now := w.register(name)
+		wrong := ""
+		switch o.Kind {
+		case Constant:
+			if now != o.Value {
+				wrong = fmt.Sprintf("%#x", now)
+			}
+		case Loaded:
+			found := false
+			p := w.regs[r]
+			for n := 0; p != nil && n < 1<<20 && !found; n++ {
+				found = p.addr == o.Addr && slices.Contains(o.At, p.at)
+				p = p.before
+			}
+			if !found {
+				wrong = fmt.Sprintf("%+v", w.regs[r])
+			}
+		case Argument:
+			fn := w.fl.function(&frames[0])
+			if args, ok := w.stack[len(w.stack)-1].entries[fn.entry]; ok && args[o.Argument]+uint64(o.Plus) != now {
+				wrong = fmt.Sprintf("%#x", now)
+			}
+		case Returned:
+			p := w.regs[r]
+			found := false
+			for n := 0; p != nil && n < 1<<20 && !found; n++ {
+				found = p.result && slices.Contains(o.At, p.at)
+				p = p.before
+			}
+			if !found {
+				wrong = fmt.Sprintf("%+v", w.regs[r])
+			}
+		}
+		if wrong != "" && o.Certain {
+			w.fail(frames[0].PC, "%s (%+v): it was %s", o.How, o, wrong)
+		} else if wrong != "" {
+			w.count[o.Kind.String()+" wrong"]++
+		}
+	}
+}
+
+// share is what part of some counts is one of them.
+func (w *watcher) share(what string, others ...string) float64 {
+	sum := w.count[what]
+	for _, o := range others {
+		sum += w.count[o]
+	}
+	return float64(w.count[what]) / float64(max(1, sum))
+}
+
+// host calls functions of a machine that runs no program.
+type host struct {
+	*watcher
+	m *emu.Machine
+}
+
+func (h *host) text(s string) uint64 {
+	addr, err := h.m.Alloc(uint64(len(s) + 1))
+	if err == nil {
+		err = h.m.Write(0, addr, append([]byte(s), 0))
+	}
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	return addr
+}
+
+func (h *host) call(name string, args ...uint64) uint64 {
+	fn, err := h.m.Lookup(name)
+	if err != nil {
+		return 0
+	}
+	if err := h.m.Begin(0, fn, name, args...); err != nil {
+		h.t.Fatal(err)
+	}
+	returns := h.register("x30")
+	if h.p.Arch() == loader.AMD64 {
+		returns, _ = h.p.Read64(h.register("rsp"))
+	}
+	h.begin(fn, returns)
+	h.run(1 << 20)
+	v, err := h.m.Result(0)
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	return v
+}
+
+// arity has how many integer arguments functions have.
+var arity = map[string]int{
+	"getenv": 1, "setenv": 3, "__add_to_environ": 4, "malloc": 1, "calloc": 2, "realloc": 2, "free": 1, "_int_malloc": 2, "_int_free": 3, "_int_realloc": 4,
+	"strlen": 1, "strerror": 1, "__dcigettext": 6, "dcgettext": 3, "fopen64": 2, "fopen": 2, "__fopen_internal": 3, "_IO_new_file_fopen": 4, "fclose": 1, "_IO_new_fclose": 1,
+	"qsort": 4, "__qsort_r": 5, "msort_with_tmp.part.0": 3, "pthread_mutex_lock": 1, "___pthread_mutex_lock": 1, "regcomp": 3, "regexec": 8, "re_compile_internal": 4,
+	"puts": 1, "_IO_puts": 1, "_IO_new_file_write": 3, "_IO_new_do_write": 3, "snprintf": 3, "strtol": 3, "mktime": 1, "__mktime_internal": 3, "tzset_internal": 1,
+	"unsetenv": 1, "__unsetenv": 1, "putenv": 1, "strdup": 1, "__strdup": 1, "parse_expression": 6, "parse_reg_exp": 6, "parse_branch": 6,
+}
+
+func (h *host) workload() {
+	buf := h.text(strings.Repeat("-", 4096))
+	h.call("setenv", h.text("NAME"), h.text("value"), 1)
+	h.call("setenv", h.text("NAME"), h.text("another value"), 1)
+	h.call("getenv", h.text("LANGUAGE"))
+	h.call("strerror", 2)
+	h.call("strerror", 1234)
+	h.call("unsetenv", h.text("NAME"))
+	h.call("putenv", h.text("OTHER=1"))
+	h.call("snprintf", buf, 4000, h.text("%-10d %5lx %s|"), 12345, 0xabcdef, h.text("text"))
+	h.call("strtol", h.text(" -7654321x"), buf, 0)
+	h.call("strtod", h.text("3.14159265358979323846e-100"), buf)
+	tm := h.text(strings.Repeat("\x00", 56))
+	h.call("gmtime_r", h.text("\x12\x34\x56\x67\x00\x00\x00\x00"), tm)
+	h.call("mktime", tm)
+	h.call("strftime", buf, 4000, h.text("%A %d %B %Y %H:%M:%S %Z %j"), tm)
+	regex := h.text(strings.Repeat("\x00", 64))
+	h.call("regcomp", regex, h.text("^(a|b*)c[d-f]{2,3}$"), 1)
+	h.call("regexec", regex, h.text("bbbcdef"), 0, 0, 0)
+	h.call("regfree", regex)
+	for n := range uint64(6) {
+		p := h.call("malloc", 24<<(2*n))
+		q := h.call("calloc", 3, 100<<n)
+		p = h.call("realloc", p, 100<<(2*n))
+		h.call("free", q)
+		h.call("free", p)
+	}
+	if f := h.call("fopen", h.text("/etc/hosts"), h.text("r")); f != 0 {
+		h.call("fclose", f)
+	}
+	h.call("qsort", h.text("zyxwvutsrqponmlkjihgfedc"), 6, 4, h.lookup("strcmp"))
+	h.call("pthread_mutex_lock", h.text(strings.Repeat("\x00", 48)))
+	h.call("sem_post", h.text(strings.Repeat("\x00", 32)))
+	h.call("puts", h.text("a line"))
+}
+
+func (h *host) lookup(name string) uint64 {
+	addr, err := h.m.Lookup(name)
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	return addr
+}
+
+// TestAgainstMachine runs functions of the real C library in the emulator, one instruction at a
+// time, and compares what is said of the frames with what the run has shown.
+func TestAgainstMachine(t *testing.T) {
+	suites := []string{"bookworm", "bullseye", "trixie"}
+	testsystem.EachSuite(t, suites, func(t *testing.T, suite string, sys *emu.System) {
+		sys.LoadDebug()
+		m, err := emu.New(emu.Options{System: sys, Env: []string{"HOME=/", "TZ=CET-1CEST", "LANG=de_DE.UTF-8", "LANGUAGE=de"}, Seed: 1})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer m.Close()
+		h := &host{m: m}
+		h.watcher = newWatcher(t, &m.Process, 0, func() bool {
+			stop, err := m.Run(0, 1)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if stop.Kind != emu.Budget && stop.Kind != emu.Returned {
+				t.Fatal(stop)
+			}
+			return stop.Kind == emu.Budget
+		})
+		h.arity = arity
+		h.workload()
+		t.Logf("%v; %d likely and wrong; %v", h.count, h.mistakes, h.unknown)
+	})
+}

@@ -1,0 +1,252 @@
+package flow
+
+import (
+	"debug/elf"
+	"encoding/binary"
+	"path"
+	"strings"
+
+	"emurace/disasm"
+	"emurace/emu"
+)
+
+// maxScan bounds the code before and behind a function that is searched for jumps into it.
+const maxScan = 16 << 20
+
+// shared tells whether a function can be entered elsewhere than at its entry: symbols that
+// overlap, or jumps into its middle, as code in assembly has them.
+func (fl *Flow) shared(fn *function, m *emu.Module) bool {
+	inner := fl.inner(fn)
+	for _, s := range m.Image.Symbols() {
+		lo, hi := m.Base+s.Addr, m.Base+s.Addr+s.Size
+		if !s.Function() || lo == fn.entry || strings.Contains(s.Name, ".cold") {
+			continue
+		}
+		if lo < fn.entry && hi > fn.entry || inner[lo] && lo > fn.entry && lo < fn.end {
+			return true
+		}
+		// Short jumps are too common among bytes to be told from others without decoding.
+		if fl.abi == amd64 && s.Size <= maxCode && lo < fn.end+130 && hi+130 > fn.entry && fl.jumpsShort(fn, inner, lo, hi) {
+			return true
+		}
+	}
+	for _, s := range m.Image.Load {
+		if s.Flags&elf.PF_X == 0 {
+			continue
+		}
+		code := m.Image.Data()[s.Offset:][:s.Filesz]
+		at := m.Base + s.Vaddr
+		if fn.entry > at+maxScan {
+			cut := min((fn.entry-at-maxScan)&^3, uint64(len(code)))
+			code, at = code[cut:], at+cut
+		}
+		if end := max(fn.end, fn.entry+maxCode) + maxScan; end > at && end-at < uint64(len(code)) {
+			code = code[:end-at]
+		}
+		if fl.abi == amd64 && jumpAMD64(fn, inner, code, at) || fl.abi == arm64 && jumpARM64(fn, inner, code, at) {
+			return true
+		}
+	}
+	return false
+}
+
+// inner are the instructions of a function that only it may jump to. Code outside its symbol
+// counts only if it comes back.
+func (fl *Flow) inner(fn *function) map[uint64]bool {
+	inside := func(addr uint64) bool { return fn.end == 0 || addr >= fn.entry && addr < fn.end }
+	back := false
+	for addr, in := range fn.insts {
+		for _, next := range in.next {
+			back = back || !inside(addr) && inside(next)
+		}
+	}
+	list := map[uint64]bool{}
+	for addr := range fn.insts {
+		if addr != fn.entry && (back || inside(addr)) {
+			list[addr] = true
+		}
+	}
+	return list
+}
+
+// jumpARM64 looks for a direct branch of other code (DDI 0487, C4.1, "Branches").
+func jumpARM64(fn *function, inner map[uint64]bool, code []byte, at uint64) bool {
+	for i := 0; i+4 <= len(code); i += 4 {
+		w := binary.LittleEndian.Uint32(code[i:])
+		var distance int64
+		switch {
+		case w&0xfc000000 == 0x14000000: // b
+			distance = int64(int32(w<<6)) >> 4
+		case w&0xff000010 == 0x54000000, w&0x7e000000 == 0x34000000: // b.cond, cbz
+			distance = int64(int32(w<<8)>>13) * 4
+		case w&0x7e000000 == 0x36000000: // tbz
+			distance = int64(int32(w<<13)>>18) * 4
+		default:
+			continue
+		}
+		from := at + uint64(i)
+		if to := from + uint64(distance); to >= fn.entry && inner[to] && fn.insts[from] == nil {
+			return true
+		}
+	}
+	return false
+}
+
+// jumpAMD64 looks for a direct branch with a distance of 32 bits.
+func jumpAMD64(fn *function, inner map[uint64]bool, code []byte, at uint64) bool {
+	lo, hi := ^uint64(0), uint64(0)
+	for addr := range inner {
+		lo, hi = min(lo, addr), max(hi, addr)
+	}
+	for i := 0; i+5 <= len(code); i++ {
+		if code[i] != 0xe9 && code[i]&0xf0 != 0x80 {
+			continue
+		}
+		from := at + uint64(i)
+		to := from + 5 + uint64(int64(int32(binary.LittleEndian.Uint32(code[i+1:]))))
+		if to < lo || to > hi || !inner[to] {
+			continue
+		}
+		if code[i] != 0xe9 {
+			if i == 0 || code[i-1] != 0x0f {
+				continue
+			}
+			from--
+		}
+		// Bytes within the function's own instructions are no jump of others.
+		own := fn.insts[from] != nil
+		for back := uint64(1); back < 15 && !own; back++ {
+			if in := fn.insts[from-back]; in != nil && in.after() > from {
+				own = true
+			}
+		}
+		if !own {
+			return true
+		}
+	}
+	return false
+}
+
+// jumpsShort looks for a branch with a distance of 8 bits in the code of a neighbour.
+func (fl *Flow) jumpsShort(fn *function, inner map[uint64]bool, lo, hi uint64) bool {
+	code, ok := fl.space.Read(lo, hi-lo)
+	if !ok {
+		return false
+	}
+	for off := uint64(0); off < uint64(len(code)); {
+		// Two bytes are all of a short jump, and decoding takes long.
+		in, err := disasm.Decode(fl.abi.arch, code[off:], lo+off, nil)
+		if err != nil {
+			return false
+		}
+		if in.Branch && in.Len <= 3 && in.Target != 0 && inner[in.Target] && fn.insts[in.Addr] == nil {
+			return true
+		}
+		off += uint64(in.Len)
+	}
+	return false
+}
+
+// fixed tells whether memory cannot be written to: it has what its file says, or what the
+// dynamic linker has put there before it protected it.
+func (fl *Flow) fixed(addr uint64, size int) bool {
+	m, ok := fl.space.Module(addr)
+	if !ok || m.Image == nil {
+		return false
+	}
+	at, end := addr-m.Base, addr-m.Base+uint64(size)
+	if r := m.Image.Relro; r != nil && at >= r.Vaddr && end <= r.End() {
+		// The linker's own changes while it works.
+		return !strings.HasPrefix(path.Base(m.Path), "ld-") && !strings.HasPrefix(path.Base(m.Path), "ld.so")
+	}
+	for _, s := range m.Image.Load {
+		if at >= s.Vaddr && end <= s.Vaddr+s.Filesz {
+			return s.Flags&elf.PF_W == 0
+		}
+	}
+	return false
+}
+
+// maxStub is more than the instructions of an entry of a linkage table.
+const maxStub = 5
+
+// through follows an entry of a linkage table: a jump to what a word of memory says. It is the
+// address itself for other code, and 0 when the linker has not filled in the word.
+func (fl *Flow) through(addr uint64) uint64 {
+	for range 4 {
+		to, ok := fl.stub(addr)
+		if !ok {
+			return addr
+		}
+		// Before the first call the word leads back into the table.
+		from, _ := fl.space.Module(addr)
+		if m, known := fl.space.Module(to); !known || m == from && fl.lazy(addr, to) {
+			return 0
+		}
+		addr = to
+	}
+	return 0
+}
+
+// lazy tells whether an entry of a linkage table leads to the table itself.
+func (fl *Flow) lazy(addr, to uint64) bool {
+	_, off, ok := fl.space.Symbol(to)
+	return !ok || off != 0
+}
+
+// stub tells where an entry of a linkage table jumps to.
+func (fl *Flow) stub(addr uint64) (to uint64, ok bool) {
+	known := map[string]uint64{}
+	for range maxStub {
+		in, ok := fl.decode(addr)
+		if !ok {
+			return 0, false
+		}
+		switch {
+		case in.Op == "endbr64" || in.Op == "hint" || in.Op == "bti" || in.Op == "nop":
+		case fl.abi == amd64:
+			if in.Op != "jmp" || in.Target != 0 || len(in.Mem) != 1 || in.Mem[0].Base != "" || in.Mem[0].Index != "" || in.Mem[0].Segment != "" {
+				return 0, false
+			}
+			return fl.word(uint64(in.Mem[0].Disp))
+		case in.Op == "br":
+			to, ok = known[in.Src[0]]
+			return to, ok && to != 0
+		case len(in.Dst) != 1:
+			return 0, false
+		default:
+			reg := in.Dst[0]
+			v, ok := fl.simple(in, known)
+			if reg != "x16" && reg != "x17" || !ok {
+				return 0, false
+			}
+			known[reg] = v
+		}
+		addr = in.after()
+	}
+	return 0, false
+}
+
+// simple computes one instruction of an arm64 linkage table's entry.
+func (fl *Flow) simple(in *instruction, known map[string]uint64) (uint64, bool) {
+	for _, m := range in.Moves {
+		switch m.Kind {
+		case disasm.Const:
+			return m.Value, true
+		case disasm.Load:
+			addr, ok := in.Mem[m.Mem].Address(func(name string) (uint64, bool) { v, ok := known[name]; return v, ok })
+			if !ok || m.Size != 8 {
+				return 0, false
+			}
+			return fl.word(addr)
+		}
+	}
+	for _, s := range in.sums {
+		if s.a >= 0 && s.b < 0 && s.keep == 0 && !s.narrow {
+			v, ok := known[fl.abi.names[s.a]]
+			return v + uint64(s.add), ok
+		}
+	}
+	return 0, false
+}
+
