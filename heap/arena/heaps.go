@@ -178,7 +178,7 @@ func (m *Malloc) boundary(a *Arena, span Extent, try func(uint64) bool) bool {
 // bounded.
 func (m *Malloc) reaches(h *Heap, at uint64) bool {
 	for at < h.Arena.Top {
-		if m.limits.tried++; m.limits.tried > maxTriedChunks {
+		if m.tried++; m.tried > maxTriedChunks {
 			return false
 		}
 		size, _, ok := m.follow(h, at)

@@ -22,19 +22,23 @@ type Malloc struct {
 	// Params is malloc_par, mp_.
 	Params Params
 
-	p         Process
-	minor     int // 36 of 2.36; 0 for unknown
-	mem       *reader
-	lay       layout
-	known     bool // lay is
-	mangle    mangling
-	mainAt    uint64  // main_arena by its symbol, 0 for unknown
-	heaps     []*Heap // of all arenas, by address
-	maps      []mapping
-	mapsKnown bool
-	free      freeIndex
-	doubt     doubts
-	limits    limits
+	p      Process
+	minor  int // 36 of 2.36; 0 for unknown
+	mem    *reader
+	lay    layout
+	known  bool // lay is
+	mangle mangling
+	mainAt uint64  // main_arena by its symbol, 0 for unknown
+	heaps  []*Heap // of all arenas, by address
+	free   freeIndex
+	doubt  doubts
+	tried  int // chunks that were gone through to find where a heap begins
+
+	maps      []mapping // by address
+	mapsKnown bool      // they were looked for
+
+	keyAt, keyValue      uint64
+	keyKnown, keyCertain bool // the key was looked for; it is certain
 }
 
 const maxProblems = 1 << 10

@@ -9,10 +9,6 @@ const (
 	suspects       = 16      // chunks before damage that may be what is damaged
 )
 
-type limits struct {
-	tried int // chunks, by reaches
-}
-
 // follow reads the size of the chunk at an address of a heap; ok is set when a chunk can begin there and
 // another one behind it.
 func (m *Malloc) follow(h *Heap, at uint64) (size, field uint64, ok bool) {
