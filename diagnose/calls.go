@@ -4,7 +4,9 @@ import (
 	"fmt"
 	"strings"
 
+	"emurace/diagnose/flow"
 	"emurace/diagnose/process"
+	"emurace/symbolize"
 )
 
 // calls tells which call of the C library the dead thread was in: by the outermost of the innermost
@@ -18,7 +20,7 @@ func (d *Diagnosis) calls() {
 	if name == "" {
 		return
 	}
-	text := d.callText(frames, 0)
+	text := d.callText(d.Dead, 0)
 	if len(frames) > 1 {
 		text += ", called by " + chain(frames[1:], 8)
 	}
@@ -26,34 +28,107 @@ func (d *Diagnosis) calls() {
 }
 
 // callText writes the call of a frame with what is known of its arguments.
-func (d *Diagnosis) callText(frames []process.Frame, i int) string {
-	name := Demangled(frames[i].At.Function)
+func (d *Diagnosis) callText(t *process.Thread, i int) string {
+	frames, _ := t.Frames()
+	name := d.calledName(t, i)
 	if name == "" {
 		return frames[i].At.String()
 	}
-	args := d.arguments(frames, i)
-	if len(args) == 0 {
-		return name
-	}
+	args := d.arguments(t, i)
+	kinds, _ := symbolize.Prototype(trimmed(name))
 	var parts []string
-	for _, a := range args {
-		switch {
-		case !a.Known:
-			parts = append(parts, "?")
-		case a.IsText:
-			parts = append(parts, quote(d.Shown(a.Text)))
-		default:
-			parts = append(parts, fmt.Sprintf("%#x", a.Value))
+	known := false
+	for n, kind := range kinds {
+		text := "?"
+		if n < len(args) && args[n].Known {
+			text, known = d.argumentText(kind, args[n]), true
+		} else if kind == '.' {
+			text = "..."
 		}
+		parts = append(parts, text)
 	}
-	return name + "(" + strings.Join(parts, ", ") + ")"
+	if !known {
+		return Demangled(name)
+	}
+	return Demangled(name) + "(" + strings.Join(parts, ", ") + ")"
 }
 
-// arguments are what is known of the arguments of a frame's function.
-func (d *Diagnosis) arguments(frames []process.Frame, i int) []Arg { return nil }
+// argumentText writes an argument.
+func (d *Diagnosis) argumentText(kind rune, a Arg) string {
+	if a.IsText {
+		return quote(d.Shown(a.Text))
+	}
+	return symbolize.FormatArgument(d.Process, kind, a.Value)
+}
+
+// calledName is the function of a frame as it was called: that which has gone on to the frame's by a
+// jump, where one has.
+func (d *Diagnosis) calledName(t *process.Thread, i int) string {
+	frames, _ := t.Frames()
+	if name, _, ok := d.flow.Called(d.stack(t), i); ok {
+		return name
+	}
+	return frames[i].At.Function
+}
+
+// arguments are what is known of the arguments of a frame's function, as many as its prototype has.
+func (d *Diagnosis) arguments(t *process.Thread, i int) []Arg {
+	kinds, _ := symbolize.Prototype(trimmed(d.calledName(t, i)))
+	n := len(strings.TrimSuffix(kinds, "."))
+	if n == 0 {
+		return nil
+	}
+	var list []Arg
+	for k, v := range d.flow.Arguments(d.stack(t), i, n) {
+		a := Arg{Value: v.Value, Known: v.Known, Certain: v.Certain}
+		if kinds[k] == 's' && v.Known && v.Bits == 64 {
+			if text, ok := d.Process.Text(v.Value); ok {
+				a.Text, a.IsText = text, true
+			}
+		}
+		if v.Bits < 64 && strings.ContainsRune("splu", rune(kinds[k])) {
+			a.Known = false // a half of it
+		}
+		list = append(list, a)
+	}
+	return list
+}
+
+// stack is a thread's stack for package flow.
+func (d *Diagnosis) stack(t *process.Thread) (list []flow.Frame) {
+	frames, _ := t.Frames()
+	for i := range frames {
+		f := flow.Of(d.Process.Core.Arch, &frames[i].Frame)
+		f.Doubtful = f.Doubtful || frames[i].Doubtful()
+		list = append(list, f)
+	}
+	return list
+}
+
+// origin is where the bad value came from, as the code tells.
+func (d *Diagnosis) origin() (o flow.Origin) {
+	stack := d.stack(d.Dead)
+	if len(stack) == 0 || d.Fault == nil || d.Fault.Execute || d.Fault.Register == "" {
+		return o
+	}
+	return d.flow.Origin(stack[0], d.Fault.Register)
+}
 
 // loadedFrom is where the bad value was read, as the code tells; nil when it does not.
-func (d *Diagnosis) loadedFrom() *source { return nil }
+func (d *Diagnosis) loadedFrom() *source {
+	o := d.origin()
+	if o.Kind != flow.Loaded || o.Plus != 0 || o.Size != 8 {
+		return nil
+	}
+	s := &source{addr: o.Addr, certain: o.Certain && o.Holds, text: fmt.Sprintf("[%#x]", o.Addr)}
+	switch {
+	case o.Base != "" && o.Disp == 0:
+		s.text = "[" + o.Base + "]"
+	case o.Base != "":
+		s.text = fmt.Sprintf("[%s%+d]", o.Base, o.Disp)
+	}
+	return s
+}
 
 // elsewhere tells where the threads are that something is told of.
 func (d *Diagnosis) elsewhere() {

@@ -3,6 +3,7 @@ package diagnose
 import (
 	"fmt"
 
+	"emurace/diagnose/flow"
 	"emurace/diagnose/process"
 	"emurace/heap/arena"
 )
@@ -21,6 +22,7 @@ type Diagnosis struct {
 	Calls []Call
 
 	private bool
+	flow    *flow.Flow
 	old     *oldEnviron // that a thread walks
 }
 
@@ -46,8 +48,12 @@ type Arg struct {
 
 // Explain says what a process's core tells. Private leaves out what may be a secret of the user's:
 // values of the environment, and strings.
-func Explain(p *process.Process, private bool) *Diagnosis {
-	d := &Diagnosis{Process: p, Dead: p.Threads[0], private: private}
+func Explain(p *process.Process, private bool) (*Diagnosis, error) {
+	code, err := flow.New(p)
+	if err != nil {
+		return nil, err
+	}
+	d := &Diagnosis{Process: p, Dead: p.Threads[0], private: private, flow: code}
 	d.Fault = faultOf(p, d.Dead)
 	d.Malloc = d.readMalloc()
 	d.Environ = d.readEnviron()
@@ -66,7 +72,7 @@ func Explain(p *process.Process, private bool) *Diagnosis {
 	d.environ()
 	d.waits()
 	d.elsewhere()
-	return d
+	return d, nil
 }
 
 // Title is how a thread is called: main, or by its number.

@@ -64,6 +64,23 @@ var prototypes = map[string]string{
 	"sem_wait": "p", "sem_post": "p", "sem_timedwait": "pp", "sem_open": "sx.", "sem_unlink": "s",
 }
 
+// Prototype says what the arguments of a function of the C library are, a letter each: s a string, d
+// and c signed numbers of 32 bits, l of 64, u, x and o ones without a sign, p an address, . more. It is
+// false for a function that is not known.
+func Prototype(name string) (string, bool) {
+	kinds, ok := prototypes[name]
+	return kinds, ok
+}
+
+// Strings gives the C strings of a process: s as far as it is within the limit, and whether that is
+// all of it.
+type Strings interface {
+	CString(addr uint64, limit int) (s string, whole bool)
+}
+
+// FormatArgument writes an argument of a kind as Prototype has it.
+func FormatArgument(m Strings, kind rune, v uint64) string { return argument(m, kind, v) }
+
 // NameCalls has what a process calls of the C library named with its arguments from now on, for
 // [Doing], as they are when the call begins. It is for programs: of a scenario's calls
 // the arguments are known, and nothing is done.
@@ -93,7 +110,7 @@ const createFlag = 0o100
 const mostShown = 64
 
 // argument writes one argument.
-func argument(m *emu.Process, kind rune, v uint64) string {
+func argument(m Strings, kind rune, v uint64) string {
 	switch kind {
 	case 'd':
 		return strconv.Itoa(int(int32(v)))

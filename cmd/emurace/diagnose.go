@@ -74,7 +74,10 @@ func diagnoseAction(c *cli.Context) error {
 	if err != nil {
 		return environmentError(fmt.Errorf("diagnose: %s: %w", name, err), "")
 	}
-	d := diagnose.Explain(proc, c.Bool("private"))
+	d, err := diagnose.Explain(proc, c.Bool("private"))
+	if err != nil {
+		return environmentError(fmt.Errorf("diagnose: %s: %w", name, err), "")
+	}
 	show := diagnosis{Diagnosis: d, core: name, private: c.Bool("private")}
 	if c.Bool("json") {
 		return printable.JSON(c.App.Writer, show.object())

@@ -95,6 +95,18 @@ func (p *Process) Text(addr uint64) (string, bool) {
 	return textAt(p, addr), true
 }
 
+// CString is the C string at an address up to a limit in bytes, and whether that is all of it.
+func (p *Process) CString(addr uint64, limit int) (s string, whole bool) {
+	s, ok := p.Text(addr)
+	if !ok {
+		return "", false
+	}
+	if len(s) > limit {
+		return s[:limit], false
+	}
+	return s, len(s) < maxText
+}
+
 // Mapped tells whether anything was mapped at an address, in the core or not.
 func (p *Process) Mapped(addr uint64) bool {
 	s, _ := p.Core.At(addr)
