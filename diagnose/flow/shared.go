@@ -249,4 +249,3 @@ func (fl *Flow) simple(in *instruction, known map[string]uint64) (uint64, bool) 
 	}
 	return 0, false
 }
-
