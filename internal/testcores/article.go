@@ -16,6 +16,9 @@ type ArticleOptions struct {
 	// Live stops the process in main's handler of the first fault: getenv has not come to 0x220 yet. Nobody
 	// has died.
 	Live bool
+	// Filter is for Kernel: the process's coredump_filter, core(5), as 0x23 for no first pages of
+	// modules; 0 for what is usual, 0x33.
+	Filter uint
 }
 
 // Of the article's crash: the entries of environ when main walks it, and what the worker has added
@@ -50,7 +53,7 @@ func ArticleEnv(full bool) []string {
 // It is so where glibc frees the old block: before 2.41.
 func Article(t testing.TB, o ArticleOptions) *Core {
 	t.Helper()
-	m := recipe{file: "article.c", env: ArticleEnv(o.Full), alive: o.Live, handled: 1}
+	m := recipe{file: "article.c", env: ArticleEnv(o.Full), alive: o.Live, handled: 1, filter: o.Filter}
 	if o.Full {
 		m.args = append(m.args, "full")
 	}

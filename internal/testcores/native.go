@@ -7,7 +7,6 @@ import (
 	"path/filepath"
 	"runtime"
 	"slices"
-	"strconv"
 	"strings"
 	"testing"
 
@@ -28,20 +27,19 @@ const (
 	// attached to, and begins with the thread that gdb looks at.
 	GCore Writer = "gcore"
 	// Qemu is qemu's user emulation, elf_core_dump in linux-user/elfload.c. As seen with Debian's 7.2:
-	//   - There are NT_PRSTATUS, that of the thread that died first, then NT_PRPSINFO, NT_AUXV, and
-	//     NT_PRSTATUS of the other threads. There is no NT_FILE, NT_SIGINFO or NT_FPREGSET: neither
-	//     paths nor the address that faulted, and no vector registers.
-	//   - A PT_LOAD stands for each range of the guest's with equal rights; what is reserved by ld.so between the
-	//     parts of a library is one without rights (flags 0) and without bytes.
-	//   - A mapping that may be executed and begins with an ELF header has no bytes, not even its first
-	//     page: no ELF header, program header or build-id of any module is in the core, and none at
-	//     AT_PHDR. What may be written is there, .dynamic, r_debug and the link_maps too.
-	//   - Read-only data of a library's that is in the mapping of its text is missing too; what has a
-	//     mapping without the right to execute, as the locale's file, is complete.
-	//   - AT_SYSINFO_EHDR is missing; a page with sigreturn's code, without an ELF header, is there.
-	//   - The file is called qemu_PROGRAM_DATE-TIME_PID.core. e_machine is the guest's. p_align of the
-	//     note is 0, and names of notes are padded as Linux does.
-	//   - pr_cursig and pr_info are in all threads; pr_ppid, pr_sid are the host's; pr_utime and so on 0.
+	//   - The notes are NT_PRSTATUS of the thread that died, NT_PRPSINFO, NT_AUXV, and NT_PRSTATUS of the
+	//     other threads. There is no NT_FILE, NT_SIGINFO or NT_FPREGSET: no path, no address that
+	//     faulted, no vector register. Only the first thread has a signal, in pr_cursig and pr_info.
+	//   - A PT_LOAD stands for each range with equal rights. What ld.so has reserved between the
+	//     parts of a library is one without rights, and has no bytes.
+	//   - A mapping that may be executed and begins with an ELF header has no bytes, not even the first
+	//     page. So no ELF header, program header, symbol, unwind table or build-id of a module is there, and
+	//     nothing at AT_PHDR. What may be written is, and what was made read-only later (RELRO):
+	//     .dynamic, .got, r_debug, the link_maps and the paths in them.
+	//   - Files mapped without the right to execute, as those of a locale, are complete. Stacks are whole.
+	//   - There is no vDSO and no AT_SYSINFO_EHDR, but a page of code for the return from signals.
+	//   - The file is called qemu_PROGRAM_DATE-TIME_PID.core. Process numbers are the host's, times are 0, p_align of
+	//     the notes is 0. AT_BASE is the interpreter's as it should be, AT_EXECFN and AT_RANDOM lead into the stack.
 	Qemu Writer = "qemu"
 )
 
@@ -76,10 +74,11 @@ type recipe struct {
 	env     []string
 	alive   bool
 	handled int // signals that the program handles
+	filter  uint
 }
 
 func (m recipe) hash() string {
-	return hash(strconv.FormatBool(m.alive), slices.Concat(m.flags, []string{""}, m.args, []string{""}, m.env))
+	return hash(fmt.Sprint(m.alive, m.filter), slices.Concat(m.flags, []string{""}, m.args, []string{""}, m.env))
 }
 
 // build makes a core of a program outside of the emulator.
@@ -118,7 +117,7 @@ func (m recipe) make(dir string, w Writer, arch loader.Arch, sysroot string) (*C
 	if err := os.WriteFile(c.Program, file, 0o755); err != nil {
 		return nil, err
 	}
-	p := &process{dir: dir, argv: append([]string{c.Program}, m.args...), env: m.env, alive: m.alive}
+	p := &process{dir: dir, argv: append([]string{c.Program}, m.args...), env: m.env, alive: m.alive, filter: m.filter}
 	switch w {
 	case Kernel:
 		c.Path, err = p.die("core*")

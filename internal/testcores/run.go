@@ -22,6 +22,32 @@ type process struct {
 	argv  []string
 	env   []string
 	alive bool // nothing ends it: it is to be ended once all of its threads wait
+	// filter is its coredump_filter, core(5); 0 for that of this process.
+	filter uint
+}
+
+// starting is held while this process has what a child is to inherit.
+var starting sync.Mutex
+
+const filterFile = "/proc/self/coredump_filter"
+
+// start starts a command that inherits the filter.
+func (p *process) start(cmd *exec.Cmd) (err error) {
+	starting.Lock()
+	defer starting.Unlock()
+	if p.filter != 0 {
+		old, err := os.ReadFile(filterFile)
+		if err != nil {
+			return err
+		}
+		if err := os.WriteFile(filterFile, fmt.Appendf(nil, "%#x", p.filter), 0); err != nil {
+			return err
+		}
+		defer func() {
+			err = errors.Join(err, os.WriteFile(filterFile, append([]byte("0x"), bytes.TrimSpace(old)...), 0))
+		}()
+	}
+	return cmd.Start()
 }
 
 // deadline is how long a program may take, in all.
@@ -72,7 +98,7 @@ func (p *process) die(pattern string) (string, error) {
 		return "", err
 	}
 	cmd, words := p.command(p.argv...)
-	if err := cmd.Start(); err != nil {
+	if err := p.start(cmd); err != nil {
 		return "", err
 	}
 	late := time.AfterFunc(deadline, func() { _ = cmd.Process.Kill() }) // it may be gone
