@@ -29,6 +29,14 @@ const (
 	ArticleBlockSize = 0x218
 )
 
+// ArticleTruth is what is true of the article's crash.
+func ArticleTruth() Truth {
+	return Truth{
+		Kind: MallocWord, Signal: sigsegv, Thread: "main", Stack: []string{"getenv", "dcigettext", "strerror_l", "strerror", "main"},
+		Value: ChunkSize, Bits: ArticleValue, Size: ArticleBlockSize, Offset: 8 * ArticleEntries, Global: "environ", Culprit: "worker", CulpritSeen: true,
+	}
+}
+
 // ArticleAdded are the variables that the worker has added, in their order; they are entries
 // ArticleEntries and ArticleEntries+1 of the present environ, in the worker's own arena.
 func ArticleAdded() []string {

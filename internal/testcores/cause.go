@@ -47,7 +47,8 @@ type Truth struct {
 	Kind   Kind
 	Signal int    // that the process died of; 0 for one that nobody has ended
 	Thread string // that died, or that waits where nobody has died
-	// Stack are functions on that thread's stack, innermost first. There are others between
+	// Stack are functions on that thread's stack, innermost first, without what glibc puts before the
+	// names of its own copies (getenv for __GI_getenv). There are others between
 	// them, and before the first one: those in which libc raises a signal, and the wrappers of
 	// an instruction set's in place of strlen. "" stands for an address that is in no function.
 	Stack []string

@@ -148,7 +148,7 @@ func compile(arch loader.Arch, name string, flags ...string) ([]byte, error) {
 func hash(text string, more []string) string {
 	h := fnv.New64a()
 	for _, s := range append([]string{text}, more...) {
-		fmt.Fprintf(h, "%d:%s", len(s), s) // a hash takes everything
+		_, _ = fmt.Fprintf(h, "%d:%s", len(s), s) // a hash takes everything
 	}
 	return fmt.Sprintf("%x", h.Sum64())
 }

@@ -31,7 +31,11 @@ func Large(t testing.TB, o LargeOptions) *Core {
 	if err := KernelCores(); err != nil {
 		t.Skipf("%v, and gcore would write every page", err)
 	}
-	return build(t, Kernel, recipe{file: "large.c", flags: []string{
+	return build(t, Kernel, largeRecipe(o))
+}
+
+func largeRecipe(o LargeOptions) recipe {
+	return recipe{file: "large.c", flags: []string{
 		fmt.Sprintf("-DTHREADS=%d", o.Threads), fmt.Sprintf("-DBLOCKS=%d", o.Blocks), fmt.Sprintf("-DSIZE=%d", o.BlockSize),
-	}})
+	}}
 }

@@ -212,13 +212,25 @@ func Unnote(core []byte) ([]byte, error) {
 	return DropNotes(core, func(Note) bool { return true })
 }
 
-// AsQemu leaves out the notes that qemu's user emulation does not write. What it leaves out of
-// mappings is another matter, see [Qemu].
+// AsQemu leaves out what qemu's user emulation does not write, see [Qemu]: most notes, and mappings that may be
+// executed and begin with an ELF header, which on arm64 are all headers of modules.
 func AsQemu(core []byte) ([]byte, error) {
-	return DropNotes(core, func(n Note) bool {
+	core, err := DropNotes(core, func(n Note) bool {
 		return n.Owner != "CORE" || n.Type != NTPrstatus && n.Type != NTPrpsinfo && n.Type != NTAuxv
 	})
+	if err != nil {
+		return nil, err
+	}
+	return DropData(core, func(l Load) uint64 {
+		if coded(l) {
+			return 0
+		}
+		return whole
+	})
 }
+
+// coded tells whether a mapping may be executed and begins with an ELF header.
+func coded(l Load) bool { return l.Flags&elf.PF_X != 0 && bytes.HasPrefix(l.Data, []byte(elf.ELFMAG)) }
 
 // WithoutFileBacked leaves out what is mapped from files, and, as the kernel does, keeps the first page of
 // those that begin with an ELF header; with headers false that too. What a process has written to

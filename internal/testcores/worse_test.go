@@ -42,7 +42,7 @@ func TestWorse(t *testing.T) {
 		"as it is": {func(b []byte) ([]byte, error) { return DropNotes(b, func(Note) bool { return false }) }, nil, []string{"NT_FILE", "NT_SIGINFO", "NT_FPREGSET", "NT_AUXV"}, nil},
 		"unfile":   {Unfile, nil, []string{"NT_PRSTATUS", "NT_SIGINFO"}, []string{"NT_FILE"}},
 		"unnote":   {Unnote, nil, nil, nil},
-		"as qemu":  {AsQemu, nil, []string{"NT_PRSTATUS", "NT_PRPSINFO", "NT_AUXV"}, []string{"NT_FILE", "NT_SIGINFO", "NT_FPREGSET"}},
+		"as qemu":  {AsQemu, func(l Load) bool { return !coded(l) }, []string{"NT_PRSTATUS", "NT_PRPSINFO", "NT_AUXV"}, []string{"NT_FILE", "NT_SIGINFO", "NT_FPREGSET"}},
 		"without files": {func(b []byte) ([]byte, error) { return WithoutFileBacked(b, false) },
 			func(l Load) bool { return l.File == "" }, []string{"NT_FILE"}, nil},
 		"without anonymous": {WithoutAnonymous, func(l Load) bool { return l.File != "" }, []string{"NT_FILE"}, nil},
