@@ -119,7 +119,7 @@ sanitize: setup ## run the engine's tests and random code with AddressSanitizer 
 JOBS  ?= 2
 TOOLS ?=
 peers: build packages-test ## run emurace and other tools on the bugs of testdata/programs, and write docs/peers.md; TOOLS=emurace,DRD for these alone
-	@build-aux/packages valgrind:valgrind qemu-aarch64:qemu-user
+	@build-aux/packages valgrind:valgrind
 	$(GO) run ./build-aux/peers -jobs $(JOBS) -tools '$(TOOLS)'
 
 programs: setup ## search the bugs of testdata/programs and their repaired twins, and write docs/programs.md; ONLY=NAME,NAME for these alone
@@ -165,7 +165,7 @@ packages-test: packages
 	@build-aux/packages aarch64-linux-gnu-gcc:gcc-aarch64-linux-gnu x86_64-linux-gnu-gcc:gcc-x86-64-linux-gnu \
 		/usr/aarch64-linux-gnu/include/stdio.h:libc6-dev-arm64-cross \
 		aarch64-linux-gnu-g++:g++-aarch64-linux-gnu x86_64-linux-gnu-g++:g++-x86-64-linux-gnu \
-		gdb-multiarch:gdb-multiarch readelf:binutils eu-readelf:elfutils tmux:tmux chromium:chromium \
+		gdb-multiarch:gdb-multiarch qemu-aarch64:qemu-user readelf:binutils eu-readelf:elfutils tmux:tmux chromium:chromium \
 		man:man-db mandoc:mandoc zsh:zsh fish:fish rustc:rustc
 
 unicorn: packages

@@ -29,7 +29,7 @@ var layers = [][]string{
 	{"explore", "oracle", "replay", "replay/timeline", "scripts/scenariolang", "scripts/portable", "suite"},
 	{"oracle/known", "replay/core", "replay/gdb", "replay/lesson", "scripts/strategylang"},
 	{"replay/report", "replay/step", "scripts"},
-	{"build-aux/peers", "build-aux/programs", "cmd/emurace", "internal/testrace"},
+	{"build-aux/peers", "build-aux/programs", "cmd/emurace", "internal/testcores", "internal/testrace"},
 }
 
 // never are imports that the order of layers allows, and that would mix what is to stay

@@ -1,0 +1,5 @@
+package testcores
+
+import "testing"
+
+func TestMain(m *testing.M) { Main(m) }
