@@ -13,8 +13,9 @@ type Ends struct {
 	// Grade tells how near a failing run has come, at whose end the session stands. It is called from
 	// several goroutines at once, and must say the same of equal runs. It may not move the session.
 	Grade func(s *scenario.Session, schedule scenario.Schedule) (target.Grade, error)
-	// Enough is the grade that ends the search, at least target.Function.
-	Enough target.Grade
+	// Enough is the grade that ends the search, at least target.Function. It is asked once there is a
+	// session, and is always the same.
+	Enough func() target.Grade
 }
 
 func (e *Ends) grade(s *scenario.Session, schedule scenario.Schedule) (target.Grade, error) {
@@ -29,7 +30,7 @@ func (o Options) found(r *Result) bool {
 	if r == nil || o.KeepGoing || r.Failing == 0 {
 		return false
 	}
-	return o.Ends == nil || r.Nearest() >= o.Ends.Enough
+	return o.Ends == nil || r.Nearest() >= o.Ends.Enough()
 }
 
 // Nearest is the highest grade of the findings.

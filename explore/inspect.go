@@ -71,7 +71,7 @@ func (r *Result) judge(s *scenario.Session, o scenario.Outcome, schedule scenari
 		}
 		r.add(f)
 	}
-	enough = ends == nil || f.Grade >= ends.Enough
+	enough = ends == nil || f.Grade >= ends.Enough()
 	if inspect != nil {
 		f.Grade = target.None
 		problems, err := inspect(s.Made(), schedule)

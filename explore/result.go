@@ -29,8 +29,8 @@ type Result struct {
 	Failing     uint64
 	// Unlike is how many of the Failing end in a way that has nothing of the one that Options.Ends
 	// looks for.
-	Unlike      uint64 `json:",omitempty"`
-	Blocked     uint64 // runs given up because what follows was covered already
+	Unlike  uint64 `json:",omitempty"`
+	Blocked uint64 // runs given up because what follows was covered already
 	// Endless tells that a run was cut off at the instruction limit. What would come
 	// after that was not covered, so that the search is not complete.
 	Endless bool `json:",omitempty"`

@@ -1,7 +1,6 @@
 package replay
 
 import (
-	"fmt"
 	"emurace/disasm"
 	"emurace/emu"
 	"emurace/explore/target"
@@ -10,6 +9,7 @@ import (
 	"emurace/loader"
 	"emurace/scenario"
 	"emurace/symbolize"
+	"fmt"
 )
 
 // Explanation is why a run failed, as far as the run itself tells.

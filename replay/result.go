@@ -31,8 +31,10 @@ type Finding struct {
 	Message      string            `json:"message,omitempty"`
 	Backtrace    []symbolize.Frame `json:"backtrace,omitempty"`
 	// End is all of that by which another search can look for the same end.
-	End   *target.End `json:"end,omitempty"`
-	Cause *Cause      `json:"cause,omitempty"`
+	End *target.End `json:"end,omitempty"`
+	// EndGrade is how near it comes to the end that its search has looked for.
+	EndGrade string `json:"end_grade,omitempty"`
+	Cause    *Cause `json:"cause,omitempty"`
 	// UnmappedBy is the system call of the race that took the page of the fault's
 	// address away, or its rights.
 	UnmappedBy *symbolize.Report `json:"unmapped_by,omitempty"`

@@ -11,6 +11,7 @@ import (
 
 	"emurace/emu"
 	"emurace/explore"
+	"emurace/explore/target"
 	"emurace/internal/guard"
 	"emurace/internal/logging"
 	"emurace/loader"
@@ -114,7 +115,7 @@ func searchFlags() []cli.Flag {
 		&cli.StringFlag{Name: "timeouts", Value: string(scenario.AnyTime), DefaultText: "any; of a program due", Usage: "when waits with a timeout, and sleeps, may end by themselves: any time, when they are due, or when nothing else can happen (idle)", EnvVars: []string{"EMURACE_TIMEOUTS"}},
 		&cli.StringFlag{Name: "resume", Usage: "keep the search's state in `FILE`, and go on from there if it exists"},
 		&cli.BoolFlag{Name: "minimize", Value: true, Usage: "cut the first failing schedule down to what the failure needs; one in words only when this is asked for", EnvVars: []string{"EMURACE_MINIMIZE"}},
-		detectFlag(), suppressionsFlag(), baselineFlag(), updateBaselineFlag(), requireProofFlag(),
+		endFlag(), detectFlag(), suppressionsFlag(), baselineFlag(), updateBaselineFlag(), requireProofFlag(),
 		&cli.StringSliceFlag{Name: "set", Usage: "a parameter of the scenario, `NAME=VALUE`; may be given several times"},
 		&cli.StringFlag{Name: "output", Aliases: []string{"o"}, Usage: "write the trace to `FILE` (default: NAME-SETTINGS-ARCH-VERSION.trace, with a number where that is taken)"},
 		forceFlag(),
@@ -144,7 +145,8 @@ type job struct {
 	played   *portable.Result // of a schedule in words, once it was run
 	only     []string         // what drawn schedules are to try most, as --only and --focus say
 	focus    []string
-	number   int // among the searches of the command line
+	number   int         // among the searches of the command line
+	end      *target.End // that is looked for, nil for any failure
 }
 
 func exploreAction(c *cli.Context) error {
@@ -198,7 +200,11 @@ func exploreAll(c *cli.Context, p *replay.Printer, jobs []job) error {
 	if c.String("resume") != "" && len(jobs) > 1 {
 		return usage(errors.New("--resume: there are several searches and one file"), "resume them one by one")
 	}
-	if err := raiseExplore(c, jobs); err != nil {
+	end, err := lookedFor(c, jobs)
+	if err != nil {
+		return err
+	}
+	if err := setEnd(c, jobs, end); err != nil {
 		return err
 	}
 	var table []*outcome
@@ -367,12 +373,20 @@ func (j job) run(c *cli.Context) (*outcome, error) {
 	if name := c.String("resume"); name != "" {
 		err = j.resume(sys, name, strategy(c), &options)
 	}
-	begin := j.keep(c, j.starter(sys, strategy(c)), &options)
+	begin := j.starter(sys, strategy(c))
+	if j.end == nil {
+		begin = j.keep(c, begin, &options)
+	} else {
+		o.ends = newEndSearch(sys, j)
+		defer o.ends.close()
+		options.Ends = &explore.Ends{Grade: o.ends.grade, Enough: func() target.Grade { return o.ends.best }}
+	}
 	wrong := &wrongs{}
 	start := func() (*scenario.Session, error) {
 		s, err := begin()
 		if o.raced.CompareAndSwap(false, err == nil); err == nil {
 			s.OnUnjudged(wrong.add)
+			o.ends.begin(s)
 		}
 		return s, err
 	}
