@@ -22,7 +22,7 @@ import (
 )
 
 func endFlag() cli.Flag {
-	return &cli.StringFlag{Name: "end", Usage: "look for the end that `FILE` has, and no other: what emurace diagnose --json or emurace explore --json printed, or a trace"}
+	return &cli.StringFlag{Name: "end", Usage: "look for the end that `FILE` has: what emurace diagnose --json or emurace explore --json printed, or a trace; none for any failure, also where the scenario declares an end"}
 }
 
 // endSource is where the end is from that a search looks for.
@@ -37,10 +37,16 @@ type endSource struct {
 	name    string
 }
 
-// endOf reads the file of --end; nil without one. That of a trace is known once its run has been run,
+// noEnd is the name of --end by which any failure is looked for.
+const noEnd = "none"
+
+// endOf reads the file of --end; nil without one, and for noEnd. That of a trace is known once its run has been run,
 // behind the walls; see found.
 func endOf(c *cli.Context) (*endSource, error) {
 	name := c.String("end")
+	if name == noEnd {
+		return nil, nil
+	}
 	if name == "" {
 		if c.IsSet("end") {
 			return nil, usage(errors.New("--end: the name of the file is empty"), "")
@@ -164,12 +170,15 @@ func (e *endSource) close() {
 func setEnd(c *cli.Context, jobs []job, end *target.End) error {
 	for i := range jobs {
 		j := &jobs[i]
-		if j.end = cmp.Or(end, j.recipe.Scenario.End); j.end == nil {
+		if j.end = end; end == nil && c.String("end") != noEnd {
+			j.end = j.recipe.Scenario.End
+		}
+		if j.end == nil {
 			continue
 		}
 		for _, flag := range []string{"resume", "detect"} {
 			if c.IsSet(flag) {
-				return usage(fmt.Errorf("%s: it has an end that is looked for, and --%s does not go with that", j.recipe.Scenario.Name, flag), "leave the flag out, or end() out of the file")
+				return usage(fmt.Errorf("%s: it has an end that is looked for, and --%s does not go with that", j.recipe.Scenario.Name, flag), "leave the flag out, or add --end none to search for any failure")
 			}
 		}
 		j.detect = nil
@@ -375,10 +384,18 @@ func (o *outcome) printEnd(p *replay.Printer) {
 	default:
 		p.Printf("%s       no way to this %s was found\n", p.Head("end"), what)
 	}
-	if o.ends.why != "" {
+	if o.ends.why != "" && len(o.ends.want.Backtrace)+len(o.ends.want.Waits) > 0 {
 		p.Printf("note: no run here can come nearer than %s: %s\n", o.ends.text(o.ends.best), printable.Line(o.ends.why))
 	}
 	if n := o.result.Unlike; n > 0 && o.nearest.Grade > target.None {
 		p.Printf("note: %s in other ways\n", plural(n, "further schedule failed", "further schedules failed"))
 	}
+}
+
+// shownFirst is which of several failures is described.
+func (o *outcome) shownFirst() string {
+	if o.ends != nil {
+		return "nearest"
+	}
+	return "first"
 }

@@ -352,8 +352,8 @@ func (o *outcome) printFailures(p *replay.Printer, seconds string) {
 		}
 		p.Printf("%s at schedule %s%s, %s: %s\n", p.Bad("FAILING"), words.Grouped(f.Number), drawn, seconds, o.first.Headline())
 	} else {
-		p.Printf("%s: %s of %s, %s; the first, number %s: %s\n", p.Bad("FAILING"),
-			words.Grouped(o.result.Failing), plural(o.result.Schedules, "schedule", "schedules"), seconds, words.Grouped(f.Number), o.first.Headline())
+		p.Printf("%s: %s of %s, %s; the %s, number %s: %s\n", p.Bad("FAILING"),
+			words.Grouped(o.result.Failing), plural(o.result.Schedules, "schedule", "schedules"), seconds, o.shownFirst(), words.Grouped(f.Number), o.first.Headline())
 	}
 	if f.Hole {
 		o.printHole(p)

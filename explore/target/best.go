@@ -7,14 +7,14 @@ func Best(want *End, p Process) (g Grade, why string) {
 	if want.Kind == deadlock || want.Kind == livelock {
 		return bestWaits(want, p)
 	}
-	at := want.failing()
-	if at >= len(want.Backtrace) {
+	place := placed(want.Backtrace, want.failing())
+	if len(place) == 0 {
 		if value, _ := sameValue(want, want); value {
 			return SameValue, "it names no instruction"
 		}
 		return Function, "it names neither an instruction nor what is said"
 	}
-	why = unreachable(want.Backtrace[at], want.Arch, p)
+	why = unreachable(place[0], want.Arch, p)
 	if why == "" {
 		return Instruction, ""
 	}
@@ -58,8 +58,8 @@ func bestWaits(want *End, p Process) (g Grade, why string) {
 		w := &want.Waits[i]
 		best := Instruction
 		text := "it does not say where each thread waits"
-		if at := w.failing(); at < len(w.Backtrace) {
-			text = unreachable(w.Backtrace[at], want.Arch, p)
+		if place := placed(w.Backtrace, w.failing()); len(place) > 0 {
+			text = unreachable(place[0], want.Arch, p)
 		}
 		if text != "" {
 			best = Function

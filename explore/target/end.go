@@ -136,7 +136,7 @@ func (e *End) Check() error {
 		}
 	}
 	if e.Kind == segv || e.Kind == illegal {
-		if at := e.failing(); at >= len(e.Backtrace) || !e.Backtrace[at].named() {
+		if len(placed(e.Backtrace, e.failing())) == 0 {
 			return fmt.Errorf("backtrace: a %s is looked for by where it is, and this one has no function, nor a module with build_id and module_offset", e.Kind)
 		}
 	}
@@ -154,7 +154,7 @@ func checkFrames(list []Frame) error {
 		if _, err := hex.DecodeString(f.BuildID); err != nil {
 			return fmt.Errorf("frame %d: build_id: %.40q: not hexadecimal", i, f.BuildID)
 		}
-		if strings.Contains(f.Function, " in ") || strings.ContainsAny(f.Module, "() ") {
+		if strings.Contains(f.Function, " in ") || strings.Contains(f.Function+f.Module, "+0x") || strings.ContainsAny(f.Module, "() ") {
 			return fmt.Errorf("frame %d: %.40q, %.40q: not names of a symbol and of a file", i, f.Function, f.Module)
 		}
 	}
@@ -168,6 +168,14 @@ func checkNames(names map[string]string) error {
 		}
 	}
 	return nil
+}
+
+// placed is a backtrace from a frame on, nil where nothing is known of that.
+func placed(list []Frame, from int) []Frame {
+	if from >= len(list) || !list[from].named() {
+		return nil
+	}
+	return list[from:]
 }
 
 // named tells whether a frame can be told from others at all.

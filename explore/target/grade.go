@@ -104,7 +104,7 @@ func behind(list []Frame, functions []string) int {
 func Compare(want, got *End, p Process) Match {
 	switch {
 	case want.Kind != got.Kind:
-		return Match{Differs: []string{fmt.Sprintf("it is a %s, not a %s", got.Kind, want.Kind)}}
+		return Match{Differs: []string{fmt.Sprintf("it is of kind %s, not %s", got.Kind, want.Kind)}}
 	case want.Signal != 0 && want.Signal != got.Signal:
 		return Match{Differs: []string{fmt.Sprintf("the signal is %d, not %d", got.Signal, want.Signal)}}
 	case want.Code != nil && got.Code != nil && *want.Code != *got.Code:
@@ -121,8 +121,8 @@ func Compare(want, got *End, p Process) Match {
 // compare is Compare of what has one place, or none.
 func (e *End) compare(got *End, p Process) Match {
 	value, told := sameValue(e, got)
-	w, g := e.failing(), got.failing()
-	if w >= len(e.Backtrace) { // it is to be told by the kind of it and by what is said
+	place := placed(e.Backtrace, e.failing())
+	if len(place) == 0 { // it is to be told by the kind of it and by what is said
 		switch {
 		case value && told == "":
 			return Match{Grade: SameValue}
@@ -134,7 +134,7 @@ func (e *End) compare(got *End, p Process) Match {
 	if e.Kind == check && told != "" {
 		return Match{Differs: list(told)}
 	}
-	m := compareFrames(e.Backtrace[w:], got.Backtrace[min(g, len(got.Backtrace)):], e.Arch, p)
+	m := compareFrames(place, placed(got.Backtrace, got.failing()), e.Arch, p)
 	switch {
 	case m.Grade == Instruction && told != "" && e.Kind == abort:
 		return Match{Grade: Function, Differs: list(told)} // calls that never come back may be one instruction

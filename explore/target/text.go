@@ -61,9 +61,13 @@ func ParseFrame(text string) (Frame, error) {
 		}
 		f.BuildID, rest = id, strings.TrimSpace(front)
 	}
-	function, module, in := strings.Cut(" "+rest, " in ")
+	function, module := " "+rest, ""
+	in := strings.LastIndex(function, " in ") // the last, as a function may be called in, too
+	if in >= 0 {
+		function, module = function[:in], function[in+len(" in "):]
+	}
 	var err error
-	if f.Function, f.Offset, err = cutOffset(strings.TrimSpace(function)); err == nil && in {
+	if f.Function, f.Offset, err = cutOffset(strings.TrimSpace(function)); err == nil && in >= 0 {
 		f.Module, f.ModuleOffset, err = cutOffset(strings.TrimSpace(module))
 	}
 	switch {
@@ -101,8 +105,8 @@ func (e End) String() string {
 	case e.Kind == exit && e.Code != nil:
 		s += fmt.Sprintf(" with status %d", *e.Code)
 	}
-	if at := e.failing(); at < len(e.Backtrace) {
-		s += " at " + e.Backtrace[at].Short()
+	if place := placed(e.Backtrace, e.failing()); len(place) > 0 {
+		s += " at " + place[0].Short()
 	}
 	if len(e.Waits) > 0 {
 		var waits []string
@@ -111,8 +115,8 @@ func (e End) String() string {
 			if w.What != "" {
 				text += " for a " + w.What
 			}
-			if at := w.failing(); at < len(w.Backtrace) {
-				text += " in " + w.Backtrace[at].Short()
+			if place := placed(w.Backtrace, w.failing()); len(place) > 0 {
+				text += " in " + place[0].Short()
 			}
 			waits = append(waits, text)
 		}

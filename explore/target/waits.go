@@ -23,8 +23,8 @@ func compareWaits(want, got *End, p Process) Match {
 		if g == Function {
 			w := &want.Waits[alone]
 			where := "where the one does that is looked for"
-			if at := w.failing(); at < len(w.Backtrace) {
-				where = "in " + w.Backtrace[at].Short()
+			if place := placed(w.Backtrace, w.failing()); len(place) > 0 {
+				where = "in " + place[0].Short()
 			}
 			return Match{Differs: []string{fmt.Sprintf("no thread waits %s, beside those that others of the end are like", where)}}
 		}
@@ -35,11 +35,11 @@ func compareWaits(want, got *End, p Process) Match {
 // compareWait compares how two threads wait.
 func compareWait(want, got *Wait, arch string, p Process) Grade {
 	like := want.What != "" && want.What == got.What
-	w, g := want.failing(), got.failing()
+	place := placed(want.Backtrace, want.failing())
 	grade := None
 	switch {
-	case w < len(want.Backtrace):
-		grade = compareFrames(want.Backtrace[w:], got.Backtrace[min(g, len(got.Backtrace)):], arch, p).Grade
+	case len(place) > 0:
+		grade = compareFrames(place, placed(got.Backtrace, got.failing()), arch, p).Grade
 	case like || want.What == "":
 		grade = Function
 	}
