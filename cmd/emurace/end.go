@@ -394,7 +394,7 @@ func (o *outcome) printEnd(p *replay.Printer) {
 
 // shownFirst is which of several failures is described.
 func (o *outcome) shownFirst() string {
-	if o.ends != nil {
+	if o.nearest.Grade > target.None {
 		return "nearest"
 	}
 	return "first"

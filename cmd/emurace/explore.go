@@ -67,7 +67,9 @@ and bounded they concern the 200 schedules of a program that are drawn before th
 What a strategy at random finds depends on --seed, and not on --jobs; without a
 limit it goes on until something fails.
 The search stops at the first failing schedule, or with --keep-going counts them
-all. Ctrl-C shows the result so far. The exit code is 1 when a schedule fails, and with
+all. With --end FILE, or where the scenario declares an end, it looks for that one: the same
+instruction, else the same function with the same kind of value, else the same function. Other
+failures are counted and do not end it; surw, pos and bounded take turns. Ctrl-C shows the result so far. The exit code is 1 when a schedule fails, and with
 --require-proof 5 when none does and not all were covered.
 
 Examples:
@@ -84,6 +86,7 @@ Examples:
   emurace explore my-scenario.star --locks abstract
   emurace explore --script crash.star --sysroot debian:bullseye
   emurace explore crash.trace --sysroot debian:trixie
+  emurace explore my-scenario.star --end crash.json --time 10m
   emurace explore --list
   emurace explore --focus environ --only setenv --schedules 2000
   emurace explore -- ./a.out

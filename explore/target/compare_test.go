@@ -80,7 +80,7 @@ func TestCompare(t *testing.T) {
 		{"from another call", double, with(double, func(e *End) { e.Backtrace[5] = frame("_int_free", 9) }), SameValue, "the instruction is another: _int_free+0x9"},
 		{"from another function", double, with(double, func(e *End) { e.Backtrace[5] = frame("realloc", 9) }), None, "it is at realloc+0x9, not at _int_free+0x6"},
 		{"by other ways to the end", double, with(double, func(e *End) { e.Backtrace = append([]Frame{frame("tgkill", 1)}, e.Backtrace[1:]...) }), Instruction, ""},
-		{"an assertion of another program", End{Kind: "abort", Message: "a: f.c:3: f: Assertion `x' failed.", Backtrace: []Frame{{Function: "f"}}}, End{Kind: "abort", Message: "b: f.c:9: f: Assertion `x' failed.", Backtrace: []Frame{{Function: "f"}}}, SameValue, "another build"},
+		{"an assertion of another program", End{Kind: "abort", Message: "a: f.c:3: f: Assertion `x' failed.", Backtrace: []Frame{{Function: "f"}}}, End{Kind: "abort", Message: "b: f.c:9: f: Assertion `x' failed.", Backtrace: []Frame{{Function: "f"}}}, SameValue, ""},
 
 		{"a deadlock", stuck, stuck, Instruction, ""},
 		{"the other way round, and one more", stuck, with(stuck, func(e *End) {
