@@ -43,6 +43,8 @@ type Options struct {
 	// schedules. Made are the threads that the process makes itself: the schedule has
 	// indices of them too; see scenario.Session.SetMade.
 	Inspect func(made []string, schedule scenario.Schedule) ([]Problem, error)
+	// Ends, if set, has the search go on until a run ends in a certain way; see Ends.
+	Ends *Ends
 	// Walk runs one schedule of strategy Script, to the end of the race. It may be
 	// called from several goroutines at once, and what it does must follow from what
 	// the Walk tells. ErrStop ends the search, without a schedule.
@@ -285,7 +287,7 @@ func (b *bounded) levelZero() ([]uint64, error) {
 }
 
 func (b *bounded) walker(ctx context.Context, s *scenario.Session, level int) *walker {
-	return &walker{ctx: ctx, s: s, keepGoing: b.KeepGoing, inspect: b.Inspect, count: &b.count, limit: b.Schedules, level: level, wanted: b.wanted, log: b.Log}
+	return &walker{ctx: ctx, s: s, keepGoing: b.KeepGoing, inspect: b.Inspect, ends: b.Ends, count: &b.count, limit: b.Schedules, level: level, wanted: b.wanted, log: b.Log}
 }
 
 // report calls Progress until the returned function is called.

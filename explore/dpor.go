@@ -54,6 +54,7 @@ type subtree struct {
 	s         *scenario.Session
 	keepGoing bool
 	inspect   inspection
+	ends      *Ends
 	known     uint64 // the session's Grown when the search began
 	// tick is called after each run with the depth that it had; its error ends
 	// the search.
@@ -462,7 +463,7 @@ func (d *subtree) over(o scenario.Outcome) error {
 	if o.Failed() || d.inspect != nil {
 		// Threads that wait for an abstract lock have not tried it yet.
 		schedule := ending(d.s, d.schedule(), o.Kind == scenario.Deadlock)
-		failed, err := d.total.judge(o, schedule, d.s.Made(), d.preemptions(), d.inspect, rests)
+		failed, err := d.total.judge(d.s, o, schedule, d.preemptions(), d.inspect, d.ends, rests)
 		if err != nil {
 			return err
 		}

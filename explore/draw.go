@@ -13,7 +13,7 @@ import (
 // all that are alike in how they begin are done. Of a program that takes days; chance tries
 // other beginnings each time.
 func (o Options) drawFirst(ctx context.Context, start func() (*scenario.Session, error)) (first *Result, over bool, err error) {
-	if o.Draw == 0 || o.Resume != nil || o.KeepGoing {
+	if o.Draw == 0 || o.Resume != nil || o.KeepGoing || o.Ends != nil {
 		return nil, false, nil
 	}
 	d := o

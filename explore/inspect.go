@@ -3,6 +3,7 @@ package explore
 import (
 	"slices"
 
+	"emurace/explore/target"
 	"emurace/scenario"
 )
 
@@ -52,20 +53,28 @@ func (r *Result) addMet(m Met) {
 // inspection is Options.Inspect.
 type inspection = func(made []string, schedule scenario.Schedule) ([]Problem, error)
 
-// judge counts a finished run: how it failed, and what an inspection finds wrong
+// judge counts a finished run, at whose end the session is: how it failed, and what an inspection finds wrong
 // with it. A run with several problems is one failing schedule. When its failure rests on
-// a doubt, neither counts.
-func (r *Result) judge(o scenario.Outcome, schedule scenario.Schedule, made []string, preemptions int, inspect inspection, rests bool) (failed bool, err error) {
+// a doubt, neither counts. Enough tells that it is what a search ends with.
+func (r *Result) judge(s *scenario.Session, o scenario.Outcome, schedule scenario.Schedule, preemptions int, inspect inspection, ends *Ends, rests bool) (enough bool, err error) {
 	if rests {
 		return false, nil
 	}
 	before := r.Failing
 	f := Finding{Outcome: o, Schedule: schedule, Preemptions: preemptions, Number: r.Schedules, Count: 1}
 	if o.Failed() {
+		if f.Grade, err = ends.grade(s, schedule); err != nil {
+			return false, err
+		}
+		if ends != nil && f.Grade == target.None {
+			r.Unlike++
+		}
 		r.add(f)
 	}
+	enough = ends == nil || f.Grade >= ends.Enough()
 	if inspect != nil {
-		problems, err := inspect(made, schedule)
+		f.Grade = target.None
+		problems, err := inspect(s.Made(), schedule)
 		if err != nil {
 			return false, err
 		}
@@ -86,7 +95,7 @@ func (r *Result) judge(o scenario.Outcome, schedule scenario.Schedule, made []st
 	}
 	if r.Failing > before {
 		r.Failing = before + 1
-		return true, nil
+		return enough, nil
 	}
 	return false, nil
 }

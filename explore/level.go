@@ -114,7 +114,7 @@ func (l *level) run() error {
 			l.b.total.merge(u.result)
 		}
 	}
-	if err == nil && !l.b.KeepGoing && l.b.total.Failing > 0 {
+	if err == nil && l.b.Options.found(l.b.total) {
 		return errFound
 	}
 	return err

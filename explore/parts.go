@@ -155,7 +155,7 @@ func (w *partition) searchAll() error {
 	last := w.last()
 	switch {
 	case last == nil:
-	case !w.KeepGoing && last.failing():
+	case w.found(last.Result):
 		return errFound
 	case last.failed != nil:
 		return last.failed
@@ -171,8 +171,6 @@ func (w *partition) last() *part {
 	}
 	return nil
 }
-
-func (p *part) failing() bool { return p.Result != nil && p.Result.Failing > 0 }
 
 // merge adds up the parts' results in their order.
 func (w *partition) merge() *Result {
@@ -195,7 +193,7 @@ func (w *partition) work(ctx context.Context, s *scenario.Session, p *part) func
 	s.ForgetShared()
 	s.SetLockWords(w.locks, w.raw)
 	known := s.Grown()
-	d := &subtree{s: s, keepGoing: w.KeepGoing, inspect: w.Inspect, known: known, tick: w.tick(ctx), late: ctx.Err, log: w.Log, within: w.within}
+	d := &subtree{s: s, keepGoing: w.KeepGoing, inspect: w.Inspect, ends: w.Ends, known: known, tick: w.tick(ctx), late: ctx.Err, log: w.Log, within: w.within}
 	err := d.search(p)
 	var children []*part
 	if errors.Is(err, errSplit) {

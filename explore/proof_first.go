@@ -82,11 +82,18 @@ func ProofFirst(ctx context.Context, start func() (*scenario.Session, error), st
 // bothResults adds to what was found by a search what was found by another one after it.
 func bothResults(start func() (*scenario.Session, error), first, second *Result) (*Result, error) {
 	made := slices.Compact(slices.Sorted(slices.Values(slices.Concat(first.Made, second.Made))))
-	to, err := namesWith(start, made)
+	known := slices.Equal(first.Made, made) && slices.Equal(second.Made, made) // by the same indices
+	to, err := threadNames{made: made}, error(nil)
+	if !known {
+		to, err = namesWith(start, made)
+	}
 	if err != nil {
 		return nil, err
 	}
 	for _, r := range []*Result{first, second} {
+		if known {
+			continue
+		}
 		from, err := namesWith(start, r.Made)
 		if err != nil {
 			return nil, err

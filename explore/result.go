@@ -5,6 +5,7 @@ import (
 
 	"emurace/emu"
 	"emurace/explore/coverage"
+	"emurace/explore/target"
 	"emurace/scenario"
 )
 
@@ -26,7 +27,10 @@ type Result struct {
 	Unbounded   bool // no schedule has more preemptions than the bound
 	Schedules   uint64
 	Failing     uint64
-	Blocked     uint64 // runs given up because what follows was covered already
+	// Unlike is how many of the Failing end in a way that has nothing of the one that Options.Ends
+	// looks for.
+	Unlike  uint64 `json:",omitempty"`
+	Blocked uint64 // runs given up because what follows was covered already
 	// Endless tells that a run was cut off at the instruction limit. What would come
 	// after that was not covered, so that the search is not complete.
 	Endless bool `json:",omitempty"`
@@ -95,6 +99,8 @@ type Finding struct {
 	Problem string `json:",omitempty"`
 	// Drawn tells that it was drawn before a systematic search, see Options.Draw.
 	Drawn bool `json:",omitempty"`
+	// Grade is how near the end comes to the one that Options.Ends looks for.
+	Grade target.Grade `json:",omitempty"`
 	// Hole tells that a self-check has found it, after the search had missed it.
 	Hole bool `json:",omitempty"`
 }
@@ -126,13 +132,17 @@ func siteOf(o scenario.Outcome) site {
 func (r *Result) add(f Finding) {
 	r.Failing += f.Count
 	for i := range r.Findings {
-		if g := &r.Findings[i]; g.Problem == f.Problem && siteOf(g.Outcome) == siteOf(f.Outcome) {
+		if g := &r.Findings[i]; g.Problem == f.Problem && g.Grade == f.Grade && siteOf(g.Outcome) == siteOf(f.Outcome) {
 			r.Findings[i].Count += f.Count
 			return
 		}
 	}
 	if len(r.Findings) < maxFindings {
 		r.Findings = append(r.Findings, f)
+		return
+	}
+	if i := r.farthest(); r.Findings[i].Grade < f.Grade {
+		r.Findings = append(slices.Delete(r.Findings, i, i+1), f)
 	}
 }
 
@@ -166,6 +176,7 @@ func (r *Result) merge(next *Result) {
 		r.addMet(m)
 	}
 	r.Failing += next.Failing
+	r.Unlike += next.Unlike
 	r.Blocked += next.Blocked
 	r.Schedules += next.Schedules
 	r.Instructions += next.Instructions

@@ -228,7 +228,7 @@ func (p *sampler) inOrder() error {
 		}
 		p.tell(d)
 		p.count(d)
-		if d.result.Failing > 0 && !p.KeepGoing {
+		if p.Options.found(d.result) {
 			return errFound
 		}
 	}
@@ -241,7 +241,7 @@ func (p *sampler) inOrder() error {
 // shared than were known then, so runs from those bytes alone are the same.
 func (p *sampler) goOn() error {
 	switch {
-	case p.total.Failing > 0 && !p.KeepGoing:
+	case p.Options.found(p.total):
 		return errFound
 	case p.Schedules > 0 && p.total.Schedules >= p.Schedules:
 		return errBudget
@@ -337,7 +337,7 @@ func (p *sampler) batch(n uint64) error {
 			p.beyond = append(p.beyond, beyond{d.number, d.result})
 		}
 	}
-	if err == nil && !p.KeepGoing && p.total.Failing > 0 {
+	if err == nil && p.Options.found(p.total) {
 		return errFound
 	}
 	return err
@@ -356,7 +356,7 @@ func (p *sampler) work(ctx context.Context, s *scenario.Session, d *drawn) func(
 			return outcome[*drawn]{Last: true}
 		}
 		p.tell(d)
-		return outcome[*drawn]{Last: d.err != nil || !p.KeepGoing && d.result.Failing > 0}
+		return outcome[*drawn]{Last: d.err != nil || p.Options.found(d.result)}
 	}
 }
 
@@ -466,7 +466,7 @@ func (p *sampler) judge(r *run) (*Result, error) {
 	if !o.Failed() && p.Inspect == nil {
 		return result, nil
 	}
-	_, err := result.judge(o, ending(r.s, r.schedule, false), r.s.Made(), -1, p.Inspect, rests)
+	_, err := result.judge(r.s, o, ending(r.s, r.schedule, false), -1, p.Inspect, p.Ends, rests)
 	return result, err
 }
 

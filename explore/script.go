@@ -97,7 +97,7 @@ func One(ctx context.Context, start func() (*scenario.Session, error), play func
 	}
 	logRun(o.Log, s, "schedule", func() scenario.Schedule { return schedule }, outcome)
 	r := &Result{Schedules: 1, Instructions: s.Steps(), Preemptions: -1, Made: s.Made()}
-	_, err = r.judge(outcome, schedule, s.Made(), -1, o.Inspect, r.note(s, outcome))
+	_, err = r.judge(s, outcome, schedule, -1, o.Inspect, o.Ends, r.note(s, outcome))
 	r.conclude(Options{Preemptions: -1})
 	return r, err
 }

@@ -50,7 +50,7 @@ func (r *Result) tryProof(ctx context.Context, session func() (*scenario.Session
 	defer release(s)
 	s.WantEvents(false)
 	s.AbstractLocks(false)
-	c := &checker{ctx: ctx, s: s, inspect: o.Inspect, result: &Result{}, bound: -1, left: max(leastChecked, r.Instructions/2), log: o.Log}
+	c := &checker{ctx: ctx, s: s, inspect: o.Inspect, ends: o.Ends, result: &Result{}, bound: -1, left: max(leastChecked, r.Instructions/2), log: o.Log}
 	if !r.Unbounded {
 		c.bound = r.Preemptions
 	}
@@ -86,6 +86,7 @@ type checker struct {
 	ctx     context.Context
 	s       *scenario.Session
 	inspect inspection
+	ends    *Ends
 	result  *Result
 	done    SelfCheck
 	bound   int    // of preemptions, -1 for none
@@ -152,7 +153,7 @@ func (c *checker) try(count *int, play func() error) error {
 	if !o.Failed() && c.inspect == nil {
 		return nil
 	}
-	_, err := c.result.judge(o, ending(c.s, c.schedule, false), c.s.Made(), -1, c.inspect, rests)
+	_, err := c.result.judge(c.s, o, ending(c.s, c.schedule, false), -1, c.inspect, c.ends, rests)
 	return err
 }
 

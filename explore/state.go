@@ -141,6 +141,7 @@ func (f *Finding) happens(s *scenario.Session, inspect inspection) (bool, error)
 type tally struct {
 	Schedules    uint64    `json:"schedules"`
 	Failing      uint64    `json:"failing"`
+	Unlike       uint64    `json:"unlike,omitempty"`
 	Blocked      uint64    `json:"blocked,omitempty"`
 	Endless      bool      `json:"endless,omitempty"`
 	Due          bool      `json:"due,omitempty"`
@@ -155,7 +156,7 @@ type tally struct {
 
 func tallyOf(r *Result) *tally {
 	return &tally{
-		Schedules: r.Schedules, Failing: r.Failing, Blocked: r.Blocked, Endless: r.Endless, Due: r.Due, Cut: r.Cut, Closed: r.Closed,
+		Schedules: r.Schedules, Failing: r.Failing, Unlike: r.Unlike, Blocked: r.Blocked, Endless: r.Endless, Due: r.Due, Cut: r.Cut, Closed: r.Closed,
 		Instructions: r.Instructions, Findings: slices.Clone(r.Findings),
 		Ended: slices.Clone(r.Ended), Doubts: slices.Clone(r.Doubts), Met: slices.Clone(r.Met),
 	}
@@ -163,7 +164,7 @@ func tallyOf(r *Result) *tally {
 
 func (t *tally) result() *Result {
 	return &Result{
-		Schedules: t.Schedules, Failing: t.Failing, Blocked: t.Blocked, Endless: t.Endless, Due: t.Due, Cut: t.Cut, Closed: t.Closed,
+		Schedules: t.Schedules, Failing: t.Failing, Unlike: t.Unlike, Blocked: t.Blocked, Endless: t.Endless, Due: t.Due, Cut: t.Cut, Closed: t.Closed,
 		Instructions: t.Instructions, Findings: slices.Clone(t.Findings),
 		Ended: slices.Clone(t.Ended), Doubts: slices.Clone(t.Doubts), Met: slices.Clone(t.Met),
 	}
@@ -181,7 +182,7 @@ func (t *tally) check(threads int) error {
 	switch {
 	case max(t.Schedules, t.Blocked, t.Instructions) > maxCount:
 		return damaged("a count is too high to be true")
-	case t.Failing > t.Schedules:
+	case t.Failing > t.Schedules, t.Unlike > t.Failing:
 		return damaged("%d of %d schedules fail", t.Failing, t.Schedules)
 	case t.Closed > t.Schedules:
 		return damaged("%d of %d schedules come to the window's end", t.Closed, t.Schedules)

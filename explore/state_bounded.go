@@ -96,7 +96,7 @@ func (l *level) resume(s *boundedState) error {
 	l.b.total.merge(l.before)
 	l.b.total.Preemptions = l.number - 1
 	limit := len(units) // those from here on are of no interest
-	if !l.b.KeepGoing && l.before.Failing > 0 {
+	if l.b.Options.found(l.before) {
 		limit = s.Next
 	}
 	for _, d := range s.Done {
@@ -111,7 +111,7 @@ func (l *level) resume(s *boundedState) error {
 		for _, u := range units[d.From+1 : d.To] {
 			u.result, u.whole = &Result{}, true
 		}
-		if !l.b.KeepGoing && d.Result.Failing > 0 {
+		if l.b.Options.found(d.Result.result()) {
 			limit = min(limit, d.To)
 		}
 	}

@@ -59,7 +59,7 @@ func (w *partition) resume(s *dporState) {
 			w.runs.Add(q.Result.Schedules)
 		}
 		w.parts.Items = append(w.parts.Items, q)
-		if q.failing() && !w.KeepGoing {
+		if w.found(q.Result) {
 			break // those behind it are of no interest
 		}
 	}

@@ -22,6 +22,7 @@ type walker struct {
 	keepGoing bool
 	wanted    func(scenario.Outcome) bool // see Options
 	inspect   inspection
+	ends      *Ends
 	count     *atomic.Uint64 // schedules run by all walkers
 	limit     uint64         // of count; 0 for none
 	log       *logging.Log
@@ -159,7 +160,7 @@ func (w *walker) leaf(o scenario.Outcome) error {
 		w.result.others = lowest(w.result.others, w.level+1)
 		return nil
 	}
-	failed, err := w.result.judge(o, ending(w.s, w.schedule, false), w.s.Made(), w.level, w.inspect, rests)
+	failed, err := w.result.judge(w.s, o, ending(w.s, w.schedule, false), w.level, w.inspect, w.ends, rests)
 	if err != nil || !failed || w.keepGoing {
 		return err
 	}

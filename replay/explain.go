@@ -1,17 +1,15 @@
 package replay
 
 import (
-	"fmt"
-	"slices"
-	"strings"
-
 	"emurace/disasm"
 	"emurace/emu"
+	"emurace/explore/target"
 	"emurace/heap"
 	"emurace/internal/words"
 	"emurace/loader"
 	"emurace/scenario"
 	"emurace/symbolize"
+	"fmt"
 )
 
 // Explanation is why a run failed, as far as the run itself tells.
@@ -89,6 +87,7 @@ type Explanation struct {
 	Schedule scenario.Schedule
 	Steps    uint64 // instructions of the race
 
+	ended          target.End
 	since          string // from when on a thread has what it was not seen to get
 	use            blockUse
 	loader, writer int // the threads of Load and Writer, by the machine's numbers
@@ -114,7 +113,7 @@ func Explain(h *History) (*Explanation, error) {
 		return nil, fmt.Errorf("explain: the run is not over")
 	}
 	x := &Explanation{Outcome: o, Names: s.ScheduleNames(), Schedule: h.schedule, Steps: s.Steps(), Ticks: h.ticks, arch: s.Process().Arch()}
-	x.Threads = threadStates(s)
+	x.Threads, x.ended = threadStates(s), EndOf(s)
 	if o.Kind == scenario.Check {
 		x.Message = o.Message
 		if err := h.looks(x); err != nil {
@@ -127,12 +126,7 @@ func Explain(h *History) (*Explanation, error) {
 		}
 	}
 	if o.Kind == scenario.Abort || o.Kind == scenario.Exit {
-		for _, out := range slices.Backward(s.Process().Output()) {
-			if text := string(out.Data); strings.TrimSpace(text) != "" {
-				x.Message = scenario.Bounded(text)
-				break
-			}
-		}
+		x.Message = lastPrinted(s.Process())
 	}
 	x.Round = o.Kind == scenario.Livelock && !s.CutShort()
 	switch {

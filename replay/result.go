@@ -2,6 +2,7 @@ package replay
 
 import (
 	"emurace/emu"
+	"emurace/explore/target"
 	"emurace/heap"
 	"emurace/internal/words"
 	"emurace/scenario"
@@ -29,7 +30,11 @@ type Finding struct {
 	Code         *int              `json:"code,omitempty"`
 	Message      string            `json:"message,omitempty"`
 	Backtrace    []symbolize.Frame `json:"backtrace,omitempty"`
-	Cause        *Cause            `json:"cause,omitempty"`
+	// End is all of that by which another search can look for the same end.
+	End *target.End `json:"end,omitempty"`
+	// EndGrade is how near it comes to the end that its search has looked for.
+	EndGrade string `json:"end_grade,omitempty"`
+	Cause    *Cause `json:"cause,omitempty"`
 	// UnmappedBy is the system call of the race that took the page of the fault's
 	// address away, or its rights.
 	UnmappedBy *symbolize.Report `json:"unmapped_by,omitempty"`
@@ -100,6 +105,10 @@ func (x *Explanation) Finding() Finding {
 			continue
 		}
 		f.Threads = append(f.Threads, ThreadReport{Name: t.Name, Called: t.Called, Status: t.Status, Call: t.Call, Backtrace: symbolize.Frames(t.Backtrace)})
+	}
+	if x.Outcome.Failed() {
+		end := x.End()
+		f.End = &end
 	}
 	f.Ticks = x.Ticks
 	for _, r := range x.Races {

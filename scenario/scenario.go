@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+
+	"emurace/explore/target"
 )
 
 // Scenario is a recipe for a race.
@@ -20,6 +22,8 @@ type Scenario struct {
 	Doc string
 	// Expected is what searches of it are known to show.
 	Expected []Expected
+	// End is the one that searches look for, nil for any failure. No run looks at it.
+	End *target.End
 	// Packages are those of Debian that it needs beside libc's.
 	Packages []string
 	// Source is what the scenario is made of, to be kept in traces of it.

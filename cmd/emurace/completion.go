@@ -95,7 +95,7 @@ func valuesOfFlag(command, flag string) completion.Values {
 		return completion.Values{Suffix: scripts.Suffix}
 	case "diff":
 		return traces
-	case "corpus", "resume", "output", "keyring", "env-from", "stdin", "suppressions", "baseline", "junit", "sarif":
+	case "corpus", "resume", "end", "output", "keyring", "env-from", "stdin", "suppressions", "baseline", "junit", "sarif":
 		return anyFile
 	case "cache", "traces":
 		return folders

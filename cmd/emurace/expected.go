@@ -27,7 +27,7 @@ type expectedObject struct {
 // contradicts it; else nil, also where the two are of searches that cannot be compared.
 func (o *outcome) differs() *expectedObject {
 	about := suite.About(o.recipe.Scenario.Expected, o.libc.Version, o.recipe.Arch.String())
-	if len(about) != 1 || !o.raced.Load() || o.fixed() || len(o.result.Met) > 0 {
+	if len(about) != 1 || !o.raced.Load() || o.fixed() || o.ends != nil || len(o.result.Met) > 0 {
 		return nil
 	}
 	want := about[0]

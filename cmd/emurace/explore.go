@@ -11,6 +11,7 @@ import (
 
 	"emurace/emu"
 	"emurace/explore"
+	"emurace/explore/target"
 	"emurace/internal/guard"
 	"emurace/internal/logging"
 	"emurace/loader"
@@ -66,7 +67,9 @@ and bounded they concern the 200 schedules of a program that are drawn before th
 What a strategy at random finds depends on --seed, and not on --jobs; without a
 limit it goes on until something fails.
 The search stops at the first failing schedule, or with --keep-going counts them
-all. Ctrl-C shows the result so far. The exit code is 1 when a schedule fails, and with
+all. With --end FILE, or where the scenario declares an end, it looks for that one: the same
+instruction, else the same function with the same kind of value, else the same function. Other
+failures are counted and do not end it; surw, pos and bounded take turns. Ctrl-C shows the result so far. The exit code is 1 when a schedule fails, and with
 --require-proof 5 when none does and not all were covered.
 
 Examples:
@@ -83,6 +86,7 @@ Examples:
   emurace explore my-scenario.star --locks abstract
   emurace explore --script crash.star --sysroot debian:bullseye
   emurace explore crash.trace --sysroot debian:trixie
+  emurace explore my-scenario.star --end crash.json --time 10m
   emurace explore --list
   emurace explore --focus environ --only setenv --schedules 2000
   emurace explore -- ./a.out
@@ -114,7 +118,7 @@ func searchFlags() []cli.Flag {
 		&cli.StringFlag{Name: "timeouts", Value: string(scenario.AnyTime), DefaultText: "any; of a program due", Usage: "when waits with a timeout, and sleeps, may end by themselves: any time, when they are due, or when nothing else can happen (idle)", EnvVars: []string{"EMURACE_TIMEOUTS"}},
 		&cli.StringFlag{Name: "resume", Usage: "keep the search's state in `FILE`, and go on from there if it exists"},
 		&cli.BoolFlag{Name: "minimize", Value: true, Usage: "cut the first failing schedule down to what the failure needs; one in words only when this is asked for", EnvVars: []string{"EMURACE_MINIMIZE"}},
-		detectFlag(), suppressionsFlag(), baselineFlag(), updateBaselineFlag(), requireProofFlag(),
+		endFlag(), detectFlag(), suppressionsFlag(), baselineFlag(), updateBaselineFlag(), requireProofFlag(),
 		&cli.StringSliceFlag{Name: "set", Usage: "a parameter of the scenario, `NAME=VALUE`; may be given several times"},
 		&cli.StringFlag{Name: "output", Aliases: []string{"o"}, Usage: "write the trace to `FILE` (default: NAME-SETTINGS-ARCH-VERSION.trace, with a number where that is taken)"},
 		forceFlag(),
@@ -144,7 +148,8 @@ type job struct {
 	played   *portable.Result // of a schedule in words, once it was run
 	only     []string         // what drawn schedules are to try most, as --only and --focus say
 	focus    []string
-	number   int // among the searches of the command line
+	number   int         // among the searches of the command line
+	end      *target.End // that is looked for, nil for any failure
 }
 
 func exploreAction(c *cli.Context) error {
@@ -198,7 +203,11 @@ func exploreAll(c *cli.Context, p *replay.Printer, jobs []job) error {
 	if c.String("resume") != "" && len(jobs) > 1 {
 		return usage(errors.New("--resume: there are several searches and one file"), "resume them one by one")
 	}
-	if err := raiseExplore(c, jobs); err != nil {
+	end, err := lookedFor(c, jobs)
+	if err != nil {
+		return err
+	}
+	if err := setEnd(c, jobs, end); err != nil {
 		return err
 	}
 	var table []*outcome
@@ -367,12 +376,20 @@ func (j job) run(c *cli.Context) (*outcome, error) {
 	if name := c.String("resume"); name != "" {
 		err = j.resume(sys, name, strategy(c), &options)
 	}
-	begin := j.keep(c, j.starter(sys, strategy(c)), &options)
+	begin := j.starter(sys, strategy(c))
+	if j.end == nil {
+		begin = j.keep(c, begin, &options)
+	} else {
+		o.ends = newEndSearch(sys, j)
+		defer o.ends.close()
+		options.Ends = &explore.Ends{Grade: o.ends.grade, Enough: func() target.Grade { return o.ends.best }}
+	}
 	wrong := &wrongs{}
 	start := func() (*scenario.Session, error) {
 		s, err := begin()
 		if o.raced.CompareAndSwap(false, err == nil); err == nil {
 			s.OnUnjudged(wrong.add)
+			o.ends.begin(s)
 		}
 		return s, err
 	}

@@ -21,8 +21,9 @@ import (
 const keepEvery = 2 * time.Second
 
 // raiseExplore puts a search behind walls.
-func raiseExplore(c *cli.Context, jobs []job) error {
+func raiseExplore(c *cli.Context, jobs []job, end *endSource) error {
 	var g grants
+	end.grant(&g)
 	names := make([]string, len(jobs))
 	for i, j := range jobs {
 		g.sysroot(j.cache, j.spec, j.recipe.Arch)

@@ -15,6 +15,7 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"emurace/emu"
+	"emurace/explore/target"
 	"emurace/internal/files"
 	"emurace/internal/logging"
 	"emurace/loader"
@@ -67,6 +68,8 @@ type wish struct {
 	to     string // and where it ends, "" for the end of the process
 	// expected is what a script that names it expects of searches.
 	expected []scenario.Expected
+	// end is the one that it has searches look for, nil for any failure.
+	end *target.End
 }
 
 // wishOf is what the flags say about a program with these arguments. Of standard input it reads

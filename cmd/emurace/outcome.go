@@ -12,7 +12,9 @@ import (
 
 	"emurace/emu"
 	"emurace/explore"
+	"emurace/explore/target"
 	"emurace/internal/guard"
+	"emurace/internal/printable"
 	"emurace/internal/words"
 	"emurace/replay"
 	"emurace/scenario"
@@ -47,6 +49,8 @@ type outcome struct {
 	stateErr error             // why the search's state could not be saved, or it could not go on
 	endings  []scenario.Ending // that the scenario expects
 	coverage *coverageObject   // of a drawn search
+	ends     *endSearch        // for a certain end, nil for any failure
+	nearest  target.Match      // that the first finding comes to
 	freed    bool              // blocks are freed in the race; known of clean results without --detect
 	whole    bool              // instructions that could be two steps are one to the search, as nothing divides them
 }
@@ -66,6 +70,9 @@ func (o *outcome) explain(sys *emu.System, output string) error {
 	defer s.Close()
 	o.libc, o.whole, o.settings = s.Libc(), !s.Process().Splits(), unusual(s, o.recipe)
 	if err := o.repeat(s); err != nil {
+		return err
+	}
+	if err := o.rank(s.Made()); err != nil {
 		return err
 	}
 	if err := o.minimize(sys, s); err != nil {
@@ -122,6 +129,7 @@ func (o *outcome) addFinding(s *scenario.Session, f explore.Finding, x *replay.E
 	if x != nil {
 		found = x.Finding()
 	}
+	o.gradeEnd(&found, x, s, f)
 	if len(o.findings) == 0 {
 		o.first = x
 		found.Trace, found.Minimal, found.Fewest = o.trace, o.minimal != nil && o.minimizing, o.fewest()
@@ -159,6 +167,9 @@ func (o *outcome) minimize(sys *emu.System, s *scenario.Session) error {
 	}
 	if ok, err := fails(s, m.Schedule); err != nil || !ok {
 		return err // likewise
+	}
+	if ok, err := o.endKept(s.Made(), m.Schedule, *f); err != nil || !ok {
+		return err // it fails in the same place, called from elsewhere or by another value
 	}
 	o.minimal = m
 	f.Schedule, f.Outcome, f.Preemptions = m.Schedule, m.Outcome, m.Preemptions
@@ -257,6 +268,9 @@ func (o *outcome) print(p *replay.Printer) error {
 		p.Printf("%s on %v (%s)\n", p.Head(o.recipe.Scenario.Name), o.recipe.Arch, o.recipe.Source)
 	}
 	o.settings.print(p)
+	if o.ends != nil {
+		p.Printf("%s    %s\n", p.Head("wanted"), printable.Line(o.ends.want.String()))
+	}
 	seconds := fmt.Sprintf("%.1f s", o.elapsed.Seconds())
 	r := o.result
 	switch r.Verdict {
@@ -266,6 +280,9 @@ func (o *outcome) print(p *replay.Printer) error {
 		o.printClean(p, seconds)
 	default:
 		o.printUndecided(p, seconds)
+	}
+	if r.Verdict != explore.Failing {
+		o.printEnd(p)
 	}
 	o.printWindow(p)
 	o.printTried(p)
@@ -335,13 +352,14 @@ func (o *outcome) printFailures(p *replay.Printer, seconds string) {
 		}
 		p.Printf("%s at schedule %s%s, %s: %s\n", p.Bad("FAILING"), words.Grouped(f.Number), drawn, seconds, o.first.Headline())
 	} else {
-		p.Printf("%s: %s of %s, %s; the first, number %s: %s\n", p.Bad("FAILING"),
-			words.Grouped(o.result.Failing), plural(o.result.Schedules, "schedule", "schedules"), seconds, words.Grouped(f.Number), o.first.Headline())
+		p.Printf("%s: %s of %s, %s; the %s, number %s: %s\n", p.Bad("FAILING"),
+			words.Grouped(o.result.Failing), plural(o.result.Schedules, "schedule", "schedules"), seconds, o.shownFirst(), words.Grouped(f.Number), o.first.Headline())
 	}
 	if f.Hole {
 		o.printHole(p)
 	}
 	o.first.Tell(p)
+	o.printEnd(p)
 	p.Printf("%s  %s%s\n", p.Head("schedule"), o.first.Switching(), o.preemptionText(f.Preemptions))
 	const most = 8
 	lines := alsoTexts(o.findings[1:])

@@ -220,7 +220,7 @@ func (o *order) job(c *cli.Context, w wish) (job, error) {
 		timeouts = scenario.Timeouts(c.String("timeouts"))
 	}
 	sc := programScenario(kept, o.given, folders)
-	sc.Expected = w.expected
+	sc.Expected, sc.End = w.expected, w.end
 	return job{
 		recipe: replay.Recipe{
 			Scenario: sc, Arch: o.arch, Source: source, Seed: c.Uint64("seed"),

@@ -53,7 +53,10 @@ func proofFirst(c *cli.Context) bool {
 // result.
 func (j job) searchBy(c *cli.Context, o *outcome, show *progress, start func() (*scenario.Session, error), options explore.Options) (*explore.Result, error) {
 	ctx := searchContext(c)
-	if !proofFirst(c) {
+	if j.staged(c) {
+		return j.searchStaged(ctx, o, show, start, options)
+	}
+	if j.end != nil || !proofFirst(c) {
 		return j.search(ctx, o.strategy, start, options)
 	}
 	show.drawn = false

@@ -4,6 +4,7 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"emurace/explore"
+	"emurace/explore/target"
 	"emurace/internal/printable"
 	"emurace/replay"
 	"emurace/scripts/portable"
@@ -57,7 +58,12 @@ type resultObject struct {
 	Known                []knownObject   `json:"known,omitempty"`             // problems that do not count
 	UnusedSuppressions   []string        `json:"unused_suppressions,omitempty"`
 	Expected             *expectedObject `json:"expected,omitempty"` // where the result differs from it
-	Endings              []endingObject  `json:"endings,omitempty"`  // that the scenario expects
+	End                  *target.End     `json:"end,omitempty"`      // that was looked for
+	EndGrade             string          `json:"end_grade,omitempty"`
+	EndPossible          string          `json:"end_possible,omitempty"`
+	EndDiffers           []string        `json:"end_differs,omitempty"`
+	OtherFailures        *uint64         `json:"other_failures,omitempty"`
+	Endings              []endingObject  `json:"endings,omitempty"` // that the scenario expects
 	Findings             []findingObject `json:"findings"`
 }
 
@@ -86,6 +92,12 @@ func (o *outcome) object(c *cli.Context) resultObject {
 		r.Assumes = o.assumes()
 	}
 	r.ProofTried, r.Known, r.UnusedSuppressions, r.Expected = o.triedBefore(), o.knownObjects(), suppressionTexts(o.unused()), o.differs()
+	if o.ends != nil {
+		r.End, r.EndGrade, r.EndDiffers, r.OtherFailures = o.ends.want, o.nearest.Grade.String(), o.nearest.Differs, &o.result.Unlike
+		if o.raced.Load() {
+			r.EndPossible = o.ends.best.String()
+		}
+	}
 	if x := o.result.SelfCheck; x != nil {
 		r.SelfCheck = &checkObject{x.Orders, x.Drawn, x.Instructions}
 	}

@@ -117,7 +117,7 @@ func scriptAction(c *cli.Context) error {
 
 // exploreNamed does what the flags say with the program that a script names.
 func exploreNamed(c *cli.Context, p *replay.Printer, named *scenariolang.Program) error {
-	w := wish{argv: slices.Clone(named.Argv), env: named.Env, cwd: named.Folder, input: named.Input, expect: named.Expect, from: named.From, to: named.To, expected: named.Expected}
+	w := wish{argv: slices.Clone(named.Argv), env: named.Env, cwd: named.Folder, input: named.Input, expect: named.Expect, from: named.From, to: named.To, expected: named.Expected, end: named.End}
 	if w.argv[0] != named.Path {
 		w.name, w.argv[0] = w.argv[0], named.Path
 	}

@@ -33,6 +33,7 @@ type testSource struct {
 	text     string // of the file
 	program  bool
 	fixed    bool // it has a schedule in words, which is no search
+	end      bool // it declares an end that searches look for
 	expected []scenario.Expected
 	err      error // that the script is wrong
 }
@@ -197,7 +198,7 @@ func readTest(name string) *testSource {
 func (s *testSource) take(script *scripts.Script) error {
 	sc, err := script.Scenario()
 	if err == nil {
-		s.expected = sc.Expected
+		s.expected, s.end = sc.Expected, sc.End != nil
 		schedule, none := script.Schedule()
 		s.fixed = none == nil && schedule.Fixed()
 		if errors.Is(none, strategylang.ErrNone) {
@@ -212,7 +213,7 @@ func (s *testSource) take(script *scripts.Script) error {
 	if wrong != nil || named == nil {
 		return cmp.Or(wrong, err)
 	}
-	s.program, s.expected = true, named.Expected
+	s.program, s.expected, s.end = true, named.Expected, named.End != nil
 	return nil
 }
 

@@ -206,7 +206,11 @@ func (w *testWork) run(ctx context.Context, c *cli.Context, dir string) (*suite.
 	}
 	// Of a flag that is given twice the last one counts: a search may have its own --keep-going, and
 	// less time than there is, but not more.
-	args := slices.Concat(command, []string{"--keep-going"}, shown, quiet, []string{"--output", trace})
+	any := []string{"--end", noEnd} // what is expected is said of any failure
+	if w.source.end {
+		shown = append(shown, any...)
+	}
+	args := slices.Concat(command, []string{"--keep-going"}, any, shown, quiet, []string{"--output", trace})
 	if c.Bool("update-baseline") {
 		// A file of the test's own, which takes in what there is; all are joined in the end.
 		args = append(args, "--baseline", filepath.Join(own, "baseline"), "--update-baseline")

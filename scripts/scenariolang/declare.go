@@ -31,7 +31,7 @@ func Names() starlark.StringDict {
 		"check":      function(func(r *reading) *[]starlark.Callable { return &r.checks }, 1),
 		"after_call": function(func(r *reading) *[]starlark.Callable { return &r.after }, 2),
 		"program":    program,
-		"thread":     thread, "may_end": end(false), "must_end": end(true), "data": data, "symbol": symbol, "note": note, "expect": expect,
+		"thread":     thread, "may_end": end(false), "must_end": end(true), "data": data, "symbol": symbol, "note": note, "expect": expect, "end": wantedEnd,
 	} {
 		d[name] = starlark.NewBuiltin(name, func(t *starlark.Thread, b *starlark.Builtin, args starlark.Tuple, kwargs []starlark.Tuple) (starlark.Value, error) {
 			r, err := declaring(t, b)

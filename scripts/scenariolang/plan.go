@@ -33,6 +33,7 @@ type reading struct {
 	after    []starlark.Callable
 	endings  []scenario.Ending
 	mustEnd  string // where the script says that the process must end, "" when it may go on
+	endPos   string // where sc.End is declared
 	data     []*static
 	symbols  []wanted // that symbol() was asked for
 	program  *Program // to be run in place of all this, nil for none

@@ -7,6 +7,7 @@ import (
 
 	"go.starlark.net/starlark"
 
+	"emurace/explore/target"
 	"emurace/scenario"
 	"emurace/scripts/sandbox"
 )
@@ -24,6 +25,8 @@ type Program struct {
 	Expect []string // as scenario.ParseExpect reads it
 	// Expected is what searches of it are known to show, as expect(...) says it.
 	Expected []scenario.Expected
+	// End is the one that searches look for, nil for any failure.
+	End *target.End
 	// From and To are where its window begins and ends, as portable.ParseBound reads it; "" as
 	// ever.
 	From, To string
@@ -42,7 +45,7 @@ func ProgramOf(program *sandbox.Program, host Host) (*Program, error) {
 		return nil, err
 	}
 	if p.plan.program != nil {
-		p.plan.program.Expected = p.plan.sc.Expected
+		p.plan.program.Expected, p.plan.program.End = p.plan.sc.Expected, p.plan.sc.End
 	}
 	return p.plan.program, nil
 }
