@@ -42,6 +42,8 @@ type function struct {
 	symbols    []symbol
 	index      map[symbol]int32
 	sources    map[int32][]source
+	tables     int // how often tables of jumps led to more code
+	changes    map[int32]int // of sources
 	moments    map[*instruction]moment
 }
 
@@ -81,22 +83,45 @@ func (fl *Flow) functionAt(at uint64) *function {
 		fn.end = entry + sym.Size
 	}
 	fl.functions[entry] = fn
-	fl.explore(fn)
+	fl.analyse(fn)
 	if fn.problem == "" && fl.shared(fn, m) {
 		fn.problem = "other functions jump into it"
-	}
-	if fn.problem == "" {
-		fn.divide()
-		fl.solve(fn)
 	}
 	return fn
 }
 
-// explore decodes the code that can be reached from the entry.
-func (fl *Flow) explore(fn *function) {
+// maxTables bounds the tables of jumps of a function, one within the cases of another.
+const maxTables = 8
+
+// analyse finds a function's code and the state before each block. Where a table of jumps leads is
+// known only by the states before it, and so that is done again until nothing new is found.
+func (fl *Flow) analyse(fn *function) {
 	fn.insts = map[uint64]*instruction{}
+	for work := []uint64{fn.entry}; fn.problem == ""; {
+		fl.explore(fn, work)
+		if fn.problem != "" {
+			return
+		}
+		fn.divide()
+		if fl.solve(fn); fn.problem != "" {
+			return
+		}
+		if work = fl.jumps(fn); work == nil {
+			return
+		}
+		if fn.tables++; fn.tables > maxTables {
+			fn.problem = unknownJump
+		}
+	}
+}
+
+// explore decodes the code that can be reached from some addresses.
+func (fl *Flow) explore(fn *function, work []uint64) {
 	size := 0
-	for work := []uint64{fn.entry}; len(work) > 0 && fn.problem == ""; {
+	for _, in := range fn.insts {
+		size += in.Len
+	}
+	for len(work) > 0 && fn.problem == "" {
 		addr := work[len(work)-1]
 		work = work[:len(work)-1]
 		for fn.insts[addr] == nil {
@@ -213,7 +238,7 @@ func (fn *function) divide() {
 		starts = append(starts, addr)
 	}
 	slices.Sort(starts)
-	fn.at = map[uint64]*block{}
+	fn.at, fn.blocks = map[uint64]*block{}, nil
 	heads := map[uint64]*block{}
 	for _, addr := range starts {
 		b := &block{}

@@ -281,7 +281,7 @@ func (w *watcher) compare(pc uint64) {
 			continue
 		}
 		if fn.problem != "" {
-			w.unknown[fn.problem]++
+			w.unknown[fn.problem+" "+fn.name]++
 		}
 		w.arguments(frames, i, fn, a)
 		w.called(frames, i, a)

@@ -17,9 +17,14 @@ const maxScan = 16 << 20
 // overlap, or jumps into its middle, as code in assembly has them.
 func (fl *Flow) shared(fn *function, m *emu.Module) bool {
 	inner := fl.inner(fn)
+	first, last := ^uint64(0), uint64(0)
 	for _, s := range m.Image.Symbols() {
+		if !s.Function() {
+			continue
+		}
 		lo, hi := m.Base+s.Addr, m.Base+s.Addr+s.Size
-		if !s.Function() || lo == fn.entry || strings.Contains(s.Name, ".cold") {
+		first, last = min(first, lo), max(last, hi)
+		if lo == fn.entry || strings.Contains(s.Name, ".cold") {
 			continue
 		}
 		if lo < fn.entry && hi > fn.entry || inner[lo] && lo > fn.entry && lo < fn.end {
@@ -31,18 +36,14 @@ func (fl *Flow) shared(fn *function, m *emu.Module) bool {
 		}
 	}
 	for _, s := range m.Image.Load {
-		if s.Flags&elf.PF_X == 0 {
+		// Constants may be in the same segment, before and behind all functions.
+		at, end := m.Base+s.Vaddr, m.Base+s.Vaddr+s.Filesz
+		lo, hi := max(at, first, fn.entry-min(fn.entry, maxScan)), min(end, last, fn.entry+maxScan)
+		if s.Flags&elf.PF_X == 0 || lo >= hi {
 			continue
 		}
-		code := m.Image.Data()[s.Offset:][:s.Filesz]
-		at := m.Base + s.Vaddr
-		if fn.entry > at+maxScan {
-			cut := min((fn.entry-at-maxScan)&^3, uint64(len(code)))
-			code, at = code[cut:], at+cut
-		}
-		if end := max(fn.end, fn.entry+maxCode) + maxScan; end > at && end-at < uint64(len(code)) {
-			code = code[:end-at]
-		}
+		code := m.Image.Data()[s.Offset+lo-at:][:hi-lo]
+		at = lo
 		if fl.abi == amd64 && jumpAMD64(fn, inner, code, at) || fl.abi == arm64 && jumpARM64(fn, inner, code, at) {
 			return true
 		}

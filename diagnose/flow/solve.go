@@ -3,19 +3,25 @@ package flow
 import (
 	"encoding/binary"
 	"slices"
+
+	"emurace/disasm"
 )
 
 const (
 	// maxRounds bounds how often the blocks of a function are gone through.
 	maxRounds = 60
+	// maxChanges bounds how often the sources of a symbol change: several loops can hand them round.
+	maxChanges = 8
 	// maxWork bounds the words that are compared where paths meet.
 	maxWork = 20 << 20
 )
 
 // solve finds the state before each block.
 func (fl *Flow) solve(fn *function) {
+	fn.symbols, fn.moments = nil, nil
 	fn.index = map[symbol]int32{}
 	fn.sources = map[int32][]source{}
+	fn.changes = map[int32]int{}
 	fn.symbol(constant, 0, place{})
 	for r := range fl.abi.n {
 		fn.symbol(initial, 0, place{register: r})
@@ -49,46 +55,59 @@ func (fl *Flow) solve(fn *function) {
 			b.in, b.out = in, out
 		}
 		if !changed {
-			fl.leave(fn)
 			return
 		}
 	}
 }
 
-// leave looks at the jumps to where the code does not say: they must be calls in place of a return.
-func (fl *Flow) leave(fn *function) {
+// unknownJump is why nothing is said of a function with a jump that is neither by a table nor to
+// another function.
+const unknownJump = "where a jump of its goes is not known"
+
+// jumps looks at the jumps to where the code does not say. It returns where tables lead that
+// were not known before.
+func (fl *Flow) jumps(fn *function) (work []uint64) {
 	for _, b := range fn.blocks {
 		last := b.insts[len(b.insts)-1]
 		if !last.jumps {
 			continue
 		}
-		st := fl.before(fn, last)
-		for r := range fl.abi.n {
-			if fl.abi.saved[r] && !st.regs[r].same(value{sym: initially(r)}) {
-				fn.problem = "where a jump of its goes is not known"
-				return
-			}
+		targets, ok := fl.table(fn, last)
+		switch {
+		case ok && slices.Equal(targets, last.next):
+		case ok && len(last.next) == 0:
+			last.next = targets
+			work = append(work, targets...)
+		case len(last.next) > 0 || !fl.hands(fn, last):
+			// With more code known, a table that was one may be none.
+			fn.problem = unknownJump
+			return nil
 		}
-		// A table of jumps is one of distances, or is read with an index.
-		for _, name := range last.Src {
-			r := fl.abi.register(name)
-			if r < 0 || len(last.Mem) > 0 {
-				continue
-			}
-			for _, s := range fn.sourcesOf(fl.abi, st.regs[r]) {
-				if s.kind != Loaded && s.kind != Argument && s.kind != Constant && s.kind != Returned || s.lost {
-					fn.problem = "where a jump of its goes is not known"
-					return
-				}
-			}
+	}
+	return work
+}
+
+// hands tells whether a jump to where the code does not say is a call in place of a return.
+func (fl *Flow) hands(fn *function, jump *instruction) bool {
+	st := fl.before(fn, jump)
+	for r := range fl.abi.n {
+		if fl.abi.saved[r] && !st.regs[r].same(value{sym: initially(r)}) {
+			return false
 		}
-		for _, m := range last.Mem {
-			if m.Index != "" {
-				fn.problem = "where a jump of its goes is not known"
-				return
+	}
+	// A table of jumps is one of distances, or is read with an index.
+	for _, name := range jump.Src {
+		r := fl.abi.register(name)
+		if r < 0 || len(jump.Mem) > 0 {
+			continue
+		}
+		for _, s := range fn.sourcesOf(fl.abi, st.regs[r]) {
+			if s.kind != Loaded && s.kind != Argument && s.kind != Constant && s.kind != Returned || s.lost {
+				return false
 			}
 		}
 	}
+	return !slices.ContainsFunc(jump.Mem, func(m disasm.MemOperand) bool { return m.Index != "" })
 }
 
 // before is the state before an instruction, nil when no path reaches it.
@@ -174,7 +193,11 @@ func (fl *Flow) meet(fn *function, b *block, from []*state) (in *state, more boo
 	}
 	for sym, values := range fresh {
 		list := m.sources(sym, values)
+		if fn.changes[sym] > maxChanges {
+			list = []source{{kind: Computed}}
+		}
 		if !slices.Equal(list, fn.sources[sym]) {
+			fn.changes[sym]++
 			fn.sources[sym], more = list, true
 		}
 	}
