@@ -74,6 +74,11 @@ func (d *Diagnosis) calledName(t *process.Thread, i int) string {
 // arguments are what is known of the arguments of a frame's function, as many as its prototype has.
 func (d *Diagnosis) arguments(t *process.Thread, i int) []Arg {
 	kinds, _ := symbolize.Prototype(trimmed(d.calledName(t, i)))
+	return d.argumentsAs(t, i, kinds)
+}
+
+// argumentsAs is the same for arguments of these kinds.
+func (d *Diagnosis) argumentsAs(t *process.Thread, i int, kinds string) []Arg {
 	n := len(strings.TrimSuffix(kinds, "."))
 	if n == 0 {
 		return nil

@@ -35,10 +35,12 @@ Examples:
   emurace diagnose core.1234
   emurace diagnose --sysroot container/ --program app core.1234
   coredumpctl dump | emurace diagnose -
-  emurace diagnose --json core.zst | jq .facts`,
+  emurace diagnose --json core.zst | jq .facts
+  emurace diagnose --scenario crash.star core.1234 && emurace explore crash.star`,
 		Flags: []cli.Flag{
 			&cli.StringSliceFlag{Name: "sysroot", Usage: "look for the process's files in `SPEC` first: a folder that stands for its root directory, debian:SUITE or host; may be given several times", EnvVars: []string{"EMURACE_SYSROOT"}},
 			&cli.StringFlag{Name: "program", Usage: "the program's file is `FILE`", EnvVars: []string{"EMURACE_PROGRAM"}},
+			&cli.StringFlag{Name: "scenario", Usage: "write to `FILE` a scenario that looks for a way to the crash", EnvVars: []string{"EMURACE_SCENARIO"}},
 			&cli.BoolFlag{Name: "private", Usage: "leave out what the user's data is: values of the environment, strings, paths", EnvVars: []string{"EMURACE_PRIVATE"}},
 			&cli.BoolFlag{Name: "json", Usage: "print the result as a JSON object"},
 			cacheFlag(), colorFlag(),
@@ -79,6 +81,9 @@ func diagnoseAction(c *cli.Context) error {
 		return environmentError(fmt.Errorf("diagnose: %s: %w", name, err), "")
 	}
 	show := diagnosis{Diagnosis: d, core: name, private: c.Bool("private")}
+	if err := show.draft(c.String("scenario")); err != nil {
+		return err
+	}
 	if c.Bool("json") {
 		return printable.JSON(c.App.Writer, show.object())
 	}

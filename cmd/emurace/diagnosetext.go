@@ -17,8 +17,11 @@ import (
 // diagnosis is what is shown of a core.
 type diagnosis struct {
 	*diagnose.Diagnosis
-	core    string
-	private bool
+	core     string
+	private  bool
+	scenario string // the text of the scenario that was drafted, "" for none
+	file     string // that it was written to
+	why      error  // why there is none
 }
 
 // Parts of the page.
@@ -39,6 +42,7 @@ func (d diagnosis) tell(p *replay.Printer) {
 	d.tellFacts(p)
 	d.tellThreads(p)
 	d.tellGaps(p)
+	d.tellNext(p)
 }
 
 // headline is FAILED for a process that has died.
