@@ -17,9 +17,17 @@ func (fl *Flow) Origin(f Frame, register string) Origin {
 		return Origin{How: why}
 	}
 	now, known := f.Register(register)
-	v := p.st.regs[r]
+	o := p.from(register, p.st.regs[r], now, known)
+	if f.Doubtful {
+		o.Certain = false
+	}
+	return o
+}
+
+// from tells where a value of a point came from, which is known as now, and is called register.
+func (p *point) from(register string, v value, now uint64, known bool) Origin {
 	var list []Origin
-	for _, s := range p.fn.sourcesOf(fl.abi, v) {
+	for _, s := range p.fn.sourcesOf(p.abi, v) {
 		if o, possible := p.origin(register, s, now, known); possible {
 			list = append(list, o)
 		}
@@ -42,7 +50,7 @@ func (fl *Flow) Origin(f Frame, register string) Origin {
 		}
 	}
 	o := choose(register, list)
-	if v.doubt || f.Doubtful {
+	if v.doubt {
 		o.Certain = false
 	}
 	return o
