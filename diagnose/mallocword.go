@@ -102,7 +102,7 @@ func (d *Diagnosis) pointers(c arena.Chunk) []string {
 	if len(names) == 0 {
 		return nil
 	}
-	return []string{fmt.Sprintf("%s leads to %#x", listed(names), c.Block().Lo)}
+	return []string{fmt.Sprintf("%s to %#x", leads(names, ""), c.Block().Lo)}
 }
 
 // freed tells that a thread used a block that is free, and whose it is.
@@ -124,7 +124,7 @@ func (d *Diagnosis) freed(c arena.Chunk, s source) {
 		}
 	}
 	if names := d.pointing(c); len(names) > 0 {
-		text += fmt.Sprintf("; %s still leads to it", listed(names))
+		text += "; " + leads(names, "still ") + " to it"
 	}
 	d.state(c.Certain && s.certain, FreedBlock, d.Dead.TID, evidence, "%s.", text)
 	d.freedBy(c)
@@ -201,8 +201,7 @@ func (d *Diagnosis) overrun(s source, c arena.Chunk, text string, from uint64) b
 		where = fmt.Sprintf("It begins in %s, at byte %d", blockText(before), from-before.Block().Lo)
 		evidence = append(evidence, d.pointers(before)...)
 	}
-	mine := arena.Chunk(c)
-	evidence = append(evidence, d.pointers(mine)...)
+	evidence = append(evidence, d.pointers(c)...)
 	d.state(s.certain, Text, d.Dead.TID, evidence[:2], "%#x is no pointer but text: %s.", s.value, quote(d.Shown(characters(s.value))))
 	d.state(s.certain && sure, Overrun, d.Dead.TID, evidence, "A text was written over the end of its block: %s, and runs into the block behind, at %#x, which %s reads. It has overwritten the size of that one.",
 		where, c.Addr+16, d.Title(d.Dead))
@@ -226,7 +225,7 @@ func (d *Diagnosis) chunkFact(addr uint64) bool {
 func (d *Diagnosis) inBlock(addr uint64, c arena.Chunk) {
 	text := fmt.Sprintf("%#x lies in %s", addr, blockText(c))
 	if names := d.pointing(c); len(names) > 0 {
-		text += "; " + listed(names) + " leads to it"
+		text += "; " + leads(names, "") + " to it"
 	}
 	d.state(c.Certain, OtherBlock, d.Dead.TID, nil, "%s.", text)
 }

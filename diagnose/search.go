@@ -161,3 +161,12 @@ func listed(words []string) string {
 	}
 	return strings.Join(words, "")
 }
+
+// leads begins a sentence: "a still leads", "a and b still lead".
+func leads(names []string, still string) string {
+	verb := "leads"
+	if len(names) > 1 {
+		verb = "lead"
+	}
+	return listed(names) + " " + still + verb
+}

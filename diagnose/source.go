@@ -2,6 +2,8 @@ package diagnose
 
 import (
 	"fmt"
+	"strconv"
+	"strings"
 
 	"emurace/diagnose/flow"
 	"emurace/symbolize"
@@ -17,6 +19,7 @@ type source struct {
 	// certain: the code says so, and the word has the value still. Else the memory speaks for it.
 	certain bool
 	way     []string // how it came from there, innermost first
+	call    string   // the call that went there, "" for none
 }
 
 // maxPassed bounds the calls through which a value is followed outwards.
@@ -28,8 +31,10 @@ func (d *Diagnosis) origin() *source {
 	if len(stack) == 0 || f == nil || f.Execute || f.Register == "" {
 		return nil
 	}
-	if s := d.follow(stack, 0, d.flow.Origin(stack[0], f.Register), f.Value); s != nil {
-		return s
+	if s := d.follow(stack, 0, d.flow.OriginIn(stack, 0, f.Register), f.Value); s != nil {
+		if s.known || d.Fault.Value == 0 {
+			return s
+		}
 	}
 	// Of code in assembly nothing is known but what it was given.
 	kinds, _ := symbolize.Prototype(trimmed(d.calledName(d.Dead, 0)))
@@ -96,6 +101,10 @@ func (d *Diagnosis) follow(stack []flow.Frame, i int, o flow.Origin, now uint64)
 		s.certain = s.certain && o.Certain
 		return s
 	case flow.Unknown, flow.Argument, flow.Computed:
+		if len(s.way) > 0 && o.How != "" {
+			s.way, s.certain = append(s.way, o.How+in), false
+			return s
+		}
 	}
 	return nil
 }
@@ -111,14 +120,20 @@ func (d *Diagnosis) sourceText(s source) string {
 	} else if f := d.Fault; f != nil && f.Register != "" {
 		what = f.Register
 	}
-	place := ""
+	if f := d.Fault; len(s.way) == 0 && f != nil && f.Execute {
+		what = "the address"
+	}
+	place := s.text
+	if bare := fmt.Sprintf("[%#x]", s.addr); !strings.HasPrefix(place, bare) {
+		place += fmt.Sprintf(" = %#x", s.addr)
+	}
 	if name := d.object(s.addr); name != "" {
-		place = " (" + name + ")"
+		place += ", which is " + name
 	}
 	if s.certain {
-		return fmt.Sprintf("%s was loaded from %s = %#x%s, where %#x still is", what, s.text, s.addr, place, s.value)
+		return fmt.Sprintf("%s was loaded from %s; %#x still is there", what, place, s.value)
 	}
-	return fmt.Sprintf("%s was loaded from %s = %#x%s, as it seems: %#x is there", what, s.text, s.addr, place, s.value)
+	return fmt.Sprintf("%s was loaded from %s, as it seems; %#x is there", what, place, s.value)
 }
 
 // target is where the address came from that a thread went to, though there is no code: by the
@@ -141,7 +156,7 @@ func (d *Diagnosis) target() *source {
 			addr, ok := m.Address(get)
 			if v, there := p.Read64(addr); ok && there && v == pc && m.Read {
 				text := d.place(at) + "  " + in.Text
-				return &source{known: true, addr: addr, value: pc, text: fmt.Sprintf("[%#x]", addr), by: Demangled(frames[1].At.Function), certain: !frames[1].Doubtful() || d.sure(at), way: []string{"the call there is " + text}}
+				return &source{known: true, addr: addr, value: pc, text: fmt.Sprintf("[%#x]", addr), by: Demangled(frames[1].At.Function), certain: d.sure(at), call: text}
 			}
 		}
 		for _, name := range in.Src {
@@ -158,15 +173,37 @@ func (d *Diagnosis) target() *source {
 				return get(r)
 			}
 			stack := append([]flow.Frame{caller}, d.stack(t)[2:]...)
-			o := d.flow.Origin(caller, name)
+			o := d.flow.OriginIn(stack, 0, name)
 			s := d.follow(stack, 0, o, pc)
 			if s != nil {
-				s.way = append([]string{"the call there is " + d.place(at) + "  " + in.Text}, s.way...)
+				s.call = d.place(at) + "  " + in.Text
+				s.certain = s.certain && d.sure(at)
+			}
+			if s == nil || !s.known {
+				if found := d.static(pc); found != nil {
+					found.call = d.place(at) + "  " + in.Text
+					return found
+				}
 			}
 			return s
 		}
 	}
-	return nil
+	return d.static(pc)
+}
+
+// static is the one word of static data that has a value, nil for none or more.
+func (d *Diagnosis) static(v uint64) *source {
+	names := symbolize.Pointers(d.Process, v)
+	if len(names) != 1 {
+		return nil
+	}
+	name, off, _ := strings.Cut(names[0], "+0x")
+	addr, ok := d.Process.Lookup(name)
+	n, _ := strconv.ParseUint(off, 16, 64) // 0 for no offset
+	if w, there := d.Process.Core.Read64(addr + n); !ok || !there || w != v {
+		return nil
+	}
+	return &source{known: true, addr: addr + n, value: v, text: fmt.Sprintf("[%#x]", addr+n), by: names[0]}
 }
 
 // sure tells whether the code of a function has an instruction at an address.

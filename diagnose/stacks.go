@@ -75,6 +75,9 @@ func (d *Diagnosis) jump() {
 		}
 	}
 	at := d.target()
+	if at != nil && at.call != "" {
+		evidence = append(evidence, "the call: "+at.call)
+	}
 	if at != nil && at.known {
 		evidence = append(evidence, d.sourceText(*at))
 	}
@@ -85,7 +88,7 @@ func (d *Diagnosis) jump() {
 	}
 	what := fmt.Sprintf("%#x", pc)
 	wrong := "a function pointer, a vtable or a return address is wrong"
-	if at != nil && at.known {
+	if at != nil && at.known && at.certain {
 		if name := d.object(at.addr); name != "" {
 			wrong = "the pointer in " + name + " is no function's"
 		} else {

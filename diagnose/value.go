@@ -67,6 +67,9 @@ func (d *Diagnosis) value() {
 
 // used tells what a value is that was used as an address or as code, by where it came from.
 func (d *Diagnosis) used(v uint64, at *source) {
+	if at != nil && !at.known {
+		at = nil
+	}
 	if at != nil && d.malloced(*at) {
 		return
 	}

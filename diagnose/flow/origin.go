@@ -7,7 +7,10 @@ import (
 
 // Origin tells where the value came from that a register has before the instruction that the
 // frame runs next, or, in an outer frame, as the call will leave it.
-func (fl *Flow) Origin(f Frame, register string) Origin {
+func (fl *Flow) Origin(f Frame, register string) Origin { return fl.origin([]Frame{f}, 0, register) }
+
+func (fl *Flow) origin(stack []Frame, i int, register string) Origin {
+	f := stack[i]
 	r := fl.abi.register(register)
 	if r < 0 {
 		return Origin{How: register + " is no general register"}
@@ -16,6 +19,7 @@ func (fl *Flow) Origin(f Frame, register string) Origin {
 	if p == nil {
 		return Origin{How: why}
 	}
+	p.within(stack, i, maxOutward)
 	now, known := f.Register(register)
 	o := p.from(register, p.st.regs[r], now, known)
 	if f.Doubtful {
