@@ -26,11 +26,11 @@ func (d *Diagnosis) aborts() {
 	who, tid := capital(d.Title(d.Dead)), d.Dead.TID
 	switch {
 	case called(frames, "__assert_fail", "__assert_fail_base", "__assert_perror_fail", "__assert"):
-		text := "an assertion did not hold"
+		text := ""
 		if message != "" {
-			text += ": " + strings.TrimSpace(message)
+			text = ": " + quote(d.Shown(strings.TrimSpace(message)))
 		}
-		d.certain(Assertion, tid, evidence, "%s gave up in assert: %s.", who, strings.TrimSuffix(text, "."))
+		d.certain(Assertion, tid, evidence, "%s gave up because an assertion did not hold%s.", who, text)
 	case called(frames, "__cxa_pure_virtual"):
 		d.pureVirtual(frames, evidence)
 	case called(frames, "__cxa_throw", "__cxa_rethrow", "_ZSt9terminatev", "_ZN10__cxxabiv111__terminateEPFvvE", "__gxx_personality_v0"):

@@ -1,7 +1,7 @@
 package diagnose
 
 import (
-	"fmt"
+	"slices"
 	"strings"
 
 	"emurace/diagnose/flow"
@@ -9,22 +9,32 @@ import (
 	"emurace/symbolize"
 )
 
-// calls tells which call of the C library the dead thread was in: by the outermost of the innermost
-// frames that are the library's.
+// calls tells which call the dead thread was in: that of the innermost frame, or, of a thread that
+// was in no function by its own fault or waited, that of the outermost one of the C library's.
 func (d *Diagnosis) calls() {
 	frames, _ := d.Dead.Frames()
-	if len(frames) == 0 || d.Process.Libc() == nil {
+	at := 0
+	switch {
+	case d.Fault != nil && d.Fault.Execute:
+		at = 1 // there is no function at the first
+	case d.Fault == nil:
+		for i := 0; i < len(frames) && d.ofLibc(frames[i].PC); i++ {
+			if _, ok := symbolize.Prototype(trimmed(d.calledName(d.Dead, i))); ok {
+				at = i
+			}
+		}
+	}
+	if at >= len(frames) || frames[at].At.Function == "" {
 		return
 	}
-	name := frames[0].At.Function
-	if name == "" {
-		return
+	text := d.callText(d.Dead, at)
+	if at > 0 && d.Fault == nil {
+		text += ", there in " + chain(frames[:1], 1)
 	}
-	text := d.callText(d.Dead, 0)
-	if len(frames) > 1 {
-		text += ", called by " + chain(frames[1:], 8)
+	if len(frames) > at+1 {
+		text += ", called by " + chain(frames[at+1:], 8)
 	}
-	d.certain(InCall, d.Dead.TID, nil, "%s was in %s.", capital(d.Title(d.Dead)), text)
+	d.state(!frames[at].Doubtful() || d.Fault != nil && d.Fault.Execute && at == 1, InCall, d.Dead.TID, nil, "%s was in %s.", capital(d.Title(d.Dead)), text)
 }
 
 // callText writes the call of a frame with what is known of its arguments.
@@ -71,7 +81,12 @@ func (d *Diagnosis) calledName(t *process.Thread, i int) string {
 	return frames[i].At.Function
 }
 
-// arguments are what is known of the arguments of a frame's function, as many as its prototype has.
+// handOns are functions of glibc's that others go on to by a jump, and which of their arguments are
+// those that the other one was called with (stdlib/setenv.c: setenv and __add_to_environ).
+var handOns = map[string]map[string][]int{"add_to_environ": {"setenv": {0, 1, 3}}}
+
+// arguments are what is known of the arguments of a frame's function as it was called, as many as its
+// prototype has.
 func (d *Diagnosis) arguments(t *process.Thread, i int) []Arg {
 	kinds, _ := symbolize.Prototype(trimmed(d.calledName(t, i)))
 	return d.argumentsAs(t, i, kinds)
@@ -79,12 +94,28 @@ func (d *Diagnosis) arguments(t *process.Thread, i int) []Arg {
 
 // argumentsAs is the same for arguments of these kinds.
 func (d *Diagnosis) argumentsAs(t *process.Thread, i int, kinds string) []Arg {
+	frames, _ := t.Frames()
+	name := d.calledName(t, i)
 	n := len(strings.TrimSuffix(kinds, "."))
 	if n == 0 {
 		return nil
 	}
+	which := make([]int, n)
+	for k := range which {
+		which[k] = k
+	}
+	if own := frames[i].At.Function; own != name {
+		if which = handOns[strings.TrimLeft(own, "_")][trimmed(name)]; len(which) != n {
+			return nil
+		}
+	}
 	var list []Arg
-	for k, v := range d.flow.Arguments(d.stack(t), i, n) {
+	values := d.flow.Arguments(d.stack(t), i, slices.Max(which)+1)
+	for k, from := range which {
+		if from >= len(values) {
+			break
+		}
+		v := values[from]
 		a := Arg{Value: v.Value, Known: v.Known, Certain: v.Certain}
 		if kinds[k] == 's' && v.Known && v.Bits == 64 {
 			if text, ok := d.Process.Text(v.Value); ok {
@@ -108,31 +139,6 @@ func (d *Diagnosis) stack(t *process.Thread) (list []flow.Frame) {
 		list = append(list, f)
 	}
 	return list
-}
-
-// origin is where the bad value came from, as the code tells.
-func (d *Diagnosis) origin() (o flow.Origin) {
-	stack := d.stack(d.Dead)
-	if len(stack) == 0 || d.Fault == nil || d.Fault.Execute || d.Fault.Register == "" {
-		return o
-	}
-	return d.flow.Origin(stack[0], d.Fault.Register)
-}
-
-// loadedFrom is where the bad value was read, as the code tells; nil when it does not.
-func (d *Diagnosis) loadedFrom() *source {
-	o := d.origin()
-	if o.Kind != flow.Loaded || o.Plus != 0 || o.Size != 8 {
-		return nil
-	}
-	s := &source{addr: o.Addr, certain: o.Certain && o.Holds, text: fmt.Sprintf("[%#x]", o.Addr)}
-	switch {
-	case o.Base != "" && o.Disp == 0:
-		s.text = "[" + o.Base + "]"
-	case o.Base != "":
-		s.text = fmt.Sprintf("[%s%+d]", o.Base, o.Disp)
-	}
-	return s
 }
 
 // elsewhere tells where the threads are that something is told of.

@@ -23,7 +23,8 @@ type Diagnosis struct {
 
 	private bool
 	flow    *flow.Flow
-	old     *oldEnviron // that a thread walks
+	old     *oldEnviron  // that a thread walks
+	block   *arena.Chunk // that the dead thread uses and that is free
 }
 
 // Call is a call of a C library's function that a thread has made or was in.
@@ -70,6 +71,7 @@ func Explain(p *process.Process, private bool) (*Diagnosis, error) {
 		d.value()
 	}
 	d.environ()
+	d.inHand()
 	d.waits()
 	d.elsewhere()
 	return d, nil

@@ -1,42 +1,25 @@
 package diagnose
 
 import (
-	"fmt"
 	"path"
 	"strings"
 
 	"emurace/diagnose/process"
+	"emurace/explore/target"
 	"emurace/heap/arena"
 )
 
-// End is the end of the process as one that a search can look for: see package explore/target, whose
-// text form the backtraces have.
-type End struct {
-	Kind      string // segv, illegal, abort, signal, deadlock
-	Arch      string
-	Thread    string
-	Backtrace []string // the C library's frames from the innermost one on
-	Access    string   // read, write or execute
-	Value     string   // what the bad value was: malloc-size, null, ...
-	Message   string
-	Signal    int
-	Waits     []EndWait
-}
-
-// EndWait is a thread of a deadlock.
-type EndWait struct {
-	Thread, What string
-	Backtrace    []string
-}
-
 // End is the end that the process has come to, nil when it lived and nobody waits for ever.
-func (d *Diagnosis) End() *End {
+func (d *Diagnosis) End() *target.End {
 	p := d.Process
-	e := &End{Arch: p.Core.Arch.String(), Thread: d.Title(d.Dead)}
+	e := &target.End{Arch: p.Core.Arch.String(), Thread: d.Title(d.Dead)}
 	ring := d.Cycle()
 	switch n := p.Core.Signal.Number; {
 	case d.Fault != nil:
 		e.Kind, e.Access, e.Value = "segv", "read", d.valueKind()
+		if e.Value != "" {
+			e.Register = d.Fault.Register
+		}
 		if d.Fault.Write {
 			e.Access = "write"
 		}
@@ -51,7 +34,7 @@ func (d *Diagnosis) End() *End {
 		e.Kind = "deadlock"
 		for _, w := range ring {
 			if t := d.thread(w.Thread); t != nil {
-				e.Waits = append(e.Waits, EndWait{Thread: d.Title(t), What: w.For, Backtrace: d.library(t)})
+				e.Waits = append(e.Waits, target.Wait{Thread: d.Title(t), What: w.For, Backtrace: d.library(t)})
 			}
 		}
 		return e
@@ -66,67 +49,56 @@ func (d *Diagnosis) End() *End {
 
 // library is a thread's backtrace as far as it is the C library's, from the innermost frame on, at
 // least that one.
-func (d *Diagnosis) library(t *process.Thread) (list []string) {
+func (d *Diagnosis) library(t *process.Thread) (list []target.Frame) {
 	frames, _ := t.Frames()
 	libc := d.Process.Libc()
 	for i, f := range frames {
 		if i > 0 && (libc == nil || f.PC < libc.Lo || f.PC >= libc.Hi) {
 			break
 		}
-		list = append(list, d.frameText(f))
+		list = append(list, d.frameOf(f))
 	}
 	return list
 }
 
-// frameText is a frame as getenv+0x94 in libc.so.6+0x3dbe4 (build 6f268ff5...).
-func (d *Diagnosis) frameText(f process.Frame) string {
-	text := ""
+// frameOf is a frame's place in its function and in its module's file.
+func (d *Diagnosis) frameOf(f process.Frame) (out target.Frame) {
 	if f.At.Function != "" {
-		text = fmt.Sprintf("%s+%#x", f.At.Function, f.At.Offset)
+		out.Function, out.Offset = f.At.Function, &f.At.Offset
 	}
-	m := d.Process.At(f.PC)
-	if m == nil {
-		if text == "" {
-			return fmt.Sprintf("%#x", f.PC)
-		}
-		return text
+	if m := d.Process.At(f.PC); m != nil {
+		off := f.PC - m.Base
+		out.Module, out.BuildID, out.ModuleOffset = path.Base(m.Name()), m.BuildID, &off
 	}
-	if text != "" {
-		text += " in "
-	}
-	text += fmt.Sprintf("%s+%#x", path.Base(m.Name()), f.PC-m.Base)
-	if m.BuildID != "" {
-		text += fmt.Sprintf(" (build %s)", m.BuildID)
-	}
-	return text
+	return out
 }
 
 // valueKind names what the bad value was, "" for unknown.
-func (d *Diagnosis) valueKind() string {
+func (d *Diagnosis) valueKind() target.Value {
 	f := d.Fault
 	if f == nil || f.Register == "" {
 		return ""
 	}
 	if f.Value == 0 {
-		return "null"
+		return target.Null
 	}
 	if len(characters(f.Value)) == 8 {
-		return "text"
+		return target.Text
 	}
-	at := d.loadedFrom()
-	if at == nil || d.Malloc == nil {
+	at := d.origin()
+	if at == nil || !at.known || d.Malloc == nil {
 		return ""
 	}
-	for _, m := range d.Malloc.Meaning(at.addr, f.Value) {
+	for _, m := range d.Malloc.Meaning(at.addr, at.value) {
 		switch m.Kind {
 		case arena.Foot, arena.SizeField:
-			return "malloc-size"
+			return target.MallocSize
 		case arena.FreeLink, arena.CacheLink:
-			return "malloc-link"
+			return target.MallocLink
 		case arena.CacheKey:
-			return "malloc-key"
+			return target.MallocKey
 		case arena.ToFree:
-			return "stale-pointer"
+			return target.StalePointer
 		default:
 		}
 	}
@@ -160,7 +132,7 @@ func (d *Diagnosis) UsedBlock() (arena.Chunk, bool) {
 	if d.Fault == nil {
 		return arena.Chunk{}, false
 	}
-	if at := d.loadedFrom(); at != nil {
+	if at := d.origin(); at != nil && at.known {
 		if c, ok := d.chunk(at.addr - 1); ok { // a foot is the chunk's before it
 			return c, true
 		}

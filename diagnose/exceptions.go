@@ -2,6 +2,7 @@ package diagnose
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"emurace/diagnose/process"
@@ -153,5 +154,33 @@ func (d *Diagnosis) exception(frames []process.Frame, evidence []string) {
 // pureVirtual tells of a call of a function that an object does not have yet, or any more.
 func (d *Diagnosis) pureVirtual(frames []process.Frame, evidence []string) {
 	who := capital(d.Title(d.Dead))
-	d.certain(PureVirtual, d.Dead.TID, evidence, "%s called a pure virtual function%s: the object is still being made by the constructor of a base class, or was destroyed.", who, from(frames, "__cxa_pure_virtual"))
+	what := "the object"
+	if name, object, why, sure := d.pureObject(frames); name != "" {
+		what = fmt.Sprintf("the object at %#x, by its vtable now of type %s,", object, name)
+		if !sure {
+			what = fmt.Sprintf("the object, which seems to be the one at %#x of type %s,", object, name)
+		}
+		evidence = append(evidence, why)
+	}
+	d.certain(PureVirtual, d.Dead.TID, evidence, "%s called a pure virtual function%s: %s is still being made by the constructor of a base class, or its derived part was destroyed.", who, from(frames, "__cxa_pure_virtual"), what)
+}
+
+// pureObject is the object of a pure virtual call, by the call's first argument, and its type by its
+// vtable: the word before the functions leads to the type_info.
+func (d *Diagnosis) pureObject(frames []process.Frame) (name string, object uint64, why string, sure bool) {
+	i := slices.IndexFunc(frames, func(f process.Frame) bool { return f.At.Function == "__cxa_pure_virtual" })
+	args := d.flow.Arguments(d.stack(d.Dead), i, 1)
+	if i < 0 || len(args) == 0 || !args[0].Known || args[0].Bits != 64 {
+		return "", 0, "", false
+	}
+	vtable, ok := d.Process.Read64(args[0].Value)
+	info, ok2 := d.Process.Read64(vtable - 8)
+	if !ok || !ok2 {
+		return "", 0, "", false
+	}
+	mangled, ok := d.typeName(info)
+	if !ok {
+		return "", 0, "", false
+	}
+	return typeText(mangled), args[0].Value, fmt.Sprintf("the word at %#x is %#x: a vtable of %s, by its type_info at %#x", args[0].Value, vtable, typeText(mangled), info), args[0].Certain
 }

@@ -25,6 +25,10 @@ const (
 	Overflow     Kind = "stack-overflow"
 	WildJump     Kind = "wild-jump"
 	FreedBlock   Kind = "freed-block"   // memory that was used after it was freed
+	FreedBy      Kind = "freed-by"      // which thread has freed the block
+	Reused       Kind = "reused-block"  // memory that was freed and handed out again
+	Overrun      Kind = "overrun"       // a block was written beyond its end
+	InHand       Kind = "in-hand"       // another thread is freeing the block at this moment
 	OtherBlock   Kind = "block"         // which block an address lies in
 	EnvironMoved Kind = "environ-moved" // environ is elsewhere than the array that a thread walks
 	EnvironAdded Kind = "environ-added" // entries that the array did not have

@@ -116,7 +116,7 @@ func (d *Diagnosis) wait(t *process.Thread) (Wait, bool) {
 	}
 	w := Wait{Thread: t.TID, Addr: word, Timed: timed}
 	frames, _ := t.Frames()
-	for _, f := range frames {
+	for k, f := range frames {
 		name := trimmed(f.At.Function)
 		i := slices.IndexFunc(waiters, func(k struct {
 			function, object string
@@ -128,11 +128,25 @@ func (d *Diagnosis) wait(t *process.Thread) (Wait, bool) {
 			continue
 		}
 		w.Function, w.For = name, waiters[i].object
+		if w.For != "mutex" && w.For != "thread" {
+			w.Addr = d.around(t, k, word)
+		}
 		break
 	}
 	d.owned(&w)
 	w.Name = d.object(w.Addr)
 	return w, true
+}
+
+// around is the object that a thread waits for in the function of its frame k, by the function's first
+// argument: the word is one in it. It is the word itself where that is not known.
+func (d *Diagnosis) around(t *process.Thread, k int, word uint64) uint64 {
+	const largest = 64 // bytes of a pthread_rwlock_t or the like
+	args := d.flow.Arguments(d.stack(t), k, 1)
+	if len(args) == 1 && args[0].Known && args[0].Certain && args[0].Bits == 64 && word-args[0].Value < largest {
+		return args[0].Value
+	}
+	return word
 }
 
 // owned finds who has what a thread waits for.

@@ -3,7 +3,6 @@ package diagnose
 import (
 	"fmt"
 
-	"emurace/symbolize"
 	"emurace/unwind"
 )
 
@@ -75,16 +74,27 @@ func (d *Diagnosis) jump() {
 			evidence = append(evidence, fmt.Sprintf("%s = %#x", name, v))
 		}
 	}
+	at := d.target()
+	if at != nil && at.call != "" {
+		evidence = append(evidence, "the call: "+at.call)
+	}
+	if at != nil && at.known {
+		evidence = append(evidence, d.sourceText(*at))
+	}
 	who := ""
 	if frames, _ := t.Frames(); len(frames) > 1 {
 		who = ", called by " + place(frames[1].At)
 		evidence = append(evidence, "the return address leads to "+frames[1].At.String())
-		before := symbolize.Disassemble(p, frames[1].PC-4)
-		if before.Call {
-			evidence = append(evidence, "the call there: "+before.Text)
-		}
 	}
 	what := fmt.Sprintf("%#x", pc)
+	wrong := "a function pointer, a vtable or a return address is wrong"
+	if at != nil && at.known && at.certain {
+		if name := d.object(at.addr); name != "" {
+			wrong = "the pointer in " + name + " is no function's"
+		} else {
+			wrong = fmt.Sprintf("the pointer at %#x is no function's", at.addr)
+		}
+	}
 	switch {
 	case pc == 0:
 		d.certain(WildJump, t.TID, evidence, "%s called a function by a pointer that is NULL%s.", capital(d.Title(t)), who)
@@ -94,6 +104,6 @@ func (d *Diagnosis) jump() {
 			what += " (" + d.placeOf(pc) + ")"
 		}
 	}
-	d.certain(WildJump, t.TID, evidence, "%s went to %s, where there is no code%s: a function pointer, a vtable or a return address is wrong.", capital(d.Title(t)), what, who)
-	d.meaning(pc, 0)
+	d.certain(WildJump, t.TID, evidence, "%s went to %s, where there is no code%s: %s.", capital(d.Title(t)), what, who, wrong)
+	d.used(pc, at)
 }

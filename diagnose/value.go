@@ -6,7 +6,6 @@ import (
 	"slices"
 	"strings"
 
-	"emurace/heap/arena"
 	"emurace/loader"
 	"emurace/loader/corefile"
 	"emurace/symbolize"
@@ -43,13 +42,6 @@ func (d *Diagnosis) registers() (names []string) {
 	return names
 }
 
-// source is where the bad value was read from.
-type source struct {
-	addr    uint64
-	text    string // the operand, as [x20]
-	certain bool   // the code says so; else memory there has the value
-}
-
 // value tells what the value is that was used as an address.
 func (d *Diagnosis) value() {
 	f := d.Fault
@@ -70,18 +62,21 @@ func (d *Diagnosis) value() {
 	if f.Value != 0 && d.accessible(f.Value) && d.chunkFact(f.Value) {
 		return
 	}
-	at := d.loadedFrom()
+	d.used(f.Value, d.origin())
+}
+
+// used tells what a value is that was used as an address or as code, by where it came from.
+func (d *Diagnosis) used(v uint64, at *source) {
+	if at != nil && !at.known {
+		at = nil
+	}
 	if at != nil && d.malloced(*at) {
 		return
 	}
-	if at == nil && d.near() {
+	if at == nil && d.search(v) {
 		return
 	}
-	var addr uint64
-	if at != nil {
-		addr = at.addr
-	}
-	d.meaning(f.Value, addr)
+	d.meaning(v, at)
 }
 
 // accessible tells whether something is mapped at an address.
@@ -95,187 +90,40 @@ func (d *Diagnosis) null() {
 		d.certain(BadValue, d.Dead.TID, nil, "%s is %d, a negative number that was used as an address.", f.Register, int64(f.Value))
 		return
 	}
-	evidence := []string{}
-	if at := d.loadedFrom(); at != nil {
-		evidence = append(evidence, d.sourceText(*at)+", which "+d.placeOf(at.addr)+" has")
+	var evidence []string
+	from := ""
+	switch at := d.origin(); {
+	case at == nil:
+	case at.known:
+		evidence = append(evidence, d.sourceText(*at))
+		from = ", which was loaded from " + d.placeOf(at.addr)
+	default:
+		evidence = append(evidence, at.way...)
 	}
 	if far == 0 {
-		d.certain(Null, d.Dead.TID, evidence, "%s is NULL, and was used as a pointer.", f.Register)
+		d.certain(Null, d.Dead.TID, evidence, "%s is NULL%s, and was used as a pointer.", f.Register, from)
 		return
 	}
-	d.certain(Null, d.Dead.TID, evidence, "%s is NULL: the access is to what would be %s behind it, such as a member of a structure.", f.Register, bytes(far))
+	d.certain(Null, d.Dead.TID, evidence, "%s is NULL%s: the access is to what would be %s behind it, such as a member of a structure.", f.Register, from, bytes(far))
 }
 
 func bytes(n uint64) string { return fmt.Sprintf("%d (%#x) bytes", n, n) }
 
-// malloced tells of a value that malloc has written where the thread read it.
-func (d *Diagnosis) malloced(s source) bool {
-	f := d.Fault
-	if d.Malloc == nil {
-		return false
-	}
-	list := d.Malloc.Meaning(s.addr, f.Value)
-	if len(list) == 0 {
-		return d.content(s)
-	}
-	m := list[0]
-	if m.Chunk == nil || m.Field == "" {
-		return d.content(s)
-	}
-	d.wordOf(m, s)
-	return true
-}
-
-// wordOf tells of a word that is malloc's own.
-func (d *Diagnosis) wordOf(m arena.Meaning, s source) {
-	f, c := d.Fault, m.Chunk
-	evidence := []string{d.sourceText(s)}
-	for _, e := range m.Evidence {
-		evidence = append(evidence, e.Says)
-	}
-	block := c.Block()
-	sure := s.certain && m.Certain
-	word := (s.addr - block.Lo) / 8
-	switch m.Kind {
-	case arena.Foot:
-		d.state(sure, BadValue, d.Dead.TID, evidence, "%#x is the size of the free chunk that %s walks: malloc keeps it in the chunk's last word, which is word %d of %s.",
-			f.Value, walker(s), word, blockText(*c))
-	case arena.SizeField:
-		d.state(sure, BadValue, d.Dead.TID, evidence, "%#x is a chunk's size, with its flags: malloc keeps it in the word before %s.", f.Value, blockText(*c))
-	case arena.FreeLink:
-		to := d.linkText(m)
-		d.state(sure, BadValue, d.Dead.TID, evidence, "%#x is malloc's: the link %s of a list of free chunks, %s. It is word %d of %s.", f.Value, m.Field, to, word, blockText(*c))
-	case arena.CacheLink:
-		text := "a link of a list of free blocks"
-		if m.Mangled {
-			text += ", mangled with its own position"
-		}
-		d.state(sure, BadValue, d.Dead.TID, evidence, "%#x is malloc's: %s, %s. It is word %d of %s.", f.Value, text, d.linkText(m), word, blockText(*c))
-	case arena.CacheKey:
-		d.state(sure, BadValue, d.Dead.TID, evidence, "%#x is malloc's: the key by which the thread's cache knows a block that is in it. It is word %d of %s.", f.Value, word, blockText(*c))
-	default:
-		d.state(sure, BadValue, d.Dead.TID, evidence, "%#x is %s of %s.", f.Value, m.Kind, blockText(*c))
-	}
-	if c.State.Free() {
-		d.freed(*c, s)
-	}
-}
-
-// linkText says where a link leads.
-func (d *Diagnosis) linkText(m arena.Meaning) string {
-	switch {
-	case m.Target == 0:
-		return "at the end of its list"
-	case m.Arena != nil && m.Bin != 0:
-		return fmt.Sprintf("to the head of bin %d of %s", m.Bin, arenaText(m.Arena))
-	case m.Arena != nil:
-		return "into " + arenaText(m.Arena)
-	case m.To != nil:
-		return fmt.Sprintf("to %s", blockText(*m.To))
-	}
-	return fmt.Sprintf("to %#x", m.Target)
-}
-
-// walker names what a source was reached by: the register in it, or the address.
-func walker(s source) string {
-	if reg, ok := strings.CutPrefix(s.text, "["); ok {
-		reg, _, _ = strings.Cut(strings.TrimSuffix(reg, "]"), "+")
-		reg, _, _ = strings.Cut(reg, ",")
-		if reg != "" {
-			return reg
-		}
-	}
-	return fmt.Sprintf("%#x", s.addr)
-}
-
-// sourceText says where the bad value came from.
-func (d *Diagnosis) sourceText(s source) string {
-	f := d.Fault
-	if s.certain {
-		return fmt.Sprintf("%s was loaded from %s = %#x, where that value still is", f.Register, s.text, s.addr)
-	}
-	return fmt.Sprintf("the word at %s = %#x has the value of %s", s.text, s.addr, f.Register)
-}
-
-// freed tells that a thread used a block that is free, and whose it is.
-func (d *Diagnosis) freed(c arena.Chunk, s source) {
-	block := c.Block()
-	var evidence []string
-	if c.Doubt != "" {
-		evidence = append(evidence, c.Doubt)
-	}
-	for _, l := range c.Lists {
-		evidence = append(evidence, "it is in "+l.String())
-	}
-	if names := symbolize.Pointers(d.Process, block.Lo); len(names) > 0 {
-		evidence = append(evidence, "still pointing to it: "+strings.Join(names, ", "))
-	}
-	text := fmt.Sprintf("%s uses memory that is free: %s", capital(d.Title(d.Dead)), blockText(c))
-	if threads, where, _ := d.owner(block.Lo); where != "" {
-		text += fmt.Sprintf(", of %s", where)
-		if len(threads) > 0 {
-			text += fmt.Sprintf(" (of %s)", d.names(threads))
-		}
-	}
-	d.state(c.Certain && s.certain, FreedBlock, d.Dead.TID, evidence, "%s.", text)
-}
-
-// content tells of a value that the program wrote where it was read, into a block that is free by
-// now or in use.
-func (d *Diagnosis) content(s source) bool {
-	c, ok := d.chunk(s.addr)
-	if !ok || !c.Block().Has(s.addr) {
-		return false
-	}
-	f := d.Fault
-	if !c.State.Free() {
-		if text, ok := d.textAround(s.addr); ok {
-			d.state(s.certain, Text, d.Dead.TID, []string{d.sourceText(s), "the characters around it: " + quote(text)}, "%#x is no pointer but text: %s.", f.Value, quote(characters(f.Value)))
-			d.chunkFact(s.addr)
-			return true
-		}
-		return false
-	}
-	d.state(s.certain, BadValue, d.Dead.TID, []string{d.sourceText(s)}, "%#x is what is left in %s: word %d of it.", f.Value, blockText(c), (s.addr-c.Block().Lo)/8)
-	d.freed(c, s)
-	return true
-}
-
-// near tells of a value that is the size of a free chunk which another register points into, when
-// the code does not tell where the value came from.
-func (d *Diagnosis) near() bool {
-	if d.Malloc == nil {
-		return false
-	}
-	for _, name := range d.registers() {
-		at := d.Dead.Registers[name]
-		if name == d.Fault.Register {
-			continue
-		}
-		v, ok := d.Process.Core.Read64(at &^ 7)
-		if !ok || v != d.Fault.Value {
-			continue
-		}
-		if d.malloced(source{addr: at &^ 7, text: "[" + name + "]"}) {
-			return true
-		}
-	}
-	return false
-}
-
-// meaning tells what a value is by itself. Addr is where it was read, 0 for unknown.
-func (d *Diagnosis) meaning(v, addr uint64) {
+// meaning tells what a value is by itself, and where it was read if that is known.
+func (d *Diagnosis) meaning(v uint64, at *source) {
 	tid := d.Dead.TID
 	var evidence []string
-	if addr != 0 {
-		evidence = append(evidence, fmt.Sprintf("it was read from %#x, in %s", addr, d.placeOf(addr)))
+	if at != nil {
+		evidence = append(evidence, d.sourceText(*at), fmt.Sprintf("%#x is in %s", at.addr, d.placeOf(at.addr)))
 	}
 	switch text := characters(v); {
 	case len(text) == 8 || len(text) >= 5 && v>>(8*len(text)) == 0:
-		if around, ok := d.textAround(addr); addr != 0 && ok {
-			evidence = append(evidence, "the characters around it: "+quote(around))
+		if at != nil {
+			if around, _, ok := d.textAround(at.addr); ok {
+				evidence = append(evidence, "the characters around it: "+quote(d.Shown(around)))
+			}
 		}
-		d.likely(Text, tid, evidence, "%#x is no pointer but text: %s.", v, quote(text))
+		d.likely(Text, tid, evidence, "%#x is no pointer but text: %s.", v, quote(d.Shown(text)))
 	case pattern(v) != "":
 		d.likely(BadValue, tid, evidence, "%#x is %s.", v, pattern(v))
 	case v < nullReach:
@@ -283,7 +131,7 @@ func (d *Diagnosis) meaning(v, addr uint64) {
 	case d.accessible(v):
 		d.certain(OtherBlock, tid, evidence, "%#x lies in %s.", v, d.placeOf(v))
 	default:
-		d.certain(BadValue, tid, evidence, "%#x is no address of anything in the process; what it is is not known.", v)
+		d.certain(BadValue, tid, evidence, "Nothing is mapped at %#x; what this value is is not known.", v)
 	}
 }
 
@@ -321,43 +169,26 @@ func characters(v uint64) string {
 	return string(b[:n])
 }
 
-// textAround is the text that a word is a part of.
-func (d *Diagnosis) textAround(addr uint64) (string, bool) {
-	if addr == 0 {
-		return "", false
-	}
-	const reach = 48
+// textAround is the text that a word is a part of, and where it begins.
+func (d *Diagnosis) textAround(addr uint64) (text string, from uint64, ok bool) {
+	const before, behind, least = 512, 64, 8
 	lo, hi := addr, addr+8
-	for ; lo > addr-reach; lo-- {
+	for ; lo > addr-before; lo-- {
 		if b, ok := d.Process.Core.Read(lo-1, 1); !ok || !printed(b) {
 			break
 		}
 	}
-	for ; hi < addr+reach; hi++ {
+	for ; hi < addr+behind; hi++ {
 		if b, ok := d.Process.Core.Read(hi, 1); !ok || !printed(b) {
 			break
 		}
 	}
 	b, ok := d.Process.Core.Read(lo, hi-lo)
 	if !ok {
-		return "", false
+		return "", 0, false
 	}
-	text, _, _ := strings.Cut(string(b), "\x00")
-	return text, len(text) >= 8 && printed([]byte(text))
-}
-
-// chunkFact tells which block an address lies in.
-func (d *Diagnosis) chunkFact(addr uint64) bool {
-	c, ok := d.chunk(addr)
-	if !ok {
-		return false
-	}
-	if c.State.Free() {
-		d.freed(c, source{addr: addr, certain: true})
-		return true
-	}
-	d.state(c.Certain, OtherBlock, d.Dead.TID, nil, "%#x lies in %s.", addr, blockText(c))
-	return true
+	text, _, _ = strings.Cut(string(b), "\x00")
+	return text, lo, uint64(len(text)) > addr-lo && len(text) >= least && printed([]byte(text))
 }
 
 // placeOf names what an address is in.

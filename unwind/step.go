@@ -1,6 +1,7 @@
 package unwind
 
 import (
+	"debug/elf"
 	"encoding/binary"
 	"fmt"
 
@@ -18,6 +19,12 @@ func (u *Unwinder) caller(f *Frame, mem Memory) (Frame, uint64, error) {
 	}
 	if f.Module.Image == nil {
 		return u.callerWithout(f, mem)
+	}
+	if f.How == Current && !executable(f.Module.Image, f.PC-f.Module.Base) {
+		// A jump into data, which has no frame.
+		if caller, cfa, err := u.callerAtEntry(f, mem); err == nil {
+			return caller, cfa, nil
+		}
 	}
 	entry, ok := u.table(f.Module.Image).find(f.lookup() - f.Module.Base)
 	if !ok {
@@ -37,6 +44,16 @@ func (u *Unwinder) caller(f *Frame, mem Memory) (Frame, uint64, error) {
 		caller.set(u.arch.sp, cfa)
 	}
 	return caller, cfa, err
+}
+
+// executable says whether an address of a file is in a part of it that is code.
+func executable(im *loader.Image, addr uint64) bool {
+	for _, s := range im.Load {
+		if addr >= s.Vaddr && addr < s.End() {
+			return s.Flags&elf.PF_X != 0
+		}
+	}
+	return false
 }
 
 // countsNoLinkage recognizes the information of _dl_runtime_resolve on arm64

@@ -9,6 +9,7 @@ import (
 	"emurace/diagnose"
 	"emurace/diagnose/process"
 	"emurace/emu"
+	"emurace/explore/target"
 	"emurace/internal/words"
 	"emurace/replay"
 	"emurace/unwind"
@@ -344,6 +345,8 @@ type diagnosisObject struct {
 	Threads    []diagnosisThread `json:"threads"`
 	Facts      []diagnose.Fact   `json:"facts"`
 	Gaps       []string          `json:"gaps,omitempty"`
+	End        *target.End       `json:"end,omitempty"` // for explore --end
+	Scenario   string            `json:"scenario,omitempty"`
 }
 
 type diagnosisSignal struct {
@@ -400,8 +403,8 @@ type diagnosisFrame struct {
 // object is all of it as an object.
 func (d diagnosis) object() diagnosisObject {
 	c := d.Process.Core
-	o := diagnosisObject{Event: "result", Schema: 1, Core: d.core, Size: c.Size, Compressed: c.Compressed, Missing: c.Missing, Arch: c.Arch.String(),
-		Facts: d.Facts, Gaps: d.Gaps}
+	o := diagnosisObject{Event: "diagnosis", Schema: 1, Core: d.core, Size: c.Size, Compressed: c.Compressed, Missing: c.Missing, Arch: c.Arch.String(),
+		Facts: d.Facts, Gaps: d.Gaps, End: d.End(), Scenario: d.scenario}
 	if m := d.Process.Main(); m != nil {
 		o.Program = d.path(m.Path)
 	}

@@ -2,7 +2,6 @@ package draft
 
 import (
 	"fmt"
-	"strings"
 
 	"emurace/diagnose"
 )
@@ -18,45 +17,7 @@ func (w *draft) end() {
 	}
 	w.line("")
 	w.line("# The end to look for: this one, or one that comes near to it.")
-	w.line("%s", declared(e))
-}
-
-// declared is an end as the language has it.
-func declared(e *diagnose.End) string {
-	args := []string{quoted(e.Kind)}
-	if e.Arch != "" {
-		args = append(args, "arch = "+quoted(e.Arch))
-	}
-	put := func(name, value string) {
-		if value != "" {
-			args = append(args, name+" = "+quoted(value))
-		}
-	}
-	if len(e.Backtrace) > 0 {
-		var list []string
-		for _, f := range e.Backtrace {
-			list = append(list, quoted(f))
-		}
-		args = append(args, "backtrace = ["+strings.Join(list, ", ")+"]")
-	}
-	put("access", e.Access)
-	put("value", e.Value)
-	put("message", e.Message)
-	if e.Signal != 0 {
-		args = append(args, fmt.Sprintf("signal = %d", e.Signal))
-	}
-	if len(e.Waits) > 0 {
-		var list []string
-		for _, x := range e.Waits {
-			var trace []string
-			for _, f := range x.Backtrace {
-				trace = append(trace, quoted(f))
-			}
-			list = append(list, fmt.Sprintf(`{"thread": %s, "what": %s, "backtrace": [%s]}`, quoted(strings.ReplaceAll(x.Thread, " ", "_")), quoted(x.What), strings.Join(trace, ", ")))
-		}
-		args = append(args, "waits = ["+strings.Join(list, ", ")+"]")
-	}
-	return "end(" + strings.Join(args, ", ") + ")"
+	w.line("%s", e.Declaration())
 }
 
 // deadlock makes the threads of a ring lock in turn what each had, and then what it waited for.

@@ -107,6 +107,11 @@ type caller struct {
 
 // callerOf finds the call that made the frame stack[i].
 func (fl *Flow) callerOf(stack []Frame, i int) (c caller, why string) {
+	return fl.callerWithin(stack, i, maxOutward)
+}
+
+// callerWithin is callerOf, with so many frames further out that may be asked.
+func (fl *Flow) callerWithin(stack []Frame, i, levels int) (c caller, why string) {
 	if i+1 >= len(stack) {
 		return c, "its caller is not known"
 	}
@@ -121,6 +126,7 @@ func (fl *Flow) callerOf(stack []Frame, i int) (c caller, why string) {
 	if fn == nil {
 		return c, "its function is not known"
 	}
+	p.within(stack, i+1, levels)
 	c = caller{point: p}
 	to, sure := c.target()
 	if to == 0 {

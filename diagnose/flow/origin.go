@@ -7,7 +7,10 @@ import (
 
 // Origin tells where the value came from that a register has before the instruction that the
 // frame runs next, or, in an outer frame, as the call will leave it.
-func (fl *Flow) Origin(f Frame, register string) Origin {
+func (fl *Flow) Origin(f Frame, register string) Origin { return fl.origin([]Frame{f}, 0, register) }
+
+func (fl *Flow) origin(stack []Frame, i int, register string) Origin {
+	f := stack[i]
 	r := fl.abi.register(register)
 	if r < 0 {
 		return Origin{How: register + " is no general register"}
@@ -16,10 +19,19 @@ func (fl *Flow) Origin(f Frame, register string) Origin {
 	if p == nil {
 		return Origin{How: why}
 	}
+	p.within(stack, i, maxOutward)
 	now, known := f.Register(register)
-	v := p.st.regs[r]
+	o := p.from(register, p.st.regs[r], now, known)
+	if f.Doubtful {
+		o.Certain = false
+	}
+	return o
+}
+
+// from tells where a value of a point came from, which is known as now, and is called register.
+func (p *point) from(register string, v value, now uint64, known bool) Origin {
 	var list []Origin
-	for _, s := range p.fn.sourcesOf(fl.abi, v) {
+	for _, s := range p.fn.sourcesOf(p.abi, v) {
 		if o, possible := p.origin(register, s, now, known); possible {
 			list = append(list, o)
 		}
@@ -42,7 +54,7 @@ func (fl *Flow) Origin(f Frame, register string) Origin {
 		}
 	}
 	o := choose(register, list)
-	if v.doubt || f.Doubtful {
+	if v.doubt {
 		o.Certain = false
 	}
 	return o

@@ -15,6 +15,10 @@ type point struct {
 	call  *instruction // the call that the frame is in, nil for none
 	// before is the state before that call; st is the one after it.
 	before *state
+
+	stack  []Frame // that the frame is in, at index; nil for not known
+	index  int
+	levels int // frames further out that may still be asked
 }
 
 // maxMoments bounds the states of a function that are kept.
@@ -131,6 +135,9 @@ func (p *point) concrete(v value, depth int) (number, bool) {
 				try(number{v.apply(n), !fixed || addr.doubt || v.doubt, fmt.Sprintf("%s, loaded by %s", place2(p.space, addr.n), p.fn.name)})
 			}
 		}
+	}
+	if !found {
+		return p.outward(v)
 	}
 	return best, found
 }
