@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"runtime"
+	"strings"
 
 	"github.com/urfave/cli/v2"
 
@@ -36,11 +37,15 @@ Examples:
   emurace diagnose --sysroot container/ --program app core.1234
   coredumpctl dump | emurace diagnose -
   emurace diagnose --json core.zst | jq .facts
-  emurace diagnose --scenario crash.star core.1234 && emurace explore crash.star`,
+  emurace diagnose --scenario crash.star core.1234
+  emurace diagnose --search --time 1m core.1234`,
 		Flags: []cli.Flag{
 			&cli.StringSliceFlag{Name: "sysroot", Usage: "look for the process's files in `SPEC` first: a folder that stands for its root directory, debian:SUITE or host; may be given several times", EnvVars: []string{"EMURACE_SYSROOT"}},
 			&cli.StringFlag{Name: "program", Usage: "the program's file is `FILE`", EnvVars: []string{"EMURACE_PROGRAM"}},
 			&cli.StringFlag{Name: "scenario", Usage: "write to `FILE` a scenario that looks for a way to the crash", EnvVars: []string{"EMURACE_SCENARIO"}},
+			&cli.BoolFlag{Name: "search", Usage: "search that scenario, and with --program the program itself where there is none, for a way to the crash", EnvVars: []string{"EMURACE_SEARCH"}},
+			&cli.DurationFlag{Name: "time", Usage: "search for at most `D`, as 30s or 5m; without it until a way is found", EnvVars: []string{"EMURACE_TIME"}},
+			&cli.StringFlag{Name: "output", Aliases: []string{"o"}, Usage: "write the trace that the search finds to `FILE`", EnvVars: []string{"EMURACE_TRACE"}},
 			&cli.BoolFlag{Name: "private", Usage: "leave out what the user's data is: values of the environment, strings, paths", EnvVars: []string{"EMURACE_PRIVATE"}},
 			&cli.BoolFlag{Name: "json", Usage: "print the result as a JSON object"},
 			cacheFlag(), colorFlag(),
@@ -60,6 +65,9 @@ func diagnoseAction(c *cli.Context) error {
 	case 1:
 	default:
 		return usage(fmt.Errorf("diagnose: unexpected argument %q", c.Args().Get(1)), "one core file at a time; flags stand before it")
+	}
+	if err := checkDiagnose(c); err != nil {
+		return err
 	}
 	name := c.Args().First()
 	core, err := corefile.Open(name, os.Stdin)
@@ -84,11 +92,41 @@ func diagnoseAction(c *cli.Context) error {
 	if err := show.draft(c.String("scenario")); err != nil {
 		return err
 	}
-	if c.Bool("json") {
-		return printable.JSON(c.App.Writer, show.object())
+	var search *command
+	if c.Bool("search") {
+		if search, err = show.search(c); err != nil {
+			return err
+		}
+		defer search.close()
 	}
-	show.tell(p)
-	return p.Err()
+	if c.Bool("json") {
+		err = printable.JSON(c.App.Writer, show.object())
+	} else {
+		show.tell(p)
+		err = p.Err()
+	}
+	if err != nil || search == nil {
+		return err
+	}
+	return search.run(c)
+}
+
+// checkDiagnose judges flags that go only with others.
+func checkDiagnose(c *cli.Context) error {
+	if !c.Bool("search") {
+		for _, name := range []string{"time", "output"} {
+			if c.IsSet(name) {
+				return usage(fmt.Errorf("--%s is about a search, and none is asked for", name), "add --search")
+			}
+		}
+	}
+	if c.IsSet("time") && c.Duration("time") <= 0 {
+		return usage(fmt.Errorf("--time %v: not a time above 0", c.Duration("time")), "leave the flag out for no limit")
+	}
+	if file := c.String("scenario"); file != "" && !strings.HasSuffix(file, ".star") {
+		return usage(fmt.Errorf("--scenario %s: a scenario's file ends in .star", file), "for example: --scenario crash.star")
+	}
+	return nil
 }
 
 // coreError is the error about a core that could not be read.

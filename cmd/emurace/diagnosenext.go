@@ -21,9 +21,6 @@ func (d *diagnosis) draft(file string) error {
 	if d.why != nil {
 		return environmentError(fmt.Errorf("--scenario %s: %w", file, d.why), "leave --scenario out to see what the core tells; a program's own code is searched with emurace explore -- PROGRAM")
 	}
-	if !strings.HasSuffix(file, ".star") {
-		return usage(fmt.Errorf("--scenario %s: a scenario's file ends in .star", file), "for example: --scenario crash.star")
-	}
 	d.file = file
 	if err := files.Save(file, func(f *os.File) error {
 		_, err := io.WriteString(f, d.scenario)
@@ -46,24 +43,28 @@ func (d *diagnosis) system() string {
 	return m.Source
 }
 
-// explore is the command that searches the scenario.
-func (d *diagnosis) explore(file string) string {
-	args := []string{"emurace", "explore", file}
+// explore are the words of the command that searches a scenario.
+func (d *diagnosis) explore(file string) []string {
+	return append([]string{"emurace", "explore", file}, d.flags()...)
+}
+
+// flags say on which system is searched.
+func (d *diagnosis) flags() (args []string) {
 	if arch := d.Process.Core.Arch.String(); arch != "arm64" {
 		args = append(args, "--arch", arch)
 	}
 	if s := d.system(); s != "" {
 		args = append(args, "--sysroot", s)
 	}
-	return shell.Line(args...)
+	return args
 }
 
 // tellNext says what to do next.
 func (d diagnosis) tellNext(p *replay.Printer) {
 	switch {
 	case d.file != "":
-		p.Printf("\nnext      %s\n", d.explore(d.file))
+		p.Printf("\nnext      %s\n", shell.Line(d.explore(d.file)...))
 	case d.scenario != "":
-		p.Printf("\nnext      %s\n", shell.Line("emurace", "diagnose", "--scenario", "crash.star", d.core))
+		p.Printf("\nnext      %s\n", shell.Line("emurace", "diagnose", "--search", d.core))
 	}
 }
