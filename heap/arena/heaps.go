@@ -174,12 +174,16 @@ func (m *Malloc) boundary(a *Arena, span Extent, try func(uint64) bool) bool {
 	return false
 }
 
-// reaches tells whether chunks follow one another from an address to top. The work for all that is tried is
-// bounded.
+// reaches tells whether chunks follow one another from an address to top, or for so long that the rest is
+// left to the walk. The work for all that is tried is bounded.
 func (m *Malloc) reaches(h *Heap, at uint64) bool {
-	for at < h.Arena.Top {
+	const long = 1 << 16
+	for n := 0; at < h.Arena.Top; n++ {
 		if m.tried++; m.tried > maxTriedChunks {
 			return false
+		}
+		if n == long {
+			return true
 		}
 		size, _, ok := m.follow(h, at)
 		if !ok {

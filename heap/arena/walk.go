@@ -3,7 +3,7 @@ package arena
 import "fmt"
 
 const (
-	maxTriedChunks = 1 << 28 // chunks that are gone through to find where a heap begins
+	maxTriedChunks = 1 << 26 // chunks that are gone through to find where a heap begins
 	maxBreaks      = 1 << 12 // of one heap
 	maxResync      = 4 << 20 // steps to find chunks again, in one heap
 	suspects       = 16      // chunks before damage that may be what is damaged
