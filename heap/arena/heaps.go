@@ -25,6 +25,9 @@ type Heap struct {
 type Break struct {
 	At    uint64 // address of the chunk that is damaged
 	Field uint64 // its size field
+	// Gap is set when nothing is damaged: someone else has got memory from sbrk, and malloc ends the
+	// chunks before it (malloc/malloc.c, sysmalloc).
+	Gap bool
 	// Next is where chunks were recognised again, 0 for nowhere up to the end of the heap.
 	Next uint64
 
@@ -187,7 +190,7 @@ func (m *Malloc) reaches(h *Heap, at uint64) bool {
 		}
 		size, _, ok := m.follow(h, at)
 		if !ok {
-			return false
+			return n > 0 && m.gapAt(h, at)
 		}
 		at += size
 	}

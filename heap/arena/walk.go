@@ -33,6 +33,12 @@ func (m *Malloc) atEnd(h *Heap, at, field uint64) bool {
 	return true
 }
 
+// gapAt tells whether the main arena's chunks end at an address, before its last ones: with two of 16 bytes.
+func (m *Malloc) gapAt(h *Heap, at uint64) bool {
+	const end = header | prevInUse
+	return h.last && h.Arena.Main && m.mem.word(at+sizeAt)&^prevInUse == header && m.mem.word(at+header+sizeAt) == end
+}
+
 // walk goes through the chunks of a heap once and notes where they are.
 func (m *Malloc) walk(h *Heap) {
 	if h.walked {
@@ -66,7 +72,11 @@ func (m *Malloc) walk(h *Heap) {
 			from = latest[n%suspects]
 		}
 		h.Breaks = append(h.Breaks, Break{At: at, Field: field, Next: next, from: from})
-		m.problem(BadChunk, at, fmt.Sprintf("the size of the chunk at %#x is %#x, which is none", at, field))
+		if b := &h.Breaks[len(h.Breaks)-1]; m.gapAt(h, at) {
+			b.Gap, b.from = true, at
+		} else {
+			m.problem(BadChunk, at, fmt.Sprintf("the size of the chunk at %#x is %#x, which is none", at, field))
+		}
 		if next == 0 || len(h.Breaks) == maxBreaks {
 			return
 		}
