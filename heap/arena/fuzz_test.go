@@ -16,10 +16,10 @@ func FuzzRead(f *testing.F) {
 		return binary.LittleEndian.AppendUint64(binary.LittleEndian.AppendUint32(nil, where), value)
 	}
 	f.Add(uint8(0), []byte{})
-	f.Add(uint8(6), patch(0x2a0/8, 0))                                             // a size
-	f.Add(uint8(8), patch(0x10000/8+0x2aa0/8+3, heapAt))                           // a link of a bin
-	f.Add(uint8(5), patch(0x10000/8+0x2aa0/8+(112+2048)/8, 0x7f0000002aa8))        // the ring
-	f.Add(uint8(3), append(patch(0x98/8, heapAt+0x10), patch(8/8, ^uint64(0))...)) // a cache's list
+	f.Add(uint8(6), patch(0x2a0/8, 0))                                           // a size
+	f.Add(uint8(8), patch(0x10000/8+0x2aa0/8+3, heapAt))                         // a link of a bin
+	f.Add(uint8(5), patch(0x10000/8+0x2aa0/8+(112+2048)/8, 0x7f0000002aa8))      // the ring
+	f.Add(uint8(3), append(patch(0x98/8, heapAt+0x10), patch(1, ^uint64(0))...)) // a cache's list
 	f.Fuzz(func(t *testing.T, which uint8, data []byte) {
 		v := versions[int(which)%len(versions)]
 		arch := loader.ARM64

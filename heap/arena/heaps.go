@@ -48,9 +48,7 @@ func (m *Malloc) findHeaps() {
 		} else {
 			m.otherHeaps(a)
 		}
-		for _, h := range a.Heaps {
-			m.heaps = append(m.heaps, h)
-		}
+		m.heaps = append(m.heaps, a.Heaps...)
 	}
 	slices.SortStableFunc(m.heaps, func(a, b *Heap) int {
 		if a.Lo < b.Lo {
@@ -139,7 +137,7 @@ func (m *Malloc) mainHeap(a *Arena) {
 	h := &Heap{Extent: Extent{0, a.Top + a.TopSize}, Arena: a, last: true}
 	// What the arena has from the kernel is usually all between here and there.
 	try := func(lo uint64) bool {
-		lo = (lo+align-1)&^(align-1) | 0
+		lo = (lo + align - 1) &^ (align - 1)
 		if lo < span.Lo || lo > a.Top {
 			return false
 		}

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"strings"
+	"sync"
 	"testing"
 
 	"emurace/emu"
@@ -201,10 +202,17 @@ type knowledge struct {
 	cut   func(t testing.TB, p *arena.Process, sys *emu.System, m *emu.Process)
 }
 
-// libc is the image of a machine's libc, parsed anew, so that what is attached to it is this test's.
+// images are those that libc has parsed.
+var images sync.Map
+
+// libc is the image of a machine's libc, parsed anew, so that what is attached to it is these tests' alone.
 func libc(t testing.TB, sys *emu.System, m *emu.Process, debug bool) *loader.Image {
 	t.Helper()
 	mod, _ := m.Libc()
+	key := fmt.Sprint(mod.Image.BuildID, debug)
+	if im, ok := images.Load(key); ok {
+		return im.(*loader.Image)
+	}
 	im, err := loader.Parse(mod.Path, mod.Image.Data())
 	if err != nil {
 		t.Fatal(err)
@@ -214,6 +222,7 @@ func libc(t testing.TB, sys *emu.System, m *emu.Process, debug bool) *loader.Ima
 			t.Fatalf("debug file of %s: %v, %v", mod.Path, found, err)
 		}
 	}
+	images.Store(key, im)
 	return im
 }
 
@@ -235,6 +244,21 @@ var levels = []knowledge{
 	{"no thread pointers", true, func(t testing.TB, p *arena.Process, sys *emu.System, m *emu.Process) {
 		p.Libc.Image = libc(t, sys, m, true)
 		noPointers(p)
+	}},
+	{"another libc", false, func(t testing.TB, p *arena.Process, _ *emu.System, m *emu.Process) {
+		other := "bullseye"
+		if p.Version == "2.31" {
+			other = "trixie"
+		}
+		sys := testsystem.Of(t, other, m.Arch())
+		im, err := loader.LoadImage(sys.Root, "/lib/"+m.Arch().Triplet()+"/libc.so.6")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if found, err := im.LoadDebug(sys.Root); !found || err != nil {
+			t.Fatal(found, err)
+		}
+		p.Libc.Image, p.Version = im, libcVersion(im)
 	}},
 	{"nothing", false, func(_ testing.TB, p *arena.Process, _ *emu.System, _ *emu.Process) {
 		p.Version, p.Libc = "", arena.Module{}
