@@ -29,9 +29,9 @@ func (a allocating) Next(results []uint64) (scenario.Call, bool, error) {
 // call is at work on, what is certain is right.
 func TestMidway(t *testing.T) {
 	seed := testseed.Of(t, 1)
-	rounds := 30
+	rounds := 20
 	if testing.Short() {
-		rounds = 8
+		rounds = 5
 	}
 	for _, env := range settings {
 		testsystem.EachSuite(t, []string{"bookworm", "bullseye", "forky"}, func(t *testing.T, _ string, sys *emu.System) {

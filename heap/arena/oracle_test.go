@@ -168,6 +168,12 @@ func compare(t *testing.T, m *emu.Process, h *heap.History, mal *arena.Malloc, a
 		}
 		sure++
 		blk := c.Block()
+		// Without caches, what is no more than handed out is of its thread's own arena.
+		if n, ok := mal.Tcache(); ok && n == 0 && c.Arena != nil && b.Allocated.Func == "malloc" {
+			if a := mal.Threads[b.Allocated.Machine].Arena; a != nil && a != c.Arena {
+				report("block %#x of %s is in the arena %#x, and its thread's is %#x", addr, b.Allocated.Thread, c.Arena.Addr, a.Addr)
+			}
+		}
 		if c.State != arena.InUse && c.State != arena.Mmapped || c.Size != b.ChunkSize || blk.Lo != addr || blk.Hi < addr+b.Size {
 			report("block %#x of %#x in use is %+v, of the chunk size %#x", addr, b.Size, c, b.ChunkSize)
 		}
@@ -275,7 +281,7 @@ func TestBlocks(t *testing.T) {
 	for _, env := range settings {
 		t.Run(strings.Join(env, " "), func(t *testing.T) {
 			testsystem.EachSuite(t, suites, func(t *testing.T, suite string, sys *emu.System) {
-				m, h := calls{n: 1500, threads: 3, env: env, large: true}.run(t, sys, seed)
+				m, h := calls{n: 1000, threads: 3, env: env, large: true}.run(t, sys, seed)
 				for _, l := range levels {
 					t.Run(l.name, func(t *testing.T) {
 						p := dead(t, m, l.name != "nothing")

@@ -6,6 +6,7 @@ const (
 	maxTriedChunks = 1 << 26 // chunks that are gone through to find where a heap begins
 	maxBreaks      = 1 << 12 // of one heap
 	maxResync      = 4 << 20 // steps to find chunks again, in one heap
+	window         = 4096    // bytes of a heap, of which the first chunk's address is kept
 	suspects       = 16      // chunks before damage that may be what is damaged
 )
 
@@ -45,12 +46,12 @@ func (m *Malloc) walk(h *Heap) {
 		return
 	}
 	h.walked = true
-	h.marks = make([]uint64, (h.Hi-h.Lo)/block+1)
+	h.marks = make([]uint64, (h.Hi-h.Lo)/window+1)
 	left := maxResync
 	var latest [suspects]uint64
 	n := 0
 	for at := h.Lo; at < h.Hi; {
-		if w := (at - h.Lo) / block; h.marks[w] == 0 {
+		if w := (at - h.Lo) / window; h.marks[w] == 0 {
 			h.marks[w] = at
 		}
 		if h.last && at == h.Arena.Top {
@@ -136,7 +137,7 @@ func (m *Malloc) heapAt(addr uint64) *Heap {
 // returns false.
 func (m *Malloc) chunksFrom(h *Heap, addr uint64, f func(at, size, field uint64) bool) {
 	m.walk(h)
-	w := min((addr-h.Lo)/block, uint64(len(h.marks)-1))
+	w := min((addr-h.Lo)/window, uint64(len(h.marks)-1))
 	for w > 0 && (h.marks[w] == 0 || h.marks[w] > addr) {
 		w--
 	}
