@@ -95,9 +95,9 @@ func harm(rnd *rand.Rand, m *emu.Process, h *heap.History, mal *arena.Malloc) ma
 func TestDamage(t *testing.T) {
 	seed := testseed.Of(t, 1)
 	rnd := rand.New(rand.NewPCG(seed, 1))
-	rounds := 60
+	rounds := 30
 	if testing.Short() {
-		rounds = 15
+		rounds = 10
 	}
 	for _, env := range settings {
 		testsystem.EachSuite(t, []string{"bookworm", "bullseye", "forky"}, func(t *testing.T, _ string, sys *emu.System) {

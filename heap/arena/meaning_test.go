@@ -16,7 +16,7 @@ func TestMeaning(t *testing.T) {
 	seed := testseed.Of(t, 1)
 	for _, env := range settings {
 		testsystem.EachSuite(t, suites, func(t *testing.T, _ string, sys *emu.System) {
-			m, h := calls{n: 1200, threads: 2, env: env}.run(t, sys, seed)
+			m, h := calls{n: 500, threads: 2, env: env}.run(t, sys, seed)
 			for _, debug := range []bool{true, false} {
 				p := dead(t, m, true)
 				p.Libc.Image = libc(t, sys, m, debug)

@@ -84,7 +84,9 @@ func (r *reader) next(addr uint64) (uint64, bool) {
 	if addr%8 != 0 {
 		return r.Read64(addr)
 	}
-	for _, size := range [2]uint64{block, pageSize} {
+	// What follows the block before is a walk's; elsewhere little may be wanted.
+	sizes := [...]uint64{block, pageSize}
+	for _, size := range sizes[min(1, (addr-r.lo-uint64(len(r.buf)))/block):] {
 		lo := addr &^ (size - 1)
 		if buf, ok := r.Read(lo, size); ok && uint64(len(buf)) == size {
 			r.lo, r.buf = lo, buf

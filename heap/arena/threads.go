@@ -40,7 +40,8 @@ func (m *Malloc) findThreads() {
 			lost++
 			continue
 		}
-		t.Arena, t.Certain = arenas[v], sure && (v == 0 || arenas[v] != nil)
+		t.Arena, t.ArenaCertain = arenas[v], sure && (v == 0 || arenas[v] != nil)
+		t.Certain = t.ArenaCertain
 		if t.Arena != nil {
 			t.Arena.Threads = append(t.Arena.Threads, i)
 		}
