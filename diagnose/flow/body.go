@@ -42,7 +42,7 @@ type function struct {
 	symbols    []symbol
 	index      map[symbol]int32
 	sources    map[int32][]source
-	tables     int // how often tables of jumps led to more code
+	tables     int           // how often tables of jumps led to more code
 	changes    map[int32]int // of sources
 	moments    map[*instruction]moment
 }

@@ -112,7 +112,7 @@ type Origin struct {
 	Function string // Returned: the function that was called, "" for not known
 	Plus     int64  // added to what was loaded, passed or returned
 
-	At  []uint64 // the instructions that did it
+	At  []uint64 // instructions that may have done it, the first few
 	How string   // in words, as "x19 was loaded from [x20]"
 }
 

@@ -29,6 +29,7 @@ type activation struct {
 	called  uint64               // what the call instruction called
 	entries map[uint64][8]uint64 // arguments, by the entry of each function that it has been in
 	call    uint64               // the call instruction
+	early   bool                 // it began before anybody looked
 }
 
 // watcher runs a thread instruction by instruction and knows its history.
@@ -42,6 +43,7 @@ type watcher struct {
 	every  int
 	thread int
 	arity  map[string]int
+	look   func(pc uint64) // nil for none
 
 	stack    []activation
 	regs     [maxRegisters]*past
@@ -119,7 +121,10 @@ func (w *watcher) run(max int) {
 	for n := 0; n < max && w.wrong < 20; n++ {
 		pc := w.pc()
 		w.enter(pc)
-		if w.samples[pc] < 4 && w.rand.IntN(w.every) == 0 {
+		if w.look != nil {
+			w.look(pc)
+		}
+		if w.every > 0 && w.samples[pc] < 4 && w.rand.IntN(w.every) == 0 {
 			w.samples[pc]++
 			w.compare(pc)
 		}
@@ -286,7 +291,9 @@ func (w *watcher) compare(pc uint64) {
 		w.arguments(frames, i, fn, a)
 		w.called(frames, i, a)
 	}
-	w.origins(frames)
+	if len(frames) > 0 && !w.stack[len(w.stack)-1].early {
+		w.origins(frames)
+	}
 }
 
 func (w *watcher) arguments(frames []Frame, i int, fn *function, a *activation) {
@@ -330,7 +337,7 @@ func (w *watcher) called(frames []Frame, i int, a *activation) {
 		return
 	}
 	w.count["call known"]++
-	if want := w.fl.through(a.called); addr != want {
+	if want := w.fl.through(a.called); want != 0 && addr != want {
 		w.fail(frames[0].PC, "frame %d was called as %s at %#x, and it was %#x", i, name, addr, want)
 	}
 }
@@ -351,7 +358,7 @@ func (w *watcher) origins(frames []Frame) {
 			found := false
 			p := w.regs[r]
 			for n := 0; p != nil && n < 1<<20 && !found; n++ {
-				found = p.addr == o.Addr && slices.Contains(o.At, p.at)
+				found = p.addr == o.Addr && (slices.Contains(o.At, p.at) || len(o.At) == len(places{}))
 				p = p.before
 			}
 			if !found {
