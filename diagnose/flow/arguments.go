@@ -105,31 +105,36 @@ type caller struct {
 	sure bool
 }
 
-// callerOf finds the call that made the frame stack[i].
-func (fl *Flow) callerOf(stack []Frame, i int) (c caller, why string) {
+// callInto finds the call that led to the frame stack[i], and the function that it calls.
+func (fl *Flow) callInto(stack []Frame, i int) (c caller, to uint64, why string) {
 	if i+1 >= len(stack) {
-		return c, "its caller is not known"
+		return c, 0, "its caller is not known"
 	}
 	if !stack[i+1].Return {
-		return c, "it was not called by the frame before"
+		return c, 0, "it was not called by the frame before"
 	}
 	p, why := fl.at(&stack[i+1])
 	if p == nil {
-		return c, why
-	}
-	fn := fl.function(&stack[i])
-	if fn == nil {
-		return c, "its function is not known"
+		return c, 0, why
 	}
 	c = caller{point: p}
-	to, sure := c.target()
+	to, c.sure = c.target()
 	if to == 0 {
-		return c, "what " + p.fn.name + " called is not known"
+		return c, 0, "what " + p.fn.name + " called is not known"
 	}
-	if to != fn.entry {
-		return c, p.fn.name + " called another function, which went on to this one"
+	c.sure = c.sure && !stack[i].Doubtful
+	return c, to, ""
+}
+
+// callerOf finds the call that made the frame stack[i].
+func (fl *Flow) callerOf(stack []Frame, i int) (c caller, why string) {
+	c, to, why := fl.callInto(stack, i)
+	if why != "" {
+		return c, why
 	}
-	c.sure = sure && !stack[i].Doubtful
+	if fn := fl.function(&stack[i]); fn == nil || to != fn.entry {
+		return c, c.fn.name + " called another function, which went on to this one"
+	}
 	return c, ""
 }
 

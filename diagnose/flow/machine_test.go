@@ -346,7 +346,7 @@ func (w *watcher) called(frames []Frame, i int, a *activation) {
 func (w *watcher) origins(frames []Frame) {
 	for r, name := range w.fl.abi.names {
 		o := w.fl.Origin(frames[0], name)
-		w.count[o.Kind.String()+map[bool]string{true: " certain"}[o.Certain]]++
+		w.count["origin "+o.Kind.String()+map[bool]string{true: " certain"}[o.Certain]]++
 		now := w.register(name)
 		wrong := ""
 		switch o.Kind {
@@ -383,7 +383,7 @@ func (w *watcher) origins(frames []Frame) {
 		if wrong != "" && o.Certain {
 			w.fail(frames[0].PC, "%s (%+v): it was %s", o.How, o, wrong)
 		} else if wrong != "" {
-			w.count[o.Kind.String()+" wrong"]++
+			w.count["origin "+o.Kind.String()+" wrong"]++
 		}
 	}
 }

@@ -41,7 +41,7 @@ func (fl *Flow) Origin(f Frame, register string) Origin {
 			}
 		}
 	}
-	o := choose(register, list)
+	o := choose(register, list, now)
 	if v.doubt || f.Doubtful {
 		o.Certain = false
 	}
@@ -116,11 +116,11 @@ func (p *point) base(o *Origin, addr value) string {
 			}
 		}
 	}
-	return place2(p.space, o.Addr)
+	return placeName(p.space, o.Addr)
 }
 
 // choose is the one origin that all ways agree on, or that the memory speaks for.
-func choose(register string, list []Origin) Origin {
+func choose(register string, list []Origin, now uint64) Origin {
 	var merged []Origin
 	for _, o := range list {
 		i := slices.IndexFunc(merged, func(m Origin) bool {
@@ -145,7 +145,8 @@ func choose(register string, list []Origin) Origin {
 	}
 	var likely []Origin
 	for _, o := range merged {
-		if o.Kind == Loaded && o.Holds || o.Kind == Constant {
+		// Much of memory holds zeros and small numbers.
+		if o.Kind == Loaded && o.Holds && o.Size >= 4 && now != 0 || o.Kind == Constant {
 			likely = append(likely, o)
 		}
 	}

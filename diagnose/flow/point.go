@@ -128,15 +128,15 @@ func (p *point) concrete(v value, depth int) (number, bool) {
 		if addr, ok := p.concrete(s.val, depth-1); ok {
 			if n, readable := p.read(addr.n, s.size, s.signed); readable {
 				fixed := p.fixed(addr.n, s.size)
-				try(number{v.apply(n), !fixed || addr.doubt || v.doubt, fmt.Sprintf("%s, loaded by %s", place2(p.space, addr.n), p.fn.name)})
+				try(number{v.apply(n), !fixed || addr.doubt || v.doubt, fmt.Sprintf("%s, loaded by %s", placeName(p.space, addr.n), p.fn.name)})
 			}
 		}
 	}
 	return best, found
 }
 
-// place2 names an address of memory.
-func place2(space symbolize.Space, addr uint64) string {
+// placeName names an address of memory.
+func placeName(space symbolize.Space, addr uint64) string {
 	if name := symbolize.Data(space, addr); name != "" {
 		return name
 	}

@@ -131,7 +131,7 @@ func TestProgram(t *testing.T) {
 			w.arity, w.every = programArity, 7
 			setenv, err := w.p.Lookup("setenv")
 			testrace.Must(t, err)
-			moments := 0
+			moments, setenvs := 0, 0
 			w.look = func(pc uint64) {
 				if name, _, _ := w.p.Symbol(pc); name != "__add_to_environ" {
 					return
@@ -140,11 +140,28 @@ func TestProgram(t *testing.T) {
 				if name, addr, ok := w.fl.Called(frames, 0); !ok || addr != setenv {
 					t.Errorf("%s at %#x, %v is what was called", name, addr, ok)
 				}
+				// setenv("OTHER", "x", 0), or that with the name in a variable.
+				a := w.stack[len(w.stack)-1]
+				for k, v := range w.fl.CalledArguments(frames, 0, 3) {
+					truth := a.entries[setenv][k]
+					if v.Known && v.Bits == 32 {
+						truth &= 0xffffffff
+					}
+					if v.Known && v.Certain && v.Value != truth {
+						t.Errorf("argument %d of setenv is certainly %#x (%s), and was %#x", k, v.Value, v.How, truth)
+					}
+					if v.Known && v.Value == truth {
+						setenvs++
+					}
+				}
 				moments++
 			}
 			w.run(1 << 20)
 			if moments < 100 {
 				t.Errorf("%d moments in __add_to_environ", moments)
+			}
+			if setenvs < 3*moments*9/10 {
+				t.Errorf("%d arguments of setenv's are known at %d moments", setenvs, moments)
 			}
 			t.Logf("%v: %v; %d likely and wrong; %v", flags, w.count, w.mistakes, w.unknown)
 		}
