@@ -24,6 +24,9 @@ type instruction struct {
 // after is the address after the instruction.
 func (in *instruction) after() uint64 { return in.Addr + uint64(in.Len) }
 
+// maxBlocks bounds the blocks of a function.
+const maxBlocks = 8 << 10
+
 // block is a run of instructions that is entered at its first and left at its last one.
 type block struct {
 	insts    []*instruction
@@ -102,7 +105,10 @@ func (fl *Flow) analyse(fn *function) {
 		if fn.problem != "" {
 			return
 		}
-		fn.divide()
+		if fn.divide(); len(fn.blocks) > maxBlocks {
+			fn.problem = "its paths are too many"
+			return
+		}
 		if fl.solve(fn); fn.problem != "" {
 			return
 		}

@@ -5,6 +5,9 @@ import "slices"
 // maxTails bounds how many functions one after the other go on by a jump.
 const maxTails = 4
 
+// maxReached bounds the functions that are looked at for that.
+const maxReached = 64
+
 // Called is the function that the call of the frame stack[i+1] called: that of stack[i], or one
 // that has gone on to it by a jump in place of a call, as glibc's setenv to __add_to_environ. ok is
 // false when that is not known.
@@ -23,7 +26,7 @@ func (fl *Flow) calledFunction(stack []Frame, i int) (*function, caller) {
 	}
 	inner := fl.function(&stack[i])
 	c, to, why := fl.callInto(stack, i)
-	if why != "" || inner == nil || !fl.reaches(to, inner.entry, maxTails) {
+	if why != "" || inner == nil || !fl.reaches(to, inner.entry, maxTails, map[uint64]bool{}) {
 		return nil, c
 	}
 	fn := fl.functionAt(to)
@@ -34,16 +37,20 @@ func (fl *Flow) calledFunction(stack []Frame, i int) (*function, caller) {
 }
 
 // reaches tells whether a function is another one, or goes on to it by a jump.
-func (fl *Flow) reaches(from, to uint64, depth int) bool {
+func (fl *Flow) reaches(from, to uint64, depth int, seen map[uint64]bool) bool {
 	if from == to {
 		return true
 	}
+	if seen[from] || len(seen) == maxReached {
+		return false
+	}
+	seen[from] = true
 	fn := fl.functionAt(from)
 	if depth == 0 || fn == nil || fn.entry != from {
 		return false
 	}
 	for _, in := range fn.insts {
-		if in.tail != 0 && fl.reaches(fl.through(in.tail), to, depth-1) {
+		if in.tail != 0 && fl.reaches(fl.through(in.tail), to, depth-1, seen) {
 			return true
 		}
 	}

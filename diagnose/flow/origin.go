@@ -75,8 +75,11 @@ func (p *point) origin(register string, s source, now uint64, known bool) (o Ori
 	case Argument:
 		reg := p.fn.symbols[s.val.sym].at.register
 		o.Argument, o.Plus, o.At = p.abi.argument(reg), s.val.off, nil
-		if o.Argument < 0 || s.val.ext != whole {
-			return Origin{Kind: Unknown, How: register + " has a part of what the caller had in " + p.abi.names[reg]}, true
+		if s.val.ext != whole {
+			return Origin{Kind: Unknown, How: register + " has the low half of what the caller had in " + p.abi.names[reg]}, true
+		}
+		if o.Argument < 0 {
+			return Origin{Kind: Unknown, How: register + " is what the caller had in " + p.abi.names[reg] + plus(o.Plus)}, true
 		}
 		o.How = fmt.Sprintf("%s is argument %d of %s%s", register, o.Argument, p.fn.name, plus(o.Plus))
 	case Returned:

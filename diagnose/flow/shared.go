@@ -13,11 +13,16 @@ import (
 // maxScan bounds the code before and behind a function that is searched for jumps into it.
 const maxScan = 16 << 20
 
+// maxNeighbours bounds the code around a function that is decoded for that, in bytes.
+const maxNeighbours = 4 * maxCode
+
 // shared tells whether a function can be entered elsewhere than at its entry: symbols that
 // overlap, or jumps into its middle, as code in assembly has them.
 func (fl *Flow) shared(fn *function, m *emu.Module) bool {
 	inner := fl.inner(fn)
 	first, last := ^uint64(0), uint64(0)
+	var seen [2]uint64 // symbols that are others of the same code follow each other
+	budget := uint64(maxNeighbours)
 	for _, s := range m.Image.Symbols() {
 		if !s.Function() {
 			continue
@@ -31,8 +36,11 @@ func (fl *Flow) shared(fn *function, m *emu.Module) bool {
 			return true
 		}
 		// Short jumps are too common among bytes to be told from others without decoding.
-		if fl.abi == amd64 && s.Size <= maxCode && lo < fn.end+130 && hi+130 > fn.entry && fl.jumpsShort(fn, inner, lo, hi) {
-			return true
+		if fl.abi == amd64 && s.Size <= maxCode && lo < max(fn.end, fn.entry)+130 && hi+130 > fn.entry && seen != [2]uint64{lo, hi} {
+			if seen = [2]uint64{lo, hi}; s.Size > budget || fl.jumpsShort(fn, inner, lo, hi) {
+				return true
+			}
+			budget -= s.Size
 		}
 	}
 	for _, s := range m.Image.Load {

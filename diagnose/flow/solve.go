@@ -55,6 +55,9 @@ func (fl *Flow) solve(fn *function) {
 			b.in, b.out = in, out
 		}
 		if !changed {
+			for _, b := range fn.blocks {
+				b.out = nil
+			}
 			return
 		}
 	}
