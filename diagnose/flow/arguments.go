@@ -2,12 +2,6 @@ package flow
 
 import "fmt"
 
-// evidence is one way to know an argument.
-type evidence struct {
-	Value
-	unsure string // why nothing is known
-}
-
 // Arguments tells what the function of the frame stack[i] was called with: the integer arguments
 // 0 to n-1. The stack is innermost first. n is cut to the arguments that are in registers.
 func (fl *Flow) Arguments(stack []Frame, i, n int) []Value {
@@ -68,7 +62,7 @@ func valueOf(n number, bits int, doubtful bool) Value {
 	return Value{Value: n.n, Known: true, Certain: !n.doubt && !doubtful, Bits: bits, How: n.where}
 }
 
-// number is the number that a value is; where only its low half is known, that.
+// argument is the number that a value is; where only its low half is known, that.
 func (p *point) argument(v value) (Value, bool) {
 	if n, ok := p.concrete(v, maxDepth); ok {
 		bits := 64

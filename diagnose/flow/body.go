@@ -168,7 +168,7 @@ func (fl *Flow) decode(addr uint64) (*instruction, bool) {
 	}
 	in := &instruction{Inst: d}
 	if fl.abi == amd64 {
-		in.sums = sumsAMD64(&d, code)
+		in.sums = sumsAMD64(code)
 	} else {
 		in.sums = sumsARM64(&d, code)
 	}

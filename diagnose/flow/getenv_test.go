@@ -9,30 +9,6 @@ import (
 	"emurace/internal/testsystem"
 )
 
-// newHost is a machine with an environment of some entries.
-func newHost(t *testing.T, sys *emu.System, env ...string) *host {
-	t.Helper()
-	sys.LoadDebug()
-	m, err := emu.New(emu.Options{System: sys, Env: env, Seed: 1})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { m.Close() })
-	h := &host{m: m}
-	h.watcher = newWatcher(t, &m.Process, 0, func() bool {
-		stop, err := m.Run(0, 1)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if stop.Kind != emu.Budget && stop.Kind != emu.Returned {
-			t.Fatal(stop)
-		}
-		return stop.Kind == emu.Budget
-	})
-	h.every = 0
-	return h
-}
-
 // TestGetenv: at each read of an entry's first two bytes, where the article's program dies, the
 // entry's address was loaded from a word of environ's, and what getenv was called with is known.
 func TestGetenv(t *testing.T) {
@@ -78,6 +54,40 @@ func TestGetenv(t *testing.T) {
 		h.call("getenv", name)
 		if seen < len(env) {
 			t.Errorf("only %d entries were looked at", seen)
+		}
+	})
+}
+
+// TestPassed: what a library calls getenv with is known by its code, when getenv itself no longer
+// has it too.
+func TestPassed(t *testing.T) {
+	testsystem.EachSuite(t, []string{"bookworm", "bullseye"}, func(t *testing.T, suite string, sys *emu.System) {
+		h := newHost(t, sys, "HOME=/", "LANG=de_DE.UTF-8")
+		seen := map[string]int{}
+		h.look = func(pc uint64) {
+			if name, _, _ := h.p.Symbol(pc); name != "getenv" {
+				return
+			}
+			v := h.fl.passed(h.frames(pc), 0, 0, maxDepth)
+			if !v.Known {
+				seen["unknown"]++ // LC_ALL and the like come out of a table
+				return
+			}
+			text, ok := h.p.CString(v.Value, 40)
+			if !v.Certain || !ok {
+				t.Errorf("%+v", v)
+			}
+			seen[text]++
+		}
+		h.call("setlocale", 6, h.text(""))
+		h.call("setlocale", 6, h.text("C.UTF-8"))
+		h.call("dcgettext", 0, h.text("message"), 5)
+		h.call("tzset")
+		t.Log(seen)
+		for _, name := range []string{"LC_ALL", "LANGUAGE", "TZ"} {
+			if seen[name] < 10 {
+				t.Errorf("getenv(%q) is seen at %d moments", name, seen[name])
+			}
 		}
 	})
 }

@@ -19,7 +19,7 @@ func (fl *Flow) Origin(f Frame, register string) Origin {
 	now, known := f.Register(register)
 	v := p.st.regs[r]
 	var list []Origin
-	for _, s := range p.fn.sourcesOf(fl.abi, v) {
+	for _, s := range p.fn.sourcesOf(v) {
 		if o, possible := p.origin(register, s, now, known); possible {
 			list = append(list, o)
 		}

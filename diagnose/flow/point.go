@@ -65,10 +65,25 @@ func (fl *Flow) at(f *Frame) (p *point, why string) {
 	if in != nil {
 		p.st, p.before = fl.states(fn, in, f.Return)
 	}
+	if p.st != nil && !f.Return && in.Repeat {
+		p.st = fl.amid(fn, in, p.st)
+	}
 	if p.st == nil {
 		return nil, "no path of " + fn.name + "'s leads there"
 	}
 	return p, ""
+}
+
+// amid is the state within an instruction that repeats itself: some of it may be done.
+func (fl *Flow) amid(fn *function, in *instruction, before *state) *state {
+	s := step{Flow: fl, fn: fn, in: in, st: before.clone()}
+	for _, name := range in.Dst {
+		if r := fl.abi.register(name); r >= 0 {
+			s.st.regs[r] = s.opaque(r, source{kind: Computed, at: placesOf(in.Addr)})
+		}
+	}
+	s.memory()
+	return s.st
 }
 
 // callBefore is the call that returns to an address.

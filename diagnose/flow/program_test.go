@@ -1,6 +1,7 @@
 package flow
 
 import (
+	"fmt"
 	"testing"
 
 	"emurace/emu"
@@ -163,7 +164,7 @@ func TestProgram(t *testing.T) {
 			if setenvs < 3*moments*9/10 {
 				t.Errorf("%d arguments of setenv's are known at %d moments", setenvs, moments)
 			}
-			t.Logf("%v: %v; %d likely and wrong; %v", flags, w.count, w.mistakes, w.unknown)
+			w.report(fmt.Sprint(flags), 500, 0.6)
 		}
 	})
 }

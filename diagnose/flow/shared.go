@@ -189,7 +189,7 @@ func (fl *Flow) through(addr uint64) uint64 {
 		}
 		// Before the first call the word leads back into the table.
 		from, _ := fl.space.Module(addr)
-		if m, known := fl.space.Module(to); !known || m == from && fl.lazy(addr, to) {
+		if m, known := fl.space.Module(to); !known || m == from && fl.lazy(to) {
 			return 0
 		}
 		addr = to
@@ -197,8 +197,9 @@ func (fl *Flow) through(addr uint64) uint64 {
 	return 0
 }
 
-// lazy tells whether an entry of a linkage table leads to the table itself.
-func (fl *Flow) lazy(addr, to uint64) bool {
+// lazy tells whether where an entry of a linkage table leads is the table itself, which has no
+// functions.
+func (fl *Flow) lazy(to uint64) bool {
 	_, off, ok := fl.space.Symbol(to)
 	return !ok || off != 0
 }

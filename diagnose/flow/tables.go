@@ -20,12 +20,12 @@ const maxTable = 1 << 10
 //
 // ok is false for what is not such.
 func (fl *Flow) table(fn *function, jump *instruction) (targets []uint64, ok bool) {
-	add, r := fl.makes(fn, jump)
+	add := fl.makes(fn, jump)
 	if add == nil {
 		return nil, false
 	}
 	st, _ := fl.states(fn, add, false)
-	base, entry, shift, ok := fl.target(add, r, st)
+	base, entry, shift, ok := fl.target(add, st)
 	if !ok {
 		return nil, false
 	}
@@ -62,22 +62,22 @@ func (fl *Flow) table(fn *function, jump *instruction) (targets []uint64, ok boo
 	return targets, n > 0
 }
 
-// makes is the instruction of the same block that makes the address of a jump, and the register.
-func (fl *Flow) makes(fn *function, jump *instruction) (add *instruction, r int) {
+// makes is the instruction of the same block that makes the address of a jump.
+func (fl *Flow) makes(fn *function, jump *instruction) *instruction {
 	b := fn.at[jump.Addr]
 	if b == nil || len(jump.Mem) > 0 {
-		return nil, 0
+		return nil
 	}
-	r = -1
+	r := -1
 	for _, name := range jump.Src {
 		r = max(r, fl.abi.register(name))
 	}
 	for i := slices.Index(b.insts, jump) - 1; i >= 0 && r >= 0; i-- {
 		if slices.Contains(b.insts[i].Dst, fl.abi.names[r]) {
-			return b.insts[i], r
+			return b.insts[i]
 		}
 	}
-	return nil, 0
+	return nil
 }
 
 // shifted says how an entry is extended and shifted.
@@ -87,7 +87,7 @@ type shifted struct {
 }
 
 // target takes a sum of an address and an entry apart.
-func (fl *Flow) target(add *instruction, r int, st *state) (base uint64, entry value, shift shifted, ok bool) {
+func (fl *Flow) target(add *instruction, st *state) (base uint64, entry value, shift shifted, ok bool) {
 	if st == nil {
 		return
 	}

@@ -23,7 +23,7 @@ var layers = [][]string{
 	{"disasm", "emu/internal/linux", "emu/internal/shim", "internal/guestcode", "internal/testroot", "loader/corefile", "unwind"},
 	{"build-aux/measured", "emu"},
 	{"internal/testsystem", "symbolize"},
-	{"diagnose/process", "heap", "program"},
+	{"diagnose/flow", "diagnose/process", "heap", "program"},
 	{"scenario"},
 	{"explore/coverage"},
 	{"explore", "oracle", "replay", "replay/timeline", "scripts/scenariolang", "scripts/portable", "suite"},
