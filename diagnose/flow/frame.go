@@ -44,6 +44,7 @@ type Flow struct {
 	space     symbolize.Space
 	abi       *abi
 	functions map[uint64]*function // by entry
+	stubs     map[uint64]uint64    // entries of linkage tables, with the words that they jump by
 }
 
 // New makes one for a process. It fails only for an unknown architecture.
@@ -52,7 +53,7 @@ func New(space symbolize.Space) (*Flow, error) {
 	if a == nil {
 		return nil, fmt.Errorf("flow: unknown architecture %v", space.Arch())
 	}
-	return &Flow{space: space, abi: a, functions: map[uint64]*function{}}, nil
+	return &Flow{space: space, abi: a, functions: map[uint64]*function{}, stubs: map[uint64]uint64{}}, nil
 }
 
 // word reads 8 bytes of memory.

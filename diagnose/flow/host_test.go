@@ -130,9 +130,9 @@ func TestAgainstMachine(t *testing.T) {
 	suites := []string{"bookworm", "bullseye", "trixie"}
 	testsystem.EachSuite(t, suites, func(t *testing.T, suite string, sys *emu.System) {
 		h := newHost(t, sys, "HOME=/", "TZ=CET-1CEST", "LANG=de_DE.UTF-8", "LANGUAGE=de")
-		h.every = 40
+		h.every = 150
 		h.arity = arity
 		h.workload()
-		h.report(suite, 5000, 0.75)
+		h.report(suite, 2500, 0.7)
 	})
 }

@@ -120,7 +120,7 @@ func (w *watcher) run(max int) {
 		if w.look != nil {
 			w.look(pc)
 		}
-		if w.every > 0 && w.samples[pc] < 4 && w.rand.IntN(w.every) == 0 {
+		if w.every > 0 && w.samples[pc] < 3 && w.rand.IntN(w.every) == 0 {
 			w.samples[pc]++
 			w.compare(pc)
 		}

@@ -127,9 +127,13 @@ var programArity = map[string]int{
 // TestProgram does as TestAgainstMachine for a program, as it is compiled in three ways.
 func TestProgram(t *testing.T) {
 	testsystem.Each(t, func(t *testing.T, sys *emu.System) {
-		for _, flags := range [][]string{{"-O0"}, {"-O1"}, {"-O2"}, {"-O2", "-fomit-frame-pointer", "-fno-plt"}} {
+		ways := [][]string{{"-O1"}, {"-O0"}, {"-O2"}, {"-O2", "-fomit-frame-pointer", "-fno-plt"}}
+		if testing.Short() {
+			ways = ways[:1]
+		}
+		for _, flags := range ways {
 			w := newProgram(t, sys, programSource, flags...)
-			w.arity, w.every = programArity, 7
+			w.arity, w.every = programArity, 15
 			setenv, err := w.p.Lookup("setenv")
 			testrace.Must(t, err)
 			moments, setenvs := 0, 0
@@ -164,7 +168,7 @@ func TestProgram(t *testing.T) {
 			if setenvs < 3*moments*9/10 {
 				t.Errorf("%d arguments of setenv's are known at %d moments", setenvs, moments)
 			}
-			w.report(fmt.Sprint(flags), 500, 0.6)
+			w.report(fmt.Sprint(flags), 300, 0.6)
 		}
 	})
 }

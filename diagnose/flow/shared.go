@@ -3,7 +3,6 @@ package flow
 import (
 	"debug/elf"
 	"encoding/binary"
-	"path"
 	"strings"
 
 	"emurace/disasm"
@@ -154,108 +153,4 @@ func (fl *Flow) jumpsShort(fn *function, inner map[uint64]bool, lo, hi uint64) b
 		off += uint64(in.Len)
 	}
 	return false
-}
-
-// fixed tells whether memory cannot be written to: it has what its file says, or what the
-// dynamic linker has put there before it protected it.
-func (fl *Flow) fixed(addr uint64, size int) bool {
-	m, ok := fl.space.Module(addr)
-	if !ok || m.Image == nil {
-		return false
-	}
-	at, end := addr-m.Base, addr-m.Base+uint64(size)
-	if r := m.Image.Relro; r != nil && at >= r.Vaddr && end <= r.End() {
-		// The linker's own changes while it works.
-		return !strings.HasPrefix(path.Base(m.Path), "ld-") && !strings.HasPrefix(path.Base(m.Path), "ld.so")
-	}
-	for _, s := range m.Image.Load {
-		if at >= s.Vaddr && end <= s.Vaddr+s.Filesz {
-			return s.Flags&elf.PF_W == 0
-		}
-	}
-	return false
-}
-
-// maxStub is more than the instructions of an entry of a linkage table.
-const maxStub = 5
-
-// through follows an entry of a linkage table: a jump to what a word of memory says. It is the
-// address itself for other code, and 0 when the linker has not filled in the word.
-func (fl *Flow) through(addr uint64) uint64 {
-	for range 4 {
-		to, ok := fl.stub(addr)
-		if !ok {
-			return addr
-		}
-		// Before the first call the word leads back into the table.
-		from, _ := fl.space.Module(addr)
-		if m, known := fl.space.Module(to); !known || m == from && fl.lazy(to) {
-			return 0
-		}
-		addr = to
-	}
-	return 0
-}
-
-// lazy tells whether where an entry of a linkage table leads is the table itself, which has no
-// functions.
-func (fl *Flow) lazy(to uint64) bool {
-	_, off, ok := fl.space.Symbol(to)
-	return !ok || off != 0
-}
-
-// stub tells where an entry of a linkage table jumps to.
-func (fl *Flow) stub(addr uint64) (to uint64, ok bool) {
-	known := map[string]uint64{}
-	for range maxStub {
-		in, ok := fl.decode(addr)
-		if !ok {
-			return 0, false
-		}
-		switch {
-		case in.Op == "endbr64" || in.Op == "hint" || in.Op == "bti" || in.Op == "nop":
-		case fl.abi == amd64:
-			if in.Op != "jmp" || in.Target != 0 || len(in.Mem) != 1 || in.Mem[0].Base != "" || in.Mem[0].Index != "" || in.Mem[0].Segment != "" {
-				return 0, false
-			}
-			return fl.word(uint64(in.Mem[0].Disp))
-		case in.Op == "br":
-			to, ok = known[in.Src[0]]
-			return to, ok && to != 0
-		case len(in.Dst) != 1:
-			return 0, false
-		default:
-			reg := in.Dst[0]
-			v, ok := fl.simple(in, known)
-			if reg != "x16" && reg != "x17" || !ok {
-				return 0, false
-			}
-			known[reg] = v
-		}
-		addr = in.after()
-	}
-	return 0, false
-}
-
-// simple computes one instruction of an arm64 linkage table's entry.
-func (fl *Flow) simple(in *instruction, known map[string]uint64) (uint64, bool) {
-	for _, m := range in.Moves {
-		switch m.Kind {
-		case disasm.Const:
-			return m.Value, true
-		case disasm.Load:
-			addr, ok := in.Mem[m.Mem].Address(func(name string) (uint64, bool) { v, ok := known[name]; return v, ok })
-			if !ok || m.Size != 8 {
-				return 0, false
-			}
-			return fl.word(addr)
-		}
-	}
-	for _, s := range in.sums {
-		if s.a >= 0 && s.b < 0 && s.keep == 0 && !s.narrow {
-			v, ok := known[fl.abi.names[s.a]]
-			return v + uint64(s.add), ok
-		}
-	}
-	return 0, false
 }
