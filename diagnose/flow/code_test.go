@@ -58,7 +58,11 @@ var written = []struct {
 		regs: map[string]uint64{"sp": madeStack + 0x60}, argument: 0},
 	{name: "an argument that is gone on one way", arch: loader.ARM64, code: "cbz x1, 1f; mov x0, #0; 1: here: nop; ret", regs: map[string]uint64{"x0": 4}, argument: 0},
 	{name: "a jump to anywhere", arch: loader.ARM64, code: "mov x19, x0; adr x1, f; add x1, x1, x2, lsl #2; br x1; here: nop; ret", register: "x19", kind: Unknown, how: "where a jump"},
-	{name: "others jump into it", arch: loader.ARM64, code: "mov x19, x0; 1: here: nop; ret; g: b 1b", register: "x19", kind: Unknown, how: "other functions"},
+	{name: "a landing pad leads into it", arch: loader.ARM64, code: "mov x19, x0; b 1f; mov x19, #1; 1: here: nop; ret", register: "x19", kind: Unknown, how: "other code"},
+	{name: "what is between does not", arch: loader.ARM64, code: "mov x19, x0; b 1f; mov x19, #1; ret; nop; 1: here: nop; ret", regs: map[string]uint64{"x19": 9}, register: "x19", kind: Argument, certain: true},
+	{name: "a landing pad leads into it", arch: loader.AMD64, code: "mov rbx, rdi; jmp 1f; mov ebx, 5; 1: here: nop; ret", register: "rbx", kind: Unknown, how: "other code"},
+	{name: "what is between does not", arch: loader.AMD64, code: "mov rbx, rdi; jmp 1f; mov ebx, 5; ret; nopw [rax+rax]; 1: here: nop; ret", regs: map[string]uint64{"rbx": 9}, register: "rbx", kind: Argument, certain: true},
+	{name: "others jump into it", arch: loader.ARM64, code: "mov x19, x0; 1: here: nop; ret; g: b 1b", register: "x19", kind: Unknown, how: "other code"},
 
 	{name: "the article's loop", arch: loader.AMD64, code: "mov rbp, [rdi]; mov rbx, [rbp]; jmp 2f; 1: here: cmp word ptr [rbx], ax; je 3f; add rbp, 8; mov rbx, [rbp]; 2: test rbx, rbx; jne 1b; 3: ret",
 		regs: map[string]uint64{"rbx": 0x220, "rbp": madeStack + 0x20}, register: "rbx", kind: Loaded, certain: true, addr: madeStack + 0x20, how: "[rbp]"},

@@ -17,6 +17,7 @@ func TestGetenv(t *testing.T) {
 		for i := range 20 {
 			env = append(env, fmt.Sprintf("VARIABLE_%d=%d", i, i))
 		}
+		sys.LoadDebug()
 		h := newHost(t, sys, env...)
 		name := h.text("LANGUAGE")
 		environ, ok := h.p.Read64(h.lookup("environ"))
@@ -62,6 +63,7 @@ func TestGetenv(t *testing.T) {
 // has it too.
 func TestPassed(t *testing.T) {
 	testsystem.EachSuite(t, []string{"bookworm", "bullseye"}, func(t *testing.T, suite string, sys *emu.System) {
+		sys.LoadDebug()
 		h := newHost(t, sys, "HOME=/", "LANG=de_DE.UTF-8")
 		seen := map[string]int{}
 		h.look = func(pc uint64) {

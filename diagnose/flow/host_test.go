@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"emurace/emu"
+	"emurace/internal/testroot"
 	"emurace/internal/testsystem"
 	"emurace/loader"
 )
@@ -18,7 +19,6 @@ type host struct {
 // newHost is a machine with an environment of some entries.
 func newHost(t *testing.T, sys *emu.System, env ...string) *host {
 	t.Helper()
-	sys.LoadDebug()
 	m, err := emu.New(emu.Options{System: sys, Env: env, Seed: 1})
 	if err != nil {
 		t.Fatal(err)
@@ -129,10 +129,28 @@ func (h *host) lookup(name string) uint64 {
 func TestAgainstMachine(t *testing.T) {
 	suites := []string{"bookworm", "bullseye", "trixie"}
 	testsystem.EachSuite(t, suites, func(t *testing.T, suite string, sys *emu.System) {
+		sys.LoadDebug()
 		h := newHost(t, sys, "HOME=/", "TZ=CET-1CEST", "LANG=de_DE.UTF-8", "LANGUAGE=de")
 		h.every = 150
 		h.arity = arity
 		h.workload()
 		h.report(suite, 2500, 0.7)
+	})
+}
+
+// TestStripped does the same with the names only that the libraries export.
+func TestStripped(t *testing.T) {
+	if testing.Short() {
+		t.Skip("as TestAgainstMachine, with less that is known")
+	}
+	testsystem.EachArch(t, func(t *testing.T, arch loader.Arch) {
+		sys, err := emu.OpenSystem(testroot.Dir(t, "debian:bookworm", arch.String()), arch)
+		if err != nil {
+			t.Fatal(err)
+		}
+		h := newHost(t, sys, "HOME=/", "TZ=CET-1CEST", "LANG=de_DE.UTF-8", "LANGUAGE=de")
+		h.every, h.arity = 150, arity
+		h.workload()
+		h.report("stripped", 500, 0.5)
 	})
 }

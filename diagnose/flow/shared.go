@@ -3,6 +3,7 @@ package flow
 import (
 	"debug/elf"
 	"encoding/binary"
+	"slices"
 	"strings"
 
 	"emurace/disasm"
@@ -46,7 +47,7 @@ func (fl *Flow) shared(fn *function, m *emu.Module) bool {
 		// Constants may be in the same segment, before and behind all functions.
 		at, end := m.Base+s.Vaddr, m.Base+s.Vaddr+s.Filesz
 		lo, hi := max(at, first, fn.entry-min(fn.entry, maxScan)), min(end, last, fn.entry+maxScan)
-		if s.Flags&elf.PF_X == 0 || lo >= hi {
+		if lo &^= 3; s.Flags&elf.PF_X == 0 || lo < at || lo >= hi {
 			continue
 		}
 		code := m.Image.Data()[s.Offset+lo-at:][:hi-lo]
@@ -54,6 +55,42 @@ func (fl *Flow) shared(fn *function, m *emu.Module) bool {
 		if fl.abi == amd64 && jumpAMD64(fn, inner, code, at) || fl.abi == arm64 && jumpARM64(fn, inner, code, at) {
 			return true
 		}
+	}
+	return false
+}
+
+// fallen tells whether code of the function's symbol that no branch reaches, such as what catches
+// an exception, goes on into code that is reached.
+func (fl *Flow) fallen(fn *function) bool {
+	var known []uint64
+	for addr := range fn.insts {
+		if addr >= fn.entry && addr < fn.end {
+			known = append(known, addr)
+		}
+	}
+	slices.Sort(known)
+	at := fn.entry
+	for _, next := range known {
+		falls := false
+		for at < next {
+			in, ok := fl.decode(at)
+			if !ok {
+				return true
+			}
+			at = in.after()
+			switch {
+			case strings.HasPrefix(in.Op, "nop") || in.Op == "xchg" && len(in.Mem) == 0 || in.Op == "data16":
+				// What fills up to an alignment changes nothing.
+			case in.Call:
+				falls = !noReturn[fl.callee(in)]
+			default:
+				falls = !(in.Ret || in.Branch && !in.CondBranch || ends[in.Op])
+			}
+		}
+		if falls {
+			return true
+		}
+		at = max(at, fn.insts[next].after())
 	}
 	return false
 }
