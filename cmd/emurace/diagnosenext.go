@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"strings"
 
 	"emurace/diagnose/draft"
 	"emurace/internal/files"
