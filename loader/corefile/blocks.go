@@ -54,7 +54,7 @@ func (b *blocks) load(number uint64) []byte {
 		b.kept, b.scratch = make([]kept, keptPage), make([]byte, mostRead*pageSize)
 	}
 	if number == b.next {
-		b.ahead = min(2*b.ahead, mostRead)
+		b.ahead = min(max(2*b.ahead, 1), mostRead)
 	} else {
 		b.ahead = 1
 	}

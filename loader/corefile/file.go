@@ -42,8 +42,8 @@ type File struct {
 	zeros   bool   // see Range.Zeros
 	notes   uint64 // bytes of notes that were read
 	crowded bool   // there are too many threads
-	blocks blocks
-	close  func() error
+	blocks  blocks
+	close   func() error
 }
 
 // Thread is a thread of a core.
