@@ -63,11 +63,17 @@ func number(t *testing.T, text string) uint64 {
 // dialects are cores of every writer.
 func dialects() map[string]func(t *testing.T) *testcores.Core {
 	return map[string]func(t *testing.T) *testcores.Core{
-		"kernel":         func(t *testing.T) *testcores.Core { return testcores.Find("null-member").Native(t, testcores.Kernel) },
-		"gcore":          func(t *testing.T) *testcores.Core { return testcores.Find("stuck-condition").Native(t, testcores.GCore) },
-		"qemu":           func(t *testing.T) *testcores.Core { return testcores.Find("null-member").Qemu(t) },
-		"emulated arm64": func(t *testing.T) *testcores.Core { return testcores.Find("null-member").Emulated(t, "bookworm", loader.ARM64) },
-		"emulated amd64": func(t *testing.T) *testcores.Core { return testcores.Find("null-member").Emulated(t, "bookworm", loader.AMD64) },
+		"kernel": func(t *testing.T) *testcores.Core { return testcores.Find("null-member").Native(t, testcores.Kernel) },
+		"gcore": func(t *testing.T) *testcores.Core {
+			return testcores.Find("stuck-condition").Native(t, testcores.GCore)
+		},
+		"qemu": func(t *testing.T) *testcores.Core { return testcores.Find("null-member").Qemu(t) },
+		"emulated arm64": func(t *testing.T) *testcores.Core {
+			return testcores.Find("null-member").Emulated(t, "bookworm", loader.ARM64)
+		},
+		"emulated amd64": func(t *testing.T) *testcores.Core {
+			return testcores.Find("null-member").Emulated(t, "bookworm", loader.AMD64)
+		},
 	}
 }
 

@@ -77,6 +77,9 @@ func (f *File) readNotes(p elf.Prog64) {
 			return
 		}
 		name, desc, kind := uint64(le.Uint32(h)), uint64(le.Uint32(h[4:])), le.Uint32(h[8:])
+		if name == 0 && desc == 0 && kind == 0 {
+			return // nothing but zeros
+		}
 		from := (12 + name + align - 1) &^ (align - 1)
 		if from+desc > size-at {
 			f.problem("a note of %d bytes is cut short", desc)

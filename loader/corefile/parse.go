@@ -92,8 +92,9 @@ func (f *File) segments(h []byte) error {
 		return fmt.Errorf("ELF core: e_phentsize: %d is not %d", n, phdrSize)
 	}
 	if count == manySegments {
-		b, ok := f.bytes(le.Uint64(h[40:]), shdrSize)
-		if !ok {
+		shoff := le.Uint64(h[40:])
+		b, ok := f.bytes(shoff, shdrSize)
+		if !ok || shoff == 0 {
 			return errors.New("ELF core: e_shoff: the section header with the number of segments is not in the file")
 		}
 		count = uint64(le.Uint32(b[44:])) // sh_info

@@ -60,6 +60,12 @@ func (g *xzGuard) more(n int) ([]byte, error) {
 	return g.part[at:], err
 }
 
+// refuse hands on nothing of the part that is wrong.
+func (g *xzGuard) refuse(err error) error {
+	g.part = g.part[:0]
+	return err
+}
+
 // checks are the sizes of checksums by their kind (2.1.1.2 of the format).
 var checks = [16]int{0, 4, 4, 4, 8, 8, 8, 16, 16, 16, 32, 32, 32, 64, 64, 64}
 
@@ -97,16 +103,16 @@ func (g *xzGuard) block() error {
 	}
 	for i := range int(flags&3) + 1 {
 		if at+2 > len(h) {
-			return errors.New("a block's header is damaged")
+			return g.refuse(errors.New("a block's header is damaged"))
 		}
 		kind, length := h[at], int(h[at+1])
 		at += 2
 		if i == int(flags&3) {
 			if kind != 0x21 || length != 1 || at >= len(h) {
-				return errors.New("a block is not of LZMA2")
+				return g.refuse(errors.New("a block is not of LZMA2"))
 			}
 			if n := dictionary(h[at]); n > g.most {
-				return fmt.Errorf("its dictionary has %d MiB, and at most %d are taken", n>>20, g.most>>20)
+				return g.refuse(fmt.Errorf("its dictionary has %d MiB, and at most %d are taken", n>>20, g.most>>20))
 			}
 		}
 		at += length
@@ -151,7 +157,7 @@ func (g *xzGuard) chunk() error {
 	case control >= 0x80:
 		head = 4
 	case control > 2:
-		return errors.New("a chunk of no known kind")
+		return g.refuse(errors.New("a chunk of no known kind"))
 	}
 	if b, err = g.more(head); err != nil {
 		return err
