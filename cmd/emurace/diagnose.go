@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -9,6 +10,7 @@ import (
 	"strings"
 
 	"github.com/urfave/cli/v2"
+	"golang.org/x/sys/unix"
 
 	"emurace/diagnose"
 	"emurace/diagnose/process"
@@ -70,7 +72,7 @@ func diagnoseAction(c *cli.Context) error {
 		return err
 	}
 	name := c.Args().First()
-	core, err := corefile.Open(name, os.Stdin)
+	core, err := corefile.OpenContext(c.Context, name, os.Stdin)
 	if err != nil {
 		return coreError(name, err)
 	}
@@ -131,15 +133,26 @@ func checkDiagnose(c *cli.Context) error {
 
 // coreError is the error about a core that could not be read.
 func coreError(name string, err error) error {
-	hint := ""
+	hint := "the core may be damaged; readelf -n -l shows what is in it"
+	var path *fs.PathError
+	errors.As(err, &path)
 	switch {
+	case errors.Is(err, context.Canceled):
+		return err
 	case errors.Is(err, fs.ErrNotExist):
 		hint = "coredumpctl list shows what systemd has kept; a plain core lies where the process ran, if ulimit -c let it"
+	case errors.Is(err, fs.ErrPermission):
+		hint = "cores belong to the user of the process; read it as that one, or have it copied"
 	case errors.Is(err, corefile.ErrNotCore):
 		hint = "emurace diagnose takes what the kernel, gcore, systemd-coredump or qemu's user mode have written"
+	case errors.Is(err, corefile.ErrTooLong):
+		hint = "unpack it into a file, and name that"
+	case errors.Is(err, unix.ENOSPC):
+		hint = "unpacked, the core does not fit into the folder for temporary files; name another with TMPDIR"
+	case strings.Contains(err.Error(), "no thread in it"):
+		hint = "nothing can be told without the thread's notes at the core's beginning; see whether ulimit -c or a full disk has cut it"
 	}
-	var path *fs.PathError
-	if errors.As(err, &path) {
+	if path != nil {
 		err = path.Err
 	}
 	return environmentError(fmt.Errorf("diagnose: %s: %w", name, err), hint)

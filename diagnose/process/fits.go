@@ -29,10 +29,10 @@ func (p *Process) fits(m *Module, im *loader.Image) bool {
 	if m.header == nil {
 		base = m.Lo - lo
 	}
-	if im.Relro == nil {
-		return true
-	}
 	for _, r := range relatives(im) {
+		if im.Relro == nil {
+			break
+		}
 		if r.at < im.Relro.Vaddr || r.at+8 > im.Relro.End() {
 			continue
 		}

@@ -36,7 +36,7 @@ func (p *Process) Read(addr, size uint64) ([]byte, bool) {
 		case corefile.Stored:
 			b, ok = p.Core.Read(addr, n)
 		case corefile.LeftOut, corefile.Lost:
-			b, ok = p.ofFile(addr, n, state)
+			b, ok = p.ofFile(addr, n)
 		}
 		if !ok || len(b) == 0 {
 			return nil, false
@@ -47,8 +47,8 @@ func (p *Process) Read(addr, size uint64) ([]byte, bool) {
 }
 
 // ofFile is the beginning of memory as the file of the module there has it. What can be written to
-// and is lost may have been something else.
-func (p *Process) ofFile(addr, size uint64, state corefile.State) ([]byte, bool) {
+// may have been something else: it is left out also when nothing that is anonymous is written.
+func (p *Process) ofFile(addr, size uint64) ([]byte, bool) {
 	m := p.moduleAt(addr)
 	if m == nil || m.Image == nil || m.Origin == FromCore {
 		return nil, false
@@ -61,7 +61,7 @@ func (p *Process) ofFile(addr, size uint64, state corefile.State) ([]byte, bool)
 		if at < start || at >= s.Vaddr+s.Filesz {
 			continue
 		}
-		if s.Flags&elf.PF_W != 0 && state == corefile.Lost {
+		if s.Flags&elf.PF_W != 0 {
 			return nil, false
 		}
 		off := s.Offset - (s.Vaddr - start) + at - start

@@ -5,6 +5,7 @@ import (
 	"debug/elf"
 	"path"
 	"slices"
+	"sort"
 	"strings"
 
 	"emurace/emu"
@@ -63,11 +64,19 @@ func (m *Module) Name() string {
 	return ""
 }
 
-// maxModules bounds the images of a process.
-const maxModules = 1 << 14
+// maxModules bounds the images of a process, and maxTried the headers of images that are read for that.
+const (
+	maxModules = 1 << 12
+	maxTried   = 4 * maxModules
+)
 
 // findModules finds what images were mapped.
 func (p *Process) findModules() {
+	for _, r := range p.Core.Ranges {
+		if r.Execute {
+			p.code = append(p.code, extent{r.Lo, r.Hi})
+		}
+	}
 	program := p.programHeader()
 	list := links(p.Core, program)
 	p.fromFiles()
@@ -75,23 +84,44 @@ func (p *Process) findModules() {
 	p.fromLinks(list)
 	p.nameByLinks(list)
 	p.markProgram(program)
-	slices.SortFunc(p.modules, func(a, b *Module) int { return cmp.Compare(a.Lo, b.Lo) })
+}
+
+// extent is a part of memory.
+type extent struct{ lo, hi uint64 }
+
+// overlaps tells whether a module that is known has any of a part of memory, and where one that
+// is there belongs among the modules.
+func (p *Process) overlaps(lo, hi uint64) (at int, some bool) {
+	at = sort.Search(len(p.modules), func(i int) bool { return p.modules[i].Hi > lo })
+	return at, at < len(p.modules) && p.modules[at].Lo < hi
 }
 
 // add takes a module in, unless it overlaps one that is known.
 func (p *Process) add(m *Module) {
-	if len(p.modules) >= maxModules || m.Lo >= m.Hi {
+	at, some := p.overlaps(m.Lo, m.Hi)
+	if len(p.modules) >= maxModules || m.Lo >= m.Hi || some {
 		return
-	}
-	for _, o := range p.modules {
-		if m.Lo < o.Hi && o.Lo < m.Hi {
-			return
-		}
 	}
 	if m.header != nil {
 		m.BuildID, m.Soname = m.header.buildID, m.header.soname(p.Core)
 	}
-	p.modules = append(p.modules, m)
+	p.modules = slices.Insert(p.modules, at, m)
+}
+
+// headerAt is an image's header in memory that no module is known to have, nil when there is
+// none of the process's architecture that has code.
+func (p *Process) headerAt(lo uint64) *header {
+	if _, some := p.overlaps(lo, lo+1); some || p.tried >= maxTried {
+		return nil
+	}
+	h := headerAt(p.Core, lo)
+	if h == nil {
+		return nil
+	}
+	if p.tried++; h.machine != p.Core.Arch.Machine() || !p.executable(h.lo, h.hi) {
+		return nil
+	}
+	return h
 }
 
 // ofHeader is a module by what memory has of its headers.
@@ -107,14 +137,11 @@ func (p *Process) fromFiles() {
 		if f.Offset != 0 {
 			continue
 		}
-		if h := headerAt(p.Core, f.Lo); h != nil {
-			if h.machine == p.Core.Arch.Machine() && p.executable(h.lo, h.hi) {
+		// Where the first page is not in the core: an image has a part that can be executed.
+		if state, _ := p.Core.At(f.Lo); state == corefile.Stored {
+			if h := p.headerAt(f.Lo); h != nil {
 				p.add(p.ofHeader(h, f.Path))
 			}
-			continue
-		}
-		// The first page is not in the core: an image has a part that can be executed.
-		if state, _ := p.Core.At(f.Lo); state == corefile.Stored {
 			continue
 		}
 		hi := f.Hi
@@ -132,12 +159,8 @@ func (p *Process) fromFiles() {
 
 // executable tells whether a part of memory can be executed.
 func (p *Process) executable(lo, hi uint64) bool {
-	for _, r := range p.Core.Ranges {
-		if r.Hi > lo && r.Lo < hi && r.Execute {
-			return true
-		}
-	}
-	return false
+	i := sort.Search(len(p.code), func(i int) bool { return p.code[i].hi > lo })
+	return i < len(p.code) && p.code[i].lo < hi
 }
 
 // fromMemory adds images whose headers lie at the beginning of a mapping: the vDSO, and all of a
@@ -145,8 +168,8 @@ func (p *Process) executable(lo, hi uint64) bool {
 func (p *Process) fromMemory() {
 	vdso, _ := p.Core.Aux(loader.AT_SYSINFO_EHDR)
 	for _, r := range p.Core.Ranges {
-		h := headerAt(p.Core, r.Lo)
-		if h == nil || h.machine != p.Core.Arch.Machine() || !p.executable(h.lo, h.hi) {
+		h := p.headerAt(r.Lo)
+		if h == nil {
 			continue
 		}
 		name := ""
@@ -161,7 +184,7 @@ func (p *Process) fromMemory() {
 // memory. How far they reach is not known but from their file, see complete.
 func (p *Process) fromLinks(list []link) {
 	for _, l := range list {
-		if l.base == 0 || l.name == "" || slices.ContainsFunc(p.modules, func(m *Module) bool { return l.dynamic >= m.Lo && l.dynamic < m.Hi }) {
+		if l.base == 0 || l.name == "" || p.moduleAt(l.dynamic) != nil {
 			continue
 		}
 		if r, ok := p.Core.Range(l.base); ok && l.dynamic > l.base && l.dynamic-l.base < maxSpan {
@@ -176,11 +199,9 @@ func (p *Process) fromLinks(list []link) {
 
 // nameByLinks gives modules without a path the one that the dynamic linker has.
 func (p *Process) nameByLinks(list []link) {
-	for _, m := range p.modules {
-		for _, l := range list {
-			if m.Path == "" && l.name != "" && l.dynamic >= m.Lo && l.dynamic < m.Hi {
-				m.Path = l.name
-			}
+	for _, l := range list {
+		if m := p.moduleAt(l.dynamic); m != nil && m.Path == "" {
+			m.Path = l.name
 		}
 	}
 }
@@ -189,14 +210,12 @@ func (p *Process) nameByLinks(list []link) {
 // dynamic linker's too is in no list in some processes.
 func (p *Process) markProgram(h *header) {
 	if h != nil {
-		if i := slices.IndexFunc(p.modules, func(m *Module) bool { return h.lo < m.Hi && m.Lo < h.hi }); i >= 0 {
+		if i, some := p.overlaps(h.lo, h.hi); some {
 			p.program = p.modules[i]
 		} else {
 			m := p.ofHeader(h, "")
 			p.add(m)
-			if slices.Contains(p.modules, m) {
-				p.program = m
-			}
+			p.program = p.moduleAt(m.Lo) // nil when there are too many
 		}
 	}
 	if p.program != nil {
