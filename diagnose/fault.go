@@ -52,19 +52,13 @@ func faultOf(p *process.Process, t *process.Thread) *Fault {
 	if s.Full && s.Code != siKernel {
 		f.Address, f.Known = s.Addr, true
 	}
-	if !executable(p, pc) {
+	if !p.Executable(pc) {
 		f.Execute, f.Address, f.Known = true, pc, true
 		return f
 	}
 	f.Instruction = symbolize.Disassemble(p, pc)
 	f.operand(p, t)
 	return f
-}
-
-// executable tells whether code can run at an address.
-func executable(p *process.Process, pc uint64) bool {
-	r, ok := p.Core.Range(pc)
-	return ok && r.Execute
 }
 
 // register reads a thread's register by the name that disasm gives it.
@@ -125,7 +119,7 @@ func distance(a, b uint64) uint64 {
 func usable(p *process.Process, addr, size uint64, write bool) bool {
 	for _, at := range []uint64{addr, addr + size - 1} {
 		r, ok := p.Core.Range(at)
-		if !ok || !r.Readable || write && !r.Writable {
+		if !ok || !r.Readable || write && !r.Writable && !r.Listed {
 			return false
 		}
 	}
@@ -141,9 +135,9 @@ func unusable(p *process.Process, f *Fault) string {
 	switch {
 	case !ok:
 		return "where nothing is mapped"
-	case f.Execute && !r.Execute:
+	case f.Execute:
 		return "where nothing may be executed"
-	case f.Write && !r.Writable:
+	case f.Write && !r.Writable && !r.Listed:
 		return "where nothing may be written"
 	case !r.Readable:
 		return "where nothing may be read"

@@ -127,13 +127,15 @@ func (f *Files) take(p *Process, m *Module, s Source, name string) {
 			m.Others = append(m.Others, o)
 		}
 		return
-	case !p.fits(m, im):
-		m.Others = append(m.Others, Other{s.Name, file, im.BuildID})
-		return
-	case s.Given:
-		m.Origin = ByName
 	default:
-		return
+		ok, enough := p.fits(m, im)
+		if !ok || !enough || !s.Given {
+			if o := (Other{s.Name, file, im.BuildID}); s.Given && !slices.Contains(m.Others, o) {
+				m.Others = append(m.Others, o)
+			}
+			return
+		}
+		m.Origin = ByName
 	}
 	m.Image, m.Source, m.File = im, s.Name, file
 }

@@ -36,7 +36,7 @@ func (p *Process) Read(addr, size uint64) ([]byte, bool) {
 		case corefile.Stored:
 			b, ok = p.Core.Read(addr, n)
 		case corefile.LeftOut, corefile.Lost:
-			b, ok = p.ofFile(addr, n, state)
+			b, ok = p.ofFile(addr, n)
 		}
 		if !ok || len(b) == 0 {
 			return nil, false
@@ -47,8 +47,8 @@ func (p *Process) Read(addr, size uint64) ([]byte, bool) {
 }
 
 // ofFile is the beginning of memory as the file of the module there has it. What can be written to
-// and is lost may have been something else.
-func (p *Process) ofFile(addr, size uint64, state corefile.State) ([]byte, bool) {
+// may have been something else: the kernel leaves that out too where its filter says so.
+func (p *Process) ofFile(addr, size uint64) ([]byte, bool) {
 	m := p.moduleAt(addr)
 	if m == nil || m.Image == nil || m.Origin == FromCore {
 		return nil, false
@@ -61,7 +61,7 @@ func (p *Process) ofFile(addr, size uint64, state corefile.State) ([]byte, bool)
 		if at < start || at >= s.Vaddr+s.Filesz {
 			continue
 		}
-		if s.Flags&elf.PF_W != 0 && state == corefile.Lost {
+		if s.Flags&elf.PF_W != 0 {
 			return nil, false
 		}
 		off := s.Offset - (s.Vaddr - start) + at - start
@@ -111,6 +111,25 @@ func (p *Process) CString(addr uint64, limit int) (s string, whole bool) {
 func (p *Process) Mapped(addr uint64) bool {
 	s, _ := p.Core.At(addr)
 	return s != corefile.Unmapped
+}
+
+// Executable tells whether code can run at an address. Where the core does not tell the rights of a
+// mapping, its file does.
+func (p *Process) Executable(addr uint64) bool {
+	r, ok := p.Core.Range(addr)
+	if !ok || !r.Listed {
+		return ok && r.Execute
+	}
+	m := p.moduleAt(addr)
+	if m == nil || m.Image == nil {
+		return true
+	}
+	for _, s := range m.Image.Load {
+		if at := addr - m.Base; at >= s.Vaddr && at < s.End() {
+			return s.Flags&elf.PF_X != 0
+		}
+	}
+	return false
 }
 
 // moduleAt is the module that an address lies in, nil for none.

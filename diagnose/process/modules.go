@@ -67,9 +67,15 @@ func (m *Module) Name() string {
 const maxModules = 1 << 14
 
 // findModules finds what images were mapped.
-func (p *Process) findModules() {
-	program := p.programHeader()
+func (p *Process) findModules(f *Files) {
+	program := p.programHeader(p.Core)
+	if program == nil {
+		program = p.programOfFile(f)
+	}
 	list := links(p.Core, program)
+	if list == nil {
+		list = p.linksOfInterp(f)
+	}
 	p.fromFiles()
 	p.fromMemory()
 	p.fromLinks(list)
@@ -108,7 +114,7 @@ func (p *Process) fromFiles() {
 			continue
 		}
 		if h := headerAt(p.Core, f.Lo); h != nil {
-			if h.machine == p.Core.Arch.Machine() && p.executable(h.lo, h.hi) {
+			if h.machine == p.Core.Arch.Machine() && p.executable(h.lo, h.hi, true) {
 				p.add(p.ofHeader(h, f.Path))
 			}
 			continue
@@ -117,23 +123,29 @@ func (p *Process) fromFiles() {
 		if state, _ := p.Core.At(f.Lo); state == corefile.Stored {
 			continue
 		}
-		hi := f.Hi
+		hi, parts := f.Hi, 1
 		for _, g := range list[i+1:] {
 			if g.Path != f.Path || g.Offset == 0 || g.Lo-f.Lo > maxSpan {
 				break
 			}
 			hi = g.Hi
+			parts++
 		}
-		if p.executable(f.Lo, hi) {
+		if p.executable(f.Lo, hi, parts >= leastParts) {
 			p.add(&Module{Module: emu.Module{Path: f.Path, Base: f.Lo, Lo: f.Lo, Hi: hi}})
 		}
 	}
 }
 
-// executable tells whether a part of memory can be executed.
-func (p *Process) executable(lo, hi uint64) bool {
+// leastParts is how many mappings an image has at least of which the core has nothing: code, data and
+// what is before them. Other files are mapped in one.
+const leastParts = 3
+
+// executable tells whether a part of memory can be executed. Where rights are not known, image
+// says whether it is taken for that.
+func (p *Process) executable(lo, hi uint64, image bool) bool {
 	for _, r := range p.Core.Ranges {
-		if r.Hi > lo && r.Lo < hi && r.Execute {
+		if r.Hi > lo && r.Lo < hi && (r.Execute || r.Listed && image) {
 			return true
 		}
 	}
@@ -146,7 +158,7 @@ func (p *Process) fromMemory() {
 	vdso, _ := p.Core.Aux(loader.AT_SYSINFO_EHDR)
 	for _, r := range p.Core.Ranges {
 		h := headerAt(p.Core, r.Lo)
-		if h == nil || h.machine != p.Core.Arch.Machine() || !p.executable(h.lo, h.hi) {
+		if h == nil || h.machine != p.Core.Arch.Machine() || !p.executable(h.lo, h.hi, true) {
 			continue
 		}
 		name := ""

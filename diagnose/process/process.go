@@ -26,7 +26,7 @@ var _ symbolize.Space = (*Process)(nil)
 // New makes the process of a core, with the files that are found for its modules.
 func New(core *corefile.File, f *Files) (*Process, error) {
 	p := &Process{Core: core}
-	p.findModules()
+	p.findModules(f)
 	p.complete(f)
 	for _, m := range p.modules {
 		p.images = append(p.images, unwind.Module{Lo: m.Lo, Hi: m.Hi, Base: m.Base, Image: m.Image})
