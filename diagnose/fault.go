@@ -156,15 +156,18 @@ func (d *Diagnosis) death() {
 	case s.Number == 0:
 		d.certain(Death, 0, nil, "No signal is in the core: the process was alive, and somebody took a picture of it.")
 		return
+	case d.Alive():
+		d.certain(Death, 0, nil, "The signal in the core is %s, of which no process dies: it was stopped, and somebody took a picture of it.", name)
+		return
 	case d.Fault == nil:
-		text := fmt.Sprintf("%s died of %s", words.Capital(d.Title(d.Dead)), name)
+		text := fmt.Sprintf("%s died of %s%s", words.Capital(d.Title(d.Dead)), name, d.inside())
 		switch {
 		case s.Sent() && s.PID == p.Core.PID && s.PID != 0:
-			text += ", which the process sent itself"
+			text += "; the process sent the signal itself"
 		case s.Sent():
-			text += fmt.Sprintf(", which process %d sent", s.PID)
+			text += fmt.Sprintf("; process %d sent the signal", s.PID)
 		}
-		d.certain(Death, d.Dead.TID, nil, "%s%s.", text, d.inside())
+		d.certain(Death, d.Dead.TID, nil, "%s.", text)
 		return
 	case d.Fault.Execute:
 		d.certain(Death, d.Dead.TID, nil, "%s died of %s: it went to %#x, %s.", words.Capital(d.Title(d.Dead)), name, d.Fault.Address, unusable(p, d.Fault))
@@ -186,6 +189,13 @@ func (d *Diagnosis) death() {
 	}
 	d.certain(Death, d.Dead.TID, evidence, "%s died of %s%s: %s %s %s.", words.Capital(d.Title(d.Dead)), name, d.inside(), f.Instruction.Text, verb, where)
 }
+
+// alive are signals that end no process unless it is told to (signal(7)): a debugger that has stopped
+// one leaves them in a core.
+var alive = map[int]bool{0: true, 17: true, 18: true, 19: true, 20: true, 21: true, 22: true, 23: true, 28: true}
+
+// Alive tells that the process had not died when the core was written.
+func (d *Diagnosis) Alive() bool { return alive[d.Process.Core.Signal.Number] }
 
 // inside names the function that the dead thread was in.
 func (d *Diagnosis) inside() string {
