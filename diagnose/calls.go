@@ -45,7 +45,7 @@ func (d *Diagnosis) callText(t *process.Thread, i int) string {
 		return frames[i].At.String()
 	}
 	args := d.arguments(t, i)
-	kinds, _ := symbolize.Prototype(trimmed(name))
+	kinds := prototype(name)
 	var parts []string
 	known := false
 	for n, kind := range kinds {
@@ -85,11 +85,21 @@ func (d *Diagnosis) calledName(t *process.Thread, i int) string {
 // those that the other one was called with (stdlib/setenv.c: setenv and __add_to_environ).
 var handOns = map[string]map[string][]int{"add_to_environ": {"setenv": {0, 1, 3}}}
 
+// internal are the prototypes of functions within glibc, as [symbolize.Prototype] has others:
+// name, value, combined and replace of stdlib/setenv.c.
+var internal = map[string]string{"add_to_environ": "sspd"}
+
+func prototype(name string) string {
+	if kinds, ok := symbolize.Prototype(trimmed(name)); ok {
+		return kinds
+	}
+	return internal[strings.TrimLeft(name, "_")]
+}
+
 // arguments are what is known of the arguments of a frame's function as it was called, as many as its
 // prototype has.
 func (d *Diagnosis) arguments(t *process.Thread, i int) []Arg {
-	kinds, _ := symbolize.Prototype(trimmed(d.calledName(t, i)))
-	return d.argumentsAs(t, i, kinds)
+	return d.argumentsAs(t, i, prototype(d.calledName(t, i)))
 }
 
 // argumentsAs is the same for arguments of these kinds.

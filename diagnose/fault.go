@@ -52,19 +52,13 @@ func faultOf(p *process.Process, t *process.Thread) *Fault {
 	if s.Full && s.Code != siKernel {
 		f.Address, f.Known = s.Addr, true
 	}
-	if !executable(p, pc) {
+	if !p.Executable(pc) {
 		f.Execute, f.Address, f.Known = true, pc, true
 		return f
 	}
 	f.Instruction = symbolize.Disassemble(p, pc)
 	f.operand(p, t)
 	return f
-}
-
-// executable tells whether code can run at an address.
-func executable(p *process.Process, pc uint64) bool {
-	r, ok := p.Core.Range(pc)
-	return ok && r.Execute
 }
 
 // register reads a thread's register by the name that disasm gives it.
@@ -125,7 +119,7 @@ func distance(a, b uint64) uint64 {
 func usable(p *process.Process, addr, size uint64, write bool) bool {
 	for _, at := range []uint64{addr, addr + size - 1} {
 		r, ok := p.Core.Range(at)
-		if !ok || !r.Readable || write && !r.Writable {
+		if !ok || !r.Readable || write && !r.Writable && !r.Listed {
 			return false
 		}
 	}
@@ -141,9 +135,9 @@ func unusable(p *process.Process, f *Fault) string {
 	switch {
 	case !ok:
 		return "where nothing is mapped"
-	case f.Execute && !r.Execute:
+	case f.Execute:
 		return "where nothing may be executed"
-	case f.Write && !r.Writable:
+	case f.Write && !r.Writable && !r.Listed:
 		return "where nothing may be written"
 	case !r.Readable:
 		return "where nothing may be read"
@@ -162,15 +156,18 @@ func (d *Diagnosis) death() {
 	case s.Number == 0:
 		d.certain(Death, 0, nil, "No signal is in the core: the process was alive, and somebody took a picture of it.")
 		return
+	case d.Alive():
+		d.certain(Death, 0, nil, "The signal in the core is %s, of which no process dies: it was stopped, and somebody took a picture of it.", name)
+		return
 	case d.Fault == nil:
-		text := fmt.Sprintf("%s died of %s", words.Capital(d.Title(d.Dead)), name)
+		text := fmt.Sprintf("%s died of %s%s", words.Capital(d.Title(d.Dead)), name, d.inside())
 		switch {
 		case s.Sent() && s.PID == p.Core.PID && s.PID != 0:
-			text += ", which the process sent itself"
+			text += "; the process sent the signal itself"
 		case s.Sent():
-			text += fmt.Sprintf(", which process %d sent", s.PID)
+			text += fmt.Sprintf("; process %d sent the signal", s.PID)
 		}
-		d.certain(Death, d.Dead.TID, nil, "%s%s.", text, d.inside())
+		d.certain(Death, d.Dead.TID, nil, "%s.", text)
 		return
 	case d.Fault.Execute:
 		d.certain(Death, d.Dead.TID, nil, "%s died of %s: it went to %#x, %s.", words.Capital(d.Title(d.Dead)), name, d.Fault.Address, unusable(p, d.Fault))
@@ -192,6 +189,13 @@ func (d *Diagnosis) death() {
 	}
 	d.certain(Death, d.Dead.TID, evidence, "%s died of %s%s: %s %s %s.", words.Capital(d.Title(d.Dead)), name, d.inside(), f.Instruction.Text, verb, where)
 }
+
+// alive are signals that end no process unless it is told to (signal(7)): a debugger that has stopped
+// one leaves them in a core.
+var alive = map[int]bool{0: true, 17: true, 18: true, 19: true, 20: true, 21: true, 22: true, 23: true, 28: true}
+
+// Alive tells that the process had not died when the core was written.
+func (d *Diagnosis) Alive() bool { return alive[d.Process.Core.Signal.Number] }
 
 // inside names the function that the dead thread was in.
 func (d *Diagnosis) inside() string {

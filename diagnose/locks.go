@@ -91,8 +91,7 @@ func (d *Diagnosis) waits() {
 		}
 	}
 	cycle := d.cycle()
-	alive := d.Process.Core.Signal.Number == 0 || d.Fault == nil && d.Process.Core.Signal.Number != sigABRT
-	if len(cycle) == 0 && !alive {
+	if len(cycle) == 0 && !d.Alive() && (d.Fault != nil || d.Process.Core.Signal.Number == sigABRT) {
 		return
 	}
 	for _, w := range d.Waits {

@@ -37,7 +37,7 @@ func (d *Diagnosis) origin() *source {
 		}
 	}
 	// Of code in assembly nothing is known but what it was given.
-	kinds, _ := symbolize.Prototype(trimmed(d.calledName(d.Dead, 0)))
+	kinds := prototype(d.calledName(d.Dead, 0))
 	var found *source
 	for k, kind := range kinds {
 		if kind != 's' && kind != 'p' {

@@ -130,6 +130,7 @@ func (d *Diagnosis) meaning(v uint64, at *source) {
 		d.likely(BadValue, tid, evidence, "%#x is a small number and no pointer, or one that was computed from NULL.", v)
 	case d.accessible(v):
 		d.certain(OtherBlock, tid, evidence, "%#x lies in %s.", v, d.placeOf(v))
+	case d.Fault.Execute: // it is told already
 	default:
 		d.certain(BadValue, tid, evidence, "Nothing is mapped at %#x; what this value is is not known.", v)
 	}

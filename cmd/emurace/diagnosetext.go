@@ -48,7 +48,7 @@ func (d diagnosis) tell(p *replay.Printer) {
 
 // headline is FAILED for a process that has died.
 func (d diagnosis) headline() string {
-	if d.Process.Core.Signal.Number == 0 {
+	if d.Alive() {
 		return "alive "
 	}
 	return "FAILED"
@@ -165,7 +165,7 @@ func p0(texts ...string) string {
 
 // tellCode shows the instructions around the one that failed.
 func (d diagnosis) tellCode(p *replay.Printer) {
-	if d.Process.Core.Signal.Number == 0 || d.Fault == nil && d.Process.Core.Signal.Number == 6 {
+	if d.Alive() || d.Fault == nil && d.Process.Core.Signal.Number == 6 {
 		return
 	}
 	list, current := d.Around(instructionsBefore, instructionsBehind)
@@ -186,7 +186,7 @@ func (d diagnosis) tellCode(p *replay.Printer) {
 
 // tellRegisters shows the registers of who died.
 func (d diagnosis) tellRegisters(p *replay.Printer) {
-	if d.Process.Core.Signal.Number == 0 {
+	if d.Alive() {
 		return
 	}
 	p.Printf("\n")

@@ -136,10 +136,15 @@ func (f *Files) take(p *Process, m *Module, s Source, name string) {
 	switch {
 	case m.BuildID != "" && im.BuildID == m.BuildID:
 		m.Origin = SameBuildID
-	case m.BuildID != "" || !p.fits(m, im):
+	case m.BuildID != "":
 		m.other(Other{s.Name, file, im.BuildID})
-	case s.Given:
-		m.Origin = ByName
+	default:
+		switch ok, enough := p.fits(m, im); {
+		case ok && enough && s.Given:
+			m.Origin = ByName
+		case s.Given:
+			m.other(Other{s.Name, file, im.BuildID})
+		}
 	}
 	if m.Origin == NoFile { // its memory is not kept
 		f.others[key] = im.BuildID

@@ -16,18 +16,25 @@ const maxCompared = 256
 
 // fits tells whether a file can be a module's of which no build-id is known: by its size in memory,
 // and by the words that the dynamic linker has written into the part of it that cannot be written
-// to afterwards (PT_GNU_RELRO). Where the core has neither it may fit.
-func (p *Process) fits(m *Module, im *loader.Image) bool {
+// to afterwards (PT_GNU_RELRO). Enough tells that there was something to compare.
+func (p *Process) fits(m *Module, im *loader.Image) (ok, enough bool) {
 	lo, hi := im.Span()
 	if m.header != nil && (m.Lo != m.Base+lo || m.Hi != m.Base+hi) {
-		return false
+		return false, false
 	}
 	if m.header == nil && m.Hi-m.Lo > hi-lo {
-		return false
+		return false, false
 	}
 	base := m.Base
 	if m.header == nil {
 		base = m.Lo - lo
+	}
+	same := 0
+	if entry, ok := p.Core.Aux(loader.AT_ENTRY); ok && m == p.program {
+		if base+im.Entry != entry {
+			return false, false
+		}
+		same = leastSame - 1
 	}
 	for _, r := range relatives(im) {
 		if im.Relro == nil {
@@ -36,15 +43,22 @@ func (p *Process) fits(m *Module, im *loader.Image) bool {
 		if r.at < im.Relro.Vaddr || r.at+8 > im.Relro.End() {
 			continue
 		}
-		if v, ok := p.Core.Read64(base + r.at); ok && v != base+r.value {
-			return false
+		v, ok := p.Core.Read64(base + r.at)
+		if ok && v != base+r.value {
+			return false, false
+		}
+		if ok {
+			same++
 		}
 	}
 	if m.header == nil {
 		m.Base = base
 	}
-	return true
+	return true, same >= leastSame
 }
+
+// leastSame is how many words have to agree; for a program its entry stands for most of them.
+const leastSame = 8
 
 // relative is a word at an address of an image that becomes the load bias plus a value.
 type relative struct{ at, value uint64 }

@@ -27,6 +27,11 @@ func links(m reader, program *header) (list []link) {
 	if !ok || debug == 0 {
 		return nil
 	}
+	return linksAt(m, debug)
+}
+
+// linksAt is the list that a struct r_debug leads to.
+func linksAt(m reader, debug uint64) (list []link) {
 	at, ok := m.Read64(debug + 8)
 	seen := map[uint64]bool{}
 	for ok && at != 0 && !seen[at] && len(list) < maxLinks {
@@ -43,14 +48,15 @@ func links(m reader, program *header) (list []link) {
 	return list
 }
 
-// programHeader is the program's image, which the auxiliary vector leads to.
-func (p *Process) programHeader() *header {
+// programHeader is the program's image, which the auxiliary vector leads to; nil where memory does not have
+// its headers.
+func (p *Process) programHeader(m reader) *header {
 	at, ok := p.Core.Aux(loader.AT_PHDR)
 	count, ok2 := p.Core.Aux(loader.AT_PHNUM)
 	if size, _ := p.Core.Aux(loader.AT_PHENT); !ok || !ok2 || size != phdrSize || count == 0 || count > maxPhdrs {
 		return nil
 	}
-	table, ok := p.Core.Read(at, count*phdrSize)
+	table, ok := m.Read(at, count*phdrSize)
 	if !ok {
 		return nil
 	}
@@ -62,7 +68,7 @@ func (p *Process) programHeader() *header {
 		}
 	}
 	h := &header{typ: elf.ET_DYN, machine: p.Core.Arch.Machine()}
-	return h.read(p.Core, at, count, func(first elf.Prog64) uint64 {
+	return h.read(m, at, count, func(first elf.Prog64) uint64 {
 		if known {
 			return bias
 		}

@@ -47,7 +47,7 @@ func (p *Process) Read(addr, size uint64) ([]byte, bool) {
 }
 
 // ofFile is the beginning of memory as the file of the module there has it. What can be written to
-// may have been something else: it is left out also when nothing that is anonymous is written.
+// may have been something else: the kernel leaves that out too where its filter says so.
 func (p *Process) ofFile(addr, size uint64) ([]byte, bool) {
 	m := p.moduleAt(addr)
 	if m == nil || m.Image == nil || m.Origin == FromCore {
@@ -111,6 +111,25 @@ func (p *Process) CString(addr uint64, limit int) (s string, whole bool) {
 func (p *Process) Mapped(addr uint64) bool {
 	s, _ := p.Core.At(addr)
 	return s != corefile.Unmapped
+}
+
+// Executable tells whether code can run at an address. Where the core does not tell the rights of a
+// mapping, its file does.
+func (p *Process) Executable(addr uint64) bool {
+	r, ok := p.Core.Range(addr)
+	if !ok || !r.Listed {
+		return ok && r.Execute
+	}
+	m := p.moduleAt(addr)
+	if m == nil || m.Image == nil {
+		return true
+	}
+	for _, s := range m.Image.Load {
+		if at := addr - m.Base; at >= s.Vaddr && at < s.End() {
+			return s.Flags&elf.PF_X != 0
+		}
+	}
+	return false
 }
 
 // moduleAt is the module that an address lies in, nil for none.

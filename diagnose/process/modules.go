@@ -71,14 +71,23 @@ const (
 )
 
 // findModules finds what images were mapped.
-func (p *Process) findModules() {
+func (p *Process) findModules(f *Files) {
 	for _, r := range p.Core.Ranges {
-		if r.Execute {
+		switch {
+		case r.Execute:
 			p.code = append(p.code, extent{r.Lo, r.Hi})
+		case r.Listed:
+			p.unknown = append(p.unknown, extent{r.Lo, r.Hi})
 		}
 	}
-	program := p.programHeader()
+	program := p.programHeader(p.Core)
+	if program == nil {
+		program = p.programOfFile(f)
+	}
 	list := links(p.Core, program)
+	if list == nil {
+		list = p.linksOfInterp(f)
+	}
 	p.fromFiles()
 	p.fromMemory()
 	p.fromLinks(list)
@@ -118,7 +127,7 @@ func (p *Process) headerAt(lo uint64) *header {
 	if h == nil {
 		return nil
 	}
-	if p.tried++; h.machine != p.Core.Arch.Machine() || !p.executable(h.lo, h.hi) {
+	if p.tried++; h.machine != p.Core.Arch.Machine() || !p.executable(h.lo, h.hi, true) {
 		return nil
 	}
 	return h
@@ -144,23 +153,34 @@ func (p *Process) fromFiles() {
 			}
 			continue
 		}
-		hi := f.Hi
+		hi, parts := f.Hi, 1
 		for _, g := range list[i+1:] {
 			if g.Path != f.Path || g.Offset == 0 || g.Lo-f.Lo > maxSpan {
 				break
 			}
 			hi = g.Hi
+			parts++
 		}
-		if p.executable(f.Lo, hi) {
+		if p.executable(f.Lo, hi, parts >= leastParts) {
 			p.add(&Module{Module: emu.Module{Path: f.Path, Base: f.Lo, Lo: f.Lo, Hi: hi}})
 		}
 	}
 }
 
-// executable tells whether a part of memory can be executed.
-func (p *Process) executable(lo, hi uint64) bool {
-	i := sort.Search(len(p.code), func(i int) bool { return p.code[i].hi > lo })
-	return i < len(p.code) && p.code[i].lo < hi
+// leastParts is how many mappings an image has at least of which the core has nothing: code, data and
+// what is before them. Other files are mapped in one.
+const leastParts = 3
+
+// executable tells whether a part of memory can be executed. Where rights are not known, image
+// says whether it is taken for that.
+func (p *Process) executable(lo, hi uint64, image bool) bool {
+	return meets(p.code, lo, hi) || image && meets(p.unknown, lo, hi)
+}
+
+// meets tells whether any of the parts, which are in order, has a part of memory.
+func meets(list []extent, lo, hi uint64) bool {
+	i := sort.Search(len(list), func(i int) bool { return list[i].hi > lo })
+	return i < len(list) && list[i].lo < hi
 }
 
 // fromMemory adds images whose headers lie at the beginning of a mapping: the vDSO, and all of a

@@ -17,6 +17,7 @@ type Process struct {
 
 	modules  []*Module // by address
 	code     []extent  // mappings that can be executed, by address
+	unknown  []extent  // those of which nothing but the mapped file is known
 	tried    int       // headers of images that were read
 	made     uint64    // bytes of images that were made out of memory
 	frames   int       // of all threads
@@ -30,7 +31,7 @@ var _ symbolize.Space = (*Process)(nil)
 // New makes the process of a core, with the files that are found for its modules.
 func New(core *corefile.File, f *Files) (*Process, error) {
 	p := &Process{Core: core}
-	p.findModules()
+	p.findModules(f)
 	p.complete(f)
 	for _, m := range p.modules {
 		p.images = append(p.images, unwind.Module{Lo: m.Lo, Hi: m.Hi, Base: m.Base, Image: m.Image})

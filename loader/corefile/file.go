@@ -103,6 +103,9 @@ type Range struct {
 	Readable, Writable, Execute bool
 	// Zeros tells that what was not stored is zeros: emurace writes its cores so, and says it.
 	Zeros bool
+	// Listed tells that there is no segment of it, only NT_FILE tells that a file was mapped there: gdb's
+	// gcore leaves out what it can have from the file. Its rights are not known.
+	Listed bool
 
 	offset uint64
 }

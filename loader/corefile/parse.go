@@ -49,6 +49,7 @@ func Parse(r io.ReaderAt, size uint64) (*File, error) {
 		return nil, err
 	}
 	f.order()
+	f.listed()
 	if len(f.Threads) == 0 {
 		if f.Missing > 0 {
 			return nil, fmt.Errorf("ELF core: no thread in it: the file ends before its notes do, %d bytes are missing", f.Missing)
@@ -181,4 +182,30 @@ func (f *File) order() {
 		kept = append(kept, r)
 	}
 	f.Ranges = kept
+}
+
+// listed adds the mappings that only NT_FILE tells of.
+func (f *File) listed() {
+	var list []Range
+	put := func(lo, hi uint64) {
+		if lo < hi {
+			list = append(list, Range{Lo: lo, Hi: hi, Stored: lo, Cut: lo, Readable: true, Listed: true})
+		}
+	}
+	next, end := 0, uint64(0)
+	for _, m := range f.Mapped {
+		at := max(m.Lo, end)
+		end = max(end, m.Hi)
+		for ; next < len(f.Ranges) && f.Ranges[next].Lo < m.Hi; next++ {
+			r := &f.Ranges[next]
+			put(at, min(r.Lo, m.Hi))
+			at = max(at, r.Hi)
+			if r.Hi > m.Hi {
+				break // the next one may begin in it
+			}
+		}
+		put(at, m.Hi)
+	}
+	f.Ranges = append(f.Ranges, list...)
+	slices.SortStableFunc(f.Ranges, func(a, b Range) int { return cmp.Compare(a.Lo, b.Lo) })
 }
