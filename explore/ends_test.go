@@ -55,7 +55,7 @@ func TestEnds(t *testing.T) {
 			{[]string{"both 1; store_x 2", "both 2; load_x"}, 0, 3},
 			{[]string{"both 1", "load_x"}, 1, 3},
 		} {
-			if !inShort(i, 4) {
+			if !inTurn(i, 4, sys.Arch) {
 				continue
 			}
 			p := program{name: "ends", source: endings, threads: c.threads}
