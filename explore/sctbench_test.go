@@ -6,8 +6,8 @@ import (
 	"testing"
 
 	"emurace/emu"
-	"emurace/internal/thorough"
 	"emurace/internal/guestcode"
+	"emurace/internal/thorough"
 	"emurace/loader"
 	"emurace/scenario"
 )
