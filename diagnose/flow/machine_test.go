@@ -403,7 +403,7 @@ func (w *watcher) report(title string, arguments int, certain float64) {
 	if sum < arguments || share < certain {
 		w.t.Errorf("%s: only %.1f %% of %d arguments are known for certain", title, 100*share, sum)
 	}
-	if likely := w.count["origin loaded"]; w.count["origin loaded certain"] < 50 || w.count["origin loaded wrong"] > likely/4 {
+	if likely := w.count["origin loaded"]; w.count["origin loaded certain"] < 50 || w.count["origin loaded wrong"] > likely/2 {
 		w.t.Errorf("%s: of the loads %d are certain, and of %d likely ones %d wrong", title, w.count["origin loaded certain"], likely, w.count["origin loaded wrong"])
 	}
 }
