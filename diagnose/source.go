@@ -36,14 +36,24 @@ func (d *Diagnosis) origin() *source {
 			return s
 		}
 	}
-	// Of code in assembly nothing is known but what it was given.
-	kinds := prototype(d.calledName(d.Dead, 0))
-	var found *source
-	for k, kind := range kinds {
+	return d.given(stack)
+}
+
+// given is where the bad value came from when the function's code does not tell more than what it was
+// given: code in assembly, and what rounds an address down to that of a vector.
+func (d *Diagnosis) given(stack []flow.Frame) (found *source) {
+	const vector = 64 // bytes
+	f := d.Fault
+	args := d.arguments(d.Dead, 0)
+	for k, kind := range prototype(d.calledName(d.Dead, 0)) {
 		if kind != 's' && kind != 'p' {
 			continue
 		}
-		for _, v := range []uint64{f.Value, f.Address} {
+		values := []uint64{f.Value}
+		if k < len(args) && args[k].Known && args[k].Value != f.Value && args[k].Value-f.Value < vector {
+			values = append(values, args[k].Value)
+		}
+		for _, v := range values {
 			s := d.follow(stack, 1, d.flow.Passed(stack, 0, k, v, true), v)
 			if s == nil || !s.known || s.value != v {
 				continue
@@ -51,8 +61,7 @@ func (d *Diagnosis) origin() *source {
 			if found != nil && found.addr != s.addr {
 				return nil
 			}
-			s.certain = false
-			found = s
+			s.certain, found = false, s
 		}
 	}
 	return found

@@ -62,7 +62,11 @@ func (d *Diagnosis) value() {
 	if f.Value != 0 && d.accessible(f.Value) && d.chunkFact(f.Value) {
 		return
 	}
-	d.used(f.Value, d.origin())
+	v, at := f.Value, d.origin()
+	if at != nil && at.known && at.value-v < 64 {
+		v = at.value // which was rounded down
+	}
+	d.used(v, at)
 }
 
 // used tells what a value is that was used as an address or as code, by where it came from.
