@@ -10,7 +10,7 @@
 // may be damaged: damage is often why there is a core file. What is said to be certain
 // follows from malloc's own books, checked from two sides; the rest is likely only. Two
 // kinds of damage cannot be told from what malloc does itself: a size that was overwritten
-// with one that leads to another chunk's beginning, and before 2.32 a link of a fast bin that
+// with one that leads to where a chunk begins, or once began; and before 2.32 a link of a fast bin that
 // was overwritten with 0, which cuts its list short.
 //
 // The books are those of the moment of death. A block that a thread was about to free or to be

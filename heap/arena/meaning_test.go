@@ -54,7 +54,8 @@ func meanings(t *testing.T, m *emu.Process, h *heap.History, mal *arena.Malloc) 
 			fits := true
 			switch got.Kind {
 			case arena.SizeField, arena.Foot:
-				fits = want.Kind == heap.MallocSize && want.Chunk == got.Chunk.Addr && want.Foot == (got.Kind == arena.Foot)
+				// Behind top is nothing, so to the run it is no chunk.
+				fits = got.Chunk.State == arena.Top || want.Kind == heap.MallocSize && want.Chunk == got.Chunk.Addr && want.Foot == (got.Kind == arena.Foot)
 			case arena.FreeLink, arena.CacheLink:
 				fits = want.Kind == heap.MallocLink && want.Target == got.Target && want.Mangled == got.Mangled
 			case arena.CacheKey:
