@@ -46,7 +46,7 @@ func (d *Diagnosis) registers() (names []string) {
 func (d *Diagnosis) value() {
 	f := d.Fault
 	if f.Register == "" {
-		if f.Known {
+		if f.Known && d.accessible(f.Address) {
 			d.add(Fact{Kind: OtherBlock, Certain: true, Text: fmt.Sprintf("%#x lies in %s.", f.Address, d.placeOf(f.Address))})
 		}
 		return
