@@ -69,6 +69,10 @@ func right(t *testing.T, c *testcores.Core, d *Diagnosis, truth testcores.Truth)
 			t.Errorf("certain, and false: %s: %s", f.Text, why)
 		}
 	}
+	// An abort is told by what it was for.
+	if f, ok := d.Has(Aborted); ok {
+		t.Errorf("an abort and nothing more: %s", f.Text)
+	}
 	for _, text := range missing(d, c, truth) {
 		t.Errorf("not told: %s", text)
 	}

@@ -1,7 +1,9 @@
 package diagnose
 
 import (
+	"cmp"
 	"fmt"
+	"slices"
 
 	"emurace/diagnose/flow"
 	"emurace/diagnose/process"
@@ -96,6 +98,64 @@ func (d *Diagnosis) missing() {
 	}
 	for _, text := range c.Problems {
 		d.gap("The core: %s.", text)
+	}
+	left := uint64(0)
+	for _, r := range c.Ranges {
+		if r.Writable && !r.Zeros {
+			left += r.Hi - max(r.Stored, r.Lo)
+		}
+	}
+	if left > 0 {
+		d.gap("%d bytes of memory that could be written to were left out of the core. What was there is unknown.", left)
+	}
+	for _, m := range d.Process.List() {
+		switch {
+		case m.Path == "[vdso]":
+		case m.Origin == process.NoFile && len(m.Others) > 0:
+			d.gap("The file of %s is not there, only others of its name: its functions and data have no names.", d.moduleName(m))
+		case m.Origin == process.NoFile:
+			d.gap("The file of %s is not there: its functions and data have no names.", d.moduleName(m))
+		case m.Origin == process.FromCore:
+			d.gap("The file of %s is not there: it has the names only that it exports.", d.moduleName(m))
+		}
+	}
+	if d.Process.Main() == nil {
+		d.gap("Which image is the program's is not known: the core has no auxiliary vector that leads to it, or not what it leads to.")
+	}
+	if c.PID == 0 {
+		d.gap("The number of the process is not in the core: which thread is main is not known.")
+	}
+	d.lost()
+}
+
+// moduleName is a module's file name, or where it is.
+func (d *Diagnosis) moduleName(m *process.Module) string {
+	return cmp.Or(m.Name(), fmt.Sprintf("the image at %#x", m.Lo))
+}
+
+// lost notes which registers of the dead thread lead into memory that is neither in the core nor in a file.
+func (d *Diagnosis) lost() {
+	if d.Fault == nil {
+		return
+	}
+	var names []string
+	for _, name := range append(d.registers(), "sp", "rsp") {
+		at, ok := d.Dead.Registers[name]
+		if !ok || !d.accessible(at) || slices.Contains(names, fmt.Sprintf("%s = %#x", name, at)) {
+			continue
+		}
+		if _, ok := d.Process.Read(at, 1); !ok {
+			if r, _ := d.Process.Core.Range(at); r.Readable {
+				names = append(names, fmt.Sprintf("%s = %#x", name, at))
+			}
+		}
+	}
+	if len(names) > 0 {
+		verb := "leads"
+		if len(names) > 1 {
+			verb = "lead"
+		}
+		d.gap("Registers of %s lead to memory that is not in the core: %s %s there.", d.Title(d.Dead), listed(names), verb)
 	}
 }
 

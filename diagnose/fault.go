@@ -187,6 +187,14 @@ func (d *Diagnosis) death() {
 	if f.Register != "" {
 		evidence = append(evidence, fmt.Sprintf("%s = %#x", f.Register, f.Value))
 	}
+	if f.Instruction.Undecoded {
+		text := "what instruction is there is not known"
+		if f.Known {
+			text += "; the access was to " + where
+		}
+		d.certain(Death, d.Dead.TID, nil, "%s died of %s%s at %s: %s.", words.Capital(d.Title(d.Dead)), name, d.inside(), f.At, text)
+		return
+	}
 	d.certain(Death, d.Dead.TID, evidence, "%s died of %s%s: %s %s %s.", words.Capital(d.Title(d.Dead)), name, d.inside(), f.Instruction.Text, verb, where)
 }
 

@@ -57,12 +57,12 @@ var fitting = map[testcores.Kind][]Kind{
 	testcores.StackOverflow: {Overflow},
 	testcores.NullMember:    {Null},
 	testcores.WildJump:      {WildJump},
-	testcores.DoubleFree:    {DoubleFree},
+	testcores.DoubleFree:    {DoubleFree, Aborted},
 	testcores.Deadlock:      {Waiting, Deadlock, Stuck},
 	testcores.StuckCond:     {Waiting, Stuck},
-	testcores.Assertion:     {Assertion},
-	testcores.PureVirtual:   {PureVirtual},
-	testcores.Uncaught:      {Uncaught},
+	testcores.Assertion:     {Assertion, Aborted},
+	testcores.PureVirtual:   {PureVirtual, Aborted},
+	testcores.Uncaught:      {Uncaught, Aborted},
 	testcores.Overrun:       {Text, Overrun},
 }
 
@@ -81,7 +81,8 @@ var meanings = []struct {
 	{"no pointer but text", []testcores.Value{testcores.Text}},
 }
 
-// lie says what is false in a fact by what is known of the core; "" for nothing.
+// lie says what is false in a fact by what is known of the core; "" for nothing. The diagnosis is of the
+// whole core.
 func lie(d *Diagnosis, c *testcores.Core, f Fact, truth testcores.Truth) string {
 	who := role(d, c, f.Thread, truth)
 	switch f.Kind {
@@ -104,6 +105,12 @@ func lie(d *Diagnosis, c *testcores.Core, f Fact, truth testcores.Truth) string 
 		}
 		for _, name := range truth.Stack {
 			if name != "" && strings.Contains(f.Text, name) {
+				return ""
+			}
+		}
+		frames, _ := d.Dead.Frames()
+		for _, fr := range frames {
+			if name := fr.At.Function; name != "" && strings.Contains(f.Text, Demangled(name)) {
 				return ""
 			}
 		}

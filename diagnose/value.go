@@ -46,7 +46,7 @@ func (d *Diagnosis) registers() (names []string) {
 func (d *Diagnosis) value() {
 	f := d.Fault
 	if f.Register == "" {
-		if f.Known {
+		if f.Known && d.accessible(f.Address) {
 			d.add(Fact{Kind: OtherBlock, Certain: true, Text: fmt.Sprintf("%#x lies in %s.", f.Address, d.placeOf(f.Address))})
 		}
 		return
@@ -108,10 +108,10 @@ func (d *Diagnosis) null() {
 		d.certain(Null, d.Dead.TID, evidence, "%s is NULL%s, and was used as a pointer.", f.Register, from)
 		return
 	}
-	d.certain(Null, d.Dead.TID, evidence, "%s is NULL%s: the access is to what would be %s behind it, such as a member of a structure.", f.Register, from, bytes(far))
+	d.certain(Null, d.Dead.TID, evidence, "%s is NULL%s: the access is to what would be %s behind it, such as a member of a structure.", f.Register, from, count(far))
 }
 
-func bytes(n uint64) string { return fmt.Sprintf("%d (%#x) bytes", n, n) }
+func count(n uint64) string { return fmt.Sprintf("%d (%#x) bytes", n, n) }
 
 // meaning tells what a value is by itself, and where it was read if that is known.
 func (d *Diagnosis) meaning(v uint64, at *source) {
