@@ -78,11 +78,14 @@ func (p *Process) findModules() {
 		}
 	}
 	program := p.programHeader()
-	list := links(p.Core, program)
+	list := links(p.Core, p.rendezvous(program))
 	p.fromFiles()
 	p.fromMemory()
 	p.fromLinks(list)
 	p.nameByLinks(list)
+	if program == nil && len(list) > 0 {
+		p.withoutHeader(list[0])
+	}
 	p.markProgram(program)
 }
 
@@ -234,6 +237,21 @@ func (p *Process) markProgram(h *header) {
 		if base != 0 && m.Lo == base && m.Path == "" {
 			m.Path = p.interpreter(h)
 		}
+	}
+}
+
+// withoutHeader finds the program, whose headers are not in memory, by where they were and by its entry in
+// the dynamic linker's list.
+func (p *Process) withoutHeader(l link) {
+	at, ok := p.Core.Aux(loader.AT_PHDR)
+	end, ok2 := p.Core.Range(l.dynamic)
+	if !ok || !ok2 || end.Hi <= at || end.Hi-at > maxSpan {
+		return
+	}
+	lo := at &^ (loader.PageSize - 1)
+	if p.program = p.moduleAt(at); p.program == nil && p.executable(lo, end.Hi) {
+		p.add(&Module{Module: emu.Module{Base: l.base, Lo: lo, Hi: end.Hi}})
+		p.program = p.moduleAt(at)
 	}
 }
 
