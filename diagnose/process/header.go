@@ -27,7 +27,7 @@ const (
 	maxNotes   = 64 << 10 // bytes of a segment of notes
 	// maxNoteParts bounds the segments of notes.
 	maxNoteParts = 16
-	maxText    = 4096
+	maxText      = 4096
 )
 
 // header is what memory has of an image: its program headers and what they lead to.

@@ -47,7 +47,8 @@ type Module struct {
 	// Problem is why a file that is there could not be used, "" for nothing.
 	Problem string
 
-	header *header
+	header  *header
+	dynamic uint64 // address of the dynamic section, as the dynamic linker has it; 0 for unknown
 }
 
 // Other is a file of a module's name that is not the module's.
@@ -186,7 +187,12 @@ func (p *Process) fromMemory() {
 // fromLinks adds images that only the dynamic linker's list knows: their headers are not in
 // memory. How far they reach is not known but from their file, see complete.
 func (p *Process) fromLinks(list []link) {
+	linker, _ := p.Core.Aux(loader.AT_BASE)
 	for _, l := range list {
+		if l.name == "" && l.base == linker {
+			// The dynamic linker's name is text of the program's, which is not in memory. Glibc's has this one.
+			l.name = loader.Glibc.Interp(p.Core.Arch)
+		}
 		if l.base == 0 || l.name == "" || p.moduleAt(l.dynamic) != nil {
 			continue
 		}
@@ -195,7 +201,7 @@ func (p *Process) fromLinks(list []link) {
 			if end, ok := p.Core.Range(l.dynamic); ok {
 				hi = max(hi, end.Hi)
 			}
-			p.add(&Module{Module: emu.Module{Path: l.name, Base: l.base, Lo: l.base, Hi: hi}})
+			p.add(&Module{Module: emu.Module{Path: l.name, Base: l.base, Lo: l.base, Hi: hi}, dynamic: l.dynamic})
 		}
 	}
 }
@@ -203,8 +209,9 @@ func (p *Process) fromLinks(list []link) {
 // nameByLinks gives modules without a path the one that the dynamic linker has.
 func (p *Process) nameByLinks(list []link) {
 	for _, l := range list {
-		if m := p.moduleAt(l.dynamic); m != nil && m.Path == "" {
-			m.Path = l.name
+		if m := p.moduleAt(l.dynamic); m != nil {
+			m.dynamic = cmp.Or(m.dynamic, l.dynamic)
+			m.Path = cmp.Or(m.Path, l.name)
 		}
 	}
 }
@@ -250,7 +257,7 @@ func (p *Process) withoutHeader(l link) {
 	}
 	lo := at &^ (loader.PageSize - 1)
 	if p.program = p.moduleAt(at); p.program == nil && p.executable(lo, end.Hi) {
-		p.add(&Module{Module: emu.Module{Base: l.base, Lo: lo, Hi: end.Hi}})
+		p.add(&Module{Module: emu.Module{Base: l.base, Lo: lo, Hi: end.Hi}, dynamic: l.dynamic})
 		p.program = p.moduleAt(at)
 	}
 }

@@ -122,9 +122,15 @@ func TestStacks(t *testing.T) {
 	}{
 		{"kernel", func(t *testing.T) *testcores.Core { return testcores.Find("null-member").Native(t, testcores.Kernel) }},
 		{"kernel assertion", func(t *testing.T) *testcores.Core { return testcores.Find("assertion").Native(t, testcores.Kernel) }},
-		{"gcore", func(t *testing.T) *testcores.Core { return testcores.Find("stuck-condition").Native(t, testcores.GCore) }},
-		{"emulated arm64", func(t *testing.T) *testcores.Core { return testcores.Find("stuck-condition").Emulated(t, "bookworm", loader.ARM64) }},
-		{"emulated amd64", func(t *testing.T) *testcores.Core { return testcores.Find("double-free").Emulated(t, "bookworm", loader.AMD64) }},
+		{"gcore", func(t *testing.T) *testcores.Core {
+			return testcores.Find("stuck-condition").Native(t, testcores.GCore)
+		}},
+		{"emulated arm64", func(t *testing.T) *testcores.Core {
+			return testcores.Find("stuck-condition").Emulated(t, "bookworm", loader.ARM64)
+		}},
+		{"emulated amd64", func(t *testing.T) *testcores.Core {
+			return testcores.Find("double-free").Emulated(t, "bookworm", loader.AMD64)
+		}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			if testing.Short() && c.name != "kernel" {
