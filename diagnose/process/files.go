@@ -154,9 +154,9 @@ func (f *Files) take(p *Process, m *Module, s Source, name string) {
 	m.Image, m.Source, m.File = im, s.Name, file
 }
 
-// other notes a file that is not the module's.
+// other notes a file that is not the module's, once where one folder leads to another.
 func (m *Module) other(o Other) {
-	if !slices.Contains(m.Others, o) {
+	if !slices.ContainsFunc(m.Others, func(k Other) bool { return k.Source == o.Source && k.BuildID == o.BuildID }) {
 		m.Others = append(m.Others, o)
 	}
 }

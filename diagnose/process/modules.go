@@ -47,7 +47,8 @@ type Module struct {
 	// Problem is why a file that is there could not be used, "" for nothing.
 	Problem string
 
-	header *header
+	header  *header
+	dynamic uint64 // address of the dynamic section, as the dynamic linker has it; 0 for unknown
 }
 
 // Other is a file of a module's name that is not the module's.
@@ -84,7 +85,7 @@ func (p *Process) findModules(f *Files) {
 	if program == nil {
 		program = p.programOfFile(f)
 	}
-	list := links(p.Core, program)
+	list := links(p.Core, p.rendezvous(program))
 	if list == nil {
 		list = p.linksOfInterp(f)
 	}
@@ -92,6 +93,9 @@ func (p *Process) findModules(f *Files) {
 	p.fromMemory()
 	p.fromLinks(list)
 	p.nameByLinks(list)
+	if program == nil && len(list) > 0 {
+		p.withoutHeader(list[0])
+	}
 	p.markProgram(program)
 }
 
@@ -203,7 +207,12 @@ func (p *Process) fromMemory() {
 // fromLinks adds images that only the dynamic linker's list knows: their headers are not in
 // memory. How far they reach is not known but from their file, see complete.
 func (p *Process) fromLinks(list []link) {
+	linker, _ := p.Core.Aux(loader.AT_BASE)
 	for _, l := range list {
+		if l.name == "" && l.base == linker {
+			// The dynamic linker's name is text of the program's, which is not in memory. Glibc's has this one.
+			l.name = loader.Glibc.Interp(p.Core.Arch)
+		}
 		if l.base == 0 || l.name == "" || p.moduleAt(l.dynamic) != nil {
 			continue
 		}
@@ -212,7 +221,7 @@ func (p *Process) fromLinks(list []link) {
 			if end, ok := p.Core.Range(l.dynamic); ok {
 				hi = max(hi, end.Hi)
 			}
-			p.add(&Module{Module: emu.Module{Path: l.name, Base: l.base, Lo: l.base, Hi: hi}})
+			p.add(&Module{Module: emu.Module{Path: l.name, Base: l.base, Lo: l.base, Hi: hi}, dynamic: l.dynamic})
 		}
 	}
 }
@@ -220,8 +229,9 @@ func (p *Process) fromLinks(list []link) {
 // nameByLinks gives modules without a path the one that the dynamic linker has.
 func (p *Process) nameByLinks(list []link) {
 	for _, l := range list {
-		if m := p.moduleAt(l.dynamic); m != nil && m.Path == "" {
-			m.Path = l.name
+		if m := p.moduleAt(l.dynamic); m != nil {
+			m.dynamic = cmp.Or(m.dynamic, l.dynamic)
+			m.Path = cmp.Or(m.Path, l.name)
 		}
 	}
 }
@@ -254,6 +264,21 @@ func (p *Process) markProgram(h *header) {
 		if base != 0 && m.Lo == base && m.Path == "" {
 			m.Path = p.interpreter(h)
 		}
+	}
+}
+
+// withoutHeader finds the program, whose headers are not in memory, by where they were and by its entry in
+// the dynamic linker's list.
+func (p *Process) withoutHeader(l link) {
+	at, ok := p.Core.Aux(loader.AT_PHDR)
+	end, ok2 := p.Core.Range(l.dynamic)
+	if !ok || !ok2 || end.Hi <= at || end.Hi-at > maxSpan {
+		return
+	}
+	lo := at &^ (loader.PageSize - 1)
+	if p.program = p.moduleAt(at); p.program == nil && p.executable(lo, end.Hi, true) {
+		p.add(&Module{Module: emu.Module{Base: l.base, Lo: lo, Hi: end.Hi}, dynamic: l.dynamic})
+		p.program = p.moduleAt(at)
 	}
 }
 
