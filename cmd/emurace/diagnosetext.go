@@ -129,7 +129,12 @@ func (d diagnosis) moduleText(m *process.Module) string {
 		return text + "; " + d.bring(m)
 	case process.ByName:
 		return fmt.Sprintf("%s: %s, by its name: the core has no build-id to compare", name, d.path(m.File))
+	case process.ByWords:
+		return fmt.Sprintf("%s: of %s, by the words that the dynamic linker has relocated: the core has no build-id to compare", name, m.Source)
 	case process.FromCore:
+		if m.Path == "[vdso]" {
+			return ""
+		}
 		if m == d.Process.Main() && m.BuildID == "" {
 			return ""
 		}
@@ -169,6 +174,9 @@ func (d diagnosis) tellCode(p *replay.Printer) {
 		return
 	}
 	list, current := d.Around(instructionsBefore, instructionsBehind)
+	if list[current].Undecoded && strings.HasPrefix(list[current].Text, "(") {
+		return // which the first sentence says
+	}
 	p.Printf("\n")
 	for i, in := range list {
 		mark := "  "

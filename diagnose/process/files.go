@@ -78,13 +78,31 @@ func (f *Files) find(p *Process, m *Module) {
 			return
 		}
 	}
+	fitting := Module{}
 	for _, s := range f.Sources {
 		for _, name := range candidates(p.Core.Arch, m) {
-			f.take(p, m, s, name)
-			if m.Image != nil {
+			if f.take(p, m, s, name); m.Image == nil {
+				continue
+			}
+			if m.Origin != ByWords {
 				return
 			}
+			// Of two builds that both fit neither is known to be the one.
+			if fitting.Image != nil && fitting.Image.BuildID != m.Image.BuildID {
+				m.other(Other{fitting.Source, fitting.File, fitting.Image.BuildID})
+				m.other(Other{m.Source, m.File, m.Image.BuildID})
+				m.Image, m.Source, m.File, m.Origin = nil, "", "", NoFile
+				return
+			}
+			if fitting.Image == nil {
+				fitting = *m
+			}
+			m.Image, m.Source, m.File, m.Origin = nil, "", "", NoFile
+			break
 		}
+	}
+	if fitting.Image != nil {
+		m.Image, m.Source, m.File, m.Origin = fitting.Image, fitting.Source, fitting.File, fitting.Origin
 	}
 }
 
@@ -139,9 +157,11 @@ func (f *Files) take(p *Process, m *Module, s Source, name string) {
 	case m.BuildID != "":
 		m.other(Other{s.Name, file, im.BuildID})
 	default:
-		switch ok, enough := p.fits(m, im); {
-		case ok && enough && s.Given:
+		switch ok, same := p.fits(m, im); {
+		case ok && same >= leastSame && s.Given:
 			m.Origin = ByName
+		case ok && same >= leastUnnamed:
+			m.Origin = ByWords
 		case s.Given:
 			m.other(Other{s.Name, file, im.BuildID})
 		}

@@ -16,26 +16,25 @@ const maxCompared = 256
 
 // fits tells whether a file can be a module's of which no build-id is known: by its size in memory,
 // by where its dynamic section is, and by the words that the dynamic linker has written into the part of it
-// that cannot be written to afterwards (PT_GNU_RELRO). Enough tells that there was something to compare.
-func (p *Process) fits(m *Module, im *loader.Image) (ok, enough bool) {
+// that cannot be written to afterwards (PT_GNU_RELRO). Same is how many of these agree; none may differ.
+func (p *Process) fits(m *Module, im *loader.Image) (ok bool, same int) {
 	lo, hi := im.Span()
 	if m.header != nil && (m.Lo != m.Base+lo || m.Hi != m.Base+hi) {
-		return false, false
+		return false, 0
 	}
 	if m.header == nil && m.Hi-m.Lo > hi-lo {
-		return false, false
+		return false, 0
 	}
 	base := m.Base
 	if m.header == nil {
 		base = m.Lo - lo
 	}
 	if m.dynamic != 0 && m.dynamic != base+dynamicAt(im) {
-		return false, false
+		return false, 0
 	}
-	same := 0
 	if entry, ok := p.Core.Aux(loader.AT_ENTRY); ok && m == p.program {
 		if base+im.Entry != entry {
-			return false, false
+			return false, 0
 		}
 		same = leastSame - 1
 	}
@@ -48,7 +47,7 @@ func (p *Process) fits(m *Module, im *loader.Image) (ok, enough bool) {
 		}
 		v, ok := p.Core.Read64(base + r.at)
 		if ok && v != base+r.value {
-			return false, false
+			return false, 0
 		}
 		if ok {
 			same++
@@ -57,11 +56,16 @@ func (p *Process) fits(m *Module, im *loader.Image) (ok, enough bool) {
 	if m.header == nil {
 		m.Base = base
 	}
-	return true, same >= leastSame
+	return true, same
 }
 
-// leastSame is how many words have to agree; for a program its entry stands for most of them.
-const leastSame = 8
+// leastSame is how many words have to agree of a file that the user has named the place of; for a program its
+// entry stands for most of them. Any other file has to agree in more: of another build nearly all of them are
+// others, since they are addresses of its functions and data.
+const (
+	leastSame    = 8
+	leastUnnamed = 32
+)
 
 // relative is a word at an address of an image that becomes the load bias plus a value.
 type relative struct{ at, value uint64 }

@@ -24,13 +24,16 @@ const (
 	SameBuildID
 	// ByName: a file of the same name. Memory does not have a build-id to compare.
 	ByName
+	// ByWords: a file of the same name and size, all of whose words agree with memory that the dynamic
+	// linker has written when it loaded it. Memory does not have a build-id to compare.
+	ByWords
 	// FromCore: memory has all of it; there are only the names that it exports.
 	FromCore
 )
 
 // String returns the origin in words.
 func (o Origin) String() string {
-	return [...]string{"no file", "build-id", "name only", "the core itself"}[o]
+	return [...]string{"no file", "build-id", "name only", "its relocated words", "the core itself"}[o]
 }
 
 // Module is an image that was mapped in the process.
