@@ -128,6 +128,7 @@ func (s *command) run(c *cli.Context) error {
 	signal.Ignore(os.Interrupt)
 	defer signal.Reset(os.Interrupt)
 	search := exec.CommandContext(c.Context, self, s.args...)
+	search.Args[0] = "emurace" // by which the program knows itself
 	search.Cancel = func() error { return search.Process.Signal(syscall.SIGTERM) }
 	search.Stdout, search.Stderr = c.App.Writer, c.App.ErrWriter
 	err = search.Run()

@@ -40,8 +40,11 @@ const maxLooked = 1 << 17
 
 // complete finds the file of each module, and what it says that memory does not.
 func (p *Process) complete(f *Files) {
-	for i, m := range p.modules {
+	for _, m := range p.modules {
 		f.find(p, m)
+	}
+	f.fromSame(p)
+	for i, m := range p.modules {
 		if m.Image == nil {
 			if im := p.fromCore(m); im != nil {
 				m.Image, m.Origin = im, FromCore
@@ -59,6 +62,28 @@ func (p *Process) complete(f *Files) {
 			}
 			if m.Soname == "" {
 				m.Soname = m.Image.Soname
+			}
+		}
+	}
+}
+
+// fromSame looks once more for files where the C library's was found: what lies beside it is as good
+// as named.
+func (f *Files) fromSame(p *Process) {
+	libc := p.Libc()
+	if libc == nil || libc.Image == nil {
+		return
+	}
+	for _, s := range f.Sources {
+		if s.Name != libc.Source {
+			continue
+		}
+		s.Given = true
+		for _, m := range p.modules {
+			for _, name := range candidates(p.Core.Arch, m) {
+				if m.Image == nil {
+					f.take(p, m, s, name)
+				}
 			}
 		}
 	}
