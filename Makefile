@@ -14,6 +14,9 @@ export GOFLAGS     := -mod=readonly
 export GOWORK      := off
 export CGO_ENABLED := 1
 
+# With TEST_THOROUGH=1 tests run all their cases: internal/thorough.
+export TEST_THOROUGH
+
 UNICORN := github.com/unicorn-engine/unicorn
 SUITES  := bullseye bookworm trixie forky
 # What tests want of a Debian beside libc: locales, libraries, time zones.
@@ -93,7 +96,7 @@ fuzz: setup ## run every fuzz target, each for a time: make fuzz TIME=1m
 # named.
 nightly: setup ## run all tests and searches for faults there are, each for a time: make nightly TIME=30m
 	@failed=; \
-	for target in lint vuln test race test-unpatched "fuzz TIME=1m" \
+	for target in lint vuln "test TEST_THOROUGH=1" race test-unpatched "fuzz TIME=1m" \
 		"fuzz-proofs TIME=$(TIME)" "fuzz-host TIME=$(TIME)" "sanitize TIME=$(TIME)" install-test dist-test; do \
 		echo "==> make $$target"; $(MAKE) $$target || failed="$$failed, $$target"; \
 	done; \

@@ -99,9 +99,13 @@ func prototype(name string) string {
 // arguments are what is known of the arguments of a frame's function as it was called, as many as its
 // prototype has.
 func (d *Diagnosis) arguments(t *process.Thread, i int) []Arg {
+	return d.argumentsAs(t, i, prototype(d.calledName(t, i)))
+}
+
+// argumentsAs is the same for arguments of these kinds.
+func (d *Diagnosis) argumentsAs(t *process.Thread, i int, kinds string) []Arg {
 	frames, _ := t.Frames()
 	name := d.calledName(t, i)
-	kinds := prototype(name)
 	n := len(strings.TrimSuffix(kinds, "."))
 	if n == 0 {
 		return nil

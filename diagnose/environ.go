@@ -50,10 +50,14 @@ func (d *Diagnosis) readEnviron() *Environ {
 		return nil
 	}
 	e := &Environ{Variable: at, Block: block}
-	for i := range uint64(maxEnviron) {
+	most := uint64(maxEnviron)
+	if c, ok := d.chunk(block); ok && c.Block().Has(block) {
+		most = min(most, (c.Block().Hi-block)/8) // what is behind the block is no entry of it
+	}
+	for i := range most {
 		v, ok := p.Core.Read64(block + 8*i)
-		if !ok || v == 0 {
-			e.Ended = ok
+		if !ok || v == 0 || !p.Mapped(v) {
+			e.Ended = ok && v == 0
 			break
 		}
 		text, known := p.Text(v)

@@ -168,7 +168,7 @@ void three(void) { z = 2; y = 3; }
 			"a variable": func(at func(string) Range) *Aim { r := at("z"); r.Hi = r.Lo + 4; return &Aim{Data: []Range{r}} },
 		} {
 			for i, st := range Strategies() {
-				if !inShort(i, 2) {
+				if !inTurn(i, 2, sys.Arch) {
 					continue
 				}
 				start, o := p.aimedAt(t, sys, Options{KeepGoing: true, Jobs: 2, Seed: 1, Schedules: 200 * proved.Schedules, Depth: 8}, aim)

@@ -56,7 +56,7 @@ func (a atOnce) Next([]uint64) (scenario.Call, bool, error) {
 func TestOverAtOnce(t *testing.T) {
 	eachArch(t, func(t *testing.T, sys *emu.System) {
 		wrong := func(*scenario.View) error { return &scenario.Failure{Message: "always"} }
-		for _, c := range []struct {
+		for i, c := range []struct {
 			name  string
 			fails bool
 			check func(*scenario.View) error
@@ -67,7 +67,7 @@ func TestOverAtOnce(t *testing.T) {
 			{"nothing is wrong", false, nil, ""},
 		} {
 			for _, threads := range []int{1, 2} {
-				if testing.Short() && (threads == 1) != (c.said == "") {
+				if testing.Short() && (threads == 1) != (c.said == "") || !inTurn(i+threads, 1, sys.Arch) {
 					continue
 				}
 				start := func() (*scenario.Session, error) {
@@ -112,7 +112,7 @@ func TestOverAtOnce(t *testing.T) {
 func TestManyThreads(t *testing.T) {
 	eachArch(t, func(t *testing.T, sys *emu.System) {
 		for i, n := range []int{scenario.MaxPlanned, 2, scenario.MaxPlanned - 1} {
-			if !inShort(i, 3) {
+			if !inTurn(i, 3, sys.Arch) {
 				continue
 			}
 			start := func() (*scenario.Session, error) {

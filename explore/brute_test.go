@@ -115,7 +115,7 @@ func TestBruteForce(t *testing.T) {
 	}
 	eachArch(t, func(t *testing.T, sys *emu.System) {
 		for i, p := range programs {
-			if !inShort(i, 2) {
+			if !inTurn(i, 2, sys.Arch) {
 				continue
 			}
 			if testing.Short() {

@@ -53,7 +53,7 @@ func TestCounts(t *testing.T) {
 	cases := [][]int{{1}, {5}, {1, 1}, {1, 5}, {4, 6}, {6, 6}, {1, 1, 1}, {2, 3, 2}, {3, 3, 3}, {1, 4, 2}, {2, 1, 3, 2}}
 	eachArch(t, func(t *testing.T, sys *emu.System) {
 		for i, lengths := range cases {
-			if !inShort(i, 2) {
+			if !inTurn(i, 2, sys.Arch) {
 				continue
 			}
 			want := interleavings(lengths)
@@ -84,7 +84,7 @@ func TestCounts(t *testing.T) {
 func TestCountsOfBounds(t *testing.T) {
 	eachArch(t, func(t *testing.T, sys *emu.System) {
 		for i, lengths := range [][]int{{4, 6}, {35, 34}, {2, 3, 2}, {2, 40}} {
-			if !inShort(i, 2) {
+			if !inTurn(i, 2, sys.Arch) {
 				continue
 			}
 			want := interleavings2(lengths)

@@ -11,6 +11,7 @@ import (
 	"emurace/internal/guestcode"
 	bugs "emurace/internal/programs"
 	"emurace/internal/testseed"
+	"emurace/internal/thorough"
 	"emurace/loader"
 	"emurace/scenario"
 )
@@ -116,7 +117,7 @@ func TestRandomHalves(t *testing.T) {
 		count = *programs
 	}
 	eachArch(t, func(t *testing.T, sys *emu.System) {
-		seed := testseed.Of(t, 1)
+		seed, count := seedsOf(testseed.Of(t, 1), count, sys.Arch)
 		divided, traces := 0, uint64(0)
 		for first := seed; first < seed+count; first += batch {
 			n := min(batch, seed+count-first)
@@ -226,9 +227,9 @@ func TestHalvesOfPrograms(t *testing.T) {
 			continue
 		}
 		for _, fixed := range []bool{false, true} {
-			flags := []string{"-O2"}
+			flags, most := []string{"-O2"}, uint64(1000)
 			if fixed {
-				flags = append(flags, p.FixedFlag())
+				flags, most = append(flags, p.FixedFlag()), thorough.Of(uint64(250), most)
 			}
 			file, err := guestcode.Compile(loader.AMD64, p.File, p.Source, flags...)
 			must(t, err)
@@ -243,7 +244,7 @@ func TestHalvesOfPrograms(t *testing.T) {
 				strategies = []Strategy{POS, "dpor"}
 			}
 			for _, strategy := range strategies {
-				o := Options{Seed: 1, Schedules: 1000, Preemptions: 1, Jobs: 1}
+				o := Options{Seed: 1, Schedules: most, Preemptions: 1, Jobs: 1}
 				var r *Result
 				switch strategy {
 				case "bounded":

@@ -207,7 +207,7 @@ func TestPublishedCounts(t *testing.T) { testRows(t, published()) }
 func testRows(t *testing.T, rows []row) {
 	eachArch(t, func(t *testing.T, sys *emu.System) {
 		for i, r := range rows {
-			if r.slow && testing.Short() || !inShort(i, 3) {
+			if r.slow && testing.Short() || !inTurn(i, 3, sys.Arch) {
 				continue
 			}
 			t.Run(r.name, func(t *testing.T) { r.check(t, sys) })

@@ -57,6 +57,10 @@ func TestSpinningLong(t *testing.T) {
 		limit /= 100
 	}
 	eachArch(t, func(t *testing.T, sys *emu.System) {
+		limit := limit
+		if !inTurn(0, 1, sys.Arch) {
+			limit /= 10
+		}
 		start := func() (*scenario.Session, error) {
 			// The one that spins comes second, so that the first run shows what is
 			// shared.
@@ -121,7 +125,7 @@ func TestSparseMarks(t *testing.T) {
 	markedDepth, markedEvery = 2, 3
 	eachArch(t, func(t *testing.T, sys *emu.System) {
 		for i, r := range slices.Concat(textbook(), published()) {
-			if r.want > 100 || r.wide || !inShort(i, 4) {
+			if r.want > 100 || r.wide || !inTurn(i, 4, sys.Arch) {
 				continue
 			}
 			got, err := DPOR(t.Context(), r.starter(t, sys), Options{KeepGoing: true, Jobs: 1})

@@ -152,7 +152,7 @@ u32 go(void) { u32 r = x; x = r + 1; ready = 1; return r; }`, []string{"wait", "
 			{"lll_lock", lll, times(3, "section")},
 			{"reorder, 2 setters", reorder, []string{"set", "set", "check"}},
 		} {
-			if !inShort(i, 2) {
+			if !inTurn(i, 2, sys.Arch) {
 				continue
 			}
 			h := hunted(t, sys, p)

@@ -248,7 +248,8 @@ func TestTimePassesAnywhere(t *testing.T) {
 	for _, mode := range []scenario.Timeouts{scenario.AnyTime, scenario.WhenIdle} {
 		t.Run(string(mode), func(t *testing.T) {
 			eachArch(t, func(t *testing.T, sys *emu.System) {
-				seed := testseed.Of(t, 1)
+				seed, n := seedsOf(testseed.Of(t, 1), uint64(count), sys.Arch)
+				count := int(n)
 				several, skipped := 0, 0
 				for i := range count {
 					r := rand.New(rand.NewPCG(seed+uint64(i), 6))

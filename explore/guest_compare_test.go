@@ -139,7 +139,7 @@ func TestRandomPrograms(t *testing.T) {
 		count = *programs
 	}
 	eachArch(t, func(t *testing.T, sys *emu.System) {
-		seed := testseed.Of(t, 1)
+		seed, count := seedsOf(testseed.Of(t, 1), count, sys.Arch)
 		traces, compared, end := uint64(0), uint64(0), seed+count
 		for first := seed; first < end; first += batch {
 			begin, source := randomPrograms(t, sys, first, min(batch, end-first))

@@ -151,8 +151,10 @@ func TestMadeAnywhere(t *testing.T) {
 	}
 	eachArch(t, func(t *testing.T, sys *emu.System) {
 		seed := testseed.Of(t, 1)
+		from, n := seedsOf(0, uint64(count), sys.Arch)
+		count := int(n)
 		several, skipped, strange := 0, 0, 0
-		for i := range count {
+		for i := int(from); i < int(from)+count; i++ {
 			r := rand.New(rand.NewPCG(seed+uint64(i), 5))
 			p := program{source: madeSource, threads: drawMade(r, madeOps[i%len(madeOps)])}
 			g := &guest{}
@@ -257,7 +259,7 @@ func TestMadeBruteForce(t *testing.T) {
 	}
 	eachArch(t, func(t *testing.T, sys *emu.System) {
 		for i, p := range programs {
-			if !inShort(i, 2) {
+			if !inTurn(i, 2, sys.Arch) {
 				continue
 			}
 			g := p.start(t, sys)

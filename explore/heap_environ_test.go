@@ -5,6 +5,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"emurace/internal/thorough"
 	"emurace/loader"
 	"emurace/oracle"
 	"emurace/scenario"
@@ -47,7 +48,7 @@ func TestHeapEnviron(t *testing.T) {
 					t.Errorf("%d traces without the heap's events, want %d", r.Schedules, c.raw)
 				}
 				one := searchHeap(t, sys, plan, true, false, 1)
-				if !testing.Short() {
+				if !testing.Short() && thorough.Turn(1, arch) {
 					two := searchHeap(t, sys, plan, true, false, 2)
 					one.Restarts, two.Restarts = 0, 0 // who learns first may differ
 					if diff := cmp.Diff(one, two, visible); diff != "" {

@@ -235,7 +235,7 @@ func TestHeapCounts(t *testing.T) {
 	eachArch(t, func(t *testing.T, sys *emu.System) {
 		code := guestcode.Build(t, sys.Arch, usingBlocks)
 		for i, p := range heapPrograms {
-			if !inShort(i, 4) {
+			if !inTurn(i, 4, sys.Arch) {
 				continue
 			}
 			t.Run(p.name, func(t *testing.T) {
@@ -339,7 +339,7 @@ func TestHeapFindsAll(t *testing.T) {
 			{"put p 7", "free p;malloc 48;free q;malloc 24"},
 			{"peek p 70", "realloc p 20;calloc 1 20"},
 		} {
-			if !inShort(i, 3) {
+			if !inTurn(i, 3, sys.Arch) {
 				continue
 			}
 			p := heapProgram{threads: threads}

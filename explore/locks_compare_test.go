@@ -134,7 +134,7 @@ func TestAbstractIsRaw(t *testing.T) {
 			}
 			t.Run(suite+"/"+arch.String(), func(t *testing.T) {
 				sys := systemOf(t, suite, arch, 0)
-				seed := testseed.Of(t, 1)
+				seed, count := seedsOf(testseed.Of(t, 1), count, arch)
 				compared, fewer, raws := 0, 0, 0
 				for first := seed; first < seed+count; first += batch {
 					n := min(batch, seed+count-first)
@@ -173,7 +173,7 @@ func TestAbstractIsRaw(t *testing.T) {
 					}
 				}
 				t.Logf("%d of %d programs compared; %d have fewer traces with abstract locks, in %d words were left raw", compared, count, fewer, raws)
-				if *programs == 0 && (compared < int(count/2) || count >= 60 && (fewer == 0 || raws == 0)) {
+				if *programs == 0 && (compared < int(count/2) || count >= 30 && (fewer == 0 || raws == 0)) {
 					t.Errorf("that is too few")
 				}
 			})

@@ -144,7 +144,7 @@ func TestLockRules(t *testing.T) {
 	eachArch(t, func(t *testing.T, sys *emu.System) {
 		code := guestcode.Build(t, sys.Arch, source)
 		for i, c := range lockPrograms {
-			if !inShort(i, 6) {
+			if !inTurn(i, 6, sys.Arch) {
 				continue
 			}
 			start := func() (*scenario.Session, error) {

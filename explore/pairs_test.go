@@ -8,6 +8,7 @@ import (
 	"emurace/internal/guestcode"
 	bugs "emurace/internal/programs"
 	"emurace/internal/testsystem"
+	"emurace/internal/thorough"
 	"emurace/loader"
 	"emurace/scenario"
 )
@@ -23,6 +24,9 @@ func TestPairs(t *testing.T) {
 			continue // rustc is often for one architecture alone; package program runs it
 		}
 		testsystem.EachArch(t, func(t *testing.T, arch loader.Arch) {
+			if !thorough.Turn(n, arch) {
+				return
+			}
 			flags := []string{"-O0"}
 			if p.Language == bugs.Cxx {
 				flags = append(flags, "-static")

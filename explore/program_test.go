@@ -8,6 +8,7 @@ import (
 
 	"emurace/emu"
 	"emurace/internal/testroot"
+	"emurace/internal/thorough"
 	"emurace/loader"
 	"emurace/scenario"
 )
@@ -233,6 +234,19 @@ func codeStarter(sys *emu.System, routines ...routine) func() (*scenario.Session
 // inShort tells whether a test of many rows runs row i: all of them, but with -short
 // only every n-th.
 func inShort(i, n int) bool { return !testing.Short() || i%n == 0 }
+
+// inTurn is inShort of a test that runs on both architectures: the cases take turns on them,
+// unless all are wanted.
+func inTurn(i, n int, arch loader.Arch) bool { return inShort(i, n) && thorough.Turn(i, arch) }
+
+// seedsOf are the seeds that a random test runs on an architecture, of so many from one on:
+// with -programs all.
+func seedsOf(first, count uint64, arch loader.Arch) (from, n uint64) {
+	if *programs > 0 {
+		return first, count
+	}
+	return thorough.Seeds(first, count, arch)
+}
 
 // eachArch runs a test on Debian 12's glibc for both guest architectures, with
 // -short for arm64 only.

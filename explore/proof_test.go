@@ -161,7 +161,8 @@ func TestProofs(t *testing.T) {
 		if *proofsFor > 0 {
 			usual = 0
 		}
-		p := &proofRun{arch: sys.Arch, size: size, seed: testseed.Of(t, usual), count: count, stop: &stop}
+		seed, count := seedsOf(testseed.Of(t, usual), count, sys.Arch)
+		p := &proofRun{arch: sys.Arch, size: size, seed: seed, count: count, stop: &stop}
 		if *proofsFor > 0 {
 			p.count, p.until = 0, time.Now().Add(*proofsFor)
 			workers = max(1, runtime.GOMAXPROCS(0)/2) // the other architecture has as many

@@ -12,6 +12,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"emurace/emu"
+	"emurace/internal/thorough"
 	"emurace/loader"
 	"emurace/scenario"
 )
@@ -98,7 +99,7 @@ func TestResume(t *testing.T) {
 	}
 	eachArch(t, func(t *testing.T, sys *emu.System) {
 		for i, c := range tests {
-			if !inShort(i, 8) {
+			if !inTurn(i, 8, sys.Arch) {
 				continue
 			}
 			t.Run(c.name, func(t *testing.T) {
@@ -107,11 +108,7 @@ func TestResume(t *testing.T) {
 				c.o.Inspect = func([]string, scenario.Schedule) ([]Problem, error) { return nil, nil }
 				whole, err := c.search(t.Context(), start, c.o)
 				must(t, err)
-				rounds := 2
-				if sys.Arch != loader.ARM64 || testing.Short() {
-					rounds = 1
-				}
-				for round := range rounds {
+				for round := range thorough.Of(1, 2) {
 					d := disturbance{t: t, search: c.search, start: start, o: c.o, whole: whole}
 					d.rand = rand.New(rand.NewPCG(uint64(i), uint64(round)))
 					if diff := cmp.Diff(whole, d.run(), visible); diff != "" {

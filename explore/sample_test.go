@@ -32,7 +32,7 @@ func TestSampleRepeats(t *testing.T) {
 	setters := program{"reorder, 2 setters", failingReorder, []string{"set", "set", "check"}}
 	eachArch(t, func(t *testing.T, sys *emu.System) {
 		for i, st := range Strategies() {
-			if !inShort(i, 3) {
+			if !inTurn(i, 3, sys.Arch) {
 				continue
 			}
 			start := setters.starter(t, sys)
@@ -99,7 +99,7 @@ func TestSampleCovers(t *testing.T) {
 	}
 	eachArch(t, func(t *testing.T, sys *emu.System) {
 		for i, p := range programs {
-			if !inShort(i, 2) {
+			if !inTurn(i, 2, sys.Arch) {
 				continue
 			}
 			g := p.start(t, sys)
@@ -207,7 +207,7 @@ func TestSURWUniform(t *testing.T) {
 			ways   int
 			limit  float64 // exceeded with a chance of 1 in 100,000
 		}{{[]int{3, 3}, 20, 58.7}, {[]int{1, 5}, 6, 30.9}, {[]int{1, 1, 2}, 12, 43.9}, {[]int{2, 6}, 28, 72.2}} {
-			if !inShort(i, 2) {
+			if !inTurn(i, 2, sys.Arch) {
 				continue
 			}
 			n := 200 * c.ways
@@ -309,7 +309,7 @@ func TestSampleBudget(t *testing.T) {
 	eachArch(t, func(t *testing.T, sys *emu.System) {
 		start := codeStarter(sys, heals(3), heals(3))
 		for i, n := range []uint64{1, 2, 3, 10, 11, 300} {
-			if !inShort(i, 2) {
+			if !inTurn(i, 2, sys.Arch) {
 				continue
 			}
 			for _, jobs := range []int{1, 3} {

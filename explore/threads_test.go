@@ -7,6 +7,7 @@ import (
 	"emurace/explore"
 	"emurace/internal/guestcode"
 	"emurace/internal/testsystem"
+	"emurace/internal/thorough"
 	"emurace/loader"
 	"emurace/scenario"
 )
@@ -75,16 +76,20 @@ func TestMadeByHundreds(t *testing.T) {
 		if testing.Short() {
 			n = 30
 		}
-		for name, source := range map[string]string{"at once": crowd, "one after the other": passing} {
+		for i, c := range []struct{ name, source string }{{"at once", crowd}, {"one after the other", passing}} {
+			if !thorough.Turn(i, arch) {
+				continue
+			}
+			name, source := c.name, c.source
 			file := guestcode.Program(t, arch, source, "-O1")
 			start := func() (*scenario.Session, error) {
 				return scenario.Start(sys, programPlan("/program", []string{"program", fmt.Sprint(n)}, nil, map[string][]byte{"/program": file}), 1)
 			}
 			found := 0
 			for i, strategy := range []explore.Strategy{explore.POS, explore.SURW, explore.Fuzz, explore.PCT, explore.Random} {
-				schedules := uint64(25)
+				schedules := thorough.Of(uint64(12), 25)
 				if i > 2 {
-					schedules = 6
+					schedules = thorough.Of(uint64(3), 6)
 				}
 				r, err := explore.Sample(t.Context(), start, strategy, explore.Options{Jobs: 2, Seed: 1, Schedules: schedules, Depth: 3})
 				if err != nil {

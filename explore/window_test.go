@@ -155,7 +155,7 @@ func TestWindowBruteForce(t *testing.T) {
 		count, bound = 2, 1
 	}
 	eachArch(t, func(t *testing.T, sys *emu.System) {
-		seed := testseed.Of(t, 1)
+		seed, count := seedsOf(testseed.Of(t, 1), count, sys.Arch)
 		most := 0
 		for i := range count {
 			r := rand.New(rand.NewPCG(seed+i, 7))

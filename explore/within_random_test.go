@@ -148,7 +148,7 @@ func TestWithinRandom(t *testing.T) {
 		count = *programs
 	}
 	eachArch(t, func(t *testing.T, sys *emu.System) {
-		seed := testseed.Of(t, 1)
+		seed, count := seedsOf(testseed.Of(t, 1), count, sys.Arch)
 		var all withinCount
 		for first := seed; first < seed+count; first += batch {
 			n := min(batch, seed+count-first)

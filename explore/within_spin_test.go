@@ -66,7 +66,7 @@ func TestWithinSpins(t *testing.T) {
 		count = *programs
 	}
 	eachArch(t, func(t *testing.T, sys *emu.System) {
-		seed := testseed.Of(t, 1)
+		seed, count := seedsOf(testseed.Of(t, 1), count, sys.Arch)
 		var all withinCount
 		for first := seed; first < seed+count; first += batch {
 			var text strings.Builder

@@ -91,11 +91,11 @@ func valuesOfFlag(command, flag string) completion.Values {
 		return completion.Values{Words: parameters()}
 	case "describe":
 		return shippedOrFile()
-	case "script":
+	case "script", "scenario":
 		return completion.Values{Suffix: scripts.Suffix}
 	case "diff":
 		return traces
-	case "corpus", "resume", "end", "output", "keyring", "env-from", "stdin", "suppressions", "baseline", "junit", "sarif":
+	case "corpus", "resume", "end", "output", "program", "keyring", "env-from", "stdin", "suppressions", "baseline", "junit", "sarif":
 		return anyFile
 	case "cache", "traces":
 		return folders
@@ -114,7 +114,7 @@ func valuesOfArgs(command string) []completion.Values {
 		return []completion.Values{v}
 	case "script":
 		return []completion.Values{{Words: withSchedule(), Suffix: scripts.Suffix}, shippedOrFile()}
-	case "run":
+	case "run", "diagnose":
 		return []completion.Values{anyFile}
 	case "replay", "step", "gdb", "report", "core":
 		return []completion.Values{traces}

@@ -9,7 +9,7 @@ import (
 
 // The tables are all commands that do something, and each command with a flag has one.
 func TestConfigTables(t *testing.T) {
-	want := []string{"explore", "run", "replay", "step", "gdb", "report", "core", "list", "pull", "remove", "find", "script", "test", "man", "completion", "help", "version"}
+	want := []string{"explore", "run", "replay", "step", "gdb", "report", "core", "diagnose", "list", "pull", "remove", "find", "script", "test", "man", "completion", "help", "version"}
 	if got := tablesOf(newApp(io.Discard, io.Discard).Commands); !slices.Equal(got, want) {
 		t.Errorf("%q", got)
 	}

@@ -223,7 +223,7 @@ func TestRunsGuest(t *testing.T) {
 		}
 	}
 	for _, c := range newApp(nil, nil).Commands {
-		if known := slices.Contains(append([]string{"sysroot", "man", "completion", "help", "version", "test"}, guestCommands...), c.Name); !known {
+		if known := slices.Contains(append([]string{"sysroot", "man", "completion", "help", "version", "test", "diagnose"}, guestCommands...), c.Name); !known {
 			t.Errorf("whether %s runs a guest is not said", c.Name)
 		}
 	}

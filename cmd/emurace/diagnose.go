@@ -1,13 +1,16 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
 	"os"
 	"runtime"
+	"strings"
 
 	"github.com/urfave/cli/v2"
+	"golang.org/x/sys/unix"
 
 	"emurace/diagnose"
 	"emurace/diagnose/process"
@@ -35,10 +38,16 @@ Examples:
   emurace diagnose core.1234
   emurace diagnose --sysroot container/ --program app core.1234
   coredumpctl dump | emurace diagnose -
-  emurace diagnose --json core.zst | jq .facts`,
+  emurace diagnose --json core.zst | jq .facts
+  emurace diagnose --scenario crash.star core.1234
+  emurace diagnose --search --time 1m core.1234`,
 		Flags: []cli.Flag{
 			&cli.StringSliceFlag{Name: "sysroot", Usage: "look for the process's files in `SPEC` first: a folder that stands for its root directory, debian:SUITE or host; may be given several times", EnvVars: []string{"EMURACE_SYSROOT"}},
 			&cli.StringFlag{Name: "program", Usage: "the program's file is `FILE`", EnvVars: []string{"EMURACE_PROGRAM"}},
+			&cli.StringFlag{Name: "scenario", Usage: "write to `FILE` a scenario that looks for a way to the crash", EnvVars: []string{"EMURACE_SCENARIO"}},
+			&cli.BoolFlag{Name: "search", Usage: "search that scenario, and with --program the program itself where there is none, for a way to the crash", EnvVars: []string{"EMURACE_SEARCH"}},
+			&cli.DurationFlag{Name: "time", Usage: "search for at most `D`, as 30s or 5m; without it until a way is found", EnvVars: []string{"EMURACE_TIME"}},
+			&cli.StringFlag{Name: "output", Aliases: []string{"o"}, Usage: "write the trace that the search finds to `FILE`", EnvVars: []string{"EMURACE_TRACE"}},
 			&cli.BoolFlag{Name: "private", Usage: "leave out what the user's data is: values of the environment, strings, paths", EnvVars: []string{"EMURACE_PRIVATE"}},
 			&cli.BoolFlag{Name: "json", Usage: "print the result as a JSON object"},
 			cacheFlag(), colorFlag(),
@@ -59,8 +68,11 @@ func diagnoseAction(c *cli.Context) error {
 	default:
 		return usage(fmt.Errorf("diagnose: unexpected argument %q", c.Args().Get(1)), "one core file at a time; flags stand before it")
 	}
+	if err := checkDiagnose(c); err != nil {
+		return err
+	}
 	name := c.Args().First()
-	core, err := corefile.Open(name, os.Stdin)
+	core, err := corefile.OpenContext(c.Context, name, os.Stdin)
 	if err != nil {
 		return coreError(name, err)
 	}
@@ -79,24 +91,68 @@ func diagnoseAction(c *cli.Context) error {
 		return environmentError(fmt.Errorf("diagnose: %s: %w", name, err), "")
 	}
 	show := diagnosis{Diagnosis: d, core: name, private: c.Bool("private")}
-	if c.Bool("json") {
-		return printable.JSON(c.App.Writer, show.object())
+	if err := show.draft(c.String("scenario")); err != nil {
+		return err
 	}
-	show.tell(p)
-	return p.Err()
+	var search *command
+	if c.Bool("search") {
+		if search, err = show.search(c); err != nil {
+			return err
+		}
+		defer search.close()
+	}
+	if c.Bool("json") {
+		err = printable.JSON(c.App.Writer, show.object())
+	} else {
+		show.tell(p)
+		err = p.Err()
+	}
+	if err != nil || search == nil {
+		return err
+	}
+	return search.run(c)
+}
+
+// checkDiagnose judges flags that go only with others.
+func checkDiagnose(c *cli.Context) error {
+	if !c.Bool("search") {
+		for _, name := range []string{"time", "output"} {
+			if c.IsSet(name) {
+				return usage(fmt.Errorf("--%s is about a search, and none is asked for", name), "add --search")
+			}
+		}
+	}
+	if c.IsSet("time") && c.Duration("time") <= 0 {
+		return usage(fmt.Errorf("--time %v: not a time above 0", c.Duration("time")), "leave the flag out for no limit")
+	}
+	if file := c.String("scenario"); file != "" && !strings.HasSuffix(file, ".star") {
+		return usage(fmt.Errorf("--scenario %s: a scenario's file ends in .star", file), "for example: --scenario crash.star")
+	}
+	return nil
 }
 
 // coreError is the error about a core that could not be read.
 func coreError(name string, err error) error {
-	hint := ""
+	hint := "the core may be damaged; readelf -n -l shows what is in it"
+	var path *fs.PathError
+	errors.As(err, &path)
 	switch {
+	case errors.Is(err, context.Canceled):
+		return err
 	case errors.Is(err, fs.ErrNotExist):
 		hint = "coredumpctl list shows what systemd has kept; a plain core lies where the process ran, if ulimit -c let it"
+	case errors.Is(err, fs.ErrPermission):
+		hint = "cores belong to the user of the process; read it as that one, or have it copied"
 	case errors.Is(err, corefile.ErrNotCore):
 		hint = "emurace diagnose takes what the kernel, gcore, systemd-coredump or qemu's user mode have written"
+	case errors.Is(err, corefile.ErrTooLong):
+		hint = "unpack it into a file, and name that"
+	case errors.Is(err, unix.ENOSPC):
+		hint = "unpacked, the core does not fit into the folder for temporary files; name another with TMPDIR"
+	case strings.Contains(err.Error(), "no thread in it"):
+		hint = "nothing can be told without the thread's notes at the core's beginning; see whether ulimit -c or a full disk has cut it"
 	}
-	var path *fs.PathError
-	if errors.As(err, &path) {
+	if path != nil {
 		err = path.Err
 	}
 	return environmentError(fmt.Errorf("diagnose: %s: %w", name, err), hint)

@@ -9,6 +9,7 @@ import (
 	"emurace/diagnose"
 	"emurace/diagnose/process"
 	"emurace/emu"
+	"emurace/explore/target"
 	"emurace/internal/words"
 	"emurace/replay"
 	"emurace/unwind"
@@ -17,8 +18,11 @@ import (
 // diagnosis is what is shown of a core.
 type diagnosis struct {
 	*diagnose.Diagnosis
-	core    string
-	private bool
+	core     string
+	private  bool
+	scenario string // the text of the scenario that was drafted, "" for none
+	file     string // that it was written to
+	why      error  // why there is none
 }
 
 // Parts of the page.
@@ -39,6 +43,7 @@ func (d diagnosis) tell(p *replay.Printer) {
 	d.tellFacts(p)
 	d.tellThreads(p)
 	d.tellGaps(p)
+	d.tellNext(p)
 }
 
 // headline is FAILED for a process that has died.
@@ -124,7 +129,12 @@ func (d diagnosis) moduleText(m *process.Module) string {
 		return text + "; " + d.bring(m)
 	case process.ByName:
 		return fmt.Sprintf("%s: %s, by its name: the core has no build-id to compare", name, d.path(m.File))
+	case process.ByWords:
+		return fmt.Sprintf("%s: of %s, by the words that the dynamic linker has relocated: the core has no build-id to compare", name, m.Source)
 	case process.FromCore:
+		if m.Path == "[vdso]" {
+			return ""
+		}
 		if m == d.Process.Main() && m.BuildID == "" {
 			return ""
 		}
@@ -164,6 +174,9 @@ func (d diagnosis) tellCode(p *replay.Printer) {
 		return
 	}
 	list, current := d.Around(instructionsBefore, instructionsBehind)
+	if list[current].Undecoded && strings.HasPrefix(list[current].Text, "(") {
+		return // which the first sentence says
+	}
 	p.Printf("\n")
 	for i, in := range list {
 		mark := "  "
@@ -340,6 +353,8 @@ type diagnosisObject struct {
 	Threads    []diagnosisThread `json:"threads"`
 	Facts      []diagnose.Fact   `json:"facts"`
 	Gaps       []string          `json:"gaps,omitempty"`
+	End        *target.End       `json:"end,omitempty"` // for explore --end
+	Scenario   string            `json:"scenario,omitempty"`
 }
 
 type diagnosisSignal struct {
@@ -396,8 +411,8 @@ type diagnosisFrame struct {
 // object is all of it as an object.
 func (d diagnosis) object() diagnosisObject {
 	c := d.Process.Core
-	o := diagnosisObject{Event: "result", Schema: 1, Core: d.core, Size: c.Size, Compressed: c.Compressed, Missing: c.Missing, Arch: c.Arch.String(),
-		Facts: d.Facts, Gaps: d.Gaps}
+	o := diagnosisObject{Event: "diagnosis", Schema: 1, Core: d.core, Size: c.Size, Compressed: c.Compressed, Missing: c.Missing, Arch: c.Arch.String(),
+		Facts: d.Facts, Gaps: d.Gaps, End: d.End(), Scenario: d.scenario}
 	if m := d.Process.Main(); m != nil {
 		o.Program = d.path(m.Path)
 	}

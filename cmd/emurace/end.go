@@ -60,16 +60,20 @@ func endOf(c *cli.Context) (*endSource, error) {
 	}
 	e := &endSource{name: name}
 	var err error
-	if !strings.HasSuffix(name, traceSuffix) {
-		if e.end, err = readEnd(name); err == nil || !errors.Is(err, target.ErrNone) || !isTrace(name) {
-			if err != nil {
-				return nil, environmentError(fmt.Errorf("--end: %s: %w", name, err), "it is what emurace diagnose --json or emurace explore --json printed, or a trace")
-			}
-			return e, nil
+	if strings.HasSuffix(name, traceSuffix) {
+		if e.trace, err = readTrace(name); err != nil {
+			return nil, err
+		}
+	} else if e.end, err = readEnd(name); errors.Is(err, target.ErrNone) { // or a trace of another name
+		if t, failed := replay.Read(name); failed == nil {
+			e.trace, err = t, nil
 		}
 	}
-	if e.trace, err = readTrace(name); err != nil {
-		return nil, err
+	if err != nil {
+		return nil, environmentError(fmt.Errorf("--end: %s: %w", name, err), "it is what emurace diagnose --json or emurace explore --json printed, or a trace")
+	}
+	if e.trace == nil {
+		return e, nil
 	}
 	if e.recipe, e.folders, err = traceRecipe(c, e.trace, ""); err != nil {
 		return nil, err

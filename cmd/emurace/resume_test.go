@@ -16,6 +16,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"emurace/explore"
+	"emurace/internal/thorough"
 )
 
 // counted is what an undisturbed search and one that was killed have in common:
@@ -70,7 +71,7 @@ func TestKilled(t *testing.T) {
 			file := filepath.Join(t.TempDir(), "state.json")
 			args = append(args, "--resume", file)
 			last := uint64(0)
-			for kill := range 4 {
+			for kill := range thorough.Of(2, 4) {
 				jobs := []string{"1", "3", "2"}[kill%3]
 				cmd := subprocess(t, slices.Concat(args, []string{"--jobs", jobs}, flags)...)
 				if err := cmd.Start(); err != nil {

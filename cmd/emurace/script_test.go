@@ -20,6 +20,7 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"emurace/internal/testroot"
+	"emurace/internal/thorough"
 )
 
 // testSaveEvery is an environment variable: how often the program under test
@@ -68,6 +69,8 @@ func TestMain(m *testing.M) {
 //	page FILE               runs the commands of a page of docs, which must show what it says
 //	readme FILE             runs README's commands, which must show what it says
 //	spin FILE               makes an ELF file one that does nothing but loop where it begins
+//
+// and the condition [thorough], which holds when tests are to run all their cases.
 func TestScript(t *testing.T) {
 	cache := testroot.Cache(t).Path()
 	docs, err := filepath.Abs(filepath.Join("..", "..", "docs"))
@@ -92,6 +95,12 @@ func TestScript(t *testing.T) {
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"code": codeCommand, "fails": failsCommand, "json": jsonCommand, "setjson": setJSONCommand,
 			"untimed": untimedCommand, "cut": cutCommand, "libraries": librariesCommand, "lib64": lib64Command, "spin": spinCommand, "page": runPage, "readme": readmeCommand,
+		},
+		Condition: func(name string) (bool, error) {
+			if name != "thorough" {
+				return false, fmt.Errorf("unknown condition %q", name)
+			}
+			return thorough.On(), nil
 		},
 		RequireExplicitExec: true,
 		RequireUniqueNames:  true,

@@ -2,12 +2,6 @@ package flow
 
 import "fmt"
 
-// evidence is one way to know an argument.
-type evidence struct {
-	Value
-	unsure string // why nothing is known
-}
-
 // Arguments tells what the function of the frame stack[i] was called with: the integer arguments
 // 0 to n-1. The stack is innermost first. n is cut to the arguments that are in registers.
 func (fl *Flow) Arguments(stack []Frame, i, n int) []Value {
@@ -68,7 +62,7 @@ func valueOf(n number, bits int, doubtful bool) Value {
 	return Value{Value: n.n, Known: true, Certain: !n.doubt && !doubtful, Bits: bits, How: n.where}
 }
 
-// number is the number that a value is; where only its low half is known, that.
+// argument is the number that a value is; where only its low half is known, that.
 func (p *point) argument(v value) (Value, bool) {
 	if n, ok := p.concrete(v, maxDepth); ok {
 		bits := 64
@@ -105,6 +99,29 @@ type caller struct {
 	sure bool
 }
 
+// callInto finds the call that led to the frame stack[i], and the function that it calls; so many
+// frames further out may be asked.
+func (fl *Flow) callInto(stack []Frame, i, levels int) (c caller, to uint64, why string) {
+	if i+1 >= len(stack) {
+		return c, 0, "its caller is not known"
+	}
+	if !stack[i+1].Return {
+		return c, 0, "it was not called by the frame before"
+	}
+	p, why := fl.at(&stack[i+1])
+	if p == nil {
+		return c, 0, why
+	}
+	p.within(stack, i+1, levels)
+	c = caller{point: p}
+	to, c.sure = c.target()
+	if to == 0 {
+		return c, 0, "what " + p.fn.name + " called is not known"
+	}
+	c.sure = c.sure && !stack[i].Doubtful
+	return c, to, ""
+}
+
 // callerOf finds the call that made the frame stack[i].
 func (fl *Flow) callerOf(stack []Frame, i int) (c caller, why string) {
 	return fl.callerWithin(stack, i, maxOutward)
@@ -112,30 +129,13 @@ func (fl *Flow) callerOf(stack []Frame, i int) (c caller, why string) {
 
 // callerWithin is callerOf, with so many frames further out that may be asked.
 func (fl *Flow) callerWithin(stack []Frame, i, levels int) (c caller, why string) {
-	if i+1 >= len(stack) {
-		return c, "its caller is not known"
-	}
-	if !stack[i+1].Return {
-		return c, "it was not called by the frame before"
-	}
-	p, why := fl.at(&stack[i+1])
-	if p == nil {
+	c, to, why := fl.callInto(stack, i, levels)
+	if why != "" {
 		return c, why
 	}
-	fn := fl.function(&stack[i])
-	if fn == nil {
-		return c, "its function is not known"
+	if fn := fl.function(&stack[i]); fn == nil || to != fn.entry {
+		return c, c.fn.name + " called another function, which went on to this one"
 	}
-	p.within(stack, i+1, levels)
-	c = caller{point: p}
-	to, sure := c.target()
-	if to == 0 {
-		return c, "what " + p.fn.name + " called is not known"
-	}
-	if to != fn.entry {
-		return c, p.fn.name + " called another function, which went on to this one"
-	}
-	c.sure = sure && !stack[i].Doubtful
 	return c, ""
 }
 

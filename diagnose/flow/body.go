@@ -24,6 +24,9 @@ type instruction struct {
 // after is the address after the instruction.
 func (in *instruction) after() uint64 { return in.Addr + uint64(in.Len) }
 
+// maxBlocks bounds the blocks of a function.
+const maxBlocks = 8 << 10
+
 // block is a run of instructions that is entered at its first and left at its last one.
 type block struct {
 	insts    []*instruction
@@ -42,7 +45,7 @@ type function struct {
 	symbols    []symbol
 	index      map[symbol]int32
 	sources    map[int32][]source
-	tables     int // how often tables of jumps led to more code
+	tables     int           // how often tables of jumps led to more code
 	changes    map[int32]int // of sources
 	moments    map[*instruction]moment
 }
@@ -84,8 +87,13 @@ func (fl *Flow) functionAt(at uint64) *function {
 	}
 	fl.functions[entry] = fn
 	fl.analyse(fn)
-	if fn.problem == "" && fl.shared(fn, m) {
-		fn.problem = "other functions jump into it"
+	for _, in := range fn.insts {
+		if in.Call && fn.problem == "" && twice[fl.callee(in)] {
+			fn.problem = "it calls what returns twice"
+		}
+	}
+	if fn.problem == "" && (fl.fallen(fn) || fl.shared(fn, m)) {
+		fn.problem = "other code leads into it"
 	}
 	return fn
 }
@@ -102,7 +110,10 @@ func (fl *Flow) analyse(fn *function) {
 		if fn.problem != "" {
 			return
 		}
-		fn.divide()
+		if fn.divide(); len(fn.blocks) > maxBlocks {
+			fn.problem = "its paths are too many"
+			return
+		}
 		if fl.solve(fn); fn.problem != "" {
 			return
 		}
@@ -162,7 +173,7 @@ func (fl *Flow) decode(addr uint64) (*instruction, bool) {
 	}
 	in := &instruction{Inst: d}
 	if fl.abi == amd64 {
-		in.sums = sumsAMD64(&d, code)
+		in.sums = sumsAMD64(code)
 	} else {
 		in.sums = sumsARM64(&d, code)
 	}
@@ -177,7 +188,7 @@ func (fl *Flow) successors(fn *function, in *instruction) (falls bool) {
 	falls = !in.Branch || in.CondBranch
 	switch {
 	case in.Call:
-		falls = !fl.neverReturns(in.Target) && (fn.end == 0 || in.after() != fn.end)
+		falls = !noReturn[fl.callee(in)] && (fn.end == 0 || in.after() != fn.end)
 	case in.Ret:
 	case in.Branch && in.Target == 0:
 		in.jumps = true
@@ -215,12 +226,29 @@ var noReturn = map[string]bool{
 	"__GI__exit": true, "__GI_exit": true, "__GI___fortify_fail": true, "__GI___libc_fatal": true, "__GI___assert_fail": true, "__stack_chk_fail_local": true,
 }
 
-func (fl *Flow) neverReturns(target uint64) bool {
+// twice are functions that return more than once: what the frame has at the second time is not
+// what it had at the first.
+var twice = map[string]bool{
+	"setjmp": true, "_setjmp": true, "sigsetjmp": true, "__sigsetjmp": true, "__GI___sigsetjmp": true, "getcontext": true, "__getcontext": true,
+	"vfork": true, "__vfork": true, "__libc_vfork": true, "savectx": true,
+}
+
+// callee is the name of the function that a call calls, "" where the code does not say it.
+func (fl *Flow) callee(in *instruction) string {
+	target := in.Target
+	for i := range in.Mem {
+		if m := &in.Mem[i]; m.Read && m.Base == "" && m.Index == "" && m.Segment == "" {
+			target, _ = fl.word(uint64(m.Disp))
+		}
+	}
 	if target == 0 {
-		return false
+		return ""
 	}
 	name, off, ok := fl.space.Symbol(fl.through(target))
-	return ok && off == 0 && noReturn[name]
+	if !ok || off != 0 {
+		return ""
+	}
+	return name
 }
 
 // divide makes the blocks.

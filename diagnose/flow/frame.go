@@ -44,6 +44,7 @@ type Flow struct {
 	space     symbolize.Space
 	abi       *abi
 	functions map[uint64]*function // by entry
+	stubs     map[uint64]uint64    // entries of linkage tables, with the words that they jump by
 }
 
 // New makes one for a process. It fails only for an unknown architecture.
@@ -52,7 +53,7 @@ func New(space symbolize.Space) (*Flow, error) {
 	if a == nil {
 		return nil, fmt.Errorf("flow: unknown architecture %v", space.Arch())
 	}
-	return &Flow{space: space, abi: a, functions: map[uint64]*function{}}, nil
+	return &Flow{space: space, abi: a, functions: map[uint64]*function{}, stubs: map[uint64]uint64{}}, nil
 }
 
 // word reads 8 bytes of memory.
@@ -112,7 +113,7 @@ type Origin struct {
 	Function string // Returned: the function that was called, "" for not known
 	Plus     int64  // added to what was loaded, passed or returned
 
-	At  []uint64 // the instructions that did it
+	At  []uint64 // instructions that may have done it, the first few
 	How string   // in words, as "x19 was loaded from [x20]"
 }
 

@@ -31,7 +31,7 @@ func (fl *Flow) origin(stack []Frame, i int, register string) Origin {
 // from tells where a value of a point came from, which is known as now, and is called register.
 func (p *point) from(register string, v value, now uint64, known bool) Origin {
 	var list []Origin
-	for _, s := range p.fn.sourcesOf(p.abi, v) {
+	for _, s := range p.fn.sourcesOf(v) {
 		if o, possible := p.origin(register, s, now, known); possible {
 			list = append(list, o)
 		}
@@ -53,7 +53,7 @@ func (p *point) from(register string, v value, now uint64, known bool) Origin {
 			}
 		}
 	}
-	o := choose(register, list)
+	o := choose(register, list, now)
 	if v.doubt {
 		o.Certain = false
 	}
@@ -87,8 +87,11 @@ func (p *point) origin(register string, s source, now uint64, known bool) (o Ori
 	case Argument:
 		reg := p.fn.symbols[s.val.sym].at.register
 		o.Argument, o.Plus, o.At = p.abi.argument(reg), s.val.off, nil
-		if o.Argument < 0 || s.val.ext != whole {
-			return Origin{Kind: Unknown, How: register + " has a part of what the caller had in " + p.abi.names[reg]}, true
+		if s.val.ext != whole {
+			return Origin{Kind: Unknown, How: register + " has the low half of what the caller had in " + p.abi.names[reg]}, true
+		}
+		if o.Argument < 0 {
+			return Origin{Kind: Unknown, How: register + " is what the caller had in " + p.abi.names[reg] + plus(o.Plus)}, true
 		}
 		o.How = fmt.Sprintf("%s is argument %d of %s%s", register, o.Argument, p.fn.name, plus(o.Plus))
 	case Returned:
@@ -128,11 +131,11 @@ func (p *point) base(o *Origin, addr value) string {
 			}
 		}
 	}
-	return place2(p.space, o.Addr)
+	return placeName(p.space, o.Addr)
 }
 
 // choose is the one origin that all ways agree on, or that the memory speaks for.
-func choose(register string, list []Origin) Origin {
+func choose(register string, list []Origin, now uint64) Origin {
 	var merged []Origin
 	for _, o := range list {
 		i := slices.IndexFunc(merged, func(m Origin) bool {
@@ -157,7 +160,8 @@ func choose(register string, list []Origin) Origin {
 	}
 	var likely []Origin
 	for _, o := range merged {
-		if o.Kind == Loaded && o.Holds || o.Kind == Constant {
+		// Much of memory holds zeros and small numbers.
+		if o.Kind == Loaded && o.Holds && o.Size >= 4 && now != 0 || o.Kind == Constant {
 			likely = append(likely, o)
 		}
 	}

@@ -69,10 +69,25 @@ func (fl *Flow) at(f *Frame) (p *point, why string) {
 	if in != nil {
 		p.st, p.before = fl.states(fn, in, f.Return)
 	}
+	if p.st != nil && !f.Return && in.Repeat {
+		p.st = fl.amid(fn, in, p.st)
+	}
 	if p.st == nil {
 		return nil, "no path of " + fn.name + "'s leads there"
 	}
 	return p, ""
+}
+
+// amid is the state within an instruction that repeats itself: some of it may be done.
+func (fl *Flow) amid(fn *function, in *instruction, before *state) *state {
+	s := step{Flow: fl, fn: fn, in: in, st: before.clone()}
+	for _, name := range in.Dst {
+		if r := fl.abi.register(name); r >= 0 {
+			s.st.regs[r] = s.opaque(r, source{kind: Computed, at: placesOf(in.Addr)})
+		}
+	}
+	s.memory()
+	return s.st
 }
 
 // callBefore is the call that returns to an address.
@@ -132,7 +147,7 @@ func (p *point) concrete(v value, depth int) (number, bool) {
 		if addr, ok := p.concrete(s.val, depth-1); ok {
 			if n, readable := p.read(addr.n, s.size, s.signed); readable {
 				fixed := p.fixed(addr.n, s.size)
-				try(number{v.apply(n), !fixed || addr.doubt || v.doubt, fmt.Sprintf("%s, loaded by %s", place2(p.space, addr.n), p.fn.name)})
+				try(number{v.apply(n), !fixed || addr.doubt || v.doubt, fmt.Sprintf("%s, loaded by %s", placeName(p.space, addr.n), p.fn.name)})
 			}
 		}
 	}
@@ -142,8 +157,8 @@ func (p *point) concrete(v value, depth int) (number, bool) {
 	return best, found
 }
 
-// place2 names an address of memory.
-func place2(space symbolize.Space, addr uint64) string {
+// placeName names an address of memory.
+func placeName(space symbolize.Space, addr uint64) string {
 	if name := symbolize.Data(space, addr); name != "" {
 		return name
 	}

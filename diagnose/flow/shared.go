@@ -3,7 +3,7 @@ package flow
 import (
 	"debug/elf"
 	"encoding/binary"
-	"path"
+	"slices"
 	"strings"
 
 	"emurace/disasm"
@@ -13,11 +13,16 @@ import (
 // maxScan bounds the code before and behind a function that is searched for jumps into it.
 const maxScan = 16 << 20
 
+// maxNeighbours bounds the code around a function that is decoded for that, in bytes.
+const maxNeighbours = 4 * maxCode
+
 // shared tells whether a function can be entered elsewhere than at its entry: symbols that
 // overlap, or jumps into its middle, as code in assembly has them.
 func (fl *Flow) shared(fn *function, m *emu.Module) bool {
 	inner := fl.inner(fn)
 	first, last := ^uint64(0), uint64(0)
+	var seen [2]uint64 // symbols that are others of the same code follow each other
+	budget := uint64(maxNeighbours)
 	for _, s := range m.Image.Symbols() {
 		if !s.Function() {
 			continue
@@ -31,15 +36,18 @@ func (fl *Flow) shared(fn *function, m *emu.Module) bool {
 			return true
 		}
 		// Short jumps are too common among bytes to be told from others without decoding.
-		if fl.abi == amd64 && s.Size <= maxCode && lo < fn.end+130 && hi+130 > fn.entry && fl.jumpsShort(fn, inner, lo, hi) {
-			return true
+		if fl.abi == amd64 && s.Size <= maxCode && lo < max(fn.end, fn.entry)+130 && hi+130 > fn.entry && seen != [2]uint64{lo, hi} {
+			if seen = [2]uint64{lo, hi}; s.Size > budget || fl.jumpsShort(fn, inner, lo, hi) {
+				return true
+			}
+			budget -= s.Size
 		}
 	}
 	for _, s := range m.Image.Load {
 		// Constants may be in the same segment, before and behind all functions.
 		at, end := m.Base+s.Vaddr, m.Base+s.Vaddr+s.Filesz
 		lo, hi := max(at, first, fn.entry-min(fn.entry, maxScan)), min(end, last, fn.entry+maxScan)
-		if s.Flags&elf.PF_X == 0 || lo >= hi {
+		if lo &^= 3; s.Flags&elf.PF_X == 0 || lo < at || lo >= hi {
 			continue
 		}
 		code := m.Image.Data()[s.Offset+lo-at:][:hi-lo]
@@ -47,6 +55,42 @@ func (fl *Flow) shared(fn *function, m *emu.Module) bool {
 		if fl.abi == amd64 && jumpAMD64(fn, inner, code, at) || fl.abi == arm64 && jumpARM64(fn, inner, code, at) {
 			return true
 		}
+	}
+	return false
+}
+
+// fallen tells whether code of the function's symbol that no branch reaches, such as what catches
+// an exception, goes on into code that is reached.
+func (fl *Flow) fallen(fn *function) bool {
+	var known []uint64
+	for addr := range fn.insts {
+		if addr >= fn.entry && addr < fn.end {
+			known = append(known, addr)
+		}
+	}
+	slices.Sort(known)
+	at := fn.entry
+	for _, next := range known {
+		falls := false
+		for at < next {
+			in, ok := fl.decode(at)
+			if !ok {
+				return true
+			}
+			at = in.after()
+			switch {
+			case strings.HasPrefix(in.Op, "nop") || in.Op == "xchg" && len(in.Mem) == 0 || in.Op == "data16":
+				// What fills up to an alignment changes nothing.
+			case in.Call:
+				falls = !noReturn[fl.callee(in)]
+			default:
+				falls = !(in.Ret || in.Branch && !in.CondBranch || ends[in.Op])
+			}
+		}
+		if falls {
+			return true
+		}
+		at = max(at, fn.insts[next].after())
 	}
 	return false
 }
@@ -146,107 +190,4 @@ func (fl *Flow) jumpsShort(fn *function, inner map[uint64]bool, lo, hi uint64) b
 		off += uint64(in.Len)
 	}
 	return false
-}
-
-// fixed tells whether memory cannot be written to: it has what its file says, or what the
-// dynamic linker has put there before it protected it.
-func (fl *Flow) fixed(addr uint64, size int) bool {
-	m, ok := fl.space.Module(addr)
-	if !ok || m.Image == nil {
-		return false
-	}
-	at, end := addr-m.Base, addr-m.Base+uint64(size)
-	if r := m.Image.Relro; r != nil && at >= r.Vaddr && end <= r.End() {
-		// The linker's own changes while it works.
-		return !strings.HasPrefix(path.Base(m.Path), "ld-") && !strings.HasPrefix(path.Base(m.Path), "ld.so")
-	}
-	for _, s := range m.Image.Load {
-		if at >= s.Vaddr && end <= s.Vaddr+s.Filesz {
-			return s.Flags&elf.PF_W == 0
-		}
-	}
-	return false
-}
-
-// maxStub is more than the instructions of an entry of a linkage table.
-const maxStub = 5
-
-// through follows an entry of a linkage table: a jump to what a word of memory says. It is the
-// address itself for other code, and 0 when the linker has not filled in the word.
-func (fl *Flow) through(addr uint64) uint64 {
-	for range 4 {
-		to, ok := fl.stub(addr)
-		if !ok {
-			return addr
-		}
-		// Before the first call the word leads back into the table.
-		from, _ := fl.space.Module(addr)
-		if m, known := fl.space.Module(to); !known || m == from && fl.lazy(addr, to) {
-			return 0
-		}
-		addr = to
-	}
-	return 0
-}
-
-// lazy tells whether an entry of a linkage table leads to the table itself.
-func (fl *Flow) lazy(addr, to uint64) bool {
-	_, off, ok := fl.space.Symbol(to)
-	return !ok || off != 0
-}
-
-// stub tells where an entry of a linkage table jumps to.
-func (fl *Flow) stub(addr uint64) (to uint64, ok bool) {
-	known := map[string]uint64{}
-	for range maxStub {
-		in, ok := fl.decode(addr)
-		if !ok {
-			return 0, false
-		}
-		switch {
-		case in.Op == "endbr64" || in.Op == "hint" || in.Op == "bti" || in.Op == "nop":
-		case fl.abi == amd64:
-			if in.Op != "jmp" || in.Target != 0 || len(in.Mem) != 1 || in.Mem[0].Base != "" || in.Mem[0].Index != "" || in.Mem[0].Segment != "" {
-				return 0, false
-			}
-			return fl.word(uint64(in.Mem[0].Disp))
-		case in.Op == "br":
-			to, ok = known[in.Src[0]]
-			return to, ok && to != 0
-		case len(in.Dst) != 1:
-			return 0, false
-		default:
-			reg := in.Dst[0]
-			v, ok := fl.simple(in, known)
-			if reg != "x16" && reg != "x17" || !ok {
-				return 0, false
-			}
-			known[reg] = v
-		}
-		addr = in.after()
-	}
-	return 0, false
-}
-
-// simple computes one instruction of an arm64 linkage table's entry.
-func (fl *Flow) simple(in *instruction, known map[string]uint64) (uint64, bool) {
-	for _, m := range in.Moves {
-		switch m.Kind {
-		case disasm.Const:
-			return m.Value, true
-		case disasm.Load:
-			addr, ok := in.Mem[m.Mem].Address(func(name string) (uint64, bool) { v, ok := known[name]; return v, ok })
-			if !ok || m.Size != 8 {
-				return 0, false
-			}
-			return fl.word(addr)
-		}
-	}
-	for _, s := range in.sums {
-		if s.a >= 0 && s.b < 0 && s.keep == 0 && !s.narrow {
-			v, ok := known[fl.abi.names[s.a]]
-			return v + uint64(s.add), ok
-		}
-	}
-	return 0, false
 }

@@ -55,6 +55,9 @@ func (fl *Flow) solve(fn *function) {
 			b.in, b.out = in, out
 		}
 		if !changed {
+			for _, b := range fn.blocks {
+				b.out = nil
+			}
 			return
 		}
 	}
@@ -101,7 +104,7 @@ func (fl *Flow) hands(fn *function, jump *instruction) bool {
 		if r < 0 || len(jump.Mem) > 0 {
 			continue
 		}
-		for _, s := range fn.sourcesOf(fl.abi, st.regs[r]) {
+		for _, s := range fn.sourcesOf(st.regs[r]) {
 			if s.kind != Loaded && s.kind != Argument && s.kind != Constant && s.kind != Returned || s.lost {
 				return false
 			}
@@ -240,7 +243,7 @@ func (m *meeting) sources(sym int32, values []value) (list []source) {
 		if v.sym == sym && v.ext == whole && v.off == 0 {
 			continue // once around, and still what it was
 		}
-		for _, s := range m.fn.sourcesOf(m.abi, v) {
+		for _, s := range m.fn.sourcesOf(v) {
 			o := option{source: s}
 			if s.kind == Loaded && !s.lost {
 				o.addresses = m.translate(path, s.val)

@@ -59,7 +59,7 @@ func sumsARM64(in *disasm.Inst, code []byte) (list []sum) {
 }
 
 // sumsAMD64 are the additions of an instruction, those to the stack pointer too.
-func sumsAMD64(in *disasm.Inst, code []byte) []sum {
+func sumsAMD64(code []byte) []sum {
 	const rsp, rbp = 7, 6
 	asm, err := x86asm.Decode(code, 64)
 	if err != nil {
@@ -93,7 +93,8 @@ func sumsAMD64(in *disasm.Inst, code []byte) []sum {
 		if !ok || m.Base == x86asm.RIP || asm.AddrSize != 64 {
 			return nil
 		}
-		s := sum{dst: dst, a: -1, b: -1, add: m.Disp, narrow: narrow}
+		// The decoder does not always extend the sign.
+		s := sum{dst: dst, a: -1, b: -1, add: int64(int32(m.Disp)), narrow: narrow}
 		if m.Base != 0 {
 			if s.a, _ = generalAMD64(m.Base); s.a < 0 {
 				return nil

@@ -20,12 +20,12 @@ const maxTable = 1 << 10
 //
 // ok is false for what is not such.
 func (fl *Flow) table(fn *function, jump *instruction) (targets []uint64, ok bool) {
-	add, r := fl.makes(fn, jump)
+	add := fl.makes(fn, jump)
 	if add == nil {
 		return nil, false
 	}
 	st, _ := fl.states(fn, add, false)
-	base, entry, shift, ok := fl.target(add, r, st)
+	base, entry, shift, ok := fl.target(add, st)
 	if !ok {
 		return nil, false
 	}
@@ -62,22 +62,22 @@ func (fl *Flow) table(fn *function, jump *instruction) (targets []uint64, ok boo
 	return targets, n > 0
 }
 
-// makes is the instruction of the same block that makes the address of a jump, and the register.
-func (fl *Flow) makes(fn *function, jump *instruction) (add *instruction, r int) {
+// makes is the instruction of the same block that makes the address of a jump.
+func (fl *Flow) makes(fn *function, jump *instruction) *instruction {
 	b := fn.at[jump.Addr]
 	if b == nil || len(jump.Mem) > 0 {
-		return nil, 0
+		return nil
 	}
-	r = -1
+	r := -1
 	for _, name := range jump.Src {
 		r = max(r, fl.abi.register(name))
 	}
 	for i := slices.Index(b.insts, jump) - 1; i >= 0 && r >= 0; i-- {
 		if slices.Contains(b.insts[i].Dst, fl.abi.names[r]) {
-			return b.insts[i], r
+			return b.insts[i]
 		}
 	}
-	return nil, 0
+	return nil
 }
 
 // shifted says how an entry is extended and shifted.
@@ -87,7 +87,7 @@ type shifted struct {
 }
 
 // target takes a sum of an address and an entry apart.
-func (fl *Flow) target(add *instruction, r int, st *state) (base uint64, entry value, shift shifted, ok bool) {
+func (fl *Flow) target(add *instruction, st *state) (base uint64, entry value, shift shifted, ok bool) {
 	if st == nil {
 		return
 	}
@@ -160,30 +160,76 @@ func (fl *Flow) compared(fn *function, b *block, v value) (limit uint64, ok bool
 		if !slices.Contains(in.Dst, "nzcv") && !slices.Contains(in.Dst, "eflags") {
 			continue
 		}
-		r := -1
-		if in.Op != "cmp" || len(in.Mem) > 0 {
+		if in.Op != "cmp" {
 			return 0, false
-		}
-		code, readable := fl.space.Read(in.Addr, uint64(in.Len))
-		if !readable {
-			return 0, false
-		}
-		if fl.abi == arm64 {
-			w := binary.LittleEndian.Uint32(code)
-			if w&0x7f80001f != 0x7100001f || w>>22&1 == 1 || w>>5&31 == 31 {
-				return 0, false
-			}
-			r, limit = int(w>>5&31), uint64(w>>10&0xfff)
-		} else {
-			asm, err := x86asm.Decode(code, 64)
-			imm, constant := asm.Args[1].(x86asm.Imm)
-			if r, _ = generalAMD64(asm.Args[0]); err != nil || !constant || r < 0 || imm < 0 {
-				return 0, false
-			}
-			limit = uint64(imm)
 		}
 		st, _ := fl.states(fn, in, false)
-		return limit, st != nil && st.regs[r].low32(zero32).same(v.low32(zero32))
+		r, size, limit, ok := fl.operands(in)
+		if !ok || st == nil {
+			return 0, false
+		}
+		if len(in.Mem) > 0 {
+			// The same memory, compared and then loaded.
+			s := step{Flow: fl, fn: fn, in: in, st: st}
+			addr, known := s.address(&in.Mem[0])
+			list := fn.sources[v.sym]
+			return limit, known && v.off == 0 && len(list) == 1 && list[0].kind == Loaded && !list[0].signed && list[0].size == size && list[0].val.same(addr)
+		}
+		if size >= 4 {
+			return limit, st.regs[r].low32(zero32).same(v.low32(zero32))
+		}
+		return limit, fl.low(fn, v, st.regs[r], size)
 	}
 	return 0, false
+}
+
+// low tells whether a value is the low bytes of another one, extended by zeros.
+func (fl *Flow) low(fn *function, v, of value, size int) bool {
+	list := fn.sources[v.sym]
+	if v.sym == of.sym {
+		return v.off == 0 && of.off == 0 && len(list) == 1 && list[0].kind == Loaded && list[0].size == size && !list[0].signed
+	}
+	sym := fn.symbols[v.sym]
+	in := fn.insts[sym.addr]
+	if sym.kind != defined || in == nil || len(in.Moves) != 1 || v.off != 0 {
+		return false
+	}
+	m := in.Moves[0]
+	from := fl.abi.register(m.Src)
+	st, _ := fl.states(fn, in, false)
+	return m.Kind == disasm.Copy && m.Size == size && !m.Signed && from >= 0 && st != nil && st.regs[from].same(of)
+}
+
+// operands are what a comparison compares with a number: a register, of which size bytes count,
+// or memory.
+func (fl *Flow) operands(in *instruction) (r, size int, limit uint64, ok bool) {
+	code, readable := fl.space.Read(in.Addr, uint64(in.Len))
+	if !readable {
+		return
+	}
+	if fl.abi == arm64 {
+		w := binary.LittleEndian.Uint32(code)
+		ok = w&0x7f80001f == 0x7100001f && w>>22&1 == 0 && w>>5&31 != 31
+		return int(w >> 5 & 31), 4, uint64(w >> 10 & 0xfff), ok
+	}
+	asm, err := x86asm.Decode(code, 64)
+	imm, constant := asm.Args[1].(x86asm.Imm)
+	if err != nil || !constant || imm < 0 {
+		return
+	}
+	if len(in.Mem) == 1 {
+		return -1, in.Mem[0].Size, uint64(imm), true
+	}
+	reg, _ := asm.Args[0].(x86asm.Reg)
+	size = 4
+	if reg < x86asm.AX {
+		size = 1
+	} else if reg < x86asm.EAX {
+		size = 2
+	}
+	if len(in.Src) != 1 || reg >= x86asm.AH && reg <= x86asm.BH {
+		return
+	}
+	r = fl.abi.register(in.Src[0])
+	return r, size, uint64(imm), r >= 0
 }

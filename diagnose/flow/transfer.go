@@ -157,7 +157,7 @@ func (s *step) chosen() {
 			a.doubt = a.doubt || b.doubt
 			s.put(r, a)
 		default:
-			s.put(r, s.opaque(r, bounded(slices.Concat(s.fn.sourcesOf(s.abi, a), s.fn.sourcesOf(s.abi, b)))...))
+			s.put(r, s.opaque(r, bounded(slices.Concat(s.fn.sourcesOf(a), s.fn.sourcesOf(b)))...))
 		}
 	}
 }
@@ -353,7 +353,7 @@ func (s *step) call() {
 }
 
 // sourcesOf are the ways in which a value can have come about.
-func (fn *function) sourcesOf(a *abi, v value) []source {
+func (fn *function) sourcesOf(v value) []source {
 	symbol := fn.symbols[v.sym]
 	switch {
 	case symbol.kind == constant:

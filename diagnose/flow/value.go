@@ -93,7 +93,7 @@ type slot struct {
 }
 
 // maxSlots bounds the words of a frame that are followed.
-const maxSlots = 256
+const maxSlots = 128
 
 // state is what registers and the frame hold before an instruction.
 type state struct {

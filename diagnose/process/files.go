@@ -2,6 +2,7 @@ package process
 
 import (
 	"errors"
+	"fmt"
 	"io/fs"
 	"path"
 	"path/filepath"
@@ -29,12 +30,17 @@ type Files struct {
 	// another one that is taken when it has the program's build-id.
 	Program, Beside string
 
-	images map[string]*loader.Image
+	images map[string]*loader.Image // by the names of source and file: those that are modules'
+	others map[string]string        // likewise, the build-ids of those that are not
+	looked int                      // files that were looked for
 }
+
+// maxLooked bounds the files that are looked for: of a thousand modules in a dozen sources.
+const maxLooked = 1 << 17
 
 // complete finds the file of each module, and what it says that memory does not.
 func (p *Process) complete(f *Files) {
-	for _, m := range p.modules {
+	for i, m := range p.modules {
 		f.find(p, m)
 		if m.Image == nil {
 			if im := p.fromCore(m); im != nil {
@@ -44,9 +50,12 @@ func (p *Process) complete(f *Files) {
 		}
 		if m.Image != nil {
 			f.debug(m)
-			lo, hi := m.Image.Span()
+			_, hi := m.Image.Span()
 			if m.header == nil {
-				m.Lo, m.Hi = m.Base+lo, m.Base+hi
+				m.Hi = max(m.Hi, m.Base+hi)
+				if i+1 < len(p.modules) {
+					m.Hi = min(m.Hi, p.modules[i+1].Lo)
+				}
 			}
 			if m.Soname == "" {
 				m.Soname = m.Image.Soname
@@ -69,13 +78,31 @@ func (f *Files) find(p *Process, m *Module) {
 			return
 		}
 	}
+	fitting := Module{}
 	for _, s := range f.Sources {
 		for _, name := range candidates(p.Core.Arch, m) {
-			f.take(p, m, s, name)
-			if m.Image != nil {
+			if f.take(p, m, s, name); m.Image == nil {
+				continue
+			}
+			if m.Origin != ByWords {
 				return
 			}
+			// Of two builds that both fit neither is known to be the one.
+			if fitting.Image != nil && fitting.Image.BuildID != m.Image.BuildID {
+				m.other(Other{fitting.Source, fitting.File, fitting.Image.BuildID})
+				m.other(Other{m.Source, m.File, m.Image.BuildID})
+				m.Image, m.Source, m.File, m.Origin = nil, "", "", NoFile
+				return
+			}
+			if fitting.Image == nil {
+				fitting = *m
+			}
+			m.Image, m.Source, m.File, m.Origin = nil, "", "", NoFile
+			break
 		}
+	}
+	if fitting.Image != nil {
+		m.Image, m.Source, m.File, m.Origin = fitting.Image, fitting.Source, fitting.File, fitting.Origin
 	}
 }
 
@@ -105,7 +132,16 @@ func candidates(a loader.Arch, m *Module) (list []string) {
 
 // take makes the file of a source the module's if it is that.
 func (f *Files) take(p *Process, m *Module, s Source, name string) {
-	im, err := f.image(s, name)
+	file := name
+	if s.Root != nil {
+		file = filepath.Join(s.Root.Dir(), filepath.FromSlash(name))
+	}
+	key := s.Name + "\x00" + name
+	if id, ok := f.others[key]; ok && m.BuildID != "" && id != m.BuildID {
+		m.other(Other{s.Name, file, id})
+		return
+	}
+	im, err := f.image(s, name, key)
 	if err != nil {
 		if !errors.Is(err, fs.ErrNotExist) && m.Problem == "" {
 			m.Problem = err.Error()
@@ -115,55 +151,58 @@ func (f *Files) take(p *Process, m *Module, s Source, name string) {
 	if im.Arch != p.Core.Arch {
 		return
 	}
-	file := name
-	if s.Root != nil {
-		file = filepath.Join(s.Root.Dir(), filepath.FromSlash(name))
-	}
 	switch {
 	case m.BuildID != "" && im.BuildID == m.BuildID:
 		m.Origin = SameBuildID
 	case m.BuildID != "":
-		if o := (Other{s.Name, file, im.BuildID}); !slices.Contains(m.Others, o) {
-			m.Others = append(m.Others, o)
-		}
-		return
+		m.other(Other{s.Name, file, im.BuildID})
 	default:
-		ok, enough := p.fits(m, im)
-		if !ok || !enough || !s.Given {
-			if o := (Other{s.Name, file, im.BuildID}); s.Given && !slices.Contains(m.Others, o) {
-				m.Others = append(m.Others, o)
-			}
-			return
+		switch ok, same := p.fits(m, im); {
+		case ok && same >= leastSame && s.Given:
+			m.Origin = ByName
+		case ok && same >= leastUnnamed:
+			m.Origin = ByWords
+		case s.Given:
+			m.other(Other{s.Name, file, im.BuildID})
 		}
-		m.Origin = ByName
 	}
+	if m.Origin == NoFile { // its memory is not kept
+		f.others[key] = im.BuildID
+		return
+	}
+	f.images[key] = im
 	m.Image, m.Source, m.File = im, s.Name, file
 }
 
-// image reads and parses a file of a source, once.
-func (f *Files) image(s Source, name string) (*loader.Image, error) {
-	key := s.Name + "\x00" + name
-	if im, ok := f.images[key]; ok {
-		if im == nil {
-			return nil, fs.ErrNotExist
-		}
+// other notes a file that is not the module's, once where one folder leads to another.
+func (m *Module) other(o Other) {
+	if !slices.ContainsFunc(m.Others, func(k Other) bool { return k.Source == o.Source && k.BuildID == o.BuildID }) {
+		m.Others = append(m.Others, o)
+	}
+}
+
+// errManyFiles is that no more files are looked for.
+var errManyFiles = fmt.Errorf("more than %d files were looked for", maxLooked)
+
+// image reads and parses a file of a source, once if it is a module's.
+func (f *Files) image(s Source, name, key string) (*loader.Image, error) {
+	if im := f.images[key]; im != nil {
 		return im, nil
 	}
-	var im *loader.Image
-	var err error
-	if s.Root != nil {
-		im, err = loader.LoadImage(s.Root, name)
-	} else {
-		var data []byte
-		if data, err = files.Read(name, loader.MaxFile); err == nil {
-			im, err = loader.Parse(name, data)
-		}
-	}
 	if f.images == nil {
-		f.images = map[string]*loader.Image{}
+		f.images, f.others = map[string]*loader.Image{}, map[string]string{}
 	}
-	f.images[key] = im
-	return im, err
+	if f.looked++; f.looked > maxLooked {
+		return nil, errManyFiles
+	}
+	if s.Root != nil {
+		return loader.LoadImage(s.Root, name)
+	}
+	data, err := files.Read(name, loader.MaxFile)
+	if err != nil {
+		return nil, err
+	}
+	return loader.Parse(name, data)
 }
 
 // debug attaches a module's debugging information, of the first source that has it.

@@ -24,8 +24,10 @@ const (
 	maxPhdrs   = 65536 / phdrSize
 	maxSpan    = 1 << 30
 	maxDynamic = 1 << 10
-	maxNotes   = 64 << 10
-	maxText    = 4096
+	maxNotes   = 64 << 10 // bytes of a segment of notes
+	// maxNoteParts bounds the segments of notes.
+	maxNoteParts = 16
+	maxText      = 4096
 )
 
 // header is what memory has of an image: its program headers and what they lead to.
@@ -72,7 +74,9 @@ func (h *header) read(m reader, at, count uint64, bias func(first elf.Prog64) ui
 		case elf.PT_DYNAMIC:
 			h.dynamic = &p
 		case elf.PT_NOTE:
-			h.notes = append(h.notes, p)
+			if len(h.notes) < maxNoteParts {
+				h.notes = append(h.notes, p)
+			}
 		}
 	}
 	if len(h.load) == 0 {

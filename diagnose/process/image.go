@@ -7,8 +7,11 @@ import (
 	"emurace/loader/corefile"
 )
 
-// maxImage bounds an image that is made out of memory, in bytes.
-const maxImage = 64 << 20
+// Bounds of images that are made out of memory, in bytes: of each, and of all together.
+const (
+	maxImage  = 64 << 20
+	maxImages = 256 << 20
+)
 
 // pointers are the entries of a dynamic section that are addresses, which the dynamic linker has
 // added the load bias to.
@@ -35,12 +38,23 @@ func (p *Process) fromCore(m *Module) *loader.Image {
 		}
 		size = max(size, end)
 	}
+	if p.made+size > maxImages {
+		m.Problem = "it is in the core, and too much else is"
+		return nil
+	}
+	p.made += size
 	data := make([]byte, size)
 	for _, l := range m.header.load {
 		for at := uint64(0); at < l.Filesz; {
-			n := min(loader.PageSize-(l.Vaddr+at)%loader.PageSize, l.Filesz-at)
-			if b, ok := p.Core.Read(m.Base+l.Vaddr+at, n); ok {
-				copy(data[l.Off+at:], b)
+			state, hi := p.Core.At(m.Base + l.Vaddr + at)
+			n := min(hi-(m.Base+l.Vaddr+at), l.Filesz-at)
+			if n == 0 {
+				break // at the end of the address space
+			}
+			if state == corefile.Stored {
+				if b, ok := p.Core.Read(m.Base+l.Vaddr+at, n); ok {
+					copy(data[l.Off+at:], b)
+				}
 			}
 			at += n
 		}

@@ -2,6 +2,7 @@ package process
 
 import (
 	"debug/elf"
+	"sort"
 
 	"emurace/loader"
 )
@@ -17,14 +18,10 @@ type link struct {
 	name          string
 }
 
-// links is the dynamic linker's list, as DT_DEBUG of the program's dynamic section leads to it
-// (struct r_debug: version, the list, ...). It is nil where memory does not have that.
-func links(m reader, program *header) (list []link) {
-	if program == nil {
-		return nil
-	}
-	debug, ok := entry(program.entries(m), elf.DT_DEBUG)
-	if !ok || debug == 0 {
+// links is the dynamic linker's list, as struct r_debug of <link.h> leads to it: version, the list,
+// and so on. It is nil where memory does not have that.
+func links(m reader, debug uint64) (list []link) {
+	if debug == 0 {
 		return nil
 	}
 	return linksAt(m, debug)
@@ -75,3 +72,45 @@ func (p *Process) programHeader(m reader) *header {
 		return at&^(loader.PageSize-1) - (first.Vaddr-first.Off)&^(loader.PageSize-1)
 	})
 }
+
+// maxLinker is how far behind the dynamic linker's beginning its variables are looked for.
+const maxLinker = 4 << 20
+
+// rendezvous is the address of r_debug, 0 for unknown: as DT_DEBUG of the program's dynamic section
+// has it, and where the program's headers are not in memory, as in cores of qemu's, by what it looks like: version,
+// list, r_brk in the dynamic linker, state, and the address that the dynamic linker was loaded at.
+func (p *Process) rendezvous(program *header) uint64 {
+	if program != nil {
+		debug, _ := entry(program.entries(p.Core), elf.DT_DEBUG)
+		return debug
+	}
+	base, _ := p.Core.Aux(loader.AT_BASE)
+	if base == 0 {
+		return 0
+	}
+	i := sort.Search(len(p.Core.Ranges), func(i int) bool { return p.Core.Ranges[i].Hi > base })
+	for ; i < len(p.Core.Ranges) && p.Core.Ranges[i].Lo-base < maxLinker; i++ {
+		r := p.Core.Ranges[i]
+		for at := (max(r.Lo, base) + 7) &^ 7; at+8 <= r.Known() && at-base < maxLinker; at += 8 {
+			if v, ok := p.Core.Read64(at); !ok || v != base || at < base+debugBase {
+				continue
+			}
+			debug := at - debugBase
+			version, ok := p.Core.Read64(debug)
+			first, ok1 := p.Core.Read64(debug + 8)
+			brk, ok2 := p.Core.Read64(debug + 16)
+			state, ok3 := p.Core.Read64(debug + 24)
+			if !ok || !ok1 || !ok2 || !ok3 || uint32(version) == 0 || uint32(version) > 2 || brk < base || brk-base > maxLinker || uint32(state) > 2 {
+				continue
+			}
+			// The first of the list has none before it.
+			if before, ok := p.Core.Read64(first + 32); ok && before == 0 && first != 0 {
+				return debug
+			}
+		}
+	}
+	return 0
+}
+
+// debugBase is the place of r_ldbase in struct r_debug.
+const debugBase = 32

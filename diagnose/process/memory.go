@@ -148,6 +148,9 @@ func (p *Process) moduleAt(addr uint64) *Module {
 	return nil
 }
 
+// At is the module that an address lies in, nil for none.
+func (p *Process) At(addr uint64) *Module { return p.moduleAt(addr) }
+
 // Module is the image that an address lies in.
 func (p *Process) Module(addr uint64) (*emu.Module, bool) {
 	if m := p.moduleAt(addr); m != nil {

@@ -5,6 +5,7 @@ import (
 	"debug/elf"
 	"path"
 	"slices"
+	"sort"
 	"strings"
 
 	"emurace/emu"
@@ -23,13 +24,16 @@ const (
 	SameBuildID
 	// ByName: a file of the same name. Memory does not have a build-id to compare.
 	ByName
+	// ByWords: a file of the same name and size, all of whose words agree with memory that the dynamic
+	// linker has written when it loaded it. Memory does not have a build-id to compare.
+	ByWords
 	// FromCore: memory has all of it; there are only the names that it exports.
 	FromCore
 )
 
 // String returns the origin in words.
 func (o Origin) String() string {
-	return [...]string{"no file", "build-id", "name only", "the core itself"}[o]
+	return [...]string{"no file", "build-id", "name only", "its relocated words", "the core itself"}[o]
 }
 
 // Module is an image that was mapped in the process.
@@ -46,7 +50,8 @@ type Module struct {
 	// Problem is why a file that is there could not be used, "" for nothing.
 	Problem string
 
-	header *header
+	header  *header
+	dynamic uint64 // address of the dynamic section, as the dynamic linker has it; 0 for unknown
 }
 
 // Other is a file of a module's name that is not the module's.
@@ -63,16 +68,27 @@ func (m *Module) Name() string {
 	return ""
 }
 
-// maxModules bounds the images of a process.
-const maxModules = 1 << 14
+// maxModules bounds the images of a process, and maxTried the headers of images that are read for that.
+const (
+	maxModules = 1 << 12
+	maxTried   = 4 * maxModules
+)
 
 // findModules finds what images were mapped.
 func (p *Process) findModules(f *Files) {
+	for _, r := range p.Core.Ranges {
+		switch {
+		case r.Execute:
+			p.code = append(p.code, extent{r.Lo, r.Hi})
+		case r.Listed:
+			p.unknown = append(p.unknown, extent{r.Lo, r.Hi})
+		}
+	}
 	program := p.programHeader(p.Core)
 	if program == nil {
 		program = p.programOfFile(f)
 	}
-	list := links(p.Core, program)
+	list := links(p.Core, p.rendezvous(program))
 	if list == nil {
 		list = p.linksOfInterp(f)
 	}
@@ -80,24 +96,48 @@ func (p *Process) findModules(f *Files) {
 	p.fromMemory()
 	p.fromLinks(list)
 	p.nameByLinks(list)
+	if program == nil && len(list) > 0 {
+		p.withoutHeader(list[0])
+	}
 	p.markProgram(program)
-	slices.SortFunc(p.modules, func(a, b *Module) int { return cmp.Compare(a.Lo, b.Lo) })
+}
+
+// extent is a part of memory.
+type extent struct{ lo, hi uint64 }
+
+// overlaps tells whether a module that is known has any of a part of memory, and where one that
+// is there belongs among the modules.
+func (p *Process) overlaps(lo, hi uint64) (at int, some bool) {
+	at = sort.Search(len(p.modules), func(i int) bool { return p.modules[i].Hi > lo })
+	return at, at < len(p.modules) && p.modules[at].Lo < hi
 }
 
 // add takes a module in, unless it overlaps one that is known.
 func (p *Process) add(m *Module) {
-	if len(p.modules) >= maxModules || m.Lo >= m.Hi {
+	at, some := p.overlaps(m.Lo, m.Hi)
+	if len(p.modules) >= maxModules || m.Lo >= m.Hi || some {
 		return
-	}
-	for _, o := range p.modules {
-		if m.Lo < o.Hi && o.Lo < m.Hi {
-			return
-		}
 	}
 	if m.header != nil {
 		m.BuildID, m.Soname = m.header.buildID, m.header.soname(p.Core)
 	}
-	p.modules = append(p.modules, m)
+	p.modules = slices.Insert(p.modules, at, m)
+}
+
+// headerAt is an image's header in memory that no module is known to have, nil when there is
+// none of the process's architecture that has code.
+func (p *Process) headerAt(lo uint64) *header {
+	if _, some := p.overlaps(lo, lo+1); some || p.tried >= maxTried {
+		return nil
+	}
+	h := headerAt(p.Core, lo)
+	if h == nil {
+		return nil
+	}
+	if p.tried++; h.machine != p.Core.Arch.Machine() || !p.executable(h.lo, h.hi, true) {
+		return nil
+	}
+	return h
 }
 
 // ofHeader is a module by what memory has of its headers.
@@ -113,14 +153,11 @@ func (p *Process) fromFiles() {
 		if f.Offset != 0 {
 			continue
 		}
-		if h := headerAt(p.Core, f.Lo); h != nil {
-			if h.machine == p.Core.Arch.Machine() && p.executable(h.lo, h.hi, true) {
+		// Where the first page is not in the core: an image has a part that can be executed.
+		if state, _ := p.Core.At(f.Lo); state == corefile.Stored {
+			if h := p.headerAt(f.Lo); h != nil {
 				p.add(p.ofHeader(h, f.Path))
 			}
-			continue
-		}
-		// The first page is not in the core: an image has a part that can be executed.
-		if state, _ := p.Core.At(f.Lo); state == corefile.Stored {
 			continue
 		}
 		hi, parts := f.Hi, 1
@@ -144,12 +181,13 @@ const leastParts = 3
 // executable tells whether a part of memory can be executed. Where rights are not known, image
 // says whether it is taken for that.
 func (p *Process) executable(lo, hi uint64, image bool) bool {
-	for _, r := range p.Core.Ranges {
-		if r.Hi > lo && r.Lo < hi && (r.Execute || r.Listed && image) {
-			return true
-		}
-	}
-	return false
+	return meets(p.code, lo, hi) || image && meets(p.unknown, lo, hi)
+}
+
+// meets tells whether any of the parts, which are in order, has a part of memory.
+func meets(list []extent, lo, hi uint64) bool {
+	i := sort.Search(len(list), func(i int) bool { return list[i].hi > lo })
+	return i < len(list) && list[i].lo < hi
 }
 
 // fromMemory adds images whose headers lie at the beginning of a mapping: the vDSO, and all of a
@@ -157,8 +195,8 @@ func (p *Process) executable(lo, hi uint64, image bool) bool {
 func (p *Process) fromMemory() {
 	vdso, _ := p.Core.Aux(loader.AT_SYSINFO_EHDR)
 	for _, r := range p.Core.Ranges {
-		h := headerAt(p.Core, r.Lo)
-		if h == nil || h.machine != p.Core.Arch.Machine() || !p.executable(h.lo, h.hi, true) {
+		h := p.headerAt(r.Lo)
+		if h == nil {
 			continue
 		}
 		name := ""
@@ -172,8 +210,13 @@ func (p *Process) fromMemory() {
 // fromLinks adds images that only the dynamic linker's list knows: their headers are not in
 // memory. How far they reach is not known but from their file, see complete.
 func (p *Process) fromLinks(list []link) {
+	linker, _ := p.Core.Aux(loader.AT_BASE)
 	for _, l := range list {
-		if l.base == 0 || l.name == "" || slices.ContainsFunc(p.modules, func(m *Module) bool { return l.dynamic >= m.Lo && l.dynamic < m.Hi }) {
+		if l.name == "" && l.base == linker {
+			// The dynamic linker's name is text of the program's, which is not in memory. Glibc's has this one.
+			l.name = loader.Glibc.Interp(p.Core.Arch)
+		}
+		if l.base == 0 || l.name == "" || p.moduleAt(l.dynamic) != nil {
 			continue
 		}
 		if r, ok := p.Core.Range(l.base); ok && l.dynamic > l.base && l.dynamic-l.base < maxSpan {
@@ -181,18 +224,17 @@ func (p *Process) fromLinks(list []link) {
 			if end, ok := p.Core.Range(l.dynamic); ok {
 				hi = max(hi, end.Hi)
 			}
-			p.add(&Module{Module: emu.Module{Path: l.name, Base: l.base, Lo: l.base, Hi: hi}})
+			p.add(&Module{Module: emu.Module{Path: l.name, Base: l.base, Lo: l.base, Hi: hi}, dynamic: l.dynamic})
 		}
 	}
 }
 
 // nameByLinks gives modules without a path the one that the dynamic linker has.
 func (p *Process) nameByLinks(list []link) {
-	for _, m := range p.modules {
-		for _, l := range list {
-			if m.Path == "" && l.name != "" && l.dynamic >= m.Lo && l.dynamic < m.Hi {
-				m.Path = l.name
-			}
+	for _, l := range list {
+		if m := p.moduleAt(l.dynamic); m != nil {
+			m.dynamic = cmp.Or(m.dynamic, l.dynamic)
+			m.Path = cmp.Or(m.Path, l.name)
 		}
 	}
 }
@@ -201,14 +243,12 @@ func (p *Process) nameByLinks(list []link) {
 // dynamic linker's too is in no list in some processes.
 func (p *Process) markProgram(h *header) {
 	if h != nil {
-		if i := slices.IndexFunc(p.modules, func(m *Module) bool { return h.lo < m.Hi && m.Lo < h.hi }); i >= 0 {
+		if i, some := p.overlaps(h.lo, h.hi); some {
 			p.program = p.modules[i]
 		} else {
 			m := p.ofHeader(h, "")
 			p.add(m)
-			if slices.Contains(p.modules, m) {
-				p.program = m
-			}
+			p.program = p.moduleAt(m.Lo) // nil when there are too many
 		}
 	}
 	if p.program != nil {
@@ -227,6 +267,21 @@ func (p *Process) markProgram(h *header) {
 		if base != 0 && m.Lo == base && m.Path == "" {
 			m.Path = p.interpreter(h)
 		}
+	}
+}
+
+// withoutHeader finds the program, whose headers are not in memory, by where they were and by its entry in
+// the dynamic linker's list.
+func (p *Process) withoutHeader(l link) {
+	at, ok := p.Core.Aux(loader.AT_PHDR)
+	end, ok2 := p.Core.Range(l.dynamic)
+	if !ok || !ok2 || end.Hi <= at || end.Hi-at > maxSpan {
+		return
+	}
+	lo := at &^ (loader.PageSize - 1)
+	if p.program = p.moduleAt(at); p.program == nil && p.executable(lo, end.Hi, true) {
+		p.add(&Module{Module: emu.Module{Base: l.base, Lo: lo, Hi: end.Hi}, dynamic: l.dynamic})
+		p.program = p.moduleAt(at)
 	}
 }
 

@@ -32,7 +32,7 @@ func (p *Process) programOfFile(f *Files) *header {
 		if name == "" {
 			continue
 		}
-		im, err := f.image(Source{}, name)
+		im, err := f.image(Source{}, name, "\x00"+name)
 		if err != nil || im.Arch != p.Core.Arch || uint64(im.Phnum) != count || len(im.Load) == 0 {
 			continue // what is wrong with it is said when it is looked for
 		}
@@ -58,7 +58,8 @@ func (p *Process) linksOfInterp(f *Files) []link {
 	}
 	for _, s := range f.Sources {
 		for _, libc := range []loader.Libc{loader.Glibc, loader.Musl} {
-			im, err := f.image(s, libc.Interp(p.Core.Arch))
+			name := libc.Interp(p.Core.Arch)
+			im, err := f.image(s, name, s.Name+"\x00"+name)
 			if err != nil || im.Arch != p.Core.Arch {
 				continue
 			}

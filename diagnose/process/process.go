@@ -16,6 +16,11 @@ type Process struct {
 	Threads []*Thread // in the core's order: who died first
 
 	modules  []*Module // by address
+	code     []extent  // mappings that can be executed, by address
+	unknown  []extent  // those of which nothing but the mapped file is known
+	tried    int       // headers of images that were read
+	made     uint64    // bytes of images that were made out of memory
+	frames   int       // of all threads
 	program  *Module   // nil when it was not found
 	unwinder *unwind.Unwinder
 	images   []unwind.Module
@@ -138,8 +143,12 @@ type Frame struct {
 	At symbolize.Location
 }
 
-// maxFrames bounds a call stack.
-const maxFrames = 1024
+// Bounds of call stacks: of each, and of all together, from which on each has the last few only.
+const (
+	maxFrames    = 1024
+	maxAllFrames = 1 << 17
+	fewFrames    = 4
+)
 
 // Get reads a register by its DWARF number, for unwind.
 func (t *Thread) Get(dwarf uint64) (uint64, bool) {
@@ -153,7 +162,9 @@ func (t *Thread) Frames() ([]Frame, unwind.End) {
 		return t.frames, t.end
 	}
 	t.done = true
-	list, end := t.process.unwinder.Stack(t.Thread.PC(), t, t.process, maxFrames)
+	most := min(maxFrames, max(maxAllFrames-t.process.frames, fewFrames))
+	list, end := t.process.unwinder.Stack(t.Thread.PC(), t, t.process, most)
+	t.process.frames += len(list)
 	for i, f := range list {
 		t.frames = append(t.frames, Frame{f, symbolize.Locate(t.process, f.PC, i > 0 && !f.Interrupted)})
 	}

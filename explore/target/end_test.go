@@ -142,7 +142,8 @@ func TestForms(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		for _, form := range []string{"%s", `{"event": "x", "end": %s, "findings": []}`, `{"findings": [{"kind": "data-race"}, {"end": %s}]}`} {
+		for _, form := range []string{"%s", `{"event": "x", "end": %s, "findings": []}`, `{"findings": [{"kind": "data-race"}, {"end": %s}]}`,
+			`{"event": "diagnosis", "kind": 1, "signal": {"number": 11}, "end": %s}`} {
 			got, err := Read(strings.NewReader(fmt.Sprintf(form, data)))
 			if err != nil || !reflect.DeepEqual(*got, e) {
 				t.Fatalf("%s\nis read as %+v, %v", data, got, err)

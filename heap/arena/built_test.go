@@ -2,7 +2,6 @@ package arena_test
 
 import (
 	"encoding/binary"
-	"fmt"
 	"testing"
 	"time"
 
@@ -244,7 +243,7 @@ func large(t testing.TB, size uint64) {
 			t.Fatalf("chunk %d: %+v, %v, %v", k, c, ok, mal.Problems)
 		}
 	}
-	t.Log(fmt.Sprintf("%d MiB, %d chunks: %v", size>>20, n, time.Since(start)))
+	t.Logf("%d MiB, %d chunks: %v", size>>20, n, time.Since(start))
 }
 
 // BenchmarkLarge is TestLarge with 4 GiB.

@@ -131,7 +131,11 @@ func (m *Malloc) chunk(h *Heap, at, size, field uint64) Chunk {
 	i := sort.Search(len(h.Breaks), func(i int) bool { return h.Breaks[i].At >= at })
 	switch {
 	case i < len(h.Breaks) && h.Breaks[i].At == at:
-		c.State, c.block = Damaged, Extent{at + header, end}
+		if c.block = (Extent{at + header, end}); h.Breaks[i].Gap {
+			c.State, c.Doubt, c.Certain = Internal, doubt, doubt == ""
+			return c
+		}
+		c.State = Damaged
 		c.Doubt = fmt.Sprintf("its size field is %#x", field)
 		return c
 	case h.last && at == h.Arena.Top:
@@ -141,7 +145,7 @@ func (m *Malloc) chunk(h *Heap, at, size, field uint64) Chunk {
 	}
 	stray := ""
 	if i > 0 {
-		stray = fmt.Sprintf("the chunk at %#x before it is damaged", h.Breaks[i-1].At)
+		stray = fmt.Sprintf("the chunks before it end at %#x", h.Breaks[i-1].At)
 	} else if i < len(h.Breaks) && at >= h.Breaks[i].from {
 		stray = fmt.Sprintf("no chunk is at %#x, where the sizes lead", h.Breaks[i].At)
 	}

@@ -8,10 +8,14 @@
 //
 // Nothing is believed before it has been checked against something else, for the memory
 // may be damaged: damage is often why there is a core file. What is said to be certain
-// follows from malloc's own books, checked from two sides; the rest is likely only. The
-// books are those of the moment of death. A thread that died inside malloc or free
-// may have taken a block off one list and not put it anywhere yet; [Arena.Locked] tells
-// where that may be, and a thread's stack whether it is.
+// follows from malloc's own books, checked from two sides; the rest is likely only. Two
+// kinds of damage cannot be told from what malloc does itself: a size that was overwritten
+// with one that leads to where a chunk begins, or once began; and before 2.32 a link of a fast bin that
+// was overwritten with 0, which cuts its list short.
+//
+// The books are those of the moment of death. A block that a thread was about to free or to be
+// handed is what they say, not what the thread was about to make of it; [Arena.Locked] tells
+// that there may be one, and the threads' stacks that there is.
 //
 // The sources are glibc's malloc/malloc.c, malloc/arena.c and nptl/descr.h; what changed
 // from version to version stands at each table.

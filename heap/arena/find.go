@@ -4,9 +4,9 @@ import "fmt"
 
 const (
 	maxArenas  = 1 << 14
-	goodScore  = 120      // bins that must fit each other where an arena is recognised
-	maxTries   = 1 << 10  // places that are looked at closely
-	maxScanned = 64 << 20 // bytes of memory that are searched for one thing
+	goodScore  = 120       // bins that must fit each other where an arena is recognised
+	maxTries   = 1 << 10   // places that are looked at closely
+	maxScanned = 128 << 20 // bytes of memory that are searched for one thing
 )
 
 // binFits tells whether a bin, by its index from 0, is what malloc leaves it: empty, which is linked
@@ -35,23 +35,19 @@ func (m *Malloc) score(bins uint64) int {
 }
 
 // findMain finds the bins of an arena: the main one by its symbol, or any that libc's data, and
-// after that the rest of the memory, shows.
+// after that the beginnings of the rest of the memory, show.
 func (m *Malloc) findMain() (bins uint64, bySymbol bool) {
-	if im := m.p.Libc.Image; im != nil {
-		for _, s := range im.Named("main_arena") {
-			at := m.p.Libc.Base + s.Addr
-			best, most := uint64(0), 0
-			for _, l := range layouts {
-				if n := m.score(at + l.bins); n > most {
-					best, most = at+l.bins, n
-				}
+	at := m.symbol("main_arena")
+	if at != 0 {
+		most := 0
+		for _, l := range layouts {
+			if n := m.score(at + l.bins); n > most {
+				bins, most = at+l.bins, n
 			}
-			if most > 0 {
-				m.mainAt = at
-				return best, true
-			}
-			m.problem(BadArena, at, "main_arena does not have its bins: malloc was not used yet, or they are overwritten, or not in the core")
-			return 0, false
+		}
+		if most > 0 {
+			m.mainAt = at
+			return bins, true
 		}
 	}
 	budget := uint64(maxScanned)
@@ -62,13 +58,37 @@ func (m *Malloc) findMain() (bins uint64, bySymbol bool) {
 				continue
 			}
 			size := min(g.Hi-g.Lo, budget)
+			if !ours {
+				size = min(size, maxEdge)
+			}
 			if bins, ok := m.scanBins(Extent{g.Lo, g.Lo + size}, &tries); ok {
+				if at != 0 {
+					m.problem(Unknown, at, "main_arena is elsewhere than the file of libc has it: it is another libc's")
+					m.p.Libc.Image = nil
+					m.forget()
+				}
 				return bins, false
 			}
 			budget -= size
 		}
 	}
+	if at != 0 {
+		m.problem(BadArena, at, "main_arena has no bins: malloc was not used yet, or they are overwritten, or not in the core")
+	}
 	return 0, false
+}
+
+// forget drops the version, which is not the right one.
+func (m *Malloc) forget() { m.minor, m.mangle = 0, mangleUnknown }
+
+// symbol is the address of a variable of libc's, 0 for unknown.
+func (m *Malloc) symbol(name string) uint64 {
+	if m.p.Libc.Image != nil {
+		for _, s := range m.p.Libc.Image.Named(name) {
+			return m.p.Libc.Base + s.Addr
+		}
+	}
+	return 0
 }
 
 // ofLibc tells whether a region may have libc's variables.
@@ -255,19 +275,21 @@ func (m *Malloc) sortArenas() {
 func (m *Malloc) checkVersion() {
 	if m.minor != 0 && m.known && layoutOf(m.minor).bins != m.lay.bins {
 		m.problem(Unknown, m.Arenas[0].Addr, "the arenas are not laid out as those of glibc "+m.p.Version)
-		m.minor = 0
+		m.forget()
 	}
 	if m.p.Libc.Image == nil || m.mainAt == 0 {
 		return
 	}
 	vaddr := m.mainAt - m.p.Libc.Base
-	want := map[string]uint64{"top": m.lay.bins + topWord, "bins[0]": m.lay.bins, "next": m.lay.bins + nextAt, "system_mem": m.lay.systemMem()}
+	want := map[string]uint64{
+		"top": m.lay.bins + topWord, "bins[0]": m.lay.bins, "next": m.lay.bins + nextAt, "system_mem": m.lay.systemMem(),
+	}
 	if m.lay.fast {
 		want["fastbinsY[0]"] = m.lay.bins + topWord - 8*fastCount
 	}
 	for name, off := range want {
 		if path, ok := m.p.Libc.Image.MemberOf(vaddr, off); ok && path != name {
-			m.problem(Unknown, m.mainAt, fmt.Sprintf("the debug information has %s where %s is expected: this malloc is not known", path, name))
+			m.problem(Unknown, m.mainAt, fmt.Sprintf("debug information has %s where %s is expected: an unknown malloc", path, name))
 			for _, a := range m.Arenas {
 				a.Certain = false
 			}

@@ -25,6 +25,9 @@ type Heap struct {
 type Break struct {
 	At    uint64 // address of the chunk that is damaged
 	Field uint64 // its size field
+	// Gap is set when nothing is damaged: someone else has got memory from sbrk, and malloc ends the
+	// chunks before it (malloc/malloc.c, sysmalloc).
+	Gap bool
 	// Next is where chunks were recognised again, 0 for nowhere up to the end of the heap.
 	Next uint64
 
@@ -45,9 +48,7 @@ func (m *Malloc) findHeaps() {
 		} else {
 			m.otherHeaps(a)
 		}
-		for _, h := range a.Heaps {
-			m.heaps = append(m.heaps, h)
-		}
+		m.heaps = append(m.heaps, a.Heaps...)
 	}
 	slices.SortStableFunc(m.heaps, func(a, b *Heap) int {
 		if a.Lo < b.Lo {
@@ -136,7 +137,7 @@ func (m *Malloc) mainHeap(a *Arena) {
 	h := &Heap{Extent: Extent{0, a.Top + a.TopSize}, Arena: a, last: true}
 	// What the arena has from the kernel is usually all between here and there.
 	try := func(lo uint64) bool {
-		lo = (lo+align-1)&^(align-1) | 0
+		lo = (lo + align - 1) &^ (align - 1)
 		if lo < span.Lo || lo > a.Top {
 			return false
 		}
@@ -174,16 +175,20 @@ func (m *Malloc) boundary(a *Arena, span Extent, try func(uint64) bool) bool {
 	return false
 }
 
-// reaches tells whether chunks follow one another from an address to top. The work for all that is tried is
-// bounded.
+// reaches tells whether chunks follow one another from an address to top, or for so long that the rest is
+// left to the walk. The work for all that is tried is bounded.
 func (m *Malloc) reaches(h *Heap, at uint64) bool {
-	for at < h.Arena.Top {
+	const long = 1 << 16
+	for n := 0; at < h.Arena.Top; n++ {
 		if m.tried++; m.tried > maxTriedChunks {
 			return false
 		}
+		if n == long {
+			return true
+		}
 		size, _, ok := m.follow(h, at)
 		if !ok {
-			return false
+			return n > 0 && m.gapAt(h, at)
 		}
 		at += size
 	}

@@ -50,7 +50,10 @@ func (l layout) systemMem() uint64 {
 }
 
 // layouts are all that there are, newest last.
-var layouts = []layout{{bins: 104, fast: true}, {bins: 104, fast: true, attached: true}, {bins: 112, fast: true, attached: true}, {bins: 24, attached: true}}
+var layouts = []layout{
+	{bins: 104, fast: true}, {bins: 104, fast: true, attached: true},
+	{bins: 112, fast: true, attached: true}, {bins: 24, attached: true},
+}
 
 // layoutOf is that of a version.
 func layoutOf(minor int) layout {

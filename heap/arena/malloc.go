@@ -102,9 +102,9 @@ type ThreadHeap struct {
 	Arena *Arena
 	// Cache is the thread's cache, nil for none yet or unknown.
 	Cache *Cache
-	// Certain is set when Arena and Cache are what the thread's own variables thread_arena
-	// and tcache say, nil included.
-	Certain bool
+	// ArenaCertain is set when Arena is what the thread's own variable thread_arena says, nil
+	// included; Certain, when Cache is what tcache says as well.
+	ArenaCertain, Certain bool
 }
 
 // Problem is something in the memory that is not as malloc leaves it, or that is not known.

@@ -327,11 +327,9 @@ func (m *Malloc) findKey() (at, key uint64, certain bool) {
 	if m.minor != 0 && m.minor < 34 {
 		return 0, 0, false
 	}
-	if im := m.p.Libc.Image; im != nil {
-		for _, s := range im.Named("tcache_key") {
-			if key, ok := m.mem.Read64(m.p.Libc.Base + s.Addr); ok && key != 0 {
-				return m.p.Libc.Base + s.Addr, key, true
-			}
+	if at := m.symbol("tcache_key"); at != 0 {
+		if key, ok := m.mem.Read64(at); ok && key != 0 {
+			return at, key, true
 		}
 	}
 	// A random number is no address, and no two words of programs are the same one by chance.

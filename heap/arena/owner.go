@@ -9,9 +9,11 @@ type Owners struct {
 	// Others is how many more threads the arena counts, which were not found; -1 when it does
 	// not count them, or when some thread's arena is not known.
 	Others int
-	// Certain is set when the block's chunk is certain and the listed threads are all that take
-	// their blocks from the arena now. Before them one that has ended may have had it, and
-	// a thread takes from another's arena what its own has no room for.
+	// Certain is set when the block is in the arena for certain and the listed threads are all
+	// that take their blocks from it now. It may still be another thread's: one that has
+	// ended had the arena before; what realloc moves stays in the arena of who had it first;
+	// a cache hands out what its thread has freed, whose ever it was; and a thread takes from
+	// another arena what its own has no room for.
 	Certain bool
 }
 
@@ -22,20 +24,17 @@ func (m *Malloc) Owners(addr uint64) (Owners, bool) {
 	if !ok || c.Arena == nil {
 		return Owners{}, false
 	}
-	return m.owners(c), true
-}
-
-func (m *Malloc) owners(c Chunk) Owners {
 	o := Owners{Arena: c.Arena, Threads: c.Arena.Threads, Others: -1}
 	sure := true
 	for _, t := range m.Threads {
-		sure = sure && t.Certain
+		sure = sure && t.ArenaCertain
 	}
 	// From the beginning main_arena counts one thread, the first: it may not have had to
 	// ask for an arena yet.
 	if n := c.Arena.Attached; n >= 0 && sure {
 		o.Others = max(n-len(o.Threads), 0)
 	}
-	o.Certain = c.Certain && sure && o.Others <= 0
-	return o
+	h := m.heapAt(c.Addr)
+	o.Certain = h != nil && h.Certain && c.Arena.Certain && sure && o.Others <= 0
+	return o, true
 }

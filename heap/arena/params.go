@@ -146,7 +146,7 @@ func (m *Malloc) readParams(at uint64, list []param) (values map[string]uint64, 
 	}
 	// Limits of mallopt and of the tunables (elf/dl-tunables.list, do_set_mallopt_check).
 	return values, values["n_mmaps"] <= values["max_n_mmaps"] && values["max_n_mmaps"] <= max(values["n_mmaps_max"], 1<<16) &&
-		values["no_dyn_threshold"] <= 1 && values["mmap_threshold"] <= 32<<20 && values["mmapped_mem"]%pageSize == 0 &&
+		values["no_dyn_threshold"] <= 1 && values["mmap_threshold"] <= 32<<20 && values["mmapped_mem"]%align == 0 &&
 		values["mmapped_mem"] <= values["max_mmapped_mem"] && values["arena_test"] <= 1<<16 &&
 		values["tcache_bins"] <= 76 && values["tcache_bins"] > 0 && values["tcache_max_bytes"] <= maxCached && values["tcache_count"] <= 1<<16
 }

@@ -9,7 +9,7 @@ var le = binary.LittleEndian
 
 const (
 	pageSize = 4096
-	block    = 64 << 10 // bytes that a walk reads at once
+	block    = 64 << 10 // bytes that a walk reads at once, at most
 )
 
 // reader reads words: any one straight from the memory, and those of a walk out of a block
@@ -19,6 +19,7 @@ type reader struct {
 	regions []Region
 	lo      uint64
 	buf     []byte
+	ahead   uint64 // bytes that were read at once last
 }
 
 func newReader(m Memory) *reader {
@@ -84,8 +85,15 @@ func (r *reader) next(addr uint64) (uint64, bool) {
 	if addr%8 != 0 {
 		return r.Read64(addr)
 	}
-	for _, size := range [2]uint64{block, pageSize} {
-		lo := addr &^ (size - 1)
+	// A walk over large chunks looks at one page of many: only one that goes on into the next page
+	// is read ahead for.
+	if addr >= r.lo && addr-r.lo < uint64(len(r.buf))+pageSize {
+		r.ahead = min(2*r.ahead, block)
+	} else {
+		r.ahead = pageSize
+	}
+	for _, size := range [2]uint64{r.ahead, pageSize} {
+		lo := addr &^ (pageSize - 1)
 		if buf, ok := r.Read(lo, size); ok && uint64(len(buf)) == size {
 			r.lo, r.buf = lo, buf
 			return le.Uint64(buf[addr-lo:]), true

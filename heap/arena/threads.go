@@ -16,8 +16,8 @@ const (
 	nearby     = 256  // libc's variables are not farther from each other
 )
 
-// arenaNames are names of the variable that has a thread's arena: since 2.21, and before
-// (malloc/tst.h, tsd_setspecific with __libc_tsd_MALLOC).
+// arenaNames are names of the variable that has a thread's arena: thread_arena, and before 2.21 what
+// malloc/arena.c's arena_key stands for.
 var arenaNames = []string{"thread_arena", "__libc_tsd_MALLOC"}
 
 // findThreads finds the arena and the cache of each thread.
@@ -40,7 +40,8 @@ func (m *Malloc) findThreads() {
 			lost++
 			continue
 		}
-		t.Arena, t.Certain = arenas[v], sure && (v == 0 || arenas[v] != nil)
+		t.Arena, t.ArenaCertain = arenas[v], sure && (v == 0 || arenas[v] != nil)
+		t.Certain = t.ArenaCertain
 		if t.Arena != nil {
 			t.Arena.Threads = append(t.Arena.Threads, i)
 		}

@@ -3,9 +3,10 @@ package arena
 import "fmt"
 
 const (
-	maxTriedChunks = 1 << 28 // chunks that are gone through to find where a heap begins
+	maxTriedChunks = 1 << 26 // chunks that are gone through to find where a heap begins
 	maxBreaks      = 1 << 12 // of one heap
 	maxResync      = 4 << 20 // steps to find chunks again, in one heap
+	window         = 4096    // bytes of a heap, of which the first chunk's address is kept
 	suspects       = 16      // chunks before damage that may be what is damaged
 )
 
@@ -33,18 +34,24 @@ func (m *Malloc) atEnd(h *Heap, at, field uint64) bool {
 	return true
 }
 
+// gapAt tells whether the main arena's chunks end at an address, before its last ones: with two of 16 bytes.
+func (m *Malloc) gapAt(h *Heap, at uint64) bool {
+	const end = header | prevInUse
+	return h.last && h.Arena.Main && m.mem.word(at+sizeAt)&^prevInUse == header && m.mem.word(at+header+sizeAt) == end
+}
+
 // walk goes through the chunks of a heap once and notes where they are.
 func (m *Malloc) walk(h *Heap) {
 	if h.walked {
 		return
 	}
 	h.walked = true
-	h.marks = make([]uint64, (h.Hi-h.Lo)/block+1)
+	h.marks = make([]uint64, (h.Hi-h.Lo)/window+1)
 	left := maxResync
 	var latest [suspects]uint64
 	n := 0
 	for at := h.Lo; at < h.Hi; {
-		if w := (at - h.Lo) / block; h.marks[w] == 0 {
+		if w := (at - h.Lo) / window; h.marks[w] == 0 {
 			h.marks[w] = at
 		}
 		if h.last && at == h.Arena.Top {
@@ -66,7 +73,11 @@ func (m *Malloc) walk(h *Heap) {
 			from = latest[n%suspects]
 		}
 		h.Breaks = append(h.Breaks, Break{At: at, Field: field, Next: next, from: from})
-		m.problem(BadChunk, at, fmt.Sprintf("the size of the chunk at %#x is %#x, which is none", at, field))
+		if b := &h.Breaks[len(h.Breaks)-1]; m.gapAt(h, at) {
+			b.Gap, b.from = true, at
+		} else {
+			m.problem(BadChunk, at, fmt.Sprintf("the size of the chunk at %#x is %#x, which is none", at, field))
+		}
 		if next == 0 || len(h.Breaks) == maxBreaks {
 			return
 		}
@@ -126,7 +137,7 @@ func (m *Malloc) heapAt(addr uint64) *Heap {
 // returns false.
 func (m *Malloc) chunksFrom(h *Heap, addr uint64, f func(at, size, field uint64) bool) {
 	m.walk(h)
-	w := min((addr-h.Lo)/block, uint64(len(h.marks)-1))
+	w := min((addr-h.Lo)/window, uint64(len(h.marks)-1))
 	for w > 0 && (h.marks[w] == 0 || h.marks[w] > addr) {
 		w--
 	}

@@ -18,14 +18,15 @@ const module = "emurace/"
 // layers are all packages. One may import what stands in rows above its own, and nothing
 // beside it.
 var layers = [][]string{
+	{"internal/thorough"},
 	{"explore/target", "internal/crash", "internal/files", "internal/suggest", "internal/ordered", "internal/pool", "internal/printable", "internal/programs", "internal/shell", "internal/testalone", "internal/testseed", "internal/wall", "internal/words"},
 	{"internal/completion", "internal/guard", "internal/logging", "internal/manual", "loader", "scripts/sandbox", "sysroot"},
 	{"disasm", "emu/internal/linux", "emu/internal/shim", "heap/arena", "internal/guestcode", "internal/testroot", "loader/corefile", "unwind"},
 	{"build-aux/measured", "emu"},
 	{"internal/testsystem", "symbolize"},
-	{"diagnose/process", "heap", "program"},
+	{"diagnose/flow", "diagnose/process", "heap", "program"},
 	{"diagnose", "scenario"},
-	{"explore/coverage"},
+	{"diagnose/draft", "explore/coverage"},
 	{"explore", "oracle", "replay", "replay/timeline", "scripts/scenariolang", "scripts/portable", "suite"},
 	{"oracle/known", "replay/core", "replay/gdb", "replay/lesson", "scripts/strategylang"},
 	{"replay/report", "replay/step", "scripts"},

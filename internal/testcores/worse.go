@@ -187,12 +187,14 @@ func DropNotes(core []byte, drop func(Note) bool) ([]byte, error) {
 }
 
 // DropData leaves the content of mappings out, as coredump_filter does: their program headers
-// stay. Of each, keep says how many bytes from its beginning on are kept.
+// stay. Of each, keep says how many bytes from its beginning on are kept. Emurace's own note goes too: it says that
+// what is not there is zeros.
 func DropData(core []byte, keep func(Load) uint64) ([]byte, error) {
 	im, err := takeApart(core)
 	if err != nil {
 		return nil, err
 	}
+	im.notes = slices.DeleteFunc(im.notes, func(n Note) bool { return n.Owner == "EMURACE" })
 	for i, l := range im.loads {
 		im.loads[i].Data = l.Data[:min(keep(l), uint64(len(l.Data)))]
 	}

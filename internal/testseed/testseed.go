@@ -9,6 +9,8 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+
+	"emurace/internal/thorough"
 )
 
 var given = flag.Uint64("seed", 0, "seed of the random tests; 0 is a usual one, or one drawn anew")
@@ -37,7 +39,11 @@ func Of(t testing.TB, usual uint64) uint64 {
 // command runs one test of a package with a seed. Of a name that is a path, each
 // part is matched alone.
 func command(test, pkg string, seed uint64) string {
-	return "go test " + pkg + " -run '^" + strings.ReplaceAll(test, "/", "$/^") + "$' -seed " + strconv.FormatUint(seed, 10)
+	all := ""
+	if thorough.On() {
+		all = thorough.Variable + "=1 "
+	}
+	return all + "go test " + pkg + " -run '^" + strings.ReplaceAll(test, "/", "$/^") + "$' -seed " + strconv.FormatUint(seed, 10)
 }
 
 // caller is the import path of the package that calls Of; that of an external

@@ -3,6 +3,8 @@ package testseed
 import (
 	"strings"
 	"testing"
+
+	"emurace/internal/thorough"
 )
 
 // watched is a test of which one can see what it logs and make it have failed.
@@ -45,9 +47,17 @@ func TestOf(t *testing.T) {
 		t.Errorf("only %d seeds of 20 draws", len(drawn))
 	}
 	*given = 12345
+	t.Setenv(thorough.Variable, "")
 	w = &watched{failed: true}
 	n, again := Of(w, 7), "go test emurace/internal/testseed -run '^TestWalk$/^arm64$' -seed 12345"
 	if got := w.end(); n != 12345 || got != again {
 		t.Errorf("seed %d, %q, want %q", n, got, again)
+	}
+	if t.Setenv(thorough.Variable, "1"); thorough.On() {
+		w = &watched{failed: true}
+		Of(w, 7)
+		if got, again := w.end(), "TEST_THOROUGH=1 "+again; got != again {
+			t.Errorf("with all cases %q, want %q", got, again)
+		}
 	}
 }

@@ -7,6 +7,7 @@ import (
 
 	"emurace/emu"
 	"emurace/internal/testroot"
+	"emurace/internal/thorough"
 	"emurace/loader"
 )
 
@@ -33,15 +34,19 @@ func Each(t *testing.T, test func(t *testing.T, sys *emu.System)) {
 	EachArch(t, func(t *testing.T, arch loader.Arch) { test(t, Of(t, "bookworm", arch)) })
 }
 
-// EachSuite runs a test on the glibc of each suite of Debian's and for each of Arches, with
-// -short only on the first suite's.
+// EachSuite runs a test on the glibc of each suite of Debian's, from one to the next on the
+// other one of Arches, or on both if all cases are wanted; with -short only on the first
+// suite's.
 func EachSuite(t *testing.T, suites []string, test func(t *testing.T, suite string, sys *emu.System)) {
 	t.Helper()
 	if testing.Short() {
 		suites = suites[:1]
 	}
-	for _, suite := range suites {
+	for i, suite := range suites {
 		for _, arch := range Arches() {
+			if !thorough.Turn(i, arch) {
+				continue
+			}
 			t.Run(suite+"/"+arch.String(), func(t *testing.T) { test(t, suite, Of(t, suite, arch)) })
 		}
 	}

@@ -1,7 +1,9 @@
 package corefile
 
 import (
+	"context"
 	"encoding/binary"
+	"fmt"
 	"io"
 	"os"
 
@@ -37,9 +39,11 @@ type File struct {
 	Compressed string
 	Size       uint64 // of the core, in bytes, without compression
 
-	zeros  bool // see Range.Zeros
-	blocks blocks
-	close  func() error
+	zeros   bool   // see Range.Zeros
+	notes   uint64 // bytes of notes that were read
+	crowded bool   // there are too many threads
+	blocks  blocks
+	close   func() error
 }
 
 // Thread is a thread of a core.
@@ -125,34 +129,41 @@ func (f *File) Close() error {
 	return f.close()
 }
 
-// Open reads the core in a file; what is compressed is unpacked into a temporary file first.
-// "-" is standard input. Errors name what is wrong with the file, not its name.
+// Open is OpenContext without an end.
 func Open(name string, stdin io.Reader) (*File, error) {
+	return OpenContext(context.Background(), name, stdin)
+}
+
+// OpenContext reads the core in a file; what is compressed, or can only be read once, is put into a
+// temporary file first, which is given up when the context ends: the error is the context's then. "-" is
+// standard input. Errors name what is wrong with the file, not its name.
+func OpenContext(ctx context.Context, name string, stdin io.Reader) (*File, error) {
 	if name == "-" {
-		return spooled(stdin)
+		return spooled(ctx, stdin)
 	}
 	file, err := os.Open(name)
 	if err != nil {
 		return nil, err
 	}
-	info, err := file.Stat()
-	if err != nil {
-		_ = file.Close() // the first error counts
-		return nil, err
-	}
-	if !info.Mode().IsRegular() {
-		defer func() { _ = file.Close() }() // it is only read
-		return spooled(file)
-	}
-	if kind := compression(file); kind != "" {
-		defer func() { _ = file.Close() }() // it is only read
-		return spooled(file)
-	}
-	f, err := Parse(file, uint64(info.Size()))
-	if err != nil {
-		_ = file.Close() // the first error counts
-		return nil, err
+	f, err := opened(ctx, file)
+	if err != nil || f.close != nil {
+		_ = file.Close() // it was only read
+		return f, err
 	}
 	f.close = file.Close
 	return f, nil
+}
+
+// opened reads a core out of a file, or out of a temporary one, which has a close.
+func opened(ctx context.Context, file *os.File) (*File, error) {
+	info, err := file.Stat()
+	switch {
+	case err != nil:
+		return nil, err
+	case info.IsDir():
+		return nil, fmt.Errorf("%w: it is a folder", ErrNotCore)
+	case !info.Mode().IsRegular() || compression(file) != "":
+		return spooled(ctx, file)
+	}
+	return Parse(file, uint64(info.Size()))
 }

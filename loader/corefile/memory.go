@@ -1,10 +1,6 @@
 package corefile
 
-import (
-	"errors"
-	"io"
-	"sort"
-)
+import "sort"
 
 // State is what a core says of a byte of memory.
 type State uint8
@@ -42,11 +38,20 @@ func (f *File) At(addr uint64) (s State, hi uint64) {
 
 // Range is the mapping that an address lies in.
 func (f *File) Range(addr uint64) (Range, bool) {
-	i := sort.Search(len(f.Ranges), func(i int) bool { return f.Ranges[i].Hi > addr })
-	if i == len(f.Ranges) || addr < f.Ranges[i].Lo {
+	i := f.index(addr)
+	if i < 0 {
 		return Range{}, false
 	}
 	return f.Ranges[i], true
+}
+
+// index is the place in Ranges of the mapping that an address lies in, -1 for none.
+func (f *File) index(addr uint64) int {
+	i := sort.Search(len(f.Ranges), func(i int) bool { return f.Ranges[i].Hi > addr })
+	if i == len(f.Ranges) || addr < f.Ranges[i].Lo {
+		return -1
+	}
+	return i
 }
 
 // maxRead bounds one Read, in bytes.
@@ -93,76 +98,19 @@ func (f *File) copy(out []byte, addr uint64) bool {
 
 // Read64 returns the word at an address, false unless all of it is in the core.
 func (f *File) Read64(addr uint64) (uint64, bool) {
-	var b [8]byte
-	if r := f.blocks.last; addr >= r.Lo && addr+8 <= r.Cut && addr+8 > addr {
-		if !f.blocks.copy(b[:], r.offset+addr-r.Lo) {
-			return 0, false
-		}
-		return le.Uint64(b[:]), true
-	}
-	if addr+8 < addr || !f.has(addr, 8) || !f.copy(b[:], addr) {
+	if addr+8 < addr {
 		return 0, false
 	}
-	f.blocks.last, _ = f.Range(addr)
-	return le.Uint64(b[:]), true
-}
-
-// The blocks by which the file is read: so many of so many bytes are kept.
-const (
-	blockSize = 64 << 10
-	maxBlocks = 512
-)
-
-// blocks keeps parts of a file that were read.
-type blocks struct {
-	r      io.ReaderAt
-	size   uint64
-	kept   map[uint64][]byte // by number
-	order  []uint64          // the kept ones in the order in which they were read
-	number uint64            // of current
-	block  []byte            // the one that was used last
-	last   Range             // that a word was last read from
-}
-
-// get is a block by its number, shorter at the end of the file, nil when it cannot be read.
-func (b *blocks) get(number uint64) []byte {
-	if b.block != nil && b.number == number {
-		return b.block
+	r := f.blocks.last
+	if r == nil || addr < r.Lo || addr+8 > r.Cut {
+		i := f.index(addr)
+		if i < 0 || addr+8 > f.Ranges[i].Cut {
+			var b [8]byte // of two mappings, or of zeros that are not stored
+			ok := f.has(addr, 8) && f.copy(b[:], addr)
+			return le.Uint64(b[:]), ok
+		}
+		r = &f.Ranges[i]
+		f.blocks.last = r
 	}
-	block := b.kept[number]
-	if block == nil {
-		off := number * blockSize
-		if off >= b.size {
-			return nil
-		}
-		block = make([]byte, min(blockSize, b.size-off))
-		if n, err := b.r.ReadAt(block, int64(off)); n < len(block) || err != nil && !errors.Is(err, io.EOF) {
-			return nil
-		}
-		if b.kept == nil {
-			b.kept = map[uint64][]byte{}
-		}
-		if len(b.order) >= maxBlocks {
-			delete(b.kept, b.order[0])
-			b.order = b.order[1:]
-		}
-		b.kept[number] = block
-		b.order = append(b.order, number)
-	}
-	b.number, b.block = number, block
-	return block
-}
-
-// copy fills out with the file's bytes at an offset.
-func (b *blocks) copy(out []byte, off uint64) bool {
-	for len(out) > 0 {
-		block := b.get(off / blockSize)
-		at := off % blockSize
-		if at >= uint64(len(block)) {
-			return false
-		}
-		n := copy(out, block[at:])
-		out, off = out[n:], off+uint64(n)
-	}
-	return true
+	return f.blocks.word(r.offset + addr - r.Lo)
 }

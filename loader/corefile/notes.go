@@ -42,8 +42,8 @@ const (
 
 // Limits on lists in notes.
 const (
-	maxThreads = 1 << 20
-	maxMapped  = 1 << 21
+	maxThreads = 1 << 16
+	maxMapped  = 1 << 20
 	maxAuxv    = 256
 )
 
@@ -52,45 +52,84 @@ func (f *File) readNotes(p elf.Prog64) {
 	size := p.Filesz
 	if p.Off > f.Size {
 		f.problem("the notes at %#x are beyond the end of the file", p.Off)
-		f.Missing += size
+		f.missing(size)
 		return
 	}
 	if there := f.Size - p.Off; size > there {
 		f.problem("the notes are cut short: %d of %d bytes", there, size)
-		f.Missing += size - there
+		f.missing(size - there)
 		size = there
 	}
-	if size > maxNotes {
-		f.problem("of %d bytes of notes, %d are read", size, maxNotes)
-		size = maxNotes
+	if left := maxNotes - f.notes; size > left {
+		f.problem("of %d bytes of notes, %d are read", size, left)
+		size = left
 	}
-	b, ok := f.bytes(p.Off, size)
-	if !ok {
-		f.problem("the notes could not be read")
-		return
-	}
+	f.notes += size
 	align := uint64(4)
 	if p.Align == 8 {
 		align = 8
 	}
-	for len(b) >= 12 {
-		nameSize, descSize, kind := uint64(le.Uint32(b)), uint64(le.Uint32(b[4:])), le.Uint32(b[8:])
-		at := (12 + nameSize + align - 1) &^ (align - 1)
-		if at+descSize > uint64(len(b)) {
-			f.problem("a note of %d bytes is cut short", descSize)
+	var head [12 + mostOwner]byte
+	for at := uint64(0); size-at >= 12; {
+		h := head[:min(uint64(len(head)), size-at)]
+		if !f.blocks.copy(h, p.Off+at) {
+			f.problem("the notes could not be read")
 			return
 		}
-		f.note(strings.TrimRight(string(b[12:12+nameSize]), "\x00"), kind, b[at:at+descSize])
-		next := (at + descSize + align - 1) &^ (align - 1)
-		if next >= uint64(len(b)) {
+		name, desc, kind := uint64(le.Uint32(h)), uint64(le.Uint32(h[4:])), le.Uint32(h[8:])
+		if name == 0 && desc == 0 && kind == 0 {
+			return // nothing but zeros
+		}
+		from := (12 + name + align - 1) &^ (align - 1)
+		if from+desc > size-at {
+			f.problem("a note of %d bytes is cut short", desc)
 			return
 		}
-		b = b[next:]
+		if owner := h[12:]; name <= uint64(len(owner)) {
+			f.note(strings.TrimRight(string(owner[:name]), "\x00"), kind, p.Off+at+from, desc)
+		}
+		at = min(at+(from+desc+align-1)&^(align-1), size)
 	}
 }
 
-// note reads one note. The first of those that a process has once counts.
-func (f *File) note(owner string, kind uint32, desc []byte) {
+// mostOwner is how long the owner of a note may be that is looked at, with its NUL.
+const mostOwner = 16
+
+// maxNote bounds a note that is read, in bytes: Linux writes none of NT_FILE that is longer
+// (fs/coredump.c, CORE_FILE_NOTE_SIZE_MAX).
+const maxNote = 16 << 20
+
+// note reads a note of a kind that is known.
+func (f *File) note(owner string, kind uint32, off, size uint64) {
+	switch owner {
+	case "GNU", "EMURACE", "LINUX", "CORE":
+	default:
+		return
+	}
+	if owner == "LINUX" && kind != ntARMTLS || owner == "CORE" && kind != ntPrstatus && kind != ntPrpsinfo && kind != ntSiginfo && kind != ntAuxv && kind != ntFile {
+		return
+	}
+	if owner != "CORE" || kind != ntFile {
+		size = min(size, mostDesc)
+	}
+	if size > maxNote {
+		f.problem("a note of type %#x has %d bytes, which are too many", kind, size)
+		return
+	}
+	desc, ok := f.bytes(off, size)
+	if !ok {
+		f.problem("the notes could not be read")
+		return
+	}
+	f.take(owner, kind, desc)
+}
+
+// mostDesc is as much of any note but NT_FILE as is looked at: 256 entries of the auxiliary
+// vector, of 16 bytes.
+const mostDesc = 16 * maxAuxv
+
+// take takes a note in. The first of those that a process has once counts.
+func (f *File) take(owner string, kind uint32, desc []byte) {
 	switch {
 	case owner == "GNU" && kind == ntBuildID && f.BuildID == "" && len(desc) >= 2 && len(desc) <= 64:
 		f.BuildID = hex.EncodeToString(desc)
@@ -129,9 +168,10 @@ func (f *File) status(desc []byte) {
 		return
 	}
 	if len(f.Threads) >= maxThreads {
-		if len(f.Threads) == maxThreads {
+		if !f.crowded {
 			f.problem("there are more than %d threads", maxThreads)
 		}
+		f.crowded = true
 		return
 	}
 	t := Thread{TID: le.Uint32(desc[statusPID:]), Signal: int(le.Uint16(desc[statusSignal:])), Registers: make(map[string]uint64, len(names))}

@@ -20,12 +20,13 @@ const (
 	manySegments = 0xffff
 )
 
-// Limits. Linux lets a process have 65,530 mappings (vm.max_map_count), and users raise that;
-// notes are some 3 KiB a thread.
+// Limits. Linux lets a process have 65,530 mappings (vm.max_map_count), and distributions raise
+// that to 1,048,576; notes are some 3 KiB a thread.
 const (
 	maxSegments = 1 << 21
 	maxNotes    = 256 << 20
 	maxProblems = 32
+	headersRead = 1 << 10 // program headers that are read at once
 )
 
 // ErrNotCore is the error about a file that is no core.
@@ -44,16 +45,10 @@ func Parse(r io.ReaderAt, size uint64) (*File, error) {
 	if err := f.header(head); err != nil {
 		return nil, err
 	}
-	phdrs, err := f.programHeaders(head)
-	if err != nil {
+	if err := f.segments(head); err != nil {
 		return nil, err
 	}
-	for _, p := range phdrs {
-		if elf.ProgType(p.Type) == elf.PT_NOTE {
-			f.readNotes(p)
-		}
-	}
-	f.ranges(phdrs)
+	f.order()
 	f.listed()
 	if len(f.Threads) == 0 {
 		if f.Missing > 0 {
@@ -90,41 +85,60 @@ func (f *File) header(h []byte) error {
 	return fmt.Errorf("ELF core: e_machine: %d (%v) is not AArch64 or x86-64", uint16(machine), machine)
 }
 
-// programHeaders reads as many as the file has, which is fewer than it claims when it is cut.
-func (f *File) programHeaders(h []byte) ([]elf.Prog64, error) {
+// segments goes through as many program headers as the file has, which is fewer than it claims when
+// it is cut. Notes are read before memory: they say what is not stored.
+func (f *File) segments(h []byte) error {
 	phoff, count := le.Uint64(h[32:]), uint64(le.Uint16(h[56:]))
 	if n := le.Uint16(h[54:]); n != phdrSize {
-		return nil, fmt.Errorf("ELF core: e_phentsize: %d is not %d", n, phdrSize)
+		return fmt.Errorf("ELF core: e_phentsize: %d is not %d", n, phdrSize)
 	}
 	if count == manySegments {
-		b, ok := f.bytes(le.Uint64(h[40:]), shdrSize)
-		if !ok {
-			return nil, errors.New("ELF core: e_shoff: the section header with the number of segments is not in the file")
+		shoff := le.Uint64(h[40:])
+		b, ok := f.bytes(shoff, shdrSize)
+		if !ok || shoff == 0 {
+			return errors.New("ELF core: e_shoff: the section header with the number of segments is not in the file")
 		}
 		count = uint64(le.Uint32(b[44:])) // sh_info
 	}
 	if count > maxSegments {
-		return nil, fmt.Errorf("ELF core: e_phnum: %d is more than %d", count, maxSegments)
+		return fmt.Errorf("ELF core: e_phnum: %d is more than %d", count, maxSegments)
 	}
 	if phoff > f.Size {
-		return nil, fmt.Errorf("ELF core: e_phoff: %#x is beyond the file's %#x bytes", phoff, f.Size)
+		return fmt.Errorf("ELF core: e_phoff: %#x is beyond the file's %#x bytes", phoff, f.Size)
 	}
 	if there := (f.Size - phoff) / phdrSize; count > there {
 		f.problem("of %d program headers the file has %d", count, there)
-		f.Missing = max(f.Missing, (count-there)*phdrSize)
+		f.missing((count - there) * phdrSize)
 		count = there
 	}
-	b, ok := f.bytes(phoff, count*phdrSize)
-	if !ok {
-		return nil, errors.New("ELF core: e_phoff: the program headers could not be read")
+	for _, kind := range []elf.ProgType{elf.PT_NOTE, elf.PT_LOAD} {
+		for at := uint64(0); at < count; at += headersRead {
+			b, ok := f.bytes(phoff+at*phdrSize, min(headersRead, count-at)*phdrSize)
+			if !ok {
+				return errors.New("ELF core: e_phoff: the program headers could not be read")
+			}
+			for ; len(b) > 0; b = b[phdrSize:] {
+				if elf.ProgType(le.Uint32(b)) != kind {
+					continue
+				}
+				p := elf.Prog64{Type: le.Uint32(b), Flags: le.Uint32(b[4:]), Off: le.Uint64(b[8:]), Vaddr: le.Uint64(b[16:]),
+					Filesz: le.Uint64(b[32:]), Memsz: le.Uint64(b[40:]), Align: le.Uint64(b[48:])}
+				if kind == elf.PT_NOTE {
+					f.readNotes(p)
+				} else {
+					f.load(p)
+				}
+			}
+		}
 	}
-	list := make([]elf.Prog64, count)
-	for i := range list {
-		p := b[i*phdrSize:]
-		list[i] = elf.Prog64{Type: le.Uint32(p), Flags: le.Uint32(p[4:]), Off: le.Uint64(p[8:]), Vaddr: le.Uint64(p[16:]),
-			Filesz: le.Uint64(p[32:]), Memsz: le.Uint64(p[40:]), Align: le.Uint64(p[48:])}
+	return nil
+}
+
+// missing counts bytes that the file should have.
+func (f *File) missing(n uint64) {
+	if f.Missing += n; f.Missing < n {
+		f.Missing = ^uint64(0)
 	}
-	return list, nil
 }
 
 // bytes are a part of the file, false when it is not all there.
@@ -137,28 +151,26 @@ func (f *File) bytes(off, n uint64) ([]byte, bool) {
 	return b, err == nil || n == 0 || errors.Is(err, io.EOF)
 }
 
-// ranges makes the mappings of PT_LOADs. What overlaps an earlier one, or is beyond the address
-// space, is left out.
-func (f *File) ranges(phdrs []elf.Prog64) {
-	for _, p := range phdrs {
-		if elf.ProgType(p.Type) != elf.PT_LOAD || p.Memsz == 0 && p.Filesz == 0 {
-			continue
-		}
-		size := max(p.Memsz, p.Filesz)
-		if p.Vaddr+size < p.Vaddr {
-			f.problem("a segment of %#x bytes at %#x is beyond the address space", size, p.Vaddr)
-			continue
-		}
-		r := Range{Lo: p.Vaddr, Hi: p.Vaddr + size, Stored: p.Vaddr + p.Filesz, offset: p.Off, Zeros: f.zeros,
-			Readable: p.Flags&uint32(elf.PF_R) != 0, Writable: p.Flags&uint32(elf.PF_W) != 0, Execute: p.Flags&uint32(elf.PF_X) != 0}
-		there := uint64(0)
-		if p.Off < f.Size {
-			there = min(f.Size-p.Off, p.Filesz)
-		}
-		r.Cut = r.Lo + there
-		f.Missing += p.Filesz - there
-		f.Ranges = append(f.Ranges, r)
+// load makes the mapping of a PT_LOAD. One that is beyond the address space is left out.
+func (f *File) load(p elf.Prog64) {
+	size := max(p.Memsz, p.Filesz)
+	if size == 0 {
+		return
 	}
+	if p.Vaddr+size < p.Vaddr {
+		f.problem("a segment of %#x bytes at %#x is beyond the address space", size, p.Vaddr)
+		return
+	}
+	there := uint64(0)
+	if p.Off < f.Size {
+		there = min(f.Size-p.Off, p.Filesz)
+	}
+	f.Ranges = append(f.Ranges, Range{Lo: p.Vaddr, Hi: p.Vaddr + size, Stored: p.Vaddr + p.Filesz, Cut: p.Vaddr + there, offset: p.Off, Zeros: f.zeros,
+		Readable: p.Flags&uint32(elf.PF_R) != 0, Writable: p.Flags&uint32(elf.PF_W) != 0, Execute: p.Flags&uint32(elf.PF_X) != 0})
+}
+
+// order sorts the mappings by address. One that overlaps an earlier one is left out.
+func (f *File) order() {
 	slices.SortStableFunc(f.Ranges, func(a, b Range) int { return cmp.Compare(a.Lo, b.Lo) })
 	kept := f.Ranges[:0]
 	for _, r := range f.Ranges {
@@ -166,6 +178,7 @@ func (f *File) ranges(phdrs []elf.Prog64) {
 			f.problem("a segment at %#x overlaps the one at %#x", r.Lo, kept[n-1].Lo)
 			continue
 		}
+		f.missing(r.Stored - r.Cut)
 		kept = append(kept, r)
 	}
 	f.Ranges = kept

@@ -1,0 +1,9 @@
+package process_test
+
+import (
+	"testing"
+
+	"emurace/internal/testcores"
+)
+
+func TestMain(m *testing.M) { testcores.Main(m) }
