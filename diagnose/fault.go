@@ -208,11 +208,8 @@ func (d *Diagnosis) Alive() bool { return alive[d.Process.Core.Signal.Number] }
 // inside names the function that the dead thread was in.
 func (d *Diagnosis) inside() string {
 	frames, _ := d.Dead.Frames()
-	for _, f := range frames {
-		if f.At.Function != "" {
-			return " in " + function(f.At.Function)
-		}
-		break
+	if len(frames) > 0 && frames[0].At.Function != "" {
+		return " in " + function(frames[0].At.Function)
 	}
 	return ""
 }

@@ -38,9 +38,6 @@ const (
 // What struct __pthread_mutex_s has, on 64-bit machines of both architectures (sysdeps/nptl/bits/struct_mutex.h).
 const (
 	mutexOwner = 8
-	mutexKind  = 16
-	// struct __pthread_rwlock_arch_t: __cur_writer.
-	rwlockWriter = 24
 )
 
 // waiters are functions that threads wait in, by what they wait for. The ones that have a deadline come
