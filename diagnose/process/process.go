@@ -121,7 +121,7 @@ func (p *Process) Copied(name string) (uint64, bool) {
 	return p.Lookup(name)
 }
 
-// Stack is the memory of a thread's stack, as far as they are known: the mapping that the stack
+// Stack is the memory of a thread's stack, as far as it is known: the mapping that the stack
 // pointer is in.
 func (p *Process) Stack(t *Thread) (lo, hi uint64, ok bool) {
 	r, ok := p.Core.Range(t.SP())
