@@ -69,6 +69,7 @@ func (d *Diagnosis) wordText(m arena.Meaning) string {
 			text += fmt.Sprintf(": the address of the cache%s", d.cacheOf(m.Cache))
 		}
 		return text
+	default:
 	}
 	return m.String()
 }

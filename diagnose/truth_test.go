@@ -115,6 +115,7 @@ func lie(d *Diagnosis, c *testcores.Core, f Fact, truth testcores.Truth) string 
 			}
 		}
 		return "it is on no such stack"
+	default:
 	}
 	if !slices.Contains(fitting[truth.Kind], f.Kind) {
 		return "the cause is " + string(truth.Kind)
@@ -161,6 +162,7 @@ func lie(d *Diagnosis, c *testcores.Core, f Fact, truth testcores.Truth) string 
 		if who != truth.Thread && truth.Kind != testcores.StackOverflow {
 			return "it was " + truth.Thread
 		}
+	default:
 	}
 	return ""
 }

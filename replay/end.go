@@ -30,6 +30,7 @@ func EndOf(s *scenario.Session) target.End {
 		e.Message = lastPrinted(m)
 	case scenario.Deadlock, scenario.Livelock:
 		e.Waits = endWaits(s)
+	default:
 	}
 	if o.End == nil || o.Thread < 0 {
 		return e

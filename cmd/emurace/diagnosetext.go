@@ -321,6 +321,7 @@ func stackEnd(end unwind.End) string {
 		return ""
 	case unwind.TooDeep:
 		return "there may be more"
+	default:
 	}
 	return "the stack cannot be followed further: " + end.String()
 }

@@ -73,7 +73,7 @@ func Scenario(d *diagnose.Diagnosis, o Options) (string, error) {
 
 // line writes a line.
 func (w *draft) line(format string, args ...any) {
-	fmt.Fprintf(w, format, args...)
+	fmt.Fprintf(&w.Builder, format, args...)
 	w.WriteByte('\n')
 }
 

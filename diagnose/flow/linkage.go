@@ -124,6 +124,7 @@ func simple(a *abi, in *instruction, known map[string]uint64) (v uint64, loads, 
 		case disasm.Load:
 			v, ok = in.Mem[m.Mem].Address(func(name string) (uint64, bool) { v, ok := known[name]; return v, ok })
 			return v, true, ok && m.Size == 8
+		default:
 		}
 	}
 	for _, s := range in.sums {

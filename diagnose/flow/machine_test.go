@@ -385,6 +385,7 @@ func (w *watcher) origins(frames []Frame) {
 			if !found {
 				wrong = fmt.Sprintf("%+v", w.regs[r])
 			}
+		default:
 		}
 		if wrong != "" && o.Certain {
 			w.fail(frames[0].PC, "%s (%+v): it was %s", o.How, o, wrong)

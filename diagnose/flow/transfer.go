@@ -111,6 +111,7 @@ func (s *step) registers() {
 			}
 		case disasm.Load:
 			s.put(r, s.loaded(r, m))
+		default:
 		}
 	}
 }

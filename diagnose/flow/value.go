@@ -81,6 +81,7 @@ func (v value) apply(symbol uint64) uint64 {
 		return uint64(uint32(n))
 	case sign32:
 		return uint64(int64(int32(n)))
+	default:
 	}
 	return n
 }

@@ -37,6 +37,7 @@ func (p *Process) Read(addr, size uint64) ([]byte, bool) {
 			b, ok = p.Core.Read(addr, n)
 		case corefile.LeftOut, corefile.Lost:
 			b, ok = p.ofFile(addr, n)
+		default:
 		}
 		if !ok || len(b) == 0 {
 			return nil, false

@@ -33,6 +33,7 @@ func (g Grade) String() string {
 		return "value"
 	case Instruction:
 		return "instruction"
+	default:
 	}
 	return "none"
 }

@@ -164,6 +164,7 @@ func build(v version, arch loader.Arch, n int, draw func(i int) (size uint64, st
 			first := b.words[bins]
 			b.words[c+16], b.words[c+24] = first, bins-16
 			b.words[bins], b.words[first+24] = c, c
+		default:
 		}
 	}
 	put(0x8000, arena.Top)

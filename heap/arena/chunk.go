@@ -31,6 +31,7 @@ func (s State) Free() bool {
 	switch s {
 	case InCache, InFast, Unsorted, InSmall, InLarge, Loose:
 		return true
+	default:
 	}
 	return false
 }

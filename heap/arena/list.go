@@ -175,6 +175,7 @@ func (m *Malloc) reveal(l *List, at, v, to uint64) uint64 {
 		return mangled
 	case manglePlain:
 		return v
+	default:
 	}
 	fits := func(at uint64) bool {
 		size, ok := chunkSize(m.mem.word(at - to + sizeAt))

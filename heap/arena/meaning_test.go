@@ -63,6 +63,7 @@ func meanings(t *testing.T, m *emu.Process, h *heap.History, mal *arena.Malloc) 
 			case "":
 				// What is left over is not certain, but seen.
 				fits = want.Kind != heap.MallocLink || want.Target == 0 || slices.ContainsFunc(list, func(s arena.Meaning) bool { return s.Target == want.Target })
+			default:
 			}
 			if !fits {
 				if bad++; bad < 4 {
