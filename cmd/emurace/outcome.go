@@ -119,7 +119,14 @@ func (o *outcome) explain(sys *emu.System, output string) error {
 		}
 	}
 	if o.result.Verdict == explore.Clean && len(o.detect) == 0 {
-		if o.freed, err = freesBlocks(sys, o.recipe, o.result.Made); err != nil {
+		fresh := s
+		if o.fixed() { // what was run may have been any schedule
+			if fresh, err = startKnowing(sys, o.recipe, o.result.Made); err != nil {
+				return err
+			}
+			defer fresh.Close()
+		}
+		if o.freed, err = freesBlocks(fresh); err != nil {
 			return err
 		}
 	}
