@@ -3,6 +3,7 @@ package heap
 import (
 	"math"
 	"slices"
+	"sync"
 
 	"emurace/emu"
 )
@@ -78,9 +79,20 @@ func blockOf(m *emu.Process, name string, args [6]uint64, result uint64) uint64 
 // functions has called that code: where a thread ends, glibc's frees for good what
 // the program has freed before.
 func Trace(m *emu.Process, f func(emu.CallEvent)) error {
-	own := Own(m)
+	m.System().LoadDebug() // for the names of whoever looks at a call
+	return TraceWanted(m, func(emu.CallEvent) bool { return true }, f)
+}
+
+// TraceWanted is Trace of those calls only that wanted says it of. It is asked of each with the
+// depth that TraceCalls says. To find out where the allocator's own code is takes long; it is
+// put off until the first wanted call.
+func TraceWanted(m *emu.Process, wanted func(emu.CallEvent) bool, f func(emu.CallEvent)) error {
+	own := sync.OnceValue(places(m).code)
 	return m.TraceCalls(functions, func(c emu.CallEvent) {
-		if own.Has(c.Caller - 1) {
+		if !wanted(c) {
+			return
+		}
+		if own().Has(c.Caller - 1) {
 			c.Depth++
 		}
 		if c.Returned {

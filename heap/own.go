@@ -19,10 +19,24 @@ const maxOwn = 64 << 10
 // glibc calls when a thread ends, which nobody else can, are among it. Without debug
 // files it is what lies between the exported functions of others around them, for a
 // linker puts together what was compiled together.
-func Own(m *emu.Process) Code {
-	m.System().LoadDebug()
-	var c Code
-	lineless := map[*emu.Module][]uint64{} // functions without lines
+func Own(m *emu.Process) Code { return places(m).code() }
+
+// place is where one of the allocator's functions begins.
+type place struct {
+	mod *emu.Module
+	off uint64 // from the module's base
+}
+
+// found are the allocator's functions that a process has.
+type found struct {
+	sys  *emu.System
+	list []place
+}
+
+// places finds the allocator's functions. It may run the machine, as Lookup does; what is found
+// may then be asked for its code at any time.
+func places(m *emu.Process) found {
+	f := found{sys: m.System()}
 	for _, name := range functions {
 		if name == "reallocarray" {
 			continue // in glibc a file of its own, far away, which only calls realloc
@@ -31,16 +45,24 @@ func Own(m *emu.Process) Code {
 		if err != nil {
 			continue // there is none of that name
 		}
-		mod, ok := m.Module(addr)
-		if !ok {
-			continue
+		if mod, ok := m.Module(addr); ok {
+			f.list = append(f.list, place{mod, addr - mod.Base})
 		}
-		unit := mod.Image.Unit(addr - mod.Base)
+	}
+	return f
+}
+
+func (f found) code() Code {
+	f.sys.LoadDebug()
+	var c Code
+	lineless := map[*emu.Module][]uint64{} // functions without lines
+	for _, p := range f.list {
+		unit := p.mod.Image.Unit(p.off)
 		for _, r := range unit {
-			c.ranges = append(c.ranges, Range{mod.Base + r[0], mod.Base + r[1]})
+			c.ranges = append(c.ranges, Range{p.mod.Base + r[0], p.mod.Base + r[1]})
 		}
 		if unit == nil {
-			lineless[mod] = append(lineless[mod], addr-mod.Base)
+			lineless[p.mod] = append(lineless[p.mod], p.off)
 		}
 	}
 	for mod, addrs := range lineless {

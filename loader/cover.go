@@ -1,12 +1,20 @@
 package loader
 
-import "sort"
+import (
+	"slices"
+	"sort"
+)
 
 // intervals are half-open ranges of addresses, sorted by start. They may
 // overlap and nest.
 type intervals struct {
 	lo, hi []uint64
 	reach  []uint64 // reach[i] is the largest hi among the first i+1
+}
+
+// grow makes room for so many more.
+func (v *intervals) grow(n int) {
+	v.lo, v.hi, v.reach = slices.Grow(v.lo, n), slices.Grow(v.hi, n), slices.Grow(v.reach, n)
 }
 
 func (v *intervals) add(lo, hi uint64) {

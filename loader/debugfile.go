@@ -91,6 +91,9 @@ func (im *Image) attachDebug(name string, data []byte) error {
 	im.mu.Lock()
 	defer im.mu.Unlock()
 	im.debug, im.symbols, im.lines, im.types = d, nil, nil, nil
+	if im.exports != nil && !im.exports.dynamic {
+		im.exports = nil
+	}
 	return nil
 }
 

@@ -56,6 +56,7 @@ type Image struct {
 	mu      sync.Mutex   // guards what follows
 	debug   *debugFile   // nil until attached
 	symbols *symbolTable // nil until asked for; dropped when debug changes
+	exports *exportTable // nil until asked for; dropped likewise where it depends on debug
 	lines   *lineIndex   // likewise
 	types   *typeIndex   // likewise
 }

@@ -3,6 +3,7 @@ package loader
 import (
 	"cmp"
 	"debug/elf"
+	"iter"
 	"slices"
 	"strings"
 )
@@ -10,28 +11,10 @@ import (
 // symbolTable is everything known about an image's symbols. It is never
 // changed once it is built.
 type symbolTable struct {
-	sorted  []Symbol       // by address, at one address by rank
-	extent  intervals      // of sorted, element by element
-	byName  map[string]int // "name" and "name@version" of exported symbols
+	sorted  []Symbol  // by address, at one address by rank
+	extent  intervals // of sorted, element by element
 	tls     []Symbol
 	problem error // why .symtab or the debug file's could not be read
-}
-
-// Symbol finds an exported symbol. A bare name means its default version;
-// name@version asks for that one, hidden or not. In an image without a dynamic
-// symbol table, such as a static program, the global symbols of .symtab count
-// as exported.
-func (im *Image) Symbol(name string) (Symbol, bool) {
-	t := im.table()
-	name = strings.Replace(name, "@@", "@", 1)
-	i, ok := t.byName[name]
-	if !ok {
-		return Symbol{}, false
-	}
-	if i < 0 {
-		return t.tls[-i-1], true
-	}
-	return t.sorted[i], true
 }
 
 // Symbols returns all known functions and objects, sorted by address. They
@@ -132,6 +115,10 @@ func boolCompare(a, b bool) int {
 func (im *Image) table() *symbolTable {
 	im.mu.Lock()
 	defer im.mu.Unlock()
+	return im.lockedTable()
+}
+
+func (im *Image) lockedTable() *symbolTable {
 	if im.symbols == nil {
 		im.symbols = im.buildTable()
 	}
@@ -142,14 +129,6 @@ func (im *Image) buildTable() *symbolTable {
 	t := &symbolTable{}
 	raw := im.dynamicSymbols()
 	hasDynamic := len(raw) > 0
-	type key struct {
-		name string
-		addr uint64
-	}
-	seen := make(map[key]bool, len(raw))
-	for _, s := range raw {
-		seen[key{s.Name, s.Addr}] = true
-	}
 	sources := []*debugFile{im.own()}
 	if im.debug != nil {
 		sources = append(sources, im.debug)
@@ -159,30 +138,77 @@ func (im *Image) buildTable() *symbolTable {
 		if err != nil && t.problem == nil {
 			t.problem = err
 		}
-		for _, s := range list {
-			k := key{s.Name, s.Addr}
-			if seen[k] {
+		for i := range list {
+			list[i].Default = !hasDynamic && list[i].Bind != elf.STB_LOCAL
+		}
+		raw = append(raw, list...)
+	}
+	t.sorted = make([]Symbol, 0, len(raw))
+	for group := range sameAddress(raw) {
+		sorted, tls := len(t.sorted), len(t.tls)
+		for _, s := range once(group) {
+			if im.isThreadLocal(s) {
+				t.tls = append(t.tls, *s)
+			} else if _, ok := im.segmentAt(s.Addr); ok && s.Type != elf.STT_TLS {
+				t.sorted = append(t.sorted, *s)
+			}
+		}
+		slices.SortStableFunc(t.sorted[sorted:], compareSymbols)
+		slices.SortStableFunc(t.tls[tls:], compareSymbols)
+	}
+	im.setExtents(t)
+	return t
+}
+
+// isThreadLocal tells whether the symbol is a variable in the image's TLS block.
+func (im *Image) isThreadLocal(s *Symbol) bool {
+	return s.Type == elf.STT_TLS && im.TLS != nil && s.Addr < im.TLS.Memsz
+}
+
+// sameAddress hands out the symbols by ascending address, those of one address at a time
+// and in the order that they come in. What it hands out is overwritten by the next.
+func sameAddress(raw []rawSymbol) iter.Seq[[]*Symbol] {
+	type place struct {
+		addr  uint64
+		index int
+	}
+	places := make([]place, len(raw)) // symbols are large, and this is all that most comparisons need
+	for i := range raw {
+		places[i] = place{raw[i].Addr, i}
+	}
+	slices.SortFunc(places, func(a, b place) int {
+		if a.addr != b.addr {
+			return cmp.Compare(a.addr, b.addr)
+		}
+		return a.index - b.index
+	})
+	return func(yield func([]*Symbol) bool) {
+		var group []*Symbol
+		for i, p := range places {
+			group = append(group, &raw[p.index].Symbol)
+			if i+1 < len(places) && places[i+1].addr == p.addr {
 				continue
 			}
-			seen[k] = true
-			s.Default = !hasDynamic && s.Bind != elf.STB_LOCAL
-			raw = append(raw, s)
-		}
-	}
-	for _, s := range raw {
-		if s.Type == elf.STT_TLS {
-			if im.TLS != nil && s.Addr < im.TLS.Memsz {
-				t.tls = append(t.tls, s.Symbol)
+			if !yield(group) {
+				return
 			}
-		} else if _, ok := im.segmentAt(s.Addr); ok {
-			t.sorted = append(t.sorted, s.Symbol)
+			group = group[:0]
 		}
 	}
-	slices.SortStableFunc(t.sorted, compareSymbols)
-	slices.SortStableFunc(t.tls, compareSymbols)
-	im.setExtents(t)
-	t.index()
-	return t
+}
+
+// once leaves out the symbols that .dynsym does not have and whose name has come before. The
+// symbols are of one address.
+func once(group []*Symbol) []*Symbol {
+	if len(group) == 1 {
+		return group
+	}
+	seen := make(map[string]bool, len(group))
+	return slices.DeleteFunc(group, func(s *Symbol) bool {
+		known := seen[s.Name]
+		seen[s.Name] = true
+		return known && !s.Dynamic
+	})
 }
 
 // setExtents computes where each symbol ends. Sizes are cut at the end of the
@@ -199,6 +225,7 @@ func (im *Image) setExtents(t *symbolTable) {
 		next[i] = after
 	}
 	edges := sectionEdges(im.sections())
+	t.extent.grow(len(t.sorted))
 	for i, s := range t.sorted {
 		segment, _ := im.segmentAt(s.Addr)
 		end := segment.End()
@@ -233,29 +260,4 @@ func nextEdge(edges []uint64, addr uint64) uint64 {
 		return addressLimit
 	}
 	return edges[i]
-}
-
-// index fills byName. TLS symbols, which have no address, get negative places.
-func (t *symbolTable) index() {
-	t.byName = make(map[string]int)
-	put := func(s Symbol, place int) {
-		if !s.Dynamic && !s.Default {
-			return
-		}
-		if _, taken := t.byName[s.Name]; !taken && s.Default {
-			t.byName[s.Name] = place
-		}
-		if s.Version != "" {
-			full := s.Name + "@" + s.Version
-			if _, taken := t.byName[full]; !taken {
-				t.byName[full] = place
-			}
-		}
-	}
-	for i, s := range t.sorted {
-		put(s, i)
-	}
-	for i, s := range t.tls {
-		put(s, -i-1)
-	}
 }

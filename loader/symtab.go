@@ -52,17 +52,16 @@ func readSymtab(table, strtab []byte) []rawSymbol {
 	// All names share one copy of the string table, so that many symbols with
 	// one long name cost nothing.
 	names := string(strtab)
-	var list []rawSymbol
+	count := 0
+	for i := 1; (i+1)*symSize <= len(table); i++ {
+		if defines(table[i*symSize:]) {
+			count++
+		}
+	}
+	list := make([]rawSymbol, 0, count) // larger than they are in the table, and so copied at a price
 	for i := 1; (i+1)*symSize <= len(table); i++ {
 		s := table[i*symSize:]
-		kind, shndx := elf.ST_TYPE(s[4]), le.Uint16(s[6:])
-		switch kind {
-		case elf.STT_FUNC, elf.STT_OBJECT, elf.STT_TLS, elf.STT_GNU_IFUNC:
-		default:
-			continue
-		}
-		switch elf.SectionIndex(shndx) {
-		case elf.SHN_UNDEF, elf.SHN_ABS, elf.SHN_COMMON:
+		if !defines(s) {
 			continue
 		}
 		name, ok := nameAt(names, uint64(le.Uint32(s)))
@@ -75,12 +74,27 @@ func readSymtab(table, strtab []byte) []rawSymbol {
 				Name: name,
 				Addr: le.Uint64(s[8:]),
 				Size: le.Uint64(s[16:]),
-				Type: kind,
+				Type: elf.ST_TYPE(s[4]),
 				Bind: elf.ST_BIND(s[4]),
 			},
 		})
 	}
 	return list
+}
+
+// defines tells whether an entry of a symbol table defines a function, an object or a TLS
+// variable.
+func defines(entry []byte) bool {
+	switch elf.ST_TYPE(entry[4]) {
+	case elf.STT_FUNC, elf.STT_OBJECT, elf.STT_TLS, elf.STT_GNU_IFUNC:
+	default:
+		return false
+	}
+	switch elf.SectionIndex(le.Uint16(entry[6:])) {
+	case elf.SHN_UNDEF, elf.SHN_ABS, elf.SHN_COMMON:
+		return false
+	}
+	return true
 }
 
 // nameAt is cstring for a table that was made a string once. No symbol's name is one that
@@ -169,14 +183,16 @@ func staticSymbols(file string, data []byte, sections []section) ([]rawSymbol, e
 		if err != nil {
 			return nil, err
 		}
-		var list []rawSymbol
-		for _, sym := range readSymtab(table, strtab) {
+		list := readSymtab(table, strtab)
+		kept := list[:0]
+		for i := range list {
+			sym := &list[i]
 			name, version, _ := strings.Cut(sym.Name, "@")
 			if sym.Name, sym.Version = name, strings.TrimPrefix(version, "@"); name != "" {
-				list = append(list, sym)
+				kept = append(kept, *sym)
 			}
 		}
-		return list, nil
+		return kept, nil
 	}
 	return nil, nil
 }

@@ -40,7 +40,8 @@ type siteObject struct {
 	Access   string `json:"access"`
 }
 
-// nameCoverage names the places of what the search has shown, on a session of it.
+// nameCoverage names the places of what the search has shown, on a session of it. Names are
+// costly, and printCoverage has none.
 func (o *outcome) nameCoverage(s *scenario.Session) error {
 	x := o.result.Coverage
 	if x == nil {

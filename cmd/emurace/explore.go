@@ -368,7 +368,7 @@ func (j job) run(c *cli.Context) (*outcome, error) {
 	if pool := j.inspections(sys, &options); pool != nil {
 		defer pool.Close()
 	}
-	o := &outcome{job: j, ctx: c.Context, minimizing: c.Bool("minimize") && (!j.fixed() || c.IsSet("minimize")), keepGoing: c.Bool("keep-going"), strategy: strategy(c), locks: c.String("locks"), aimed: aims(c), force: c.Bool("force"), proofWanted: c.Bool("require-proof"), bound: c.Int("preemptions")}
+	o := &outcome{job: j, ctx: c.Context, listing: c.Bool("json"), minimizing: c.Bool("minimize") && (!j.fixed() || c.IsSet("minimize")), keepGoing: c.Bool("keep-going"), strategy: strategy(c), locks: c.String("locks"), aimed: aims(c), force: c.Bool("force"), proofWanted: c.Bool("require-proof"), bound: c.Int("preemptions")}
 	early, cancel := withTime(c.Context, options.Time)
 	defer cancel()
 	sys.Interrupt(early.Err)

@@ -27,6 +27,7 @@ type outcome struct {
 	result      *explore.Result
 	elapsed     time.Duration
 	interrupted bool
+	listing     bool // with --json, which lists what a text only counts
 	minimizing  bool
 	keepGoing   bool
 	strategy    string      // that has come to the result
@@ -112,11 +113,20 @@ func (o *outcome) explain(sys *emu.System, output string) error {
 	}
 	o.objects = o.findingObjects(s.ScheduleNames())
 	o.endings = s.Plan().Endings
-	if err := o.nameCoverage(s); err != nil {
-		return err
+	if o.listing {
+		if err := o.nameCoverage(s); err != nil {
+			return err
+		}
 	}
 	if o.result.Verdict == explore.Clean && len(o.detect) == 0 {
-		if o.freed, err = freesBlocks(sys, o.recipe, o.result.Made); err != nil {
+		fresh := s
+		if o.fixed() { // what was run may have been any schedule
+			if fresh, err = startKnowing(sys, o.recipe, o.result.Made); err != nil {
+				return err
+			}
+			defer fresh.Close()
+		}
+		if o.freed, err = freesBlocks(fresh); err != nil {
 			return err
 		}
 	}

@@ -328,23 +328,19 @@ func (o *outcome) endingObjects() []endingObject {
 }
 
 // freesBlocks tells whether blocks of memory are freed in a race whose threads run one
-// after the other, in their order or in the reverse.
-func freesBlocks(sys *emu.System, r replay.Recipe, made []string) (bool, error) {
-	freed, racing := false, false
-	s, err := startWith(sys, r, func(m *emu.Process) error {
-		return heap.Trace(m, func(c emu.CallEvent) {
-			takes := heap.Releases(c.Func) && c.Args[0] != 0
-			freed = freed || racing && takes && c.Depth == 0 && !c.Returned
-		})
-	})
+// after the other, in their order or in the reverse. It has the session's process traced,
+// which must be as it was when it was started: nothing of it has been run but in order.
+func freesBlocks(s *scenario.Session) (bool, error) {
+	if err := s.Restart(); err != nil {
+		return false, err
+	}
+	freed := false
+	err := heap.TraceWanted(s.Process(), func(c emu.CallEvent) bool {
+		return !freed && heap.Releases(c.Func) && c.Args[0] != 0 && c.Depth == 0 && !c.Returned
+	}, func(c emu.CallEvent) { freed = freed || c.Depth == 0 })
 	if err != nil {
 		return false, err
 	}
-	defer s.Close()
-	if err := s.SetMade(made); err != nil {
-		return false, err
-	}
-	racing = true
 	for _, last := range []bool{false, true} {
 		if err := s.Restart(); err != nil {
 			return false, err
