@@ -29,7 +29,10 @@ func (d *Diagnosis) End() *target.End {
 	case n == sigILL:
 		e.Kind = "illegal"
 	case n == sigABRT:
-		e.Kind, e.Message = "abort", strings.TrimSpace(d.message())
+		e.Kind = "abort"
+		if !d.private { // it may have the program's own words
+			e.Message = strings.TrimSpace(d.message())
+		}
 	case len(ring) > 0:
 		e.Kind = "deadlock"
 		for _, w := range ring {

@@ -3,7 +3,6 @@ package main
 import (
 	"fmt"
 	"path"
-	"slices"
 	"strings"
 
 	"emurace/diagnose"
@@ -86,10 +85,26 @@ func (d diagnosis) tellCore(p *replay.Printer) {
 
 // path is a file's path as it is told: without the folders that may be a user's.
 func (d diagnosis) path(name string) string {
-	if !d.private || strings.HasPrefix(name, "/lib") || strings.HasPrefix(name, "/usr/") || name == "" {
+	if !d.private || !strings.Contains(name, "/") || strings.HasPrefix(name, "/lib") || strings.HasPrefix(name, "/usr/") || name == "" {
 		return name
 	}
 	return path.Base(name)
+}
+
+// others are files that are not a module's, as they are told.
+func (d diagnosis) others(m *process.Module) (list []process.Other) {
+	for _, o := range m.Others {
+		list = append(list, process.Other{Source: d.path(o.Source), File: d.path(o.File), BuildID: o.BuildID})
+	}
+	return list
+}
+
+// text is what may name a file, "" where that may be a user's.
+func (d diagnosis) text(s string) string {
+	if d.private && s != "" {
+		return "its file could not be read"
+	}
+	return s
 }
 
 // tellModules counts the modules, and names each without its file.
@@ -124,7 +139,7 @@ func (d diagnosis) moduleText(m *process.Module) string {
 			text += " with build-id " + m.BuildID
 		}
 		for _, o := range m.Others {
-			text += fmt.Sprintf("; %s has %s", o.Source, p0(o.BuildID, "none"))
+			text += fmt.Sprintf("; %s has %s", d.path(o.Source), p0(o.BuildID, "none"))
 		}
 		return text + "; " + d.bring(m)
 	case process.ByName:
@@ -141,7 +156,7 @@ func (d diagnosis) moduleText(m *process.Module) string {
 		return name + ": from the core itself, with the names that it exports; " + d.bring(m)
 	case process.SameBuildID:
 		if m.Problem != "" {
-			return name + ": " + m.Problem
+			return name + ": " + d.text(m.Problem)
 		}
 	}
 	return ""
@@ -435,7 +450,7 @@ func (d diagnosis) object() diagnosisObject {
 	}
 	for _, m := range d.Process.List() {
 		e := diagnosisModule{Path: d.path(m.Path), Soname: m.Soname, BuildID: m.BuildID, Lo: words.Hex(m.Lo), Hi: words.Hex(m.Hi), Base: words.Hex(m.Base),
-			Origin: m.Origin.String(), Source: m.Source, File: d.path(m.File), Debug: m.Debug, Others: slices.Clone(m.Others), Problem: m.Problem}
+			Origin: m.Origin.String(), Source: d.path(m.Source), File: d.path(m.File), Debug: m.Debug, Others: d.others(m), Problem: d.text(m.Problem)}
 		if m.Origin == process.NoFile && m.Path != "[vdso]" {
 			e.Bring = d.bring(m)
 		}

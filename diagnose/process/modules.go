@@ -55,7 +55,11 @@ type Module struct {
 }
 
 // Other is a file of a module's name that is not the module's.
-type Other struct{ Source, File, BuildID string }
+type Other struct {
+	Source  string `json:"source"`
+	File    string `json:"file"`
+	BuildID string `json:"build_id,omitempty"` // "" for none
+}
 
 // Name is the module's file name, as it is shown: its soname where it has no path.
 func (m *Module) Name() string {
