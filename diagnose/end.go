@@ -2,6 +2,7 @@ package diagnose
 
 import (
 	"path"
+	"slices"
 	"strings"
 
 	"emurace/diagnose/process"
@@ -33,11 +34,14 @@ func (d *Diagnosis) End() *target.End {
 		if !d.private { // it may have the program's own words
 			e.Message = strings.TrimSpace(d.message())
 		}
-	case len(ring) > 0:
+	case len(ring) > 0 || d.allWait():
 		e.Kind = "deadlock"
+		if len(ring) == 0 {
+			ring = d.Waits
+		}
 		for _, w := range ring {
 			if t := d.thread(w.Thread); t != nil {
-				e.Waits = append(e.Waits, target.Wait{Thread: d.Title(t), What: w.For, Backtrace: d.library(t)})
+				e.Waits = append(e.Waits, target.Wait{Thread: d.Title(t), What: w.For, Backtrace: d.places(t)})
 			}
 		}
 		return e
@@ -46,19 +50,22 @@ func (d *Diagnosis) End() *target.End {
 	default:
 		return nil
 	}
-	e.Backtrace = d.library(d.Dead)
+	e.Backtrace = d.places(d.Dead)
 	return e
 }
 
-// library is a thread's backtrace as far as it is the C library's, from the innermost frame on, at
-// least that one.
-func (d *Diagnosis) library(t *process.Thread) (list []target.Frame) {
+// allWait tells whether every thread waits, without a deadline.
+func (d *Diagnosis) allWait() bool {
+	return len(d.Waits) > 0 && len(d.Waits) == len(d.Process.Threads) && !slices.ContainsFunc(d.Waits, func(w Wait) bool { return w.Timed })
+}
+
+// mostPlaces bounds the frames of an end.
+const mostPlaces = 64
+
+// places is a thread's backtrace.
+func (d *Diagnosis) places(t *process.Thread) (list []target.Frame) {
 	frames, _ := t.Frames()
-	libc := d.Process.Libc()
-	for i, f := range frames {
-		if i > 0 && (libc == nil || f.PC < libc.Lo || f.PC >= libc.Hi) {
-			break
-		}
+	for _, f := range frames[:min(len(frames), mostPlaces)] {
 		list = append(list, d.frameOf(f))
 	}
 	return list

@@ -18,25 +18,36 @@ func TestDiagnoseSearch(t *testing.T) {
 		core func(t *testing.T) *testcores.Core
 		end  string
 		says []string // of the core, each in a sentence that is certain
+		// itself tells that no thread was in a call that a scenario could make: the program is searched.
+		itself bool
 	}{
 		"kernel": {func(t *testing.T) *testcores.Core {
 			return testcores.Article(t, testcores.ArticleOptions{Writer: testcores.Kernel, Arch: testcores.NativeArch()})
-		}, "a way to this crash (same instruction)", article},
+		}, "a way to this crash (same instruction)", article, false},
 		"gcore": {func(t *testing.T) *testcores.Core {
 			return testcores.Article(t, testcores.ArticleOptions{Writer: testcores.GCore, Arch: testcores.NativeArch(), Full: true})
-		}, "a way to this crash (same instruction)", article},
+		}, "a way to this crash (same instruction)", article, false},
 		"qemu": {func(t *testing.T) *testcores.Core {
 			return testcores.Article(t, testcores.ArticleOptions{Writer: testcores.Qemu, Arch: loader.ARM64})
-		}, "a way to this crash (same instruction)", article},
+		}, "a way to this crash (same instruction)", article, false},
 		"emulated": {func(t *testing.T) *testcores.Core {
 			return testcores.FromShipped(t, "bookworm", loader.AMD64, "article")
-		}, "a way to this crash (same instruction)", article},
+		}, "a way to this crash (same instruction)", article, false},
 		"deadlock of two": {func(t *testing.T) *testcores.Core {
 			return testcores.Find("deadlock-two").Emulated(t, "bookworm", loader.ARM64)
-		}, "a way to this deadlock", []string{"A deadlock of 2 threads"}},
+		}, "a way to this deadlock", []string{"A deadlock of 2 threads"}, false},
 		"deadlock of three": {func(t *testing.T) *testcores.Core {
 			return testcores.Find("deadlock-three").Emulated(t, "bookworm", loader.AMD64)
-		}, "a way to this deadlock", []string{"A deadlock of 3 threads"}},
+		}, "a way to this deadlock", []string{"A deadlock of 3 threads"}, false},
+		"a program's own code": {func(t *testing.T) *testcores.Core {
+			return testcores.Find("null-member").Emulated(t, "bookworm", loader.AMD64)
+		}, "a way to this crash (same instruction)", []string{"is NULL: the access is to what would be 40 (0x28) bytes behind it"}, true},
+		"a wild jump": {func(t *testing.T) *testcores.Core {
+			return testcores.Find("wild-jump").Emulated(t, "bookworm", loader.ARM64)
+		}, "a way to this crash (same instruction)", []string{"where there is no code, called by dispatch"}, true},
+		"a condition variable": {func(t *testing.T) *testcores.Core {
+			return testcores.Find("stuck-condition").Emulated(t, "bookworm", loader.AMD64)
+		}, "a way to this deadlock (same instruction)", []string{"No thread can go on", "waits for the condition variable filled"}, true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			if testing.Short() && name != "emulated" {
@@ -44,10 +55,14 @@ func TestDiagnoseSearch(t *testing.T) {
 			}
 			core := c.core(t)
 			scenario := filepath.Join(t.TempDir(), "drafted.star")
-			line := "emurace diagnose --search --time 60s --scenario " + scenario + " --program " + core.Program + " " + core.Path
+			line := "emurace diagnose --search --time 60s --program " + core.Program
+			if !c.itself {
+				line += " --scenario " + scenario
+			}
 			if core.Arch == testcores.NativeArch() && core.Sysroot == "/" {
 				line += " --sysroot host"
 			}
+			line += " " + core.Path
 			text, code := run(line)
 			if code != exitFound || !strings.Contains(text, "\nend       "+c.end) {
 				t.Errorf("$ %s\n%s\nexit code %d", line, text, code)

@@ -71,7 +71,11 @@ func (d *diagnosis) arrange(c *cli.Context, s *command) error {
 			return environmentError(fmt.Errorf("--search: %w", err), "set TMPDIR to a folder that can be written to")
 		}
 		s.args = append([]string{"explore", "--end", file}, d.flags()...)
-		program = append([]string{"--", c.String("program")}, d.arguments()...)
+		name := c.String("program")
+		if !strings.Contains(name, "/") {
+			name = "./" + name // else it would be one of the sysroot
+		}
+		program = append([]string{"--", name}, d.arguments()...)
 	default:
 		return environmentError(fmt.Errorf("--search: %w", d.why), "with --program FILE the program itself is searched")
 	}
