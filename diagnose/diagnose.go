@@ -74,6 +74,7 @@ func Explain(p *process.Process, private bool) (*Diagnosis, error) {
 	}
 	d.environ()
 	d.inHand()
+	d.setting()
 	d.waits()
 	d.elsewhere()
 	return d, nil
