@@ -56,6 +56,9 @@ func (d *Diagnosis) leadsTo(addr uint64) string {
 		return text
 	}
 	text := blockText(c)
+	if name := d.classOf(c.Block().Lo); name != "" && !c.State.Free() {
+		text += ", an object of class " + name
+	}
 	switch b := c.Block(); {
 	case addr < b.Lo:
 		text += ", its size"
@@ -81,6 +84,21 @@ func (d *Diagnosis) leadsTo(addr uint64) string {
 		text += "; " + strings.Join(beside, ", ")
 	}
 	return text
+}
+
+// classOf is the class of the C++ object at an address, by its pointer to a vtable (Itanium C++ ABI 2.5);
+// "" for no such pointer.
+func (d *Diagnosis) classOf(addr uint64) string {
+	v, ok := d.Process.Read64(addr)
+	if !ok {
+		return ""
+	}
+	symbol, off, ok := d.Process.Symbol(v)
+	mangled, vtable := strings.CutPrefix(symbol, "_ZTV")
+	if !ok || !vtable || off < 16 {
+		return ""
+	}
+	return typeText(mangled)
 }
 
 // mostNamed bounds the threads that a sentence names.

@@ -172,10 +172,12 @@ func (d *Diagnosis) owned(w *Wait) {
 
 // object names what lies at an address: static data by its name, a block by its beginning.
 func (d *Diagnosis) object(addr uint64) string {
-	if name := symbolize.Data(d.Process, addr); name != "" {
-		return Demangled(name)
+	name := symbolize.Data(d.Process, addr)
+	symbol, off, found := strings.Cut(name, "+0x")
+	if found && strings.HasPrefix(symbol, "_Z") {
+		return Demangled(symbol) + "+0x" + off
 	}
-	return ""
+	return Demangled(name)
 }
 
 // WaitText says what a thread waits for.

@@ -91,6 +91,7 @@ func diagnoseAction(c *cli.Context) error {
 		return environmentError(fmt.Errorf("diagnose: %s: %w", name, err), "")
 	}
 	show := diagnosis{Diagnosis: d, core: name, private: c.Bool("private")}
+	show.builds = buildsOf(c, proc)
 	if err := show.draft(c.String("scenario")); err != nil {
 		return err
 	}
@@ -129,6 +130,21 @@ func checkDiagnose(c *cli.Context) error {
 		return usage(fmt.Errorf("--scenario %s: a scenario's file ends in .star", file), "for example: --scenario crash.star")
 	}
 	return nil
+}
+
+// buildsOf are packages that modules without a file are of, as far as apt's lists tell.
+func buildsOf(c *cli.Context, p *process.Process) []sysroot.Build {
+	var ids []string
+	for _, m := range p.List() {
+		if (m.Origin == process.NoFile || m.Origin == process.FromCore) && m.BuildID != "" && m.Path != "[vdso]" {
+			ids = append(ids, m.BuildID)
+		}
+	}
+	list, err := sysroot.Builds(c.Context, ids)
+	if err != nil {
+		return nil // it would only have been a help
+	}
+	return list
 }
 
 // coreError is the error about a core that could not be read.

@@ -9,6 +9,7 @@ import (
 	"emurace/diagnose/process"
 	"emurace/internal/words"
 	"emurace/replay"
+	"emurace/sysroot"
 	"emurace/unwind"
 )
 
@@ -17,9 +18,10 @@ type diagnosis struct {
 	*diagnose.Diagnosis
 	core     string
 	private  bool
-	scenario string // the text of the scenario that was drafted, "" for none
-	file     string // that it was written to
-	why      error  // why there is none
+	scenario string          // the text of the scenario that was drafted, "" for none
+	file     string          // that it was written to
+	why      error           // why there is none
+	builds   []sysroot.Build // packages of which modules without a file are
 }
 
 // Parts of the page.
@@ -162,6 +164,11 @@ func (d diagnosis) moduleText(m *process.Module) string {
 
 // bring is how a file that is missing can be had.
 func (d diagnosis) bring(m *process.Module) string {
+	for _, b := range d.builds {
+		if b.ID == m.BuildID {
+			return fmt.Sprintf("apt's lists have that build: %s %s, %s; %s", b.Package, b.Version, b.Arch, pullOf(b))
+		}
+	}
 	switch {
 	case m == d.Process.Main():
 		return "emurace diagnose --program FILE " + d.core
@@ -169,6 +176,15 @@ func (d diagnosis) bring(m *process.Module) string {
 		return "emurace diagnose --sysroot DIR " + d.core + ", with a folder that has the process's " + d.path(path.Dir(m.Path))
 	}
 	return "emurace diagnose --sysroot DIR " + d.core + ", with a folder that has it"
+}
+
+// pullOf is the command that brings a package's files, of the suite that has that version.
+func pullOf(b sysroot.Build) string {
+	name := strings.TrimSuffix(strings.TrimSuffix(b.Package, "-dbgsym"), "-dbg")
+	if name == "libc6" {
+		return "emurace sysroot pull debian:SUITE --arch " + b.Arch
+	}
+	return "emurace sysroot pull debian:SUITE " + name + " --arch " + b.Arch
 }
 
 // p0 is the first text that is not empty.
