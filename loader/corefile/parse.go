@@ -184,12 +184,28 @@ func (f *File) order() {
 	f.Ranges = kept
 }
 
-// listed adds the mappings that only NT_FILE tells of.
+// listed adds the mappings that only NT_FILE tells of. There may be very many, so that they are
+// counted first.
 func (f *File) listed() {
-	var list []Range
-	put := func(lo, hi uint64) {
+	count := 0
+	f.gaps(func(uint64, uint64) { count++ })
+	if count == 0 {
+		return
+	}
+	all := make([]Range, len(f.Ranges), len(f.Ranges)+count)
+	copy(all, f.Ranges)
+	f.gaps(func(lo, hi uint64) {
+		all = append(all, Range{Lo: lo, Hi: hi, Stored: lo, Cut: lo, Readable: true, Listed: true})
+	})
+	slices.SortStableFunc(all, func(a, b Range) int { return cmp.Compare(a.Lo, b.Lo) })
+	f.Ranges = all
+}
+
+// gaps are the parts of NT_FILE's mappings of which there is no segment.
+func (f *File) gaps(put func(lo, hi uint64)) {
+	part := func(lo, hi uint64) {
 		if lo < hi {
-			list = append(list, Range{Lo: lo, Hi: hi, Stored: lo, Cut: lo, Readable: true, Listed: true})
+			put(lo, hi)
 		}
 	}
 	next, end := 0, uint64(0)
@@ -198,14 +214,12 @@ func (f *File) listed() {
 		end = max(end, m.Hi)
 		for ; next < len(f.Ranges) && f.Ranges[next].Lo < m.Hi; next++ {
 			r := &f.Ranges[next]
-			put(at, min(r.Lo, m.Hi))
+			part(at, min(r.Lo, m.Hi))
 			at = max(at, r.Hi)
 			if r.Hi > m.Hi {
 				break // the next one may begin in it
 			}
 		}
-		put(at, m.Hi)
+		part(at, m.Hi)
 	}
-	f.Ranges = append(f.Ranges, list...)
-	slices.SortStableFunc(f.Ranges, func(a, b Range) int { return cmp.Compare(a.Lo, b.Lo) })
 }
