@@ -89,11 +89,19 @@ var handOns = map[string]map[string][]int{"add_to_environ": {"setenv": {0, 1, 3}
 // name, value, combined and replace of stdlib/setenv.c.
 var internal = map[string]string{"add_to_environ": "sspd"}
 
-func prototype(name string) string {
+// Prototype says what the arguments of a function of the C library are, as [symbolize.Prototype] does,
+// also of some that are within it. It is false for a function that is not known.
+func Prototype(name string) (string, bool) {
 	if kinds, ok := symbolize.Prototype(trimmed(name)); ok {
-		return kinds
+		return kinds, true
 	}
-	return internal[strings.TrimLeft(name, "_")]
+	kinds, ok := internal[strings.TrimLeft(name, "_")]
+	return kinds, ok
+}
+
+func prototype(name string) string {
+	kinds, _ := Prototype(name)
+	return kinds
 }
 
 // arguments are what is known of the arguments of a frame's function as it was called, as many as its

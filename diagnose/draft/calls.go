@@ -8,23 +8,24 @@ import (
 	"emurace/diagnose"
 	"emurace/diagnose/process"
 	"emurace/loader/corefile"
-	"emurace/symbolize"
 )
 
 // internals are functions of glibc's own that are on a stack in place of the one that was called,
-// which has gone on to them by a jump: the letters of their arguments as symbolize.Prototype has them,
-// and the call that a program makes.
+// which has gone on to them by a jump: the call that a program makes.
 var internals = map[string]struct {
-	kinds, public string
-	args          []int // which of the arguments the public one has; -1 is the number 1
+	public string
+	args   []int // which of the arguments the public one has; -1 is the number 1
 }{
-	"__add_to_environ": {"sspd", "setenv", []int{0, 1, -1}},
+	"__add_to_environ": {"setenv", []int{0, 1, -1}},
 }
 
 // waitsForever are functions in which threads wait for something that a scenario does not have.
 var waitsForever = []string{"poll", "ppoll", "select", "read", "recv", "recvfrom", "recvmsg", "accept", "accept4", "epoll_wait", "nanosleep", "clock_nanosleep",
-	"sleep", "usleep", "pause", "sigwait", "pthread_cond_wait", "pthread_cond_timedwait", "pthread_join", "sem_wait", "pthread_barrier_wait", "syscall", "futex",
-	"abort", "raise", "kill", "pthread_kill", "gsignal", "clone", "clone3", "start_thread", "start_call_main", "libc_start_main", "libc_start_call_main"}
+	"sleep", "usleep", "pause", "sigwait", "pthread_cond_wait", "pthread_cond_timedwait", "pthread_join", "sem_wait", "pthread_barrier_wait", "syscall", "futex"}
+
+// noCalls are functions that are no call of a thread's own: those by which a process or a thread begins, and by
+// which it gives up.
+var noCalls = []string{"abort", "raise", "kill", "pthread_kill", "gsignal", "clone", "clone3", "thread_start", "start_thread", "start_call_main", "libc_start_main", "libc_start_call_main"}
 
 // racing takes the calls that threads were in when the process died, and those that are concluded to
 // have been made before.
@@ -108,10 +109,10 @@ func (w *draft) inProgress(t *process.Thread) (call, bool) {
 	for i := n - 1; i >= 0; i-- {
 		name := w.Called(t, i)
 		plain := strings.TrimLeft(name, "_")
-		if name == "" || slices.Contains(waitsForever, plain) || slices.Contains(waitsForever, strings.TrimPrefix(plain, "libc_")) {
-			if i == 0 || slices.Contains(waitsForever[:20], plain) {
-				return call{}, false
-			}
+		if slices.Contains(waitsForever, plain) {
+			return call{}, false
+		}
+		if name == "" || slices.Contains(noCalls, plain) || slices.Contains(noCalls, strings.TrimPrefix(plain, "libc_")) {
 			continue
 		}
 		c, known := w.called(t, i, name)
@@ -134,12 +135,9 @@ func (w *draft) inProgress(t *process.Thread) (call, bool) {
 
 // called is the call of a frame, false unless a scenario can make it.
 func (w *draft) called(t *process.Thread, i int, name string) (call, bool) {
-	kinds, ok := symbolize.Prototype(name)
+	kinds, ok := diagnose.Prototype(name)
 	internal, inside := internals[name]
-	switch {
-	case inside:
-		kinds = internal.kinds
-	case !ok || !w.exported(name):
+	if !ok || !inside && !w.exported(name) {
 		return call{}, false
 	}
 	var args []string

@@ -194,9 +194,13 @@ func (w *draft) locale() []string {
 	}
 	w.line("package(\"libc-bin\") # has the files of a locale that is not C")
 	w.line("")
+	const usual = "C.UTF-8" // which no sysroot lacks
+	if name == usual {
+		return []string{fmt.Sprintf(`p.call("setlocale", %d, %s) # LC_ALL`, all, quoted(usual))}
+	}
 	return []string{
 		fmt.Sprintf(`if p.call("setlocale", %d, %s) == 0: # LC_ALL`, all, quoted(name)),
-		fmt.Sprintf(`    p.call("setlocale", %d, "C.UTF-8") # which no sysroot lacks`, all),
+		fmt.Sprintf(`    p.call("setlocale", %d, %s) # which no sysroot lacks`, all, quoted(usual)),
 	}
 }
 

@@ -110,16 +110,13 @@ type Range struct {
 	offset uint64
 }
 
-// end is the address behind what can be read.
-func (r *Range) end() uint64 {
+// Known is the address behind the last byte of the mapping that the core tells.
+func (r Range) Known() uint64 {
 	if r.Zeros && r.Cut == r.Stored {
 		return r.Hi
 	}
 	return r.Cut
 }
-
-// Known is the address behind the last byte of the mapping that the core tells.
-func (r Range) Known() uint64 { return r.end() }
 
 // Close releases the file.
 func (f *File) Close() error {

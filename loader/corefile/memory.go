@@ -28,8 +28,8 @@ func (f *File) At(addr uint64) (s State, hi uint64) {
 	switch {
 	case addr < r.Lo:
 		return Unmapped, r.Lo
-	case addr < r.end():
-		return Stored, r.end()
+	case addr < r.Known():
+		return Stored, r.Known()
 	case addr < r.Stored:
 		return Lost, r.Stored
 	}
@@ -82,10 +82,10 @@ func (f *File) has(addr, size uint64) bool {
 func (f *File) copy(out []byte, addr uint64) bool {
 	for len(out) > 0 {
 		r, ok := f.Range(addr)
-		if !ok || addr >= r.end() {
+		if !ok || addr >= r.Known() {
 			return false
 		}
-		n := min(uint64(len(out)), r.end()-addr)
+		n := min(uint64(len(out)), r.Known()-addr)
 		if addr >= r.Cut {
 			clear(out[:n])
 		} else if n = min(n, r.Cut-addr); !f.blocks.copy(out[:n], r.offset+addr-r.Lo) {
