@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"testing"
 
 	"emurace/emu"
 	"emurace/internal/testcores"
@@ -151,7 +152,7 @@ func lie(d *Diagnosis, c *testcores.Core, f Fact, truth testcores.Truth) string 
 			n, _ := strconv.Atoi(m[1]) // digits
 			roles = append(roles, role(d, c, uint32(n), truth))
 		}
-		if !slices.Equal(roles, truth.Cycle) {
+		if !sameRing(roles, truth.Cycle) {
 			return fmt.Sprintf("the cycle is %v and not %v", truth.Cycle, roles)
 		}
 	case Null:
@@ -225,4 +226,34 @@ func missing(d *Diagnosis, c *testcores.Core, truth testcores.Truth) (list []str
 		}
 	}
 	return list
+}
+
+// sameRing tells whether two rings are the same one: where a ring is begun has no meaning.
+func sameRing(a, b []string) bool {
+	if len(a) != len(b) {
+		return false
+	}
+	for i := range a {
+		if slices.Equal(slices.Concat(a[i:], a[:i]), b) {
+			return true
+		}
+	}
+	return len(a) == 0
+}
+
+func TestSameRing(t *testing.T) {
+	for _, test := range []struct {
+		a, b []string
+		want bool
+	}{
+		{nil, nil, true},
+		{[]string{"a", "b"}, []string{"b", "a"}, true},
+		{[]string{"a", "b", "c"}, []string{"c", "a", "b"}, true},
+		{[]string{"a", "b", "c"}, []string{"b", "a", "c"}, false},
+		{[]string{"a", "b", "c"}, []string{"a", "b"}, false},
+	} {
+		if got := sameRing(test.a, test.b); got != test.want {
+			t.Errorf("%q and %q: %v, want %v", test.a, test.b, got, test.want)
+		}
+	}
 }

@@ -68,7 +68,8 @@ type Truth struct {
 	// tells it is another question: CulpritSeen says that its stack, its arena or its tcache does.
 	Culprit     string
 	CulpritSeen bool
-	// Cycle are the threads of a deadlock: each waits for the next one, and the last for the first.
+	// Cycle are the threads of a deadlock: each waits for the next one, and the last for the first. Which
+	// of them is told first has no meaning.
 	Cycle []string
 	// Type is the type of an exception, or of the object that has no function.
 	Type string
