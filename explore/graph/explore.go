@@ -1,0 +1,252 @@
+package graph
+
+import (
+	"errors"
+	"slices"
+)
+
+// Stats counts what an exploration has come to.
+type Stats struct {
+	Graphs  uint64 // complete consistent ones
+	Blocked uint64 // in which a thread waits for a write that is there
+	Torn    uint64 // whose parts were in order, but not the accesses that they are of
+	Visits  uint64 // graphs that were extended
+}
+
+// Explorer goes through the graphs of a program.
+type Explorer struct {
+	Program Program
+	Model   Model
+	Stats   Stats
+	stack   []*frame
+}
+
+// choice is what a frame's part is.
+type choice uint8
+
+const (
+	plain choice = iota // an event without parts
+	read
+	write
+)
+
+// frame is a graph whose next part is being chosen.
+type frame struct {
+	g      *Graph
+	what   choice
+	thread int
+	event  *Event
+	added  bool // the part that was chosen last is in the graph
+	// What is still to be chosen, the last first: writes to read from, places in co, and then graphs
+	// in which another read reads from the write.
+	sources  []Ref
+	places   []int
+	revisits []revisit
+	revised  bool // revisits are known
+}
+
+// Begin has Run go through the graphs that g is the beginning of, which it may change.
+func (x *Explorer) Begin(g *Graph) error { return x.expand(g) }
+
+// ErrStop ends Run in the middle, when Tick or Program.Complete returns it.
+var ErrStop = errors.New("the exploration is to stop")
+
+// Run goes on until there is nothing left, or tick, which is called for each graph that is extended, or the
+// program has an error.
+func (x *Explorer) Run(tick func() error) error {
+	for len(x.stack) > 0 {
+		if err := tick(); err != nil {
+			return err
+		}
+		f := x.stack[len(x.stack)-1]
+		g, ok := x.next(f)
+		if !ok {
+			x.stack = x.stack[:len(x.stack)-1]
+			continue
+		}
+		if err := x.expand(g); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Rest takes what is still to be explored out, in the order in which Run would come to it: graphs for
+// Begin, here or in another explorer of the same program.
+func (x *Explorer) Rest() (list []*Graph) {
+	for len(x.stack) > 0 {
+		f := x.stack[len(x.stack)-1]
+		for {
+			g, ok := x.next(f)
+			if !ok {
+				break
+			}
+			list = append(list, g.Clone())
+		}
+		x.stack = x.stack[:len(x.stack)-1]
+	}
+	return list
+}
+
+// next makes the next consistent graph of a frame.
+func (x *Explorer) next(f *frame) (*Graph, bool) {
+	if f.added {
+		f.g.pop()
+		f.added = false
+	}
+	for len(f.sources) > 0 {
+		w := f.sources[len(f.sources)-1]
+		f.sources = f.sources[:len(f.sources)-1]
+		f.begin()
+		p := f.g.addRead(f.thread, w)
+		if f.g.place(f.g.cell(p), w) >= f.g.known(p, f.g.cell(p)) && f.g.ordered(x.Model, f.g.vertex(p)) {
+			f.added = true
+			return f.g, true
+		}
+		f.g.pop()
+	}
+	for len(f.places) > 0 {
+		place := f.places[len(f.places)-1]
+		f.places = f.places[:len(f.places)-1]
+		f.begin()
+		if f.what == plain {
+			p := part{thread: f.thread, number: len(f.g.threads[f.thread]) - 1, index: -1}
+			f.g.parts = append(f.g.parts, p)
+			f.g.threads[f.thread][p.number].done = true
+			f.added = true
+			return f.g, true
+		}
+		n := f.g.open(f.thread)
+		p := part{thread: f.thread, number: len(f.g.threads[f.thread]) - 1, write: true, index: n.writes}
+		if f.g.fits(p, place) {
+			f.g.addWrite(f.thread, place)
+			if f.g.ordered(x.Model, f.g.vertex(p)) {
+				f.added = true
+				return f.g, true
+			}
+			f.g.pop()
+		}
+	}
+	if f.what != write {
+		return nil, false
+	}
+	if !f.revised {
+		f.begin()
+		f.revisits, f.revised = f.g.revisits(f.thread), true
+	}
+	for len(f.revisits) > 0 {
+		r := f.revisits[len(f.revisits)-1]
+		f.revisits = f.revisits[:len(f.revisits)-1]
+		if g := r.graph(f.g, f.thread, x.Model); g != nil {
+			return g, true
+		}
+	}
+	if n := f.g.open(f.thread); n != nil && len(n.sources) == 0 && n.writes == 0 {
+		f.g.threads[f.thread] = f.g.threads[f.thread][:len(f.g.threads[f.thread])-1]
+	}
+	return nil, false
+}
+
+// begin puts the event that the part is of into the graph, unless parts of it are there.
+func (f *frame) begin() {
+	if n := f.g.open(f.thread); n != nil {
+		n.event = f.event
+		return
+	}
+	f.g.push(f.thread, f.event)
+}
+
+// expand finds out what comes next in a consistent graph.
+func (x *Explorer) expand(g *Graph) error {
+	x.Stats.Visits++
+	if f, err := x.complete(g); f != nil || err != nil {
+		if f != nil {
+			x.stack = append(x.stack, f)
+		}
+		return err
+	}
+	var rounds []int // threads
+	var round [][]int
+	for t := range g.threads {
+		if g.ended(t) {
+			continue
+		}
+		a, err := x.Program.Next(g, t, nil)
+		if err != nil {
+			return err
+		}
+		switch a.Status {
+		case Ready:
+			x.stack = append(x.stack, g.frame(t, a.Event, 0, 0))
+			return nil
+		case Rounds:
+			rounds, round = append(rounds, t), append(round, a.Round)
+		case Ended, Waits:
+		}
+	}
+	for i, t := range rounds {
+		for _, n := range round[i] {
+			for k, c := range g.Event(t, n).Reads {
+				if g.Sources(t, n)[k] != g.Last(c) {
+					x.Stats.Blocked++
+					return nil
+				}
+			}
+		}
+	}
+	if g.mixed() && !g.Consistent(x.Model) {
+		x.Stats.Torn++
+		return nil
+	}
+	x.Stats.Graphs++
+	return x.Program.Complete(g)
+}
+
+// ended tells whether a thread has stopped for good.
+func (g *Graph) ended(t int) bool {
+	n := len(g.threads[t])
+	return n > 0 && g.threads[t][n-1].done && g.threads[t][n-1].event.Ends
+}
+
+// complete goes on with an event of which not all parts are there.
+func (x *Explorer) complete(g *Graph) (*frame, error) {
+	for t := range g.threads {
+		n := g.open(t)
+		if n == nil {
+			continue
+		}
+		if n.writes == 0 {
+			a, err := x.Program.Next(g, t, slices.Clone(n.sources))
+			if err != nil {
+				return nil, err
+			}
+			if a.Status != Ready {
+				return nil, errors.New("a thread has part of an event and cannot run")
+			}
+			n.event = a.Event
+		}
+		if len(n.sources) < len(n.event.Reads) || n.writes < len(n.event.Writes) {
+			return g.frame(t, n.event, len(n.sources), n.writes), nil
+		}
+		n.done = true
+	}
+	return nil, nil
+}
+
+// frame chooses the part that comes next of a thread's event, of which so many are there.
+func (g *Graph) frame(t int, e *Event, sources, writes int) *frame {
+	f := &frame{g: g, thread: t, event: e}
+	switch {
+	case sources < len(e.Reads):
+		f.what = read
+		f.sources = append([]Ref{Init}, g.co[e.Reads[sources]]...)
+	case writes < len(e.Writes):
+		f.what = write
+		for i := range len(g.co[e.Writes[writes].Cell]) + 1 {
+			f.places = append(f.places, i)
+		}
+	default:
+		f.places = []int{0}
+	}
+	return f
+}
