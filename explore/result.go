@@ -5,6 +5,7 @@ import (
 
 	"emurace/emu"
 	"emurace/explore/coverage"
+	"emurace/explore/graph"
 	"emurace/explore/target"
 	"emurace/scenario"
 )
@@ -22,6 +23,7 @@ const (
 // Result is what a search has found, also when it was cut short.
 type Result struct {
 	Verdict     Verdict
+	Model       graph.Model `json:",omitempty"` // of Graphs
 	Complete    bool // every schedule within the stated bound was run
 	Preemptions int  // the bound that was completed, by Bounded or DPORWithin; -1 for none
 	Unbounded   bool // no schedule has more preemptions than the bound

@@ -39,6 +39,8 @@ const (
 	AtBootLimit    DoubtKind = DoubtKind(emu.BootLimit)
 	// GoneWrong: a check, or the body of a thread, has gone wrong itself.
 	GoneWrong DoubtKind = "gone-wrong"
+	// NotInGraphs: it has what a search under a memory model does not cover. No session says that.
+	NotInGraphs DoubtKind = "not-in-graphs"
 	// Unrepeated: a run has failed, and not when it was run again. No session says that.
 	Unrepeated DoubtKind = "unrepeated"
 )
@@ -47,7 +49,7 @@ const (
 func DoubtKinds() []DoubtKind {
 	return []DoubtKind{
 		UnknownSyscall, UnscheduledThread, UnendedThread, ThreadLimit, InstructionLimit, CallLimit,
-		AtMemoryLimit, AtOutputLimit, AtMappingLimit, AtFileLimit, AtLogLimit, AtBootLimit, GoneWrong, Unrepeated,
+		AtMemoryLimit, AtOutputLimit, AtMappingLimit, AtFileLimit, AtLogLimit, AtBootLimit, GoneWrong, Unrepeated, NotInGraphs,
 	}
 }
 

@@ -18,6 +18,8 @@ type Slice struct {
 	Thread int // index into the plan's threads
 	N      uint64
 	Half   bool `json:",omitempty"`
+	// Seeing is how the last of them meets memory, nil for as it is.
+	Seeing *Seeing `json:",omitempty"`
 }
 
 // Schedule is the slices of a run in order.
@@ -36,9 +38,12 @@ func (s Schedule) AddEvent(e Event) Schedule {
 	return s
 }
 
+// Then appends a slice, joined to a last one of the same thread.
+func (s Schedule) Then(next Slice) Schedule { return s.add(next) }
+
 func (s Schedule) add(next Slice) Schedule {
 	k := len(s)
-	if k == 0 || s[k-1].Thread != next.Thread {
+	if k == 0 || s[k-1].Thread != next.Thread || s[k-1].Seeing != nil {
 		return append(s, next)
 	}
 	last := &s[k-1]
@@ -47,21 +52,27 @@ func (s Schedule) add(next Slice) Schedule {
 		if last.Half {
 			last.N--
 		}
-		last.Half = next.Half
+		last.Half, last.Seeing = next.Half, next.Seeing
 	}
 	return s
 }
 
 // Part is n instructions of a slice of which so many have run.
 func (s Slice) Part(done, n uint64) Slice {
-	return Slice{Thread: s.Thread, N: n, Half: s.Half && done+n == s.N}
+	p := Slice{Thread: s.Thread, N: n}
+	if done+n == s.N {
+		p.Half, p.Seeing = s.Half, s.Seeing
+	}
+	return p
 }
 
 // ToEnd is the schedule with its last slice running into the end of the race,
 // however long that takes. The schedule of a race that was over at once has none.
 func (s Schedule) ToEnd() Schedule {
 	s = slices.Clone(s)
-	if n := len(s); n > 0 {
+	if n := len(s); n > 0 && s[n-1].Seeing != nil {
+		return append(s, Slice{Thread: s[n-1].Thread})
+	} else if n > 0 {
 		s[n-1].N, s[n-1].Half = 0, false
 	}
 	return s

@@ -292,3 +292,11 @@ func (g *Graph) cell(p part) Cell {
 	}
 	return e.Reads[p.index]
 }
+
+// Next is the event of a thread of which some reads are there, nil for none.
+func (g *Graph) Next(thread int) *Event {
+	if n := g.open(thread); n != nil {
+		return n.event
+	}
+	return nil
+}

@@ -68,10 +68,16 @@ func (g *Graph) stamps() map[ID]int {
 }
 
 // Order is an order in which the complete events can be run: behind those that they read from, and
-// otherwise as they were added. So a graph that has grown keeps the order as far as it goes. With only, it
-// has those events alone for which that is true; they must have all that they need.
-func (g *Graph) Order(only func(ID) bool) []ID {
+// otherwise as they were added. So a graph that has grown keeps the order as far as it goes. With strict, it keeps co
+// and fr too, which under SC is possible. With only, it has those events alone for which that is true; they must
+// have all that they need.
+func (g *Graph) Order(strict bool, only func(ID) bool) []ID {
 	e, stamps := g.edges(), g.stamps()
+	if strict {
+		for to, list := range e.soft {
+			e.hard[to] = append(e.hard[to], list...)
+		}
+	}
 	list := make([]ID, 0, len(stamps))
 	for id := range stamps {
 		if only == nil || only(id) {

@@ -279,6 +279,10 @@ static void follow_access(em_engine *e) {
     bool write = em_log_changes(e, c->log_at);
     em_access piece;
     c->in_note = false;
+    if (a->kind == EM_POKE) {
+        c->log_at++;
+        return;
+    }
     if (a->length == 0)
         follow_piece(c, a, write);
     else

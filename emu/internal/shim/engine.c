@@ -492,6 +492,8 @@ void em_close(em_engine *e) {
     free(e->log);
     free(e->bulk);
     free(e->maps);
+    free(e->trace.pcs);
+    e->trace = (em_trace){0};
     e->log = NULL;
     e->bulk = NULL;
     e->maps = NULL;

@@ -131,7 +131,7 @@ void em_generated_begin(em_engine *e) {
     m->mode = 0;
     m->k = EMURACE_BETWEEN;
     m->again = 0;
-    if (!e->generates || e->hooked || e->probing || e->back != EM_NOWHERE || e->lost != 0 ||
+    if (!e->generates || e->hooked || e->probing || e->trace.on || e->back != EM_NOWHERE || e->lost != 0 ||
         (e->wx && e->arch == UC_ARCH_X86))
         return;
     m->mode = EMURACE_COUNTED;

@@ -37,7 +37,7 @@ static bool free_behind(const em_engine *e, int lane, int maker) {
 // that is free, or one that nobody has had. -1 when there is none left.
 static int find(em_engine *e, int maker) {
     em_share *s = &e->share;
-    for (int lane = 0; maker >= 0 && !s->lonely && lane < s->lanes_len; lane++)
+    for (int lane = 0; maker >= 0 && !s->lonely && !s->every && lane < s->lanes_len; lane++)
         if (free_behind(e, lane, maker))
             return lane;
     if (s->lanes_len == s->width && !em_share_widen(s))

@@ -19,6 +19,7 @@ const (
 	AccessWrite  AccessKind = C.EM_WRITE
 	AccessKernel AccessKind = C.EM_KERNEL
 	AccessZero   AccessKind = C.EM_ZERO // the kernel zeroed what was not zero
+	AccessPoke   AccessKind = C.EM_POKE // nobody's access; see Engine.Poke
 )
 
 // Access is one access of the log: at most eight bytes that one instruction, or a system
@@ -41,14 +42,14 @@ type Access struct {
 var _ [unsafe.Sizeof(Access{}) - C.sizeof_em_access]byte
 var _ [C.sizeof_em_access - unsafe.Sizeof(Access{})]byte
 
-// Log is a part of the access log, oldest first. It has entries, by whose number a moment of
+// Log is a part of the access log, oldest first. What Poke does is in it, and is not handed out. It has entries, by whose number a moment of
 // the run is known, and these have accesses: an entry is one access, or what the kernel did
 // to up to a page at a time, which is many. It is valid until the machine runs, rewinds or
 // closes.
 type Log struct {
 	list   []Access
 	bulk   []byte // what ranges hold
-	ranges bool   // there may be some
+	ranges bool   // there may be some, or what is nobody's access
 }
 
 // Log is every access since logging began.
@@ -56,7 +57,7 @@ func (e *Engine) Log() Log {
 	if e.c.log_len == 0 {
 		return Log{}
 	}
-	l := Log{list: unsafe.Slice((*Access)(unsafe.Pointer(e.c.log)), int(e.c.log_len)), ranges: e.c.ranges != 0}
+	l := Log{list: unsafe.Slice((*Access)(unsafe.Pointer(e.c.log)), int(e.c.log_len)), ranges: e.c.ranges != 0 || bool(e.c.poked)}
 	if l.ranges {
 		l.bulk = unsafe.Slice((*byte)(e.c.bulk), int(e.c.bulk_len))
 	}
@@ -101,7 +102,7 @@ func (l Log) Of(step uint64) Log {
 func (l Log) plain() int {
 	if l.ranges {
 		for i := range l.list {
-			if l.list[i].length != 0 {
+			if l.list[i].length != 0 || l.list[i].Kind == AccessPoke {
 				return i
 			}
 		}
@@ -144,8 +145,10 @@ func (l Log) Parts() iter.Seq[[]Access] {
 			if n > 0 && !yield(rest.list[:n:n]) || n == len(rest.list) {
 				return
 			}
-			if pieces = l.pieces(pieces[:0], &rest.list[n]); !yield(pieces) {
-				return
+			if rest.list[n].Kind != AccessPoke {
+				if pieces = l.pieces(pieces[:0], &rest.list[n]); !yield(pieces) {
+					return
+				}
 			}
 			rest = rest.From(n + 1)
 		}
@@ -171,6 +174,9 @@ func (l Log) Backward() iter.Seq[Access] {
 		var pieces []Access
 		for i := len(l.list) - 1; i >= 0; i-- {
 			a := &l.list[i]
+			if a.Kind == AccessPoke {
+				continue
+			}
 			if a.length == 0 {
 				if !yield(*a) {
 					return

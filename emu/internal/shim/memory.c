@@ -181,7 +181,7 @@ static em_mapundo *undo_next(em_engine *e) {
 enum { TOGETHER = 1 << 10 };
 
 // Makes the host pages of [addr, addr+size) writable, once.
-static int use(em_engine *e, uint64_t addr, uint64_t size) {
+int em_use(em_engine *e, uint64_t addr, uint64_t size) {
     em_zone *z = em_zone_of(e, addr);
     uint64_t i = (addr - z->base) >> EM_PAGE_SHIFT, all = z->size >> EM_PAGE_SHIFT;
     uint64_t end = (addr + size - z->base + EM_PAGE - 1) >> EM_PAGE_SHIFT;
@@ -206,7 +206,7 @@ static int use(em_engine *e, uint64_t addr, uint64_t size) {
 int em_set_pages(em_engine *e, uint64_t addr, uint64_t size, uint8_t bits) {
     if (size == 0 || ((addr | size) & (EM_PAGE - 1)) || em_host(e, addr, size) == NULL)
         return UC_ERR_ARG;
-    if ((bits & (EM_R | EM_W | EM_X)) && use(e, addr, size))
+    if ((bits & (EM_R | EM_W | EM_X)) && em_use(e, addr, size))
         return UC_ERR_NOMEM;
     e->wx = e->wx || (bits & (EM_W | EM_X)) == (EM_W | EM_X);
     em_zone *z = em_zone_of(e, addr);
@@ -309,7 +309,7 @@ int em_store(em_engine *e, int slot, uint64_t addr, const uint8_t *from, uint64_
         return UC_ERR_ARG;
     if (size == 0)
         return UC_ERR_OK;
-    if (use(e, addr, size))
+    if (em_use(e, addr, size))
         return UC_ERR_NOMEM;
     uint64_t page = addr & ~(uint64_t)(EM_PAGE - 1);
     for (uint64_t at = page; at < addr + size; at += EM_PAGE)

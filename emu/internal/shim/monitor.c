@@ -64,7 +64,7 @@ static void set_word(em_ctx *c, ptrdiff_t at, uint64_t v) {
 bool em_log_changes(em_engine *e, size_t i) {
     em_access *w = &e->log[i];
     if (w->kind != EM_WRITE || w->old != w->value)
-        return w->kind != EM_READ;
+        return w->kind != EM_READ && w->kind != EM_POKE;
     while (i-- > 0 && e->log[i].step == w->step) {
         em_access *a = &e->log[i];
         if (a->kind == EM_READ && a->addr == w->addr && a->size == w->size)
@@ -176,6 +176,15 @@ int em_monitor_open(em_engine *e, int slot) {
     if (e->cur == slot)
         e->cur = -1; // what the engine holds is older now
     return UC_ERR_OK;
+}
+
+// Has the thread's next store exclusive succeed if memory holds what its load exclusive has read,
+// whatever others have written since.
+int em_monitor_keep(em_engine *e, int slot) {
+    int err = em_load(e, slot);
+    if (!err)
+        e->lost = e->slots[slot].lost = 0;
+    return err;
 }
 
 // The address that the thread's monitor watches, EM_MONITOR_OPEN when it is

@@ -128,7 +128,7 @@ static bool look_for(em_engine *e, size_t from, size_t end, bool whole) {
                 epochs[t->slot] = t->epoch;
         }
         const em_access *a = &e->log[i];
-        if (!on || a->kind == EM_ZERO || a->thread >= s->recall_slots)
+        if (!on || a->kind == EM_ZERO || a->kind == EM_POKE || a->thread >= s->recall_slots)
             continue;
         if (epochs[a->thread] == 0 && (epochs[a->thread] = first_epoch(s, turn, a->thread)) == 0)
             continue;
@@ -161,7 +161,7 @@ static bool list_entries(em_engine *e, size_t from, size_t end) {
         const em_access *a = &e->log[i];
         uint32_t size = a->size | a->length;
         for (uint64_t number = a->addr / 8; number <= (a->addr + size - 1) / 8; number++) {
-            em_granule *g = a->kind == EM_ZERO ? NULL : em_granule_at(&e->share, number);
+            em_granule *g = a->kind == EM_ZERO || a->kind == EM_POKE ? NULL : em_granule_at(&e->share, number);
             if (g != NULL && !em_recall_add(e, g, number))
                 return false;
         }

@@ -19,6 +19,8 @@
 
 // Tells whether an access with an epoch is ordered before what the thread does now.
 static inline bool ordered(const em_share *s, uint32_t epoch, int lane) {
+    if (s->every)
+        return (int)EM_LANE_OF(epoch) == lane;
     return EM_CLOCK_OF(epoch) <= em_clock_of(s, lane)[EM_LANE_OF(epoch)];
 }
 
@@ -56,7 +58,7 @@ static bool races(em_share *s, em_detail *d, int i, bool write, uint32_t epoch, 
     if (r & EM_MANY) {
         const uint32_t *reads = em_record(s, r & ~EM_MANY) + s->width;
         for (int u = 0; u < s->width; u++)
-            if (reads[u] > em_clock_of(s, lane)[u])
+            if (s->every ? reads[u] != 0 && u != lane : reads[u] > em_clock_of(s, lane)[u])
                 return true;
     } else if (r != 0 && !ordered(s, r, lane)) {
         return true;

@@ -80,7 +80,8 @@ enum em_limit {
     EM_LIMIT_LOG,    // entries of the access log, or changes of the page table
 };
 
-enum em_kind { EM_READ = 0, EM_WRITE = 1, EM_KERNEL = 2, EM_ZERO = 3 };
+// EM_POKE is nobody's access: see poke.c.
+enum em_kind { EM_READ = 0, EM_WRITE = 1, EM_KERNEL = 2, EM_ZERO = 3, EM_POKE = 4 };
 
 // One access as the log keeps it. A wide access is several entries of at most
 // eight bytes; all entries of one instruction carry the same step. What the kernel does to
@@ -223,6 +224,9 @@ typedef struct em_taken {
 
 #define EM_NOBODY UINT32_MAX
 
+// em_access.thread of what no thread has done.
+#define EM_NO_SLOT UINT16_MAX
+
 enum { EM_NEAR_PAGES = 16 };
 
 // Where what is known of a page's bytes is; see share.h. No page is 0.
@@ -253,6 +257,7 @@ typedef struct em_share {
     size_t taken_len, taken_cap;
     uint32_t longest;  // what the own part of a clock can be
     bool lonely;       // for tests: no lane is given to another thread
+    bool every;        // bytes with conflicting accesses make events, ordered or not
     uint32_t *records; // of bytes and objects, two clocks each
     size_t records_len, records_cap;
     uint64_t *stamps; // of the records
@@ -355,6 +360,15 @@ typedef struct em_clock {
     size_t changes_len, changes_cap;
 } em_clock;
 
+// Where the instructions stand that have run; see poke.c.
+typedef struct em_trace {
+    bool on;
+    bool failed;    // memory has run out
+    uint64_t since; // the step of the first one
+    uint64_t *pcs;  // by step
+    size_t cap;
+} em_trace;
+
 // Bytes to stop behind an access of; see memory.c. No size is no watch.
 typedef struct em_watch {
     uint64_t addr, size;
@@ -417,6 +431,7 @@ typedef struct em_engine {
     size_t room_size, room_used;
     int (*go)(struct em_engine *e, uint64_t pc); // starts Unicorn; raw.c has another one
     bool stepping_on; // the next instruction runs, breakpoint or not
+    em_trace trace;
     em_breaks breaks;
     uint64_t back; // one more address to stop at; EM_NOWHERE for none
     em_watch watch;
@@ -439,6 +454,7 @@ typedef struct em_engine {
     uint8_t *bulk;    // bytes of ranges; see bulk.c
     size_t bulk_len, bulk_cap;
     size_t ranges; // entries of the log
+    bool poked;    // there was an EM_POKE among them
     uint64_t log_gen; // grows whenever entries are forgotten other than by rewind
     em_mapundo *maps;
     size_t maps_len, maps_cap;
@@ -554,6 +570,7 @@ uint8_t *em_host(em_engine *e, uint64_t addr, uint64_t size);
 uint8_t em_page(em_engine *e, uint64_t addr);
 int em_set_pages(em_engine *e, uint64_t addr, uint64_t size, uint8_t bits);
 int em_forget(em_engine *e, uint64_t addr, uint64_t size);
+int em_use(em_engine *e, uint64_t addr, uint64_t size);
 int em_store(em_engine *e, int slot, uint64_t addr, const uint8_t *from, uint64_t size);
 void em_on_mem(uc_engine *uc, uc_mem_type type, uint64_t addr, int size, int64_t value,
                void *user);
@@ -575,6 +592,21 @@ static inline em_access *em_log_next(em_engine *e) {
 
 static inline bool em_all_zero(const uint8_t *p, size_t n) {
     return p[0] == 0 && memcmp(p, p + 1, n - 1) == 0;
+}
+
+// poke.c
+int em_poke(em_engine *e, uint64_t addr, const uint8_t *from, uint64_t size);
+void em_trace_set(em_engine *e, bool on);
+void em_trace_grow(em_engine *e);
+
+// Notes where the instruction that begins stands.
+static inline void em_trace_step(em_engine *e) {
+    if (__builtin_expect(!e->trace.on, 1))
+        return;
+    if (e->m->step - e->trace.since >= e->trace.cap)
+        em_trace_grow(e);
+    if (e->m->step - e->trace.since < e->trace.cap)
+        e->trace.pcs[e->m->step - e->trace.since] = e->m->last;
 }
 
 // bulk.c
@@ -708,6 +740,7 @@ bool em_log_changes(em_engine *e, size_t i);
 bool em_monitor_fails(em_engine *e, uint64_t pc);
 int em_monitor_spoil(em_engine *e, int slot);
 int em_monitor_open(em_engine *e, int slot);
+int em_monitor_keep(em_engine *e, int slot);
 uint64_t em_monitor(em_engine *e, int slot);
 bool em_store_exclusive(em_engine *e, uint64_t pc);
 bool em_load_exclusive(em_engine *e, uint64_t pc);

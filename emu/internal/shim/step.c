@@ -68,6 +68,7 @@ static void begin(em_engine *e, uint64_t addr, uint32_t size) {
     *e->pc_synced = true;
     e->m->step++;
     e->m->last = addr;
+    em_trace_step(e);
     uint64_t page = *em_fetch_place(e->fetched, addr);
     if (((addr ^ page) | ((addr + size - 1) ^ page)) >= EM_PAGE)
         em_fetch(e, addr, size);
@@ -92,4 +93,5 @@ void em_on_code(uc_engine *uc, uint64_t addr, uint32_t size, void *user) {
     }
     e->m->step++;
     e->m->last = addr;
+    em_trace_step(e);
 }

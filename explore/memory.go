@@ -1,0 +1,293 @@
+package explore
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync/atomic"
+
+	"emurace/explore/graph"
+	"emurace/internal/logging"
+	"emurace/scenario"
+)
+
+// Graphs goes through the executions of a scenario that a memory model allows, each once; see package
+// explore/graph. When the search ends by itself and finds nothing, no execution fails in which program order and
+// reads-from have no cycle, as on ARMv8 they can where a read is delayed behind a later write.
+//
+// Every access to bytes which two threads access, one of them writing, is an event, and bytes that no access
+// splits are one cell. Both are learned by running, as by DPOR: when a run shows more, the search begins
+// anew. It is cut into parts, each the graphs that have the same beginning, so that the result is the
+// same for any number of jobs.
+func Graphs(ctx context.Context, start func() (*scenario.Session, error), model graph.Model, o Options) (*Result, error) {
+	if o.Time > 0 {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeoutCause(ctx, o.Time, errBudget)
+		defer cancel()
+	}
+	o.begins(ctx)
+	r := newReporter(o.Progress)
+	defer r.close()
+	w := &graphSearch{Options: o, model: model, ctx: ctx, report: r}
+	w.sessions = newSessions(start, func(s *scenario.Session) {
+		withEvents(s)
+		s.ShareEvery(true)
+	})
+	defer w.sessions.Close()
+	w.shared, w.cuts = map[uint64]uint8{}, map[uint64]uint8{}
+	w.parts = list[*graphPart]{
+		Items: []*graphPart{{Share: 1}}, Jobs: o.Jobs, Take: w.session, Put: w.sessions.Put, Work: w.work,
+		Over: func(p *graphPart) bool { return p.Result != nil },
+	}
+	err := w.searchAll()
+	total := w.merge()
+	if err == nil && !total.Endless && !total.Due {
+		total.Unbounded = true
+	}
+	total.Model = model
+	total.conclude(o)
+	if errors.Is(err, errMemory) {
+		total.addDoubt(Doubt{Doubt: scenario.Doubt{Kind: scenario.NotInGraphs, Name: err.Error()}, Schedules: 1})
+		total.conclude(o)
+		err = nil
+	}
+	if err == nil {
+		err = total.tryProof(ctx, w.session, w.sessions.Put, o)
+	}
+	return total, failure(ctx, err)
+}
+
+// graphPart is the graphs that begin with one; nil is the empty one.
+type graphPart struct {
+	Root   *graph.Graph
+	Share  float64 // of the whole search, guessed
+	Result *Result
+
+	failed  error
+	learned *learnedCells
+}
+
+// learnedCells is what a part has shown beside what was known.
+type learnedCells struct {
+	shared, cuts map[uint64]uint8
+	made         []string
+}
+
+// graphSearch is a search in parts, in the order in which a single one would come to them.
+type graphSearch struct {
+	Options
+	model    graph.Model
+	ctx      context.Context
+	sessions *sessions
+	report   *reporter
+	runs     atomic.Uint64
+
+	shared, cuts map[uint64]uint8
+	restarts     int
+	parts        list[*graphPart]
+}
+
+func (w *graphSearch) searchAll() error {
+	for {
+		if err := w.parts.Run(w.ctx); err != nil {
+			return err
+		}
+		last := w.parts.Items[len(w.parts.Items)-1]
+		if last.learned == nil {
+			break
+		}
+		w.shared, w.cuts = last.learned.shared, last.learned.cuts
+		w.sessions.learn(last.learned.made)
+		w.restarts++
+		w.runs.Store(0)
+		w.parts.Items = []*graphPart{{Share: 1}}
+	}
+	switch last := w.parts.Items[len(w.parts.Items)-1]; {
+	case w.found(last.Result):
+		return errFound
+	case last.failed != nil:
+		return last.failed
+	}
+	return nil
+}
+
+// merge adds up the parts' results in their order.
+func (w *graphSearch) merge() *Result {
+	total := &Result{Preemptions: -1, Restarts: w.restarts, Made: w.sessions.threads()}
+	for _, p := range w.parts.Items {
+		if p.Result != nil {
+			total.merge(p.Result)
+		}
+	}
+	return total
+}
+
+// session hands out a session that knows which bytes are shared.
+func (w *graphSearch) session() (*scenario.Session, error) {
+	return w.sessions.takeReady(func(s *scenario.Session) error { return s.AddShared(w.shared) })
+}
+
+// work explores a part.
+func (w *graphSearch) work(ctx context.Context, s *scenario.Session, part *graphPart) func() outcome[*graphPart] {
+	p, rest, err := w.explore(ctx, s, part)
+	var l *learnedCells
+	if errors.Is(err, errGrown) {
+		l = &learnedCells{shared: s.SharedBytes(), cuts: p.cells.cuts, made: s.Found()}
+	}
+	return func() outcome[*graphPart] {
+		switch {
+		case l != nil:
+			part.learned = l
+			logLearned(w.Log, "a run has shown more, and the search begins anew", l.shared, l.made)
+			return outcome[*graphPart]{Last: true}
+		case errors.Is(err, errFound):
+			part.Result = &p.total
+			return outcome[*graphPart]{Last: true}
+		case errors.Is(err, errSplit):
+			w.Log.Printf(logging.Search, "a part of over %d graphs is cut into %d", splitAfter, len(rest)+1)
+			done := &graphPart{Result: &p.total, Share: part.Share / 2}
+			children := []*graphPart{done}
+			for _, g := range rest {
+				children = append(children, &graphPart{Root: g, Share: part.Share / 2 / float64(len(rest))})
+			}
+			return outcome[*graphPart]{Into: children}
+		case err == nil:
+			part.Result = &p.total
+			return outcome[*graphPart]{}
+		case errors.Is(err, errBudget), ctx.Err() != nil && errors.Is(err, ctx.Err()):
+			part.Result = &p.total
+			return outcome[*graphPart]{Err: err}
+		default:
+			part.Result, part.failed = &p.total, err
+			return outcome[*graphPart]{Last: true}
+		}
+	}
+}
+
+// explore goes through the graphs of a part; what is left of it is told where it is cut.
+func (w *graphSearch) explore(ctx context.Context, s *scenario.Session, part *graphPart) (p *graphProgram, rest []*graph.Graph, err error) {
+	p = &graphProgram{graphMachine: graphMachine{s: s, cells: newCells(w.shared, w.cuts), model: w.model}, search: w}
+	if err := w.sessions.tell(s); err != nil {
+		return p, nil, err
+	}
+	s.ForgetShared()
+	p.known = s.Grown()
+	defer p.cut(0)
+	if s.JudgesCalls() {
+		return p, nil, fmt.Errorf("%w: a check after each call", errMemory)
+	}
+	if err := p.start(); err != nil {
+		return p, nil, err
+	}
+	root := graph.New(s.Threads())
+	if part.Root != nil {
+		root = part.Root.Clone()
+	}
+	x := &graph.Explorer{Program: p, Model: w.model}
+	if err = x.Begin(root); err == nil {
+		err = x.Run(func() error {
+			if err := ctx.Err(); err != nil {
+				return err
+			}
+			if x.Stats.Graphs >= splitAfter {
+				return errSplit
+			}
+			return p.over
+		})
+	}
+	p.total.Blocked += x.Stats.Blocked
+	p.total.Instructions = p.ran
+	if errors.Is(err, errSplit) {
+		rest = x.Rest()
+		if len(rest) == 0 {
+			err = nil
+		}
+	}
+	return p, rest, err
+}
+
+// Complete counts a graph on which all threads have come to their ends.
+func (p *graphProgram) Complete(g *graph.Graph) error {
+	o, schedule, err := p.outcome(g)
+	if err != nil {
+		return err
+	}
+	if p.s.Grown() != p.known {
+		return errGrown
+	}
+	p.total.Schedules++
+	rests := p.total.note(p.s, o)
+	if n := p.search.runs.Add(1); p.search.Progress != nil && n%16 == 1 {
+		p.search.parts.Update(func() error {
+			p.search.report.set(Progress{Preemptions: -1, Schedules: n, Depth: g.Size(), Restarts: p.search.restarts, Share: p.search.share()})
+			return nil
+		})
+	}
+	if o.Failed() || p.search.Inspect != nil {
+		if schedule == nil {
+			if schedule, err = p.schedule(g, nil); err != nil {
+				return err
+			}
+		}
+		failed, err := p.total.judge(p.s, o, ending(p.s, schedule, o.Kind == scenario.Deadlock), 0, p.search.Inspect, p.search.Ends, rests)
+		if err != nil {
+			return err
+		}
+		if failed && !p.search.KeepGoing {
+			return errFound
+		}
+	}
+	if p.search.Schedules > 0 && p.search.runs.Load() >= p.search.Schedules {
+		p.over = errBudget // of what was run, this is the last that counts
+	}
+	return nil
+}
+
+// share is how much of the search is done, if the parts' guesses are right.
+func (w *graphSearch) share() float64 {
+	done := 0.0
+	for _, p := range w.parts.Items {
+		if p.Result != nil {
+			done += p.Share
+		}
+	}
+	return done
+}
+
+// outcome is how a graph ends. Where threads have crashed, it is how the first of them did, and the
+// schedule that leads there.
+func (p *graphProgram) outcome(g *graph.Graph) (o scenario.Outcome, schedule scenario.Schedule, err error) {
+	if ends := p.ends(g); len(ends) > 0 {
+		if schedule, err = p.schedule(g, &ends[0]); err != nil {
+			return o, nil, err
+		}
+	} else if err := p.stand(g, g.Order(p.model == graph.SC, nil)); err != nil {
+		return o, nil, err
+	}
+	o, over := p.s.Outcome()
+	if !over {
+		o = scenario.Outcome{Kind: scenario.Livelock, Thread: -1}
+	}
+	return o, schedule, nil
+}
+
+// schedule stands at the end of a graph, come to in the order that keeps most of co and fr, and is how.
+func (p *graphProgram) schedule(g *graph.Graph, end *graph.ID) (s scenario.Schedule, err error) {
+	order := g.Linear()
+	var list []graph.ID
+	for _, e := range order {
+		if !g.Event(e.Thread, e.Number).Ends {
+			list = append(list, e)
+		}
+	}
+	if end != nil {
+		list = append(list, *end)
+	}
+	if err := p.stand(g, list); err != nil {
+		return nil, err
+	}
+	for _, st := range p.steps {
+		s = s.Then(st.slice(st.deed))
+	}
+	return s, nil
+}

@@ -1,0 +1,248 @@
+package explore
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"slices"
+
+	"emurace/explore/graph"
+	"emurace/scenario"
+)
+
+// errChanged is that an event came out in another way than before, though everything it follows from
+// was the same: such a thing cannot be searched by graphs.
+var errChanged = errors.New("a part of a run was not the same when it was run again")
+
+// deed is what an event's instructions were: what is to be run again where a graph has the event.
+type deed struct {
+	ran    uint64
+	half   bool  // it ends in the middle of an instruction
+	woke   []int // threads that it let go on
+	pc     uint64
+	opens  bool // it is a store exclusive, which is to succeed
+	linked []scenario.Bytes
+	ends   bool
+}
+
+// graphStep is an event that the machine has run, and under which conditions.
+type graphStep struct {
+	graph.ID
+	event   *graph.Event
+	deed    *deed
+	sources []graph.Ref
+	sees    []scenario.Seen
+	leaves  []scenario.Bytes
+	mark    *scenario.Mark // before it
+	at      uint64         // the run's instructions behind it
+	held    map[graph.Cell]graph.Ref // cells of which memory holds another write from here on
+	after   []graph.Ref              // see graph.Event
+	visit   *visit                   // see comesRound
+	round   []int                    // the events of the thread's last round, where it has come round
+}
+
+// graphMachine has a session stand where a graph's events have run, in an order that has each behind
+// those that it follows from. Memory holds, of each cell, the last in co of the writes that have run;
+// a read of another one is given its bytes; see scenario.Seen.
+type graphMachine struct {
+	s     *scenario.Session
+	steps []*graphStep
+	init  map[uint64][]byte // what the words with bytes that make events hold at the start of the race
+	cells *cells
+	model graph.Model
+	ran   uint64  // instructions in all
+}
+
+// start goes to the start of the race.
+func (m *graphMachine) start() error {
+	m.cut(0)
+	if err := m.s.Restart(); err != nil {
+		return err
+	}
+	m.init = make(map[uint64][]byte, len(m.cells.shared))
+	for word := range m.cells.shared {
+		b, _ := m.s.Process().Peek(word, 8)
+		m.init[word] = slices.Clone(b)
+	}
+	return nil
+}
+
+// cut forgets the steps from n on, without going back.
+func (m *graphMachine) cut(n int) {
+	for _, st := range m.steps[n:] {
+		st.mark.Drop()
+	}
+	m.steps = m.steps[:n]
+}
+
+// back goes back to the moment before step n.
+func (m *graphMachine) back(n int) error {
+	if n >= len(m.steps) {
+		return nil
+	}
+	if err := m.steps[n].mark.Rewind(); err != nil {
+		return err
+	}
+	m.cut(n)
+	return nil
+}
+
+// initial is what a cell holds at the start of the race; 0 where nothing was mapped then.
+func (m *graphMachine) initial(c graph.Cell) uint64 {
+	var word [8]byte
+	if b := m.init[c.At&^7]; b != nil {
+		copy(word[:], b[c.At&7:][:c.Size])
+	}
+	return binary.LittleEndian.Uint64(word[:])
+}
+
+// value is what a write of the graph has written, or what there was at first.
+func (m *graphMachine) value(g *graph.Graph, c graph.Cell, w graph.Ref) uint64 {
+	if w == graph.Init {
+		return m.initial(c)
+	}
+	return g.Event(w.Thread, w.Number).Writes[w.Part].Value
+}
+
+// wrote is the instruction of the run with which a write has happened, 0 for what there was at first.
+func (m *graphMachine) wrote(w graph.Ref) uint64 {
+	for _, st := range m.steps {
+		if st.Thread == w.Thread && st.Number == w.Number {
+			return st.at
+		}
+	}
+	return 0
+}
+
+// holder is the write whose value memory holds behind the steps so far.
+func (m *graphMachine) holder(c graph.Cell) graph.Ref {
+	for i := len(m.steps) - 1; i >= 0; i-- {
+		if w, ok := m.steps[i].held[c]; ok {
+			return w
+		}
+	}
+	return graph.Init
+}
+
+// sees is what an event with these sources finds in memory that memory does not hold.
+func (m *graphMachine) sees(g *graph.Graph, reads []graph.Cell, sources []graph.Ref) (list []scenario.Seen) {
+	for i, w := range sources {
+		c := reads[i]
+		if c.Class != 0 {
+			continue
+		}
+		v := m.value(g, c, w)
+		if w == m.holder(c) || v == content(m.s, c) {
+			continue
+		}
+		list = append(list, scenario.Seen{Bytes: scenario.Bytes{Addr: c.At, Data: bytesOf(c, v)}, Step: m.wrote(w)})
+	}
+	return list
+}
+
+// keeps is what memory holds behind an event of the graph whose writes stand in co before others that have
+// run, and the writes whose values it holds from then on.
+func (m *graphMachine) keeps(g *graph.Graph, e graph.ID, writes []graph.Write) (leaves []scenario.Bytes, held map[graph.Cell]graph.Ref) {
+	for i, w := range writes {
+		if w.Cell.Class != 0 {
+			continue
+		}
+		ref := graph.Ref{Thread: e.Thread, Number: e.Number, Part: i}
+		now := m.holder(w.Cell)
+		if now != graph.Init && g.CoBefore(ref, now) {
+			leaves = append(leaves, scenario.Bytes{Addr: w.Cell.At, Data: bytesOf(w.Cell, m.value(g, w.Cell, now))})
+			continue
+		}
+		if held == nil {
+			held = map[graph.Cell]graph.Ref{}
+		}
+		held[w.Cell] = ref
+	}
+	return leaves, held
+}
+
+// stand makes the machine stand behind these events of the graph, in this order. What it has run already
+// of that stays.
+func (m *graphMachine) stand(g *graph.Graph, order []graph.ID) error {
+	for i, e := range order {
+		event := g.Event(e.Thread, e.Number)
+		sources := g.Sources(e.Thread, e.Number)
+		if i < len(m.steps) {
+			st := m.steps[i]
+			if st.ID == e && slices.Equal(st.sources, sources) && m.keepsAs(g, i, event) {
+				continue
+			}
+			if err := m.back(i); err != nil {
+				return err
+			}
+		}
+		if err := m.again(g, e, event, sources); err != nil {
+			return err
+		}
+	}
+	return m.back(len(order))
+}
+
+// keepsAs tells whether memory behind step i is as it would be if the step was run now for an event.
+func (m *graphMachine) keepsAs(g *graph.Graph, i int, event *graph.Event) bool {
+	st, all := m.steps[i], m.steps
+	m.steps = all[:i]
+	leaves, _ := m.keeps(g, st.ID, event.Writes)
+	m.steps = all
+	return slices.EqualFunc(leaves, st.leaves, func(a, b scenario.Bytes) bool { return a.Addr == b.Addr && slices.Equal(a.Data, b.Data) })
+}
+
+// again runs an event of the graph that was run before.
+func (m *graphMachine) again(g *graph.Graph, e graph.ID, event *graph.Event, sources []graph.Ref) error {
+	d := event.Note.(*deed)
+	st := &graphStep{ID: e, event: event, deed: d, sources: sources, sees: m.sees(g, event.Reads, sources)}
+	st.leaves, st.held = m.keeps(g, e, event.Writes)
+	ev, err := m.run(st, d)
+	if err != nil {
+		return err
+	}
+	if ev.Ran != d.ran || ev.Half != d.half || ev.PC != d.pc {
+		return fmt.Errorf("%w: thread %d, event %d", errChanged, e.Thread, e.Number)
+	}
+	return nil
+}
+
+// run has a step's thread run, up to and over its event, and appends the step.
+func (m *graphMachine) run(st *graphStep, d *deed) (ev scenario.Event, err error) {
+	if st.mark, err = m.s.Mark(); err != nil {
+		return ev, err
+	}
+	switch {
+	case d == nil:
+		ev, err = m.s.RunEvent(st.Thread)
+	case len(st.sees)+len(st.leaves) > 0 || d.opens:
+		ev, err = m.s.RunSeeing(st.slice(d))
+	default:
+		ev, err = m.s.RunUpTo(st.Thread, d.ran)
+	}
+	if err != nil {
+		st.mark.Drop()
+		return ev, err
+	}
+	m.ran += ev.Ran
+	st.at = m.s.Steps()
+	m.steps = append(m.steps, st)
+	return ev, nil
+}
+
+// slice is the step as a slice of a schedule.
+func (st *graphStep) slice(d *deed) scenario.Slice {
+	sl := scenario.Slice{Thread: st.Thread, N: d.ran, Half: d.half}
+	if sees := slices.Concat(st.sees, d.monitor()); len(sees)+len(st.leaves) > 0 {
+		sl.Seeing = &scenario.Seeing{Sees: sees, Leaves: st.leaves}
+	}
+	return sl
+}
+
+// monitor is what a store exclusive is to find, so that it succeeds: what its load exclusive has read.
+func (d *deed) monitor() (list []scenario.Seen) {
+	for _, b := range d.linked {
+		list = append(list, scenario.Seen{Bytes: b})
+	}
+	return list
+}
