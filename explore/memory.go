@@ -179,6 +179,11 @@ func (w *graphSearch) explore(ctx context.Context, s *scenario.Session, part *gr
 	if err := p.start(); err != nil {
 		return p, nil, err
 	}
+	if w.model != graph.SC {
+		s.TracePCs(true)
+		defer s.TracePCs(false)
+		p.order = newOrders(s, p.cells)
+	}
 	root := graph.New(s.Threads())
 	if part.Root != nil {
 		root = part.Root.Clone()

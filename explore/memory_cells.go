@@ -2,7 +2,6 @@ package explore
 
 import (
 	"encoding/binary"
-	"errors"
 	"maps"
 
 	"emurace/explore/graph"
@@ -62,9 +61,6 @@ func (c *cells) inWord(list []graph.Cell, word uint64, lo, hi uint) []graph.Cell
 	return list
 }
 
-// errUnmapped is that bytes which make events are not mapped where they should be read.
-var errUnmapped = errors.New("bytes that threads share are not mapped")
-
 // content is what memory holds in a cell; 0 where nothing is mapped.
 func content(s *scenario.Session, c graph.Cell) uint64 {
 	b, ok := s.Process().Peek(c.At, uint64(c.Size))
@@ -81,4 +77,14 @@ func bytesOf(c graph.Cell, value uint64) []byte {
 	var word [8]byte
 	binary.LittleEndian.PutUint64(word[:], value)
 	return append([]byte(nil), word[:c.Size]...)
+}
+
+// touches tells whether a range of memory has bytes that make events.
+func (c *cells) touches(addr, size uint64) bool {
+	for at := addr; at < addr+size; at++ {
+		if c.shared[at&^7]>>(at&7)&1 == 1 {
+			return true
+		}
+	}
+	return false
 }

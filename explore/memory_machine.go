@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 
+	"emurace/disasm/depend"
 	"emurace/explore/graph"
 	"emurace/scenario"
 )
@@ -28,17 +29,21 @@ type deed struct {
 // graphStep is an event that the machine has run, and under which conditions.
 type graphStep struct {
 	graph.ID
-	event   *graph.Event
-	deed    *deed
-	sources []graph.Ref
-	sees    []scenario.Seen
-	leaves  []scenario.Bytes
-	mark    *scenario.Mark // before it
-	at      uint64         // the run's instructions behind it
-	held    map[graph.Cell]graph.Ref // cells of which memory holds another write from here on
-	after   []graph.Ref              // see graph.Event
-	visit   *visit                   // see comesRound
-	round   []int                    // the events of the thread's last round, where it has come round
+	event    *graph.Event
+	deed     *deed
+	sources  []graph.Ref
+	sees     []scenario.Seen
+	leaves   []scenario.Bytes
+	mark     *scenario.Mark           // before it
+	at       uint64                   // the run's instructions behind it
+	held     map[graph.Cell]graph.Ref // cells of which memory holds another write from here on
+	after    []graph.Ref              // see graph.Event
+	visit    *visit                   // see comesRound
+	track    int                      // the tracker's moment before it
+	order    depend.Order             // what its instruction means to the model
+	rest     []depend.Access          // of a second half, what the first one has accessed
+	accesses []depend.Access          // by its last instruction
+	round    []int                    // the events of the thread's last round, where it has come round
 }
 
 // graphMachine has a session stand where a graph's events have run, in an order that has each behind
@@ -50,6 +55,7 @@ type graphMachine struct {
 	init  map[uint64][]byte // what the words with bytes that make events hold at the start of the race
 	cells *cells
 	model graph.Model
+	order *memoryOrder // nil under sequential consistency
 	ran   uint64  // instructions in all
 }
 
@@ -69,8 +75,11 @@ func (m *graphMachine) start() error {
 
 // cut forgets the steps from n on, without going back.
 func (m *graphMachine) cut(n int) {
-	for _, st := range m.steps[n:] {
-		st.mark.Drop()
+	for i := len(m.steps) - 1; i >= n; i-- {
+		m.steps[i].mark.Drop()
+		if m.order != nil {
+			m.order.back(m.steps[i])
+		}
 	}
 	m.steps = m.steps[:n]
 }
@@ -212,6 +221,7 @@ func (m *graphMachine) run(st *graphStep, d *deed) (ev scenario.Event, err error
 	if st.mark, err = m.s.Mark(); err != nil {
 		return ev, err
 	}
+	step, logged := m.s.Process().Steps(), m.s.Process().LogLen()
 	switch {
 	case d == nil:
 		ev, err = m.s.RunEvent(st.Thread)
@@ -226,8 +236,27 @@ func (m *graphMachine) run(st *graphStep, d *deed) (ev scenario.Event, err error
 	}
 	m.ran += ev.Ran
 	st.at = m.s.Steps()
+	if m.order != nil {
+		st.rest = m.restOf(st.Thread)
+		if err := m.order.follow(st, step, logged); err != nil {
+			return ev, err
+		}
+	}
 	m.steps = append(m.steps, st)
 	return ev, nil
+}
+
+// restOf is what the last instruction of a thread has accessed, where that has ended in its middle.
+func (m *graphMachine) restOf(thread int) []depend.Access {
+	for i := len(m.steps) - 1; i >= 0; i-- {
+		if st := m.steps[i]; st.Thread == thread {
+			if st.deed.half {
+				return st.accesses
+			}
+			break
+		}
+	}
+	return nil
 }
 
 // slice is the step as a slice of a schedule.

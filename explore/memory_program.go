@@ -32,9 +32,12 @@ func (p *graphProgram) Next(g *graph.Graph, t int, sources []graph.Ref) (graph.A
 	order := p.orderFor(g, t, number, sources)
 	defer func() {
 		if debugGraphs != nil {
-			debugGraphs("Next t%d n%d %v order %v: %+v %v", t, number, sources, order, len(p.steps), func() any { if len(p.steps) == 0 || p.steps[len(p.steps)-1].event == nil {
+			debugGraphs("Next t%d n%d %v order %v: %+v %v", t, number, sources, order, len(p.steps), func() any {
+				if len(p.steps) == 0 || p.steps[len(p.steps)-1].event == nil {
 					return nil
-				}; return *p.steps[len(p.steps)-1].event }())
+				}
+				return *p.steps[len(p.steps)-1].event
+			}())
 		}
 	}()
 	if st := p.ahead(g, order, t, number, sources); st != nil {
@@ -253,8 +256,12 @@ func (p *graphProgram) describe(st *graphStep, ev *scenario.Event) error {
 	if p.cells.grown {
 		return errGrown
 	}
+	if p.order != nil {
+		e.Order = orderOf(st.order)
+	}
+	e.Place = ev.PC
 	e.Atomic = len(e.Reads) > 0 && len(e.Writes) > 0 // one step: what is divisible has been divided
-	e.Full = len(ev.Objects) > 0
+	e.Full = e.Full || len(ev.Objects) > 0
 	for _, o := range ev.Objects {
 		c := graph.Cell{Class: uint64(o.Class) + 1, At: o.ID}
 		if !slices.Contains(e.Reads, c) {

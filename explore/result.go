@@ -24,9 +24,9 @@ const (
 type Result struct {
 	Verdict     Verdict
 	Model       graph.Model `json:",omitempty"` // of Graphs
-	Complete    bool // every schedule within the stated bound was run
-	Preemptions int  // the bound that was completed, by Bounded or DPORWithin; -1 for none
-	Unbounded   bool // no schedule has more preemptions than the bound
+	Complete    bool        // every schedule within the stated bound was run
+	Preemptions int         // the bound that was completed, by Bounded or DPORWithin; -1 for none
+	Unbounded   bool        // no schedule has more preemptions than the bound
 	Schedules   uint64
 	Failing     uint64
 	// Unlike is how many of the Failing end in a way that has nothing of the one that Options.Ends
