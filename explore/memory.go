@@ -28,13 +28,12 @@ func Graphs(ctx context.Context, start func() (*scenario.Session, error), model 
 	o.begins(ctx)
 	r := newReporter(o.Progress)
 	defer r.close()
-	w := &graphSearch{Options: o, model: model, ctx: ctx, report: r}
+	w := &graphSearch{Options: o, model: model, ctx: ctx, report: r, shared: map[uint64]uint8{}, cuts: map[uint64]uint8{}}
 	w.sessions = newSessions(start, func(s *scenario.Session) {
 		withEvents(s)
 		s.ShareEvery(true)
 	})
 	defer w.sessions.Close()
-	w.shared, w.cuts = map[uint64]uint8{}, map[uint64]uint8{}
 	w.parts = list[*graphPart]{
 		Items: []*graphPart{{Share: 1}}, Jobs: o.Jobs, Take: w.session, Put: w.sessions.Put, Work: w.work,
 		Over: func(p *graphPart) bool { return p.Result != nil },
@@ -46,6 +45,9 @@ func Graphs(ctx context.Context, start func() (*scenario.Session, error), model 
 	}
 	total.Model = model
 	total.conclude(o)
+	if err == nil || errors.Is(err, errFound) {
+		total.Missing = w.missing(total)
+	}
 	if errors.Is(err, errMemory) {
 		total.addDoubt(Doubt{Doubt: scenario.Doubt{Kind: scenario.NotInGraphs, Name: err.Error()}, Schedules: 1})
 		total.conclude(o)
@@ -82,6 +84,8 @@ type graphSearch struct {
 	report   *reporter
 	runs     atomic.Uint64
 
+	barriers     []graph.Barrier // which are taken to be in the program
+	failing      *graph.Graph    // the last one that was found
 	shared, cuts map[uint64]uint8
 	restarts     int
 	parts        list[*graphPart]
@@ -188,7 +192,7 @@ func (w *graphSearch) explore(ctx context.Context, s *scenario.Session, part *gr
 	if part.Root != nil {
 		root = part.Root.Clone()
 	}
-	x := &graph.Explorer{Program: p, Model: w.model}
+	x := &graph.Explorer{Program: p, Model: w.model, Barriers: w.barriers}
 	if err = x.Begin(root); err == nil {
 		err = x.Run(func() error {
 			if err := ctx.Err(); err != nil {
@@ -239,6 +243,10 @@ func (p *graphProgram) Complete(g *graph.Graph) error {
 			return err
 		}
 		if failed && !p.search.KeepGoing {
+			p.search.parts.Update(func() error {
+				p.search.failing = g.Clone()
+				return nil
+			})
 			return errFound
 		}
 	}

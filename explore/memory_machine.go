@@ -56,7 +56,7 @@ type graphMachine struct {
 	cells *cells
 	model graph.Model
 	order *memoryOrder // nil under sequential consistency
-	ran   uint64  // instructions in all
+	ran   uint64       // instructions in all
 }
 
 // start goes to the start of the race.

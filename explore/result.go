@@ -24,6 +24,7 @@ const (
 type Result struct {
 	Verdict     Verdict
 	Model       graph.Model `json:",omitempty"` // of Graphs
+	Missing     *Missing    `json:",omitempty"` // of Graphs, where a failure is one of the memory model
 	Complete    bool        // every schedule within the stated bound was run
 	Preemptions int         // the bound that was completed, by Bounded or DPORWithin; -1 for none
 	Unbounded   bool        // no schedule has more preemptions than the bound

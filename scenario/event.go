@@ -336,6 +336,9 @@ func readBefore(list []emu.LogEntry, w emu.LogEntry) bool {
 func (s *Session) RunEvents(sl Slice) ([]Event, error) {
 	s.playing = true
 	defer func() { s.playing = false }()
+	if sl.Seeing != nil {
+		return s.eventsSeeing(sl)
+	}
 	if !sl.Half || sl.N == 0 || s.IsClock(sl.Thread) || s.closed {
 		return s.runEvents(sl.Thread, sl.N)
 	}

@@ -36,6 +36,10 @@ func (s *Session) Run(i int, n uint64) (uint64, error) {
 // RunSlice is Run for a slice, at the end of which an instruction may end in its middle. It
 // is up to the caller whether it has: see Holds. Behind the window none does.
 func (s *Session) RunSlice(sl Slice) (ran uint64, err error) {
+	if sl.Seeing != nil {
+		e, err := s.RunSeeing(sl)
+		return e.Ran, err
+	}
 	if !sl.Half || sl.N == 0 || s.IsClock(sl.Thread) || s.closed {
 		return s.Run(sl.Thread, sl.N)
 	}

@@ -93,15 +93,15 @@ func (s Schedule) Switches() int {
 const half = " half"
 
 // Text writes one slice as "main 412", or "main" when N is 0. One that ends in the middle of
-// its last instruction is "main 412 half".
+// its last instruction is "main 412 half". What that sees and leaves comes behind: see [Seeing].
 func (s Slice) Text(names []string) string {
 	switch {
 	case s.N == 0:
 		return names[s.Thread]
 	case s.Half:
-		return fmt.Sprintf("%s %d%s", names[s.Thread], s.N, half)
+		return fmt.Sprintf("%s %d%s%s", names[s.Thread], s.N, half, s.Seeing.text())
 	}
-	return fmt.Sprintf("%s %d", names[s.Thread], s.N)
+	return fmt.Sprintf("%s %d%s", names[s.Thread], s.N, s.Seeing.text())
 }
 
 // Texts writes each slice with [Slice.Text].
@@ -129,6 +129,10 @@ func ParseSchedule(lines, names []string) (Schedule, error) {
 		}
 		sl := Slice{Thread: thread}
 		if counted {
+			var err error
+			if count, sl.Seeing, err = parseSeeing(count); err != nil {
+				return nil, fmt.Errorf("slice %d: %w", i+1, err)
+			}
 			count, sl.Half = strings.CutSuffix(count, half)
 			n, err := strconv.ParseUint(count, 10, 48)
 			if err != nil || n == 0 || count != strconv.FormatUint(n, 10) {

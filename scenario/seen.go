@@ -62,38 +62,55 @@ func (y *Seeing) ranges() []Bytes {
 	return list
 }
 
-// RunSeeing runs a thread for n instructions as RunEvents does, half of the last one if the slice says so, and that
-// one with memory as the slice's Seeing says. It is an error if an event comes before. What is returned is the
-// event that the last instruction is, with all instructions counted.
+// RunSeeing runs a slice, the last instruction of it with memory as the slice's Seeing says. What is returned is
+// the event that this is, with all of the slice's instructions counted.
 func (s *Session) RunSeeing(sl Slice) (Event, error) {
-	e := Event{Thread: sl.Thread}
+	list, err := s.eventsSeeing(sl)
+	if err != nil {
+		return Event{Thread: sl.Thread}, err
+	}
+	var e Event
+	ran := uint64(0)
+	for _, e = range list {
+		ran += e.Ran
+	}
+	e.Ran, e.Thread = ran, sl.Thread
+	return e, nil
+}
+
+// eventsSeeing is RunEvents for a slice whose last instruction is told what it sees. The last event is that
+// instruction, whether it is one or not.
+func (s *Session) eventsSeeing(sl Slice) (list []Event, err error) {
 	if s.IsClock(sl.Thread) || s.closed || sl.N == 0 {
-		return e, fmt.Errorf("scenario: slice %+v cannot be given what it sees", sl)
+		return nil, fmt.Errorf("scenario: a slice of %d instructions of %s cannot be told what it sees", sl.N, s.ScheduleNames()[sl.Thread])
+	}
+	if err := sl.Seeing.check(); err != nil {
+		return nil, fmt.Errorf("scenario: %w", err)
 	}
 	playing := s.playing
 	s.playing = true
 	defer func() { s.playing = playing }()
+	before := s.Steps()
 	if sl.N > 1 {
-		list, err := s.runEvents(sl.Thread, sl.N-1)
-		if err != nil {
-			return e, err
+		if list, err = s.runEvents(sl.Thread, sl.N-1); err != nil {
+			return list, err
 		}
-		for _, before := range list {
-			e.Woke = append(e.Woke, before.Woke...)
-		}
+	}
+	e := Event{Thread: sl.Thread, Ran: s.Steps() - before}
+	for _, l := range list {
+		e.Ran -= l.Ran
 	}
 	if !s.Runnable(sl.Thread) || s.Steps() >= s.Limit {
-		return e, nil
+		return append(list, e), nil
 	}
-	e.Ran = sl.N - 1
 	waiting := s.waiting()
 	s.stirs(sl.Thread)
-	_, err := s.runOnce(&e, func(t int) (emu.Stop, error) { return s.seeing(t, sl) })
+	_, err = s.runOnce(&e, func(t int) (emu.Stop, error) { return s.seeing(t, sl) })
 	if err != nil {
-		return e, err
+		return list, err
 	}
 	s.noteWoken(&e, waiting)
-	return e, s.goneRound(sl.Thread)
+	return append(list, e), s.goneRound(sl.Thread)
 }
 
 // seeing runs the last instruction of a slice.

@@ -11,6 +11,7 @@ import (
 
 	"emurace/emu"
 	"emurace/explore"
+	"emurace/explore/graph"
 	"emurace/explore/target"
 	"emurace/internal/guard"
 	"emurace/internal/logging"
@@ -107,6 +108,7 @@ func searchFlags() []cli.Flag {
 		&cli.StringFlag{Name: "strategy", Usage: "how to search: " + oneOf(strategies()), DefaultText: "see above", EnvVars: []string{"EMURACE_STRATEGY"}},
 		&cli.StringFlag{Name: "script", Usage: "run the schedule, or the strategy, of a script; its `FILE` ends in .star"},
 		&cli.StringFlag{Name: "corpus", Usage: "keep what the search(s) of a script saves in `FILE`, for the next one"},
+		memoryModelFlag(),
 		&cli.IntFlag{Name: "preemptions", Value: -1, DefaultText: "no bound", Usage: "bounded, dpor: the highest `N` of preemptions to try", EnvVars: []string{"EMURACE_PREEMPTIONS"}},
 		&cli.IntFlag{Name: "depth", Value: explore.DefaultDepth, Usage: "pct: find failures that take `N` ordering constraints", EnvVars: []string{"EMURACE_DEPTH"}},
 		&cli.Uint64Flag{Name: "schedules", Usage: "stop after about `N` schedules", DefaultText: "no limit", EnvVars: []string{"EMURACE_SCHEDULES"}},
@@ -150,6 +152,7 @@ type job struct {
 	focus    []string
 	number   int         // among the searches of the command line
 	end      *target.End // that is looked for, nil for any failure
+	memory   graph.Model // of strategy graphs
 }
 
 func exploreAction(c *cli.Context) error {
@@ -257,6 +260,9 @@ func exploreJobs(c *cli.Context, name string) ([]job, error) {
 		return nil, err
 	}
 	jobs, err := exploreMachines(c, sc, values)
+	if err == nil {
+		jobs, err = withModels(c, jobs)
+	}
 	if err != nil || strategy(c) != strategyScript {
 		return jobs, err
 	}

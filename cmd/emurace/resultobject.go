@@ -78,7 +78,7 @@ type runObject struct {
 func (o *outcome) object(c *cli.Context) resultObject {
 	r := resultObject{
 		Event: "result", Schema: 1, Scenario: o.recipe.Scenario.Name, Settings: o.recipe.Scenario.Settings(o.recipe.Values), Tunables: o.settings.tunables, WithoutEffect: o.settings.idle,
-		Arch: o.recipe.Arch.String(), Strategy: o.strategy, Only: o.only, Focus: o.focus, Seed: o.recipe.Seed, Locks: o.locks, Timeouts: string(o.recipe.Timeouts), MemoryModel: "sc",
+		Arch: o.recipe.Arch.String(), Strategy: o.strategy, Only: o.only, Focus: o.focus, Seed: o.recipe.Seed, Locks: o.locks, Timeouts: string(o.recipe.Timeouts), MemoryModel: o.modelName(),
 		Libc:    replay.Libc{Name: o.libc.Name, Version: o.libc.Version, BuildID: o.libc.BuildID, SHA256: o.libc.SHA256, Source: o.recipe.Source},
 		Verdict: o.result.Verdict, Complete: o.result.Complete, Interrupted: o.interrupted, Endless: o.result.Endless, RawLocks: o.result.RawLocks,
 		DrawnFirst: o.result.Drawn, Closed: o.result.Closed, Schedules: o.result.Schedules, Failing: o.result.Failing, Blocked: o.result.Blocked, Instructions: o.result.Instructions,

@@ -19,10 +19,11 @@ const (
 	strategyDPOR    = "dpor"
 	strategyBounded = "bounded"
 	strategyScript  = "script" // a script's, see script.go
+	strategyGraphs  = "graphs" // of executions under a memory model, see models.go
 )
 
 func strategies() []string {
-	list := []string{strategyDPOR, strategyBounded}
+	list := []string{strategyDPOR, strategyGraphs, strategyBounded}
 	for _, s := range explore.Strategies() {
 		list = append(list, string(s))
 	}
@@ -40,6 +41,8 @@ func strategy(c *cli.Context) string {
 		return c.String("strategy")
 	case c.IsSet("script"):
 		return strategyScript
+	case c.IsSet("memory"):
+		return strategyGraphs
 	case c.IsSet("preemptions"):
 		return strategyBounded
 	case c.IsSet("depth"):
@@ -86,6 +89,9 @@ func checkStrategy(c *cli.Context) error {
 	if err := checkAim(c, s); err != nil {
 		return err
 	}
+	if err := checkMemory(c, s); err != nil {
+		return err
+	}
 	switch l := c.String("locks"); {
 	case l != "raw" && l != "abstract":
 		return usage(fmt.Errorf("--locks %q: not raw or abstract", l), "")
@@ -125,6 +131,8 @@ func (j job) search(ctx context.Context, name string, start func() (*scenario.Se
 		return j.searchScript(ctx, start, o)
 	case strategyDPOR:
 		return explore.DPORWithin(ctx, start, o)
+	case strategyGraphs:
+		return explore.Graphs(ctx, start, j.memory, o)
 	case strategyBounded:
 		return explore.Bounded(ctx, start, o)
 	}

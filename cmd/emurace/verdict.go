@@ -43,7 +43,7 @@ func (o *outcome) assumes() []string {
 		step += ", and one that reads and changes memory does both in one step, also without LOCK"
 	}
 	return append([]string{
-		"memory is sequentially consistent: a write is seen by all threads at once, and none out of order",
+		o.modelText(),
 		o.timeouts(),
 		"signal handlers run at once, and where between two events of its thread one runs makes no difference",
 		step,

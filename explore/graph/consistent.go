@@ -69,8 +69,8 @@ func (s *search) cyclic(from vertex) bool {
 }
 
 // ordered tells whether what lies in front of some vertices has no cycle.
-func (g *Graph) ordered(m Model, from ...vertex) bool {
-	s := newSearch(ordering{g: g, model: m})
+func (g *Graph) ordered(m Model, bars []Barrier, from ...vertex) bool {
+	s := newSearch(ordering{g: g, model: m, bars: bars})
 	for _, v := range from {
 		if *s.mark(v) == 0 && s.cyclic(v) {
 			return false

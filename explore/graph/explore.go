@@ -17,8 +17,10 @@ type Stats struct {
 type Explorer struct {
 	Program Program
 	Model   Model
-	Stats   Stats
-	stack   []*frame
+	// Barriers are taken to be in the program.
+	Barriers []Barrier
+	Stats    Stats
+	stack    []*frame
 }
 
 // choice is what a frame's part is.
@@ -99,7 +101,7 @@ func (x *Explorer) next(f *frame) (*Graph, bool) {
 		f.sources = f.sources[:len(f.sources)-1]
 		f.begin()
 		p := f.g.addRead(f.thread, w)
-		if f.g.place(f.g.cell(p), w) >= f.g.known(p, f.g.cell(p)) && f.g.ordered(x.Model, f.g.vertex(p)) {
+		if f.g.place(f.g.cell(p), w) >= f.g.known(p, f.g.cell(p)) && f.g.ordered(x.Model, x.Barriers, f.g.vertex(p)) {
 			f.added = true
 			return f.g, true
 		}
@@ -120,7 +122,7 @@ func (x *Explorer) next(f *frame) (*Graph, bool) {
 		p := part{thread: f.thread, number: len(f.g.threads[f.thread]) - 1, write: true, index: n.writes}
 		if f.g.fits(p, place) {
 			f.g.addWrite(f.thread, place)
-			if f.g.ordered(x.Model, f.g.vertex(p)) {
+			if f.g.ordered(x.Model, x.Barriers, f.g.vertex(p)) {
 				f.added = true
 				return f.g, true
 			}
@@ -137,7 +139,7 @@ func (x *Explorer) next(f *frame) (*Graph, bool) {
 	for len(f.revisits) > 0 {
 		r := f.revisits[len(f.revisits)-1]
 		f.revisits = f.revisits[:len(f.revisits)-1]
-		if g := r.graph(f.g, f.thread, x.Model); g != nil {
+		if g := r.graph(f.g, f.thread, x); g != nil {
 			return g, true
 		}
 	}
@@ -194,7 +196,7 @@ func (x *Explorer) expand(g *Graph) error {
 			}
 		}
 	}
-	if g.mixed() && !g.Consistent(x.Model) {
+	if g.mixed() && !g.Consistent(x.Model, x.Barriers...) {
 		x.Stats.Torn++
 		return nil
 	}

@@ -159,7 +159,7 @@ func (g *Graph) maximal(e part, stamp int, pre *prefix, stamps map[part]int) boo
 
 // graph is the graph of a revisit, nil where it is not consistent. G has the writing thread's event without
 // the write.
-func (r *revisit) graph(g *Graph, thread int, m Model) *Graph {
+func (r *revisit) graph(g *Graph, thread int, x *Explorer) *Graph {
 	pre := g.needs(thread)
 	kept := func(p part, stamp int) bool { return stamp <= r.stamp || pre.has(p) }
 	nd := &g.threads[thread][len(g.threads[thread])-1]
@@ -222,7 +222,7 @@ func (r *revisit) graph(g *Graph, thread int, m Model) *Graph {
 		return nil
 	}
 	k.addWrite(thread, before)
-	if k.place(c, target) < k.known(r.read, c) || !k.ordered(m, k.vertex(p), k.vertex(r.read)) {
+	if k.place(c, target) < k.known(r.read, c) || !k.ordered(x.Model, x.Barriers, k.vertex(p), k.vertex(r.read)) {
 		return nil
 	}
 	return k

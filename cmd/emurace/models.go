@@ -1,0 +1,115 @@
+package main
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/urfave/cli/v2"
+
+	"emurace/explore/graph"
+	"emurace/loader"
+)
+
+func memoryModelFlag() cli.Flag {
+	return &cli.StringFlag{Name: "memory", Usage: "cover every execution that a memory model allows: sc, tso or arm, or several, as in sc,tso,arm", DefaultText: "sc, by schedules", EnvVars: []string{"EMURACE_MEMORY"}}
+}
+
+// models are those of --memory, the strongest first.
+func models(c *cli.Context) (list []graph.Model, err error) {
+	if !c.IsSet("memory") {
+		return []graph.Model{graph.SC}, nil
+	}
+	for _, name := range strings.Split(c.String("memory"), ",") {
+		m := graph.Model(strings.TrimSpace(name))
+		if !slices.Contains(graph.Models(), m) {
+			return nil, usage(fmt.Errorf("--memory %q: not sc, tso or arm", name), "sc is sequential consistency, tso what x86 processors do, arm what ARMv8 processors do; several with commas between them")
+		}
+		if !slices.Contains(list, m) {
+			list = append(list, m)
+		}
+	}
+	slices.SortFunc(list, func(a, b graph.Model) int { return slices.Index(graph.Models(), a) - slices.Index(graph.Models(), b) })
+	return list, nil
+}
+
+// checkMemory refuses flags that do not go with a memory model.
+func checkMemory(c *cli.Context, strategy string) error {
+	if _, err := models(c); err != nil {
+		return err
+	}
+	if c.IsSet("memory") && strategy != strategyGraphs {
+		return usage(fmt.Errorf("--memory does not go with --strategy %s: only graphs knows memory models", strategy), "leave --strategy out")
+	}
+	if strategy != strategyGraphs {
+		return nil
+	}
+	for _, name := range []string{"resume", "detect", "end"} {
+		if c.IsSet(name) {
+			return usage(fmt.Errorf("--%s does not go with --memory", name), "leave one of the two out")
+		}
+	}
+	return nil
+}
+
+// withModels makes of each search one for each memory model that its architecture can be asked about.
+func withModels(c *cli.Context, jobs []job) ([]job, error) {
+	if strategy(c) != strategyGraphs {
+		return jobs, nil
+	}
+	list, err := models(c)
+	if err != nil {
+		return nil, err
+	}
+	var all []job
+	for _, j := range jobs {
+		for _, m := range list {
+			if m == graph.ARM && j.recipe.Arch == loader.AMD64 {
+				if len(list) == 1 {
+					return nil, usage(fmt.Errorf("--memory arm: %v code does not run on ARMv8 processors", j.recipe.Arch), "use --memory tso, or --arch arm64")
+				}
+				continue
+			}
+			j.memory = m
+			all = append(all, j)
+		}
+	}
+	return all, nil
+}
+
+// modelName is the memory model in the result object.
+func (o *outcome) modelName() string {
+	if o.memory == "" {
+		return string(graph.SC)
+	}
+	return string(o.memory)
+}
+
+// modelTitle is how people call a memory model.
+func modelTitle(m graph.Model) string {
+	switch m {
+	case graph.TSO:
+		return "TSO"
+	case graph.ARM:
+		return "ARMv8"
+	default: // and what is no search by graphs
+		return "SC"
+	}
+}
+
+// modelText says what a clean result takes for granted of memory.
+func (o *outcome) modelText() string {
+	const fetched = "; instructions are fetched as they are, and pages are mapped at once for all"
+	switch o.memory {
+	case graph.TSO:
+		text := "memory is as on x86 (TSO): a thread may read past its own writes that others do not see yet"
+		if o.recipe.Arch == loader.ARM64 {
+			text += ", and arm64's atomic instructions are barriers as they would be there"
+		}
+		return text + "; a system call is a barrier" + fetched
+	case graph.ARM:
+		return "memory is as on ARMv8, where accesses are ordered by barriers, acquire and release, dependencies and coherence alone, but for executions in which a read waits for a later write of its thread (load buffering); store exclusives succeed; a system call that uses what threads share is a barrier" + fetched
+	default:
+		return "memory is sequentially consistent: a write is seen by all threads at once, and none out of order"
+	}
+}
