@@ -19,6 +19,7 @@ const (
 	FenceLoad
 	FenceStore
 	FenceISB
+	BranchPick // a Branch, but it orders nothing behind an isb: a csel's condition went into it
 )
 
 // Flags are what an encoding alone says of the order of its accesses.
