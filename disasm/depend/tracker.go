@@ -153,9 +153,10 @@ func (t *Tracker) all(regs []string) (v value) {
 	return v
 }
 
-// Step tells the tracker that the thread ran the instruction at pc, or the part
-// of it with these accesses. It returns what is known of each event among
-// them, in order. Halves of an ldp or stp may be two events.
+// Step tells the tracker that the thread ran the instruction at pc with these
+// accesses, all of it: an instruction that ran by halves is told once, when it
+// is done. Step returns what is known of each event among the accesses, in
+// order. Halves of an ldp or stp may be two events.
 func (t *Tracker) Step(pc uint64, accesses []Access) ([]Order, error) {
 	d, err := t.decode(pc)
 	if err != nil {
