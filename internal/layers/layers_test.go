@@ -22,7 +22,7 @@ var layers = [][]string{
 	{"explore/target", "internal/crash", "internal/files", "internal/suggest", "internal/ordered", "internal/pool", "internal/printable", "internal/programs", "internal/shell", "internal/testalone", "internal/testseed", "internal/wall", "internal/words"},
 	{"internal/completion", "internal/guard", "internal/logging", "internal/manual", "loader", "scripts/sandbox", "sysroot"},
 	{"disasm", "emu/internal/linux", "emu/internal/shim", "heap/arena", "internal/guestcode", "internal/testroot", "loader/corefile", "unwind"},
-	{"build-aux/measured", "emu"},
+	{"build-aux/measured", "disasm/depend", "emu"},
 	{"internal/testsystem", "symbolize"},
 	{"diagnose/flow", "diagnose/process", "heap", "program"},
 	{"diagnose", "scenario"},
