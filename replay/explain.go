@@ -80,6 +80,9 @@ type Explanation struct {
 	// one first, as a whole, the run passes.
 	Sections [][2]Section
 
+	// Stale are reads that saw what memory did not hold any more.
+	Stale []Stale
+
 	// Problems are what was found wrong with the run, whether it failed or not, where somebody has looked.
 	Problems []Problem
 
@@ -114,6 +117,7 @@ func Explain(h *History) (*Explanation, error) {
 	}
 	x := &Explanation{Outcome: o, Names: s.ScheduleNames(), Schedule: h.schedule, Steps: s.Steps(), Ticks: h.ticks, arch: s.Process().Arch()}
 	x.Threads, x.ended = threadStates(s), EndOf(s)
+	x.Stale = h.stale()
 	if o.Kind == scenario.Check {
 		x.Message = o.Message
 		if err := h.looks(x); err != nil {

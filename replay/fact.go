@@ -72,6 +72,7 @@ const (
 	factSeen                          // what a check found
 	factTime                          // when time passed
 	factRaces                         // what had to come first
+	factStale                         // what a read saw that memory did not hold any more
 
 	// What Backwards tells.
 	FactCore      // who died
@@ -88,6 +89,7 @@ const (
 const (
 	sectionWhy     = "why"
 	sectionProblem = "problem"
+	sectionMemory  = "what was seen out of order"
 	sectionTime    = "when time passed"
 	sectionRaces   = "what had to come first"
 )
@@ -109,7 +111,7 @@ func (x *Explanation) Facts() []Fact {
 	for i := range list[why:] {
 		list[why+i].section = sectionWhy
 	}
-	return slices.Concat(list, x.problems(), x.time(), x.sections(), x.races())
+	return slices.Concat(list, x.staleReads(), x.problems(), x.time(), x.sections(), x.races())
 }
 
 // Fact is the fact of a kind, false when there is none.

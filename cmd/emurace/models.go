@@ -7,8 +7,13 @@ import (
 
 	"github.com/urfave/cli/v2"
 
+	"emurace/explore"
 	"emurace/explore/graph"
+	"emurace/internal/words"
 	"emurace/loader"
+	"emurace/replay"
+	"emurace/scenario"
+	"emurace/symbolize"
 )
 
 func memoryModelFlag() cli.Flag {
@@ -112,4 +117,120 @@ func (o *outcome) modelText() string {
 	default:
 		return "memory is sequentially consistent: a write is seen by all threads at once, and none out of order"
 	}
+}
+
+// missingObject is a barrier that a program does not have, in the result object.
+type missingObject struct {
+	Barrier  string `json:"barrier"` // what it is: a barrier's instruction, acquire or release
+	Function string `json:"function,omitempty"`
+	Offset   uint64 `json:"offset"`
+	PC       string `json:"pc"`
+	Source   string `json:"source,omitempty"`
+	place    string
+}
+
+// nameMissing names the barriers that the search has found to be missing.
+func (o *outcome) nameMissing(s *scenario.Session) {
+	if o.result.Missing == nil {
+		return
+	}
+	for _, b := range o.result.Missing.Barriers {
+		l := symbolize.Locate(s.Process(), b.Place, false)
+		o.missing = append(o.missing, missingObject{
+			Barrier: barrierName(b.Kind, o.recipe.Arch), Function: l.Function, Offset: l.Offset, PC: words.Hex(b.Place), Source: l.Source(), place: l.String(),
+		})
+	}
+}
+
+// barrierName is how a barrier is written.
+func barrierName(k graph.BarrierKind, arch loader.Arch) string {
+	switch k {
+	case graph.MakeAcquire:
+		return "acquire"
+	case graph.MakeRelease:
+		return "release"
+	case graph.AddStore:
+		return "dmb ishst"
+	case graph.AddLoad:
+		return "dmb ishld"
+	case graph.AddFull:
+	}
+	if arch == loader.AMD64 {
+		return "mfence"
+	}
+	return "dmb ish"
+}
+
+// text says what to add, and where.
+func (m missingObject) text() string {
+	switch m.Barrier {
+	case "acquire":
+		return "the load at " + m.place + " as an acquire load"
+	case "release":
+		return "the store at " + m.place + " as a store-release"
+	}
+	return m.Barrier + " before " + m.place
+}
+
+// printMissing says which barriers would do.
+func (o *outcome) printMissing(p *replay.Printer) {
+	if len(o.missing) == 0 {
+		return
+	}
+	var list []string
+	for _, m := range o.missing {
+		list = append(list, m.text())
+	}
+	proof := "; whether they are enough was not shown"
+	if o.result.Missing.Proved {
+		proof = "; with that no execution fails"
+	}
+	p.Printf("%s   %s%s\n", p.Head("missing"), strings.Join(list, ", and "), proof)
+}
+
+// printComparison says of each system what its memory models have to do with a failure.
+func printComparison(p *replay.Printer, list []*outcome) {
+	for i := 0; i < len(list); {
+		n := i + 1
+		for n < len(list) && list[n].recipe.Arch == list[i].recipe.Arch && list[n].recipe.Source == list[i].recipe.Source {
+			n++
+		}
+		if text := comparison(list[i:n]); text != "" {
+			if n-i < len(list) {
+				text = fmt.Sprintf("%v, %s: %s", list[i].recipe.Arch, list[i].recipe.Source, text)
+			}
+			p.Printf("%s    %s\n", p.Head("memory"), text)
+		}
+		for _, o := range list[i:n] {
+			o.printMissing(p)
+		}
+		i = n
+	}
+}
+
+// comparison is what the searches of one system under several memory models say together.
+func comparison(list []*outcome) string {
+	if len(list) < 2 || list[0].memory == "" {
+		return ""
+	}
+	var clean []string
+	for _, o := range list {
+		title := modelTitle(o.memory)
+		switch o.result.Verdict {
+		case explore.Clean:
+			clean = append(clean, title)
+			continue
+		case explore.Failing:
+		default:
+			return fmt.Sprintf("undecided under %s", title)
+		}
+		switch {
+		case o.memory == graph.SC:
+			return "fails under SC already: it is no matter of the memory model"
+		case len(clean) == 0:
+			return "fails under " + title
+		}
+		return fmt.Sprintf("clean under %s, fails under %s: it is a matter of the memory model", strings.Join(clean, " and "), title)
+	}
+	return "clean under " + strings.Join(clean, ", ")
 }

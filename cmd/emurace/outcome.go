@@ -53,6 +53,7 @@ type outcome struct {
 	ends     *endSearch        // for a certain end, nil for any failure
 	nearest  target.Match      // that the first finding comes to
 	freed    bool              // blocks are freed in the race; known of clean results without --detect
+	missing  []missingObject   // barriers without which the failure is there
 	whole    bool              // instructions that could be two steps are one to the search, as nothing divides them
 }
 
@@ -69,6 +70,7 @@ func (o *outcome) explain(sys *emu.System, output string) error {
 		return err
 	}
 	defer s.Close()
+	o.nameMissing(s)
 	o.libc, o.whole, o.settings = s.Libc(), !s.Process().Splits(), unusual(s, o.recipe)
 	if err := o.repeat(s); err != nil {
 		return err
@@ -373,6 +375,7 @@ func (o *outcome) printFailures(p *replay.Printer, seconds string) {
 	}
 	o.first.Tell(p)
 	o.printEnd(p)
+	o.printMissing(p)
 	p.Printf("%s  %s%s\n", p.Head("schedule"), o.first.Switching(), o.preemptionText(f.Preemptions))
 	const most = 8
 	lines := alsoTexts(o.findings[1:])
@@ -395,7 +398,7 @@ func plural(n uint64, one, many string) string {
 // preemptionText says what is known of the preemptions a failure needs.
 func (o *outcome) preemptionText(n int) string {
 	switch {
-	case n < 0 || len(o.first.Schedule) == 0:
+	case n < 0 || len(o.first.Schedule) == 0 || o.first.Schedule.Odd():
 		return ""
 	case n == 0:
 		return "; no preemption, the threads just run one after the other"

@@ -31,6 +31,8 @@ type resultObject struct {
 	Locks                string          `json:"locks"`
 	Timeouts             string          `json:"timeouts"`
 	MemoryModel          string          `json:"memory_model"`
+	MissingBarriers      []missingObject `json:"missing_barriers,omitempty"`        // with which a failure of the memory model is none
+	MissingProved        bool            `json:"missing_barriers_proved,omitempty"` // a search with them has covered everything
 	Verdict              explore.Verdict `json:"verdict"`
 	Complete             bool            `json:"complete"`
 	Interrupted          bool            `json:"interrupted,omitempty"`
@@ -84,6 +86,9 @@ func (o *outcome) object(c *cli.Context) resultObject {
 		DrawnFirst: o.result.Drawn, Closed: o.result.Closed, Schedules: o.result.Schedules, Failing: o.result.Failing, Blocked: o.result.Blocked, Instructions: o.result.Instructions,
 		Elapsed: o.elapsed.Seconds(), Rate: float64(o.result.Schedules) / o.elapsed.Seconds(),
 		UnknownSyscalls: o.unknown(), UndecidedBecause: o.because(), Coverage: o.coverage, Endings: o.endingObjects(), Findings: o.objects,
+	}
+	if r.MissingBarriers = o.missing; o.result.Missing != nil {
+		r.MissingProved = o.result.Missing.Proved
 	}
 	if x := o.recipe.Program; x != nil {
 		r.Program = &programObject{x.Path, x.Argv, x.Expect, x.From, x.To}

@@ -14,7 +14,11 @@ func printTable(p *replay.Printer, list []*outcome) error {
 	var text strings.Builder
 	w := tabwriter.NewWriter(&text, 0, 0, 2, ' ', 0)
 	// A strings.Builder takes everything.
-	_, _ = fmt.Fprintln(w, "LIBC\tSYSROOT\tARCH\tVERDICT\tSCHEDULES\tFAILING\tCAUSE")
+	modelled, memory := list[0].memory != "", ""
+	if modelled {
+		memory = "MEMORY\t"
+	}
+	_, _ = fmt.Fprintln(w, "LIBC\tSYSROOT\tARCH\t"+memory+"VERDICT\tSCHEDULES\tFAILING\tCAUSE")
 	for _, o := range list {
 		verdict := string(o.result.Verdict)
 		if o.interrupted {
@@ -24,11 +28,15 @@ func printTable(p *replay.Printer, list []*outcome) error {
 		if !o.raced.Load() {
 			libc = "-"
 		}
-		_, _ = fmt.Fprintf(w, "%s\t%s\t%v\t%s\t%s\t%s\t%s\n", libc, o.recipe.Source, o.recipe.Arch, verdict,
+		if modelled {
+			memory = modelTitle(o.memory) + "\t"
+		}
+		_, _ = fmt.Fprintf(w, "%s\t%s\t%v\t"+memory+"%s\t%s\t%s\t%s\n", libc, o.recipe.Source, o.recipe.Arch, verdict,
 			words.Grouped(o.result.Schedules), words.Grouped(o.result.Failing), o.causeText())
 	}
 	_ = w.Flush()
 	p.Printf("%s", text.String())
+	printComparison(p, list)
 	for _, o := range list {
 		if o.trace != "" {
 			p.Printf("%s  %s\n", p.Head("next"), traceCommand("replay", o.trace))

@@ -224,6 +224,10 @@ func (t *Tracker) privateOrder(d *decoded, address value) {
 	if d.Full {
 		t.item(FenceFull, nil)
 	}
+	if t.arch == loader.ARM64 && d.Atomic && d.Acquire && d.Release {
+		t.item(FenceFull, nil) // what is before it and what is behind it are ordered, wherever its memory is
+		return
+	}
 	if len(address.hard) > 0 {
 		t.item(Branch, address.hard)
 	}

@@ -1,0 +1,124 @@
+package replay
+
+import (
+	"encoding/binary"
+
+	"emurace/emu"
+	"emurace/internal/words"
+	"emurace/scenario"
+	"emurace/symbolize"
+)
+
+// Stale is a read that found in memory what memory did not hold any more, as processors may; see
+// scenario.Seeing.
+type Stale struct {
+	Addr  uint64
+	Place string // what is there, "" where it has no name
+	Saw   uint64
+	Held  uint64
+	Size  int
+	Read  *symbolize.Act
+	// Writer has written what memory held, From what the read saw: nil where that is from before the race.
+	Writer, From *symbolize.Act
+}
+
+// mostStale bounds the reads that are told of.
+const mostStale = 8
+
+// stale finds the reads of the run that have seen other bytes than memory held. The session is at the run's end.
+func (h *History) stale() (list []Stale) {
+	step := h.s.Base()
+	for _, sl := range h.schedule {
+		if !h.s.IsClock(sl.Thread) {
+			step += sl.N
+		}
+		if sl.Seeing == nil {
+			continue
+		}
+		for _, b := range sl.Seeing.Sees {
+			if x, ok := h.staleAt(sl.Thread, step, b); ok && len(list) < mostStale {
+				list = append(list, x)
+			}
+		}
+	}
+	return list
+}
+
+// staleAt is what a thread's instruction has seen; false where memory held the same.
+func (h *History) staleAt(thread int, step uint64, b scenario.Seen) (x Stale, ok bool) {
+	if len(b.Data) > 8 {
+		return x, false
+	}
+	held := make([]byte, len(b.Data)) // as the log tells it: what was written before, or read
+	known := make([]bool, len(b.Data))
+	last, pc := -1, uint64(0)
+	for i, a := range h.log {
+		if a.Step > step {
+			break
+		}
+		if a.Step == step && a.Kind == emu.LogRead && a.Addr < b.Addr+uint64(len(b.Data)) && b.Addr < a.Addr+uint64(a.Size) {
+			pc = a.PC
+		}
+		for k := range uint64(a.Size) {
+			at := a.Addr + k - b.Addr
+			if at >= uint64(len(held)) || a.Step >= step || a.Kind == emu.LogRead {
+				continue
+			}
+			held[at], known[at] = byte(a.Value>>(8*k)), true
+			last = i
+		}
+	}
+	if last < 0 || pc == 0 {
+		return x, false
+	}
+	for k, ok := range known {
+		if !ok {
+			held[k] = b.Data[k]
+		}
+	}
+	x = Stale{Addr: b.Addr, Place: h.place(b.Addr), Saw: little(b.Data), Held: little(held), Size: len(b.Data), Read: h.plainAct(thread, pc, step)}
+	w := h.log[last]
+	if i := h.s.RacingThread(int(w.Thread)); i >= 0 {
+		x.Writer = h.plainAct(i, w.PC, w.Step)
+	}
+	if b.Step != 0 {
+		for _, a := range h.log {
+			if i := h.s.RacingThread(int(a.Thread)); a.Step == b.Step+h.s.Base() && a.Kind != emu.LogRead && i >= 0 {
+				x.From = h.plainAct(i, a.PC, a.Step)
+			}
+		}
+	}
+	return x, x.Saw != x.Held
+}
+
+// plainAct is an act of which only the place is known, and not how the thread came there.
+func (h *History) plainAct(thread int, pc, step uint64) *symbolize.Act {
+	return &symbolize.Act{
+		Thread: h.s.Names()[thread], Step: step - h.s.Base(), Location: symbolize.Locate(h.s.Process(), pc, false), Instruction: h.Inst(pc).Text,
+	}
+}
+
+func little(b []byte) uint64 {
+	var word [8]byte
+	copy(word[:], b)
+	return binary.LittleEndian.Uint64(word[:])
+}
+
+// staleReads says which reads have seen what memory did not hold any more.
+func (x *Explanation) staleReads() (list []Fact) {
+	for _, s := range x.Stale {
+		addr := addressOf(s.Addr, s.Place)
+		from := say(", which was there before the race.")
+		if s.From != nil {
+			from = say(", which %s had written at %s.", name(s.From.Thread), s.From.Location.String())
+		}
+		text := append(say("%s at %s (%s) saw %s at %s", name(s.Read.Thread), s.Read.Location.String(), s.Read.Instruction, number(words.Hex(s.Saw)), number(addr)), from...)
+		f := Fact{Kind: factStale, At: s.Read.Step - 1, Thread: -1, Addr: s.Addr, Place: s.Place, Short: []Text{text}, section: sectionMemory}
+		if s.Writer != nil {
+			f.Short = append(f.Short, say("  %s had written %s there already, at %s (%s): the two were seen in another order than they were made in.",
+				name(s.Writer.Thread), number(words.Hex(s.Held)), s.Writer.Location.String(), s.Writer.Instruction))
+		}
+		list = append(list, f)
+	}
+	return list
+}
