@@ -58,7 +58,11 @@ func (o *memoryOrder) follow(st *graphStep, step uint64, logged int) error {
 			by[i] = append(by[i], d)
 		}
 	}
+	begins := o.s.Begins(st.Thread)
 	for i, pc := range pcs {
+		if i > 0 && slices.Contains(begins, step+uint64(i)) {
+			tracker.Begin()
+		}
 		list := by[i]
 		last := i == len(pcs)-1
 		if i == 0 && len(st.rest) > 0 { // the second half of an instruction
@@ -77,6 +81,9 @@ func (o *memoryOrder) follow(st *graphStep, step uint64, logged int) error {
 				}
 			}
 		}
+	}
+	if slices.Contains(begins, step+uint64(len(pcs))) {
+		tracker.Begin()
 	}
 	return nil
 }

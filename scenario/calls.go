@@ -44,6 +44,7 @@ func (s *Session) begin(i int, call Call) error {
 	if err := s.m.BeginWith(s.threads[i].machine, fn, call.String(), args); err != nil {
 		return err
 	}
+	s.threads[i].begins = append(slices.Clip(s.threads[i].begins), s.m.Steps())
 	return s.loops(i)
 }
 

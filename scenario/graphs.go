@@ -31,6 +31,9 @@ func (s *Session) Restored(i, from int) bool {
 	return true
 }
 
+// Begins are the machine's steps behind which calls of the thread were begun: its registers were set there.
+func (s *Session) Begins(i int) []uint64 { return s.threads[i].begins }
+
 // LoopsFrom tells whether what the thread's Body does next is what it did when it had so many results:
 // it has none more, or is in a state of then.
 func (s *Session) LoopsFrom(i, results int) bool {

@@ -63,10 +63,11 @@ type state struct {
 // racer is one thread of the race.
 type racer struct {
 	name          string
-	body          Body // of one that the process makes there are no calls
-	machine       int  // the thread's number on the machine, -1 while it is not there
-	done          bool // has made its calls, or has ended
-	call          Call // the last one begun
+	body          Body     // of one that the process makes there are no calls
+	machine       int      // the thread's number on the machine, -1 while it is not there
+	done          bool     // has made its calls, or has ended
+	call          Call     // the last one begun
+	begins        []uint64 // the machine's steps at which its calls were begun
 	results       []uint64
 	lock          uint64   // the abstract lock that it would try in vain to take, 0 for none
 	holds         []uint64 // abstract locks that it has taken

@@ -112,6 +112,13 @@ func put[K comparable](t *Tracker, m map[K]value, k K, v value) {
 	t.journal = append(t.journal, func() { set(old) })
 }
 
+// Begin tells that registers were set from outside, as a debugger does, and depend on nothing.
+func (t *Tracker) Begin() {
+	for r := range t.regs {
+		put(t, t.regs, r, value{})
+	}
+}
+
 func (t *Tracker) state(before []Item, link int, unsure bool) {
 	b, l, u := t.before, t.link, t.unsure
 	t.journal = append(t.journal, func() { t.before, t.link, t.unsure = b, l, u })
