@@ -30,16 +30,6 @@ func (p *graphProgram) Threads() int { return p.s.Threads() }
 func (p *graphProgram) Next(g *graph.Graph, t int, sources []graph.Ref) (graph.Answer, error) {
 	number := g.Events(t)
 	order := p.orderFor(g, t, number, sources)
-	defer func() {
-		if debugGraphs != nil {
-			debugGraphs("Next t%d n%d %v order %v: %+v %v", t, number, sources, order, len(p.steps), func() any {
-				if len(p.steps) == 0 || p.steps[len(p.steps)-1].event == nil {
-					return nil
-				}
-				return *p.steps[len(p.steps)-1].event
-			}())
-		}
-	}()
 	if st := p.ahead(g, order, t, number, sources); st != nil {
 		return p.answer(st, sources)
 	}
@@ -318,5 +308,3 @@ func (p *graphProgram) ends(g *graph.Graph) (list []graph.ID) {
 	}
 	return list
 }
-
-var debugGraphs func(string, ...any)
