@@ -9,6 +9,7 @@ import (
 
 	"github.com/urfave/cli/v2"
 
+	"emurace/explore/graph"
 	"emurace/internal/completion"
 	"emurace/internal/logging"
 	"emurace/oracle"
@@ -77,6 +78,8 @@ func valuesOfFlag(command, flag string) completion.Values {
 		return completion.Values{Words: strategies()}
 	case "locks":
 		return completion.Values{Words: []string{"raw", "abstract"}}
+	case "memory":
+		return completion.Values{Words: texts(graph.Models()), Comma: true}
 	case "timeouts":
 		return completion.Values{Words: texts(scenario.AllTimeouts())}
 	case "detect":

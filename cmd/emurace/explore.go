@@ -43,6 +43,11 @@ Strategies:
            schedule is covered and the result is a proof. With --preemptions only of
            classes that have a schedule with so few: what bounded proves of that, in
            far fewer runs. The default.
+  graphs   goes through every execution that a memory model allows, each once. The default
+           with --memory: sc is what dpor covers, tso what x86 processors do, arm what ARMv8
+           processors do, but for reads that wait for a later write. Several in one go are
+           compared, as in --memory sc,tso,arm. A failure of the memory model comes with
+           what was seen out of order, and the barriers that are missing.
   bounded  runs every schedule with 0 preemptions, then with 1, 2, ..., at every
            machine instruction. The default with --preemptions.
   surw     draws schedules at random, so that the orders of the accesses to one
@@ -85,6 +90,7 @@ Examples:
   emurace explore getenv-setenv --set entries=65 --set setenvs=1 --preemptions 1
   emurace explore --set name=EMURACE_060 --detect use-after-free --detect data-race
   emurace explore my-scenario.star --locks abstract
+  emurace explore my-scenario.star --memory sc,tso,arm
   emurace explore --script crash.star --sysroot debian:bullseye
   emurace explore crash.trace --sysroot debian:trixie
   emurace explore my-scenario.star --end crash.json --time 10m

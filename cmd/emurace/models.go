@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -48,6 +49,9 @@ func checkMemory(c *cli.Context, strategy string) error {
 	}
 	if strategy != strategyGraphs {
 		return nil
+	}
+	if isProgram(c) {
+		return usage(errors.New("--memory is of scenarios, and this is a program"), "write its race as a scenario: docs/libraries.md shows how")
 	}
 	for _, name := range []string{"resume", "detect", "end"} {
 		if c.IsSet(name) {
@@ -100,6 +104,14 @@ func modelTitle(m graph.Model) string {
 	default: // and what is no search by graphs
 		return "SC"
 	}
+}
+
+// modelCovers is the model with what a search leaves out of it.
+func (o *outcome) modelCovers() string {
+	if o.memory == graph.ARM {
+		return "ARMv8, but for load buffering,"
+	}
+	return modelTitle(o.memory)
 }
 
 // modelText says what a clean result takes for granted of memory.

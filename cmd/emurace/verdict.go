@@ -60,6 +60,12 @@ func (o *outcome) timeouts() string {
 func (o *outcome) printClean(p *replay.Printer, seconds string) {
 	r := o.result
 	bound := "with at most " + plural(uint64(max(r.Preemptions, 0)), "preemption", "preemptions")
+	if o.memory != "" {
+		p.Printf("%s: no schedule fails: %s all that %s allows, %s\n", p.Good("CLEAN"), plural(r.Schedules, "execution is", "executions are"), o.modelCovers(), seconds)
+		o.printEnded(p)
+		o.printAssumed(p)
+		return
+	}
 	switch covering := plural(r.Schedules, "interleaving covers", "interleavings cover"); {
 	case r.Preemptions < 0 || o.strategy == strategyDPOR && r.Unbounded:
 		which := ""
@@ -77,6 +83,11 @@ func (o *outcome) printClean(p *replay.Printer, seconds string) {
 	}
 	o.printEnded(p)
 	o.printDrawnFirst(p)
+	o.printAssumed(p)
+}
+
+// printAssumed says what a clean result takes for granted, and what was tried beside it.
+func (o *outcome) printAssumed(p *replay.Printer) {
 	list := o.assumes()
 	last := len(list) - 1
 	p.Printf("%s\n", p.Faint("This assumes: "+strings.Join(list[:last], "; ")+". It covers "+list[last]+"."))

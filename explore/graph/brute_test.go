@@ -303,19 +303,19 @@ func drawn(r interface{ IntN(int) int }, wide bool) *little {
 	for t := range threads {
 		var list []op
 		for range 1 + r.IntN(3) {
-			if accesses == 6 {
-				break
-			}
 			value++
 			cells := pick("x", "y")
 			if wide && r.IntN(2) == 0 {
 				cells = "xy"
 			}
+			if accesses+len(cells) > 6 {
+				break
+			}
 			accesses += len(cells)
 			switch k := r.IntN(10); {
 			case k < 4:
 				list = append(list, wr(cells, value, pick("", "", "L")))
-			case k < 8 || wide:
+			case k < 8 || wide || accesses == 6:
 				list = append(list, rd(cells, pick("", "", "A", "Q")))
 			default:
 				list = append(list, rmw(rd(cells, pick("", "A")), wr(cells, value, pick("", "L"))))
@@ -343,7 +343,7 @@ func drawn(r interface{ IntN(int) int }, wide bool) *little {
 
 // TestBrute: random programs have exactly the graphs that trying everything finds.
 func TestBrute(t *testing.T) {
-	programs := 500
+	programs := 2000
 	if testing.Short() {
 		programs = 100
 	}

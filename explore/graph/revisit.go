@@ -8,7 +8,6 @@ type revisit struct {
 	read  part
 	stamp int
 	place int
-	kept  *Graph // without the write
 }
 
 // prefix is which parts a thread's next part needs: those in front of it in program order, what they read

@@ -19,7 +19,7 @@ const module = "emurace/"
 // beside it.
 var layers = [][]string{
 	{"internal/thorough"},
-	{"explore/target", "internal/crash", "internal/files", "internal/suggest", "internal/ordered", "internal/pool", "internal/printable", "internal/programs", "internal/shell", "internal/testalone", "internal/testseed", "internal/wall", "internal/words"},
+	{"explore/graph", "explore/target", "internal/crash", "internal/files", "internal/suggest", "internal/ordered", "internal/pool", "internal/printable", "internal/programs", "internal/shell", "internal/testalone", "internal/testseed", "internal/wall", "internal/words"},
 	{"internal/completion", "internal/guard", "internal/logging", "internal/manual", "loader", "scripts/sandbox", "sysroot"},
 	{"disasm", "emu/internal/linux", "emu/internal/shim", "heap/arena", "internal/guestcode", "internal/testroot", "loader/corefile", "unwind"},
 	{"build-aux/measured", "disasm/depend", "emu"},
