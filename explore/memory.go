@@ -238,7 +238,7 @@ func (p *graphProgram) Complete(g *graph.Graph) error {
 				return err
 			}
 		}
-		failed, err := p.total.judge(p.s, o, ending(p.s, schedule, o.Kind == scenario.Deadlock), 0, p.search.Inspect, p.search.Ends, rests)
+		failed, err := p.total.judge(p.s, o, ending(p.s, schedule, o.Kind == scenario.Deadlock), -1, p.search.Inspect, p.search.Ends, rests)
 		if err != nil {
 			return err
 		}
