@@ -106,25 +106,33 @@ func TestScheduleRoundTrip(t *testing.T) {
 
 func TestParseScheduleErrors(t *testing.T) {
 	for line, want := range map[string]string{
-		"":                          `slice 2: "": no thread of this name, only main, worker, a_third-1`,
-		"other 5":                   `slice 2: "other 5": no thread of this name, only main, worker, a_third-1`,
-		"Main":                      `slice 2: "Main": no thread`,
-		"main\t5":                   `slice 2: "main\t5": no thread`,
-		"main 0":                    `slice 2: "main 0": not a number of instructions`,
-		"main -1":                   `slice 2: "main -1": not a number of instructions`,
-		"main 1.5":                  `slice 2: "main 1.5": not a number of instructions`,
-		"main 0x10":                 `slice 2: "main 0x10": not a number of instructions`,
-		"main 1_000":                `slice 2: "main 1_000": not a number of instructions`,
-		"main 281474976710656":      `slice 2: "main 281474976710656": not a number of instructions`,
-		"main 99999999999999999999": `slice 2: "main 99999999999999999999": not a number of instructions`,
-		"main ":                     `slice 2: "main ": not a number of instructions`,
-		"main 07":                   `slice 2: "main 07": not a number of instructions`,
-		"main  7":                   `slice 2: "main  7": not a number`,
-		"main half":                 `slice 2: "main half": not a number`,
-		"main 0 half":               `slice 2: "main 0 half": not a number`,
-		"main 7 Half":               `slice 2: "main 7 Half": not a number`,
-		"main 7 half half":          `slice 2: "main 7 half half": not a number`,
-		"main 7half":                `slice 2: "main 7half": not a number`,
+		"":                                      `slice 2: "": no thread of this name, only main, worker, a_third-1`,
+		"other 5":                               `slice 2: "other 5": no thread of this name, only main, worker, a_third-1`,
+		"Main":                                  `slice 2: "Main": no thread`,
+		"main\t5":                               `slice 2: "main\t5": no thread`,
+		"main 0":                                `slice 2: "main 0": not a number of instructions`,
+		"main -1":                               `slice 2: "main -1": not a number of instructions`,
+		"main 1.5":                              `slice 2: "main 1.5": not a number of instructions`,
+		"main 0x10":                             `slice 2: "main 0x10": not a number of instructions`,
+		"main 1_000":                            `slice 2: "main 1_000": not a number of instructions`,
+		"main 281474976710656":                  `slice 2: "main 281474976710656": not a number of instructions`,
+		"main 99999999999999999999":             `slice 2: "main 99999999999999999999": not a number of instructions`,
+		"main ":                                 `slice 2: "main ": not a number of instructions`,
+		"main 07":                               `slice 2: "main 07": not a number of instructions`,
+		"main  7":                               `slice 2: "main  7": not a number`,
+		"main half":                             `slice 2: "main half": not a number`,
+		"main 0 half":                           `slice 2: "main 0 half": not a number`,
+		"main 7 Half":                           `slice 2: "main 7 Half": not a number`,
+		"main 7 half half":                      `slice 2: "main 7 half half": not a number`,
+		"main 7half":                            `slice 2: "main 7half": not a number`,
+		"main 7 sees ":                          `slice 2: "": not an address`,
+		"main 7 sees 0x10=00":                   `slice 2: "": not the number of an instruction`,
+		"main 7 sees 0x10=0@1":                  `slice 2: "0": not the bytes at 0x10`,
+		"main 7 sees 10=00@1":                   `slice 2: " sees 10=00@1": not what an instruction sees`,
+		"main 7 sees 0x10=@1":                   `slice 2: it sees or leaves 0 bytes at 0x10`,
+		"main 7 leaves 0x10=0G":                 `slice 2: "0G": not the bytes at 0x10`,
+		"main 7 leaves 0xffffffffffffffff=0011": `slice 2: it sees or leaves 2 bytes at 0xffffffffffffffff`,
+		"main 0 sees 0x10=00@1":                 `slice 2: "main 0 sees 0x10=00@1": not a number`,
 	} {
 		s, err := ParseSchedule([]string{"main 3", line}, racers)
 		if err == nil || !strings.HasPrefix(err.Error(), want) || s != nil {
@@ -141,6 +149,8 @@ func FuzzParseSchedule(f *testing.F) {
 	f.Add("main 00")
 	f.Add("main 7 half\nworker 1 half")
 	f.Add("main \n 5")
+	f.Add("main 7 half sees 0x10=00ff@3,0x20=01@0 leaves 0x30=02")
+	f.Add("main 7 leaves 0x30=02,0x31=03")
 	f.Fuzz(func(t *testing.T, text string) {
 		lines := strings.Split(text, "\n")
 		s, err := ParseSchedule(lines, racers)

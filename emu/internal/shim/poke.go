@@ -36,7 +36,7 @@ func (e *Engine) SetTrace(on bool) { C.em_trace_set(e.c, C.bool(on)) }
 // been on.
 func (e *Engine) Trace(step uint64) ([]uint64, error) {
 	t := &e.c.trace
-	if bool(t.failed) || step < uint64(t.since) {
+	if bool(t.failed) || step < uint64(t.since) || step > e.Steps() {
 		return nil, errors.New("engine: the run is too long to be traced")
 	}
 	if e.Steps() == step {
