@@ -79,6 +79,9 @@ func valuesOfFlag(command, flag string) completion.Values {
 	case "locks":
 		return completion.Values{Words: []string{"raw", "abstract"}}
 	case "memory":
+		if command == "replay" {
+			return completion.Values{} // an address and a size
+		}
 		return completion.Values{Words: texts(graph.Models()), Comma: true}
 	case "timeouts":
 		return completion.Values{Words: texts(scenario.AllTimeouts())}

@@ -26,7 +26,8 @@ func TestFlagsComplete(t *testing.T) {
 				v := valuesOfFlag(prefix+c.Name, name)
 				empty := len(v.Words) == 0 && v.Suffix == "" && !v.Files && !v.Dirs
 				takes := f.(cli.DocGenerationFlag).TakesValue()
-				if takes && empty != slices.Contains(free, name) {
+				unlisted := slices.Contains(free, name) && (name != "memory" || c.Name == "replay")
+				if takes && empty != unlisted {
 					t.Errorf("%s%s --%s completes to %+v", prefix, c.Name, name, v)
 				}
 			}
