@@ -424,8 +424,51 @@ func litmusFiles(t *testing.T, folder, name string) (list []*litmusFile) {
 	return list
 }
 
+// loadBuffering are tests of the archive whose condition is met only by executions in which program order and rf have a cycle,
+// which are not explored: two threads each read what the other one writes later, at last. With poxxs it is the store exclusives
+// that are read: the one that leaves what was there has to come first in co, and is behind, in program order, what follows.
+var loadBuffering = []string{
+	"ATOM/2+2W+poxxs.litmus",
+	"ATOM/3.SB+poxxs.litmus",
+	"ATOM/ISA2+poxxs.litmus",
+	"ATOM/MP+poxxs.litmus",
+	"ATOM/R+poxxs.litmus",
+	"ATOM/RWC+poxxs+X.litmus",
+	"ATOM/S+poxxs.litmus",
+	"ATOM/SB+poxxs.litmus",
+	"ATOM/W+RWC+poxxs.litmus",
+	"ATOM/WRR+2W+poxxs+X.litmus",
+	"ATOM/WRW+2W+poxxs+X.litmus",
+	"ATOM/WWC+poxxs+X.litmus",
+	"ATOM/Z6.0+poxxs.litmus",
+	"ATOM/Z6.1+poxxs.litmus",
+	"ATOM/Z6.2+poxxs.litmus",
+	"ATOM/Z6.3+poxxs.litmus",
+	"ATOM/Z6.4+poxxs.litmus",
+	"ATOM/Z6.5+poxxs.litmus",
+	"Fence2/LB+dmb.ld+po.litmus",
+	"SYS/3.LB+dmb.sy+po+data.litmus",
+	"SYS/3.LB+dmb.sy+po+po.litmus",
+	"SYS/3.LB.litmus",
+	"SYS/LB+data+po.litmus",
+	"SYS/LB+dataal+po.litmus",
+	"SYS/LB+datapl+po.litmus",
+	"SYS/LB+dmb.ld+po.litmus",
+	"SYS/LB+dmb.ldal+dmb.st.litmus",
+	"SYS/LB+dmb.ldal+po.litmus",
+	"SYS/LB+dmb.st+dataal.litmus",
+	"SYS/LB+dmb.st+dataap.litmus",
+	"SYS/LB+dmb.st+datapl.litmus",
+	"SYS/LB+dmb.stal+po.litmus",
+	"SYS/LB+dmb.syal+po.litmus",
+	"SYS/LB+dmb.syap+po.litmus",
+	"SYS/LB+dmb.sypl+po.litmus",
+	"SYS/LB+po+poal.litmus",
+	"TUTO/LB+datas+WW.litmus",
+}
+
 // TestLitmusFiles: the litmus tests of a folder, which EMURACE_LITMUS names, come out as it is known of them: those of
-// x86 under TSO, those of AArch64 under ARMv8. Without TEST_THOROUGH=1 one in twenty is run.
+// x86 under TSO, those of AArch64 under ARMv8 but for load buffering. Without TEST_THOROUGH=1 one in twenty is run.
 func TestLitmusFiles(t *testing.T) {
 	folder := os.Getenv("EMURACE_LITMUS")
 	if folder == "" {
@@ -486,6 +529,9 @@ func runLitmus(t *testing.T, sys *emu.System, list []*litmusFile, model graph.Mo
 				want := f.met
 				if f.negated || f.forall { // what holds is that it does not happen
 					want = !f.met
+				}
+				if slices.Contains(loadBuffering, f.name) {
+					want = false
 				}
 				if got := r.Failing > 0; got != want || !got && r.Verdict != Clean {
 					wrong[f.name] = fmt.Sprintf("%d of %d graphs meet the condition, and it can be met: %v; %s", r.Failing, r.Schedules, want, r.Verdict)

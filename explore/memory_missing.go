@@ -44,7 +44,7 @@ func (w *graphSearch) missing(found *Result) *Missing {
 		default:
 			return unverified(set)
 		}
-		if set = graph.Missing(failing, w.model); set == nil {
+		if set, _ = graph.Missing(failing, w.model); set == nil {
 			return nil
 		}
 	}

@@ -235,7 +235,7 @@ func (p *graphProgram) describe(st *graphStep, ev *scenario.Event) error {
 	for _, a := range ev.Accesses {
 		for _, c := range p.cells.of(a.Addr, a.Size) {
 			switch {
-			case a.Write && !written[c]:
+			case (a.Write || d.opens) && !written[c]: // a store exclusive writes, also what is there
 				written[c] = true
 				e.Writes = append(e.Writes, graph.Write{Cell: c, Value: content(p.s, c)})
 			case !a.Write && !d.opens && !written[c] && !slices.Contains(e.Reads, c):

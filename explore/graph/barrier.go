@@ -58,13 +58,16 @@ func (g *Graph) candidates(m Model) (list []Barrier) {
 	return list
 }
 
-// mostBarriers bounds how many barriers are tried together.
-const mostBarriers = 4
+// Bounds of the search for barriers.
+const (
+	mostBarriers = 4      // that are tried together
+	mostTried    = 20_000 // tests of a graph with some, in all
+)
 
 // Missing is the fewest barriers, and of as few the weakest, with which the model allows none of some complete
-// graphs; nil where there are none. Whether other graphs that are not among them fail with those
-// is not said: that a search with them has to show.
-func Missing(graphs []*Graph, m Model) []Barrier {
+// graphs; nil where there are none, and false where so many would have to be tried that it gave up. Whether other graphs that are not
+// among them fail with those is not said: that a search with them has to show.
+func Missing(graphs []*Graph, m Model) (set []Barrier, sure bool) {
 	var list []Barrier
 	for _, g := range graphs {
 		for _, b := range g.candidates(m) {
@@ -74,29 +77,56 @@ func Missing(graphs []*Graph, m Model) []Barrier {
 		}
 	}
 	slices.SortFunc(list, func(a, b Barrier) int { return cmp.Or(cmp.Compare(a.Kind, b.Kind), cmp.Compare(a.Place, b.Place)) })
+	s := &missing{graphs: graphs, model: m, list: list, left: mostTried}
+	if !s.forbids(list) {
+		return nil, true
+	}
 	for n := 1; n <= mostBarriers; n++ {
-		budget := mostTried
-		if set := missing(graphs, m, list, nil, n, &budget); set != nil {
-			return set
+		if set := s.of(n, 0, nil); set != nil {
+			return set, true
+		}
+		if s.left <= 0 {
+			return nil, false
 		}
 	}
-	return nil
+	return nil, false
 }
 
-// mostTried bounds the sets of barriers that are tried, of each size.
-const mostTried = 50_000
+// missing tries sets of barriers.
+type missing struct {
+	graphs []*Graph
+	model  Model
+	list   []Barrier
+	left   int // tests
+}
 
-func missing(graphs []*Graph, m Model, list, set []Barrier, n int, budget *int) []Barrier {
-	if n == 0 {
-		for _, g := range graphs {
-			if *budget--; *budget < 0 || g.Consistent(m, set...) {
-				return nil
-			}
+// forbids tells whether the model allows none of the graphs with a set of barriers.
+func (s *missing) forbids(set []Barrier) bool {
+	for _, g := range s.graphs {
+		if s.left--; g.Consistent(s.model, set...) {
+			return false
 		}
-		return set
 	}
-	for i, b := range list {
-		if found := missing(graphs, m, list[i+1:], append(slices.Clone(set), b), n-1, budget); found != nil {
+	return true
+}
+
+// of is a set of n more barriers of the list, from a place on, that forbids all graphs. Where all that are left
+// together with the set do not, no set of them does.
+func (s *missing) of(n, from int, set []Barrier) []Barrier {
+	if s.left <= 0 {
+		return nil
+	}
+	if n == 0 {
+		if s.forbids(set) {
+			return set
+		}
+		return nil
+	}
+	for i := from; i < len(s.list) && s.left > 0; i++ {
+		if (i-from)%8 == 0 && !s.forbids(slices.Concat(set, s.list[i:])) {
+			return nil
+		}
+		if found := s.of(n-1, i+1, append(slices.Clone(set), s.list[i])); found != nil {
 			return found
 		}
 	}

@@ -196,7 +196,7 @@ func (x *Explorer) expand(g *Graph) error {
 			}
 		}
 	}
-	if g.mixed() && !g.Consistent(x.Model, x.Barriers...) {
+	if g.split() || g.mixed() && !g.Consistent(x.Model, x.Barriers...) {
 		x.Stats.Torn++
 		return nil
 	}

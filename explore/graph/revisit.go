@@ -101,10 +101,10 @@ func (g *Graph) revisits(thread int) (list []revisit) {
 			continue
 		}
 		s := stamps[r]
-		maximal := g.maximal(r, s, pre, stamps)
+		maximal := g.maximal(r, s, s, pre, stamps)
 		for i := s + 1; i < len(g.parts) && maximal; i++ {
 			if !pre.has(g.parts[i]) {
-				maximal = g.maximal(g.parts[i], i, pre, stamps)
+				maximal = g.maximal(g.parts[i], i, s, pre, stamps)
 			}
 		}
 		if !maximal {
@@ -120,7 +120,7 @@ func (g *Graph) revisits(thread int) (list []revisit) {
 // maximal tells whether a part that is to be left out, or whose source is to change, is as it would have been
 // added last of what was there before it and what the write needs: then only this graph leads to the one
 // without it.
-func (g *Graph) maximal(e part, stamp int, pre *prefix, stamps map[part]int) bool {
+func (g *Graph) maximal(e part, stamp, revised int, pre *prefix, stamps map[part]int) bool {
 	there := func(x part) bool { return stamps[x] <= stamp || pre.has(x) }
 	wrote := func(w Ref) part { return part{thread: w.Thread, number: w.Number, write: true, index: w.Part} }
 	for _, x := range g.parts {
@@ -142,6 +142,10 @@ func (g *Graph) maximal(e part, stamp int, pre *prefix, stamps map[part]int) boo
 				return false
 			}
 		}
+		// Of an atomic step whose read stays, there is one place only to add the write at, which need not be the last.
+		if read, ok := g.steps(e, c); ok && (stamps[read] < revised || pre.has(read)) {
+			return true
+		}
 	} else {
 		x = g.source(e)
 		if x != Init && !there(wrote(x)) {
@@ -154,6 +158,25 @@ func (g *Graph) maximal(e part, stamp int, pre *prefix, stamps map[part]int) boo
 		}
 	}
 	return true
+}
+
+// steps is the read that a write makes one atomic step with.
+func (g *Graph) steps(e part, c Cell) (read part, ok bool) {
+	ev := g.Event(e.thread, e.number)
+	if !ev.early(e.number) {
+		return part{}, false
+	}
+	if i, ok := atomic(ev, c); ok {
+		return part{thread: e.thread, number: e.number, index: i}, true
+	}
+	if ev.Link != 0 {
+		for i, r := range g.Event(e.thread, ev.Link-1).Reads {
+			if r == c {
+				return part{thread: e.thread, number: ev.Link - 1, index: i}, true
+			}
+		}
+	}
+	return part{}, false
 }
 
 // graph is the graph of a revisit, nil where it is not consistent. G has the writing thread's event without

@@ -286,8 +286,8 @@ func (o *ordering) beforeRead(t, n, i int, f func(vertex)) {
 // between has read that write too, and has left the bytes as they were. The instruction has written what it
 // read, and the read may be from that, which gives no order on ARMv8.
 func (o *ordering) byOwn(t, n, k int, w Ref) bool {
-	if o.model != ARM {
-		return false
+	if e := o.g.Event(t, n); o.model != ARM || e.Acquire || e.AcquirePC || o.barred(e, MakeAcquire) {
+		return false // rmw;rfi;[A|Q] orders it behind the instruction, and that behind the write
 	}
 	c := o.g.Event(t, n).Reads[k]
 	for m := n - 1; m >= 0; m-- {
