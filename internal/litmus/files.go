@@ -43,7 +43,7 @@ func Folder(t testing.TB, folder, name string) []Known {
 		}
 		yes[r[0]] = r[1] == "1"
 	}
-	texts, err := unpack(filepath.Join(folder, name+".tar.xz"))
+	texts, err := Unpack(folder, name)
 	must(t, err)
 	var list []Known
 	for at, is := range yes {
@@ -64,9 +64,9 @@ func Folder(t testing.TB, folder, name string) []Known {
 	return list
 }
 
-// unpack reads the files of an archive, by path.
-func unpack(name string) (map[string]string, error) {
-	file, err := os.Open(name)
+// Unpack reads all files of the archive NAME.tar.xz of a folder, by their paths in it.
+func Unpack(folder, name string) (map[string]string, error) {
+	file, err := os.Open(filepath.Join(folder, name+".tar.xz"))
 	if err != nil {
 		return nil, err
 	}

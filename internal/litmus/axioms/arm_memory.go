@@ -1,11 +1,6 @@
 package axioms
 
-import (
-	"errors"
-	"strings"
-)
-
-var errAlone = errors.New("a store exclusive without a load exclusive")
+import "strings"
 
 // address is what [Xn], [Xn,#4], [Xn,Wm,SXTW] and those that write back name. The operand behind the brackets, of
 // post-index, is args[at+1].
@@ -82,10 +77,12 @@ func (i *instruction) memory() (bool, error) {
 		if _, explicit := sized(i.op); explicit == 0 {
 			size = i.width(i.args[1])
 		}
-		if i.monitor == 0 {
-			return true, errAlone
+		if i.monitor == 0 { // without a load exclusive it fails
+			i.address(2)
+			i.set(i.args[0], register{value: 1})
+			return true, nil
 		}
-		// One that fails is not gone into: what is looked for is behind those that succeed.
+		// Else it does not fail: what is looked for is behind those that succeed.
 		e := event{size: size, release: op == "STLXR", of: i.monitor}
 		i.monitor = 0
 		err := i.store(e, i.address(2), i.reg(i.args[1]))

@@ -116,8 +116,8 @@ func (j *judge) readable(runs []*trace) bool {
 type candidate struct {
 	*execution
 	judge *judge
-	po   relation
-	kept []relation // by model
+	po    relation
+	kept  []relation // by model
 }
 
 // choose goes through what is left to choose.
