@@ -1,6 +1,7 @@
 package graph
 
 import (
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"slices"
@@ -129,7 +130,6 @@ type scriptRun struct {
 	p     scripts
 	found map[string]int
 	order []string
-	graph []*Graph
 	check func(*Graph) error
 }
 
@@ -294,7 +294,7 @@ func (p scripts) explore(m Model, cut int, check func(*Graph) error) (*scriptRun
 			}
 			return nil
 		})
-		if err == ErrStop {
+		if errors.Is(err, ErrStop) {
 			roots = append(e.Rest(), roots...)
 		} else if err != nil {
 			return x, st, err
