@@ -22,6 +22,7 @@ const (
 	LogRead   = shim.AccessRead
 	LogWrite  = shim.AccessWrite
 	LogKernel = shim.AccessKernel
+	LogPoke   = shim.AccessPoke // nobody's access, which is never handed out
 	LogZero   = shim.AccessZero // the kernel zeroed what was not zero, as of pages that it took away
 )
 

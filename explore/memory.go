@@ -59,6 +59,9 @@ func Graphs(ctx context.Context, start func() (*scenario.Session, error), model 
 	return total, failure(ctx, err)
 }
 
+// graphsSplit is after how many graphs a part is cut: what is left of it is parts of their own. Tests change it.
+var graphsSplit uint64 = 512
+
 // graphPart is the graphs that begin with one; nil is the empty one.
 type graphPart struct {
 	Root   *graph.Graph
@@ -148,7 +151,7 @@ func (w *graphSearch) work(ctx context.Context, s *scenario.Session, part *graph
 			part.Result = &p.total
 			return outcome[*graphPart]{Last: true}
 		case errors.Is(err, errSplit):
-			w.Log.Printf(logging.Search, "a part of over %d graphs is cut into %d", splitAfter, len(rest)+1)
+			w.Log.Printf(logging.Search, "a part of over %d graphs is cut into %d", graphsSplit, len(rest)+1)
 			done := &graphPart{Result: &p.total, Share: part.Share / 2}
 			children := []*graphPart{done}
 			for _, g := range rest {
@@ -198,7 +201,7 @@ func (w *graphSearch) explore(ctx context.Context, s *scenario.Session, part *gr
 			if err := ctx.Err(); err != nil {
 				return err
 			}
-			if x.Stats.Graphs >= splitAfter {
+			if x.Stats.Graphs+x.Stats.Blocked >= graphsSplit {
 				return errSplit
 			}
 			return p.over

@@ -5,28 +5,39 @@ import (
 
 	"emurace/emu"
 	"emurace/explore/graph"
+	"emurace/internal/thorough"
 )
 
-// checkGraphs: under sequential consistency there are as many graphs as traces.
+// checkGraphs: under sequential consistency there are as many graphs as traces, also where the search is cut into many parts.
 func (r row) checkGraphs(t *testing.T, sys *emu.System) {
 	t.Helper()
-	for _, jobs := range []int{1, 2} {
-		if jobs == 2 && r.want < 2*splitAfter {
-			continue
-		}
-		got, err := Graphs(t.Context(), r.starter(t, sys), graph.SC, Options{KeepGoing: true, Jobs: jobs})
+	for _, how := range []struct {
+		jobs  int
+		split uint64
+	}{{1, graphsSplit}, {2, 7}} {
+		was := graphsSplit
+		graphsSplit = how.split
+		got, err := Graphs(t.Context(), r.starter(t, sys), graph.SC, Options{KeepGoing: true, Jobs: how.jobs})
+		graphsSplit = was
 		must(t, err)
 		if got.Schedules != r.want || !got.Complete || got.Verdict != Clean {
-			t.Errorf("%s, %d jobs: %+v, want %d graphs", r.name, jobs, got, r.want)
+			t.Errorf("%s, %d jobs, cut after %d: %+v, want %d graphs", r.name, how.jobs, how.split, got, r.want)
 		}
 	}
 }
 
 // TestGraphCounts: the numbers of graphs under sequential consistency are those of traces.
 func TestGraphCounts(t *testing.T) {
+	most := uint64(600)
+	if thorough.On() {
+		most = 20_000
+	}
+	if testing.Short() {
+		most = 40
+	}
 	eachArch(t, func(t *testing.T, sys *emu.System) {
 		for i, r := range append(textbook(), published()...) {
-			if r.want > 2000 && testing.Short() || !inTurn(i, 3, sys.Arch) {
+			if r.want > most || !inTurn(i, 3, sys.Arch) {
 				continue
 			}
 			t.Run(r.name, func(t *testing.T) { r.checkGraphs(t, sys) })

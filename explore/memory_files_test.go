@@ -129,7 +129,7 @@ func (f *litmusFile) locations() (list []string) {
 }
 
 var (
-	condReg  = regexp.MustCompile(`P?(\d+):(\w+)\s*=\s*(-?\d+)`)
+	condReg  = regexp.MustCompile(`P?(\d+):(\w+)\s*=\s*(-?\d+|[a-z]\w*)`)
 	condMem  = regexp.MustCompile(`\[?\b([a-z]\w*)\b\]?\s*=\s*(-?\d+)`)
 	label    = regexp.MustCompile(`^(\w+):\s*(.*)$`)
 	branches = regexp.MustCompile(`^(?:B|CB|TB)`)
@@ -245,13 +245,16 @@ func (f *litmusFile) amd64(n, t int, column []string, line func(string, ...any))
 	line(".att_syntax prefix")
 }
 
-// holds evaluates a condition.
-func (f *litmusFile) holds(reg func(thread int, name string) int64, mem func(name string) int64) (bool, error) {
+// holds evaluates a condition, of registers, of what locations hold, and of where they are.
+func (f *litmusFile) holds(reg func(thread int, name string) int64, mem, at func(name string) int64) (bool, error) {
 	text := f.cond
 	text = condReg.ReplaceAllStringFunc(text, func(s string) string {
 		m := condReg.FindStringSubmatch(s)
 		t, _ := strconv.Atoi(m[1])
-		v, _ := strconv.ParseInt(m[3], 10, 64)
+		v, err := strconv.ParseInt(m[3], 10, 64)
+		if err != nil {
+			v = at(m[3])
+		}
 		return truth(reg(t, m[2]) == v)
 	})
 	text = condMem.ReplaceAllStringFunc(text, func(s string) string {
@@ -366,7 +369,8 @@ func (f *litmusFile) plan(code guestcode.Code, n int) *scenario.Plan {
 				k, _ = strconv.Atoi(name[1:])
 			}
 			return read(fmt.Sprintf("t%d_r%d", n, t), uint64(8*k))
-		}, func(name string) int64 { return read(fmt.Sprintf("t%d_%s", n, name), 0) })
+		}, func(name string) int64 { return read(fmt.Sprintf("t%d_%s", n, name), 0) },
+			func(name string) int64 { return int64(int32(base + code.Symbols[fmt.Sprintf("t%d_%s", n, name)])) })
 		if err != nil {
 			return err
 		}

@@ -29,7 +29,7 @@ func (p *graphProgram) Threads() int { return p.s.Threads() }
 // stays on the machine: as a rule the graph will have it.
 func (p *graphProgram) Next(g *graph.Graph, t int, sources []graph.Ref) (graph.Answer, error) {
 	number := g.Events(t)
-	order := p.orderFor(g, t, number, sources)
+	order := p.orderFor(g, t, sources)
 	if st := p.ahead(g, order, t, number, sources); st != nil {
 		return p.answer(st, sources)
 	}
@@ -118,7 +118,7 @@ func (p *graphProgram) next(g *graph.Graph, t, number int, sources []graph.Ref) 
 		}
 		sees := p.wants(g, st, sources)
 		if slices.EqualFunc(sees, st.sees, sameSeen) {
-			p.finish(g, st, sources)
+			p.finish(st, sources)
 			return st, nil
 		}
 		if err := p.back(len(p.steps) - 1); err != nil {
@@ -148,7 +148,7 @@ func (p *graphProgram) wants(g *graph.Graph, st *graphStep, sources []graph.Ref)
 
 // finish notes which writes a step has read from, and which ones memory holds behind it if its writes
 // are the last.
-func (p *graphProgram) finish(g *graph.Graph, st *graphStep, sources []graph.Ref) {
+func (p *graphProgram) finish(st *graphStep, sources []graph.Ref) {
 	all := p.steps
 	p.steps = all[:len(all)-1]
 	st.sources = slices.Clone(sources)
@@ -268,7 +268,7 @@ func (p *graphProgram) describe(st *graphStep, ev *scenario.Event) error {
 // orderFor is in which order the machine is to run the events of a graph, so that the next one of a thread
 // can be looked at. Where that uses an object of the kernel's as it was before other uses, only
 // what it follows from is run; under SC also where it reads what memory held before.
-func (p *graphProgram) orderFor(g *graph.Graph, t, number int, sources []graph.Ref) []graph.ID {
+func (p *graphProgram) orderFor(g *graph.Graph, t int, sources []graph.Ref) []graph.ID {
 	if p.looksBack(g, t, sources) {
 		return g.Order(p.model == graph.SC, g.Needs(t, sources))
 	}

@@ -147,6 +147,7 @@ func (t *Tracker) result(d *decoded, r string, accesses []Access, address value)
 			return v.with(t.regs[m.Src])
 		case disasm.Const:
 			return v
+		case disasm.Store: // to memory
 		}
 	}
 	for _, m := range in.Mem {
@@ -164,13 +165,35 @@ func (t *Tracker) result(d *decoded, r string, accesses []Access, address value)
 	pick := w&0x3fe00000 == 0x1a800000 || // csel, csinc, csinv, csneg
 		w&0x3fe00000 == 0x3a400000 || // ccmp, ccmn
 		w&0xff200c00 == 0x1e200c00 || w&0xff200c00 == 0x1e200400 // fcsel, fccmp
+	if pick {
+		return t.picked(in.Src, v)
+	}
 	for _, s := range in.Src {
-		if s == "nzcv" && pick {
-			f := t.regs[s]
-			v.pick = union(v.pick, union(f.hard, f.pick))
-			continue
-		}
 		v = v.with(t.regs[s])
 	}
 	return v
+}
+
+// picked is where the result of a conditional select comes from, beside v. Which of its sources it takes is not known here: what
+// they have in common is sure, and the rest, with the condition, only picks.
+func (t *Tracker) picked(src []string, v value) value {
+	var all value
+	var hard []int
+	first := true
+	for _, s := range src {
+		r := t.regs[s]
+		all = all.with(r)
+		if s == "nzcv" {
+			continue
+		}
+		if first {
+			hard, first = r.hard, false
+		} else {
+			hard = slices.DeleteFunc(slices.Clone(hard), func(n int) bool { return !slices.Contains(r.hard, n) })
+		}
+	}
+	if len(src) < 3 { // the other source is zero
+		hard = nil
+	}
+	return v.with(value{hard, union(all.hard, all.pick)})
 }

@@ -60,14 +60,14 @@ func (g *Graph) candidates(m Model) (list []Barrier) {
 
 // Bounds of the search for barriers.
 const (
-	mostBarriers = 4      // that are tried together
-	mostTried    = 20_000 // tests of a graph with some, in all
+	mostCandidates = 4_000  // places and kinds
+	mostTried      = 20_000 // tests of a graph with fewer barriers than are known to do
 )
 
-// Missing is the fewest barriers, and of as few the weakest, with which the model allows none of some complete
-// graphs; nil where there are none, and false where so many would have to be tried that it gave up. Whether other graphs that are not
-// among them fail with those is not said: that a search with them has to show.
-func Missing(graphs []*Graph, m Model) (set []Barrier, sure bool) {
+// Missing is a set of barriers with which the model allows none of some complete graphs, and none of which can be left out; nil
+// where no barriers do that, or there are too many places for them. Fewest tells that no set has fewer: otherwise there are too
+// many to try all. Whether other graphs that are not among them fail with those is not said: that a search with them has to show.
+func Missing(graphs []*Graph, m Model) (set []Barrier, fewest bool) {
 	var list []Barrier
 	for _, g := range graphs {
 		for _, b := range g.candidates(m) {
@@ -78,18 +78,42 @@ func Missing(graphs []*Graph, m Model) (set []Barrier, sure bool) {
 	}
 	slices.SortFunc(list, func(a, b Barrier) int { return cmp.Or(cmp.Compare(a.Kind, b.Kind), cmp.Compare(a.Place, b.Place)) })
 	s := &missing{graphs: graphs, model: m, list: list, left: mostTried}
-	if !s.forbids(list) {
+	if len(list) > mostCandidates || !s.forbids(list) {
 		return nil, true
 	}
-	for n := 1; n <= mostBarriers; n++ {
-		if set := s.of(n, 0, nil); set != nil {
-			return set, true
+	set = s.shrink(list) // the strongest are left out first
+	slices.Reverse(list)
+	if other := s.shrink(list); len(other) < len(set) {
+		set = other
+	}
+	slices.Reverse(list)
+	s.left = mostTried
+	for n := 1; n < len(set); n++ {
+		if fewer := s.of(n, 0, nil); fewer != nil {
+			return fewer, true
 		}
 		if s.left <= 0 {
-			return nil, false
+			return set, false
 		}
 	}
-	return nil, false
+	return set, true
+}
+
+// shrink leaves out of a list of barriers what can be, many at a time and the last first.
+func (s *missing) shrink(list []Barrier) []Barrier {
+	set := slices.Clone(list)
+	for size := max(len(set)/2, 1); ; size = max(size/2, 1) {
+		for end := len(set); end > 0; {
+			from := max(end-size, 0)
+			if without := slices.Concat(set[:from], set[end:]); s.forbids(without) {
+				set = without
+			}
+			end = from
+		}
+		if size == 1 {
+			return set
+		}
+	}
 }
 
 // missing tries sets of barriers.

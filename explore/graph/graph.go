@@ -244,14 +244,13 @@ func (g *Graph) addRead(thread int, source Ref) part {
 }
 
 // addWrite adds the next write of a thread's open event at a place of its cell's order.
-func (g *Graph) addWrite(thread, place int) part {
+func (g *Graph) addWrite(thread, place int) {
 	n := g.open(thread)
 	p := part{thread: thread, number: len(g.threads[thread]) - 1, write: true, index: n.writes}
 	n.writes++
 	c := n.event.Writes[p.index].Cell
 	g.co[c] = slices.Insert(g.co[c], place, p.ref())
 	g.parts = append(g.parts, p)
-	return p
 }
 
 func (p part) ref() Ref { return Ref{p.thread, p.number, p.index} }

@@ -278,7 +278,7 @@ func (r *recorder) accesses(w *Window, n timeline.Moment) {
 			kind = kindRead
 		case emu.LogWrite:
 			kind = kindWrite
-		case emu.LogKernel, emu.LogZero:
+		case emu.LogKernel, emu.LogZero, emu.LogPoke:
 			kind = kindKernel
 		}
 		w.Accesses = append(w.Accesses, kind, r.value(a.Addr), int(a.Size), r.value(a.Value), r.value(a.Old))
