@@ -3,6 +3,7 @@ package explore
 import (
 	"fmt"
 	"os"
+	"slices"
 	"testing"
 
 	"emurace/explore/graph"
@@ -22,6 +23,11 @@ var models = map[axioms.Model]graph.Model{axioms.SC: graph.SC, axioms.TSO: graph
 // there are with what the axioms say.
 func againstOracle(t *testing.T, tests []*herd.Test, model axioms.Model) {
 	t.Helper()
+	tests = slices.DeleteFunc(slices.Clone(tests), func(test *herd.Test) bool {
+		// The emulated processor is one without LDAPR. Under sequential consistency an exclusive store that
+		// fails is an execution of its own, and the oracle knows of those that succeed only.
+		return test.Uses("LDAPR") || model == axioms.SC && test.Uses("LDXR", "LDAXR")
+	})
 	found, failed := herd.RunAll(t, tests, func(code *herd.Code, n int) (herd.Found, error) {
 		start := func() (*scenario.Session, error) {
 			s, err := scenario.Start(testsystem.Of(t, "bookworm", code.Test(n).Arch), code.Plan(n), 1)
@@ -36,6 +42,11 @@ func againstOracle(t *testing.T, tests []*herd.Test, model axioms.Model) {
 		}
 		if r.Failing == 0 && r.Verdict != Clean {
 			err = fmt.Errorf("the verdict is %s: %v", r.Verdict, r.Doubts)
+		}
+		for _, f := range r.Findings {
+			if f.Outcome.Message != herd.Message {
+				err = fmt.Errorf("it ends otherwise: %v", f.Outcome)
+			}
 		}
 		return herd.Found{Seen: r.Failing > 0, Graphs: int(r.Schedules)}, err
 	})

@@ -26,9 +26,9 @@ var layers = [][]string{
 	{"internal/testsystem", "symbolize"},
 	{"diagnose/flow", "diagnose/process", "heap", "program"},
 	{"diagnose", "scenario"},
-	{"diagnose/draft", "explore/coverage"},
-	{"explore", "oracle", "replay", "replay/timeline", "scripts/scenariolang", "scripts/portable", "suite"},
-	{"oracle/known", "replay/core", "replay/gdb", "replay/lesson", "scripts/strategylang"},
+	{"diagnose/draft", "explore/coverage", "internal/litmus"},
+	{"explore", "internal/litmus/axioms", "internal/litmus/cycles", "oracle", "replay", "replay/timeline", "scripts/scenariolang", "scripts/portable", "suite"},
+	{"internal/litmus/table", "oracle/known", "replay/core", "replay/gdb", "replay/lesson", "scripts/strategylang"},
 	{"replay/report", "replay/step", "scripts"},
 	{"build-aux/peers", "build-aux/programs", "cmd/emurace", "internal/testcores", "internal/testrace"},
 }

@@ -2,6 +2,7 @@ package litmus
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -130,6 +131,19 @@ func (t *Test) Registers(thread int) (list []string) {
 		add(p)
 	}
 	return list
+}
+
+// Uses tells whether a thread has an instruction of one of these names, which are in upper case.
+func (t *Test) Uses(names ...string) bool {
+	for _, column := range t.Threads {
+		for _, l := range column {
+			name, _, _ := strings.Cut(l.Text, " ")
+			if slices.Contains(names, strings.ToUpper(name)) {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // Initial is what a place holds first.

@@ -80,8 +80,12 @@ func (i *instruction) branch() (bool, error) {
 		r := i.reg(i.args[0])
 		return true, i.jump(i.args[1], r.taint, (r.value == 0) == (i.op == "CBZ"))
 	case (i.op == "TBZ" || i.op == "TBNZ") && len(i.args) == 3:
-		r, bit := i.reg(i.args[0]), i.source(1)
-		return true, i.jump(i.args[2], r.taint, (r.value>>(bit.value&63)&1 == 0) == (i.op == "TBZ"))
+		bit, ok := number(i.args[1])
+		if !ok || bit > 63 {
+			return false, errOperand
+		}
+		r := i.reg(i.args[0])
+		return true, i.jump(i.args[2], r.taint, (r.value>>bit&1 == 0) == (i.op == "TBZ"))
 	case strings.HasPrefix(i.op, "B.") && len(i.args) == 1:
 		taken, err := i.condition(i.op[2:])
 		if err != nil {

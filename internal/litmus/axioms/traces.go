@@ -12,6 +12,9 @@ import (
 // maxTraces is how many runs of a thread are gone into.
 const maxTraces = 50_000
 
+// maxValues is how many values a thread may be thought to write to a location.
+const maxValues = 64
+
 // program is a test with all runs of its threads.
 type program struct {
 	test   *litmus.Test
@@ -26,7 +29,7 @@ type program struct {
 // an execution is there after as many turns as there are writes, because each has another one in it.
 func newProgram(test *litmus.Test) (*program, error) {
 	p := &program{test: test, places: test.Locations(), written: make([]map[string]map[uint64]bool, len(test.Threads))}
-	for {
+	for turn := 0; ; turn++ {
 		p.traces = p.traces[:0]
 		for n := range test.Threads {
 			list, err := p.tracesOf(n)
@@ -44,12 +47,12 @@ func newProgram(test *litmus.Test) (*program, error) {
 			}
 			writes += most
 		}
-		if !news {
+		if !news || turn >= writes {
 			return p, nil
 		}
 		for _, w := range p.written {
 			for at, values := range w {
-				if len(values) > writes*writes+1 {
+				if len(values) > maxValues {
 					return nil, fmt.Errorf("too many values of %s", at)
 				}
 			}

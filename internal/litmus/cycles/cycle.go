@@ -59,6 +59,7 @@ func test(arch loader.Arch, relations []string) (*litmus.Test, error) {
 	if last := cycle[len(cycle)-1]; !last.edge.outside() {
 		cycle = slices.Concat(cycle[begin+1:], cycle[:begin+1])
 	}
+	cycle = turned(cycle)
 	if err := places(cycle); err != nil {
 		return nil, err
 	}
@@ -79,6 +80,18 @@ func test(arch loader.Arch, relations []string) (*litmus.Test, error) {
 	}
 	ends(t, cycle)
 	return t, nil
+}
+
+// turned has the cycle begin with the thread with which its family does, if it has one.
+func turned(cycle []*access) []*access {
+	for range split(cycle) {
+		if families[key(threadsOf(cycleEdges(cycle)))] != "" {
+			break
+		}
+		first := len(split(cycle)[0])
+		cycle = slices.Concat(cycle[first:], cycle[:first])
+	}
+	return cycle
 }
 
 // places gives the accesses their locations: another one behind each relation that leads to one, and in

@@ -17,23 +17,22 @@ var families = map[string]string{
 	"W rfe RR fre W rfe RW coe": "IRRWIW", "W rfe RW coe W rfe RW coe": "IRWIW",
 }
 
-// name is the name of a test: the family's, and what is in each thread between its accesses, if it is not the same
-// plain program order everywhere.
-func name(cycle []edge) string {
-	var threads [][]edge
+// threadsOf cuts a cycle, which begins with a thread, into threads.
+func threadsOf(cycle []edge) (threads [][]edge) {
 	for from, i := 0, 0; i < len(cycle); i++ {
 		if cycle[i].outside() {
 			threads = append(threads, cycle[from:i+1])
 			from = i + 1
 		}
 	}
-	family := ""
-	for range threads {
-		if family = families[key(threads)]; family != "" {
-			break
-		}
-		threads = slices.Concat(threads[1:], threads[:1])
-	}
+	return threads
+}
+
+// name is the name of a test: the family's, and what is in each thread between its accesses, if it is not the same
+// plain program order everywhere.
+func name(cycle []edge) string {
+	threads := threadsOf(cycle)
+	family := families[key(threads)]
 	if family == "" {
 		family = plainFamily(threads)
 	}
