@@ -48,7 +48,7 @@ func Graphs(ctx context.Context, start func() (*scenario.Session, error), model 
 	if err == nil || errors.Is(err, errFound) {
 		total.Missing = w.missing(total)
 	}
-	if errors.Is(err, errMemory) {
+	if errors.Is(err, errMemory) || errors.Is(err, errChanged) {
 		total.addDoubt(Doubt{Doubt: scenario.Doubt{Kind: scenario.NotInGraphs, Name: err.Error()}, Schedules: 1})
 		total.conclude(o)
 		err = nil
@@ -277,8 +277,14 @@ func (p *graphProgram) outcome(g *graph.Graph) (o scenario.Outcome, schedule sce
 		if schedule, err = p.schedule(g, &ends[0]); err != nil {
 			return o, nil, err
 		}
-	} else if err := p.stand(g, g.Order(p.model == graph.SC, nil)); err != nil {
-		return o, nil, err
+	} else {
+		order, err := p.ordered(g, nil)
+		if err == nil {
+			err = p.stand(g, order)
+		}
+		if err != nil {
+			return o, nil, err
+		}
 	}
 	o, over := p.s.Outcome()
 	if !over {
@@ -298,6 +304,10 @@ func (p *graphProgram) schedule(g *graph.Graph, end *graph.ID) (s scenario.Sched
 	}
 	if end != nil {
 		list = append(list, *end)
+	}
+	// From the start, so that what is seen is told of where memory holds something else.
+	if err := p.back(0); err != nil {
+		return nil, err
 	}
 	if err := p.stand(g, list); err != nil {
 		return nil, err

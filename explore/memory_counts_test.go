@@ -6,6 +6,7 @@ import (
 	"emurace/emu"
 	"emurace/explore/graph"
 	"emurace/internal/thorough"
+	"emurace/loader"
 )
 
 // checkGraphs: under sequential consistency there are as many graphs as traces, also where the search is cut into many parts.
@@ -41,6 +42,28 @@ func TestGraphCounts(t *testing.T) {
 				continue
 			}
 			t.Run(r.name, func(t *testing.T) { r.checkGraphs(t, sys) })
+		}
+	})
+}
+
+// TestGraphLocks: two threads with a section of a lock each, whose waits are system calls, have as many graphs under each model as
+// they have traces.
+func TestGraphLocks(t *testing.T) {
+	eachArch(t, func(t *testing.T, sys *emu.System) {
+		for _, p := range []program{
+			{"lll_lock", lll, times(2, "section")},
+			{"pthread_mutex", mutexes2, times(2, mutexSection)},
+		} {
+			for _, m := range graph.Models() {
+				if m == graph.ARM && sys.Arch == loader.AMD64 {
+					continue
+				}
+				got, err := Graphs(t.Context(), p.starter(t, sys), m, Options{KeepGoing: true, Jobs: 1})
+				must(t, err)
+				if got.Schedules != 12 || got.Verdict != Clean {
+					t.Errorf("%s under %s: %+v, want 12 graphs", p.name, m, got)
+				}
+			}
 		}
 	})
 }

@@ -123,7 +123,7 @@ func (m *graphMachine) wrote(w graph.Ref) uint64 {
 	return 0
 }
 
-// holder is the write whose value memory holds behind the steps so far.
+// holder is the write whose value memory holds behind the steps so far, or the last use of an object that has changed it.
 func (m *graphMachine) holder(c graph.Cell) graph.Ref {
 	for i := len(m.steps) - 1; i >= 0; i-- {
 		if w, ok := m.steps[i].held[c]; ok {
@@ -153,12 +153,9 @@ func (m *graphMachine) sees(g *graph.Graph, reads []graph.Cell, sources []graph.
 // run, and the writes whose values it holds from then on.
 func (m *graphMachine) keeps(g *graph.Graph, e graph.ID, writes []graph.Write) (leaves []scenario.Bytes, held map[graph.Cell]graph.Ref) {
 	for i, w := range writes {
-		if w.Cell.Class != 0 {
-			continue
-		}
 		ref := graph.Ref{Thread: e.Thread, Number: e.Number, Part: i}
 		now := m.holder(w.Cell)
-		if now != graph.Init && g.CoBefore(ref, now) {
+		if w.Cell.Class == 0 && now != graph.Init && g.CoBefore(ref, now) {
 			leaves = append(leaves, scenario.Bytes{Addr: w.Cell.At, Data: bytesOf(w.Cell, m.value(g, w.Cell, now))})
 			continue
 		}

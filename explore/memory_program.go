@@ -29,7 +29,10 @@ func (p *graphProgram) Threads() int { return p.s.Threads() }
 // stays on the machine: as a rule the graph will have it.
 func (p *graphProgram) Next(g *graph.Graph, t int, sources []graph.Ref) (graph.Answer, error) {
 	number := g.Events(t)
-	order := p.orderFor(g, t, sources)
+	order, err := p.orderFor(g, t, sources)
+	if err != nil {
+		return graph.Answer{}, err
+	}
 	if st := p.ahead(g, order, t, number, sources); st != nil {
 		return p.answer(st, sources)
 	}
@@ -138,12 +141,18 @@ const maxReads = 64
 func sameSeen(a, b scenario.Seen) bool { return a.Addr == b.Addr && bytes.Equal(a.Data, b.Data) }
 
 // wants is what the step is to be given to read, with the machine behind it.
-func (p *graphProgram) wants(g *graph.Graph, st *graphStep, sources []graph.Ref) []scenario.Seen {
+func (p *graphProgram) wants(g *graph.Graph, st *graphStep, sources []graph.Ref) (list []scenario.Seen) {
 	all := p.steps
 	p.steps = all[:len(all)-1]
 	defer func() { p.steps = all }()
 	n := min(len(sources), len(st.event.Reads))
-	return p.sees(g, st.event.Reads[:n], sources[:n])
+	for i, w := range sources[:n] {
+		// What memory held before is not known any more.
+		if c := st.event.Reads[i]; c.Class == 0 && w != p.holder(c) {
+			list = append(list, scenario.Seen{Bytes: scenario.Bytes{Addr: c.At, Data: bytesOf(c, p.value(g, c, w))}, Step: p.wrote(w)})
+		}
+	}
+	return list
 }
 
 // finish notes which writes a step has read from, and which ones memory holds behind it if its writes
@@ -157,12 +166,10 @@ func (p *graphProgram) finish(st *graphStep, sources []graph.Ref) {
 	}
 	p.steps = all
 	for i, w := range st.event.Writes {
-		if w.Cell.Class == 0 {
-			if st.held == nil {
-				st.held = map[graph.Cell]graph.Ref{}
-			}
-			st.held[w.Cell] = graph.Ref{Thread: st.Thread, Number: st.Number, Part: i}
+		if st.held == nil {
+			st.held = map[graph.Cell]graph.Ref{}
 		}
+		st.held[w.Cell] = graph.Ref{Thread: st.Thread, Number: st.Number, Part: i}
 	}
 }
 
@@ -268,11 +275,23 @@ func (p *graphProgram) describe(st *graphStep, ev *scenario.Event) error {
 // orderFor is in which order the machine is to run the events of a graph, so that the next one of a thread
 // can be looked at. Where that uses an object of the kernel's as it was before other uses, only
 // what it follows from is run; under SC also where it reads what memory held before.
-func (p *graphProgram) orderFor(g *graph.Graph, t int, sources []graph.Ref) []graph.ID {
+func (p *graphProgram) orderFor(g *graph.Graph, t int, sources []graph.Ref) ([]graph.ID, error) {
 	if p.looksBack(g, t, sources) {
-		return g.Order(p.model == graph.SC, g.Needs(t, sources))
+		return p.ordered(g, g.Needs(t, sources))
 	}
-	return g.Order(p.model == graph.SC, p.lives(g))
+	return p.ordered(g, p.lives(g))
+}
+
+// ordered is an order of the events of a graph for which only is true, nil for all.
+func (p *graphProgram) ordered(g *graph.Graph, only func(graph.ID) bool) ([]graph.ID, error) {
+	order, all := g.Order(true, only) // memory then holds what is read, as a rule
+	if !all && p.model != graph.SC {
+		order, all = g.Order(false, only)
+	}
+	if !all {
+		return nil, fmt.Errorf("%w: events of which each has to come before another", errMemory)
+	}
+	return order, nil
 }
 
 // lives leaves out the events with which the process ends: nothing could run behind them.

@@ -158,10 +158,10 @@ func (g *Graph) fits(p part, place int) bool {
 		return false
 	}
 	list := g.co[c]
-	if r, ok := atomic(e, c); ok && e.early(p.number) && place != g.place(c, g.threads[p.thread][p.number].sources[r])+1 {
+	if r, ok := atomic(e, c); ok && e.early(p.number, c) && place != g.place(c, g.threads[p.thread][p.number].sources[r])+1 {
 		return false
 	}
-	if e.Link != 0 && e.early(p.number) {
+	if e.Link != 0 && e.early(p.number, c) {
 		if from, ok := g.linked(p.thread, e, c); ok {
 			for _, w := range list[from+1 : max(place, from+1)] {
 				if w.Thread != p.thread {
@@ -173,10 +173,10 @@ func (g *Graph) fits(p part, place int) bool {
 	for i := place; i < len(list); i++ {
 		w := list[i]
 		later := g.Event(w.Thread, w.Number)
-		if r, ok := atomic(later, c); ok && later.early(w.Number) && i == place && g.place(c, g.threads[w.Thread][w.Number].sources[r]) == place-1 {
+		if r, ok := atomic(later, c); ok && later.early(w.Number, c) && i == place && g.place(c, g.threads[w.Thread][w.Number].sources[r]) == place-1 {
 			return false
 		}
-		if later.Link != 0 && later.early(w.Number) && w.Thread != p.thread {
+		if later.Link != 0 && later.early(w.Number, c) && w.Thread != p.thread {
 			if from, ok := g.linked(w.Thread, later, c); ok && from < place {
 				return false
 			}
@@ -196,10 +196,13 @@ func (g *Graph) linked(thread int, e *Event, c Cell) (place int, ok bool) {
 	return 0, false
 }
 
-// early tells whether a graph that grows is tested for what splits the atomic steps of an event. If other reads come
+// early tells whether a graph that grows is tested for what splits the atomic step of an event on a cell. If other reads come
 // between a step's read and its write, they may read from writes that are added after a write which has no
 // place yet, and testing early loses executions: that is for the complete graph.
-func (e *Event) early(number int) bool {
+func (e *Event) early(number int, c Cell) bool {
+	if c.Class != 0 {
+		return len(e.Reads) > 0 && e.Reads[len(e.Reads)-1] == c
+	}
 	if e.Link != 0 {
 		return e.Link == number && len(e.Reads) == 0 && len(e.Writes) == 1
 	}
@@ -211,10 +214,10 @@ func (g *Graph) split() bool {
 	for t, list := range g.threads {
 		for n := range list {
 			e := list[n].event
-			if e.early(n) {
-				continue
-			}
 			for i, w := range e.Writes {
+				if e.early(n, w.Cell) {
+					continue
+				}
 				place := g.place(w.Cell, Ref{t, n, i})
 				if r, ok := atomic(e, w.Cell); ok && place != g.place(w.Cell, list[n].sources[r])+1 {
 					return true

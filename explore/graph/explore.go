@@ -210,27 +210,30 @@ func (g *Graph) ended(t int) bool {
 	return n > 0 && g.threads[t][n-1].done && g.threads[t][n-1].event.Ends
 }
 
-// complete goes on with an event of which not all parts are there.
+// complete goes on with an event of which not all parts are there: first with one that has written already, since
+// others may read from that, and a system call can only be made behind the whole of another one.
 func (x *Explorer) complete(g *Graph) (*frame, error) {
-	for t := range g.threads {
-		n := g.open(t)
-		if n == nil {
-			continue
-		}
-		if n.writes == 0 {
-			a, err := x.Program.Next(g, t, slices.Clone(n.sources))
-			if err != nil {
-				return nil, err
+	for _, written := range []bool{true, false} {
+		for t := range g.threads {
+			n := g.open(t)
+			if n == nil || (n.writes > 0) != written {
+				continue
 			}
-			if a.Status != Ready {
-				return nil, errors.New("a thread has part of an event and cannot run")
+			if !written {
+				a, err := x.Program.Next(g, t, slices.Clone(n.sources))
+				if err != nil {
+					return nil, err
+				}
+				if a.Status != Ready {
+					return nil, errors.New("a thread has part of an event and cannot run")
+				}
+				n.event = a.Event
 			}
-			n.event = a.Event
+			if len(n.sources) < len(n.event.Reads) || n.writes < len(n.event.Writes) {
+				return g.frame(t, n.event, len(n.sources), n.writes), nil
+			}
+			n.done = true
 		}
-		if len(n.sources) < len(n.event.Reads) || n.writes < len(n.event.Writes) {
-			return g.frame(t, n.event, len(n.sources), n.writes), nil
-		}
-		n.done = true
 	}
 	return nil, nil
 }

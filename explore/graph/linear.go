@@ -70,8 +70,8 @@ func (g *Graph) stamps() map[ID]int {
 // Order is an order in which the complete events can be run: behind those that they read from, and
 // otherwise as they were added. So a graph that has grown keeps the order as far as it goes. With strict, it keeps co
 // and fr too, which under SC is possible. With only, it has those events alone for which that is true; they must
-// have all that they need.
-func (g *Graph) Order(strict bool, only func(ID) bool) []ID {
+// have all that they need. It is not all where some would each have to come before another.
+func (g *Graph) Order(strict bool, only func(ID) bool) (order []ID, all bool) {
 	e, stamps := g.edges(), g.stamps()
 	if strict {
 		for to, list := range e.soft {
@@ -85,7 +85,8 @@ func (g *Graph) Order(strict bool, only func(ID) bool) []ID {
 		}
 	}
 	slices.SortFunc(list, func(a, b ID) int { return stamps[a] - stamps[b] })
-	return topological(list, e.hard, func(ready []ID) ID { return ready[0] })
+	order = topological(list, e.hard, func(ready []ID) ID { return ready[0] })
+	return order, len(order) == len(list)
 }
 
 // Linear is an order of the complete events in which a reader finds what it reads in memory, where there is one:

@@ -163,7 +163,7 @@ func (g *Graph) maximal(e part, stamp, revised int, pre *prefix, stamps map[part
 // steps is the read that a write makes one atomic step with.
 func (g *Graph) steps(e part, c Cell) (read part, ok bool) {
 	ev := g.Event(e.thread, e.number)
-	if !ev.early(e.number) {
+	if !ev.early(e.number, c) {
 		return part{}, false
 	}
 	if i, ok := atomic(ev, c); ok {

@@ -390,7 +390,8 @@ func TestOrders(t *testing.T) {
 		p := drawnScripts(r, "rwwacsot")
 		for _, m := range Models() {
 			_, _, err := p.explore(m, 0, func(g *Graph) error {
-				for what, list := range map[string][]ID{"linear": g.Linear(), "strict": g.Order(m == SC, nil)} {
+				strict, _ := g.Order(m == SC, nil)
+				for what, list := range map[string][]ID{"linear": g.Linear(), "strict": strict} {
 					if len(list) != g.Size() {
 						return fmt.Errorf("%s %s: %d of %d", what, m, len(list), g.Size())
 					}

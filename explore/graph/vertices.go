@@ -39,9 +39,24 @@ type ordering struct {
 	bars  []Barrier // which are taken to be there
 }
 
+// one tells whether the parts of an event are one access. A system call is at once: the kernel's objects are used one call after the
+// other, and a call that finds one of them as it was before another call and one as it is after it cannot be run.
+func (o *ordering) one(e *Event) bool {
+	return !e.Torn && (o.whole || usesObject(e))
+}
+
+func usesObject(e *Event) bool {
+	for _, c := range e.Reads {
+		if c.Class != 0 {
+			return true
+		}
+	}
+	return false
+}
+
 // reading is the vertex of a read part, writing of a write part.
 func (o *ordering) reading(t, n, i int) vertex {
-	if o.whole && !o.g.Event(t, n).Torn {
+	if o.one(o.g.Event(t, n)) {
 		i = 0
 	}
 	return vertex{t, n, int(kinds) + i}
@@ -49,7 +64,7 @@ func (o *ordering) reading(t, n, i int) vertex {
 
 func (o *ordering) writing(t, n, i int) vertex {
 	e := o.g.Event(t, n)
-	if o.whole && !e.Torn {
+	if o.one(e) {
 		i = 0
 	}
 	return vertex{t, n, int(kinds) + len(e.Reads) + i}
@@ -58,7 +73,7 @@ func (o *ordering) writing(t, n, i int) vertex {
 // eachRead and eachWrite call f for the accesses of an event that were added.
 func (o *ordering) eachRead(t, n int, f func(vertex)) {
 	k := len(o.g.threads[t][n].sources)
-	if o.whole && k > 1 && !o.g.Event(t, n).Torn {
+	if k > 1 && o.one(o.g.Event(t, n)) {
 		k = 1
 	}
 	for i := range k {
@@ -68,7 +83,7 @@ func (o *ordering) eachRead(t, n int, f func(vertex)) {
 
 func (o *ordering) eachWrite(t, n int, f func(vertex)) {
 	k := o.g.threads[t][n].writes
-	if o.whole && k > 1 && !o.g.Event(t, n).Torn {
+	if k > 1 && o.one(o.g.Event(t, n)) {
 		k = 1
 	}
 	for i := range k {

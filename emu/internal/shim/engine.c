@@ -458,6 +458,7 @@ void em_count_one(em_engine *e, int slot, uint64_t pc) {
     e->ran = slot;
     e->m->step++;
     e->m->last = pc;
+    em_trace_step(e);
     e->undone = false;
 }
 

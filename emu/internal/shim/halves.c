@@ -218,6 +218,7 @@ int em_land(em_engine *e, int slot) {
         em_share_step(e, slot);
     e->m->step++;
     e->m->last = h->pc;
+    em_trace_step(e);
     em_clock_land(e, slot);
     if (must_begin_again(e, h)) {
         for (size_t i = 0; i < h->n && e->limit == EM_LIMIT_NONE; i++) {
