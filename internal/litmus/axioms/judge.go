@@ -23,7 +23,7 @@ type Verdict struct {
 }
 
 // maxExecutions is how many combinations of the threads' runs, sources and orders are gone into.
-const maxExecutions = 5_000_000
+const maxExecutions = 500_000
 
 var errMany = errors.New("too many executions to go through them all")
 

@@ -146,7 +146,7 @@ func TestNoReturn(t *testing.T) {
 func TestCounts(t *testing.T) {
 	for _, c := range []struct {
 		threads, each, want int
-	}{{1, 3, 1}, {2, 1, 2}, {2, 2, 6}, {3, 1, 6}, {3, 2, 90}} {
+	}{{1, 3, 1}, {2, 1, 2}, {2, 2, 6}, {3, 1, 6}, {4, 1, 24}} {
 		rows := make([]string, c.each+1)
 		init := ""
 		for i := range c.threads {

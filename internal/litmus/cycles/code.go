@@ -84,20 +84,21 @@ func arm(t *litmus.Test, list []*access) error {
 			w.write("ADD X%d,%s,W%d,SXTW", sum, base, zero)
 			w.write("%s W%d,[X%d]", op, r, sum)
 		}
-		switch before = a.edge; before.kind {
-		case fenced:
+		before = a.edge
+		if before.kind == fenced {
 			if before.fence == "MFENCE" {
 				return errNotARM
 			}
 			w.write("%s", before.fence)
-		case ctrl, ctrlISB:
+		}
+		if before.kind == ctrl || before.kind == ctrlISB {
 			label := fmt.Sprintf("LC%d%d", w.thread, w.labeled)
 			w.labeled++
 			w.write("CBNZ W%d,%s", r, label)
 			w.labels = append(w.labels, label)
-			if before.kind == ctrlISB {
-				w.write("ISB")
-			}
+		}
+		if before.kind == ctrlISB {
+			w.write("ISB")
 		}
 		if w.used > maxRegisters {
 			return errRegisters
