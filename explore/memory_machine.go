@@ -220,7 +220,7 @@ func (m *graphMachine) run(st *graphStep, d *deed) (ev scenario.Event, err error
 	}
 	step, logged := m.s.Process().Steps(), m.s.Process().LogLen()
 	switch {
-	case d == nil:
+	case d == nil, d.ends: // the instruction that ends the process is none that has run
 		ev, err = m.s.RunEvent(st.Thread)
 	case len(st.sees)+len(st.leaves) > 0 || d.opens:
 		ev, err = m.s.RunSeeing(st.slice(d))
