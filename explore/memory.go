@@ -254,6 +254,10 @@ func (p *graphProgram) Complete(g *graph.Graph) error {
 	}
 	p.total.Schedules++
 	rests := p.total.note(p.s, o)
+	if o.Failed() && !g.Certain(p.model) {
+		p.total.addDoubt(Doubt{Doubt: scenario.Doubt{Kind: scenario.UnsureOrder, Name: string(p.model)}, Schedules: 1, Failing: 1, Outcome: o.String()})
+		rests = true
+	}
 	if n := p.search.runs.Add(1); p.search.Progress != nil && n%16 == 1 {
 		p.search.parts.Update(func() error {
 			p.search.report.set(Progress{Preemptions: -1, Schedules: n, Depth: g.Size(), Restarts: p.search.restarts, Share: p.search.share()})

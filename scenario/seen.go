@@ -151,7 +151,7 @@ func (s *Session) seeing(t int, sl Slice) (emu.Stop, error) {
 	written := map[uint64]bool{}
 	for part := range s.m.Log().From(from).Parts() {
 		for i, a := range part {
-			if a.Kind == emu.LogRead || s.leaves(part[:i], a) {
+			if a.Kind == emu.LogRead || s.PutsBack(part[:i], a) {
 				continue
 			}
 			for k := range uint64(a.Size) {
