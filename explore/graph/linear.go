@@ -8,13 +8,13 @@ type ID struct{ Thread, Number int }
 // edges are, of each complete event, those that have to come before it, and those that should.
 type edges struct{ hard, soft map[ID][]ID }
 
-// edges finds what an order of the events in which they can be run has to keep: program order, rf, and the order of
-// uses of the kernel's objects. What memory would hold if they ran like this is as co and fr say
+// edges finds what an order of the first so many events of each thread in which they can be run has to keep: program order,
+// rf, and the order of uses of the kernel's objects. What memory would hold if they ran like this is as co and fr say
 // if it keeps those, which is not always possible.
-func (g *Graph) edges() edges {
+func (g *Graph) edges(events func(thread int) int) edges {
 	e := edges{map[ID][]ID{}, map[ID][]ID{}}
 	for t := range g.threads {
-		for n := range g.Events(t) {
+		for n := range events(t) {
 			to := ID{t, n}
 			if n > 0 {
 				e.hard[to] = append(e.hard[to], ID{t, n - 1})
@@ -32,7 +32,7 @@ func (g *Graph) edges() edges {
 	for c, list := range g.co {
 		add := func(from, to ID) {
 			switch {
-			case from == to || to.Number >= g.Events(to.Thread) || from.Number >= g.Events(from.Thread):
+			case from == to || to.Number >= events(to.Thread) || from.Number >= events(from.Thread):
 			case c.Class != 0:
 				e.hard[to] = append(e.hard[to], from)
 			default:
@@ -55,12 +55,12 @@ func (g *Graph) edges() edges {
 	return e
 }
 
-// stamps numbers the complete events in the order in which they were added.
-func (g *Graph) stamps() map[ID]int {
+// stamps numbers the first so many events of each thread in the order in which they were added.
+func (g *Graph) stamps(events func(thread int) int) map[ID]int {
 	m := make(map[ID]int, len(g.parts))
 	for i, p := range g.parts {
 		id := ID{p.thread, p.number}
-		if _, ok := m[id]; !ok && p.number < g.Events(p.thread) {
+		if _, ok := m[id]; !ok && p.number < events(p.thread) {
 			m[id] = i
 		}
 	}
@@ -72,7 +72,7 @@ func (g *Graph) stamps() map[ID]int {
 // and fr too, which under SC is possible. With only, it has those events alone for which that is true; they must
 // have all that they need. It is not all where some would each have to come before another.
 func (g *Graph) Order(strict bool, only func(ID) bool) (order []ID, all bool) {
-	e, stamps := g.edges(), g.stamps()
+	e, stamps := g.edges(g.Events), g.stamps(g.Events)
 	if strict {
 		for to, list := range e.soft {
 			e.hard[to] = append(e.hard[to], list...)
@@ -93,7 +93,7 @@ func (g *Graph) Order(strict bool, only func(ID) bool) (order []ID, all bool) {
 // where program order, rf, co and fr together have no cycle. Otherwise it keeps as much of that as it comes to.
 // A thread goes on for as long as it can.
 func (g *Graph) Linear() []ID {
-	e, stamps := g.edges(), g.stamps()
+	e, stamps := g.edges(g.Events), g.stamps(g.Events)
 	list := make([]ID, 0, len(stamps))
 	for id := range stamps {
 		list = append(list, id)
