@@ -67,3 +67,16 @@ func TestGraphLocks(t *testing.T) {
 		}
 	})
 }
+
+// TestGraphMade: a thread that is made reads what others have written since, under each model, as by dpor.
+func TestGraphMade(t *testing.T) {
+	eachArch(t, func(t *testing.T, sys *emu.System) {
+		for _, m := range modelsOf(sys) {
+			got, err := Graphs(t.Context(), making(0).starter(t, sys), m, Options{KeepGoing: true, Jobs: 1})
+			must(t, err)
+			if got.Schedules != 3 || got.Failing != 1 {
+				t.Errorf("%s: %d graphs, %d fail, want 3 and 1", m, got.Schedules, got.Failing)
+			}
+		}
+	})
+}

@@ -186,6 +186,9 @@ func topological(list []ID, before map[ID][]ID, choose func([]ID) ID) []ID {
 func (g *Graph) Needs(thread int, sources []Ref) func(ID) bool {
 	p := &prefix{upto: make([]int, len(g.threads)), partly: map[part]bool{}}
 	p.events(g, thread, g.Events(thread))
+	if n := g.open(thread); n != nil {
+		p.after(g, n.event)
+	}
 	for _, w := range sources {
 		if w != Init {
 			p.events(g, w.Thread, min(w.Number+1, g.Events(w.Thread)))
