@@ -24,6 +24,7 @@ type deed struct {
 	opens  bool // it is a store exclusive, which is to succeed
 	linked []scenario.Bytes
 	ends   bool
+	goes   bool // round, without an event: it is over when that is seen
 }
 
 // graphStep is an event that the machine has run, and under which conditions.
@@ -51,6 +52,7 @@ type graphStep struct {
 // a read of another one is given its bytes; see scenario.Seen.
 type graphMachine struct {
 	s     *scenario.Session
+	known uint64 // the session's Grown when the search began
 	steps []*graphStep
 	init  map[uint64][]byte // what the words with bytes that make events hold at the start of the race
 	cells *cells
@@ -207,10 +209,13 @@ func (m *graphMachine) again(g *graph.Graph, e graph.ID, event *graph.Event, sou
 	if err != nil {
 		return err
 	}
+	if m.s.Grown() != m.known {
+		return errGrown
+	}
 	if ev.Ran != d.ran || ev.Half != d.half || ev.PC != d.pc {
 		return fmt.Errorf("%w: thread %d, event %d", errChanged, e.Thread, e.Number)
 	}
-	return nil
+	return m.comesRound(st)
 }
 
 // run has a step's thread run, up to and over its event, and appends the step.
@@ -220,7 +225,7 @@ func (m *graphMachine) run(st *graphStep, d *deed) (ev scenario.Event, err error
 	}
 	step, logged := m.s.Process().Steps(), m.s.Process().LogLen()
 	switch {
-	case d == nil, d.ends: // the instruction that ends the process is none that has run
+	case d == nil, d.ends, d.goes: // the instruction that ends the process is none that has run
 		ev, err = m.s.RunEvent(st.Thread)
 	case len(st.sees)+len(st.leaves) > 0 || d.opens:
 		ev, err = m.s.RunSeeing(st.slice(d))

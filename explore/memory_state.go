@@ -102,10 +102,15 @@ func (w *graphSearch) root(part *graphPart, p *graphProgram) (*graph.Graph, erro
 		return graph.New(p.s.Threads()), nil
 	}
 	g, err := part.outline.Restore(p, w.model, w.barriers...)
-	if errors.Is(err, graph.ErrOutline) {
-		err = fmt.Errorf("%w: a part: %w", ErrState, err)
+	switch {
+	case errors.Is(err, graph.ErrOutline):
+		return nil, fmt.Errorf("%w: a part: %w", ErrState, err)
+	case err != nil:
+		return nil, err
 	}
-	return g, err
+	// From here on all is as if the search had not been broken off.
+	p.ran = 0
+	return g, p.back(0)
 }
 
 // check refuses what no search of so many threads has written. Whether the program has the graphs that the parts begin
