@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/urfave/cli/v2"
@@ -53,7 +54,7 @@ func checkMemory(c *cli.Context, strategy string) error {
 	if isProgram(c) {
 		return usage(errors.New("--memory is of scenarios, and this is a program"), "write its race as a scenario: docs/libraries.md shows how")
 	}
-	for _, name := range []string{"resume", "detect", "end"} {
+	for _, name := range []string{"detect", "end"} {
 		if c.IsSet(name) {
 			return usage(fmt.Errorf("--%s does not go with --memory", name), "leave one of the two out")
 		}
@@ -72,18 +73,45 @@ func withModels(c *cli.Context, jobs []job) ([]job, error) {
 	}
 	var all []job
 	for _, j := range jobs {
-		for _, m := range list {
-			if m == graph.ARM && j.recipe.Arch == loader.AMD64 {
-				if len(list) == 1 {
-					return nil, usage(fmt.Errorf("--memory arm: %v code does not run on ARMv8 processors", j.recipe.Arch), "use --memory tso, or --arch arm64")
-				}
-				continue
-			}
+		j.models = list
+		if j.recipe.Arch == loader.AMD64 {
+			j.models = slices.DeleteFunc(slices.Clone(list), func(m graph.Model) bool { return m == graph.ARM })
+		}
+		if len(j.models) == 0 {
+			return nil, usage(fmt.Errorf("--memory arm: %v code does not run on ARMv8 processors", j.recipe.Arch), "use --memory tso, or --arch arm64")
+		}
+		j.begun = map[graph.Model]*explore.State{}
+		for _, m := range j.models {
 			j.memory = m
 			all = append(all, j)
 		}
 	}
 	return all, nil
+}
+
+// systems numbers the systems that searches are of: those under several memory models of one system go together, and keep
+// their states in one file.
+func systems(jobs []job) []int {
+	numbers := make([]int, len(jobs))
+	for i := 1; i < len(jobs); i++ {
+		numbers[i] = numbers[i-1]
+		if a, b := jobs[i-1], jobs[i]; a.memory == "" || a.recipe.Arch != b.recipe.Arch || a.recipe.Source != b.recipe.Source {
+			numbers[i]++
+		}
+	}
+	return numbers
+}
+
+// modelNames is how models are written behind --memory.
+func modelNames(list []graph.Model) string {
+	if len(list) == 0 {
+		return "left out"
+	}
+	var names []string
+	for _, m := range list {
+		names = append(names, string(m))
+	}
+	return strconv.Quote(strings.Join(names, ","))
 }
 
 // modelName is the memory model in the result object.
