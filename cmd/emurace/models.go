@@ -11,6 +11,7 @@ import (
 
 	"emurace/explore"
 	"emurace/explore/graph"
+	"emurace/explore/target"
 	"emurace/internal/words"
 	"emurace/loader"
 	"emurace/replay"
@@ -54,10 +55,8 @@ func checkMemory(c *cli.Context, strategy string) error {
 	if isProgram(c) {
 		return usage(errors.New("--memory is of scenarios, and this is a program"), "write its race as a scenario: docs/libraries.md shows how")
 	}
-	for _, name := range []string{"detect", "end"} {
-		if c.IsSet(name) {
-			return usage(fmt.Errorf("--%s does not go with --memory", name), "leave one of the two out")
-		}
+	if c.IsSet("detect") {
+		return usage(errors.New("--detect does not go with --memory"), "leave one of the two out")
 	}
 	return nil
 }
@@ -224,6 +223,9 @@ func (o *outcome) printMissing(p *replay.Printer) {
 	proof := "; whether they are enough was not shown"
 	if o.result.Missing.Proved {
 		proof = "; with that no execution fails"
+		if o.ends != nil {
+			proof = "; with that no execution comes to this " + o.ends.what()
+		}
 	}
 	p.Printf("%s   %s%s\n", p.Head("missing"), strings.Join(list, ", and "), proof)
 }
@@ -253,10 +255,14 @@ func comparison(list []*outcome) string {
 	if len(list) < 2 || list[0].memory == "" {
 		return ""
 	}
+	none, fails := "clean", "fails"
+	if e := list[0].ends; e != nil {
+		none, fails = "no way to this "+e.what(), "a way"
+	}
 	var clean []string
 	for _, o := range list {
 		title := modelTitle(o.memory)
-		switch o.result.Verdict {
+		switch o.cameTo() {
 		case explore.Clean:
 			clean = append(clean, title)
 			continue
@@ -266,11 +272,32 @@ func comparison(list []*outcome) string {
 		}
 		switch {
 		case o.memory == graph.SC:
-			return "fails under SC already: it is no matter of the memory model"
+			return fails + o.toThis() + " under SC already: it is no matter of the memory model"
 		case len(clean) == 0:
-			return "fails under " + title
+			return fails + o.toThis() + " under " + title
 		}
-		return fmt.Sprintf("clean under %s, fails under %s: it is a matter of the memory model", strings.Join(clean, " and "), title)
+		return fmt.Sprintf("%s under %s, %s under %s: it is a matter of the memory model", none, strings.Join(clean, " and "), fails, title)
 	}
-	return "clean under " + strings.Join(clean, ", ")
+	return none + " under " + strings.Join(clean, ", ")
+}
+
+// cameTo is the verdict, or where an end is looked for, what it would be if nothing else was a failure.
+func (o *outcome) cameTo() explore.Verdict {
+	switch {
+	case o.ends == nil:
+		return o.result.Verdict
+	case o.nearest.Grade > target.None:
+		return explore.Failing
+	case o.result.Complete:
+		return explore.Clean
+	}
+	return explore.Undecided
+}
+
+// toThis names the end that is looked for, if one is.
+func (o *outcome) toThis() string {
+	if o.ends == nil {
+		return ""
+	}
+	return " to this " + o.ends.what()
 }
