@@ -7,6 +7,7 @@ import (
 	"slices"
 
 	"emurace/disasm/depend"
+	"emurace/emu"
 	"emurace/explore/graph"
 	"emurace/scenario"
 )
@@ -52,6 +53,7 @@ type graphStep struct {
 type graphMachine struct {
 	s     *scenario.Session
 	steps []*graphStep
+	held  map[graph.Cell][]holding
 	init  map[uint64][]byte // what the words with bytes that make events hold at the start of the race
 	cells *cells
 	model graph.Model
@@ -59,9 +61,16 @@ type graphMachine struct {
 	ran   uint64       // instructions in all
 }
 
+// holding is that memory holds a write from a step on.
+type holding struct {
+	step  int
+	write graph.Ref
+}
+
 // start goes to the start of the race.
 func (m *graphMachine) start() error {
 	m.cut(0)
+	m.held = map[graph.Cell][]holding{}
 	if err := m.s.Restart(); err != nil {
 		return err
 	}
@@ -79,6 +88,9 @@ func (m *graphMachine) cut(n int) {
 		m.steps[i].mark.Drop()
 		if m.order != nil {
 			m.order.back(m.steps[i])
+		}
+		for c := range m.steps[i].held {
+			m.held[c] = m.held[c][:len(m.held[c])-1]
 		}
 	}
 	m.steps = m.steps[:n]
@@ -123,11 +135,21 @@ func (m *graphMachine) wrote(w graph.Ref) uint64 {
 	return 0
 }
 
-// holder is the write whose value memory holds behind the steps so far, or the last use of an object that has changed it.
-func (m *graphMachine) holder(c graph.Cell) graph.Ref {
-	for i := len(m.steps) - 1; i >= 0; i-- {
-		if w, ok := m.steps[i].held[c]; ok {
-			return w
+// holds notes which writes memory holds behind the last step, from then on.
+func (m *graphMachine) holds(held map[graph.Cell]graph.Ref) {
+	n := len(m.steps) - 1
+	m.steps[n].held = held
+	for c, w := range held {
+		m.held[c] = append(m.held[c], holding{n, w})
+	}
+}
+
+// holder is the write whose value memory holds before step n, or the last use of an object that has changed it.
+func (m *graphMachine) holder(c graph.Cell, n int) graph.Ref {
+	list := m.held[c]
+	for i := len(list) - 1; i >= 0; i-- {
+		if list[i].step < n {
+			return list[i].write
 		}
 	}
 	return graph.Init
@@ -141,7 +163,7 @@ func (m *graphMachine) sees(g *graph.Graph, reads []graph.Cell, sources []graph.
 			continue
 		}
 		v := m.value(g, c, w)
-		if w == m.holder(c) || v == content(m.s, c) {
+		if w == m.holder(c, len(m.steps)) || v == content(m.s, c) {
 			continue
 		}
 		list = append(list, scenario.Seen{Bytes: scenario.Bytes{Addr: c.At, Data: bytesOf(c, v)}, Step: m.wrote(w)})
@@ -149,12 +171,12 @@ func (m *graphMachine) sees(g *graph.Graph, reads []graph.Cell, sources []graph.
 	return list
 }
 
-// keeps is what memory holds behind an event of the graph whose writes stand in co before others that have
-// run, and the writes whose values it holds from then on.
-func (m *graphMachine) keeps(g *graph.Graph, e graph.ID, writes []graph.Write) (leaves []scenario.Bytes, held map[graph.Cell]graph.Ref) {
+// keeps is what memory holds behind an event of the graph as step n whose writes stand in co before others
+// that have run, and the writes whose values it holds from then on.
+func (m *graphMachine) keeps(g *graph.Graph, n int, e graph.ID, writes []graph.Write) (leaves []scenario.Bytes, held map[graph.Cell]graph.Ref) {
 	for i, w := range writes {
 		ref := graph.Ref{Thread: e.Thread, Number: e.Number, Part: i}
-		now := m.holder(w.Cell)
+		now := m.holder(w.Cell, n)
 		if w.Cell.Class == 0 && now != graph.Init && g.CoBefore(ref, now) {
 			leaves = append(leaves, scenario.Bytes{Addr: w.Cell.At, Data: bytesOf(w.Cell, m.value(g, w.Cell, now))})
 			continue
@@ -191,10 +213,11 @@ func (m *graphMachine) stand(g *graph.Graph, order []graph.ID) error {
 
 // keepsAs tells whether memory behind step i is as it would be if the step was run now for an event.
 func (m *graphMachine) keepsAs(g *graph.Graph, i int, event *graph.Event) bool {
-	st, all := m.steps[i], m.steps
-	m.steps = all[:i]
-	leaves, _ := m.keeps(g, st.ID, event.Writes)
-	m.steps = all
+	st := m.steps[i]
+	if len(event.Writes) == 0 {
+		return len(st.leaves) == 0
+	}
+	leaves, _ := m.keeps(g, i, st.ID, event.Writes)
 	return slices.EqualFunc(leaves, st.leaves, func(a, b scenario.Bytes) bool { return a.Addr == b.Addr && slices.Equal(a.Data, b.Data) })
 }
 
@@ -202,13 +225,39 @@ func (m *graphMachine) keepsAs(g *graph.Graph, i int, event *graph.Event) bool {
 func (m *graphMachine) again(g *graph.Graph, e graph.ID, event *graph.Event, sources []graph.Ref) error {
 	d := event.Note.(*deed)
 	st := &graphStep{ID: e, event: event, deed: d, sources: sources, sees: m.sees(g, event.Reads, sources)}
-	st.leaves, st.held = m.keeps(g, e, event.Writes)
+	leaves, held := m.keeps(g, len(m.steps), e, event.Writes)
+	st.leaves = leaves
 	ev, err := m.run(st, d)
 	if err != nil {
 		return err
 	}
+	m.holds(held)
 	if ev.Ran != d.ran || ev.Half != d.half || ev.PC != d.pc {
 		return fmt.Errorf("%w: thread %d, event %d", errChanged, e.Thread, e.Number)
+	}
+	return m.proves(g, st)
+}
+
+// proves looks whether the step that has run last has read what its sources have written, which everything
+// else relies on.
+func (m *graphMachine) proves(g *graph.Graph, st *graphStep) error {
+	seen := map[graph.Cell]bool{}
+	for a := range m.s.Process().Log().Of(m.s.Steps()).All() {
+		for i, c := range st.event.Reads {
+			if c.Class != 0 || seen[c] || c.At < a.Addr || c.At+uint64(c.Size) > a.Addr+uint64(a.Size) {
+				continue
+			}
+			seen[c] = true
+			if a.Kind != emu.LogRead {
+				continue
+			}
+			var b [8]byte
+			binary.LittleEndian.PutUint64(b[:], a.Value)
+			want := bytesOf(c, m.value(g, c, st.sources[i]))
+			if !slices.Equal(b[c.At-a.Addr:][:c.Size], want) {
+				return fmt.Errorf("%w: thread %d, event %d reads what it is not to read", errChanged, st.Thread, st.Number)
+			}
+		}
 	}
 	return nil
 }

@@ -29,9 +29,9 @@ func (p *graphProgram) Threads() int { return p.s.Threads() }
 // stays on the machine: as a rule the graph will have it.
 func (p *graphProgram) Next(g *graph.Graph, t int, sources []graph.Ref) (graph.Answer, error) {
 	number := g.Events(t)
-	order, err := p.orderFor(g, t, sources)
-	if err != nil {
-		return graph.Answer{}, err
+	order := p.orderFor(g, t, sources)
+	if order == nil {
+		return graph.Answer{Status: graph.Torn}, nil
 	}
 	if st := p.ahead(g, order, t, number, sources); st != nil {
 		return p.answer(st, sources)
@@ -122,7 +122,7 @@ func (p *graphProgram) next(g *graph.Graph, t, number int, sources []graph.Ref) 
 		sees := p.wants(g, st, sources)
 		if slices.EqualFunc(sees, st.sees, sameSeen) {
 			p.finish(st, sources)
-			return st, nil
+			return st, p.proves(g, st)
 		}
 		if err := p.back(len(p.steps) - 1); err != nil {
 			return nil, err
@@ -142,13 +142,10 @@ func sameSeen(a, b scenario.Seen) bool { return a.Addr == b.Addr && bytes.Equal(
 
 // wants is what the step is to be given to read, with the machine behind it.
 func (p *graphProgram) wants(g *graph.Graph, st *graphStep, sources []graph.Ref) (list []scenario.Seen) {
-	all := p.steps
-	p.steps = all[:len(all)-1]
-	defer func() { p.steps = all }()
 	n := min(len(sources), len(st.event.Reads))
 	for i, w := range sources[:n] {
 		// What memory held before is not known any more.
-		if c := st.event.Reads[i]; c.Class == 0 && w != p.holder(c) {
+		if c := st.event.Reads[i]; c.Class == 0 && w != p.holder(c, len(p.steps)-1) {
 			list = append(list, scenario.Seen{Bytes: scenario.Bytes{Addr: c.At, Data: bytesOf(c, p.value(g, c, w))}, Step: p.wrote(w)})
 		}
 	}
@@ -158,19 +155,18 @@ func (p *graphProgram) wants(g *graph.Graph, st *graphStep, sources []graph.Ref)
 // finish notes which writes a step has read from, and which ones memory holds behind it if its writes
 // are the last.
 func (p *graphProgram) finish(st *graphStep, sources []graph.Ref) {
-	all := p.steps
-	p.steps = all[:len(all)-1]
 	st.sources = slices.Clone(sources)
 	for _, c := range st.event.Reads[min(len(sources), len(st.event.Reads)):] {
-		st.sources = append(st.sources, p.holder(c))
+		st.sources = append(st.sources, p.holder(c, len(p.steps)-1))
 	}
-	p.steps = all
+	var held map[graph.Cell]graph.Ref
 	for i, w := range st.event.Writes {
-		if st.held == nil {
-			st.held = map[graph.Cell]graph.Ref{}
+		if held == nil {
+			held = map[graph.Cell]graph.Ref{}
 		}
-		st.held[w.Cell] = graph.Ref{Thread: st.Thread, Number: st.Number, Part: i}
+		held[w.Cell] = graph.Ref{Thread: st.Thread, Number: st.Number, Part: i}
 	}
+	p.holds(held)
 }
 
 // storeExclusive runs a store exclusive again such that it succeeds, as long as its load exclusive
@@ -274,24 +270,38 @@ func (p *graphProgram) describe(st *graphStep, ev *scenario.Event) error {
 
 // orderFor is in which order the machine is to run the events of a graph, so that the next one of a thread
 // can be looked at. Where that uses an object of the kernel's as it was before other uses, only
-// what it follows from is run; under SC also where it reads what memory held before.
-func (p *graphProgram) orderFor(g *graph.Graph, t int, sources []graph.Ref) ([]graph.ID, error) {
-	if p.looksBack(g, t, sources) {
-		return p.ordered(g, g.Needs(t, sources))
+// what it follows from is run; under SC also where it reads what memory held before. So it is where the uses of objects
+// have no order, as of a graph in which a system call uses one as it was before another call and one as it was
+// behind it. It is nil where what the thread's next event follows from has none.
+func (p *graphProgram) orderFor(g *graph.Graph, t int, sources []graph.Ref) []graph.ID {
+	if !p.looksBack(g, t, sources) {
+		if order := g.Order(false, p.lives(g)); order != nil {
+			return order
+		}
 	}
-	return p.ordered(g, p.lives(g))
+	needs := g.Needs(t, sources)
+	if p.between(g, t, sources, needs) {
+		return nil
+	}
+	return g.Order(false, needs)
 }
 
-// ordered is an order of the events of a graph for which only is true, nil for all.
-func (p *graphProgram) ordered(g *graph.Graph, only func(graph.ID) bool) ([]graph.ID, error) {
-	order, all := g.Order(true, only) // memory then holds what is read, as a rule
-	if !all && p.model != graph.SC {
-		order, all = g.Order(false, only)
+// between tells whether a thread's next event is a system call that would use an object as it was before
+// a call and needs that call to have happened.
+func (p *graphProgram) between(g *graph.Graph, t int, sources []graph.Ref, needs func(graph.ID) bool) bool {
+	for i, w := range sources {
+		c := g.Next(t).Reads[i]
+		if c.Class == 0 {
+			continue
+		}
+		list := g.Writes(c)
+		for k := len(list) - 1; k >= 0 && list[k] != w; k-- {
+			if needs(graph.ID{Thread: list[k].Thread, Number: list[k].Number}) {
+				return true
+			}
+		}
 	}
-	if !all {
-		return nil, fmt.Errorf("%w: events of which each has to come before another", errMemory)
-	}
-	return order, nil
+	return false
 }
 
 // lives leaves out the events with which the process ends: nothing could run behind them.

@@ -312,13 +312,19 @@ func (s *Session) lastAccesses() (pc uint64, list []Access) {
 				continue // pages that the kernel takes away or zeroes are counted as a whole
 			}
 			write := a.Kind != emu.LogRead
-			if a.Kind == emu.LogWrite && a.Old == a.Value && readBefore(part[:k], a) && s.m.Indivisible(a.PC) {
+			if write && s.leaves(part[:k], a) {
 				write = false
 			}
 			list = append(list, Access{Addr: a.Addr, Size: uint64(a.Size), Write: write})
 		}
 	}
 	return pc, list
+}
+
+// leaves tells of a write whether an atomic instruction has put back what it had read, as a compare and swap
+// that fails does on some processors: no other can tell that it has written.
+func (s *Session) leaves(before []emu.LogEntry, a emu.LogEntry) bool {
+	return a.Kind == emu.LogWrite && a.Old == a.Value && readBefore(before, a) && s.m.Indivisible(a.PC)
 }
 
 func readBefore(list []emu.LogEntry, w emu.LogEntry) bool {

@@ -149,9 +149,12 @@ func (s *Session) seeing(t int, sl Slice) (emu.Stop, error) {
 		return stop, err
 	}
 	written := map[uint64]bool{}
-	for a := range s.m.Log().From(from).All() {
-		for k := range uint64(a.Size) {
-			if a.Kind != emu.LogRead {
+	for part := range s.m.Log().From(from).Parts() {
+		for i, a := range part {
+			if a.Kind == emu.LogRead || s.leaves(part[:i], a) {
+				continue
+			}
+			for k := range uint64(a.Size) {
 				written[a.Addr+k] = true
 			}
 		}

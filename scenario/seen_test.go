@@ -116,3 +116,35 @@ func TestSeeingRefused(t *testing.T) {
 		}
 	})
 }
+
+// TestSeeingSwapFails: a compare and swap that fails on what it is told that it sees has written nothing, also
+// where the processor puts back what it has read.
+func TestSeeingSwapFails(t *testing.T) {
+	// x0: word, w1: what to find, w2: what to write: cas w1, w2, [x0]; mov w0, w1; ret. In amd64's rdi, rsi, rdx:
+	// mov eax, esi; lock cmpxchg [rdi], edx; ret.
+	swap := machineCode{[]uint32{0x88a17c02, 0x2a0103e0, 0xd65f03c0}, "\x89\xf0\xf0\x0f\xb1\x17\xc3"}
+	eachArch(t, func(t *testing.T, sys *emu.System) {
+		var base uint64
+		plan := &Plan{
+			Setup: func(u *Setup) (err error) {
+				base, err = u.Code(swap.of(sys.Arch), 4096)
+				return err
+			},
+			Threads: []Thread{{Main, known(func() Calls {
+				return Calls{{Func: "code", Addr: base, Args: []Arg{Int(base + 2048), Int(7), Int(9)}}}
+			})}},
+		}
+		s := begin(t, sys, plan)
+		n := uint64(1)
+		if sys.Arch == loader.AMD64 {
+			n = 2
+		}
+		must(t, s.Play(Schedule{{Thread: 0, N: n, Seeing: &Seeing{Sees: []Seen{{Bytes: Bytes{base + 2048, []byte{5, 0, 0, 0}}}}}}, {Thread: 0}}))
+		if got := s.Results(0); len(got) != 1 || uint32(got[0]) != 5 {
+			t.Errorf("it has found %v, want 5", got)
+		}
+		if b, _ := s.m.Read(base+2048, 4); binary.LittleEndian.Uint32(b) != 0 {
+			t.Errorf("memory holds %v at the end, want what was there", b)
+		}
+	})
+}

@@ -9,7 +9,7 @@ import (
 type Stats struct {
 	Graphs  uint64 // complete consistent ones
 	Blocked uint64 // in which a thread waits for a write that is there
-	Torn    uint64 // whose parts were in order, but not the accesses that they are of
+	Torn    uint64 // whose parts were in order, but not the accesses or system calls that they are of
 	Visits  uint64 // graphs that were extended
 }
 
@@ -114,7 +114,7 @@ func (x *Explorer) next(f *frame) (*Graph, bool) {
 		if f.what == plain {
 			p := part{thread: f.thread, number: len(f.g.threads[f.thread]) - 1, index: -1}
 			f.g.parts = append(f.g.parts, p)
-			f.g.threads[f.thread][p.number].done = true
+			f.g.finish(f.thread)
 			f.added = true
 			return f.g, true
 		}
@@ -161,16 +161,17 @@ func (f *frame) begin() {
 // expand finds out what comes next in a consistent graph.
 func (x *Explorer) expand(g *Graph) error {
 	x.Stats.Visits++
-	if f, err := x.complete(g); f != nil || err != nil {
-		if f != nil {
-			x.stack = append(x.stack, f)
-		}
+	f, torn, err := x.complete(g)
+	if f != nil {
+		x.stack = append(x.stack, f)
+	}
+	if f != nil || err != nil {
 		return err
 	}
 	var rounds []int // threads
 	var round [][]int
 	for t := range g.threads {
-		if g.ended(t) {
+		if g.ended(t) || g.open(t) != nil {
 			continue
 		}
 		a, err := x.Program.Next(g, t, nil)
@@ -183,8 +184,14 @@ func (x *Explorer) expand(g *Graph) error {
 			return nil
 		case Rounds:
 			rounds, round = append(rounds, t), append(round, a.Round)
+		case Torn:
+			torn = true
 		case Ended, Waits:
 		}
+	}
+	if torn {
+		x.Stats.Torn++
+		return nil
 	}
 	for i, t := range rounds {
 		for _, n := range round[i] {
@@ -211,8 +218,9 @@ func (g *Graph) ended(t int) bool {
 }
 
 // complete goes on with an event of which not all parts are there: first with one that has written already, since
-// others may read from that, and a system call can only be made behind the whole of another one.
-func (x *Explorer) complete(g *Graph) (*frame, error) {
+// others may read from that, and a system call can only be made behind the whole of another one. An event that follows from what
+// cannot have been is left as it is: others may still take away what it follows from.
+func (x *Explorer) complete(g *Graph) (f *frame, torn bool, err error) {
 	for _, written := range []bool{true, false} {
 		for t := range g.threads {
 			n := g.open(t)
@@ -221,21 +229,27 @@ func (x *Explorer) complete(g *Graph) (*frame, error) {
 			}
 			if !written {
 				a, err := x.Program.Next(g, t, slices.Clone(n.sources))
-				if err != nil {
-					return nil, err
+				switch {
+				case err != nil:
+					return nil, false, err
+				case a.Status == Torn:
+					torn = true
+					continue
+				case a.Status != Ready:
+					return nil, false, errors.New("a thread has part of an event and cannot run")
 				}
-				if a.Status != Ready {
-					return nil, errors.New("a thread has part of an event and cannot run")
+				if len(a.Event.Reads) < len(n.sources) || !slices.Equal(a.Event.Reads[:len(n.sources)], n.event.Reads[:len(n.sources)]) {
+					return nil, false, errors.New("a thread's event is another one than when its first reads were chosen")
 				}
 				n.event = a.Event
 			}
 			if len(n.sources) < len(n.event.Reads) || n.writes < len(n.event.Writes) {
-				return g.frame(t, n.event, len(n.sources), n.writes), nil
+				return g.frame(t, n.event, len(n.sources), n.writes), false, nil
 			}
-			n.done = true
+			g.finish(t)
 		}
 	}
-	return nil, nil
+	return nil, torn, nil
 }
 
 // frame chooses the part that comes next of a thread's event, of which so many are there.

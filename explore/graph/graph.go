@@ -79,6 +79,7 @@ const (
 	Ended         // it has nothing left to do
 	Waits         // for another thread, in the kernel
 	Rounds        // it does the same again and again until it reads another write
+	Torn          // what its next event follows from cannot have been, and no graph with it is an execution
 )
 
 // Program tells what threads do.
@@ -123,6 +124,7 @@ type Graph struct {
 	parts   []part // in the order of addition
 	co      map[Cell][]Ref
 	readers map[Cell][]part // reads of the cell
+	line    *line           // an order of the complete events, nil where it is to be found
 }
 
 // New is the graph without events.
@@ -255,11 +257,21 @@ func (g *Graph) addWrite(thread, place int) {
 
 func (p part) ref() Ref { return Ref{p.thread, p.number, p.index} }
 
+// finish makes the last event of a thread complete.
+func (g *Graph) finish(thread int) {
+	n := len(g.threads[thread]) - 1
+	g.threads[thread][n].done = true
+	g.grows(thread, n)
+}
+
 // pop takes the last part away, and with the first part of an event the event.
 func (g *Graph) pop() {
 	p := g.parts[len(g.parts)-1]
 	g.parts = g.parts[:len(g.parts)-1]
 	n := &g.threads[p.thread][p.number]
+	if n.done {
+		g.shrinks(p.thread, p.number)
+	}
 	n.done = false
 	switch {
 	case p.index < 0:

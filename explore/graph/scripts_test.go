@@ -12,7 +12,8 @@ import (
 )
 
 // command is what a thread does next: r reads, w writes v and what it has read last, a adds v atomically, c puts v+1 for v,
-// s leaves out the next command if it has read v, e ends if it reads v, o uses an object of the kernel's, t waits for event N of thread T, p reads
+// s leaves out the next command if it has read v, e ends if it reads v, o uses an object of the kernel's, m several of
+// them, and what it has read last is then how, t waits for event N of thread T, p reads
 // until it is v.
 type command struct {
 	k    byte
@@ -20,6 +21,12 @@ type command struct {
 	wide bool // both cells
 	v    uint64
 	T, N int
+}
+
+// ways of system calls to use objects.
+var ways = []struct{ reads, writes []uint64 }{
+	{[]uint64{0, 1}, []uint64{0, 1}}, {[]uint64{1, 0}, []uint64{1, 0}}, {[]uint64{1, 0, 2}, []uint64{0}},
+	{[]uint64{0, 2}, nil}, {[]uint64{2, 1}, []uint64{1}}, {[]uint64{0}, []uint64{0}},
 }
 
 // scripts are the commands of threads. Other than a little program's they depend on what is read.
@@ -71,6 +78,15 @@ func nextOf(ops []command, hist []happened, val func(Ref, Cell) uint64, seen []R
 		case 'o':
 			c := Cell{Class: 1, At: o.cell}
 			ev.Reads, ev.Writes, ev.Full = []Cell{c}, []Write{{Cell: c}}, true
+		case 'm':
+			way := ways[o.cell]
+			for _, at := range way.reads {
+				ev.Reads = append(ev.Reads, Cell{Class: 1, At: at})
+			}
+			for _, at := range way.writes {
+				ev.Writes = append(ev.Writes, Write{Cell: Cell{Class: 1, At: at}})
+			}
+			ev.Full = true
 		case 't':
 			if fresh && !done(o.T, o.N) {
 				return Answer{Status: Waits}
@@ -79,7 +95,12 @@ func nextOf(ops []command, hist []happened, val func(Ref, Cell) uint64, seen []R
 		}
 		full := len(src) == len(ev.Reads)
 		var vals []uint64
-		if full && o.k != 'o' {
+		if full && o.k == 'm' {
+			vals = []uint64{0}
+			for _, w := range src {
+				vals[0] += uint64(w.Thread + 1) // it depends on who has used them
+			}
+		} else if full && o.k != 'o' {
 			for j, c := range ev.Reads {
 				vals = append(vals, val(src[j], c))
 			}
@@ -135,6 +156,20 @@ type scriptRun struct {
 
 func (x *scriptRun) Threads() int { return len(x.p) }
 func (x *scriptRun) Next(g *Graph, t int, seen []Ref) (Answer, error) {
+	// What a machine cannot come to, this one does not either.
+	needs := g.Needs(t, seen)
+	if g.Order(false, nil) == nil && g.Order(false, needs) == nil {
+		return Answer{Status: Torn}, nil
+	}
+	for o := range g.Threads() {
+		for n := range g.Events(o) {
+			for _, w := range slices.Concat(g.Sources(o, n), g.Event(o, n).After, []Ref{{Thread: o, Number: n - 1}}) {
+				if needs(ID{o, n}) && w.Number >= 0 && w != Init && w.Number < g.Events(w.Thread) && !needs(ID{w.Thread, w.Number}) {
+					return Answer{}, fmt.Errorf("thread %d needs event %d of thread %d, which follows from %v", t, n, o, w)
+				}
+			}
+		}
+	}
 	var h []happened
 	for n := range g.Events(t) {
 		h = append(h, happened{g.Event(t, n), g.Sources(t, n)})
@@ -264,6 +299,8 @@ func drawnScripts(r *rand.Rand, kinds string) scripts {
 				o.wide = r.IntN(4) == 0
 			case 'p', 'e':
 				o.v = 1
+			case 'm':
+				o.cell = uint64(r.IntN(len(ways)))
 			case 't':
 				o.T, o.N = r.IntN(len(p)), r.IntN(2)
 				if o.T == t {
@@ -377,7 +414,7 @@ func checkScripts(t *testing.T, kinds string, programs int) {
 // round.
 func TestScripts(t *testing.T) {
 	for name, kinds := range map[string]string{
-		"plain": "rrwws", "atomic": "rwacs", "objects": "rwoo", "after": "rwt", "ends": "rwwec", "rounds": "wwrp", "all": "rwwacsoept",
+		"plain": "rrwws", "atomic": "rwacs", "objects": "rwoo", "calls": "mmmrws", "more calls": "mmot", "after": "rwt", "ends": "rwwec", "rounds": "wwrp", "all": "rwwacsoeptm",
 	} {
 		t.Run(name, func(t *testing.T) { checkScripts(t, kinds, 400) })
 	}
@@ -387,10 +424,10 @@ func TestScripts(t *testing.T) {
 func TestOrders(t *testing.T) {
 	r := rand.New(rand.NewPCG(testseed.Of(t, 0), 0))
 	for i := range 300 {
-		p := drawnScripts(r, "rwwacsot")
+		p := drawnScripts(r, "rwwacsomt")
 		for _, m := range Models() {
 			_, _, err := p.explore(m, 0, func(g *Graph) error {
-				strict, _ := g.Order(m == SC, nil)
+				strict := g.Order(m == SC, nil)
 				for what, list := range map[string][]ID{"linear": g.Linear(), "strict": strict} {
 					if len(list) != g.Size() {
 						return fmt.Errorf("%s %s: %d of %d", what, m, len(list), g.Size())

@@ -39,11 +39,8 @@ type ordering struct {
 	bars  []Barrier // which are taken to be there
 }
 
-// one tells whether the parts of an event are one access. A system call is at once: the kernel's objects are used one call after the
-// other, and a call that finds one of them as it was before another call and one as it is after it cannot be run.
-func (o *ordering) one(e *Event) bool {
-	return !e.Torn && (o.whole || usesObject(e))
-}
+// one tells whether the parts of an event are one access: of a complete graph, as long as it is not torn.
+func (o *ordering) one(e *Event) bool { return o.whole && !e.Torn }
 
 func usesObject(e *Event) bool {
 	for _, c := range e.Reads {
@@ -53,6 +50,10 @@ func usesObject(e *Event) bool {
 	}
 	return false
 }
+
+// fused tells whether the reads and the writes of an event are one vertex, which those of a system call are: what it reads of one object and
+// writes of another has nothing in between.
+func (o *ordering) fused(e *Event) bool { return o.one(e) && usesObject(e) }
 
 // reading is the vertex of a read part, writing of a write part.
 func (o *ordering) reading(t, n, i int) vertex {
@@ -64,7 +65,10 @@ func (o *ordering) reading(t, n, i int) vertex {
 
 func (o *ordering) writing(t, n, i int) vertex {
 	e := o.g.Event(t, n)
-	if o.one(e) {
+	switch {
+	case o.fused(e):
+		return vertex{t, n, int(kinds)}
+	case o.one(e):
 		i = 0
 	}
 	return vertex{t, n, int(kinds) + len(e.Reads) + i}
@@ -96,6 +100,18 @@ func (o *ordering) before(v vertex, f func(vertex)) {
 	t, n := v.thread, v.number
 	e := o.g.Event(t, n)
 	switch i := v.index; {
+	case i >= int(kinds) && o.fused(e):
+		others := func(u vertex) {
+			if u != v {
+				f(u)
+			}
+		}
+		if len(o.g.threads[t][n].sources) > 0 {
+			o.beforeRead(t, n, 0, others)
+		}
+		if o.g.threads[t][n].writes > 0 {
+			o.beforeWrite(t, n, 0, others)
+		}
 	case i >= int(kinds)+len(e.Reads):
 		o.beforeWrite(t, n, i-int(kinds)-len(e.Reads), f)
 	case i >= int(kinds):
