@@ -20,7 +20,7 @@ export TEST_THOROUGH
 UNICORN := github.com/unicorn-engine/unicorn
 SUITES  := bullseye bookworm trixie forky
 # What tests want of a Debian beside libc: locales, libraries, time zones.
-LIBRARIES := libc-bin zlib1g tzdata libgcc-s1
+LIBRARIES := libc-bin zlib1g tzdata libgcc-s1 libstdc++6 libjack-jackd2-0 libdb5.3,libdb5.3t64
 
 .PHONY: explore article test test-short test-unpatched setup build lint vuln bench bench-raw race fuzz nightly fuzz-proofs fuzz-host sanitize peers programs dist dist-test install install-test clean help packages packages-test unicorn sysroot-explore sysroots
 

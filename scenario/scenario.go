@@ -24,7 +24,8 @@ type Scenario struct {
 	Expected []Expected
 	// End is the one that searches look for, nil for any failure. No run looks at it.
 	End *target.End
-	// Packages are those of Debian that it needs beside libc's.
+	// Packages are those of Debian that it needs beside libc's. One that is called otherwise in other
+	// suites has its names with commas between them.
 	Packages []string
 	// Source is what the scenario is made of, to be kept in traces of it.
 	Source []File

@@ -15,6 +15,7 @@ type Search struct {
 	Detect    []string
 	Timeouts  string
 	Memory    uint64
+	Model     string // of memory; "sc" where none was asked for
 	Bound     int // of preemptions, -1 for none
 	KeepGoing bool
 	Partial   bool // it ends before it has covered all
@@ -24,7 +25,7 @@ type Search struct {
 // a line each; none where the two only have not been compared, as when a search that draws has
 // not found what is expected. Was is the search of the expectation.
 func Contradicts(want scenario.Expected, was Search, got Shown, how Search) []string {
-	if !slices.Equal(how.Settings, was.Settings) || !slices.Equal(how.Detect, was.Detect) || how.Timeouts != was.Timeouts || how.Memory != was.Memory {
+	if !slices.Equal(how.Settings, was.Settings) || !slices.Equal(how.Detect, was.Detect) || how.Timeouts != was.Timeouts || how.Memory != was.Memory || how.Model != was.Model {
 		return nil
 	}
 	// What fails within a bound of preemptions fails without one, and not the other way round.

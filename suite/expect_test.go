@@ -198,6 +198,7 @@ func TestContradicts(t *testing.T) {
 		{clean, whole, other(func(s *Search) { s.Detect = []string{"data-race"} }), right, ""},
 		{clean, whole, other(func(s *Search) { s.Timeouts = "idle" }), right, ""},
 		{clean, whole, other(func(s *Search) { s.Memory = 1 }), right, ""},
+		{clean, whole, other(func(s *Search) { s.Model = "arm" }), right, ""},
 	} {
 		got := strings.Join(Contradicts(c.want, c.was, c.got, c.how), "; ")
 		if (got == "") != (c.says == "") || !strings.HasPrefix(got, c.says) {

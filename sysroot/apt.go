@@ -90,6 +90,21 @@ func (a *apt) update(ctx context.Context) error {
 	return a.run(ctx, "update")
 }
 
+// choose is the first of a package's names that the lists have; the last where they have none.
+func (a *apt) choose(ctx context.Context, names string) (string, error) {
+	list := strings.Split(names, ",")
+	for _, name := range list[:len(list)-1] {
+		out, err := command(ctx, a.dir, "apt-cache", "-c", filepath.Join(a.dir, "apt.conf"), "pkgnames", name)
+		if err != nil {
+			return "", err
+		}
+		if slices.Contains(strings.Fields(string(out)), name) {
+			return name, nil
+		}
+	}
+	return list[len(list)-1], nil
+}
+
 // download fetches the packages named and checks them against the lists, which
 // are signed. They are returned in the order of names.
 func (a *apt) download(ctx context.Context, names []string) ([]deb, error) {

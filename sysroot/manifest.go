@@ -46,10 +46,10 @@ type manifest struct {
 	Source   *Source   `json:"source,omitempty"`   // of libc6, if it was pulled too
 }
 
-// has tells whether the entry was made from all the packages named.
+// has tells whether the entry was made from all the packages named, of each that has several names from one.
 func (m *manifest) has(names []string) bool {
 	for _, name := range names {
-		if !slices.ContainsFunc(m.Packages, func(p Package) bool { return p.Name == name }) {
+		if !slices.ContainsFunc(m.Packages, func(p Package) bool { return slices.Contains(strings.Split(name, ","), p.Name) }) {
 			return false
 		}
 	}

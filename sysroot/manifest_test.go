@@ -40,7 +40,7 @@ func TestParseManifest(t *testing.T) {
 	if data, err := m.encode(); err != nil || string(data) != goodManifest {
 		t.Errorf("%s, %v", data, err)
 	}
-	if !m.has(nil) || !m.has([]string{"libc6-dbg", "libc6"}) || m.has([]string{"libc6", "zlib1g"}) {
+	if !m.has(nil) || !m.has([]string{"libc6-dbg", "libc6"}) || m.has([]string{"libc6", "zlib1g"}) || !m.has([]string{"libc6t64,libc6"}) || m.has([]string{"zlib1g,libc"}) {
 		t.Error("has is wrong")
 	}
 

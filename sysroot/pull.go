@@ -24,7 +24,8 @@ type PullRequest struct {
 	Arch  string // one of Arches
 	Libc  Libc   // Musl for the package musl too, and its entry as the result
 	// Packages are Debian packages to have beside libc6 and libc6-dbg. What
-	// they depend on does not come with them: name it too.
+	// they depend on does not come with them: name it too. Of several names with commas between them, as a
+	// package has that was given another one, the first that the suite has is taken.
 	Packages []string
 	// Source has glibc's source lie beside the sysroot, see SourceDir.
 	Source bool
@@ -52,9 +53,11 @@ func (r *PullRequest) check() (suite, error) {
 	if err := checkArch(r.Arch); err != nil {
 		return suite{}, err
 	}
-	for _, name := range r.Packages {
-		if err := checkPackageName(name); err != nil {
-			return suite{}, err
+	for _, names := range r.Packages {
+		for _, name := range strings.Split(names, ",") {
+			if err := checkPackageName(name); err != nil {
+				return suite{}, err
+			}
 		}
 	}
 	if r.Libc == Musl && !slices.Contains(r.Packages, muslPackage) {
@@ -234,6 +237,11 @@ func fetch(ctx context.Context, req *PullRequest, work string, names []string) (
 	req.Progress(fmt.Sprintf("reading the package lists of debian:%s for %s", req.Suite, req.Arch))
 	if err := apt.update(ctx); err != nil {
 		return nil, req.fetchError(ctx, err)
+	}
+	for i, name := range names {
+		if names[i], err = apt.choose(ctx, name); err != nil {
+			return nil, req.fetchError(ctx, err)
+		}
 	}
 	req.Progress("downloading " + strings.Join(names, ", "))
 	debs, err := apt.download(ctx, names)

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"io"
 	"slices"
 	"strings"
@@ -36,7 +37,7 @@ func (o *outcome) differs() *expectedObject {
 		return nil // emurace test tells of it
 	}
 	how := suite.Search{
-		Settings: o.recipe.Scenario.Settings(o.recipe.Values), Detect: texts(o.detect), Timeouts: string(o.recipe.Timeouts), Memory: o.recipe.Memory,
+		Settings: o.recipe.Scenario.Settings(o.recipe.Values), Detect: texts(o.detect), Timeouts: string(o.recipe.Timeouts), Memory: o.recipe.Memory, Model: o.modelName(),
 		Bound: o.bound, KeepGoing: o.keepGoing,
 	}
 	if o.result.Unbounded {
@@ -69,12 +70,19 @@ func searchOf(r replay.Recipe, flags string) (was suite.Search, err error) {
 		if err != nil {
 			return err
 		}
+		list, err := models(c)
+		if err != nil {
+			return err
+		}
+		if len(list) != 1 {
+			return errors.New("several memory models: one expectation is of one")
+		}
 		timeouts := c.String("timeouts")
 		if r.Program != nil && !c.IsSet("timeouts") {
 			timeouts = string(scenario.WhenDue)
 		}
 		was = suite.Search{
-			Settings: sc.Settings(values), Detect: texts(detect), Timeouts: timeouts, Memory: memory,
+			Settings: sc.Settings(values), Detect: texts(detect), Timeouts: timeouts, Memory: memory, Model: string(list[0]),
 			Bound: c.Int("preemptions"), KeepGoing: true, Partial: suite.Partial(flags),
 		}
 		return checkHow(c)

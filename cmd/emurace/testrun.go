@@ -89,7 +89,7 @@ func runTests(c *cli.Context, tests []testCase, show *testShow) (results []suite
 
 // searchFlagsOf are those that expect(search = ...) may have: what says how to search, and
 // nothing that names a file.
-var searchFlagsOf = []string{"strategy", "preemptions", "depth", "schedules", "time", "seed", "keep-going", "locks", "timeouts", "set", "detect", "only", "focus", "guest-memory", "minimize"}
+var searchFlagsOf = []string{"strategy", "memory", "preemptions", "depth", "schedules", "time", "seed", "keep-going", "locks", "timeouts", "set", "detect", "only", "focus", "guest-memory", "minimize"}
 
 // searchWish is what an expectation's search asks for.
 type searchWish struct {
@@ -113,7 +113,7 @@ func checkSearchFlags(search string) (wish searchWish, err error) {
 			return wish, fmt.Errorf("expect: search: %s: not a flag that says how to search", w)
 		}
 		switch name {
-		case "strategy", "preemptions", "depth", "schedules", "time", "only", "focus":
+		case "strategy", "memory", "preemptions", "depth", "schedules", "time", "only", "focus":
 			wish.chooses = true
 		case "locks":
 			wish.chooses = wish.chooses || value == "abstract" || slices.Contains(words, "abstract")

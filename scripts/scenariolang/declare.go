@@ -183,11 +183,18 @@ func (r *reading) ownLibrary(name string) (at string, err error) {
 }
 
 func packageFunc(r *reading, _ *starlark.Thread, b *starlark.Builtin, args starlark.Tuple, kwargs []starlark.Tuple) (starlark.Value, error) {
-	var name string
-	if err := starlark.UnpackArgs(b.Name(), args, kwargs, "name", &name); err != nil {
-		return nil, err
+	if len(args) == 0 || len(kwargs) > 0 {
+		return nil, fmt.Errorf("%s: takes a name, or several that it has in different suites", b.Name())
 	}
-	r.sc.Packages = append(r.sc.Packages, sandbox.Printable(name))
+	var names []string
+	for i := range args {
+		name, ok := starlark.AsString(args[i])
+		if !ok {
+			return nil, fmt.Errorf("%s: got %s, want string", b.Name(), args[i].Type())
+		}
+		names = append(names, sandbox.Printable(name))
+	}
+	r.sc.Packages = append(r.sc.Packages, strings.Join(names, ","))
 	return starlark.None, r.bound(len(r.sc.Packages))
 }
 
