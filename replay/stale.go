@@ -61,7 +61,7 @@ func (h *History) staleAt(thread int, step uint64, b scenario.Seen) (x Stale, ok
 		}
 		for k := range uint64(a.Size) {
 			at := a.Addr + k - b.Addr
-			if at >= uint64(len(held)) || a.Step >= step || a.Kind == emu.LogRead {
+			if at >= uint64(len(held)) || a.Step >= step || a.Kind == emu.LogRead || h.covered(a.Step, a.Addr+k) {
 				continue
 			}
 			held[at], known[at] = byte(a.Value>>(8*k)), true
