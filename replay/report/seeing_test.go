@@ -1,0 +1,41 @@
+package report
+
+import (
+	"testing"
+
+	"emurace/internal/testrace"
+	"emurace/internal/testsystem"
+	"emurace/loader"
+	"emurace/replay"
+	"emurace/scenario"
+)
+
+// buffering is the input of the page about a run in which loads see what memory does not hold.
+func buffering(t testing.TB, arch loader.Arch) (*testrace.Buffering, Input) {
+	t.Helper()
+	sb := testrace.NewBuffering(arch)
+	recipe := replay.Recipe{Scenario: sb.Scenario(), Arch: arch, Source: "debian:bookworm", Seed: 1}
+	return sb, input(t, recipe, func(t testing.TB, s *scenario.Session) scenario.Schedule {
+		must(t, s.Restart())
+		must(t, s.Play(sb.Schedule()))
+		return sb.Schedule()
+	})
+}
+
+// TestSeeingRecorded: the page's run is, at every moment, the one with what the loads have seen.
+func TestSeeingRecorded(t *testing.T) {
+	testsystem.EachArch(t, func(t *testing.T, arch loader.Arch) {
+		_, in := buffering(t, arch)
+		run, err := Record(in.Line, in.Explanation, in.Lesson, in.Heap)
+		must(t, err)
+		for _, i := range []int{0, 6, 3, 4, 2, 5, 1, 4} {
+			compare(t, run, &run.Windows[0], i, in.Line)
+		}
+		accesses := groups(run.Windows[0].Accesses, 5)
+		for i, want := range []string{"0x1 (was 0x0)", "0x1 (was 0x0)", "→ 0x0", "→ 0x0"} {
+			if got := run.accesses(accesses[i]); len(got) < len(want) || got[len(got)-len(want):] != want {
+				t.Errorf("instruction %d: %s, want %s", i+1, got, want)
+			}
+		}
+	})
+}
