@@ -39,7 +39,7 @@ func (r *run) choose(focus []uint64) (*Graph, error) {
 				}
 			}
 			g.Says = append(g.Says, r.saw(s))
-			if !slices.ContainsFunc(told, w.like) {
+			if !slices.ContainsFunc(told, func(o way) bool { return w.like(o, s.event) }) {
 				told = append(told, w)
 				g.Says = append(g.Says, r.tell(w)...)
 			}
@@ -74,7 +74,7 @@ func (r *run) keepAll(k *keeper, w way) {
 // beside them in their programs, as long as there is room.
 func (r *run) widen(wanted map[int]bool) {
 	room := func() bool { return len(wanted) < mostShown }
-	if len(r.events) <= mostShown {
+	if len(r.events) <= mostWhole {
 		for i := range r.events {
 			wanted[i] = true
 		}

@@ -42,6 +42,9 @@ func (u use) shared() bool { return u.many && u.written }
 
 // collect finds the events of a run, nil where there are none, or too many.
 func collect(line *timeline.Timeline) *run {
+	if line.Len() > mostInstructions {
+		return nil
+	}
 	// First by words, of which there are fewer, and of those that threads share by bytes.
 	words, bytes := map[uint64]use{}, map[uint64]use{}
 	each(line, func(n timeline.Moment, a emu.LogEntry) {

@@ -80,9 +80,11 @@ func (w way) short() (out way) {
 	return out
 }
 
-// like tells whether two ways go around in the same circle.
-func (w way) like(o way) bool {
-	return len(w) == len(o) && !slices.ContainsFunc(w, func(a Arrow) bool { return !slices.Contains(o, a) })
+// like tells whether two ways go around in the same circle, but for one event.
+func (w way) like(o way, event int) bool {
+	return len(w) == len(o) && !slices.ContainsFunc(w, func(a Arrow) bool {
+		return a.From != event && a.To != event && !slices.Contains(o, a)
+	})
 }
 
 // cycle is what a stale read has against it: that it comes before a write that it has not seen, and the way from

@@ -72,9 +72,11 @@ func (g *Graph) Odd() bool {
 
 // Bounds.
 const (
-	mostEvents = 1 << 18 // of a run whose execution is told
-	mostShown  = 20
-	mostStale  = 4 // reads that are told of, others are events like any
+	mostInstructions = 1 << 22 // of a run whose execution is told
+	mostEvents       = 1 << 18
+	mostWhole        = 12 // events of which all are shown
+	mostShown        = 20
+	mostStale        = 4 // reads that are told of, others are events like any
 )
 
 // Of is the execution of a run, nil where its threads have told each other nothing. Focus are instructions that matter

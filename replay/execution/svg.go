@@ -13,7 +13,7 @@ import (
 const (
 	boxWide, boxHigh = 300, 46
 	gapWide          = 150 // between columns
-	marginWide       = 130 // beside the columns, for orders of programs
+	marginWide       = 170 // beside the columns, for orders of programs
 	rowHigh          = 66
 	topHigh          = 64
 	legendHigh       = 20
@@ -118,7 +118,7 @@ func (d *drawing) box(i int) {
 func (d *drawing) side(event, side int) (x, y int) {
 	k := d.used[[2]int{event, side}]
 	d.used[[2]int{event, side}]++
-	offset := []int{0, -10, 10, -18, 18}[min(k, 4)]
+	offset := []int{0, -14, 14, -7, 7}[min(k, 4)]
 	x = d.left(d.column(event))
 	if side > 0 {
 		x += boxWide
@@ -128,13 +128,12 @@ func (d *drawing) side(event, side int) (x, y int) {
 
 // arrow draws a relation.
 func (d *drawing) arrow(a *Arrow) {
-	label := string(a.Kind)
 	switch {
 	case a.From == Before:
 		x, y := d.side(a.To, -1)
-		d.put(`<path class="arrow rf" d="M%d %dH%d"/>`, x-60, y, x)
+		d.put(`<path class="arrow rf" d="M%d %dH%d"/>`, x-40, y, x)
 		d.head(a.Kind, x, y, 1)
-		d.put(`<text class="label rf" x="%d" y="%d">before the race</text>`, x-112, y-8)
+		d.put(`<text class="label rf" text-anchor="end" x="%d" y="%d">before the race</text>`, x-44, y+4)
 	case a.Kind == Program:
 		d.program(a)
 	default:
@@ -147,7 +146,7 @@ func (d *drawing) arrow(a *Arrow) {
 		bend := to * gapWide / 2
 		d.put(`<path class="arrow %s" d="M%d %dC%d %d %d %d %d %d"/>`, a.Kind, x1, y1, x1-bend, y1, x2+bend, y2, x2, y2)
 		d.head(a.Kind, x2, y2, -to)
-		d.put(`<text class="label %s" x="%d" y="%d">%s</text>`, a.Kind, (x1+x2)/2-6, (y1+y2)/2-4, label)
+		d.put(`<text class="label %s" text-anchor="middle" x="%d" y="%d">%s</text>`, a.Kind, x2+to*22, y2-3, a.Kind)
 	}
 }
 
@@ -159,7 +158,7 @@ func (d *drawing) program(a *Arrow) {
 	}
 	x1, y1 := d.side(a.From, side)
 	x2, y2 := d.side(a.To, side)
-	class, lines := "po", []string{"not kept:", "a barrier here"}
+	class, lines := "po", []string{"free: a barrier", "would keep it"}
 	if a.Kept != "" {
 		class, lines = "po kept", []string{"kept by", strings.TrimPrefix(strings.TrimPrefix(a.Kept, "a "), "an ")}
 	}

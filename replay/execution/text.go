@@ -40,7 +40,7 @@ func (k Kind) meaning() string {
 	case FromRead:
 		return "from-read: the read has seen what the write overwrote"
 	case Program:
-		return "program order, which a barrier would keep"
+		return "program order; free where nothing is known to keep it"
 	}
 	return string(k)
 }
@@ -50,7 +50,7 @@ func (a *Arrow) order() string {
 	if a.Kept != "" {
 		return "kept by " + a.Kept
 	}
-	return "not kept, a barrier would"
+	return "free: a barrier would keep it"
 }
 
 // Words are the arrows in lines, for who cannot see a picture.
@@ -70,8 +70,8 @@ func (g *Graph) Words() (list []string) {
 	return list
 }
 
-// leftOut says how many events are not shown, "" where all are.
-func (g *Graph) leftOut() string {
+// LeftOut says how many events are not shown, "" where all are.
+func (g *Graph) LeftOut() string {
 	if g.Left == 0 {
 		return ""
 	}
@@ -106,7 +106,7 @@ func (g *Graph) Lines(columns int) (list []string) {
 	for _, k := range g.kinds() {
 		list = append(list, fmt.Sprintf("%s  %s", k, k.meaning()))
 	}
-	if text := g.leftOut(); text != "" {
+	if text := g.LeftOut(); text != "" {
 		list = append(list, text)
 	}
 	return list

@@ -9,8 +9,10 @@ import (
 
 	"emurace/internal/words"
 	"emurace/replay"
+	"emurace/replay/execution"
 	"emurace/replay/timeline"
 	"emurace/scenario"
+	"emurace/symbolize"
 )
 
 // Lesson is a failure told in cards.
@@ -20,6 +22,9 @@ type Lesson struct {
 	Moments []Moment        // the cards, in the order in which they are told; never empty
 	Asides  []scenario.Note // beside the story
 	Length  uint64          // of the run, in instructions
+	// Execution is who has seen what of the memory that threads share, nil where they have told each other nothing,
+	// and in a lesson from the crash backwards.
+	Execution *execution.Graph
 }
 
 // Moment is a card of the story: a fact, and the memory before and after what it tells.
@@ -63,11 +68,30 @@ func New(line *timeline.Timeline, x *replay.Explanation, notes []scenario.Note) 
 	}
 	slices.SortStableFunc(l.Moments, func(a, b Moment) int { return cmp.Or(cmp.Compare(a.At, b.At), cmp.Compare(a.Kind, b.Kind)) })
 	d := drawer{line: line, x: x}
-	if err := d.draw(l.Moments); err != nil {
+	err := d.draw(l.Moments)
+	if err != nil {
 		return nil, fmt.Errorf("lesson: %w", err)
 	}
 	l.Asides = append(asides(x), notes...)
+	if l.Execution, err = execution.Of(line, about(x)...); err != nil {
+		return nil, fmt.Errorf("lesson: %w", err)
+	}
 	return l, line.Seek(line.Len())
+}
+
+// about are the instructions that a story is about.
+func about(x *replay.Explanation) (list []uint64) {
+	for _, a := range []*symbolize.Act{x.Load, x.Writer} {
+		if a != nil {
+			list = append(list, a.Step)
+		}
+	}
+	for _, l := range x.Looks {
+		if l.Load != nil {
+			list = append(list, l.Load.Step)
+		}
+	}
+	return list
 }
 
 // asides are what is true of every such run.
