@@ -125,7 +125,7 @@ func Odd(t testing.TB, sys *emu.System, r *rand.Rand, n uint64) (*scenario.Plan,
 				continue
 			}
 			for range r.IntN(3) {
-				sl.Seeing.Sees = append(sl.Seeing.Sees, scenario.Seen{Bytes: bytes(), Step: r.Uint64N(50)})
+				sl.Seeing.Sees = append(sl.Seeing.Sees, scenario.Seen{Bytes: bytes(), Step: r.Uint64N(2) * r.Uint64N(50)})
 			}
 			if r.IntN(3) == 0 {
 				sl.Seeing.Leaves = append(sl.Seeing.Leaves, bytes())

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"emurace/internal/printable"
 	"emurace/internal/words"
 )
 
@@ -26,6 +27,7 @@ type drawing struct {
 	g     *Graph
 	shown []int
 	used  map[[2]int]int // arrows at a side of an event's box
+	said  string         // the last label of a program's order
 }
 
 func (d *drawing) put(format string, args ...any) { fmt.Fprintf(d, format+"\n", args...) }
@@ -38,7 +40,7 @@ func (g *Graph) SVG(id string) string {
 	wide := 2*marginWide + n*boxWide + (n-1)*gapWide
 	foot := topHigh + len(g.Events)*rowHigh
 	high := foot + legendHigh*len(g.kinds()) + 8
-	d.put(`<svg class="execution" xmlns="http://www.w3.org/2000/svg" viewBox="0 0 %d %d" width="%d" height="%d" role="img" aria-labelledby="%s-title %s-desc">`, wide, high, wide, high, id, id)
+	d.put(`<svg class="execution" viewBox="0 0 %d %d" width="%d" height="%d" role="img" aria-labelledby="%s-title %s-desc">`, wide, high, wide, high, id, id)
 	d.put(`<title id="%s-title">Who has seen what: the accesses to shared memory</title>`, id)
 	d.put(`<desc id="%s-desc">%s</desc>`, id, escape(g.described()))
 	for i, t := range d.shown {
@@ -169,6 +171,11 @@ func (d *drawing) program(a *Arrow) {
 	if side > 0 {
 		anchor, x = "start", x1+40
 	}
+	said := fmt.Sprint(a.From, lines)
+	if d.said == said {
+		return // the same is beside it
+	}
+	d.said = said
 	for i, text := range lines {
 		d.put(`<text class="label %s" text-anchor="%s" x="%d" y="%d">%s</text>`, class, anchor, x, (y1+y2)/2+14*i-3, escape(text))
 	}
@@ -188,4 +195,5 @@ func cutTo(text string, most int) string {
 	return text
 }
 
-func escape(text string) string { return html.EscapeString(text) }
+// escape makes text of a guest's or a trace's one that is only shown.
+func escape(text string) string { return html.EscapeString(printable.Line(text)) }

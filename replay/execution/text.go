@@ -75,8 +75,12 @@ func (g *Graph) LeftOut() string {
 	if g.Left == 0 {
 		return ""
 	}
-	return fmt.Sprintf("%s of %s to bytes that threads share %s left out.", words.Grouped(uint64(g.Left)),
-		words.Count(uint64(g.Left+len(g.Events)), "access"), map[bool]string{true: "is", false: "are"}[g.Left == 1])
+	are := "are"
+	if g.Left == 1 {
+		are = "is"
+	}
+	return fmt.Sprintf("Of %s that access bytes which threads share, %s %s left out.",
+		words.Count(uint64(g.Left+len(g.Events)), "instruction"), words.Grouped(uint64(g.Left)), are)
 }
 
 // Lines are the graph for a terminal, in lines of at most so many columns, as far as the texts are short: the events
