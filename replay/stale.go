@@ -2,6 +2,8 @@ package replay
 
 import (
 	"encoding/binary"
+	"fmt"
+	"strings"
 
 	"emurace/emu"
 	"emurace/internal/words"
@@ -113,10 +115,15 @@ func (x *Explanation) staleReads() (list []Fact) {
 			from = say(", which %s had written at %s.", name(s.From.Thread), s.From.Location.String())
 		}
 		text := append(say("%s at %s (%s) saw %s at %s", name(s.Read.Thread), s.Read.Location.String(), s.Read.Instruction, number(words.Hex(s.Saw)), number(addr)), from...)
-		f := Fact{Kind: factStale, At: s.Read.Step - 1, Thread: -1, Addr: s.Addr, Place: s.Place, Short: []Text{text}, section: sectionMemory}
+		f := x.fact(FactStale, s.Read)
+		f.Addr, f.Place, f.Short, f.section = s.Addr, s.Place, []Text{text}, sectionMemory
+		f.Title = s.Read.Thread + " reads an older value"
+		f.Long = []string{fmt.Sprintf("At %s %s finds %s, %s", addr, s.Read.Thread, words.Hex(s.Saw), strings.TrimPrefix(from.String(), ", "))}
 		if s.Writer != nil {
 			f.Short = append(f.Short, say("  %s had written %s there already, at %s (%s): the two were seen in another order than they were made in.",
 				name(s.Writer.Thread), number(words.Hex(s.Held)), s.Writer.Location.String(), s.Writer.Instruction))
+			f.Long[0] += fmt.Sprintf(" Memory holds %s there, which %s has written at %s: the processor may show a thread older bytes, as long as nothing keeps the accesses in order.",
+				words.Hex(s.Held), s.Writer.Thread, s.Writer.Location)
 		}
 		list = append(list, f)
 	}

@@ -72,7 +72,7 @@ func (g *Graph) Odd() bool {
 
 // Bounds.
 const (
-	mostInstructions = 1 << 22 // of a run whose execution is told
+	mostInstructions = 1 << 20 // of a run whose execution is told
 	mostEvents       = 1 << 18
 	mostWhole        = 12 // events of which all are shown
 	mostShown        = 20

@@ -280,7 +280,9 @@ func TestNothing(t *testing.T) {
 		const source = `
 			volatile unsigned long a[64];
 			void touch(unsigned long which) { a[which]++; }`
-		call := func(n uint64) scenario.Call { return scenario.Call{Func: "touch", Args: []scenario.Arg{scenario.Int(n)}} }
+		call := func(n uint64) scenario.Call {
+			return scenario.Call{Func: "touch", Args: []scenario.Arg{scenario.Int(n)}}
+		}
 		s := testrace.Start(t, sys, testrace.Guest(t, sys.Arch, source, call(0), call(32)))
 		g, err := Of(lineOf(t, s, scenario.Schedule{{Thread: 0}, {Thread: 1}}))
 		if must(t, err); g != nil {

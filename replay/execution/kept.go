@@ -10,7 +10,7 @@ import (
 )
 
 // mostTracked bounds the instructions of a run that dependencies are followed through.
-const mostTracked = 1 << 20
+const mostTracked = 1 << 18
 
 // keeper knows what keeps events of a thread in order. It claims only what both TSO and ARMv8 give.
 type keeper struct {
@@ -34,7 +34,12 @@ func (r *run) keeper() *keeper {
 		return nil
 	}
 	trackers := make([]*depend.Tracker, s.Threads())
-	rest := make([][]depend.Access, s.Threads())
+	rest, begins := make([][]depend.Access, s.Threads()), map[uint64]bool{}
+	for t := range s.Threads() {
+		for _, step := range s.Begins(t) {
+			begins[step] = true
+		}
+	}
 	for n := range r.line.Len() {
 		t := r.line.Thread(n)
 		if t < 0 || t >= len(trackers) {
@@ -58,7 +63,7 @@ func (r *run) keeper() *keeper {
 				k.orders[o.Event] = o
 			}
 		}
-		if slices.Contains(s.Begins(t), s.Base()+n+1) {
+		if begins[s.Base()+n+1] { // of this thread: no other one has run at this step
 			trackers[t].Begin()
 		}
 	}

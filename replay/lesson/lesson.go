@@ -66,6 +66,7 @@ func New(line *timeline.Timeline, x *replay.Explanation, notes []scenario.Note) 
 			l.Moments = append(l.Moments, Moment{Fact: f})
 		}
 	}
+	l.Moments = joinStale(l.Moments)
 	slices.SortStableFunc(l.Moments, func(a, b Moment) int { return cmp.Or(cmp.Compare(a.At, b.At), cmp.Compare(a.Kind, b.Kind)) })
 	d := drawer{line: line, x: x}
 	err := d.draw(l.Moments)
@@ -77,6 +78,31 @@ func New(line *timeline.Timeline, x *replay.Explanation, notes []scenario.Note) 
 		return nil, fmt.Errorf("lesson: %w", err)
 	}
 	return l, line.Seek(line.Len())
+}
+
+// joinStale has a read of an older value told on the card that there is of the read, if there is one, and not more of
+// them than a reader needs.
+func joinStale(list []Moment) (out []Moment) {
+	const most = 3
+	told := 0
+	for _, m := range list {
+		if m.Kind != replay.FactStale {
+			out = append(out, m)
+		}
+	}
+	for _, m := range list {
+		if m.Kind != replay.FactStale || told == most {
+			continue
+		}
+		told++
+		i := slices.IndexFunc(out, func(o Moment) bool { return o.After == m.After && o.Thread == m.Thread && o.After > o.At })
+		if i < 0 {
+			out = append(out, m)
+			continue
+		}
+		out[i].Title, out[i].Long = m.Title, append(out[i].Long[:1:1], m.Long...)
+	}
+	return out
 }
 
 // about are the instructions that a story is about.

@@ -1,6 +1,7 @@
 package report
 
 import (
+	"strings"
 	"testing"
 
 	"emurace/internal/testrace"
@@ -36,6 +37,26 @@ func TestSeeingRecorded(t *testing.T) {
 			if got := run.accesses(accesses[i]); len(got) < len(want) || got[len(got)-len(want):] != want {
 				t.Errorf("instruction %d: %s, want %s", i+1, got, want)
 			}
+		}
+	})
+}
+
+// TestSeeingPage: the page has the picture, says what it shows, and does not say that one instruction came after the
+// other.
+func TestSeeingPage(t *testing.T) {
+	testsystem.EachArch(t, func(t *testing.T, arch loader.Arch) {
+		_, in := buffering(t, arch)
+		page := write(t, in)
+		for _, want := range []string{
+			`<svg class="execution"`, `aria-labelledby="execution-title execution-desc"`, `<path class="arrow fr"`, "before the race</text>",
+			"So at least one of these was so: main&#39;s read of", "<li>po  1 → 4  free: a barrier would keep it</li>", "main reads an older value",
+		} {
+			if !strings.Contains(page, want) {
+				t.Errorf("the page has no %s", want)
+			}
+		}
+		if strings.Contains(page, "sequential consistency") {
+			t.Error("the page assumes sequential consistency")
 		}
 	})
 }

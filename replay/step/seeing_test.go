@@ -1,8 +1,11 @@
 package step
 
 import (
+	"bytes"
 	"strings"
 	"testing"
+
+	"github.com/charmbracelet/x/ansi"
 
 	"emurace/internal/testrace"
 	"emurace/internal/testsystem"
@@ -49,6 +52,17 @@ func TestSeeing(t *testing.T) {
 		must(t, s.Play(own))
 		if o, over := s.Outcome(); !over || o.Kind != scenario.OK || uint32(s.Results(1)[0]) != 0 || uint32(s.Results(0)[0]) != 1 {
 			t.Errorf("its schedule ends with %v, %v, %v", o, s.Results(0), s.Results(1))
+		}
+		// The lesson says what was seen, in lines that a terminal has room for.
+		var out bytes.Buffer
+		must(t, WriteLesson(&out, l.story.Lesson, l.spare.Names(), false))
+		for line := range strings.Lines(out.String()) {
+			if ansi.StringWidth(strings.TrimSuffix(line, "\n")) > 80 {
+				t.Errorf("too long: %q", line)
+			}
+		}
+		if text := out.String(); !strings.Contains(text, "worker reads an older value") || !strings.Contains(text, "\nfr  3 → 1\n") {
+			t.Errorf("the lesson:\n%s", text)
 		}
 	})
 }
