@@ -290,3 +290,16 @@ func TestNothing(t *testing.T) {
 		}
 	})
 }
+
+// TestBehind: which write comes next in a byte's order.
+func TestBehind(t *testing.T) {
+	b := byteOrder{order: []int{3, 7}, under: map[int]int{5: 7}}
+	for w, want := range map[int]int{Before: 3, 3: 7, 5: 7, 7: 0, 9: 0} {
+		if got, ok := b.behind(w); got != want || ok != (want != 0) {
+			t.Errorf("behind %d comes %d, %v, want %d", w, got, ok, want)
+		}
+	}
+	if _, ok := (&byteOrder{}).behind(Before); ok {
+		t.Error("behind what was before the race something comes that is not there")
+	}
+}

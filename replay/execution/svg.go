@@ -30,7 +30,7 @@ type drawing struct {
 	said  string         // the last label of a program's order
 }
 
-func (d *drawing) put(format string, args ...any) { fmt.Fprintf(d, format+"\n", args...) }
+func (d *drawing) put(format string, args ...any) { d.WriteString(fmt.Sprintf(format, args...) + "\n") }
 
 // SVG is the graph as a picture, to be put into a page of HTML: a column for each thread, the first instruction on top.
 // Colours come from the page's style, by the classes rf, co, fr and po. The id is the start of its elements' ids.
