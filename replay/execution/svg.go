@@ -40,7 +40,7 @@ func (g *Graph) SVG(id string) string {
 	wide := 2*marginWide + n*boxWide + (n-1)*gapWide
 	foot := topHigh + len(g.Events)*rowHigh
 	high := foot + legendHigh*len(g.kinds()) + 8
-	d.put(`<svg class="execution" viewBox="0 0 %d %d" width="%d" height="%d" role="img" aria-labelledby="%s-title %s-desc">`, wide, high, wide, high, id, id)
+	d.put(`<svg class="execution" viewBox="0 0 %d %d" width="%d" height="%d" role="img" aria-labelledby="%s-title" aria-describedby="%s-desc">`, wide, high, wide, high, id, id)
 	d.put(`<title id="%s-title">Who has seen what: the accesses to shared memory</title>`, id)
 	d.put(`<desc id="%s-desc">%s</desc>`, id, escape(g.described()))
 	for i, t := range d.shown {
@@ -71,7 +71,7 @@ func (g *Graph) described() string {
 	var list []string
 	for i := range g.Events {
 		e := &g.Events[i]
-		list = append(list, fmt.Sprintf("Instruction %d, %s: %s at %s.", e.Number(), g.Threads[e.Thread], e.what(), e.Where))
+		list = append(list, fmt.Sprintf("Instruction %d, %s: %s at %s.", e.Number(), g.Threads[e.Thread], e.accesses("reads", "writes"), e.Where))
 	}
 	for _, w := range g.Words() {
 		list = append(list, strings.Join(strings.Fields(w), " ")+".")

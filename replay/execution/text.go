@@ -9,7 +9,9 @@ import (
 )
 
 // what says what an event's accesses are, and what it has read and written.
-func (e *Event) what() string {
+func (e *Event) what() string { return e.accesses("R", "W") }
+
+func (e *Event) accesses(read, write string) string {
 	const most = 2
 	var list []string
 	for i, p := range e.Parts {
@@ -21,9 +23,9 @@ func (e *Event) what() string {
 		if place == "" {
 			place = words.Hex(p.Addr)
 		}
-		verb := "R"
+		verb := read
 		if p.Write {
-			verb = "W"
+			verb = write
 		}
 		list = append(list, fmt.Sprintf("%s %s = %s", verb, place, words.Hex(p.Value)))
 	}

@@ -1,6 +1,9 @@
 package report
 
 import (
+	"os"
+	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -48,7 +51,7 @@ func TestSeeingPage(t *testing.T) {
 		_, in := buffering(t, arch)
 		page := write(t, in)
 		for _, want := range []string{
-			`<svg class="execution"`, `aria-labelledby="execution-title execution-desc"`, `<path class="arrow fr"`, "before the race</text>",
+			`<svg class="execution"`, `aria-labelledby="execution-title" aria-describedby="execution-desc"`, `<path class="arrow fr"`, "before the race</text>",
 			"So at least one of these was so: main&#39;s read of", "<li>po  1 → 4  free: a barrier would keep it</li>", "main reads an older value",
 		} {
 			if !strings.Contains(page, want) {
@@ -59,4 +62,31 @@ func TestSeeingPage(t *testing.T) {
 			t.Error("the page assumes sequential consistency")
 		}
 	})
+}
+
+// TestSeeingBrowser: the picture can be read in both colour schemes, has a name for who does not see it, and moves
+// the page no wider.
+func TestSeeingBrowser(t *testing.T) {
+	_, in := buffering(t, loader.ARM64)
+	file := filepath.Join(t.TempDir(), "weak.html")
+	must(t, os.WriteFile(file, []byte(write(t, in)), 0o644))
+	b := startBrowser(t)
+	for _, scheme := range []string{"light", "dark"} {
+		b.screen(1280, 900, scheme)
+		b.open(file)
+		contrast(t, b, scheme)
+		for _, c := range b.complaints(file) {
+			t.Errorf("the page complains: %s", c)
+		}
+	}
+	const title = "Who has seen what: the accesses to shared memory"
+	if page := accessible(t, b); !slices.Contains(slices.Concat(page.roles["image"], page.roles["img"]), title) {
+		t.Errorf("no picture is called %q: %q", title, page.roles)
+	}
+	b.screen(360, 740, "light")
+	var wide bool
+	if b.eval(&wide, `document.documentElement.scrollWidth > innerWidth`); wide {
+		t.Error("the page is wider than a phone")
+	}
+	b.shoot("weak.png", true)
 }
