@@ -15,17 +15,17 @@ func (r *run) choose(focus []uint64) (*Graph, error) {
 	g := &Graph{Threads: r.line.Session().Names()}
 	wanted := map[int]bool{}
 	var orders []Arrow // of programs, that matter
-	if len(r.stale) > 0 {
+	if len(r.odd) > 0 {
 		links, keep := r.links(), r.keeper()
 		var told []way
-		for _, s := range r.stale[:min(len(r.stale), mostStale)] {
+		for _, s := range r.odd[:min(len(r.odd), mostOdd)] {
 			w := r.cycle(links, s)
 			wanted[s.event] = true
-			for _, u := range s.unseen {
+			for _, u := range s.later {
 				wanted[u] = true
 			}
 			for _, a := range r.arrows {
-				if a.Kind == ReadsFrom && a.To == s.event && a.From != Before {
+				if a.Kind == ReadsFrom && s.kind == FromRead && a.To == s.event && a.From != Before {
 					wanted[a.From] = true
 				}
 			}
@@ -46,7 +46,7 @@ func (r *run) choose(focus []uint64) (*Graph, error) {
 		}
 	}
 	for _, n := range focus {
-		if i, ok := r.number[n]; ok && len(r.stale) == 0 {
+		if i, ok := r.number[n]; ok && len(r.odd) == 0 {
 			wanted[i] = true
 		}
 	}

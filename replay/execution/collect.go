@@ -15,13 +15,15 @@ type run struct {
 	next   []int          // the next event of the same thread, -1 for none
 	arrows []Arrow        // all but those of the programs, each once
 	known  map[Arrow]bool
-	stale  []staleRead
+	odd    []oddity
 }
 
-// staleRead is a read that has seen an older value, and the writes that come next in the order of those bytes.
-type staleRead struct {
-	event  int
-	unseen []int
+// oddity is an event that the order of the run does not explain: a read that has seen an older value, and the writes
+// that come next in the order of those bytes; or a write of what had been overwritten already, and by whom.
+type oddity struct {
+	event int
+	kind  Kind // FromRead or Coherence
+	later []int
 }
 
 // use is which threads have accessed something, and whether any has written.

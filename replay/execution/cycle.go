@@ -87,12 +87,11 @@ func (w way) like(o way, event int) bool {
 	})
 }
 
-// cycle is what a stale read has against it: that it comes before a write that it has not seen, and the way from
-// there to the read.
-func (r *run) cycle(links [][]Arrow, s staleRead) way {
+// cycle is what an oddity has against it: that it comes before a later write, and the way from there to it.
+func (r *run) cycle(links [][]Arrow, s oddity) way {
 	var best way
-	for _, w := range s.unseen {
-		first := Arrow{Kind: FromRead, From: s.event, To: w}
+	for _, w := range s.later {
+		first := Arrow{Kind: s.kind, From: s.event, To: w}
 		if way := r.back(links, w, s.event); way != nil && r.external(first) && (best == nil || len(way)+1 < len(best)) {
 			best = append([]Arrow{first}, way...)
 		}

@@ -43,6 +43,8 @@ type Event struct {
 	Parts  []Part // in order
 	// Stale tells that it has read a byte that memory did not hold any more.
 	Stale bool
+	// Under tells that a byte that it has written had been overwritten already, by an instruction that ran before.
+	Under bool
 	// Where is its place, as function+0xoffset, Text the instruction.
 	Where, Text string
 }
@@ -53,17 +55,28 @@ type Graph struct {
 	Events  []Event  // in the order of the run
 	Arrows  []Arrow
 	Left    int // how many events are left out
-	// Says tells of each read that has seen an older value why no order of the instructions has that.
+	// Says tells of each event that is Stale or Under why no order of the instructions has that.
 	Says []string
 }
 
 // Number is the instruction's number in the run, counted from 1.
 func (e *Event) Number() uint64 { return e.At + 1 }
 
-// Odd tells whether a read of the graph has seen an older value than memory held.
+// mark is a word for what is odd about an event, "" for nothing.
+func (e *Event) mark() string {
+	switch {
+	case e.Stale:
+		return "older"
+	case e.Under:
+		return "overwritten"
+	}
+	return ""
+}
+
+// Odd tells whether a read of the graph has seen an older value than memory held, or a write came too late.
 func (g *Graph) Odd() bool {
 	for i := range g.Events {
-		if g.Events[i].Stale {
+		if g.Events[i].mark() != "" {
 			return true
 		}
 	}
@@ -76,7 +89,7 @@ const (
 	mostEvents       = 1 << 18
 	mostWhole        = 12 // events of which all are shown
 	mostShown        = 20
-	mostStale        = 4 // reads that are told of, others are events like any
+	mostOdd          = 4 // events that are told of, others are events like any
 )
 
 // Of is the execution of a run, nil where its threads have told each other nothing. Focus are instructions that matter

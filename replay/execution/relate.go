@@ -35,7 +35,7 @@ func (r *run) relate() {
 	for i := range r.events {
 		e := &r.events[i]
 		y := r.line.Seeing(e.At)
-		var unseen []int
+		var unseen, over []int
 		for k := range e.Parts {
 			p := &e.Parts[k]
 			for at := p.Addr; at < p.Addr+uint64(p.Size); at++ {
@@ -70,6 +70,7 @@ func (r *run) relate() {
 				case covered(y, at):
 					if h := b.holder(); h != Before {
 						b.under[i] = h
+						over = append(over, h)
 						r.add(Arrow{Kind: Coherence, From: i, To: h})
 					}
 				default:
@@ -83,12 +84,18 @@ func (r *run) relate() {
 				}
 			}
 		}
-		if len(unseen) > 0 {
-			e.Stale = true
-			slices.Sort(unseen)
-			r.stale = append(r.stale, staleRead{i, slices.Compact(unseen)})
-		}
+		e.Stale, e.Under = r.note(i, FromRead, unseen), r.note(i, Coherence, over)
 	}
+}
+
+// note keeps an oddity, if there is any later write.
+func (r *run) note(event int, kind Kind, later []int) bool {
+	slices.Sort(later)
+	later = slices.DeleteFunc(slices.Compact(later), func(i int) bool { return i == event })
+	if len(later) > 0 {
+		r.odd = append(r.odd, oddity{event, kind, later})
+	}
+	return len(later) > 0
 }
 
 // writes tells whether an event is the instruction of a number, and writes a byte.

@@ -103,14 +103,14 @@ func (d *drawing) box(i int) {
 	e := &d.g.Events[i]
 	x, y := d.left(d.column(i)), d.middle(i)
 	class := "event"
-	if e.Stale {
+	if e.mark() != "" {
 		class += " stale"
 	}
 	d.put(`<g class="%s"><title>%s</title>`, class, escape(fmt.Sprintf("instruction %d: %s, %s at %s", e.Number(), e.what(), e.Text, e.Where)))
 	d.put(`<rect class="thread-%d" x="%d" y="%d" width="%d" height="%d" rx="5"/>`, e.Thread, x, y-boxHigh/2, boxWide, boxHigh)
 	what := fmt.Sprintf("%s  %s", words.Grouped(e.Number()), e.what())
-	if e.Stale {
-		what = cutTo(what, textMost-7) + "  older"
+	if mark := e.mark(); mark != "" {
+		what = cutTo(what, textMost-2-len(mark)) + "  " + mark
 	}
 	d.put(`<text class="what" x="%d" y="%d">%s</text>`, x+10, y-5, escape(short(what)))
 	d.put(`<text class="where" x="%d" y="%d">%s</text></g>`, x+10, y+13, escape(short(e.Where+"  "+e.Text)))

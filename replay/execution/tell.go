@@ -9,7 +9,7 @@ import (
 	"emurace/symbolize"
 )
 
-// tell says of a read that has seen an older value why no order of the instructions has that, and what must have been
+// tell says of an oddity why no order of the instructions has that, and what must have been
 // otherwise.
 func (r *run) tell(w way) (text []string) {
 	if w == nil {
@@ -53,11 +53,15 @@ func (r *run) tell(w way) (text []string) {
 	return append(text, "So at least one of these was so: "+strings.Join(otherwise, "; or ")+".")
 }
 
-// saw says what a read has seen, and what it has not.
-func (r *run) saw(s staleRead) string {
+// saw says what a read has seen, and what it has not, or which write came before which.
+func (r *run) saw(s oddity) string {
 	e := &r.events[s.event]
-	u := s.unseen[len(s.unseen)-1]
-	p, q := overlap(e, &r.events[u])
+	u := s.later[len(s.later)-1]
+	p, q := overlap(e, &r.events[u], s.kind == Coherence)
+	if s.kind == Coherence {
+		return fmt.Sprintf("%s of %s comes before %s of %s in the order of those bytes' writes: memory holds the later one's.",
+			words.Capital(r.access(s.event, true)), words.Hex(p.Value), r.access(u, true), words.Hex(q.Value))
+	}
 	from := "which was there before the race"
 	for _, a := range r.arrows {
 		if a.Kind == ReadsFrom && a.To == s.event && a.From != Before {
@@ -71,11 +75,11 @@ func (r *run) saw(s staleRead) string {
 		words.Capital(r.access(s.event, false)), words.Hex(p.Value), from, words.Hex(q.Value), r.access(u, true))
 }
 
-// overlap is a read of one event and a write of another one that have a byte in common.
-func overlap(a, b *Event) (p, q Part) {
+// overlap is a read of one event, or a write, and a write of another one that have a byte in common.
+func overlap(a, b *Event, write bool) (p, q Part) {
 	for _, p = range a.Parts {
 		for _, q = range b.Parts {
-			if !p.Write && q.Write && p.Addr < q.Addr+uint64(q.Size) && q.Addr < p.Addr+uint64(p.Size) {
+			if p.Write == write && q.Write && p.Addr < q.Addr+uint64(q.Size) && q.Addr < p.Addr+uint64(p.Size) {
 				return p, q
 			}
 		}

@@ -99,9 +99,9 @@ func (g *Graph) Lines(columns int) (list []string) {
 	for i := range g.Events {
 		e := &g.Events[i]
 		pad := strings.Repeat(" ", width*slices.Index(shown, e.Thread))
-		mark := ""
-		if e.Stale {
-			mark = "  older"
+		mark := e.mark()
+		if mark != "" {
+			mark = "  " + mark
 		}
 		list = append(list, fmt.Sprintf("%*s %s%s%s", number-1, words.Grouped(e.Number()), pad, e.what(), mark),
 			strings.Repeat(" ", number)+pad+"  "+e.Where+"  "+e.Text)

@@ -1,12 +1,17 @@
 package timeline
 
 import (
+	"context"
 	"fmt"
 	"reflect"
 	"testing"
 
 	"emurace/emu"
+	"emurace/explore"
+	"emurace/explore/graph"
 	"emurace/internal/testrace"
+	"emurace/internal/testsystem"
+	"emurace/loader"
 	"emurace/scenario"
 )
 
@@ -159,4 +164,20 @@ func TestSeeingRandom(t *testing.T) {
 		start()
 		everywhere(t, start, draw())
 	})
+}
+
+// TestSeeingFound: also what a search under ARMv8 has found is that run at every moment.
+func TestSeeingFound(t *testing.T) {
+	sys := testsystem.Of(t, "bookworm", loader.ARM64)
+	for _, l := range testrace.Litmuses() {
+		t.Run(l.Name, func(t *testing.T) {
+			plan := l.Plan(t, sys.Arch)
+			found, err := explore.Graphs(context.Background(), func() (*scenario.Session, error) { return scenario.Start(sys, plan, 1) }, graph.ARM, explore.Options{Jobs: 1})
+			must(t, err)
+			if len(found.Findings) == 0 || !found.Findings[0].Schedule.Odd() {
+				t.Fatalf("the search has %d findings", len(found.Findings))
+			}
+			everywhere(t, func() *scenario.Session { return testrace.Start(t, sys, plan) }, found.Findings[0].Schedule)
+		})
+	}
 }
