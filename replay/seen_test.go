@@ -1,9 +1,12 @@
 package replay
 
 import (
+	"context"
 	"strings"
 	"testing"
 
+	"emurace/explore"
+	"emurace/explore/graph"
 	"emurace/internal/testrace"
 	"emurace/internal/testsystem"
 	"emurace/loader"
@@ -68,5 +71,40 @@ func TestSeenSources(t *testing.T) {
 		if src, err = h.sources(x, nine, base+4); err != nil || src.Unknown != 1 {
 			t.Errorf("what nobody wrote: %+v, %v", src, err)
 		}
+
+		// A write that another one was behind already.
+		schedule = scenario.Schedule{
+			{Thread: 0, N: 1}, {Thread: 1, N: 1, Seeing: &scenario.Seeing{Leaves: []scenario.Bytes{{Addr: sb.Words()[1], Data: nine}}}}, {Thread: 0}, {Thread: 1},
+		}
+		h, err = NewHistory(s, schedule)
+		must(t, err)
+		if list := h.stale(); len(list) != 0 {
+			t.Errorf("nobody has written what memory holds, and %+v is told", list)
+		}
 	})
+}
+
+// TestOverwrittenAlready: of a litmus test in which a write comes too late it is said behind which it is.
+func TestOverwrittenAlready(t *testing.T) {
+	sys := testsystem.Of(t, "bookworm", loader.ARM64)
+	for _, l := range testrace.Litmuses() {
+		if l.Name != "2+2W" && l.Name != "S" {
+			continue
+		}
+		plan := l.Plan(t, sys.Arch)
+		start := func() (*scenario.Session, error) { return scenario.Start(sys, plan, 1) }
+		found, err := explore.Graphs(context.Background(), start, graph.ARM, explore.Options{Jobs: 1})
+		must(t, err)
+		h, err := NewHistory(testrace.Start(t, sys, plan), found.Findings[0].Schedule)
+		must(t, err)
+		x, err := Explain(h)
+		must(t, err)
+		f, ok := x.Fact(FactStale)
+		if !ok || len(x.Stale) != 1 || !x.Stale[0].Over || x.Stale[0].Saw != 1 || x.Stale[0].Held != 2 || f.Thread != 1 || f.After != x.Stale[0].Read.Step {
+			t.Fatalf("%s: %+v, %+v", l.Name, x.Stale, f)
+		}
+		if text := x.String(); !strings.Contains(text, "wrote 0x1 at ") || !strings.Contains(text, "and memory holds 0x2 there.\n      main had written that, at ") {
+			t.Errorf("%s is told as:\n%s", l.Name, text)
+		}
+	}
 }
