@@ -35,11 +35,21 @@ func (o Options) found(r *Result) bool {
 
 // Nearest is the highest grade of the findings.
 func (r *Result) Nearest() target.Grade {
-	best := target.None
-	for i := range r.Findings {
-		best = max(best, r.Findings[i].Grade)
+	if len(r.Findings) == 0 {
+		return target.None
 	}
-	return best
+	return r.Findings[r.near()].Grade
+}
+
+// near is the first of the findings with the highest grade; there are some.
+func (r *Result) near() int {
+	k := 0
+	for i := range r.Findings {
+		if r.Findings[i].Grade > r.Findings[k].Grade {
+			k = i
+		}
+	}
+	return k
 }
 
 // farthest is the last of the findings with the lowest grade; there are some.

@@ -28,7 +28,7 @@ func Graphs(ctx context.Context, start func() (*scenario.Session, error), model 
 	o.begins(ctx)
 	r := newReporter(o.Progress)
 	defer r.close()
-	w := &graphSearch{Options: o, model: model, ctx: ctx, report: r, shared: map[uint64]uint8{}, cuts: map[uint64]uint8{}}
+	w := &graphSearch{Options: o, model: model, ctx: ctx, start: start, report: r, saver: newSaver(o), shared: map[uint64]uint8{}, cuts: map[uint64]uint8{}}
 	w.sessions = newSessions(start, func(s *scenario.Session) {
 		withEvents(s)
 		s.ShareEvery(true)
@@ -37,6 +37,10 @@ func Graphs(ctx context.Context, start func() (*scenario.Session, error), model 
 	w.parts = list[*graphPart]{
 		Items: []*graphPart{{Share: 1}}, Jobs: o.Jobs, Take: w.session, Put: w.sessions.Put, Work: w.work,
 		Over: func(p *graphPart) bool { return p.Result != nil },
+		Save: func() error { return w.saver.sometimes(w.state) },
+	}
+	if err := w.prepare(); err != nil {
+		return w.merge().unbegun(ctx, err, o)
 	}
 	err := w.searchAll()
 	total := w.merge()
@@ -56,7 +60,7 @@ func Graphs(ctx context.Context, start func() (*scenario.Session, error), model 
 	if err == nil {
 		err = total.tryProof(ctx, w.session, w.sessions.Put, o)
 	}
-	return total, failure(ctx, err)
+	return total, w.saver.finally(failure(ctx, err), w.state)
 }
 
 // graphsSplit is after how many graphs a part is cut: what is left of it is parts of their own. Tests change it.
@@ -68,6 +72,9 @@ type graphPart struct {
 	Share  float64 // of the whole search, guessed
 	Result *Result
 
+	outline *graph.Outline // of Root, where that has been asked for or is not known yet
+	partial bool           // Result is of a search that was broken off
+	rest    []*graph.Graph // and this is left of it; nil where nothing was done
 	failed  error
 	learned *learnedCells
 }
@@ -83,8 +90,10 @@ type graphSearch struct {
 	Options
 	model    graph.Model
 	ctx      context.Context
+	start    func() (*scenario.Session, error)
 	sessions *sessions
 	report   *reporter
+	saver    saver
 	runs     atomic.Uint64
 
 	barriers     []graph.Barrier // which are taken to be in the program
@@ -153,20 +162,15 @@ func (w *graphSearch) work(ctx context.Context, s *scenario.Session, part *graph
 			return outcome[*graphPart]{Last: true}
 		case errors.Is(err, errSplit):
 			w.Log.Printf(logging.Search, "a part of over %d graphs is cut into %d", graphsSplit, len(rest)+1)
-			done := &graphPart{Result: &p.total, Share: part.Share / 2}
-			children := []*graphPart{done}
-			for _, g := range rest {
-				children = append(children, &graphPart{Root: g, Share: part.Share / 2 / float64(len(rest))})
-			}
-			return outcome[*graphPart]{Into: children}
+			return outcome[*graphPart]{Into: part.pieces(&p.total, rest)}
 		case err == nil:
 			part.Result = &p.total
 			return outcome[*graphPart]{}
-		case errors.Is(err, errBudget), ctx.Err() != nil && errors.Is(err, ctx.Err()):
-			part.Result = &p.total
+		case brokenOff(ctx, err):
+			part.Result, part.partial, part.rest = &p.total, true, rest
 			return outcome[*graphPart]{Err: err}
 		default:
-			part.Result, part.failed = &p.total, err
+			part.Result, part.partial, part.failed = &p.total, true, err
 			return outcome[*graphPart]{Last: true}
 		}
 	}
@@ -196,7 +200,21 @@ func (p *graphProgram) learnOn() {
 	}
 }
 
-// explore goes through the graphs of a part; what is left of it is told where it is cut.
+// pieces is what becomes of a part of which this is done and that is left.
+func (p *graphPart) pieces(done *Result, rest []*graph.Graph) []*graphPart {
+	list := []*graphPart{{Result: done, Share: p.Share / 2}}
+	for _, g := range rest {
+		list = append(list, &graphPart{Root: g, Share: p.Share / 2 / float64(len(rest))})
+	}
+	return list
+}
+
+// brokenOff tells whether a part has ended since the whole search is to.
+func brokenOff(ctx context.Context, err error) bool {
+	return errors.Is(err, errBudget) || ctx.Err() != nil && errors.Is(err, ctx.Err())
+}
+
+// explore goes through the graphs of a part; what is left of it is told where it is cut or broken off.
 func (w *graphSearch) explore(ctx context.Context, s *scenario.Session, part *graphPart) (p *graphProgram, rest []*graph.Graph, err error) {
 	p = &graphProgram{graphMachine: graphMachine{s: s, cells: newCells(w.shared, w.cuts), model: w.model}, search: w}
 	if err := w.sessions.tell(s); err != nil {
@@ -216,9 +234,12 @@ func (w *graphSearch) explore(ctx context.Context, s *scenario.Session, part *gr
 		defer s.TracePCs(false)
 		p.order = newOrders(s, p.cells)
 	}
-	root := graph.New(s.Threads())
-	if part.Root != nil {
-		root = part.Root.Clone()
+	if w.Schedules > 0 && w.runs.Load() >= w.Schedules {
+		return p, nil, errBudget
+	}
+	root, err := w.root(part, p)
+	if err != nil {
+		return p, nil, err
 	}
 	x := &graph.Explorer{Program: p, Model: w.model, Barriers: w.barriers}
 	if err = x.Begin(root); err == nil {
@@ -234,11 +255,11 @@ func (w *graphSearch) explore(ctx context.Context, s *scenario.Session, part *gr
 	}
 	p.total.Blocked += x.Stats.Blocked
 	p.total.Instructions = p.ran
-	if errors.Is(err, errSplit) {
-		rest = x.Rest()
-		if len(rest) == 0 {
-			err = nil
-		}
+	if errors.Is(err, errSplit) || brokenOff(ctx, err) {
+		rest = append([]*graph.Graph{}, x.Rest()...)
+	}
+	if errors.Is(err, errSplit) && len(rest) == 0 {
+		err = nil
 	}
 	return p, rest, err
 }
@@ -252,13 +273,11 @@ func (p *graphProgram) Complete(g *graph.Graph) error {
 	if p.s.Grown() != p.known {
 		return errGrown
 	}
-	p.total.Schedules++
-	rests := p.total.note(p.s, o)
-	if n := p.search.runs.Add(1); p.search.Progress != nil && n%16 == 1 {
-		p.search.parts.Update(func() error {
-			p.search.report.set(Progress{Preemptions: -1, Schedules: n, Depth: g.Size(), Restarts: p.search.restarts, Share: p.search.share()})
-			return nil
-		})
+	one := &Result{Schedules: 1}
+	rests, failed := one.note(p.s, o), false
+	if o.Failed() && !g.Certain(p.model) {
+		one.addDoubt(Doubt{Doubt: scenario.Doubt{Kind: scenario.UnsureOrder, Name: string(p.model)}, Schedules: 1, Failing: 1, Outcome: o.String()})
+		rests = true
 	}
 	if o.Failed() || p.search.Inspect != nil {
 		if schedule == nil {
@@ -266,22 +285,33 @@ func (p *graphProgram) Complete(g *graph.Graph) error {
 				return err
 			}
 		}
-		failed, err := p.total.judge(p.s, o, ending(p.s, schedule, o.Kind == scenario.Deadlock), -1, p.search.Inspect, p.search.Ends, rests)
-		if err != nil {
+		if failed, err = one.judge(p.s, o, ending(p.s, schedule, o.Kind == scenario.Deadlock), -1, p.search.Inspect, p.search.Ends, rests); err != nil {
 			return err
 		}
-		if failed && !p.search.KeepGoing {
-			p.search.parts.Update(func() error {
-				p.search.failing = g.Clone()
-				return nil
-			})
-			return errFound
-		}
+	}
+	p.count(g, one)
+	if failed && !p.search.KeepGoing {
+		p.search.parts.Update(func() error {
+			p.search.failing = g.Clone()
+			return nil
+		})
+		return errFound
 	}
 	if p.search.Schedules > 0 && p.search.runs.Load() >= p.search.Schedules {
 		p.over = errBudget // of what was run, this is the last that counts
 	}
 	return nil
+}
+
+// count adds the result of a graph, now that nothing can break it off any more.
+func (p *graphProgram) count(g *graph.Graph, one *Result) {
+	p.total.merge(one)
+	if n := p.search.runs.Add(1); p.search.Progress != nil && n%16 == 1 {
+		p.search.parts.Update(func() error {
+			p.search.report.set(Progress{Preemptions: -1, Schedules: n, Depth: g.Size(), Restarts: p.search.restarts, Share: p.search.share()})
+			return nil
+		})
+	}
 }
 
 // share is how much of the search is done, if the parts' guesses are right.

@@ -67,3 +67,42 @@ func TestGraphLocks(t *testing.T) {
 		}
 	})
 }
+
+// TestGraphMade: a thread that is made reads what others have written since, under each model, as by dpor.
+func TestGraphMade(t *testing.T) {
+	eachArch(t, func(t *testing.T, sys *emu.System) {
+		for _, m := range modelsOf(sys) {
+			got, err := Graphs(t.Context(), making(0).starter(t, sys), m, Options{KeepGoing: true, Jobs: 1})
+			must(t, err)
+			if got.Schedules != 3 || got.Failing != 1 {
+				t.Errorf("%s: %d graphs, %d fail, want 3 and 1", m, got.Schedules, got.Failing)
+			}
+		}
+	})
+}
+
+// TestGraphRounds: that a thread goes round is seen too where its rounds were run by another part of the search, so that there are
+// as many graphs however it is cut.
+func TestGraphRounds(t *testing.T) {
+	p := program{"rounds", `
+volatile u32 x, y, z;
+void waits(void) { while (!y); z = 1; }
+void wakes(u32 v) { if (x == 0) y = v; }
+void Wx(u32 v) { x = v; z = 2; }`, []string{"wakes 1", "Wx 1", "waits"}}
+	eachArch(t, func(t *testing.T, sys *emu.System) {
+		for _, m := range modelsOf(sys) {
+			var want uint64
+			for _, split := range []uint64{1000, 1, 2} {
+				withSplit(t, split)
+				got, err := Graphs(t.Context(), p.starter(t, sys), m, Options{KeepGoing: true, Jobs: 1})
+				must(t, err)
+				if want == 0 {
+					want = got.Schedules
+				}
+				if got.Schedules != want || got.Verdict != Failing || want < 5 {
+					t.Errorf("%s, cut after %d: %d graphs, %s, and %d in one piece", m, split, got.Schedules, got.Verdict, want)
+				}
+			}
+		}
+	})
+}

@@ -25,6 +25,7 @@ type deed struct {
 	opens  bool // it is a store exclusive, which is to succeed
 	linked []scenario.Bytes
 	ends   bool
+	goes   bool // round, without an event: it is over when that is seen
 }
 
 // graphStep is an event that the machine has run, and under which conditions.
@@ -52,6 +53,7 @@ type graphStep struct {
 // a read of another one is given its bytes; see scenario.Seen.
 type graphMachine struct {
 	s     *scenario.Session
+	known uint64 // the session's Grown when the search began
 	steps []*graphStep
 	held  map[graph.Cell][]holding
 	init  map[uint64][]byte // what the words with bytes that make events hold at the start of the race
@@ -213,12 +215,18 @@ func (m *graphMachine) stand(g *graph.Graph, order []graph.ID) error {
 
 // keepsAs tells whether memory behind step i is as it would be if the step was run now for an event.
 func (m *graphMachine) keepsAs(g *graph.Graph, i int, event *graph.Event) bool {
-	st := m.steps[i]
-	if len(event.Writes) == 0 {
-		return len(st.leaves) == 0
+	st, n := m.steps[i], 0
+	for part, w := range event.Writes {
+		now := m.holder(w.Cell, i)
+		if w.Cell.Class != 0 || now == graph.Init || !g.CoBefore(graph.Ref{Thread: st.Thread, Number: st.Number, Part: part}, now) {
+			continue
+		}
+		if n == len(st.leaves) || st.leaves[n].Addr != w.Cell.At || !slices.Equal(st.leaves[n].Data, bytesOf(w.Cell, m.value(g, w.Cell, now))) {
+			return false
+		}
+		n++
 	}
-	leaves, _ := m.keeps(g, i, st.ID, event.Writes)
-	return slices.EqualFunc(leaves, st.leaves, func(a, b scenario.Bytes) bool { return a.Addr == b.Addr && slices.Equal(a.Data, b.Data) })
+	return n == len(st.leaves)
 }
 
 // again runs an event of the graph that was run before.
@@ -232,10 +240,16 @@ func (m *graphMachine) again(g *graph.Graph, e graph.ID, event *graph.Event, sou
 		return err
 	}
 	m.holds(held)
+	if m.s.Grown() != m.known {
+		return errGrown
+	}
 	if ev.Ran != d.ran || ev.Half != d.half || ev.PC != d.pc {
 		return fmt.Errorf("%w: thread %d, event %d", errChanged, e.Thread, e.Number)
 	}
-	return m.proves(g, st)
+	if err := m.proves(g, st); err != nil {
+		return err
+	}
+	return m.comesRound(st)
 }
 
 // proves looks whether the step that has run last has read what its sources have written, which everything
@@ -269,7 +283,7 @@ func (m *graphMachine) run(st *graphStep, d *deed) (ev scenario.Event, err error
 	}
 	step, logged := m.s.Process().Steps(), m.s.Process().LogLen()
 	switch {
-	case d == nil, d.ends: // the instruction that ends the process is none that has run
+	case d == nil, d.ends, d.goes: // the instruction that ends the process is none that has run
 		ev, err = m.s.RunEvent(st.Thread)
 	case len(st.sees)+len(st.leaves) > 0 || d.opens:
 		ev, err = m.s.RunSeeing(st.slice(d))

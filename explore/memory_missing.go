@@ -23,9 +23,13 @@ const (
 
 // missing looks for the fewest barriers that forbid the failure. Each set that forbids the failing graphs so far is
 // tried by a search of its own, which finds another failing graph, or none. It is nil for a failure that sequential
-// consistency has too, and where no barriers help.
+// consistency has too, and where no barriers help. Where an end is looked for, see Ends, it is that which they are to
+// forbid.
 func (w *graphSearch) missing(found *Result) *Missing {
-	if w.model == graph.SC || found.Failing == 0 || len(found.Findings) == 0 || !found.Findings[0].Schedule.Odd() {
+	if w.model == graph.SC || found.Failing == 0 || len(found.Findings) == 0 || !found.Findings[found.near()].Schedule.Odd() {
+		return nil
+	}
+	if w.Ends != nil && found.Nearest() < w.Ends.Enough() {
 		return nil
 	}
 	ctx, cancel := context.WithTimeoutCause(w.ctx, barrierTime, errBudget)

@@ -45,18 +45,17 @@ func (o *memoryOrder) follow(st *graphStep, step uint64, logged int) error {
 	tracker := o.trackers[st.Thread]
 	st.track = tracker.Mark()
 	machine := o.s.MachineThread(st.Thread)
-	by := make([][]depend.Access, len(pcs))
+	by, entries := make([][]depend.Access, len(pcs)), make([][]emu.LogEntry, len(pcs))
 	for a := range p.Log().From(logged).All() {
 		if int(a.Thread) != machine || a.Step <= step || a.Step > step+uint64(len(pcs)) {
 			continue
 		}
-		d := depend.Access{Addr: a.Addr, Size: int(a.Size), Write: a.Kind != emu.LogRead, Event: -1}
-		if i := int(a.Step - step - 1); i == len(pcs)-1 && o.cells.touches(a.Addr, uint64(a.Size)) {
+		i := int(a.Step - step - 1)
+		d := depend.Access{Addr: a.Addr, Size: int(a.Size), Write: a.Kind != emu.LogRead, Kept: o.s.PutsBack(entries[i], a), Event: -1}
+		if i == len(pcs)-1 && o.cells.touches(a.Addr, uint64(a.Size)) {
 			d.Event = st.Number
-			by[i] = append(by[i], d)
-		} else {
-			by[i] = append(by[i], d)
 		}
+		by[i], entries[i] = append(by[i], d), append(entries[i], a)
 	}
 	begins := o.s.Begins(st.Thread)
 	for i, pc := range pcs {
@@ -93,18 +92,21 @@ func (o *memoryOrder) back(st *graphStep) { o.trackers[st.Thread].Rewind(st.trac
 
 // kindOf are the kinds of what lies between events.
 var kindOf = map[depend.Kind]graph.ItemKind{
-	depend.Branch: graph.Branch, depend.BranchPick: graph.Branch, depend.FenceFull: graph.FenceFull,
-	depend.FenceLoad: graph.FenceLoad, depend.FenceStore: graph.FenceStore, depend.FenceISB: graph.FenceISB,
+	depend.Branch: graph.Branch, depend.FenceFull: graph.FenceFull, depend.FenceLoad: graph.FenceLoad,
+	depend.FenceStore: graph.FenceStore, depend.FenceStoreAll: graph.FenceStoreAll, depend.FenceISB: graph.FenceISB,
+	depend.Acquire: graph.PrivateAcquire, depend.AcquirePC: graph.PrivateAcquirePC, depend.Release: graph.PrivateRelease,
+	depend.MayFull: graph.MayFull, depend.MayRelease: graph.MayRelease,
 }
 
 // orderOf is what is told of an event as a graph has it.
 func orderOf(t depend.Order) graph.Order {
 	o := graph.Order{
 		Acquire: t.Acquire, AcquirePC: t.AcquirePC, Release: t.Release, Link: t.Link, NoReturn: t.NoReturn,
-		Full: t.Full, NonTemporal: t.NonTemporal, Addr: t.Addr, Data: slices.Compact(slices.Sorted(slices.Values(slices.Concat(t.Data, t.Pick)))),
+		Full: t.Full, NonTemporal: t.NonTemporal, Addr: t.Addr, Data: t.Data, Pick: t.Pick,
+		MayAddr: t.MayAddr, MayData: t.MayData, Unsure: t.Unsure,
 	}
 	for _, item := range t.Before {
-		o.Before = append(o.Before, graph.Item{Kind: kindOf[item.Kind], Reads: item.Reads})
+		o.Before = append(o.Before, graph.Item{Kind: kindOf[item.Kind], Reads: item.Reads, May: item.May})
 	}
 	return o
 }

@@ -17,7 +17,6 @@ var errMemory = errors.New("not covered under a memory model")
 type graphProgram struct {
 	graphMachine
 	search *graphSearch
-	known  uint64 // the session's Grown when the search began
 	total  Result
 	over   error // why the part ends
 }
@@ -222,7 +221,7 @@ func (p *graphProgram) describe(st *graphStep, ev *scenario.Event) error {
 	if p.s.Grown() != p.known {
 		return errGrown
 	}
-	d := &deed{ran: ev.Ran, half: ev.Half, woke: ev.Woke, pc: ev.PC, ends: ev.Ends || ev.Closes}
+	d := &deed{ran: ev.Ran, half: ev.Half, woke: ev.Woke, pc: ev.PC, ends: ev.Ends || ev.Closes, goes: ev.PC == 0 && p.s.Spinning(st.Thread)}
 	if st.deed != nil {
 		d.opens, d.linked = st.deed.opens, st.deed.linked
 	}

@@ -20,16 +20,16 @@ type visit struct {
 // from the third time on, as scenario.Session does.
 //
 // What it finds follows from the thread's events alone, and not from the order in which the machine has
-// run those of others.
-func (p *graphProgram) comesRound(st *graphStep) error {
+// run those of others, nor from which of them it has run again.
+func (m *graphMachine) comesRound(st *graphStep) error {
 	st.round = nil
 	if !looks(st.event) || st.deed.pc == 0 {
 		return nil
 	}
 	var last *graphStep
 	var round []int
-	for i := len(p.steps) - 2; i >= 0; i-- {
-		before := p.steps[i]
+	for i := len(m.steps) - 2; i >= 0; i-- {
+		before := m.steps[i]
 		if before.Thread != st.Thread {
 			continue
 		}
@@ -46,12 +46,12 @@ func (p *graphProgram) comesRound(st *graphStep) error {
 		st.visit = &visit{}
 		return nil
 	}
-	state, err := p.s.Registers(st.Thread)
+	state, err := m.s.Registers(st.Thread)
 	if err != nil {
 		return err
 	}
-	st.visit = &visit{state: state, log: p.s.Process().LogLen(), results: len(p.s.Results(st.Thread))}
-	if v := last.visit; v != nil && bytes.Equal(v.state, state) && p.s.LoopsFrom(st.Thread, v.results) && p.s.Restored(st.Thread, v.log) {
+	st.visit = &visit{state: state, log: m.s.Process().LogLen(), results: len(m.s.Results(st.Thread))}
+	if v := last.visit; v != nil && bytes.Equal(v.state, state) && m.s.LoopsFrom(st.Thread, v.results) && m.s.Restored(st.Thread, v.log) {
 		st.round = append(round, st.Number)
 	}
 	return nil

@@ -24,12 +24,14 @@ type State struct {
 	DPOR     *dporState    `json:"dpor,omitempty"`
 	Bounded  *boundedState `json:"bounded,omitempty"`
 	Sample   *sampleState  `json:"sample,omitempty"`
+	Graphs   *graphsState  `json:"graphs,omitempty"`
 }
 
 // The strategies that are no matter of chance, as they are named in a state.
 const (
 	strategyDPOR    Strategy = "dpor"
 	strategyBounded Strategy = "bounded"
+	strategyGraphs  Strategy = "graphs"
 )
 
 // Bounds of what is believed of a state. They are far above what a search comes
@@ -55,7 +57,7 @@ func (s *State) check(want Strategy, threads int) error {
 		return damaged("it is of strategy %q, not %s", s.Strategy, want)
 	}
 	of := 0
-	for _, there := range []bool{s.DPOR != nil, s.Bounded != nil, s.Sample != nil} {
+	for _, there := range []bool{s.DPOR != nil, s.Bounded != nil, s.Sample != nil, s.Graphs != nil} {
 		if there {
 			of++
 		}
@@ -67,7 +69,9 @@ func (s *State) check(want Strategy, threads int) error {
 		return s.DPOR.check(threads)
 	case want == strategyBounded && s.Bounded != nil:
 		return s.Bounded.check(threads)
-	case want != strategyDPOR && want != strategyBounded && s.Sample != nil:
+	case want == strategyGraphs && s.Graphs != nil:
+		return s.Graphs.check(threads)
+	case want != strategyDPOR && want != strategyBounded && want != strategyGraphs && s.Sample != nil:
 		return s.Sample.check(want, threads)
 	}
 	return damaged("what it holds is not of strategy %s", want)
@@ -81,6 +85,8 @@ func (s *State) made() (threads []string, known bool) {
 		return s.DPOR.Made, true
 	case s.Bounded != nil:
 		return s.Bounded.Made, s.Bounded.Level > 0
+	case s.Graphs != nil:
+		return s.Graphs.Made, true
 	case s.Sample != nil:
 		return s.Sample.Made, s.Sample.Result != nil && s.Sample.Result.Schedules > 0
 	}

@@ -15,31 +15,26 @@ type dporState struct {
 }
 
 type partState struct {
-	Threads []int   `json:"threads,omitempty"`
-	Asleep  set     `json:"asleep,omitzero"`
-	Share   float64 `json:"share"`
-	Result  *tally  `json:"result,omitempty"` // none: still to be searched
+	Threads []int `json:"threads,omitempty"`
+	Asleep  set   `json:"asleep,omitzero"`
+	partDone
 }
 
 // state is what is to be kept of the search; the caller holds the lock or is
 // alone.
 func (w *partition) state() *State {
 	s := &dporState{Restarts: w.restarts, Locks: slices.Clone(w.locks), Raw: slices.Clone(w.raw), Made: w.sessions.threads(), Shared: sharedList(w.shared)}
-	var finished *Result // of the last in Parts, when that is finished
+	var finished joining
 	for _, p := range w.parts.Items {
 		if p.Result == nil || p.partial {
-			s.Parts = append(s.Parts, partState{Threads: slices.Clone(p.Threads), Asleep: p.Asleep, Share: p.Share})
-			finished = nil
+			s.Parts = append(s.Parts, partState{Threads: slices.Clone(p.Threads), Asleep: p.Asleep, partDone: partDone{Share: p.Share}})
+			finished.breaks()
 			continue
 		}
-		if finished == nil || len(s.Parts) > 1 && !finished.joins(p.Result) {
-			finished = &Result{}
+		if finished.begins(p.Result, len(s.Parts) == 1) {
 			s.Parts = append(s.Parts, partState{})
 		}
-		finished.merge(p.Result)
-		last := &s.Parts[len(s.Parts)-1]
-		last.Share = min(last.Share+p.Share, 1) // a sum of quotients can come out above
-		last.Result = tallyOf(finished)
+		finished.add(&s.Parts[len(s.Parts)-1].partDone, p.Share, p.Result)
 	}
 	return &State{Strategy: strategyDPOR, DPOR: s}
 }
@@ -78,20 +73,19 @@ func (s *dporState) check(threads int) error {
 	if slices.ContainsFunc(s.Locks, func(w uint64) bool { return slices.Contains(s.Raw, w) }) {
 		return damaged("a word is a lock and is none")
 	}
-	if s.Restarts < 0 || s.Restarts > 8*maxShared {
-		return damaged("%d restarts", s.Restarts)
+	if err := checkRestarts(s.Restarts); err != nil {
+		return err
 	}
 	if len(s.Parts) == 0 {
 		return damaged("no parts")
 	}
-	share := 0.0
+	var shares sharing
 	var results []*tally
 	var prefixes [][]int
 	for i, p := range s.Parts {
-		if !(p.Share >= 0 && p.Share <= 1) { // NaN is not either
-			return damaged("part %d is %v of the search", i+1, p.Share)
+		if err := shares.add(i, p.Share); err != nil {
+			return err
 		}
-		share += p.Share
 		if p.Result != nil {
 			if len(p.Threads) > 0 || !p.Asleep.empty() {
 				return damaged("part %d is finished and to be searched", i+1)
@@ -112,9 +106,6 @@ func (s *dporState) check(threads int) error {
 		}
 		prefixes = append(prefixes, p.Threads)
 	}
-	if share > 1+1e-6 {
-		return damaged("its parts are %v of the search", share)
-	}
 	// In the order of words, what begins with a word comes right after it.
 	slices.SortFunc(prefixes, slices.Compare)
 	for i := 1; i < len(prefixes); i++ {
@@ -129,9 +120,7 @@ func (s *dporState) check(threads int) error {
 func (s *dporState) so() *Result {
 	total := &Result{}
 	for _, p := range s.Parts {
-		if p.Result != nil {
-			total.merge(p.Result.result())
-		}
+		p.addTo(total)
 	}
 	return total
 }

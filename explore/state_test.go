@@ -11,6 +11,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"emurace/emu"
+	"emurace/explore/graph"
 	"emurace/loader"
 	"emurace/scenario"
 )
@@ -45,13 +46,16 @@ func inTheMiddle(s *State) bool {
 	case s.DPOR != nil:
 		n := len(s.DPOR.Parts)
 		return len(s.DPOR.so().Findings) > 0 && s.DPOR.Parts[n-1].Result == nil
+	case s.Graphs != nil:
+		n := len(s.Graphs.Parts)
+		return len(s.Graphs.so().Findings) > 0 && s.Graphs.Parts[n-1].Result == nil
 	case s.Bounded != nil:
 		return s.Bounded.Level == 2 && s.Bounded.Next > 3 && s.Bounded.Next < s.Bounded.Units-3
 	}
 	return len(s.Sample.Result.Findings) > 0 && s.Sample.Begun > 0
 }
 
-var stateSearches = map[string]search{"dpor": DPOR, "bounded": Bounded, "pos": sampling(POS)}
+var stateSearches = map[string]search{"dpor": DPOR, "bounded": Bounded, "pos": sampling(POS), "graphs": graphsOf(graph.TSO)}
 
 // bigReaders fails often, and has work for more than one part.
 var bigReaders = []routine{spoil.then(heals(7)), follow.then(heals(7))}
@@ -247,6 +251,8 @@ func FuzzState(f *testing.F) {
 		switch s.Strategy {
 		case strategyDPOR:
 			so = s.DPOR.so()
+		case strategyGraphs:
+			so = s.Graphs.so()
 		case strategyBounded:
 			if so = s.Bounded.so(); s.Bounded.Level == 0 {
 				so = &Result{}

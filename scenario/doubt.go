@@ -41,6 +41,9 @@ const (
 	GoneWrong DoubtKind = "gone-wrong"
 	// NotInGraphs: it has what a search under a memory model does not cover. No session says that.
 	NotInGraphs DoubtKind = "not-in-graphs"
+	// UnsureOrder: a run fails that the processor may not allow: an order of its accesses may be there that is
+	// not known. No session says that.
+	UnsureOrder DoubtKind = "unsure-order"
 	// Unrepeated: a run has failed, and not when it was run again. No session says that.
 	Unrepeated DoubtKind = "unrepeated"
 )
@@ -49,7 +52,7 @@ const (
 func DoubtKinds() []DoubtKind {
 	return []DoubtKind{
 		UnknownSyscall, UnscheduledThread, UnendedThread, ThreadLimit, InstructionLimit, CallLimit,
-		AtMemoryLimit, AtOutputLimit, AtMappingLimit, AtFileLimit, AtLogLimit, AtBootLimit, GoneWrong, Unrepeated, NotInGraphs,
+		AtMemoryLimit, AtOutputLimit, AtMappingLimit, AtFileLimit, AtLogLimit, AtBootLimit, GoneWrong, Unrepeated, NotInGraphs, UnsureOrder,
 	}
 }
 

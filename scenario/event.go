@@ -312,7 +312,7 @@ func (s *Session) lastAccesses() (pc uint64, list []Access) {
 				continue // pages that the kernel takes away or zeroes are counted as a whole
 			}
 			write := a.Kind != emu.LogRead
-			if write && s.leaves(part[:k], a) {
+			if write && s.PutsBack(part[:k], a) {
 				write = false
 			}
 			list = append(list, Access{Addr: a.Addr, Size: uint64(a.Size), Write: write})
@@ -321,9 +321,10 @@ func (s *Session) lastAccesses() (pc uint64, list []Access) {
 	return pc, list
 }
 
-// leaves tells of a write whether an atomic instruction has put back what it had read, as a compare and swap
-// that fails does on some processors: no other can tell that it has written.
-func (s *Session) leaves(before []emu.LogEntry, a emu.LogEntry) bool {
+// PutsBack tells of a write whether an atomic instruction has put back what it had read, as a compare and swap
+// that fails does on some processors: no other can tell that it has written. Before are the instruction's
+// accesses in front of it.
+func (s *Session) PutsBack(before []emu.LogEntry, a emu.LogEntry) bool {
 	return a.Kind == emu.LogWrite && a.Old == a.Value && readBefore(before, a) && s.m.Indivisible(a.PC)
 }
 

@@ -125,8 +125,10 @@ func (s *Session) seeing(t int, sl Slice) (emu.Stop, error) {
 	if y == nil {
 		return run()
 	}
+	exclusive := false
 	if len(y.Sees) > 0 {
-		if pc, err := s.m.PC(t); err == nil && s.m.StoreExclusive(pc) {
+		pc, err := s.m.PC(t)
+		if exclusive = err == nil && s.m.StoreExclusive(pc); exclusive {
 			if err := s.m.KeepMonitor(t); err != nil {
 				return emu.Stop{}, err
 			}
@@ -151,7 +153,7 @@ func (s *Session) seeing(t int, sl Slice) (emu.Stop, error) {
 	written := map[uint64]bool{}
 	for part := range s.m.Log().From(from).Parts() {
 		for i, a := range part {
-			if a.Kind == emu.LogRead || s.leaves(part[:i], a) {
+			if a.Kind == emu.LogRead || !exclusive && s.PutsBack(part[:i], a) { // a store exclusive writes, also what is there
 				continue
 			}
 			for k := range uint64(a.Size) {

@@ -148,3 +148,31 @@ func TestSeeingSwapFails(t *testing.T) {
 		}
 	})
 }
+
+// TestSeeingExclusive: a store exclusive that writes what it is told to find has written.
+func TestSeeingExclusive(t *testing.T) {
+	eachArch(t, func(t *testing.T, sys *emu.System) {
+		if sys.Arch != loader.ARM64 {
+			return
+		}
+		// ldxr w1, [x0]; stxr w2, w1, [x0]; mov w0, w2; ret
+		again := machineCode{[]uint32{0x885f7c01, 0x88027c01, 0x2a0203e0, 0xd65f03c0}, "\xc3"}
+		var base uint64
+		plan := &Plan{
+			Setup: func(u *Setup) (err error) {
+				base, err = u.Code(again.of(sys.Arch), 4096)
+				return err
+			},
+			Threads: []Thread{{Main, known(func() Calls { return Calls{{Func: "code", Addr: base, Args: []Arg{Int(base + 2048)}}} })}},
+		}
+		s := begin(t, sys, plan)
+		sees := &Seeing{Sees: []Seen{{Bytes: Bytes{base + 2048, []byte{5, 0, 0, 0}}}}}
+		must(t, s.Play(Schedule{{Thread: 0, N: 1, Seeing: sees}, {Thread: 0, N: 1, Seeing: sees}, {Thread: 0}}))
+		if got := s.Results(0); len(got) != 1 || uint32(got[0]) != 0 {
+			t.Errorf("it has come to %v, want 0: it succeeds", got)
+		}
+		if b, _ := s.m.Read(base+2048, 4); binary.LittleEndian.Uint32(b) != 5 {
+			t.Errorf("memory holds %v at the end, want what it wrote", b)
+		}
+	})
+}

@@ -206,7 +206,7 @@ func lookedFor(c *cli.Context, jobs []job) (*target.End, error) {
 // staged tells whether an end is looked for by several strategies in turn: where nothing asks for
 // a certain one.
 func (j job) staged(c *cli.Context) bool {
-	return j.end != nil && strategy(c) != strategyScript && c.String("locks") != "abstract" &&
+	return j.end != nil && j.memory == "" && strategy(c) != strategyScript && c.String("locks") != "abstract" &&
 		!slices.ContainsFunc([]string{"strategy", "preemptions", "depth"}, c.IsSet)
 }
 
@@ -367,15 +367,20 @@ func (e *endSearch) text(g target.Grade) string {
 	return gradeTexts[g]
 }
 
+// what is the kind of end in a word.
+func (e *endSearch) what() string {
+	if k := e.want.Kind; k == string(scenario.Deadlock) || k == string(scenario.Livelock) || k == string(scenario.Check) {
+		return k
+	}
+	return "crash"
+}
+
 // printEnd says how near the search has come to the end that it looks for.
 func (o *outcome) printEnd(p *replay.Printer) {
 	if o.ends == nil || !o.raced.Load() {
 		return
 	}
-	what := "crash"
-	if k := o.ends.want.Kind; k == string(scenario.Deadlock) || k == string(scenario.Livelock) || k == string(scenario.Check) {
-		what = k
-	}
+	what := o.ends.what()
 	differs := ""
 	if len(o.nearest.Differs) > 0 {
 		differs = "; " + printable.Line(strings.Join(o.nearest.Differs, "; "))

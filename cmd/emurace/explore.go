@@ -156,9 +156,12 @@ type job struct {
 	played   *portable.Result // of a schedule in words, once it was run
 	only     []string         // what drawn schedules are to try most, as --only and --focus say
 	focus    []string
-	number   int         // among the searches of the command line
+	number   int         // of its system, among those of the command line
 	end      *target.End // that is looked for, nil for any failure
 	memory   graph.Model // of strategy graphs
+	// models are all that this system is searched under, and begun the states of those searches that a supervisor keeps.
+	models []graph.Model
+	begun  map[graph.Model]*explore.State
 }
 
 func exploreAction(c *cli.Context) error {
@@ -209,7 +212,8 @@ func exploreAll(c *cli.Context, p *replay.Printer, jobs []job) error {
 	if c.String("output") != "" && len(jobs) > 1 {
 		return usage(errors.New("--output: there are several searches and one file"), "leave --output out: each trace gets a name of its own")
 	}
-	if c.String("resume") != "" && len(jobs) > 1 {
+	numbers := systems(jobs)
+	if c.String("resume") != "" && numbers[len(jobs)-1] > 0 {
 		return usage(errors.New("--resume: there are several searches and one file"), "resume them one by one")
 	}
 	end, err := lookedFor(c, jobs)
@@ -221,7 +225,7 @@ func exploreAll(c *cli.Context, p *replay.Printer, jobs []job) error {
 	}
 	var table []*outcome
 	for i, j := range jobs {
-		j.number = i
+		j.number = numbers[i]
 		o, err := j.run(c)
 		if err != nil {
 			return err

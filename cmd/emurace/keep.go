@@ -24,11 +24,14 @@ const keepEvery = 2 * time.Second
 func raiseExplore(c *cli.Context, jobs []job, end *endSource) error {
 	var g grants
 	end.grant(&g)
-	names := make([]string, len(jobs))
+	var names []string
+	numbers := systems(jobs)
 	for i, j := range jobs {
 		g.sysroot(j.cache, j.spec, j.recipe.Arch)
 		g.Read = append(g.Read, slices.Collect(maps.Values(j.dirs))...)
-		names[i] = fmt.Sprintf("%s-%s-%s.state", fileName(j.recipe.Scenario.Name), j.recipe.Arch, fileName(j.spec.String()))
+		if numbers[i] == len(names) {
+			names = append(names, fmt.Sprintf("%s-%s-%s.state", fileName(j.recipe.Scenario.Name), j.recipe.Arch, fileName(j.spec.String())))
+		}
 	}
 	for _, flag := range []string{"resume", "corpus", "output"} {
 		if name := c.String(flag); name != "" {
@@ -79,9 +82,10 @@ func (j job) keep(c *cli.Context, start func() (*scenario.Session, error), o *ex
 		if have == nil {
 			return nil
 		}
-		file := *have
-		file.State = state
-		data, err := json.Marshal(file)
+		data, err := json.Marshal(have.with(j.memory, j.begun, state))
+		if j.memory != "" {
+			j.begun[j.memory] = state
+		}
 		if err == nil && len(data) <= maxState {
 			// A supervisor that cannot be told is dead, and this process soon.
 			_ = e.Keep(j.number, data)

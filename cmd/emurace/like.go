@@ -93,7 +93,10 @@ func exploreTrace(c *cli.Context, p *replay.Printer, name string) error {
 		return err
 	}
 	j.folders = folders
-	jobs := []job{j}
+	jobs, err := withModels(c, []job{j})
+	if err != nil {
+		return err
+	}
 	if strategy(c) == strategyScript {
 		if err := jobsOfScript(c, jobs, ""); err != nil {
 			return err

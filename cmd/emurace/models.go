@@ -4,12 +4,14 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/urfave/cli/v2"
 
 	"emurace/explore"
 	"emurace/explore/graph"
+	"emurace/explore/target"
 	"emurace/internal/words"
 	"emurace/loader"
 	"emurace/replay"
@@ -53,10 +55,8 @@ func checkMemory(c *cli.Context, strategy string) error {
 	if isProgram(c) {
 		return usage(errors.New("--memory is of scenarios, and this is a program"), "write its race as a scenario: docs/libraries.md shows how")
 	}
-	for _, name := range []string{"resume", "detect", "end"} {
-		if c.IsSet(name) {
-			return usage(fmt.Errorf("--%s does not go with --memory", name), "leave one of the two out")
-		}
+	if c.IsSet("detect") {
+		return usage(errors.New("--detect does not go with --memory"), "leave one of the two out")
 	}
 	return nil
 }
@@ -72,18 +72,45 @@ func withModels(c *cli.Context, jobs []job) ([]job, error) {
 	}
 	var all []job
 	for _, j := range jobs {
-		for _, m := range list {
-			if m == graph.ARM && j.recipe.Arch == loader.AMD64 {
-				if len(list) == 1 {
-					return nil, usage(fmt.Errorf("--memory arm: %v code does not run on ARMv8 processors", j.recipe.Arch), "use --memory tso, or --arch arm64")
-				}
-				continue
-			}
+		j.models = list
+		if j.recipe.Arch == loader.AMD64 {
+			j.models = slices.DeleteFunc(slices.Clone(list), func(m graph.Model) bool { return m == graph.ARM })
+		}
+		if len(j.models) == 0 {
+			return nil, usage(fmt.Errorf("--memory arm: %v code does not run on ARMv8 processors", j.recipe.Arch), "use --memory tso, or --arch arm64")
+		}
+		j.begun = map[graph.Model]*explore.State{}
+		for _, m := range j.models {
 			j.memory = m
 			all = append(all, j)
 		}
 	}
 	return all, nil
+}
+
+// systems numbers the systems that searches are of: those under several memory models of one system go together, and keep
+// their states in one file.
+func systems(jobs []job) []int {
+	numbers := make([]int, len(jobs))
+	for i := 1; i < len(jobs); i++ {
+		numbers[i] = numbers[i-1]
+		if a, b := jobs[i-1], jobs[i]; a.memory == "" || a.recipe.Arch != b.recipe.Arch || a.recipe.Source != b.recipe.Source {
+			numbers[i]++
+		}
+	}
+	return numbers
+}
+
+// modelNames is how models are written behind --memory.
+func modelNames(list []graph.Model) string {
+	if len(list) == 0 {
+		return "left out"
+	}
+	var names []string
+	for _, m := range list {
+		names = append(names, string(m))
+	}
+	return strconv.Quote(strings.Join(names, ","))
 }
 
 // modelName is the memory model in the result object.
@@ -196,6 +223,9 @@ func (o *outcome) printMissing(p *replay.Printer) {
 	proof := "; whether they are enough was not shown"
 	if o.result.Missing.Proved {
 		proof = "; with that no execution fails"
+		if o.ends != nil {
+			proof = "; with that no execution comes to this " + o.ends.what()
+		}
 	}
 	p.Printf("%s   %s%s\n", p.Head("missing"), strings.Join(list, ", and "), proof)
 }
@@ -225,10 +255,14 @@ func comparison(list []*outcome) string {
 	if len(list) < 2 || list[0].memory == "" {
 		return ""
 	}
+	none, fails := "clean", "fails"
+	if e := list[0].ends; e != nil {
+		none, fails = "no way to this "+e.what(), "a way"
+	}
 	var clean []string
 	for _, o := range list {
 		title := modelTitle(o.memory)
-		switch o.result.Verdict {
+		switch o.cameTo() {
 		case explore.Clean:
 			clean = append(clean, title)
 			continue
@@ -238,11 +272,32 @@ func comparison(list []*outcome) string {
 		}
 		switch {
 		case o.memory == graph.SC:
-			return "fails under SC already: it is no matter of the memory model"
+			return fails + o.toThis() + " under SC already: it is no matter of the memory model"
 		case len(clean) == 0:
-			return "fails under " + title
+			return fails + o.toThis() + " under " + title
 		}
-		return fmt.Sprintf("clean under %s, fails under %s: it is a matter of the memory model", strings.Join(clean, " and "), title)
+		return fmt.Sprintf("%s under %s, %s under %s: it is a matter of the memory model", none, strings.Join(clean, " and "), fails, title)
 	}
-	return "clean under " + strings.Join(clean, ", ")
+	return none + " under " + strings.Join(clean, ", ")
+}
+
+// cameTo is the verdict, or where an end is looked for, what it would be if nothing else was a failure.
+func (o *outcome) cameTo() explore.Verdict {
+	switch {
+	case o.ends == nil:
+		return o.result.Verdict
+	case o.nearest.Grade > target.None:
+		return explore.Failing
+	case o.result.Complete:
+		return explore.Clean
+	}
+	return explore.Undecided
+}
+
+// toThis names the end that is looked for, if one is.
+func (o *outcome) toThis() string {
+	if o.ends == nil {
+		return ""
+	}
+	return " to this " + o.ends.what()
 }

@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -17,6 +18,7 @@ import (
 
 	"emurace/emu"
 	"emurace/explore"
+	"emurace/explore/graph"
 	"emurace/internal/files"
 	"emurace/replay"
 	"emurace/scenario"
@@ -47,7 +49,10 @@ type stateFile struct {
 	Detect      []scenario.Kind `json:"detect,omitempty"`
 	Memory      uint64          `json:"guest_memory,omitempty"` // 0 is the usual one
 	Known       string          `json:"known_sha256,omitempty"` // of --suppressions and --baseline
-	State       *explore.State  `json:"state"`
+	State       *explore.State  `json:"state,omitempty"`
+	// In place of State, of --memory: the models, and the searches that were begun.
+	Models []graph.Model                  `json:"memory_models,omitempty"`
+	States map[graph.Model]*explore.State `json:"states,omitempty"`
 }
 
 // maxState bounds what is read of a state file, and so what is written. States
@@ -70,20 +75,40 @@ func (j job) resume(sys *emu.System, name, strategy string, o *explore.Options) 
 	}
 	search := j.describeSearch(s.Libc(), strategy, o)
 	s.Close()
-	if o.Resume, err = readState(name, search); err != nil {
+	have, err := readState(name, search)
+	if err != nil {
 		return err
 	}
+	o.Resume = have.of(j.memory)
 	// Better now than when the search has lasted for a while.
 	if err := replay.CheckWritable(name); err != nil {
 		return saveError(err)
 	}
 	o.SaveEvery = saveEvery
 	o.Save = func(state *explore.State) error {
-		file := search
-		file.State = state
-		return writeState(name, file)
+		return writeState(name, search.with(j.memory, have.States, state))
 	}
 	return nil
+}
+
+// of is the search under a memory model, nil for one not begun yet.
+func (s *stateFile) of(m graph.Model) *explore.State {
+	if m == "" {
+		return s.State
+	}
+	return s.States[m]
+}
+
+// with is the file with the search under a memory model, beside those under others.
+func (s stateFile) with(m graph.Model, others map[graph.Model]*explore.State, state *explore.State) stateFile {
+	if m == "" {
+		s.State = state
+		return s
+	}
+	s.States = map[graph.Model]*explore.State{}
+	maps.Copy(s.States, others)
+	s.States[m] = state
+	return s
 }
 
 // describeSearch is a state file for a search, without its state.
@@ -100,7 +125,7 @@ func (j job) describeSearch(libc scenario.LibcID, strategy string, o *explore.Op
 	if r.Program != nil {
 		f.Source = programHash(r.Program)
 	}
-	f.Only, f.Focus, f.Known = j.only, j.focus, j.knownHash()
+	f.Only, f.Focus, f.Known, f.Models = j.only, j.focus, j.knownHash(), j.models
 	if j.script != nil {
 		f.Script = sourceHash(j.script.Source())
 	}
@@ -130,10 +155,10 @@ const damagedHint = "remove the file to begin the search anew"
 
 // readState reads a state file and checks that it is of the search wanted. A
 // file that is not there yet is a search not begun yet.
-func readState(name string, want stateFile) (*explore.State, error) {
+func readState(name string, want stateFile) (*stateFile, error) {
 	data, err := readBounded(name)
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil, nil
+		return &stateFile{}, nil
 	}
 	if err != nil {
 		return nil, environmentError(fmt.Errorf("resume: %w", err), "name a file that emurace has written with --resume, or one that does not exist yet")
@@ -145,7 +170,7 @@ func readState(name string, want stateFile) (*explore.State, error) {
 	if what := have.differs(want); what != "" {
 		return nil, environmentError(fmt.Errorf("resume: %s: of another search: its %s", name, what), "name another file, or search with what that one has")
 	}
-	return have.State, nil
+	return have, nil
 }
 
 // readBounded reads a file that is not too large to be a state.
@@ -183,8 +208,13 @@ func parseState(data []byte) (*stateFile, error) {
 	if err := d.Decode(have); err != nil {
 		return nil, fmt.Errorf("%s: %w", what, err)
 	}
-	if have.State == nil {
+	if (have.State == nil) == (len(have.States) == 0) || (have.State == nil) != (len(have.Models) > 0) {
 		return nil, fmt.Errorf("%s: it holds no state", what)
+	}
+	for m, state := range have.States {
+		if state == nil || !slices.Contains(have.Models, m) {
+			return nil, fmt.Errorf("%s: it holds no state of memory model %q", what, m)
+		}
 	}
 	return have, nil
 }
@@ -206,6 +236,8 @@ func (s *stateFile) differs(want stateFile) string {
 		return "libc is another file"
 	case s.Strategy != want.Strategy:
 		return fmt.Sprintf("--strategy is %q, not %s", s.Strategy, want.Strategy)
+	case !slices.Equal(s.Models, want.Models):
+		return fmt.Sprintf("--memory is %s, not %s", modelNames(s.Models), modelNames(want.Models))
 	case bound(s.Preemptions) != bound(want.Preemptions):
 		return fmt.Sprintf("--preemptions is %s, not %s", bound(s.Preemptions), bound(want.Preemptions))
 	case s.Depth != want.Depth:

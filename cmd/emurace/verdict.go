@@ -243,6 +243,8 @@ func doubtsText(list []explore.Doubt) string {
 		scenario.GoneWrong:         "a check, or a thread's function, has gone wrong itself in some of the runs",
 		scenario.Unrepeated:        "schedules failed, and did not when they were run again, which is a fault of emurace: please report it, with the scenario",
 		scenario.CallLimit:         "runs were cut off where a thread had made as many calls as it may, as in an endless loop",
+		scenario.NotInGraphs:       "a search under a memory model does not cover all of it",
+		scenario.UnsureOrder:       "executions fail that a processor may not allow: an order of accesses may be there that is not known",
 	}
 	var parts []string
 	for _, kind := range scenario.DoubtKinds() {

@@ -10,22 +10,30 @@ import (
 // Kind tells the kinds of Item apart.
 type Kind uint8
 
-// The kinds of Item. Branch stands for an address, too, that a private access
-// used: both order reads before later writes and before what follows an isb.
+// The kinds of Item. Branch stands for the address of an access, too, which a
+// private access used or a csel picked: all order reads before later writes and before what follows
+// an isb.
 const (
 	None Kind = iota
 	Branch
 	FenceFull
 	FenceLoad
-	FenceStore
+	FenceStore    // writes and, by private writes of their values, reads before later writes
+	FenceStoreAll // dsb st: the same before all that comes later
 	FenceISB
-	BranchPick // a Branch, but it orders nothing behind an isb: a csel's condition went into it
+	Acquire   // a private read that acquires: what it comes from, and releases, before all that comes later
+	AcquirePC // the same of ldapr, without the releases
+	Release   // a private write that releases: all before it before later reads that acquire
+	// MayFull and MayRelease are a FenceFull and a Release that may be there.
+	MayFull
+	MayRelease
 )
 
 // Flags are what an encoding alone says of the order of its accesses.
 type Flags struct {
 	Acquire, AcquirePC, Release bool
 	Atomic                      bool // one read-modify-write
+	Swap                        bool // one that writes whatever it reads: all but cas
 	NoReturn                    bool // its read goes to no register and does not acquire
 	Full                        bool // amd64: LOCK, or xchg with memory
 	NonTemporal                 bool
@@ -71,7 +79,9 @@ func arm64Flags(w uint32) (f Flags) {
 		case option&3 == 1:
 			f.Fence = FenceLoad
 		case option&3 == 2:
-			f.Fence = FenceStore
+			if f.Fence = FenceStore; w&0xff == 0x9f {
+				f.Fence = FenceStoreAll
+			}
 		default: // a reserved option of dmb is sy
 			f.Fence = FenceFull
 		}
@@ -100,7 +110,7 @@ func arm64Flags(w uint32) (f Flags) {
 			f.AcquirePC = true // ldapr
 			break
 		}
-		f.Atomic, f.Release = true, bit(22)
+		f.Atomic, f.Swap, f.Release = true, true, bit(22)
 		// With xzr as its destination the operation does not acquire.
 		f.Acquire = bit(23) && w&31 != 31
 		f.NoReturn = w&31 == 31 && !bit(15) && !bit(23)

@@ -25,12 +25,12 @@ func TestArm64Flags(t *testing.T) {
 		{"casa", 0xc8e07c22, Flags{Atomic: true, Acquire: true}},
 		{"casl", 0xc8a0fc22, Flags{Atomic: true, Release: true}},
 		{"casal", 0xc8e0fc22, Flags{Atomic: true, Acquire: true, Release: true}},
-		{"ldadd x0,x2,[x1]", 0xf8200022, Flags{Atomic: true}},
-		{"ldadda", 0xf8a00022, Flags{Atomic: true, Acquire: true}},
-		{"ldaddal", 0xf8e00022, Flags{Atomic: true, Acquire: true, Release: true}},
-		{"stadd x0,[x1]", 0xf820003f, Flags{Atomic: true, NoReturn: true}},
-		{"staddl x0,[x1]", 0xf860003f, Flags{Atomic: true, NoReturn: true, Release: true}},
-		{"swpal x0,x2,[x1]", 0xf8e08022, Flags{Atomic: true, Acquire: true, Release: true}},
+		{"ldadd x0,x2,[x1]", 0xf8200022, Flags{Atomic: true, Swap: true}},
+		{"ldadda", 0xf8a00022, Flags{Atomic: true, Swap: true, Acquire: true}},
+		{"ldaddal", 0xf8e00022, Flags{Atomic: true, Swap: true, Acquire: true, Release: true}},
+		{"stadd x0,[x1]", 0xf820003f, Flags{Atomic: true, Swap: true, NoReturn: true}},
+		{"staddl x0,[x1]", 0xf860003f, Flags{Atomic: true, Swap: true, NoReturn: true, Release: true}},
+		{"swpal x0,x2,[x1]", 0xf8e08022, Flags{Atomic: true, Swap: true, Acquire: true, Release: true}},
 		{"isb", 0xd5033fdf, Flags{Fence: FenceISB}},
 	} {
 		b := []byte{byte(c.w), byte(c.w >> 8), byte(c.w >> 16), byte(c.w >> 24)}

@@ -14,14 +14,16 @@ type Access struct {
 	Addr  uint64
 	Size  int
 	Write bool
-	Event int // the number of the thread's event it is of; below 0, private memory
+	Kept  bool // a write of an atomic instruction that has put back what it had read
+	Event int  // the number of the thread's event it is of; below 0, private memory
 }
 
-// Item is a barrier or branch before an event. Reads are, of a Branch, the
-// events whose reads it depends on.
+// Item is a barrier, branch or private access before an event. Reads are, of a Branch and of an
+// Acquire, the events whose reads it depends on; of a FenceStore, those whose reads were stored to private memory.
 type Item struct {
 	Kind  Kind
 	Reads []int
+	May   []int // of a Branch and an Acquire, those on which it may depend beside
 }
 
 // Order is what a memory model needs of one event.
@@ -30,19 +32,22 @@ type Order struct {
 	Flags
 	Link       int   // of a store exclusive: 1 + the event of its load exclusive, 0 if that was private or is unknown
 	Addr, Data []int // events whose reads the address or the stored value depends on, in order
-	// Pick are those on which they depend only by the condition of a csel or
+	// Pick are those on which the stored value depends only by the condition of a csel or
 	// ccmp. They order those reads before this event's writes and nothing else.
-	Pick   []int
-	Before []Item
-	// Unsure: an order may exist, of this event or one before, that is not told.
+	Pick []int
+	// MayAddr and MayData are those on which the address and the value may depend beside: by the sources of
+	// a csel, of which one was taken.
+	MayAddr, MayData []int
+	Before           []Item
+	// Unsure: an order may exist, of this event or one before, that is not told: an instruction is not known.
 	Unsure bool
 }
 
-// value is where bits come from: events by number, in order, and those that
-// only picked among them. The slices are never changed.
-type value struct{ hard, pick []int }
+// value is where bits come from: events by number, in order, those that
+// only picked among them, and those of the picks that may have been taken. The slices are never changed.
+type value struct{ hard, pick, may []int }
 
-func (v value) empty() bool { return len(v.hard)+len(v.pick) == 0 }
+func (v value) empty() bool { return len(v.hard)+len(v.pick)+len(v.may) == 0 }
 
 func union(a, b []int) []int {
 	if len(a) == 0 {
@@ -51,12 +56,27 @@ func union(a, b []int) []int {
 	if len(b) == 0 || slices.Equal(a, b) {
 		return a
 	}
+	if has(a, b) {
+		return a
+	}
 	all := slices.Concat(a, b)
 	slices.Sort(all)
 	return slices.Compact(all)
 }
 
-func (v value) with(w value) value { return value{union(v.hard, w.hard), union(v.pick, w.pick)} }
+// has tells whether all of b, which is in order, are in a, which is too.
+func has(a, b []int) bool {
+	for _, n := range b {
+		if _, ok := slices.BinarySearch(a, n); !ok {
+			return false
+		}
+	}
+	return true
+}
+
+func (v value) with(w value) value {
+	return value{union(v.hard, w.hard), union(v.pick, w.pick), union(v.may, w.may)}
+}
 
 // Tracker follows one thread. It is not safe for concurrent use.
 type Tracker struct {
@@ -66,6 +86,7 @@ type Tracker struct {
 	regs    map[string]value
 	mem     map[uint64]value // by private byte
 	before  []Item
+	stored  []int // events whose reads were stored to private memory
 	link    int
 	unsure  bool
 	journal []func()
@@ -125,11 +146,66 @@ func (t *Tracker) state(before []Item, link int, unsure bool) {
 	t.before, t.link, t.unsure = before, link, unsure
 }
 
-func (t *Tracker) item(k Kind, reads []int) {
-	if n := len(t.before); n > 0 && t.before[n-1].Kind == k && slices.Equal(t.before[n-1].Reads, reads) {
+// keeps notes that what comes from these reads was stored to private memory.
+func (t *Tracker) keeps(reads []int) {
+	if has(t.stored, reads) {
 		return
 	}
-	t.state(append(slices.Clip(t.before), Item{k, reads}), t.link, t.unsure)
+	was := t.stored
+	t.journal = append(t.journal, func() { t.stored = was })
+	t.stored = union(t.stored, reads)
+}
+
+// item adds what orders to what lies before the next event, where that does not order the same already. So the
+// list stays short, however long a thread is with its private memory.
+func (t *Tracker) item(k Kind, reads, may []int) {
+	find := func(k Kind) int { return slices.IndexFunc(t.before, func(i Item) bool { return i.Kind == k }) }
+	if find(FenceFull) >= 0 {
+		return
+	}
+	if k == Acquire && find(Release) >= 0 {
+		k, reads, may = FenceFull, nil, nil // all before the release, and all behind this
+	}
+	at := -1
+	switch k {
+	case FenceFull:
+		t.state([]Item{{Kind: k}}, t.link, t.unsure)
+		return
+	case FenceISB:
+		if n := len(t.before); n > 0 && t.before[n-1].Kind == FenceISB {
+			return
+		}
+	case Branch: // one for what comes behind each isb
+		isb := 0
+		for i, item := range t.before {
+			if item.Kind == FenceISB {
+				isb = i
+			}
+		}
+		if i := slices.IndexFunc(t.before[isb:], func(i Item) bool { return i.Kind == Branch }); i >= 0 {
+			at = isb + i
+		}
+	case FenceStore, FenceStoreAll: // releases in front of it count
+		for i, item := range t.before {
+			switch item.Kind {
+			case k:
+				at = i
+			case Release, MayRelease:
+				at = -1
+			}
+		}
+	default:
+		at = find(k)
+	}
+	if at < 0 {
+		t.state(append(slices.Clip(t.before), Item{k, reads, may}), t.link, t.unsure)
+		return
+	}
+	if was := t.before[at]; !has(was.Reads, reads) || !has(was.May, may) {
+		list := slices.Clone(t.before)
+		list[at] = Item{k, union(was.Reads, reads), union(was.May, may)}
+		t.state(list, t.link, t.unsure)
+	}
 }
 
 func (t *Tracker) decode(pc uint64) (*decoded, error) {
@@ -170,24 +246,26 @@ func (t *Tracker) Step(pc uint64, accesses []Access) ([]Order, error) {
 		return nil, err
 	}
 	arm := t.arch == loader.ARM64
-	if d.Flags.Unsure && arm {
+	if d.Flags.Unsure {
 		t.state(t.before, t.link, true)
 	}
 	var address value
 	if arm {
 		address = t.all(d.address)
 	}
+	shared := slices.ContainsFunc(accesses, func(a Access) bool { return a.Event >= 0 })
+	if shared && len(address.pick)+len(address.may) > 0 {
+		t.item(Branch, address.pick, address.may)
+	}
 	var orders []Order
-	shared, private := false, false
+	kept := false
 	for _, a := range accesses {
 		if a.Event < 0 {
-			private = true
 			continue
 		}
-		shared = true
 		i := slices.IndexFunc(orders, func(o Order) bool { return o.Event == a.Event })
 		if i < 0 {
-			o := Order{Event: a.Event, Flags: d.Flags, Addr: address.hard, Pick: address.pick, Unsure: t.unsure || d.Flags.Unsure}
+			o := Order{Event: a.Event, Flags: d.Flags, Addr: address.hard, MayAddr: address.may, Unsure: t.unsure}
 			if len(orders) == 0 {
 				o.Before = t.before
 			}
@@ -196,19 +274,23 @@ func (t *Tracker) Step(pc uint64, accesses []Access) ([]Order, error) {
 			}
 			i, orders = len(orders), append(orders, o)
 		}
+		if a.Write && a.Kept && d.Atomic {
+			kept = true
+			continue
+		}
 		if a.Write && arm {
-			v := t.stored(d, a, accesses)
-			orders[i].Data, orders[i].Pick = union(orders[i].Data, v.hard), union(orders[i].Pick, v.pick)
+			v, o := t.written(d, a, accesses), &orders[i]
+			o.Data, o.Pick, o.MayData = union(o.Data, v.hard), union(o.Pick, v.pick), union(o.MayData, v.may)
 		}
 	}
 	if shared {
 		t.state(nil, t.link, t.unsure)
 	}
-	if len(address.pick) > 0 { // it may order later writes
-		t.state(t.before, t.link, true)
-	}
-	if private && !shared {
-		t.privateOrder(d, address)
+	switch {
+	case !shared && len(accesses) > 0:
+		t.privateOrder(d, accesses, address)
+	case kept: // its write is not in the event, and orders nevertheless
+		t.release(d, !d.Swap)
 	}
 	if d.LoadExclusive || d.StoreExclusive {
 		link := 0
@@ -218,7 +300,11 @@ func (t *Tracker) Step(pc uint64, accesses []Access) ([]Order, error) {
 		t.state(t.before, link, t.unsure)
 	}
 	if d.Fence != None {
-		t.item(d.Fence, nil)
+		reads := []int(nil)
+		if d.Fence == FenceStore || d.Fence == FenceStoreAll {
+			reads = t.stored
+		}
+		t.item(d.Fence, reads, nil)
 	}
 	if arm {
 		t.registers(d, accesses, address)
@@ -226,20 +312,63 @@ func (t *Tracker) Step(pc uint64, accesses []Access) ([]Order, error) {
 	return orders, nil
 }
 
-// privateOrder keeps what an access to private memory orders.
-func (t *Tracker) privateOrder(d *decoded, address value) {
-	if d.Full {
-		t.item(FenceFull, nil)
-	}
-	if t.arch == loader.ARM64 && d.Atomic && d.Acquire && d.Release {
-		t.item(FenceFull, nil) // what is before it and what is behind it are ordered, wherever its memory is
+// privateOrder keeps what an access to private memory orders, which goes on through it.
+func (t *Tracker) privateOrder(d *decoded, accesses []Access, address value) {
+	if t.arch != loader.ARM64 {
+		if d.Full {
+			t.item(FenceFull, nil, nil)
+		}
 		return
 	}
-	if len(address.hard) > 0 {
-		t.item(Branch, address.hard)
+	t.depends(address)
+	var wrote, kept, read bool
+	for _, a := range accesses {
+		kept = kept || a.Write && a.Kept && d.Atomic && !d.Swap
+		wrote = wrote || a.Write && !kept
+		read = read || !a.Write
 	}
-	// An acquire or release between two dependent events may order them.
-	if t.arch == loader.ARM64 && (d.Acquire || d.AcquirePC || d.Release) {
-		t.state(t.before, t.link, true)
+	if kind := d.acquires(); read && kind != None {
+		v := t.loaded(accesses, 0, 1<<30).with(address)
+		t.item(kind, v.hard, union(v.may, v.pick))
 	}
+	if wrote || kept {
+		t.release(d, kept)
+	}
+}
+
+// depends adds what an address of private memory, or a branch, comes from.
+func (t *Tracker) depends(v value) {
+	if reads := union(v.hard, v.pick); len(reads)+len(v.may) > 0 {
+		t.item(Branch, reads, v.may)
+	}
+}
+
+// acquires is the kind of item that an instruction is which reads private memory.
+func (d *decoded) acquires() Kind {
+	switch {
+	case d.Acquire:
+		return Acquire
+	case d.AcquirePC:
+		return AcquirePC
+	}
+	return None
+}
+
+// release keeps what a write orders that is in no event. That of an atomic instruction that acquires
+// as well stands between what is before and what is behind, wherever its memory is. May tells that there may be none: a cas
+// that leaves the value as it was may have written that, or have failed.
+func (t *Tracker) release(d *decoded, may bool) {
+	if !d.Release {
+		return
+	}
+	kind := Release
+	switch full := d.Atomic && d.Acquire; {
+	case full && may:
+		kind = MayFull
+	case full:
+		kind = FenceFull
+	case may:
+		kind = MayRelease
+	}
+	t.item(kind, nil, nil)
 }

@@ -55,19 +55,19 @@ func TestDependencies(t *testing.T) {
 		{"eor", []step{{ldr0, read(0)}, {eor4, nil}, {str4, write(1)}}, nil, e, nil, nil},
 		{"addr", []step{{ldr0, read(0)}, {eor4, nil}, {0x8b040065, nil}, {0xf90000a6, write(1)}}, e, nil, nil, nil},
 		{"constant", []step{{ldr0, read(0)}, {eor4, nil}, {0xd2800024, nil}, {str4, write(1)}}, nil, nil, nil, nil},
-		{"cbz", []step{{ldr0, read(0)}, {0xb4000040, nil}, {str6, write(1)}}, nil, nil, nil, []Item{{Branch, e}}},
+		{"cbz", []step{{ldr0, read(0)}, {0xb4000040, nil}, {str6, write(1)}}, nil, nil, nil, []Item{{Kind: Branch, Reads: e}}},
 		{"flags isb", []step{{ldr0, read(0)}, {cmp0, nil}, {0x54000040, nil}, {0xd5033fdf, nil}, {str6, write(1)}}, nil, nil, nil,
-			[]Item{{Branch, e}, {FenceISB, nil}}},
+			[]Item{{Kind: Branch, Reads: e}, {Kind: FenceISB}}},
 		{"csel", []step{{ldr0, read(0)}, {cmp0, nil}, {csel4, nil}, {str4, write(1)}}, nil, nil, e, nil},
 		{"csel branch", []step{{ldr0, read(0)}, {cmp0, nil}, {csel4, nil}, {0xb4000044, nil}, {str6, write(1)}}, nil, nil, nil,
-			[]Item{{BranchPick, e}}},
+			[]Item{{Kind: Branch, Reads: e}}},
 		{"spill", []step{{ldr0, read(0)}, {0xf90003e0, private(true)}, {0xf94003e4, private(false)}, {str4, write(1)}}, nil, e, nil, nil},
-		{"vector", []step{{0x3dc00020, []Access{{0x1000, 16, false, 0}}}, {0x3d800060, []Access{{0x2000, 16, true, 1}}}}, nil, e, nil, nil},
+		{"vector", []step{{0x3dc00020, []Access{{Addr: 0x1000, Size: 16, Event: 0}}}, {0x3d800060, []Access{{Addr: 0x2000, Size: 16, Write: true, Event: 1}}}}, nil, e, nil, nil},
 		{"post-index", []step{{0xf8408420, read(0)}, {0xf9000026, write(1)}}, nil, nil, nil, nil},
-		{"ldp half", []step{{0xa9401020, []Access{{0x1000, 8, false, 0}, {0x1008, 8, false, 1}}}, {str4, write(2)}}, nil, []int{1}, nil, nil},
-		{"private address", []step{{ldr0, read(0)}, {0xf9400002, private(false)}, {str6, write(1)}}, nil, nil, nil, []Item{{Branch, e}}},
-		{"cas", []step{{ldr0, read(0)}, {0xc8a07c62, append([]Access{{0x2000, 8, false, 1}}, write(1)...)}}, nil, nil, nil, nil},
-		{"cas compares", []step{{ldr0, read(0)}, {0xc8a07c62, append([]Access{{0x2000, 8, false, 1}}, write(1)...)}}, nil, nil, nil, nil},
+		{"ldp half", []step{{0xa9401020, []Access{{Addr: 0x1000, Size: 8, Event: 0}, {Addr: 0x1008, Size: 8, Event: 1}}}, {str4, write(2)}}, nil, []int{1}, nil, nil},
+		{"private address", []step{{ldr0, read(0)}, {0xf9400002, private(false)}, {str6, write(1)}}, nil, nil, nil, []Item{{Kind: Branch, Reads: e}}},
+		{"cas", []step{{ldr0, read(0)}, {0xc8a07c62, append([]Access{{Addr: 0x2000, Size: 8, Event: 1}}, write(1)...)}}, nil, nil, nil, nil},
+		{"cas compares", []step{{ldr0, read(0)}, {0xc8a07c62, append([]Access{{Addr: 0x2000, Size: 8, Event: 1}}, write(1)...)}}, nil, nil, nil, nil},
 	} {
 		if c.name == "cas" {
 			c.steps[1].w, c.pick = 0xc8a07c62, e // cas x0, x2, [x3]: x0 only decides
@@ -102,7 +102,7 @@ func FuzzStep(f *testing.F) {
 		for _, arch := range []loader.Arch{loader.ARM64, loader.AMD64} {
 			tr := New(arch, func(uint64) []byte { return code })
 			for n := range 3 {
-				_, _ = tr.Step(0, []Access{{at, size, w, n - 1}, {at + 8, 8, !w, n - 1}})
+				_, _ = tr.Step(0, []Access{{Addr: at, Size: size, Write: w, Kept: n == 1, Event: n - 1}, {Addr: at + 8, Size: 8, Write: !w, Event: n - 1}})
 			}
 		}
 	})

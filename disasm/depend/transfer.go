@@ -20,8 +20,8 @@ func offset(a Access, accesses []Access) int {
 	return int(a.Addr - low)
 }
 
-// stored is where the value of a write comes from.
-func (t *Tracker) stored(d *decoded, a Access, accesses []Access) (v value) {
+// written is where the value of a write comes from.
+func (t *Tracker) written(d *decoded, a Access, accesses []Access) (v value) {
 	w := word(d.code)
 	if d.Atomic && w&0x3f000000 == 0x08000000 { // cas: Rt is stored, Rs and memory only decide
 		rs, rt := int(w>>16&31), int(w&31)
@@ -31,7 +31,7 @@ func (t *Tracker) stored(d *decoded, a Access, accesses []Access) (v value) {
 			regs, tests = append(regs, xname(rt+1)), append(tests, xname(rs+1))
 		}
 		v, test := t.all(regs), t.all(tests)
-		return value{v.hard, union(v.pick, union(test.hard, test.pick))}
+		return v.with(value{pick: union(test.hard, test.pick)})
 	}
 	if d.Atomic {
 		return t.regs[xname(int(w>>16&31))]
@@ -76,7 +76,7 @@ func (t *Tracker) loaded(accesses []Access, from, to int) (v value) {
 			v.hard = union(v.hard, []int{a.Event})
 			continue
 		}
-		for i := max(from, at); i < min(to, at+a.Size); i++ {
+		for i := max(from, at); i < min(to, at+a.Size, at+4096); i++ {
 			v = v.with(t.mem[a.Addr+uint64(i-at)])
 		}
 	}
@@ -87,31 +87,26 @@ func (t *Tracker) loaded(accesses []Access, from, to int) (v value) {
 func (t *Tracker) registers(d *decoded, accesses []Access, address value) {
 	in := &d.in
 	if in.Branch {
-		v := t.all(in.Src)
-		if len(v.hard) > 0 {
-			t.item(Branch, v.hard)
-		}
-		if len(v.pick) > 0 {
-			t.item(BranchPick, v.pick)
-		}
+		t.depends(t.all(in.Src))
 	}
 	// Private memory first: what is stored is what registers held before.
 	stores := map[uint64]value{}
 	for _, a := range accesses {
-		if a.Write && a.Event < 0 {
-			v := t.stored(d, a, accesses)
-			// swp stores its operand only, and cas one that it does not compute.
-			if w := word(d.code); d.Atomic && w&0x3f008000 == 0x38000000 {
-				v = v.with(t.loaded(accesses, 0, 1<<30))
-			}
-			v.hard = union(v.hard, address.hard)
-			if len(v.pick) > 0 { // a pick does not go on through memory
-				t.state(t.before, t.link, true)
-				v.pick = nil
-			}
-			for i := range min(a.Size, 4096) {
-				stores[a.Addr+uint64(i)] = v
-			}
+		if !a.Write || a.Event >= 0 || a.Kept && d.Atomic && !d.Swap {
+			continue
+		}
+		v := t.written(d, a, accesses)
+		switch w := word(d.code); {
+		case d.Swap && w&0x8000 == 0: // what the others of the kind write they compute of what they read
+			v = v.with(t.loaded(accesses, 0, 1<<30))
+		case d.Atomic || d.StoreExclusive: // aob: a read of it that acquires comes behind what the step has read
+			was := t.memory(a)
+			v.may = union(v.may, union(was.hard, was.may))
+		}
+		v = v.with(address)
+		t.keeps(union(v.hard, v.pick))
+		for i := range min(a.Size, 4096) {
+			stores[a.Addr+uint64(i)] = v
 		}
 	}
 	results := map[string]value{}
@@ -142,7 +137,7 @@ func (t *Tracker) result(d *decoded, r string, accesses []Access, address value)
 		switch m.Kind {
 		case disasm.Load:
 			v = v.with(t.loaded(accesses, m.Offset, m.Offset+m.Size))
-			return value{union(v.hard, address.hard), v.pick}
+			return v.with(address)
 		case disasm.Copy:
 			return v.with(t.regs[m.Src])
 		case disasm.Const:
@@ -160,7 +155,7 @@ func (t *Tracker) result(d *decoded, r string, accesses []Access, address value)
 		return v // the status: that it succeeded comes from no read
 	case len(in.Mem) > 0: // ld2 and the like, one lane
 		v = v.with(t.loaded(accesses, 0, 1<<30))
-		return value{union(v.hard, address.hard), v.pick}
+		return v.with(address)
 	}
 	pick := w&0x3fe00000 == 0x1a800000 || // csel, csinc, csinv, csneg
 		w&0x3fe00000 == 0x3a400000 || // ccmp, ccmn
@@ -175,25 +170,39 @@ func (t *Tracker) result(d *decoded, r string, accesses []Access, address value)
 }
 
 // picked is where the result of a conditional select comes from, beside v. Which of its sources it takes is not known here: what
-// they have in common is sure, and the rest, with the condition, only picks.
+// they have in common is sure, and the rest may be what was taken. What decided picks.
 func (t *Tracker) picked(src []string, v value) value {
-	var all value
-	var hard []int
-	first := true
+	var test value
+	var sources []value
 	for _, s := range src {
-		r := t.regs[s]
-		all = all.with(r)
 		if s == "nzcv" {
-			continue
-		}
-		if first {
-			hard, first = r.hard, false
+			test = t.regs[s]
 		} else {
-			hard = slices.DeleteFunc(slices.Clone(hard), func(n int) bool { return !slices.Contains(r.hard, n) })
+			sources = append(sources, t.regs[s])
 		}
 	}
-	if len(src) < 3 { // the other source is zero
-		hard = nil
+	for len(sources) < 2 { // the other one is zero
+		sources = append(sources, value{})
 	}
-	return v.with(value{hard, union(all.hard, all.pick)})
+	a, b := sources[0], sources[1]
+	common := func(a, b []int) []int {
+		return slices.DeleteFunc(slices.Clone(a), func(n int) bool { return !has(b, []int{n}) })
+	}
+	both := a.with(b)
+	sure := value{hard: common(a.hard, b.hard), pick: common(a.pick, b.pick)}
+	v = v.with(sure)
+	v.pick = union(v.pick, union(test.hard, test.pick))
+	v.may = union(v.may, union(union(both.hard, both.pick), union(both.may, test.may)))
+	if has(v.hard, v.may) {
+		v.may = nil
+	}
+	return v
+}
+
+// memory is where what a private access finds comes from.
+func (t *Tracker) memory(a Access) (v value) {
+	for i := range min(a.Size, 4096) {
+		v = v.with(t.mem[a.Addr+uint64(i)])
+	}
+	return v
 }

@@ -93,8 +93,18 @@ func (g *Graph) vertex(p part) vertex {
 
 // Consistent tells whether a complete graph is one that the model allows, with barriers added.
 func (g *Graph) Consistent(m Model, bars ...Barrier) bool {
-	s := newSearch(ordering{g: g, model: m, whole: true, bars: bars})
-	for t, list := range g.threads {
+	return newSearch(ordering{g: g, model: m, whole: true, bars: bars}).acyclic()
+}
+
+// Certain tells whether the model allows a complete graph also if all orders are there that may be: those of
+// MayAddr, MayData and May, and of what is unsure, all that there can be.
+func (g *Graph) Certain(m Model) bool {
+	return newSearch(ordering{g: g, model: m, whole: true, most: true}).acyclic()
+}
+
+// acyclic tells whether the order of all has no cycle.
+func (s *search) acyclic() bool {
+	for t, list := range s.o.g.threads {
 		for n := range list {
 			if v := at(t, n, all); *s.mark(v) == 0 && s.cyclic(v) {
 				return false

@@ -21,6 +21,7 @@ type Explorer struct {
 	Barriers []Barrier
 	Stats    Stats
 	stack    []*frame
+	failed   *Graph // which could not be extended
 }
 
 // choice is what a frame's part is.
@@ -48,7 +49,13 @@ type frame struct {
 }
 
 // Begin has Run go through the graphs that g is the beginning of, which it may change.
-func (x *Explorer) Begin(g *Graph) error { return x.expand(g) }
+func (x *Explorer) Begin(g *Graph) error {
+	err := x.expand(g)
+	if err != nil {
+		x.failed = g
+	}
+	return err
+}
 
 // ErrStop ends Run in the middle, when Tick or Program.Complete returns it.
 var ErrStop = errors.New("the exploration is to stop")
@@ -67,6 +74,7 @@ func (x *Explorer) Run(tick func() error) error {
 			continue
 		}
 		if err := x.expand(g); err != nil {
+			x.failed = g
 			return err
 		}
 	}
@@ -74,8 +82,13 @@ func (x *Explorer) Run(tick func() error) error {
 }
 
 // Rest takes what is still to be explored out, in the order in which Run would come to it: graphs for
-// Begin, here or in another explorer of the same program.
+// Begin, here or in another explorer of the same program. The first is the one at which the program has had an
+// error, if it had.
 func (x *Explorer) Rest() (list []*Graph) {
+	if x.failed != nil {
+		list = append(list, x.failed.Clone())
+		x.failed = nil
+	}
 	for len(x.stack) > 0 {
 		f := x.stack[len(x.stack)-1]
 		for {

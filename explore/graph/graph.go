@@ -26,17 +26,26 @@ type ItemKind uint8
 
 // The kinds of item.
 const (
-	Branch     ItemKind = iota + 1 // a branch that depends on reads
-	FenceFull                      // dmb sy, mfence
-	FenceLoad                      // dmb ld
-	FenceStore                     // dmb st, sfence
-	FenceISB                       // isb
+	Branch           ItemKind = iota + 1 // a branch that depends on reads, or an address
+	FenceFull                            // dmb sy, mfence
+	FenceLoad                            // dmb ld
+	FenceStore                           // dmb st, sfence
+	FenceISB                             // isb
+	FenceStoreAll                        // dsb st: also before later reads
+	PrivateAcquire                       // a read of memory that no other thread uses, as of Acquire
+	PrivateAcquirePC                     // as of AcquirePC
+	PrivateRelease                       // a write of such memory, as of Release
+	MayFull                              // a FenceFull that may be there; see Graph.Certain
+	MayRelease                           // a PrivateRelease that may be
 )
 
 // Item is something that orders, between a thread's event before and this one.
 type Item struct {
-	Kind  ItemKind
-	Reads []int `json:",omitempty"` // of a Branch: the thread's own events whose reads it depends on
+	Kind ItemKind
+	// Reads are, of a Branch and a private acquire, the thread's own events whose reads it depends on, and of
+	// a fence for writes those that private writes in front of it depend on.
+	Reads []int `json:",omitempty"`
+	May   []int `json:",omitempty"` // those on which a branch or a private acquire may depend beside
 }
 
 // Order is what memory models need to know of an event. The zero value is a plain access.
@@ -52,6 +61,10 @@ type Order struct {
 	Torn        bool   // its parts are accesses of their own
 	Addr        []int  // the thread's own events whose reads the addresses depend on
 	Data        []int  // the thread's own events whose reads the values written depend on
+	Pick        []int  // those that have only picked among values: they come before the writes and nothing else
+	MayAddr     []int  // those on which the addresses may depend beside; see Graph.Certain
+	MayData     []int  // likewise the values
+	Unsure      bool   // there may be an order of it that is not known
 	Before      []Item // in program order
 }
 

@@ -5,25 +5,30 @@ import "slices"
 // ID names an event: the number of a thread's event.
 type ID struct{ Thread, Number int }
 
-// events numbers the complete events of a graph from 0, thread by thread.
+// events numbers the events of a graph from 0, thread by thread: the first so many of each.
 type events struct {
 	g     *Graph
+	of    []int // how many of a thread's
 	first []int // number of a thread's first event
 	count int
 }
 
-func (g *Graph) events() events {
-	e := events{g: g, first: make([]int, len(g.threads))}
+// complete are the complete events, everything all.
+func (g *Graph) complete() events   { return g.events(g.Events) }
+func (g *Graph) everything() events { return g.events(func(t int) int { return len(g.threads[t]) }) }
+
+func (g *Graph) events(of func(thread int) int) events {
+	e := events{g: g, of: make([]int, len(g.threads)), first: make([]int, len(g.threads))}
 	for t := range g.threads {
-		e.first[t] = e.count
-		e.count += g.Events(t)
+		e.of[t], e.first[t] = of(t), e.count
+		e.count += e.of[t]
 	}
 	return e
 }
 
-// number is that of an event, -1 of one that is not complete.
+// number is that of an event, -1 of one that has none.
 func (e *events) number(t, n int) int {
-	if n >= e.g.Events(t) {
+	if n >= e.of[t] {
 		return -1
 	}
 	return e.first[t] + n
@@ -57,7 +62,7 @@ func (e *events) edges() (hard, soft [][]int) {
 	g := e.g
 	hard, soft = make([][]int, e.count), make([][]int, e.count)
 	for t := range g.threads {
-		for n := range g.Events(t) {
+		for n := range e.of[t] {
 			to := e.first[t] + n
 			if n > 0 {
 				hard[to] = append(hard[to], to-1)
@@ -165,7 +170,7 @@ func (g *Graph) shrinks(t, n int) {
 // alone for which that is true; they must have all that they need. It is nil where there is none.
 func (g *Graph) Order(strict bool, only func(ID) bool) []ID {
 	if g.line == nil {
-		g.line = g.newLine(nil)
+		g.line = g.complete().line(nil)
 	}
 	l := g.line
 	switch {
@@ -174,7 +179,7 @@ func (g *Graph) Order(strict bool, only func(ID) bool) []ID {
 	case only != nil && l != nil && l.strict:
 		l = &line{order: slices.DeleteFunc(slices.Clone(l.order), func(id ID) bool { return !only(id) }), strict: true}
 	case only != nil:
-		l = g.newLine(only) // these may have a better one than all
+		l = g.complete().line(only) // these may have a better one than all
 	}
 	if l == nil || strict && !l.strict {
 		return nil
@@ -182,9 +187,8 @@ func (g *Graph) Order(strict bool, only func(ID) bool) []ID {
 	return l.order
 }
 
-// newLine finds an order of the complete events, or of some; nil where there is none.
-func (g *Graph) newLine(only func(ID) bool) *line {
-	e := g.events()
+// line finds an order of the events, or of some; nil where there is none.
+func (e events) line(only func(ID) bool) *line {
 	hard, soft := e.edges()
 	ids, numbers := e.list()
 	if only != nil {
@@ -220,7 +224,7 @@ func both(hard, soft [][]int) [][]int {
 // where program order, rf, co and fr together have no cycle. Otherwise it keeps as much of that as it comes to.
 // A thread goes on for as long as it can.
 func (g *Graph) Linear() []ID {
-	e := g.events()
+	e := g.complete()
 	hard, soft := e.edges()
 	ids, numbers := e.list()
 	last := -1

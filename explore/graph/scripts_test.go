@@ -314,6 +314,11 @@ func drawnScripts(r *rand.Rand, kinds string) scripts {
 }
 
 func (p scripts) explore(m Model, cut int, check func(*Graph) error) (*scriptRun, Stats, error) {
+	return p.exploreBy(m, cut, check, nil)
+}
+
+// exploreBy has what is left after a cut go through a function.
+func (p scripts) exploreBy(m Model, cut int, check func(*Graph) error, via func(Program, *Graph) (*Graph, error)) (*scriptRun, Stats, error) {
 	x := &scriptRun{p: p, found: map[string]int{}, check: check}
 	var st Stats
 	roots := []*Graph{New(len(p))}
@@ -332,7 +337,15 @@ func (p scripts) explore(m Model, cut int, check func(*Graph) error) (*scriptRun
 			return nil
 		})
 		if errors.Is(err, ErrStop) {
-			roots = append(e.Rest(), roots...)
+			rest := e.Rest()
+			for i := range rest {
+				if via != nil {
+					if rest[i], err = via(x, rest[i]); err != nil {
+						return x, st, err
+					}
+				}
+			}
+			roots = append(rest, roots...)
 		} else if err != nil {
 			return x, st, err
 		}

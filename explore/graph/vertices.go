@@ -1,5 +1,7 @@
 package graph
 
+import "slices"
+
 // A consistent graph has no cycle in the order that a model gives its accesses. Program order orders
 // pairs of events that may be far apart, such as all in front of a barrier and all behind it. So that
 // each event has few edges, it has vertices beside those of its accesses: some that stand behind
@@ -37,6 +39,8 @@ type ordering struct {
 	// whole has the parts of an access be one.
 	whole bool
 	bars  []Barrier // which are taken to be there
+	// most takes every order that there may be to be there.
+	most bool
 }
 
 // one tells whether the parts of an event are one access: of a complete graph, as long as it is not torn.
@@ -141,10 +145,11 @@ func (o *ordering) beforeKind(t, n int, k kind, f func(vertex)) {
 		if e.Release || o.barred(e, MakeRelease) {
 			o.eachWrite(t, n, f)
 		}
+		o.released(t, n, len(e.Before), f)
 	case ctrls:
 		for _, item := range e.Before {
 			if item.Kind == Branch {
-				o.eachOf(t, item.Reads, f)
+				o.behind(t, item, f)
 			}
 		}
 		o.eachOf(t, e.Addr, f)
@@ -153,15 +158,55 @@ func (o *ordering) beforeKind(t, n int, k kind, f func(vertex)) {
 	case wgate:
 		o.beforeWriteGate(t, n, f)
 	case sgate:
-		for _, item := range e.Before {
+		for i, item := range e.Before {
 			if item.Kind == FenceStore && n > 0 {
-				f(at(t, n-1, writes))
+				o.stored(t, n, i, f)
 			}
 		}
 		if n > 0 && o.barred(e, AddStore) {
 			f(at(t, n-1, writes))
 		}
 	case kinds:
+	}
+}
+
+// released calls f for what is behind of the private releases in front of an event, among its first items.
+func (o *ordering) released(t, n, items int, f func(vertex)) {
+	release := func(i Item) bool { return i.Kind == PrivateRelease || o.most && i.Kind == MayRelease }
+	if n > 0 && slices.ContainsFunc(o.g.Event(t, n).Before[:items], release) {
+		f(at(t, n-1, all))
+	}
+}
+
+// stored calls f for what a barrier for writes orders that is an item in front of an event: writes, and what private
+// writes come behind, by the values that they write or as releases.
+func (o *ordering) stored(t, n, item int, f func(vertex)) {
+	f(at(t, n-1, writes))
+	f(at(t, n-1, rels))
+	o.released(t, n, item, f)
+	o.behind(t, o.g.Event(t, n).Before[item], f)
+}
+
+// behind calls f for the reads that an item depends on.
+func (o *ordering) behind(t int, item Item, f func(vertex)) {
+	o.eachOf(t, item.Reads, f)
+	if o.most {
+		o.eachOf(t, item.May, f)
+	}
+}
+
+// addresses calls f for the reads that the addresses of an event depend on, data for those that the values do.
+func (o *ordering) addresses(t int, e *Event, f func(vertex)) {
+	o.eachOf(t, e.Addr, f)
+	if o.most {
+		o.eachOf(t, e.MayAddr, f)
+	}
+}
+
+func (o *ordering) data(t int, e *Event, f func(vertex)) {
+	o.eachOf(t, e.Data, f)
+	if o.most {
+		o.eachOf(t, e.MayData, f)
 	}
 }
 
@@ -190,10 +235,14 @@ func (o *ordering) beforeGate(t, n int, f func(vertex)) {
 		f(at(t, n-1, reads))
 	}
 	branched := false
-	for _, item := range e.Before {
+	for i, item := range e.Before {
 		switch item.Kind {
 		case FenceFull:
 			f(at(t, n-1, all))
+		case MayFull:
+			if o.most {
+				f(at(t, n-1, all))
+			}
 		case FenceLoad:
 			f(at(t, n-1, reads))
 		case FenceISB:
@@ -205,11 +254,19 @@ func (o *ordering) beforeGate(t, n int, f func(vertex)) {
 			}
 		case Branch:
 			branched = true
-		case FenceStore:
+		case FenceStoreAll:
+			o.stored(t, n, i, f)
+		case PrivateAcquire, PrivateAcquirePC:
+			o.behind(t, item, f)
+			if item.Kind == PrivateAcquire {
+				f(at(t, n-1, rels))
+				o.released(t, n, i, f)
+			}
+		case FenceStore, PrivateRelease, MayRelease:
 		}
 	}
 	was := o.g.Event(t, n-1)
-	if was.Full || o.locked(was) {
+	if was.Full || o.locked(was) || o.most && was.Unsure {
 		f(at(t, n-1, all))
 		return
 	}
@@ -237,7 +294,7 @@ func (o *ordering) branches(t int, e *Event, f func(vertex)) {
 	}
 	for _, item := range e.Before[:max(last, 0)] {
 		if item.Kind == Branch {
-			o.eachOf(t, item.Reads, f)
+			o.behind(t, item, f)
 		}
 	}
 }
@@ -249,7 +306,7 @@ func (o *ordering) beforeWriteGate(t, n int, f func(vertex)) {
 	case ARM:
 		for _, item := range e.Before {
 			if item.Kind == Branch {
-				o.eachOf(t, item.Reads, f)
+				o.behind(t, item, f)
 			}
 		}
 		if n > 0 {
@@ -272,11 +329,11 @@ func (o *ordering) locked(e *Event) bool {
 func (o *ordering) beforeAccess(t, n int, f func(vertex)) {
 	e := o.g.Event(t, n)
 	f(at(t, n, gate))
-	if n > 0 && (o.model == SC || e.Full || o.locked(e)) {
+	if n > 0 && (o.model == SC || e.Full || o.locked(e) || o.most && e.Unsure) {
 		f(at(t, n-1, all))
 	}
 	if o.model == ARM {
-		o.eachOf(t, e.Addr, f)
+		o.addresses(t, e, f)
 	}
 }
 
@@ -286,6 +343,7 @@ func (o *ordering) beforeRead(t, n, i int, f func(vertex)) {
 	o.beforeAccess(t, n, f)
 	if n > 0 && (e.Acquire || o.barred(e, MakeAcquire)) {
 		f(at(t, n-1, rels))
+		o.released(t, n, len(e.Before), f)
 	}
 	for k, w := range o.g.threads[t][n].sources {
 		if o.reading(t, n, k) != o.reading(t, n, i) || w == Init {
@@ -299,8 +357,8 @@ func (o *ordering) beforeRead(t, n, i int, f func(vertex)) {
 		}
 		if o.model == ARM && w.Number < n {
 			own := o.g.Event(t, w.Number)
-			o.eachOf(t, own.Addr, f)
-			o.eachOf(t, own.Data, f)
+			o.addresses(t, own, f)
+			o.data(t, own, f)
 			if own.Atomic && (e.Acquire || e.AcquirePC) {
 				o.eachRead(t, w.Number, f)
 				f(o.writing(t, w.Number, w.Part))
@@ -348,7 +406,8 @@ func (o *ordering) beforeWrite(t, n, i int, f func(vertex)) {
 		f(at(t, n, wgate))
 	}
 	if o.model == ARM {
-		o.eachOf(t, e.Data, f)
+		o.data(t, e, f)
+		o.eachOf(t, e.Pick, f)
 		if n > 0 && (e.Release || o.barred(e, MakeRelease)) {
 			f(at(t, n-1, all))
 		}

@@ -69,6 +69,7 @@ func collect(line *timeline.Timeline) *run {
 			r.shared[at] = true
 		}
 	}
+	var same []emu.LogEntry // of the instruction
 	each(line, func(n timeline.Moment, a emu.LogEntry) {
 		if !r.touches(a) || len(r.events) > mostEvents {
 			return
@@ -77,11 +78,12 @@ func collect(line *timeline.Timeline) *run {
 		if k < 0 || r.events[k].At != n {
 			r.number[n+1] = len(r.events)
 			r.events = append(r.events, Event{At: n, Thread: line.Thread(n), PC: a.PC})
+			same = same[:0]
 			k++
 		}
-		e := &r.events[k]
-		if a.Kind != emu.LogRead && r.putsBack(e, a) {
-			return
+		e, back := &r.events[k], line.Session().PutsBack(same, a)
+		if same = append(same, a); back {
+			return // an atomic instruction has left what it has read
 		}
 		e.Parts = append(e.Parts, Part{Write: a.Kind != emu.LogRead, Addr: a.Addr, Size: int(a.Size), Value: a.Value})
 	})
@@ -114,19 +116,6 @@ func each(line *timeline.Timeline, do func(n timeline.Moment, a emu.LogEntry)) {
 func (r *run) touches(a emu.LogEntry) bool {
 	for at := a.Addr; at < a.Addr+uint64(a.Size); at++ {
 		if r.shared[at] {
-			return true
-		}
-	}
-	return false
-}
-
-// putsBack tells of a write whether it is of an atomic instruction that leaves what it has read, which is none.
-func (r *run) putsBack(e *Event, w emu.LogEntry) bool {
-	if w.Kind != emu.LogWrite || w.Old != w.Value || !r.line.Session().Process().Indivisible(w.PC) {
-		return false
-	}
-	for _, p := range e.Parts {
-		if !p.Write && p.Addr == w.Addr && p.Size == int(w.Size) {
 			return true
 		}
 	}

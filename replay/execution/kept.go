@@ -76,8 +76,11 @@ func (r *run) accesses(n timeline.Moment) (list []depend.Access) {
 	if !ok {
 		event = -1
 	}
-	for _, a := range r.line.Accesses(n) {
-		list = append(list, depend.Access{Addr: a.Addr, Size: int(a.Size), Write: a.Kind != emu.LogRead, Event: event})
+	all := r.line.Accesses(n)
+	for i, a := range all {
+		list = append(list, depend.Access{
+			Addr: a.Addr, Size: int(a.Size), Write: a.Kind != emu.LogRead, Kept: r.line.Session().PutsBack(all[:i], a), Event: event,
+		})
 	}
 	return list
 }
@@ -99,7 +102,7 @@ func (k *keeper) kept(from, to int, fromWrite, toWrite bool) string {
 	switch {
 	case !fromWrite && !first.NoReturn && has(depend.FenceLoad):
 		return "a load barrier"
-	case fromWrite && toWrite && has(depend.FenceStore):
+	case fromWrite && (toWrite && has(depend.FenceStore) || has(depend.FenceStoreAll)):
 		return "a store barrier"
 	case !fromWrite && (first.Acquire || first.AcquirePC):
 		return "an acquire load"
@@ -114,13 +117,12 @@ func (k *keeper) kept(from, to int, fromWrite, toWrite bool) string {
 	}
 	branched := false
 	for _, i := range between {
-		branches := i.Kind == depend.Branch || i.Kind == depend.BranchPick && toWrite
-		branched = branched || branches && slices.Contains(i.Reads, from)
+		branched = branched || i.Kind == depend.Branch && slices.Contains(i.Reads, from)
 		if branched && toWrite {
-			return "a control dependency"
+			return "a control or address dependency"
 		}
 		if branched && i.Kind == depend.FenceISB {
-			return "a branch and isb"
+			return "a dependency and isb"
 		}
 	}
 	return ""

@@ -75,7 +75,7 @@ func TestKept(t *testing.T) {
 		"acquire":       {write: write, read: "ldar x9, [%1]; ldr x10, [%0]", reads: "an acquire load", alternatives: 1},
 		"address":       {write: write, read: "ldr x9, [%1]; eor x11, x9, x9; ldr x10, [%0, x11]", reads: "an address dependency", alternatives: 1},
 		"branch":        {write: write, read: "ldr x9, [%1]; cbz x9, 1f; 1: ldr x10, [%0]", alternatives: 2},
-		"isb":           {write: write, read: "ldr x9, [%1]; cbz x9, 1f; 1: isb; ldr x10, [%0]", reads: "a branch and isb", alternatives: 1},
+		"isb":           {write: write, read: "ldr x9, [%1]; cbz x9, 1f; 1: isb; ldr x10, [%0]", reads: "a dependency and isb", alternatives: 1},
 		"isb alone":     {write: write, read: "ldr x9, [%1]; isb; ldr x10, [%0]", alternatives: 2},
 		"both":          {write: "str %1, [%0]; dmb ishst; str %0, [%1]", read: "ldar x9, [%1]; ldr x10, [%0]", writes: "a store barrier", reads: "an acquire load"},
 		"x86":           {arch: loader.AMD64, write: writeX86, read: readX86, writes: "the processor", reads: "the processor"},

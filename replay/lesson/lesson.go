@@ -73,7 +73,10 @@ func New(line *timeline.Timeline, x *replay.Explanation, notes []scenario.Note) 
 	if err != nil {
 		return nil, fmt.Errorf("lesson: %w", err)
 	}
-	l.Asides = append(asides(x), notes...)
+	if !line.Schedule().Odd() {
+		l.Asides = asides(x)
+	}
+	l.Asides = append(l.Asides, notes...)
 	if l.Execution, err = execution.Of(line, about(x)...); err != nil {
 		return nil, fmt.Errorf("lesson: %w", err)
 	}

@@ -66,6 +66,9 @@ func (i *instruction) barrier() (bool, error) {
 		if !ok {
 			return false, errUnknown
 		}
+		if i.op == "DSB" && k == fenceStore {
+			k = fenceDSBST
+		}
 		i.events = append(i.events, event{kind: k})
 		return true, nil
 	}

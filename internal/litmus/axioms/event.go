@@ -9,6 +9,7 @@ const (
 	fenceFull  // dmb sy, mfence
 	fenceLoad  // dmb ld
 	fenceStore // dmb st
+	fenceDSBST // dsb st
 	fenceISB
 )
 

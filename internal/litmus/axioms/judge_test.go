@@ -88,6 +88,10 @@ func TestDependencies(t *testing.T) {
 		{"LDR W0,[X5];DMB ISHLD;LDR W9,[X1]", false},
 		{"LDR W0,[X5];DMB ISHST;LDR W9,[X1]", true},
 		{"LDR W0,[X5];DSB SY;LDR W9,[X1]", false},
+		// What is read comes by its store before a barrier for stores.
+		{"LDR W0,[X5];STR W0,[X2];DSB ISHST;LDR W9,[X1]", false},
+		{"LDR W0,[X5];STR W0,[X2];DMB ISHST;LDR W9,[X1]", true},
+		{"LDR W0,[X5];STR W7,[X2];DSB ISHST;LDR W9,[X1]", true},
 		{"LDAR W0,[X5];LDR W9,[X1]", false},
 		{"LDAPR W0,[X5];LDR W9,[X1]", false},
 		{"LDAXR W0,[X5];LDR W9,[X1]", false},

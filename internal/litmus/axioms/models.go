@@ -97,6 +97,7 @@ func keptARM(a, b *event, between [fenceISB + 1]bool) bool {
 	case between[fenceFull],
 		between[fenceLoad] && a.kind == read && !a.noReturn,
 		between[fenceStore] && a.kind == write && b.kind == write,
+		between[fenceDSBST] && a.kind == write,
 		a.acquire, a.acquirePC,
 		b.release,
 		a.release && b.acquire,
