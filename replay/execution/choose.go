@@ -144,7 +144,7 @@ func (r *run) show(g *Graph, wanted map[int]bool, orders []Arrow) {
 		case !ok || !both:
 			continue
 		case a.From == Before && !r.events[a.To].Stale:
-			continue // its part says so
+			continue // of most reads that is of no interest
 		case a.From != Before && a.Kind != Program && !r.external(a):
 			continue
 		}

@@ -72,12 +72,12 @@ func (r *run) keeper() *keeper {
 
 // accesses are those of an instruction as a tracker is told them.
 func (r *run) accesses(n timeline.Moment) (list []depend.Access) {
-	event, ok := r.number[n+1]
-	if !ok {
-		event = -1
-	}
 	all := r.line.Accesses(n)
 	for i, a := range all {
+		event := -1
+		if r.touches(a) {
+			event = r.number[n+1]
+		}
 		list = append(list, depend.Access{
 			Addr: a.Addr, Size: int(a.Size), Write: a.Kind != emu.LogRead, Kept: r.line.Session().PutsBack(all[:i], a), Event: event,
 		})
@@ -108,11 +108,11 @@ func (k *keeper) kept(from, to int, fromWrite, toWrite bool) string {
 		return "an acquire load"
 	case toWrite && last.Release:
 		return "a store-release"
-	case fromWrite:
+	case fromWrite || k.r.events[from].count(false) > 1: // of a pair, the other one may be depended on
 		return ""
 	case slices.Contains(last.Addr, from):
 		return "an address dependency"
-	case toWrite && slices.Contains(last.Data, from):
+	case toWrite && k.r.events[to].count(true) == 1 && slices.Contains(last.Data, from):
 		return "a data dependency"
 	}
 	branched := false
@@ -126,6 +126,16 @@ func (k *keeper) kept(from, to int, fromWrite, toWrite bool) string {
 		}
 	}
 	return ""
+}
+
+// count is how many of an event's accesses are writes, or reads.
+func (e *Event) count(write bool) (n int) {
+	for _, p := range e.Parts {
+		if p.Write == write {
+			n++
+		}
+	}
+	return n
 }
 
 // keptByX86 is kept on amd64, where only a read may come before an earlier write.

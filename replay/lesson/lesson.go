@@ -22,8 +22,7 @@ type Lesson struct {
 	Moments []Moment        // the cards, in the order in which they are told; never empty
 	Asides  []scenario.Note // beside the story
 	Length  uint64          // of the run, in instructions
-	// Execution is who has seen what of the memory that threads share, nil where they have told each other nothing,
-	// and in a lesson from the crash backwards.
+	// Execution is who has seen what of the memory that threads share, nil where they have told each other nothing.
 	Execution *execution.Graph
 }
 
