@@ -26,12 +26,12 @@ func TestSeeing(t *testing.T) {
 			t.Helper()
 			at(t, m, 4)
 			d := m.effect(3, m.now, true)
-			if d == nil || len(d.memory) != 1 || !strings.Contains(d.memory[0].text, "0x0") || len(d.regs) != 1 || !strings.HasSuffix(d.regs[0], "= 0x0") {
+			if d == nil || len(d.memory) != 1 || !strings.HasSuffix(d.memory[0].text, "-> 0x0, memory holds 0x1") || len(d.regs) != 1 || !strings.HasSuffix(d.regs[0], "= 0x0") {
 				t.Errorf("%s: the load is shown as %+v", way, d)
 			}
 		}
 		press(t, m, "home", "s", "s", "s")
-		if d := m.effect(3, m.now, false); d == nil || len(d.memory) != 1 || !strings.Contains(d.memory[0].text, "0x0") {
+		if d := m.effect(3, m.now, false); d == nil || len(d.memory) != 1 || !strings.HasSuffix(d.memory[0].text, "-> 0x0, memory holds 0x1") {
 			t.Errorf("the load to come is shown as %+v", d)
 		}
 		press(t, m, "s")
