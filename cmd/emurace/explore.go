@@ -47,7 +47,8 @@ Strategies:
            with --memory: sc is what dpor covers, tso what x86 processors do, arm what ARMv8
            processors do, but for reads that wait for a later write. Several in one go are
            compared, as in --memory sc,tso,arm. A failure of the memory model comes with
-           what was seen out of order, and the barriers that are missing.
+           what was seen out of order, and the barriers that are missing. Where there are too
+           many, --strategy pct, pos or random draws executions with --memory.
   bounded  runs every schedule with 0 preemptions, then with 1, 2, ..., at every
            machine instruction. The default with --preemptions.
   surw     draws schedules at random, so that the orders of the accesses to one

@@ -46,11 +46,16 @@ func checkMemory(c *cli.Context, strategy string) error {
 	if _, err := models(c); err != nil {
 		return err
 	}
-	if c.IsSet("memory") && strategy != strategyGraphs {
-		return usage(fmt.Errorf("--memory does not go with --strategy %s: only graphs knows memory models", strategy), "leave --strategy out")
-	}
-	if strategy != strategyGraphs {
+	if !underModel(c, strategy) {
 		return nil
+	}
+	if draws := modelStrategies(); !slices.Contains(draws, strategy) {
+		return usage(fmt.Errorf("--memory does not go with --strategy %s: %s know memory models", strategy, strings.Join(draws, ", ")), "leave --strategy out for a search that covers everything")
+	}
+	for _, name := range []string{"resume", "only", "focus"} {
+		if strategy != strategyGraphs && c.IsSet(name) {
+			return usage(fmt.Errorf("--%s does not go with --memory and --strategy %s", name, strategy), "leave one of them out")
+		}
 	}
 	if isProgram(c) {
 		return usage(errors.New("--memory is of scenarios, and this is a program"), "write its race as a scenario: docs/libraries.md shows how")
@@ -61,9 +66,23 @@ func checkMemory(c *cli.Context, strategy string) error {
 	return nil
 }
 
+// underModel tells whether executions of a memory model are looked for.
+func underModel(c *cli.Context, strategy string) bool {
+	return strategy == strategyGraphs || c.IsSet("memory")
+}
+
+// modelStrategies are those that know memory models: the one that goes through all executions, and those that draw them.
+func modelStrategies() []string {
+	list := []string{strategyGraphs}
+	for _, s := range explore.GraphStrategies() {
+		list = append(list, string(s))
+	}
+	return list
+}
+
 // withModels makes of each search one for each memory model that its architecture can be asked about.
 func withModels(c *cli.Context, jobs []job) ([]job, error) {
-	if strategy(c) != strategyGraphs {
+	if !underModel(c, strategy(c)) {
 		return jobs, nil
 	}
 	list, err := models(c)

@@ -126,14 +126,16 @@ func oneOf(words []string) string {
 
 // search runs the strategy.
 func (j job) search(ctx context.Context, name string, start func() (*scenario.Session, error), o explore.Options) (*explore.Result, error) {
-	switch name {
-	case strategyScript:
+	switch {
+	case j.memory != "" && drawn(name):
+		return explore.SampleGraphs(ctx, start, j.memory, explore.Strategy(name), o)
+	case name == strategyScript:
 		return j.searchScript(ctx, start, o)
-	case strategyDPOR:
+	case name == strategyDPOR:
 		return explore.DPORWithin(ctx, start, o)
-	case strategyGraphs:
+	case name == strategyGraphs:
 		return explore.Graphs(ctx, start, j.memory, o)
-	case strategyBounded:
+	case name == strategyBounded:
 		return explore.Bounded(ctx, start, o)
 	}
 	return explore.Sample(ctx, start, explore.Strategy(name), o)

@@ -14,7 +14,7 @@ type Turns uint8
 // How threads are drawn.
 const (
 	Uniform    Turns = iota // each time any of them
-	Priorities              // one goes on for as long as it can, but for a few changes at random places; see explore's pct
+	Priorities              // one goes on for as long as it can, but for up to depth-1 changes at random places; see explore's pct
 	EventOrder              // the next event of each has a priority of its own
 )
 
@@ -50,7 +50,7 @@ func NewChance(r *rand.Rand, turns Turns, threads, depth int, s Sizes) *Chance {
 		}
 	}
 	if turns == Priorities {
-		for range depth - 1 {
+		for range r.IntN(max(depth, 1)) { // also none: what reads see may be enough
 			c.changes[r.IntN(max(s.Events, 1))] = true
 		}
 	}
@@ -107,3 +107,6 @@ func (c *Chance) Which(n int) int {
 	c.owed = max(c.owed-1, 0)
 	return c.rand.IntN(n)
 }
+
+// Again is part of Draws: three times of four, since what comes late comes late for some time.
+func (c *Chance) Again() bool { return c.rand.IntN(4) != 0 }

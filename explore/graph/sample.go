@@ -15,6 +15,8 @@ type Draws interface {
 	Other() bool
 	// Which is one of n others, counted from the newest; n is at least 1.
 	Which(n int) int
+	// Again tells whether a thread that has read an older write is to read that again.
+	Again() bool
 }
 
 // Walk draws executions of a program, one in each Run: it adds one event after the other, each of a thread that
@@ -116,6 +118,8 @@ func (w *Walk) step(t int) error {
 	case Waits:
 		k.asked = w.added
 		return nil
+	case Torn:
+		return ErrTorn
 	case Ready:
 	}
 	before := len(g.parts)
@@ -182,7 +186,7 @@ func (g *Graph) drop(thread, from int) bool {
 	for c := range g.readers {
 		g.readers[c] = slices.DeleteFunc(g.readers[c], gone)
 	}
-	g.threads[thread] = g.threads[thread][:from]
+	g.threads[thread], g.line = g.threads[thread][:from], nil
 	return true
 }
 
@@ -212,6 +216,9 @@ func (w *Walk) add(t int, e *Event) error {
 			if err != nil {
 				return err
 			}
+			if a.Status == Torn {
+				return ErrTorn
+			}
 			if a.Status != Ready {
 				return errors.New("a thread has part of an event and cannot run")
 			}
@@ -228,7 +235,7 @@ func (w *Walk) add(t int, e *Event) error {
 	if len(n.sources) == 0 && n.writes == 0 {
 		g.parts = append(g.parts, part{thread: t, number: len(g.threads[t]) - 1, index: -1})
 	}
-	n.done = true
+	g.finish(t)
 	return nil
 }
 
@@ -263,6 +270,9 @@ func (w *Walk) read(t int) bool {
 		g.unread()
 		return false
 	}
+	if at := g.hasRead(t, c); at >= low && at < len(list)-1 && c.Class == 0 && w.threads[t].newest == 0 && w.Draws.Again() && try(at) {
+		return true
+	}
 	if low < len(list)-1 && w.other(t, c) {
 		var others []int
 		for place := len(list) - 2; place >= low; place-- {
@@ -282,6 +292,17 @@ func (w *Walk) read(t int) bool {
 		}
 	}
 	return false
+}
+
+// hasRead is the place in its order of the write that a thread has read last of a cell, below -1 for none.
+func (g *Graph) hasRead(thread int, c Cell) int {
+	list := g.readers[c]
+	for i := len(list) - 1; i >= 0; i-- {
+		if list[i].thread == thread {
+			return g.place(c, g.source(list[i]))
+		}
+	}
+	return -2
 }
 
 // unread takes the last part away, a read, and keeps its event.

@@ -86,7 +86,7 @@ func TestWalkScripts(t *testing.T) {
 		programs = 12
 	}
 	for name, kinds := range map[string]string{
-		"plain": "rrwws", "atomic": "rwacs", "objects": "rwoo", "after": "rwt", "ends": "rwwec", "rounds": "wwrp", "all": "rwwacsoept",
+		"plain": "rrwws", "atomic": "rwacs", "objects": "rwoo", "after": "rwt", "ends": "rwwec", "rounds": "wwrp", "all": "rwwacsoept", "calls": "mmrws",
 	} {
 		t.Run(name, func(t *testing.T) {
 			r := rand.New(rand.NewPCG(testseed.Of(t, 0), 0))
@@ -95,7 +95,7 @@ func TestWalkScripts(t *testing.T) {
 				for _, m := range Models() {
 					want := map[string]bool{}
 					x, _, err := p.explore(m, 0, func(g *Graph) error {
-						if _, all := g.Order(false, nil); all {
+						if g.Order(false, nil) != nil {
 							want[eventsKey(g)] = true
 						}
 						return nil
