@@ -52,6 +52,7 @@ const (
 	FactUnmapped                      // the page of the address is taken away
 	FactLoaded                        // the fatal value is loaded
 	FactSeen                          // a thread reads a value that a check finds fault with
+	FactStale                         // a thread reads what memory does not hold any more
 	FactTaken                         // a thread takes what another one waits for at the end
 	FactPrinted                       // a thread prints what a check finds fault with
 	FactFreed                         // a block is freed that is used later, or freed again
@@ -72,7 +73,6 @@ const (
 	factSeen                          // what a check found
 	factTime                          // when time passed
 	factRaces                         // what had to come first
-	factStale                         // what a read saw that memory did not hold any more
 
 	// What Backwards tells.
 	FactCore      // who died

@@ -50,13 +50,14 @@ type History struct {
 	usage    *usage
 	printed  prints
 	fates    map[uint64][]Signalled // of the signals on an object
+	odd      map[uint64]*scenario.Seeing
 }
 
 // NewHistory plays a schedule from the start of the race, noting every
 // instruction. The session is left at the end of the run.
 func NewHistory(s *scenario.Session, schedule scenario.Schedule) (*History, error) {
 	h := &History{s: s, schedule: schedule, insts: map[uint64]disasm.Inst{}, kernel: map[uint64]bool{}, numbers: map[uint64]uint64{}}
-	h.byThread = make([][]int, s.Threads())
+	h.byThread, h.odd = make([][]int, s.Threads()), odds(s, schedule)
 	if err := errors.Join(s.Restart(), symbolize.NameCalls(s.Process())); err != nil {
 		return nil, err
 	}
@@ -250,16 +251,38 @@ func (h *History) place(addr uint64) string {
 
 // lastWrite finds the last write to any of the bytes [addr, addr+size) by an
 // instruction before the given step. An atomic instruction that puts back what it
-// has read, such as a failed compare-and-swap, has not written it.
+// has read, such as a failed compare-and-swap, has not written it. Where that instruction has been given other
+// bytes than memory held, it is who has written those.
 func (h *History) lastWrite(addr, size, before uint64) (emu.LogEntry, bool) {
+	if h.odd[before] != nil && h.oddBytes(addr, size, before) {
+		return h.lastSeen(addr, size, before)
+	}
+	return h.lastStanding(addr, size, before)
+}
+
+// lastStanding is lastWrite in what memory held.
+func (h *History) lastStanding(addr, size, before uint64) (emu.LogEntry, bool) {
 	i := sort.Search(len(h.log), func(i int) bool { return h.log[i].Step >= before })
 	for i--; i >= 0; i-- {
 		a := h.log[i]
-		if a.Kind != emu.LogRead && a.Addr < addr+size && addr < a.Addr+uint64(a.Size) && !h.putsBack(i) {
+		if a.Kind != emu.LogRead && a.Addr < addr+size && addr < a.Addr+uint64(a.Size) && !h.putsBack(i) && !h.under(a, addr, size) {
 			return a, true
 		}
 	}
 	return emu.LogEntry{}, false
+}
+
+// under tells whether none of some bytes stood in memory as an instruction had written them.
+func (h *History) under(a emu.LogEntry, addr, size uint64) bool {
+	if h.odd[a.Step] == nil {
+		return false
+	}
+	for at := max(a.Addr, addr); at < min(a.Addr+uint64(a.Size), addr+size); at++ {
+		if !h.covered(a.Step, at) {
+			return false
+		}
+	}
+	return true
 }
 
 // putsBack tells whether an entry of the log is the write of what the same

@@ -184,7 +184,10 @@ func (x *Explanation) look(l *Look) Fact {
 			text = say("In each round %s", text)
 		}
 		f.Long = []string{words.Capital(text.String()) + "."}
-		if l.Older == len(l.Data) {
+		switch {
+		case l.Older == len(l.Data) && l.given:
+			f.Long = append(f.Long, "That is what was there before the race: it has not seen what was written there since.")
+		case l.Older == len(l.Data):
 			f.Long = append(f.Long, "Nothing has written there since the race began: the value is older.")
 		}
 	}

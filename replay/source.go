@@ -19,6 +19,7 @@ type Sources struct {
 	Older   int // bytes that are older than the race
 	Unknown int // bytes of which it is not known who has written them
 	size    int
+	given   bool // some are not what memory held
 }
 
 // Wrote is an instruction with what it put there.
@@ -41,21 +42,35 @@ const mostWriters = 3
 // byteSource is who has written a byte last.
 type byteSource struct {
 	found   bool
+	given   bool // the instruction has been given it: it is what was there before the race, or else found
+	older   bool // of a given one: it is from before the race
 	how     How
 	step    uint64
 	machine int
 	value   byte
 }
 
-// last finds who has written each of size bytes last, before the instruction of a step.
+// last finds who has written each of size bytes last, before the instruction of a step; of bytes that it has been
+// given, who has written those.
 func (h *History) last(addr uint64, size int, step uint64) []byteSource {
 	list, left := make([]byteSource, size), size
 	set := func(lo, hi uint64, s byteSource, value func(i uint64) byte) {
 		for at := max(lo, addr); at < min(hi, addr+uint64(size)); at++ {
-			if b := &list[at-addr]; !b.found {
+			if b := &list[at-addr]; !b.found && !b.given && !(s.how == HowStored && h.covered(s.step, at)) {
 				*b, left = s, left-1
 				b.found, b.value = true, value(at-lo)
 			}
+		}
+	}
+	for i := range list {
+		at := addr + uint64(i)
+		b, given := h.seen(step, at)
+		if !given {
+			continue
+		}
+		list[i], left = byteSource{given: true, older: b.Step == 0}, left-1
+		for _, a := range h.writes(b.Step, at) {
+			list[i] = byteSource{given: true, found: true, how: h.how(a), step: a.Step, machine: int(a.Thread), value: byte(a.Value >> (8 * (at - a.Addr)))}
 		}
 	}
 	fresh := len(h.fresh)
@@ -135,11 +150,14 @@ func (h *History) doubt(addr uint64, data []byte, list []byteSource, s *Sources)
 		}
 	}
 	for i := range list {
+		s.given = s.given || list[i].given
 		switch b := &list[i]; {
 		case b.found && b.value != data[i]:
 			b.found = false
 			s.Unknown++
 		case b.found:
+		case b.given && !b.older:
+			s.Unknown++
 		default:
 			if was, ok := h.s.Process().Peek(addr+uint64(i), 1); ok && was[0] == data[i] {
 				s.Older++
@@ -211,7 +229,7 @@ func (s *Sources) join(o Sources) {
 		k.Data = slices.Concat(k.Data, w.Data)
 	}
 	slices.SortStableFunc(s.Writers, func(a, b Wrote) int { return cmp.Compare(b.step, a.step) })
-	s.More, s.Older, s.Unknown = s.More+o.More, s.Older+o.Older, s.Unknown+o.Unknown
+	s.More, s.Older, s.Unknown, s.given = s.More+o.More, s.Older+o.Older, s.Unknown+o.Unknown, s.given || o.given
 	if n := len(s.Writers) - mostWriters; n > 0 {
 		s.Writers, s.More = s.Writers[:mostWriters], s.More+n
 	}
@@ -221,7 +239,7 @@ func (s *Sources) join(o Sources) {
 // it has written, whole.
 func (h *History) lastWriter(addr, size, before uint64) (by Wrote, ok bool) {
 	w, ok := h.lastWrite(addr, size, before)
-	if p, emptied := h.lastEmptied(addr, size, before); emptied && (!ok || w.Step < p.step || w.Step == p.step && w.Kind == emu.LogZero) {
+	if p, emptied := h.lastEmptied(addr, size, before); emptied && !h.oddBytes(addr, size, before) && (!ok || w.Step < p.step || w.Step == p.step && w.Kind == emu.LogZero) {
 		src := h.last(max(addr, p.Addr), 1, before)
 		return Wrote{How: src[0].how, Addr: max(addr, p.Addr), Data: make([]byte, min(size, 8)), machine: p.machine, step: p.step}, true
 	}

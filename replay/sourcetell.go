@@ -19,6 +19,8 @@ func (s *Sources) tell() []Text {
 	switch {
 	case s.size == 0 || s.Unknown == s.size:
 		list = append(list, say("Who has written there last is not known."))
+	case s.Older == s.size && s.given:
+		list = append(list, say("That is what was there before the race: it has not seen what was written there since."))
 	case s.Older == s.size:
 		list = append(list, say("Nothing has written there since the race began: the value is older."))
 	case s.Older > 0:
@@ -32,9 +34,13 @@ func (s *Sources) tell() []Text {
 
 // writer says that of one of them.
 func (s *Sources) writer(w *Wrote) []Text {
-	what := say("%s there last", number(w.value()))
+	last := " last"
+	if s.given {
+		last = ""
+	}
+	what := say("%s there"+last, number(w.value()))
 	if len(w.Data) < s.size {
-		what = say("a part of it there last, %s at %s", number(w.value()), number(addressOf(w.Addr, w.Place)))
+		what = say("a part of it there"+last+", %s at %s", number(w.value()), number(addressOf(w.Addr, w.Place)))
 	}
 	switch w.How {
 	case HowSignal:

@@ -2,6 +2,8 @@ package replay
 
 import (
 	"encoding/binary"
+	"fmt"
+	"strings"
 
 	"emurace/emu"
 	"emurace/internal/words"
@@ -9,12 +11,13 @@ import (
 	"emurace/symbolize"
 )
 
-// Stale is a read that found in memory what memory did not hold any more, as processors may; see
-// scenario.Seeing.
+// Stale is a read that found in memory what memory did not hold any more, as processors may, or a write of what had
+// been overwritten already; see scenario.Seeing.
 type Stale struct {
+	Over  bool // a write
 	Addr  uint64
 	Place string // what is there, "" where it has no name
-	Saw   uint64
+	Saw   uint64 // what a write wrote
 	Held  uint64
 	Size  int
 	Read  *symbolize.Act
@@ -40,8 +43,33 @@ func (h *History) stale() (list []Stale) {
 				list = append(list, x)
 			}
 		}
+		for _, b := range sl.Seeing.Leaves {
+			if x, ok := h.overAt(sl.Thread, step, b); ok && len(list) < mostStale {
+				list = append(list, x)
+			}
+		}
 	}
 	return list
+}
+
+// overAt is what a thread's instruction has written that had been overwritten already; false where memory holds it.
+func (h *History) overAt(thread int, step uint64, b scenario.Bytes) (x Stale, ok bool) {
+	size := uint64(len(b.Data))
+	w, ok := h.lastStanding(b.Addr, size, step)
+	by := h.s.RacingThread(int(w.Thread))
+	if !ok || by < 0 || size > 8 {
+		return x, false
+	}
+	for _, a := range h.Accesses(step) {
+		if a.Kind == emu.LogRead || a.Addr != b.Addr || uint64(a.Size) != size {
+			continue
+		}
+		return Stale{
+			Over: true, Addr: b.Addr, Place: h.place(b.Addr), Saw: a.Value, Held: little(b.Data), Size: len(b.Data),
+			Read: h.plainAct(thread, a.PC, step), Writer: h.plainAct(by, w.PC, w.Step),
+		}, a.Value != little(b.Data)
+	}
+	return x, false
 }
 
 // staleAt is what a thread's instruction has seen; false where memory held the same.
@@ -61,7 +89,7 @@ func (h *History) staleAt(thread int, step uint64, b scenario.Seen) (x Stale, ok
 		}
 		for k := range uint64(a.Size) {
 			at := a.Addr + k - b.Addr
-			if at >= uint64(len(held)) || a.Step >= step || a.Kind == emu.LogRead {
+			if at >= uint64(len(held)) || a.Step >= step || a.Kind == emu.LogRead || h.covered(a.Step, a.Addr+k) {
 				continue
 			}
 			held[at], known[at] = byte(a.Value>>(8*k)), true
@@ -107,18 +135,44 @@ func little(b []byte) uint64 {
 // staleReads says which reads have seen what memory did not hold any more.
 func (x *Explanation) staleReads() (list []Fact) {
 	for _, s := range x.Stale {
+		if s.Over {
+			list = append(list, x.over(&s))
+			continue
+		}
 		addr := addressOf(s.Addr, s.Place)
 		from := say(", which was there before the race.")
 		if s.From != nil {
 			from = say(", which %s had written at %s.", name(s.From.Thread), s.From.Location.String())
 		}
 		text := append(say("%s at %s (%s) saw %s at %s", name(s.Read.Thread), s.Read.Location.String(), s.Read.Instruction, number(words.Hex(s.Saw)), number(addr)), from...)
-		f := Fact{Kind: factStale, At: s.Read.Step - 1, Thread: -1, Addr: s.Addr, Place: s.Place, Short: []Text{text}, section: sectionMemory}
+		f := x.fact(FactStale, s.Read)
+		f.Addr, f.Place, f.Short, f.section = s.Addr, s.Place, []Text{text}, sectionMemory
+		f.Title = s.Read.Thread + " reads an older value"
+		f.Long = []string{fmt.Sprintf("At %s %s finds %s, %s", addr, s.Read.Thread, words.Hex(s.Saw), strings.TrimPrefix(from.String(), ", "))}
 		if s.Writer != nil {
 			f.Short = append(f.Short, say("  %s had written %s there already, at %s (%s): the two were seen in another order than they were made in.",
 				name(s.Writer.Thread), number(words.Hex(s.Held)), s.Writer.Location.String(), s.Writer.Instruction))
+			f.Long[0] += fmt.Sprintf(" Memory holds %s there, which %s has written at %s: the processor may show a thread older bytes, as long as nothing keeps the accesses in order.",
+				words.Hex(s.Held), s.Writer.Thread, s.Writer.Location)
 		}
 		list = append(list, f)
 	}
 	return list
+}
+
+// over says which write came before one that had run.
+func (x *Explanation) over(s *Stale) Fact {
+	addr := addressOf(s.Addr, s.Place)
+	f := x.fact(FactStale, s.Read)
+	f.Addr, f.Place, f.section = s.Addr, s.Place, sectionMemory
+	f.Title = s.Read.Thread + " writes what is overwritten already"
+	f.Short = []Text{
+		say("%s at %s (%s) wrote %s at %s, and memory holds %s there.", name(s.Read.Thread), s.Read.Location.String(), s.Read.Instruction,
+			number(words.Hex(s.Saw)), number(addr), number(words.Hex(s.Held))),
+		say("  %s had written that, at %s (%s): the two writes came to memory in another order than they ran.",
+			name(s.Writer.Thread), s.Writer.Location.String(), s.Writer.Instruction),
+	}
+	f.Long = []string{fmt.Sprintf("%s writes %s at %s. Memory holds %s there, which %s has written at %s: the processor may have the writes of two threads come to memory in either order, as long as nothing keeps them in one.",
+		words.Capital(s.Read.Thread), words.Hex(s.Saw), addr, words.Hex(s.Held), s.Writer.Thread, s.Writer.Location)}
+	return f
 }

@@ -28,6 +28,7 @@ var layers = [][]string{
 	{"diagnose", "scenario"},
 	{"diagnose/draft", "explore/coverage", "internal/litmus"},
 	{"explore", "internal/litmus/axioms", "internal/litmus/cycles", "oracle", "replay", "replay/timeline", "scripts/scenariolang", "scripts/portable", "suite"},
+	{"replay/execution"},
 	{"internal/litmus/table", "oracle/known", "replay/core", "replay/gdb", "replay/lesson", "scripts/strategylang"},
 	{"replay/report", "replay/step", "scripts"},
 	{"build-aux/peers", "build-aux/programs", "cmd/emurace", "internal/testcores", "internal/testrace"},

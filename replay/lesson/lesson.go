@@ -9,8 +9,10 @@ import (
 
 	"emurace/internal/words"
 	"emurace/replay"
+	"emurace/replay/execution"
 	"emurace/replay/timeline"
 	"emurace/scenario"
+	"emurace/symbolize"
 )
 
 // Lesson is a failure told in cards.
@@ -20,6 +22,8 @@ type Lesson struct {
 	Moments []Moment        // the cards, in the order in which they are told; never empty
 	Asides  []scenario.Note // beside the story
 	Length  uint64          // of the run, in instructions
+	// Execution is who has seen what of the memory that threads share, nil where they have told each other nothing.
+	Execution *execution.Graph
 }
 
 // Moment is a card of the story: a fact, and the memory before and after what it tells.
@@ -61,13 +65,61 @@ func New(line *timeline.Timeline, x *replay.Explanation, notes []scenario.Note) 
 			l.Moments = append(l.Moments, Moment{Fact: f})
 		}
 	}
+	l.Moments = joinStale(l.Moments)
 	slices.SortStableFunc(l.Moments, func(a, b Moment) int { return cmp.Or(cmp.Compare(a.At, b.At), cmp.Compare(a.Kind, b.Kind)) })
 	d := drawer{line: line, x: x}
-	if err := d.draw(l.Moments); err != nil {
+	err := d.draw(l.Moments)
+	if err != nil {
 		return nil, fmt.Errorf("lesson: %w", err)
 	}
-	l.Asides = append(asides(x), notes...)
+	if !line.Schedule().Odd() {
+		l.Asides = asides(x)
+	}
+	l.Asides = append(l.Asides, notes...)
+	if l.Execution, err = execution.Of(line, about(x)...); err != nil {
+		return nil, fmt.Errorf("lesson: %w", err)
+	}
 	return l, line.Seek(line.Len())
+}
+
+// joinStale has a read of an older value told on the card that there is of the read, if there is one, and not more of
+// them than a reader needs.
+func joinStale(list []Moment) (out []Moment) {
+	const most = 3
+	told := 0
+	for _, m := range list {
+		if m.Kind != replay.FactStale {
+			out = append(out, m)
+		}
+	}
+	for _, m := range list {
+		if m.Kind != replay.FactStale || told == most {
+			continue
+		}
+		told++
+		i := slices.IndexFunc(out, func(o Moment) bool { return o.After == m.After && o.Thread == m.Thread && o.After > o.At })
+		if i < 0 {
+			out = append(out, m)
+			continue
+		}
+		out[i].Title, out[i].Long = m.Title, append(out[i].Long[:1:1], m.Long...)
+	}
+	return out
+}
+
+// about are the instructions that a story is about.
+func about(x *replay.Explanation) (list []uint64) {
+	for _, a := range []*symbolize.Act{x.Load, x.Writer} {
+		if a != nil {
+			list = append(list, a.Step)
+		}
+	}
+	for _, l := range x.Looks {
+		if l.Load != nil {
+			list = append(list, l.Load.Step)
+		}
+	}
+	return list
 }
 
 // asides are what is true of every such run.

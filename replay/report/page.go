@@ -10,6 +10,7 @@ import (
 	"emurace/internal/shell"
 	"emurace/internal/words"
 	"emurace/replay"
+	"emurace/replay/execution"
 	"emurace/replay/lesson"
 	"emurace/replay/timeline"
 	"emurace/scenario"
@@ -41,15 +42,34 @@ type Page struct {
 	Moments    []Moment
 	Backwards  []Moment
 	Asides     []scenario.Note
-	Detail     string // the explanation as emurace replay prints it
-	Last       []Line // the last instructions
-	LastOf     string // of how many
+	Execution  *Execution // nil where threads have told each other nothing
+	Detail     string     // the explanation as emurace replay prints it
+	Last       []Line     // the last instructions
+	LastOf     string     // of how many
 	Commands   []Command
 	Facts      []Fact
 	Modules    []replay.File
 	Assumption []string
 
 	Data template.JS // the Run
+}
+
+// Execution is who has seen what of shared memory.
+type Execution struct {
+	Picture template.HTML
+	Says    []string
+	Words   []string // the arrows, without the picture
+	Left    string   // what is left out
+	Odd     bool     // a read has seen an older value
+}
+
+// tellExecution is the picture of an execution, nil where there is none.
+func tellExecution(g *execution.Graph) *Execution {
+	if g == nil {
+		return nil
+	}
+	// All text in it is escaped.
+	return &Execution{Picture: template.HTML(g.SVG("execution")), Says: g.Says, Words: g.Words(), Left: g.LeftOut(), Odd: g.Odd()}
 }
 
 // Instant is the instruction that failed, and why.
@@ -125,7 +145,7 @@ func newPage(in Input, run *Run) (*Page, error) {
 	x := in.Explanation
 	p := &Page{Title: words.Capital(x.Headline()), Summary: x.Summary(), Partial: partial(run)}
 	if l := in.Lesson; l != nil {
-		p.Title, p.Asides = l.Title, l.Asides
+		p.Title, p.Asides, p.Execution = l.Title, l.Asides, tellExecution(l.Execution)
 		for i, m := range l.Moments {
 			p.Moments = append(p.Moments, tellMoment("moment", i+1, m, run))
 		}
@@ -321,8 +341,12 @@ func (p *Page) facts(in Input) {
 	fact("Digest", t.Digest)
 	fact("Made by", fmt.Sprintf("emurace %s with Unicorn %s, trace format %d", in.Version, in.Engine, t.Format))
 	p.Modules = t.Modules
+	order := "One thread ran at a time, one instruction after the other, and every write was seen by all threads at once: sequential consistency. A real processor can do this too, and more besides."
+	if p.Execution != nil && p.Execution.Odd {
+		order = "The processor may let a thread read what another one has overwritten already, as the memory model allows that was asked for. In this run it did; whether a processor at hand does is not known."
+	}
 	p.Assumption = []string{
-		"One thread ran at a time, one instruction after the other, and every write was seen by all threads at once: sequential consistency. A real processor can do this too, and more besides.",
+		order,
 		"The code is the real C library's, unchanged, in an emulated processor. Clock, random numbers, addresses and files are fixed, so that the run is the same each time; on a real machine the addresses are others.",
 	}
 }

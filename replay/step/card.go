@@ -9,6 +9,7 @@ import (
 	"emurace/internal/printable"
 	"emurace/internal/words"
 	"emurace/replay"
+	"emurace/replay/execution"
 	"emurace/replay/lesson"
 	"emurace/scenario"
 )
@@ -190,6 +191,9 @@ func (w *writer) asides(list []scenario.Note) {
 
 // more is the last card: what else there is to know, and what to try.
 func (w *writer) more(l *lesson.Lesson) {
+	if g := l.Execution; g != nil && g.Odd() {
+		w.execution(g)
+	}
 	w.line(w.paint(head, "What else there is to know"))
 	w.asides(l.Asides)
 	w.line("")
@@ -204,6 +208,20 @@ func (w *writer) more(l *lesson.Lesson) {
 			w.line(indent + strings.TrimRight(part, " "))
 		}
 	}
+}
+
+// execution draws which thread has seen what of shared memory.
+func (w *writer) execution(g *execution.Graph) {
+	w.line(w.paint(head, "Who has seen what"))
+	w.line("")
+	for _, text := range g.Says {
+		w.paragraph("", text)
+	}
+	w.line("")
+	for _, text := range g.Lines(w.width) {
+		w.line(cut(clean(text), w.width))
+	}
+	w.line("")
 }
 
 // tries are experiments with the run of the lesson.

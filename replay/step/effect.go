@@ -43,7 +43,11 @@ func (m *Model) effect(n timeline.Moment, now *snapshot, done bool) *effect {
 	t := &now.threads[thread]
 	d := &effect{n: n, thread: thread, where: m.code.locate(pc), in: m.code.inst(pc), done: done}
 	for _, a := range line.Accesses(n) {
-		d.memory = append(d.memory, touch{a.Addr, replay.AccessText(a, m.place(a.Addr, now))})
+		text := replay.AccessText(a, m.place(a.Addr, now))
+		if held, ok := m.unseen(n, a); ok {
+			text += fmt.Sprintf(", memory holds %#x", held)
+		}
+		d.memory = append(d.memory, touch{a.Addr, text})
 	}
 	pending := "" // register that is still to be loaded
 	if line.Half(n) {
@@ -69,6 +73,24 @@ func (m *Model) effect(n timeline.Moment, now *snapshot, done bool) *effect {
 		}
 	}
 	return d
+}
+
+// unseen is what memory holds where instruction n reads something older; false where it does not. The session stands
+// before the instruction or behind it.
+func (m *Model) unseen(n timeline.Moment, a emu.LogEntry) (held uint64, ok bool) {
+	if m.o.Line.Seeing(n) == nil || a.Kind != emu.LogRead {
+		return 0, false
+	}
+	for _, w := range m.o.Line.Accesses(n) {
+		if w.Kind != emu.LogRead {
+			return 0, false // it may have written there
+		}
+	}
+	b, ok := m.s.Process().Peek(a.Addr, uint64(a.Size))
+	for i, v := range b {
+		held |= uint64(v) << (8 * i)
+	}
+	return held, ok && held != a.Value
 }
 
 // operands are the accesses of an instruction that has not run: those of one that

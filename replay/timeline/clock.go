@@ -97,8 +97,7 @@ func (t *Timeline) withTicks(threads scenario.Schedule) scenario.Schedule {
 			}
 			part := sl.Part(0, n)
 			if k := len(out); k > 0 && !out[k-1].Half {
-				out = out.Add(part.Thread, n)
-				out[len(out)-1].Half = part.Half
+				out = out.Then(part)
 			} else {
 				out = append(out, part) // its first step is the rest of the last one's instruction
 			}

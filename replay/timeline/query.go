@@ -32,6 +32,18 @@ func (t *Timeline) sliceEnd(n Moment) Moment {
 	return t.Len()
 }
 
+// whole is a slice as a schedule has it.
+func (t *Timeline) whole(k int) scenario.Slice {
+	sl := t.slices[k]
+	return scenario.Slice{Thread: sl.thread, N: t.sliceEnd(sl.from) - sl.from, Half: sl.half, Seeing: sl.seeing}
+}
+
+// part is the recorded run from one moment to another one of the same slice.
+func (t *Timeline) part(from, to Moment) scenario.Slice {
+	k := t.sliceAt(from)
+	return t.whole(k).Part(from-t.slices[k].from, to-from)
+}
+
 // Thread is the racing thread that runs instruction n. At the end it is the
 // thread that failed, or the one that ran last; -1 in a run without instructions.
 func (t *Timeline) Thread(n Moment) int {
@@ -46,7 +58,15 @@ func (t *Timeline) Thread(n Moment) int {
 
 // Half tells whether instruction n ends in its middle: it reads, and what it writes is a step
 // of its own, the next one of its thread.
-func (t *Timeline) Half(n Moment) bool { return t.halfAt(n + 1) }
+func (t *Timeline) Half(n Moment) bool { return n < t.Len() && t.part(n, n+1).Half }
+
+// Seeing is how instruction n meets memory, nil for as the instructions before have left it.
+func (t *Timeline) Seeing(n Moment) *scenario.Seeing {
+	if n < t.Len() {
+		return t.part(n, n+1).Seeing
+	}
+	return t.falls
+}
 
 // PC is the address of instruction n. At the end it is that of the instruction
 // that failed; false when none did.

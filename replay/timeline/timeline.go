@@ -38,6 +38,7 @@ type Timeline struct {
 	log      []emu.LogEntry
 	end      scenario.Outcome
 	over     bool                     // the recorded run comes to an end
+	falls    *scenario.Seeing         // how the instruction that fails, and does not run, meets memory
 	rounds   map[int]*scenario.Rounds // that threads go to which can get no further
 
 	recorded scenario.Schedule // as it was when the timeline was made
@@ -46,11 +47,12 @@ type Timeline struct {
 }
 
 // slice is a thread running without a break; with half its last instruction ends in its
-// middle.
+// middle, and seeing is how that meets memory.
 type slice struct {
 	thread int
 	from   Moment
 	half   bool
+	seeing *scenario.Seeing
 }
 
 // checkpoint is a moment that can be rewound to.
@@ -129,21 +131,24 @@ func (t *Timeline) record(sl scenario.Slice) (ran uint64, err error) {
 		if err != nil {
 			return ran, err
 		}
-		one, err := t.s.RunSlice(sl.Part(ran, 1))
+		part := sl.Part(ran, 1)
+		one, err := t.s.RunSlice(part)
 		if err != nil {
 			return ran, err
 		}
 		if one > 0 {
-			if k := len(t.slices); k == 0 || t.slices[k-1].thread != thread || t.slices[k-1].half {
+			if k := len(t.slices); k == 0 || t.slices[k-1].thread != thread || t.slices[k-1].half || t.slices[k-1].seeing != nil {
 				t.slices = append(t.slices, slice{thread: thread, from: t.at})
 			}
-			t.slices[len(t.slices)-1].half = t.s.Holds(thread)
+			last := &t.slices[len(t.slices)-1]
+			last.half, last.seeing = t.s.Holds(thread), part.Seeing
 			t.pcs, t.sps = append(t.pcs, pc), append(t.sps, sp)
 			t.at++
 			ran++
 		}
 		t.end, t.over = t.s.Outcome()
 		if one == 0 {
+			t.falls = part.Seeing
 			break
 		}
 	}
@@ -164,14 +169,14 @@ func (t *Timeline) place(thread int) (pc, sp uint64, err error) {
 func (t *Timeline) forget(n Moment) {
 	k := sort.Search(len(t.slices), func(i int) bool { return t.slices[i].from >= n })
 	if k > 0 && t.sliceEnd(t.slices[k-1].from) > n {
-		t.slices[k-1].half = false
+		t.slices[k-1].half, t.slices[k-1].seeing = false, nil
 	}
 	t.slices = t.slices[:k]
 	t.pcs, t.sps = t.pcs[:n], t.sps[:n]
 	t.log = t.log[:t.logAt(n)]
 	t.forgetTicks(n)
 	t.at = min(t.at, n)
-	t.end, t.over = scenario.Outcome{}, false
+	t.end, t.over, t.falls = scenario.Outcome{}, false, nil
 	clear(t.rounds)
 }
 
@@ -212,16 +217,14 @@ func (t *Timeline) Seek(n Moment) error {
 		if err := t.tick(); err != nil {
 			return err
 		}
-		thread := t.Thread(t.at)
-		step := min(t.sliceEnd(t.at), n, t.nextCheckpoint(), t.nextTick()) - t.at
-		half := t.halfAt(t.at + step)
-		ran, err := t.s.RunSlice(scenario.Slice{Thread: thread, N: step, Half: half})
+		part := t.part(t.at, min(t.sliceEnd(t.at), n, t.nextCheckpoint(), t.nextTick()))
+		ran, err := t.s.RunSlice(part)
 		t.at += ran
 		if err != nil {
 			return err
 		}
-		if ran != step || half && !t.s.Holds(thread) {
-			return fmt.Errorf("timeline: the run is another one than before: %s stopped after instruction %d", t.s.Names()[thread], t.at)
+		if ran != part.N || part.Half && !t.s.Holds(part.Thread) {
+			return fmt.Errorf("timeline: the run is another one than before: %s stopped after instruction %d", t.s.Names()[part.Thread], t.at)
 		}
 		if err := t.checkpoint(); err != nil {
 			return err
@@ -252,17 +255,11 @@ func (t *Timeline) fall() error {
 		}
 		return nil
 	}
-	ran, err := t.s.Run(t.end.Thread, 1)
+	ran, err := t.s.RunSlice(scenario.Slice{Thread: t.end.Thread, N: 1, Seeing: t.falls})
 	if err == nil && (ran != 0 || !t.isOver()) {
 		err = errors.New("timeline: the run does not come to its end again")
 	}
 	return err
-}
-
-// halfAt tells whether the instruction before a moment has ended in its middle there.
-func (t *Timeline) halfAt(n Moment) bool {
-	k := sort.Search(len(t.slices), func(i int) bool { return t.slices[i].from >= n })
-	return k > 0 && t.slices[k-1].half && t.sliceEnd(t.slices[k-1].from) == n
 }
 
 func (t *Timeline) isOver() bool {
@@ -309,11 +306,10 @@ func (t *Timeline) StepThread(thread int, n uint64) (ran uint64, err error) {
 	if t.isOver() || !t.s.Runnable(thread) {
 		return 0, nil
 	}
-	same := Moment(0)
-	if t.at < t.Len() && t.Thread(t.at) == thread {
-		same = min(t.sliceEnd(t.at)-t.at, n)
+	from, same := t.at, Moment(0)
+	for same < n && from+same < t.Len() && t.Thread(from+same) == thread {
+		same = min(t.sliceEnd(from+same)-from, n)
 	}
-	from := t.at
 	if err := t.Seek(from + same); err != nil || same == n {
 		return t.at - from, err
 	}
@@ -347,21 +343,20 @@ func (t *Timeline) RunOut(thread int) error {
 // it comes to the race's end, the last slice runs into that.
 func (t *Timeline) Schedule() scenario.Schedule {
 	var out scenario.Schedule
-	for i, sl := range t.slices {
-		to := t.Len()
-		if i+1 < len(t.slices) {
-			to = t.slices[i+1].from
-		}
-		out = append(out, scenario.Slice{Thread: sl.thread, N: to - sl.from, Half: sl.half})
+	for i := range t.slices {
+		out = append(out, t.whole(i))
 	}
 	out = t.withTicks(out)
 	if !t.over {
 		return out
 	}
-	if k := len(out); t.end.Thread >= 0 && (k == 0 || out[k-1].Thread != t.end.Thread) {
+	switch k := len(out); {
+	case t.falls != nil:
+		out = append(out, scenario.Slice{Thread: t.end.Thread, N: 1, Seeing: t.falls})
+	case t.end.Thread >= 0 && (k == 0 || out[k-1].Thread != t.end.Thread):
 		out = append(out, scenario.Slice{Thread: t.end.Thread}) // its first instruction fails
-	} else if k > 0 {
-		out[k-1].N, out[k-1].Half = 0, false
+	default:
+		out = out.ToEnd()
 	}
 	if len(t.rounds) > 0 { // that they get no further is found out anew
 		for i := range t.s.Threads() {

@@ -13,6 +13,9 @@ import (
 // read and its write, or between the two registers of a pair.
 var ErrHalf = errors.New("describe: the schedule stops a thread in the middle of an instruction, which on another build may be another one")
 
+// ErrSeeing is that of a schedule which says what instructions see of memory: words have no way to.
+var ErrSeeing = errors.New("describe: the schedule has instructions see what memory does not hold, as the memory model allows; no words say that")
+
 // Describe finds runs that make happen what a schedule does, in words that are
 // likely to mean the same on another build of the libraries. Sessions are made by
 // start; they must be equal. The race goes on behind the schedule, if it is not over,
@@ -36,6 +39,9 @@ var ErrHalf = errors.New("describe: the schedule stops a thread in the middle of
 func Describe(start func() (*scenario.Session, error), schedule scenario.Schedule) (runs []Run, notes []string, err error) {
 	if slices.ContainsFunc(schedule, func(sl scenario.Slice) bool { return sl.Half }) {
 		return nil, nil, ErrHalf
+	}
+	if schedule.Odd() {
+		return nil, nil, ErrSeeing
 	}
 	s, err := start()
 	if err != nil {

@@ -206,3 +206,15 @@ func TestLines(t *testing.T) {
 		}
 	})
 }
+
+// TestSeeingHasNoWords: a schedule that says what an instruction sees is refused, before anything is run.
+func TestSeeingHasNoWords(t *testing.T) {
+	schedule := scenario.Schedule{{Thread: 0, N: 1, Seeing: &scenario.Seeing{Sees: []scenario.Seen{{}}}}}
+	start := func() (*scenario.Session, error) { return nil, errors.New("a session was begun") }
+	if _, _, err := portable.Describe(start, schedule); !errors.Is(err, portable.ErrSeeing) {
+		t.Errorf("described: %v", err)
+	}
+	if _, _, err := portable.Exact(start, schedule); !errors.Is(err, portable.ErrSeeing) {
+		t.Errorf("exact: %v", err)
+	}
+}
