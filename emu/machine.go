@@ -29,6 +29,9 @@ type Options struct {
 	// environment. When the process has booted, that is not in its environment any
 	// more. Musl never does otherwise.
 	BindNow bool
+	// NoLSE keeps from an arm64 process that its processor has the atomic instructions of the Large
+	// System Extensions (HWCAP_ATOMICS): glibc uses exclusives then.
+	NoLSE bool
 	// Libs are libraries to load beside libc.so.6, in order, by DT_NEEDED name:
 	// one is looked for as ld.so does it, a path with a slash is the file.
 	Libs []string
@@ -131,6 +134,11 @@ type state struct {
 // and relocated, their constructors run, one idle thread called main.
 func New(o Options) (*Machine, error) {
 	m := newMachine(o.System)
+	if o.NoLSE && m.arch.id == loader.ARM64 {
+		older := *m.arch
+		older.hwcap &^= arm64Atomics
+		m.arch = &older
+	}
 	if err := m.boot(o); err != nil {
 		m.Close()
 		return nil, fmt.Errorf("boot %v from %s: %w", m.arch.id, o.System.Root.Dir(), err)

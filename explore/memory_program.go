@@ -35,7 +35,19 @@ func (p *graphProgram) Next(g *graph.Graph, t int, sources []graph.Ref) (graph.A
 	if st := p.ahead(g, order, t, number, sources); st != nil {
 		return p.answer(st, sources)
 	}
-	if err := p.stand(g, order); err != nil {
+	if err := p.stand(g, order); errors.Is(err, errChanged) {
+		// What ran torn need not run so again: whether a store exclusive succeeds hangs on the order. What the
+		// thread's next event follows from can have been only if there is an order of it as memory has it.
+		if order = g.Order(true, g.Needs(t, sources)); order == nil {
+			return graph.Answer{Status: graph.Torn}, nil
+		}
+		if err := p.back(0); err != nil {
+			return graph.Answer{}, err
+		}
+		if err := p.stand(g, order); err != nil {
+			return graph.Answer{}, err
+		}
+	} else if err != nil {
 		return graph.Answer{}, err
 	}
 	if p.s.Runnable(p.s.Clock()) {
@@ -48,7 +60,15 @@ func (p *graphProgram) Next(g *graph.Graph, t int, sources []graph.Ref) (graph.A
 	if err != nil {
 		return graph.Answer{}, err
 	}
+	if was := g.Next(t); was != nil && !samePrefix(was.Reads, st.event.Reads, len(sources)) && g.Order(true, g.Needs(t, sources)) == nil {
+		return graph.Answer{Status: graph.Torn}, nil
+	}
 	return p.answer(st, sources)
+}
+
+// samePrefix tells whether two events have the same first n reads.
+func samePrefix(a, b []graph.Cell, n int) bool {
+	return len(a) >= n && len(b) >= n && slices.Equal(a[:n], b[:n])
 }
 
 // ahead is the event in question where the machine has run it last, with these sources, behind the

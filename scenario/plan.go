@@ -16,6 +16,8 @@ type Plan struct {
 	Libs []string // libraries beside libc, by DT_NEEDED name or absolute path
 	// BindNow makes ld.so find all functions before the race; see emu.Options.BindNow.
 	BindNow bool
+	// NoLSE has arm64 code do without LSE; see emu.Options.NoLSE.
+	NoLSE bool
 	// Files are read-only files of the process beside the sysroot's, or in their
 	// place; see emu.Options.Files.
 	Files map[string][]byte

@@ -59,7 +59,7 @@ func (p *Plan) checkProgram() error {
 		return errors.New("scenario: the program has no name")
 	case len(p.Threads) != 1 || p.Threads[0].Name != Main:
 		return errors.New("scenario: beside a program no threads can be made")
-	case p.Setup != nil || p.Check != nil || p.AfterCall != nil || len(p.Libs) > 0 || p.BindNow || p.MustEnd:
+	case p.Setup != nil || p.Check != nil || p.AfterCall != nil || len(p.Libs) > 0 || p.BindNow || p.NoLSE || p.MustEnd:
 		return errors.New("scenario: a program is not set up, nor checked while it runs")
 	}
 	return nil
@@ -72,7 +72,7 @@ func (s *Session) isProgram() bool { return s.plan.Program != nil }
 func boot(sys *emu.System, plan *Plan, seed uint64) (*emu.Machine, error) {
 	p := plan.Program
 	if p == nil {
-		return emu.New(emu.Options{System: sys, Env: plan.Env, BindNow: plan.BindNow, Libs: plan.Libs, LibDirs: plan.libDirs(), Files: plan.files(), Seed: seed, Memory: plan.Memory})
+		return emu.New(emu.Options{System: sys, Env: plan.Env, BindNow: plan.BindNow, NoLSE: plan.NoLSE, Libs: plan.Libs, LibDirs: plan.libDirs(), Files: plan.files(), Seed: seed, Memory: plan.Memory})
 	}
 	return emu.NewProgram(emu.ProgramOptions{
 		System: sys, Path: p.Path, Argv: p.Argv, Env: plan.Env, Seed: seed, Memory: plan.Memory, Files: plan.Files,

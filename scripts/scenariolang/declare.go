@@ -26,7 +26,7 @@ func Names() starlark.StringDict {
 		"f32":    starlark.NewBuiltin("f32", makeSingle),
 	}
 	for name, f := range map[string]func(*reading, *starlark.Thread, *starlark.Builtin, starlark.Tuple, []starlark.Tuple) (starlark.Value, error){
-		"param": param, "env": env, "tunable": tunable, "lazy_binding": lazyBinding, "file": file, "lib": lib, "package": packageFunc,
+		"param": param, "env": env, "tunable": tunable, "lazy_binding": lazyBinding, "no_lse": noLSE, "file": file, "lib": lib, "package": packageFunc,
 		"setup":      function(func(r *reading) *[]starlark.Callable { return &r.setup }, 1),
 		"check":      function(func(r *reading) *[]starlark.Callable { return &r.checks }, 1),
 		"after_call": function(func(r *reading) *[]starlark.Callable { return &r.after }, 2),
@@ -96,6 +96,12 @@ func tunable(r *reading, _ *starlark.Thread, b *starlark.Builtin, args starlark.
 // function then, and not before the race.
 func lazyBinding(r *reading, _ *starlark.Thread, b *starlark.Builtin, args starlark.Tuple, kwargs []starlark.Tuple) (starlark.Value, error) {
 	r.lazy = true
+	return starlark.None, starlark.UnpackArgs(b.Name(), args, kwargs)
+}
+
+// noLSE has arm64 libraries lock as on a processor before ARMv8.1, with exclusives.
+func noLSE(r *reading, _ *starlark.Thread, b *starlark.Builtin, args starlark.Tuple, kwargs []starlark.Tuple) (starlark.Value, error) {
+	r.noLSE = true
 	return starlark.None, starlark.UnpackArgs(b.Name(), args, kwargs)
 }
 

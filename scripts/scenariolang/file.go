@@ -99,7 +99,7 @@ func read(program *sandbox.Program, host Host, settings scenario.Values) (*proce
 		return nil, err
 	}
 	NameData(globals)
-	if r.program != nil && (r.declared() || len(r.files) > 0 || r.lazy) {
+	if r.program != nil && (r.declared() || len(r.files) > 0 || r.lazy || r.noLSE) {
 		return nil, program.ErrorAt(r.program.pos, errors.New("program: it does by itself what it does, and this file declares a scenario too: a thread, a check, a parameter or the like"))
 	}
 	if r.mustEnd != "" && len(r.checks) > 0 {

@@ -21,6 +21,7 @@ type reading struct {
 	env      []string
 	tunables []string
 	lazy     bool // see lazyBinding
+	noLSE    bool // see noLSE
 	libs     []string
 	own      []scenario.Library                            // of the user's own, among libs and for them
 	library  func(name string) ([]scenario.Library, error) // see Host.Library; nil where nobody looks at the libraries
@@ -80,7 +81,7 @@ func (r *reading) declared() bool {
 // newPlan makes the plan of a reading.
 func (p *process) newPlan() (*scenario.Plan, error) {
 	r := p.plan
-	plan := &scenario.Plan{Env: r.environment(), BindNow: !r.bindsAsTold(), Libs: r.libs, Files: r.files, Libraries: r.own, Setup: p.runSetup, Endings: r.endings, MustEnd: r.mustEnd != ""}
+	plan := &scenario.Plan{Env: r.environment(), BindNow: !r.bindsAsTold(), NoLSE: r.noLSE, Libs: r.libs, Files: r.files, Libraries: r.own, Setup: p.runSetup, Endings: r.endings, MustEnd: r.mustEnd != ""}
 	for _, t := range r.threads {
 		b := &body{process: p, name: t.name, fn: t.fn}
 		p.bodies = append(p.bodies, b)
