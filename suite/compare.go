@@ -16,7 +16,7 @@ type Search struct {
 	Timeouts  string
 	Memory    uint64
 	Model     string // of memory; "sc" where none was asked for
-	Bound     int // of preemptions, -1 for none
+	Bound     int    // of preemptions, -1 for none
 	KeepGoing bool
 	Partial   bool // it ends before it has covered all
 }
