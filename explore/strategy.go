@@ -98,7 +98,7 @@ func (o Options) methodOf(s Strategy) (method, error) {
 	case Deep:
 		f := newDeep()
 		return method{walk: f.walk, learner: f, small: true}, nil
-	case strategyDPOR, strategyBounded: // nothing of them is drawn
+	case strategyDPOR, strategyBounded, strategyGraphs: // nothing of them is drawn
 	}
 	return method{}, fmt.Errorf("strategy %q: not surw, fuzz, deep, pos, pct or random", s)
 }

@@ -187,10 +187,9 @@ func (t *Tracker) item(k Kind, reads, may []int) {
 		}
 	case FenceStore, FenceStoreAll: // releases in front of it count
 		for i, item := range t.before {
-			switch item.Kind {
-			case k:
+			if item.Kind == k {
 				at = i
-			case Release, MayRelease:
+			} else if item.Kind == Release || item.Kind == MayRelease {
 				at = -1
 			}
 		}
