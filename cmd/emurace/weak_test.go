@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -13,6 +14,8 @@ import (
 	"emurace/internal/testsystem"
 	"emurace/internal/thorough"
 	"emurace/loader"
+	"emurace/scenario"
+	"emurace/scripts"
 )
 
 // underModels searches a scenario under memory models, and tells each one's verdict, number of executions and missing barriers,
@@ -150,5 +153,65 @@ func TestPrimitives(t *testing.T) {
 				})
 			}
 		}
+	}
+}
+
+// TestShippedUnderSC: of the scenarios that are shipped there are as many executions under sequential consistency as dpor runs schedules,
+// with the same kinds of failure. Where a thread crashes there are fewer: dpor tells apart how far the others had come.
+func TestShippedUnderSC(t *testing.T) {
+	if testing.Short() {
+		t.Skip("-short")
+	}
+	endless := []string{"cond-tokens", "malloc-free", "fopen-fclose"} // one of the two does not end within a minute or so
+	few := []string{"abba", "getenv-unsetenv", "rwlock", "strtok-strtok", "getenv-putenv"}
+	for _, sc := range scripts.All() {
+		name := sc.Name
+		if slices.Contains(endless, name) || !thorough.On() && !slices.Contains(few, name) {
+			continue
+		}
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			search := func(how ...string) (schedules uint64, kinds []string, crashes bool) {
+				var stdout, stderr bytes.Buffer
+				args := append([]string{
+					"emurace", "explore", name, "--sysroot", "debian:bookworm", "--arch", "arm64", "--keep-going", "--json", "--minimize=false", "--jobs", "1",
+					"--end", noEnd, "--output", filepath.Join(t.TempDir(), "trace"),
+				}, how...)
+				if code := doMain(t.Context(), args, &stdout, &stderr); code > 1 {
+					t.Fatalf("%s\nexit code %d\n%s%s", strings.Join(args, " "), code, &stdout, &stderr)
+				}
+				for line := range strings.Lines(stdout.String()) {
+					var r struct {
+						Event     string
+						Complete  bool
+						Schedules uint64
+						Findings  []struct{ Kind string }
+					}
+					if err := json.Unmarshal([]byte(line), &r); err != nil {
+						t.Fatal(err)
+					}
+					if r.Event != "result" {
+						continue
+					}
+					if !r.Complete {
+						t.Errorf("%v does not cover everything: %s", how, line)
+					}
+					schedules = r.Schedules
+					for _, f := range r.Findings {
+						if !slices.Contains(kinds, f.Kind) {
+							kinds = append(kinds, f.Kind)
+						}
+						crashes = crashes || f.Kind != string(scenario.Check) && f.Kind != string(scenario.Deadlock)
+					}
+				}
+				slices.Sort(kinds)
+				return schedules, kinds, crashes
+			}
+			want, wantKinds, crashes := search("--strategy", "dpor")
+			got, kinds, _ := search("--memory", "sc")
+			if got != want && !(crashes && got < want) || !slices.Equal(kinds, wantKinds) {
+				t.Errorf("%d executions under SC, failing by %v, and %d schedules of dpor, failing by %v", got, kinds, want, wantKinds)
+			}
+		})
 	}
 }
