@@ -60,6 +60,10 @@ type Options struct {
 	wanted func(scenario.Outcome) bool
 	// inAll, unless 0, has DPOR stop after so many schedules, those of searches begun anew too.
 	inAll uint64
+	// once has a search in parts do the first part that is not finished, and no other; see SearchPiece.
+	once bool
+	// cutAfter, unless 0, is how many runs DPOR cuts a part after.
+	cutAfter int
 	// trusted makes it no matter of a self-check that nothing fails.
 	trusted bool
 	// Progress, if set, is told now and then from another goroutine.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync/atomic"
 
 	"emurace/explore/graph"
@@ -36,7 +37,7 @@ func Graphs(ctx context.Context, start func() (*scenario.Session, error), model 
 	defer w.sessions.Close()
 	w.parts = list[*graphPart]{
 		Items: []*graphPart{{Share: 1}}, Jobs: o.Jobs, Take: w.session, Put: w.sessions.Put, Work: w.work,
-		Over: func(p *graphPart) bool { return p.Result != nil },
+		Over: func(p *graphPart) bool { return p.Result != nil || p.later },
 		Save: func() error { return w.saver.sometimes(w.state) },
 	}
 	if err := w.prepare(); err != nil {
@@ -49,7 +50,7 @@ func Graphs(ctx context.Context, start func() (*scenario.Session, error), model 
 	}
 	total.Model = model
 	total.conclude(o)
-	if err == nil || errors.Is(err, errFound) {
+	if !o.once && (err == nil || errors.Is(err, errFound)) {
 		total.Missing = w.missing(total)
 	}
 	if errors.Is(err, errMemory) || errors.Is(err, errChanged) {
@@ -72,6 +73,7 @@ type graphPart struct {
 	Share  float64 // of the whole search, guessed
 	Result *Result
 
+	later   bool           // it is not to be searched in this piece
 	outline *graph.Outline // of Root, where that has been asked for or is not known yet
 	partial bool           // Result is of a search that was broken off
 	rest    []*graph.Graph // and this is left of it; nil where nothing was done
@@ -117,8 +119,13 @@ func (w *graphSearch) searchAll() error {
 		w.restarts++
 		w.runs.Store(0)
 		w.parts.Items = []*graphPart{{Share: 1}}
+		if w.once {
+			return errBudget
+		}
 	}
 	switch last := w.parts.Items[len(w.parts.Items)-1]; {
+	case slices.ContainsFunc(w.parts.Items, func(p *graphPart) bool { return p.later }):
+		return errBudget
 	case w.found(last.Result):
 		return errFound
 	case last.failed != nil:
@@ -162,7 +169,11 @@ func (w *graphSearch) work(ctx context.Context, s *scenario.Session, part *graph
 			return outcome[*graphPart]{Last: true}
 		case errors.Is(err, errSplit):
 			w.Log.Printf(logging.Search, "a part of over %d graphs is cut into %d", graphsSplit, len(rest)+1)
-			return outcome[*graphPart]{Into: part.pieces(&p.total, rest)}
+			children := part.pieces(&p.total, rest)
+			for _, c := range children {
+				c.later = w.once && c.Result == nil
+			}
+			return outcome[*graphPart]{Into: children}
 		case err == nil:
 			part.Result = &p.total
 			return outcome[*graphPart]{}

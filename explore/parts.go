@@ -77,6 +77,7 @@ type part struct {
 	Share   float64 // of the whole search, guessed
 	Result  *Result
 
+	later   bool     // it is not to be searched in this piece
 	partial bool     // Result is of a search that was broken off
 	failed  error    // why, where it cannot go on
 	learned *learned // the part has shown this to be shared beside what was known
@@ -121,7 +122,7 @@ func (w *partition) prepare() error {
 	w.shared = map[uint64]uint8{}
 	w.parts = list[*part]{
 		Items: []*part{{Share: 1}}, Jobs: w.Jobs, Take: w.session, Put: w.sessions.Put, Work: w.work,
-		Over: func(p *part) bool { return p.Result != nil },
+		Over: func(p *part) bool { return p.Result != nil || p.later },
 		Save: func() error { return w.saver.sometimes(w.state) },
 	}
 	if w.Resume == nil {
@@ -151,9 +152,14 @@ func (w *partition) searchAll() error {
 		w.restarts++
 		w.runs.Store(0)
 		w.parts.Items = []*part{{Share: 1}}
+		if w.once {
+			return errBudget
+		}
 	}
 	last := w.last()
 	switch {
+	case slices.ContainsFunc(w.parts.Items, func(p *part) bool { return p.later }):
+		return errBudget
 	case last == nil:
 	case w.found(last.Result):
 		return errFound
@@ -221,8 +227,11 @@ func (w *partition) work(ctx context.Context, s *scenario.Session, p *part) func
 			// resumed search will begin the part anew.
 			p.Result, p.partial = &d.total, true
 		case err == nil && children != nil:
-			w.Log.Printf(logging.Search, "a part of over %d runs is cut into %d", splitAfter, len(children))
+			w.Log.Printf(logging.Search, "a part of over %d runs is cut into %d", w.largest(), len(children))
 			w.runs.Add(-d.total.Schedules)
+			for _, c := range children {
+				c.later = w.once
+			}
 			return outcome[*part]{Into: children}
 		case err == nil:
 			p.Result = &d.total
@@ -256,11 +265,19 @@ func (w *partition) tick(ctx context.Context) func(int) error {
 		if all := w.all.Add(1); w.inAll > 0 && all >= w.inAll {
 			return errBudget
 		}
-		if runs >= splitAfter {
+		if runs >= w.largest() {
 			return errSplit
 		}
 		return nil
 	}
+}
+
+// largest is how many runs a part has at most.
+func (w *partition) largest() int {
+	if w.cutAfter > 0 {
+		return w.cutAfter
+	}
+	return splitAfter
 }
 
 // share is how much of the search is done, if the parts' guesses are right.
